@@ -1,0 +1,103 @@
+"""Child processes that never outlive the process which started them."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from local_stack.privileges import drop_privileges
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = Path("/"),
+    death_signal: signal.Signals = signal.SIGKILL,
+    unprivileged: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a child in a session of its own, so that Ctrl-C reaches us first and we end things in order.
+
+    The child gets `death_signal` as soon as the *thread* that called this ends, however it ends (PR_SET_PDEATHSIG):
+    call it from the main thread for anything that shall stay. With `unprivileged` a child of root runs as nobody.
+    """
+    parent = os.getpid()
+
+    def prepare_child() -> None:
+        if unprivileged:
+            drop_privileges()
+        _libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+            preexec_fn=prepare_child,
+        )
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    unprivileged: bool = False,
+) -> None:
+    """Run a command to its end. Raises CommandError with the last lines of its log."""
+    process = spawn(command, log=log, environment=environment, unprivileged=unprivileged)
+    try:
+        code = process.wait()
+    finally:
+        end_group(process)
+    if code != 0:
+        raise CommandError(f"{Path(str(command[0])).name} ended with {code}:\n{tail(log)}")
+
+
+def stop(process: subprocess.Popen[bytes], how: signal.Signals, grace: float) -> None:
+    """Ask a child to end, and after `grace` seconds make it; then end whatever it left in its session."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(how)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
+    end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 nobody listens on now; all are held until all are found, so no two are the same."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+class CommandError(Exception):
+    """A command of the set-up ended with an error."""
