@@ -1,0 +1,183 @@
+"""Who changed what, when, and what was refused: append-only, and chained per entity by hashes (ADR 0006).
+
+The chain covers ids, states and times, and a salted digest of free text and personal data. That text stands in a
+table of its own, so that it can be erased for a person who asks for it while the chain still verifies.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from sqlalchemy import Text, Uuid, and_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import Insert, insert
+
+from common import tables
+from common.statements import Connection, prepare
+
+GENESIS = bytes(32)
+
+ActorType = Literal["USER", "SYSTEM"]
+Trigger = Literal["API_CALL", "EVENT", "BACKGROUND_JOB"]
+Outcome = Literal["ACCEPTED", "REFUSED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who or what acts, and the trace it acts in (a W3C `traceparent`)."""
+
+    id: str | None
+    type: ActorType
+    trigger: Trigger
+    traceparent: str
+    ip_address: str | None = None
+    causation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One accepted or refused change of one entity. `details` may hold free text and personal data."""
+
+    entity_type: str
+    entity_id: UUID
+    previous_state: str | None
+    new_state: str
+    outcome: Outcome
+    actor: Actor
+    created_at: datetime
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainHead:
+    """Where an entity's chain ends: kept in the entity's own row, and so read and moved under its lock."""
+
+    position: int = 0
+    hash: bytes = GENESIS
+
+
+def insert_audit() -> Insert:
+    """The insert as a part of a service's own statement (a CTE); `audit_parameters` fills it."""
+    columns = tables.audit.c.keys()
+    return insert(tables.audit).values({name: bindparam(f"audit_{name}") for name in columns})
+
+
+def insert_audit_details() -> Insert:
+    """Goes with `insert_audit`, later in the same statement."""
+    return insert(tables.audit_details).values(
+        audit_id=bindparam("audit_id"),
+        salt=bindparam("audit_salt"),
+        details=bindparam("audit_details"),
+        ip_address=bindparam("audit_ip_address"),
+    )
+
+
+def audit_parameters(entry: AuditEntry, head: ChainHead) -> tuple[dict[str, Any], ChainHead]:
+    """The parameters of both inserts, and the chain's new head."""
+    salt = secrets.token_bytes(16)
+    details = json.dumps(entry.details, ensure_ascii=False, default=str)
+    row: dict[str, Any] = {
+        "id": uuid4(),
+        "entity_type": entry.entity_type,
+        "entity_id": entry.entity_id,
+        "position": head.position + 1,
+        "previous_state": entry.previous_state,
+        "new_state": entry.new_state,
+        "outcome": entry.outcome,
+        "actor_id": entry.actor.id,
+        "actor_type": entry.actor.type,
+        "trigger": entry.actor.trigger,
+        "created_at": entry.created_at,
+        "details_digest": _digest(salt, details, entry.actor.ip_address),
+        "previous_hash": head.hash,
+    }
+    row["hash"] = _link(row)
+    parameters = {f"audit_{name}": value for name, value in row.items()}
+    parameters |= {"audit_salt": salt, "audit_details": details, "audit_ip_address": entry.actor.ip_address}
+    return parameters, ChainHead(row["position"], row["hash"])
+
+
+def _digest(salt: bytes, details: str, ip_address: str | None) -> bytes:
+    return hashlib.sha256(salt + details.encode() + b"\0" + (ip_address or "").encode()).digest()
+
+
+def _link(row: Mapping[str, Any]) -> bytes:
+    """SHA-256 over the previous hash and the row; `created_at` counts in microseconds, as PostgreSQL stores it."""
+    covered = [
+        str(row["id"]),
+        row["entity_type"],
+        str(row["entity_id"]),
+        row["position"],
+        row["previous_state"],
+        row["new_state"],
+        row["outcome"],
+        row["actor_id"],
+        row["actor_type"],
+        row["trigger"],
+        row["created_at"].timestamp(),
+        row["details_digest"].hex(),
+    ]
+    return hashlib.sha256(row["previous_hash"] + json.dumps(covered, separators=(",", ":")).encode()).digest()
+
+
+_WITH_DETAILS = select(
+    *tables.audit.c,
+    tables.audit_details.c.salt,
+    tables.audit_details.c.details,
+    tables.audit_details.c.ip_address,
+).select_from(tables.audit.outerjoin(tables.audit_details))
+_OF_ENTITY = and_(
+    tables.audit.c.entity_type == bindparam("entity_type", type_=Text),
+    tables.audit.c.entity_id == bindparam("entity_id", type_=Uuid),
+)
+_HISTORY = prepare(_WITH_DETAILS.where(_OF_ENTITY).order_by(tables.audit.c.position))
+_HEAD = prepare(
+    select(tables.audit.c.position, tables.audit.c.hash)
+    .where(_OF_ENTITY)
+    .order_by(tables.audit.c.position.desc())
+    .limit(1)
+)
+_LOCK_ENTITY = prepare(
+    select(
+        func.pg_advisory_xact_lock(
+            func.hashtextextended(bindparam("entity_type", type_=Text) + bindparam("entity", type_=Text), 0)
+        )
+    )
+)
+_APPEND = prepare(insert_audit_details().add_cte(insert_audit().cte("audited")))
+
+
+async def history(connection: Connection, entity_type: str, entity_id: UUID) -> list[Any]:
+    """Every row of one entity with its details, oldest first."""
+    return await _HISTORY.fetch_all(connection, entity_type=entity_type, entity_id=entity_id)
+
+
+async def record(connection: Connection, entry: AuditEntry) -> None:
+    """Append one row for an entity that keeps no chain head of its own (an operator's replay, an API key).
+
+    An advisory lock on the entity is held until the transaction ends, so that its chain cannot fork.
+    """
+    await _LOCK_ENTITY.fetch_value(connection, entity_type=entry.entity_type, entity=str(entry.entity_id))
+    last = await _HEAD.fetch_one(connection, entity_type=entry.entity_type, entity_id=entry.entity_id)
+    parameters, _ = audit_parameters(entry, ChainHead(last["position"], last["hash"]) if last else ChainHead())
+    await _APPEND.execute(connection, **parameters)
+
+
+def first_broken(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first row at which one entity's chain (rows in order of position) does not verify; None when all do."""
+    head = ChainHead()
+    for row in rows:
+        linked = (
+            row["previous_hash"] == head.hash and row["position"] == head.position + 1 and row["hash"] == _link(row)
+        )
+        erased = row["salt"] is None
+        if not linked or not (
+            erased or _digest(row["salt"], row["details"], row["ip_address"]) == row["details_digest"]
+        ):
+            return row
+        head = ChainHead(row["position"], row["hash"])
+    return None

@@ -1,0 +1,132 @@
+"""CloudEvents 1.0 in Kafka's binary mode: attributes in `ce_` headers, data as the JSON value (DOMAIN §5, ADR 0005)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+PREFIX = "com.articurated."
+SUPPORTED_MAJOR = 1
+_FULL_NAME = re.compile(r"com\.articurated\.(?P<type>[a-z_]+(?:\.[a-z_]+)+)\.v(?P<major>[1-9][0-9]{0,3})")
+
+
+def full_name(event_type: str) -> str:
+    """`order.shipped` → `com.articurated.order.shipped.v1`."""
+    return f"{PREFIX}{event_type}.v{SUPPORTED_MAJOR}"
+
+
+class EventData(BaseModel):
+    """What a producer puts into an event: the aggregate's full state after the change; money as decimal strings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+class EventView(BaseModel):
+    """What one consumer reads of an event: only what it needs; whatever else the producer adds is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Record(Protocol):
+    """A Kafka record as aiokafka delivers it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    timestamp: int
+
+
+class UnreadableRecord(Exception):
+    """The record is no event of ours that this version can read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """One event as it came from Kafka. `type` is the short name, `sequence` counts per topic and key within `epoch`."""
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    key: str
+    sequence: int
+    epoch: int
+    time: datetime
+    traceparent: str
+    causation_id: str | None
+    data: bytes
+
+
+def parse(record: Record) -> ReceivedEvent:
+    """Read the envelope, leaving the data to the consumer's view. Raises `UnreadableRecord`."""
+    headers = _texts(record.headers)
+    if headers.get("ce_specversion") != "1.0":
+        raise UnreadableRecord("header ce_specversion is not 1.0")
+    name = _FULL_NAME.fullmatch(_required(headers, "ce_type"))
+    if name is None:
+        raise UnreadableRecord(f"unknown event name {headers['ce_type']!r}")
+    if int(name["major"]) != SUPPORTED_MAJOR:
+        raise UnreadableRecord(f"unknown major version in {headers['ce_type']!r}")
+    if record.value is None or record.key is None:
+        raise UnreadableRecord("a record without a " + ("value" if record.value is None else "key"))
+    try:
+        return ReceivedEvent(
+            id=_required(headers, "ce_id"),
+            type=name["type"],
+            source=_required(headers, "ce_source"),
+            subject=_required(headers, "ce_subject"),
+            key=record.key.decode(),
+            sequence=int(_required(headers, "ce_sequence")),
+            epoch=int(_required(headers, "ce_epoch")),
+            time=datetime.fromisoformat(_required(headers, "ce_time")).astimezone(UTC),
+            traceparent=headers.get("traceparent", ""),
+            causation_id=headers.get("ce_causationid"),
+            data=record.value,
+        )
+    except ValueError as error:
+        raise UnreadableRecord(str(error)) from error
+
+
+def event_headers(source: str, row: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    """The record's headers for an outbox row; the same row always gives the same headers."""
+    attributes = {
+        "ce_specversion": "1.0",
+        "ce_id": str(row["id"]),
+        "ce_source": f"/articurated/{source}",
+        "ce_type": full_name(row["type"]),
+        "ce_subject": row["aggregateid"],
+        "ce_time": row["created_at"].astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "ce_sequence": str(row["sequence"]),
+        "ce_epoch": str(row["epoch"]),
+        "ce_partitionkey": row["key"],
+        "traceparent": row["traceparent"],
+        "content-type": "application/json",
+    }
+    if row["causation_id"] is not None:
+        attributes["ce_causationid"] = row["causation_id"]
+    attributes.update(row["headers"] or {})
+    return [(name, value.encode()) for name, value in attributes.items()]
+
+
+def _texts(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Headers that are text; foreign ones that are not are none of our business, and ours are then missing."""
+    texts = {}
+    for name, value in headers:
+        if value is not None:
+            try:
+                texts[name] = value.decode()
+            except UnicodeDecodeError:
+                continue
+    return texts
+
+
+def _required(headers: Mapping[str, str], name: str) -> str:
+    if not headers.get(name):
+        raise UnreadableRecord(f"header {name} is missing")
+    return headers[name]

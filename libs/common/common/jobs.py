@@ -1,0 +1,233 @@
+"""Slow or outside work: a row that says what is to be done, claimed under a lease, tried until done or dead (ADR 0007).
+
+Due times and leases go by the database's clock. Every claim raises the job's lease token, and whatever a worker writes
+names the token it was given: a worker that was paused past its lease finds its write refused (`LeaseLost`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, Integer, Interval, Text, Uuid, and_, bindparam, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from common.statements import Connection, Statement, prepare
+from common.tables import job_attempts, jobs
+
+
+class LeaseLost(Exception):
+    """Somebody else has the job by now; nothing of this attempt may be written."""
+
+
+class PermanentFailure(Exception):
+    """Trying again cannot help; the job is dead at once. The message is shown to operators."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The waits after the first, second, … failure, in retry units (a minute, unless the setting says otherwise)."""
+
+    delays: tuple[int, ...]
+
+    def delay(self, failures: int, unit_seconds: float) -> timedelta | None:
+        """How long to wait after this many failures; None when that was the last try."""
+        return timedelta(seconds=self.delays[failures - 1] * unit_seconds) if failures <= len(self.delays) else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Work to be done once per (kind, business key), for ever, however often it is asked for."""
+
+    kind: str
+    business_key: str
+    payload: Mapping[str, Any]
+    traceparent: str
+    causation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job. `attempt` counts claims from 1, `abandoned` those after which nothing was heard of the worker."""
+
+    id: UUID
+    kind: str
+    business_key: str
+    payload: Mapping[str, Any]
+    failures: int
+    abandoned: int
+    attempt: int
+    lease_token: int
+    traceparent: str
+    causation_id: str | None
+
+
+def _state(name: str) -> Any:
+    """Spelled out in the statement, so that the partial indexes are seen."""
+    return literal(name, literal_execute=True)
+
+
+_NEW = ("id", "kind", "business_key", "payload", "traceparent", "causation_id")
+_ENQUEUE = prepare(
+    insert(jobs)
+    .values({name: bindparam(name) for name in _NEW})
+    .on_conflict_do_nothing(index_elements=[jobs.c.kind, jobs.c.business_key])
+)
+
+_due = (
+    select(jobs.c.id)
+    .where(jobs.c.state == _state("ready"), jobs.c.due_at <= func.now(), jobs.c.kind == bindparam("kind"))
+    .order_by(jobs.c.due_at)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_claimed = (
+    update(jobs)
+    .where(jobs.c.id == _due.c.id)
+    .values(
+        state="running",
+        attempts=jobs.c.attempts + 1,
+        lease_token=jobs.c.lease_token + 1,
+        leased_until=func.now() + bindparam("lease", type_=Interval),
+    )
+    .returning(*jobs.c)
+    .cte("claimed")
+)
+_attempted = insert(job_attempts).from_select(
+    ["job_id", "number", "worker"],
+    select(_claimed.c.id, _claimed.c.attempts, bindparam("worker", type_=Text)),
+)
+_CLAIM = prepare(select(_claimed).order_by(_claimed.c.due_at).add_cte(_attempted.cte("attempted")))
+
+_held = and_(
+    jobs.c.id == bindparam("job_id", type_=Uuid),
+    jobs.c.lease_token == bindparam("token", type_=BigInteger),
+    jobs.c.state == _state("running"),
+)
+
+
+def _settle(outcome: str, **values: Any) -> Statement:
+    """The job's next state and its attempt's outcome, both only for whoever still holds the lease."""
+    settled = update(jobs).where(_held).values(leased_until=None, **values).returning(jobs.c.id).cte("settled")
+    return prepare(
+        update(job_attempts)
+        .where(job_attempts.c.job_id == settled.c.id, job_attempts.c.number == bindparam("attempt"))
+        .values(outcome=outcome, finished_at=func.clock_timestamp(), error=bindparam("error", type_=Text))
+    )
+
+
+_delayed = func.clock_timestamp() + bindparam("delay", type_=Interval)
+_error = bindparam("error", type_=Text)
+_COMPLETE = _settle("succeeded", state="done", finished_at=func.now(), last_error=None)
+_RETRY = _settle("failed", state="ready", failures=jobs.c.failures + 1, due_at=_delayed, last_error=_error)
+_BURY = _settle("failed", state="dead", failures=jobs.c.failures + 1, finished_at=func.now(), last_error=_error)
+_HAND_BACK = _settle("handed_back", state="ready")
+
+_EXTEND = prepare(update(jobs).where(_held).values(leased_until=func.now() + bindparam("lease", type_=Interval)))
+
+_expired = (
+    select(jobs.c.id)
+    .where(jobs.c.state == _state("running"), jobs.c.leased_until < func.now())
+    .with_for_update(skip_locked=True)
+    .cte("expired")
+)
+_released = (
+    update(jobs)
+    .where(jobs.c.id == _expired.c.id)
+    .values(state="ready", leased_until=None, abandoned=jobs.c.abandoned + 1)
+    .returning(jobs.c.id, jobs.c.attempts)
+    .cte("released")
+)
+_RELEASE_EXPIRED = prepare(
+    update(job_attempts)
+    .where(job_attempts.c.job_id == _released.c.id, job_attempts.c.number == _released.c.attempts)
+    .values(outcome="abandoned", finished_at=func.now(), error="the worker stopped before it was done")
+)
+_REPLAY = prepare(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job_id", type_=Uuid), jobs.c.state == _state("dead"))
+    .values(state="ready", failures=0, abandoned=0, due_at=func.now(), finished_at=None)
+)
+
+
+async def enqueue(connection: Connection, *new_jobs: NewJob) -> None:
+    """Ask for work, in this transaction. Work that was asked for before stays as it is, whatever its state."""
+    await _ENQUEUE.execute_many(
+        connection,
+        [
+            {
+                "id": uuid4(),
+                "kind": job.kind,
+                "business_key": job.business_key,
+                "payload": job.payload,
+                "traceparent": job.traceparent,
+                "causation_id": job.causation_id,
+            }
+            for job in new_jobs
+        ],
+    )
+
+
+async def claim(connection: Connection, kind: str, *, limit: int, lease: timedelta, worker: str) -> list[Job]:
+    """Take up to `limit` due jobs, the longest due first; each claim is a new attempt."""
+    rows = await _CLAIM.fetch_all(connection, kind=kind, limit=limit, lease=lease, worker=worker)
+    return [
+        Job(
+            id=row["id"],
+            kind=row["kind"],
+            business_key=row["business_key"],
+            payload=row["payload"],
+            failures=row["failures"],
+            abandoned=row["abandoned"],
+            attempt=row["attempts"],
+            lease_token=row["lease_token"],
+            traceparent=row["traceparent"],
+            causation_id=row["causation_id"],
+        )
+        for row in rows
+    ]
+
+
+async def complete(connection: Connection, job: Job) -> None:
+    """The job is done; to be called in the transaction that stores its result. Raises `LeaseLost`."""
+    await _settled(_COMPLETE, connection, job, error=None)
+
+
+async def retry(connection: Connection, job: Job, error: str, delay: timedelta) -> None:
+    """The attempt failed; the job is due again after `delay`. Raises `LeaseLost`."""
+    await _settled(_RETRY, connection, job, error=error, delay=delay)
+
+
+async def bury(connection: Connection, job: Job, error: str) -> None:
+    """The job failed for good and waits, dead, for an operator. Raises `LeaseLost`."""
+    await _settled(_BURY, connection, job, error=error)
+
+
+async def hand_back(connection: Connection, job: Job) -> None:
+    """The worker is stopping: somebody else may take the job at once, and no failure is counted."""
+    await _settled(_HAND_BACK, connection, job, error=None)
+
+
+async def _settled(step: Statement, connection: Connection, job: Job, **parameters: Any) -> None:
+    settled = await step.execute(connection, job_id=job.id, token=job.lease_token, attempt=job.attempt, **parameters)
+    if settled == 0:
+        raise LeaseLost(f"job {job.id} was taken over after attempt {job.attempt} began")
+
+
+async def extend(connection: Connection, running: Sequence[Job], lease: timedelta) -> None:
+    """Prolong the leases of jobs that are still being worked on; a lease already lost stays lost."""
+    await _EXTEND.execute_many(
+        connection, [{"job_id": job.id, "token": job.lease_token, "lease": lease} for job in running]
+    )
+
+
+async def release_expired(connection: Connection) -> int:
+    """Make jobs whose worker died claimable again; returns how many."""
+    return await _RELEASE_EXPIRED.execute(connection)
+
+
+async def replay(connection: Connection, job_id: UUID) -> bool:
+    """Give a dead job a new round of tries; False when there is no dead job of this id."""
+    return await _REPLAY.execute(connection, job_id=job_id) == 1

@@ -1,0 +1,43 @@
+"""Exact money: decimals, quantized to their currency (ISO 4217), rounded half-up; never a float."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+# The active currencies of ISO 4217 by the number of decimals of their minor unit.
+_BY_DIGITS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: """
+        AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY
+        COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS
+        INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR
+        MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP
+        STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
+    """,
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+MINOR_DIGITS = {code: digits for digits, codes in _BY_DIGITS.items() for code in codes.split()}
+
+
+def minor_digits(currency: str) -> int:
+    """How many decimals the currency has. Raises `ValueError` for a code that is not an active ISO 4217 currency."""
+    try:
+        return MINOR_DIGITS[currency]
+    except KeyError:
+        raise ValueError(f"{currency!r} is not an ISO 4217 currency") from None
+
+
+def fits(amount: Decimal, currency: str) -> bool:
+    """Whether the amount needs no more decimals than the currency has (12.50 and 12.5 both fit EUR)."""
+    return amount == quantize(amount, currency)
+
+
+def quantize(amount: Decimal, currency: str) -> Decimal:
+    """Round half-up to the currency's decimals; the result always shows them all."""
+    return amount.quantize(Decimal(1).scaleb(-minor_digits(currency)), rounding=ROUND_HALF_UP)
+
+
+def to_minor_units(amount: Decimal, currency: str) -> int:
+    """12.50 EUR → 1250. Raises `ValueError` when digits would be lost."""
+    if not fits(amount, currency):
+        raise ValueError(f"{amount} has more decimals than {currency}")
+    return int(amount.scaleb(minor_digits(currency)))

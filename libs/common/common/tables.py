@@ -1,0 +1,246 @@
+"""The tables that every service's database has beside its own: outbox, inbox, jobs, audit and the keys to the door."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# A table marked append-only is granted SELECT and INSERT only to the application's login (see grants.py), and its
+# migration adds triggers against UPDATE, DELETE and TRUNCATE.
+APPEND_ONLY = {"append_only": True}
+
+infrastructure = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+def instant(name: str, **options: Any) -> Column[Any]:
+    """A point in time, stored in UTC."""
+    return Column(name, DateTime(timezone=True), **options)
+
+
+# Columns id, aggregatetype, aggregateid, type and payload carry Debezium's names, so that change data capture can take
+# the relay's place. `position` is the order in which rows of one key were committed: the key's row lock is held then.
+outbox = Table(
+    "outbox",
+    infrastructure,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", Uuid, nullable=False, unique=True),
+    Column("aggregatetype", Text, nullable=False),
+    Column("aggregateid", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    # Raised only by a restore, which changes this default: consumers compare (epoch, sequence).
+    Column("epoch", Integer, nullable=False, server_default=text("1")),
+    Column("lane", SmallInteger, nullable=False),
+    Column("causation_id", Text),
+    Column("traceparent", Text, nullable=False),
+    Column("headers", JSONB),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    instant("created_at", nullable=False, server_default=func.now()),
+    instant("published_at"),
+    Column("last_error", Text),
+    UniqueConstraint("topic", "key", "epoch", "sequence"),
+    CheckConstraint("octet_length(payload) <= 900000", name="payload_fits_kafka"),
+    CheckConstraint("state IN ('pending', 'published', 'parked')", name="state"),
+    Index("ix_outbox_pending", "position", postgresql_where=text("state = 'pending'")),
+    Index("ix_outbox_parked", "topic", "key", postgresql_where=text("state = 'parked'")),
+    Index("ix_outbox_published", "published_at", postgresql_where=text("state = 'published'")),
+)
+
+# The last sequence given out for a topic and key whose aggregate keeps no counter of its own.
+event_streams = Table(
+    "event_streams",
+    infrastructure,
+    Column("topic", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+relay_lanes = Table(
+    "relay_lanes",
+    infrastructure,
+    Column("lane", SmallInteger, primary_key=True),
+    Column("owner", Text),
+    Column("token", BigInteger, nullable=False, server_default=text("0")),
+    instant("leased_until"),
+)
+
+inbox = Table(
+    "inbox",
+    infrastructure,
+    Column("consumer", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    instant("received_at", nullable=False, server_default=func.now()),
+    Index("ix_inbox_received_at", "received_at"),
+)
+
+poison = Table(
+    "poison",
+    infrastructure,
+    Column("id", Uuid, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    # A list of [name, value in base64 or null], in the order of the record: header names may repeat.
+    Column("headers", JSONB, nullable=False),
+    Column("record_time", BigInteger, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'kept'")),
+    instant("created_at", nullable=False, server_default=func.now()),
+    instant("replayed_at"),
+    UniqueConstraint("topic", "partition", "offset"),
+    CheckConstraint("state IN ('kept', 'replayed')", name="state"),
+)
+
+# How far a consumer has read a partition, and when it last saw that nothing newer was there (by this database's clock).
+consumer_positions = Table(
+    "consumer_positions",
+    infrastructure,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("lag", BigInteger, nullable=False),
+    instant("caught_up_at"),
+    instant("reported_at", nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    infrastructure,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("business_key", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'ready'")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # How often a worker died or stopped answering with the job in hand.
+    Column("abandoned", Integer, nullable=False, server_default=text("0")),
+    instant("due_at", nullable=False, server_default=func.now()),
+    # Rises with every claim; a write that names an older token is refused (a paused worker that wakes up too late).
+    Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
+    instant("leased_until"),
+    Column("causation_id", Text),
+    Column("traceparent", Text, nullable=False),
+    Column("last_error", Text),
+    instant("created_at", nullable=False, server_default=func.now()),
+    instant("finished_at"),
+    UniqueConstraint("kind", "business_key"),
+    CheckConstraint("state IN ('ready', 'running', 'done', 'dead')", name="state"),
+    Index("ix_jobs_ready", "due_at", postgresql_where=text("state = 'ready'")),
+    Index("ix_jobs_running", "leased_until", postgresql_where=text("state = 'running'")),
+    Index("ix_jobs_dead", "finished_at", postgresql_where=text("state = 'dead'")),
+)
+
+job_attempts = Table(
+    "job_attempts",
+    infrastructure,
+    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("worker", Text, nullable=False),
+    instant("started_at", nullable=False, server_default=func.now()),
+    instant("finished_at"),
+    # Null while it runs; stays so when its worker died: then nobody knows how far it came.
+    Column("outcome", Text),
+    Column("error", Text),
+    CheckConstraint("outcome IN ('succeeded', 'failed', 'abandoned', 'handed_back')", name="outcome"),
+)
+
+audit = Table(
+    "audit",
+    infrastructure,
+    Column("id", Uuid, primary_key=True),
+    Column("entity_type", Text, nullable=False),
+    Column("entity_id", Uuid, nullable=False),
+    # Counts from 1 without gaps per entity: the entity's row lock is held when it is given out.
+    Column("position", Integer, nullable=False),
+    Column("previous_state", Text),
+    Column("new_state", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("actor_id", Text),
+    Column("actor_type", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    instant("created_at", nullable=False),
+    Column("details_digest", LargeBinary, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    UniqueConstraint("entity_type", "entity_id", "position"),
+    CheckConstraint("outcome IN ('ACCEPTED', 'REFUSED')", name="outcome"),
+    CheckConstraint("actor_type IN ('USER', 'SYSTEM')", name="actor_type"),
+    CheckConstraint("trigger IN ('API_CALL', 'EVENT', 'BACKGROUND_JOB')", name="trigger"),
+    info=APPEND_ONLY,
+)
+
+# Free text and personal data of an audit row. The chain holds only their salted digest, so that they can be erased
+# (by the owner's login; never by the application's) and the chain still verifies.
+audit_details = Table(
+    "audit_details",
+    infrastructure,
+    Column("audit_id", Uuid, ForeignKey("audit.id"), primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    # Text, not JSONB: the digest is over these very characters.
+    Column("details", Text, nullable=False),
+    Column("ip_address", Text),
+    info=APPEND_ONLY,
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    infrastructure,
+    # SHA-256 over caller, method and path.
+    Column("scope", LargeBinary, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    instant("expires_at", nullable=False),
+    Index("ix_idempotency_keys_expires_at", "expires_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    infrastructure,
+    Column("prefix", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("customer_id", Uuid),
+    instant("created_at", nullable=False, server_default=func.now()),
+    instant("expires_at"),
+    instant("revoked_at"),
+    CheckConstraint("role IN ('client', 'warehouse', 'payments', 'manager', 'ops')", name="role"),
+)
