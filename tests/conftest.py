@@ -1,0 +1,81 @@
+"""Real PostgreSQL and real Apache Kafka for every test: one server of each per session, started when first asked for.
+
+A test gets databases and topics of its own, so that tests neither wait for each other nor see each other's data.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import pytest_asyncio
+from common.database import Pool, open_pool
+from harness.databases import Database, Databases, MakeDatabase
+from harness.topics import MakeTopic, Topics
+from local_stack.kafka import Kafka
+from local_stack.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+def session_folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="articurated-tests-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(session_folder: Path) -> Iterator[Postgres]:
+    """The session's PostgreSQL. A test that stops or kills one starts its own."""
+    with Postgres(session_folder / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_server(session_folder: Path) -> Iterator[Kafka]:
+    """The session's broker. A test that stops or kills one starts its own."""
+    with Kafka(session_folder / "kafka") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: Postgres) -> Databases:
+    return Databases(postgres)
+
+
+@pytest.fixture
+def make_database(databases: Databases) -> Iterator[MakeDatabase]:
+    """`make_database("orders")`: a fresh, migrated database of that service; `None`: with the common tables only."""
+    made: list[Database] = []
+
+    def make(service: str | None) -> Database:
+        made.append(databases.create(service))
+        return made[-1]
+
+    yield make
+    for database in made:
+        databases.drop(database)
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase) -> Database:
+    return make_database(None)
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    """Connections of the application's login to `database`; a service's tests override `database`."""
+    pool = await open_pool(database.dsn, size=10, application_name="test")
+    yield pool
+    await asyncio.wait_for(pool.close(), 10)
+
+
+@pytest.fixture
+def kafka(kafka_server: Kafka) -> str:
+    """Where the session's broker listens."""
+    return kafka_server.bootstrap
+
+
+@pytest.fixture
+def make_topic(kafka: str) -> MakeTopic:
+    """`await make_topic(partitions=3)`: a new topic that nobody else uses."""
+    return Topics(kafka).create

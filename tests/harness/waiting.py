@@ -1,0 +1,18 @@
+"""Wait on a condition with a deadline, in place of sleeping and hoping."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+async def eventually(condition: Callable[[], Awaitable[Value]], *, within: float = 15.0) -> Value:
+    """Ask again and again until the answer is true, and return it. Raises AssertionError after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not (answer := await condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within:g} s: the last answer was {answer!r}")
+        await asyncio.sleep(0.02)
+    return answer
