@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 else:
     Pool = asyncpg.Pool
 
+ACQUIRE_SECONDS = 5
+
 # A statement that waits longer than this for a row lock or an answer is given up, so that one stuck transaction
 # cannot take every connection with it.
 SERVER_SETTINGS = {
@@ -22,6 +24,10 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "20s",
     "timezone": "UTC",
 }
+
+
+class DatabaseUnavailable(Exception):
+    """No connection was to be had: the server is away, or every connection of the pool is busy."""
 
 
 class _PooledConnection(asyncpg.Connection):
@@ -51,19 +57,29 @@ async def open_pool(dsn: str, *, size: int = 10, application_name: str) -> Pool:
 
 @asynccontextmanager
 async def reading(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection without a transaction: each statement sees its own snapshot."""
-    async with pool.acquire(timeout=5) as connection:
+    """A connection without a transaction: each statement sees its own snapshot. Raises `DatabaseUnavailable`."""
+    connection = await _acquire(pool)
+    try:
         yield connection
+    finally:
+        await pool.release(connection)
+
+
+async def _acquire(pool: Pool) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+    try:
+        return await pool.acquire(timeout=ACQUIRE_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """One transaction, committed at the end of the block and rolled back when the block raises.
+    """One transaction, committed at the end of the block, rolled back when it raises. Raises `DatabaseUnavailable`.
 
     The commit is shielded: a task that is cancelled while it waits for COMMIT cannot know whether the commit took
     place, so it is made to wait for the answer first.
     """
-    async with pool.acquire(timeout=5) as connection:
+    async with reading(pool) as connection:
         open_transaction = connection.transaction()
         await open_transaction.start()
         try:
@@ -92,13 +108,13 @@ async def _to_the_end(step: Coroutine[Any, Any, None]) -> None:
         raise cancelled
 
 
-def is_connection_failure(error: BaseException) -> bool:
-    """Whether the database could not be reached or gave up on us, so that the same work may succeed later unchanged."""
+def is_database_failure(error: BaseException) -> bool:
+    """Whether the database was away or gave up on us, so that the same work may succeed later unchanged."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)  # asyncpg's own word for an argument that the database cannot hold
     return isinstance(
         error,
-        OSError
-        | TimeoutError
-        | asyncpg.InterfaceError
+        DatabaseUnavailable
         | asyncpg.PostgresConnectionError
         | asyncpg.OperatorInterventionError
         | asyncpg.InsufficientResourcesError
@@ -107,3 +123,8 @@ def is_connection_failure(error: BaseException) -> bool:
         | asyncpg.SerializationError
         | asyncpg.IdleInTransactionSessionTimeoutError,
     )
+
+
+def is_connection_failure(error: BaseException) -> bool:
+    """As `is_database_failure`, where the database is the only thing outside that can have failed."""
+    return is_database_failure(error) or isinstance(error, OSError | TimeoutError)

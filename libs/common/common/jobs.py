@@ -49,7 +49,8 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job. `attempt` counts claims from 1, `abandoned` those after which nothing was heard of the worker."""
+    """A claimed job. `attempt` counts claims from 1, `abandoned` those after which nothing was heard of the worker;
+    `waited_seconds` is how long after its due time it was claimed."""
 
     id: UUID
     kind: str
@@ -59,6 +60,7 @@ class Job:
     abandoned: int
     attempt: int
     lease_token: int
+    waited_seconds: float
     traceparent: str
     causation_id: str | None
 
@@ -99,7 +101,11 @@ _attempted = insert(job_attempts).from_select(
     ["job_id", "number", "worker"],
     select(_claimed.c.id, _claimed.c.attempts, bindparam("worker", type_=Text)),
 )
-_CLAIM = prepare(select(_claimed).order_by(_claimed.c.due_at).add_cte(_attempted.cte("attempted")))
+_CLAIM = prepare(
+    select(_claimed, (func.now() - _claimed.c.due_at).label("waited"))
+    .order_by(_claimed.c.due_at)
+    .add_cte(_attempted.cte("attempted"))
+)
 
 _held = and_(
     jobs.c.id == bindparam("job_id", type_=Uuid),
@@ -183,6 +189,7 @@ async def claim(connection: Connection, kind: str, *, limit: int, lease: timedel
             abandoned=row["abandoned"],
             attempt=row["attempts"],
             lease_token=row["lease_token"],
+            waited_seconds=row["waited"].total_seconds(),
             traceparent=row["traceparent"],
             causation_id=row["causation_id"],
         )
