@@ -1,0 +1,1 @@
+"""Stand-ins for the outside world: a payment gateway and a mailbox, with faults on demand."""

@@ -1,0 +1,120 @@
+"""Faults on demand: what shall go wrong, for whom and how often. Kept on disk, set over HTTP."""
+
+import json
+import math
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.durable_file import write_durably
+
+
+class InvalidFaultError(ValueError):
+    """The fault asked for makes no sense; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    mode: str
+    times: int | None
+    """How often it is still to strike; None for ever."""
+    target: str | None
+    """Whom it strikes; None for everybody."""
+    delay_seconds: float | None = None
+
+    def strikes(self, candidates: Collection[str]) -> bool:
+        return self.target is None or self.target.casefold() in {candidate.casefold() for candidate in candidates}
+
+
+class FaultPlan:
+    """The faults still to come, oldest first; the first that matches a call strikes it, and only that one."""
+
+    def __init__(
+        self, path: Path, *, modes: Collection[str], delayed_modes: Collection[str], target_field: str
+    ) -> None:
+        self._path = path
+        self._modes = modes
+        self._delayed_modes = delayed_modes
+        self._target_field = target_field
+        self._faults = [Fault(**fault) for fault in json.loads(path.read_text())] if path.exists() else []
+
+    def add(self, document: object) -> Fault:
+        fault = self._read(document)
+        self._replace_faults([*self._faults, fault])
+        return fault
+
+    def take(self, *candidates: str, modes: Collection[str] | None = None) -> Fault | None:
+        """The fault that strikes a call about these candidates, counted down on disk before it is returned."""
+        for position, fault in enumerate(self._faults):
+            if fault.strikes(candidates) and (modes is None or fault.mode in modes):
+                if fault.times is not None:
+                    rest = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+                    self._replace_faults([*self._faults[:position], *rest, *self._faults[position + 1 :]])
+                return fault
+        return None
+
+    def clear(self) -> None:
+        self._replace_faults([])
+
+    def as_documents(self) -> list[dict[str, Any]]:
+        return [self.as_document(fault) for fault in self._faults]
+
+    def as_document(self, fault: Fault) -> dict[str, Any]:
+        document = {"mode": fault.mode, "times": fault.times, self._target_field: fault.target}
+        return document | ({} if fault.delay_seconds is None else {"delay_seconds": fault.delay_seconds})
+
+    def _replace_faults(self, faults: list[Fault]) -> None:
+        write_durably(self._path, json.dumps([asdict(fault) for fault in faults]).encode())
+        self._faults = faults
+
+    def _read(self, document: object) -> Fault:
+        if not isinstance(document, dict):
+            raise InvalidFaultError("a fault is a JSON object")
+        if unknown := document.keys() - {"mode", "times", self._target_field, "delay_seconds"}:
+            raise InvalidFaultError(f"unknown fields: {', '.join(sorted(unknown))}")
+        mode, times, target = document.get("mode"), document.get("times"), document.get(self._target_field)
+        if not isinstance(mode, str) or mode not in self._modes:
+            raise InvalidFaultError(f"mode must be one of: {', '.join(sorted(self._modes))}")
+        if times is not None and (type(times) is not int or times < 1):
+            raise InvalidFaultError("times must be a whole number of at least 1, or null for ever")
+        if target is not None and (not isinstance(target, str) or not target):
+            raise InvalidFaultError(f"{self._target_field} must be a text, or null for everybody")
+        return Fault(mode, times, target, self._read_delay(mode, document.get("delay_seconds")))
+
+    def _read_delay(self, mode: str, delay: object) -> float | None:
+        if mode not in self._delayed_modes:
+            if delay is not None:
+                raise InvalidFaultError(f"mode {mode} takes no delay_seconds")
+            return None
+        if isinstance(delay, bool) or not isinstance(delay, int | float) or not math.isfinite(delay) or delay <= 0:
+            raise InvalidFaultError(f"mode {mode} needs delay_seconds, a number above 0")
+        return float(delay)
+
+
+def fault_routes(plan: FaultPlan) -> list[Route]:
+    """`/sandbox/faults`: POST adds a fault, GET shows those still to come, DELETE ends them all."""
+
+    async def add_fault(request: Request) -> Response:
+        try:
+            fault = plan.add(json.loads(await request.body()))
+        except ValueError as error:
+            return JSONResponse({"error": {"message": str(error)}}, status_code=400)
+        return JSONResponse(plan.as_document(fault), status_code=201)
+
+    async def list_faults(_: Request) -> Response:
+        return JSONResponse({"faults": plan.as_documents()})
+
+    async def clear_faults(_: Request) -> Response:
+        plan.clear()
+        return Response(status_code=204)
+
+    return [
+        Route("/sandbox/faults", add_fault, methods=["POST"]),
+        Route("/sandbox/faults", list_faults, methods=["GET"]),
+        Route("/sandbox/faults", clear_faults, methods=["DELETE"]),
+    ]

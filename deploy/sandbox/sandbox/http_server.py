@@ -1,0 +1,85 @@
+"""Serving HTTP until SIGTERM or SIGINT, and stopping promptly even while requests hang."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 0.4
+"""What a request in progress gets to finish after SIGTERM; then its connection is cut without an answer."""
+
+
+class ServerStoppingError(Exception):
+    """The server stops before the time was up."""
+
+
+class PromptServer(uvicorn.Server):
+    """Exits 0 on SIGTERM (uvicorn dies by the signal) and cuts hanging connections instead of answering them 500."""
+
+    def __init__(self, app: Starlette, *, host: str, port: int, name: str, other_addresses: str = "") -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, host=host, port=port, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
+            )
+        )
+        app.state.stopping = self._stopping = asyncio.Event()
+        self._name = name
+        self._other_addresses = other_addresses
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, self._stop)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        logger.info("%s ready: http=%s:%d%s", self._name, host, port, self._other_addresses)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._cut_connections)
+        await super().shutdown(sockets)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    def _cut_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+async def hold_until_disconnect(request: Request) -> Response:
+    """Never answer: wait until the client gives up or the server stops. What is returned reaches nobody."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    return Response(status_code=504)
+
+
+async def pause(request: Request, seconds: float) -> None:
+    """Wait, whether or not the client does. Raises ServerStoppingError when the server stops first."""
+    stopping: asyncio.Event = request.app.state.stopping
+    try:
+        await asyncio.wait_for(stopping.wait(), seconds)
+    except TimeoutError:
+        return
+    raise ServerStoppingError
+
+
+async def _answer_ok(_: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+HEALTH_ROUTES = [Route("/livez", _answer_ok), Route("/readyz", _answer_ok)]

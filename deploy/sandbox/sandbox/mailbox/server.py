@@ -1,0 +1,55 @@
+"""The mailbox as a program: SMTP and HTTP over one directory."""
+
+import asyncio
+from pathlib import Path
+
+from aiosmtpd.smtp import SMTP
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox.faults import FaultPlan, fault_routes
+from sandbox.http_server import HEALTH_ROUTES, PromptServer
+from sandbox.mailbox.api import MailboxApi
+from sandbox.mailbox.smtp import FAULT_MODES, MessageReceiver
+from sandbox.mailbox.store import MailStore
+
+
+async def serve_mailbox(host: str, smtp_port: int, http_port: int, data: Path) -> None:
+    store = MailStore(data / "messages")
+    faults = FaultPlan(data / "faults.json", modes=FAULT_MODES, delayed_modes=(), target_field="to")
+    smtp = await _listen_for_mail(host, smtp_port, MessageReceiver(store, faults))
+    smtp_host, bound_port = smtp.sockets[0].getsockname()[:2]
+    server = PromptServer(
+        create_app(MailboxApi(store), faults),
+        host=host,
+        port=http_port,
+        name="mailbox",
+        other_addresses=f" smtp={smtp_host}:{bound_port}",
+    )
+    try:
+        await server.serve()
+    finally:
+        # Open SMTP connections end with the event loop; a message without its 250 is sent again by its sender.
+        smtp.close()
+
+
+def create_app(api: MailboxApi, faults: FaultPlan) -> Starlette:
+    routes = [*api.routes(), *fault_routes(faults), *HEALTH_ROUTES]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _answer_error})
+
+
+async def _listen_for_mail(host: str, port: int, receiver: MessageReceiver) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+
+    def accept() -> SMTP:
+        # A fixed host name saves aiosmtpd a DNS look-up for each connection.
+        return SMTP(receiver, hostname="mailbox.sandbox", enable_SMTPUTF8=True, loop=loop)
+
+    return await loop.create_server(accept, host, port)
+
+
+async def _answer_error(_: Request, error: Exception) -> Response:
+    status, message = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
+    return JSONResponse({"Error": message}, status)

@@ -1,0 +1,1 @@
+"""A payment gateway that speaks the refund part of Stripe's API (v1)."""

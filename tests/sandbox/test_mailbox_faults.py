@@ -1,0 +1,66 @@
+"""What goes wrong at the mailbox on demand."""
+
+from email.message import EmailMessage
+
+import aiosmtplib
+import httpx
+import pytest
+
+
+async def set_fault(mailbox: httpx.AsyncClient, **fault: object) -> None:
+    answer = await mailbox.post("/sandbox/faults", json=fault)
+    assert answer.status_code == 201, answer.text
+
+
+async def message_count(mailbox: httpx.AsyncClient) -> int:
+    return int((await mailbox.get("/api/v1/messages")).json()["total"])
+
+
+@pytest.mark.parametrize(("mode", "code"), [("refuse", 451), ("reject", 550)])
+async def test_a_recipient_is_turned_away_as_often_as_asked(
+    mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, invoice_mail: EmailMessage, mode: str, code: int
+) -> None:
+    await set_fault(mailbox, mode=mode, times=2)
+
+    for _ in range(2):
+        with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as refusal:
+            await smtp.send_message(invoice_mail)
+        assert refusal.value.recipients[0].code == code
+    assert await message_count(mailbox) == 0
+    await smtp.send_message(invoice_mail)
+
+    assert await message_count(mailbox) == 1
+
+
+async def test_a_fault_strikes_only_the_address_it_names(
+    mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, invoice_mail: EmailMessage
+) -> None:
+    await set_fault(mailbox, mode="reject", to="Bo@example.com")
+
+    errors, _ = await smtp.send_message(invoice_mail, recipients=["zoe@example.com", "bo@example.com"])
+
+    assert errors["bo@example.com"].code == 550
+    assert await message_count(mailbox) == 1
+    assert (await mailbox.get("/sandbox/faults")).json() == {
+        "faults": [{"mode": "reject", "times": None, "to": "Bo@example.com"}]
+    }
+
+
+async def test_a_dropped_connection_leaves_the_message_behind(
+    mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, invoice_mail: EmailMessage
+) -> None:
+    await set_fault(mailbox, mode="drop_after_data", times=1, to="zoe@example.com")
+
+    with pytest.raises(aiosmtplib.SMTPServerDisconnected):
+        await smtp.send_message(invoice_mail)
+    assert await message_count(mailbox) == 1
+
+    await smtp.connect()
+    await smtp.send_message(invoice_mail)
+    assert await message_count(mailbox) == 2
+
+
+async def test_the_mailbox_has_no_faults_of_the_gateway(mailbox: httpx.AsyncClient) -> None:
+    answer = await mailbox.post("/sandbox/faults", json={"mode": "decline"})
+    assert answer.status_code == 400
+    assert "drop_after_data" in answer.json()["error"]["message"]
