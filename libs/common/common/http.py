@@ -1,0 +1,168 @@
+"""The edge of a gateway: who may call, what is read and what is answered, the same on every route.
+
+@router.post("/orders", status_code=201, responses={201: {"model": OrderResponse}})
+@allow(Role.CLIENT)
+async def place_order(request: Request, order: OrderCreate) -> Response:
+    caller = caller_of(request)
+    return await perform(
+        request,
+        lambda connection: use_cases.place_order(connection, order, caller),
+        render=schemas.order_response,
+        status=201,
+        headers=lambda placed: {"Location": f"/api/v1/orders/{placed.id}"},
+    )
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic import WithJsonSchema
+
+from common import idempotency
+from common.auth import EVERYONE, Authenticator, Caller, Role, allowed_roles, forbidden
+from common.database import Pool, reading, transaction
+from common.errors import Code, Problem
+from common.idempotency import Answer
+from common.openapi import describe
+from common.problem_details import problem_response
+from common.rate_limit import RateLimit
+from common.request_body import read_json
+from common.settings import ServiceSettings
+from common.statements import Connection
+
+Result = TypeVar("Result")
+
+# Money in a response: exact inside, a JSON number outside, as the public contract has it.
+JsonNumber = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Edge:
+    """What the routes of one application share."""
+
+    def __init__(self, pool: Pool, settings: ServiceSettings) -> None:
+        self.pool = pool
+        self.max_body_bytes = settings.max_body_bytes
+        self.idempotency_retention = timedelta(hours=settings.idempotency_retention_hours)
+        self._authenticator = Authenticator(pool, settings.api_key_cache_seconds)
+        self._rate_limit = RateLimit(settings.rate_limit_per_minute)
+        # Of keys that are not valid, so that trying them out cannot load the database.
+        self._failed_attempts = RateLimit(settings.rate_limit_per_minute)
+
+    async def admit(self, request: Request, roles: frozenset[Role]) -> None:
+        """Raises `Problem` UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order."""
+        scope = request.scope
+        presented = _api_key(request)
+        ip_address = scope["client"][0] if scope.get("client") else None
+        holder = self._authenticator.cached(presented)
+        if holder is None:
+            try:
+                holder = await self._authenticator.look_up(presented)
+            except Problem:
+                self._failed_attempts.hit(ip_address or "")
+                raise
+        scope["caller"] = Caller(holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"])
+        allowance = self._rate_limit.hit(holder.prefix)
+        if allowance is not None:
+            scope["rate_headers"] = allowance.headers()
+        if holder.role not in roles:
+            raise forbidden(holder.role)
+
+
+class GuardedRoute(APIRoute):
+    """Refuses in the contract's order before FastAPI reads or validates anything; see DOMAIN §3.
+
+    Raises `TypeError` when the endpoint does not say who may call it.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        describe(path, endpoint, options)
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        roles = allowed_roles(self.endpoint)
+
+        async def guarded(request: Request) -> Response:
+            edge: Edge = request.app.state.edge
+            if roles is not EVERYONE:
+                await edge.admit(request, roles)
+            if b"%00" in request.scope["query_string"]:
+                raise Problem(Code.BAD_REQUEST, "The query must not contain NUL characters.")
+            if request.method not in SAFE_METHODS:
+                await read_json(request, edge.max_body_bytes)
+            return await handle(request)
+
+        return guarded
+
+
+def caller_of(request: Request) -> Caller:
+    """Who calls a guarded route."""
+    caller: Caller = request.scope["caller"]
+    return caller
+
+
+async def perform(
+    request: Request,
+    command: Callable[[Connection], Awaitable[Result | Problem]],
+    *,
+    render: Callable[[Result], object],
+    status: int = 200,
+    headers: Callable[[Result], Mapping[str, str]] = lambda _: {},
+) -> Response:
+    """Run a command in one transaction and answer with what it returns, once per `Idempotency-Key`.
+
+    A `Problem` that the command returns is committed with what it wrote; one that it raises undoes everything.
+    """
+    edge: Edge = request.app.state.edge
+
+    async def effect(connection: Connection) -> Answer | Problem:
+        outcome = await command(connection)
+        if isinstance(outcome, Problem):
+            return outcome
+        return Answer(status, headers(outcome), _encode(render(outcome)))
+
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        async with transaction(edge.pool) as connection:
+            answer = await effect(connection)
+    else:
+        claim = idempotency.claim(
+            key,
+            caller=caller_of(request).key_prefix,
+            method=request.method,
+            path=request.url.path,
+            body=await request.body(),
+        )
+        answer = await idempotency.answer_once(edge.pool, claim, effect, edge.idempotency_retention)
+    if isinstance(answer, Problem):
+        return problem_response(request, answer)
+    return Response(answer.body, answer.status, answer.headers, "application/json")
+
+
+async def read(
+    request: Request,
+    query: Callable[[Connection], Awaitable[Result]],
+    *,
+    render: Callable[[Result], object],
+) -> Response:
+    """Answer with what a query finds, outside any transaction; it raises a `Problem` where there is nothing."""
+    edge: Edge = request.app.state.edge
+    async with reading(edge.pool) as connection:
+        found = await query(connection)
+    return Response(_encode(render(found)), media_type="application/json")
+
+
+def _api_key(request: Request) -> bytes:
+    for name, value in request.scope["headers"]:
+        if name == b"x-api-key":
+            return bytes(value)
+    raise Problem(Code.UNAUTHENTICATED, "The header X-API-Key is missing.")

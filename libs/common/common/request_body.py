@@ -1,0 +1,73 @@
+"""A request's body: how large, of which type, and its JSON with every number exact."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from common.errors import Code, Problem, validation_error
+
+_JSON_TYPE = re.compile(r"application/([!-~]+\+)?json")
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+async def read_json(request: Request, limit: int) -> bytes:
+    """Read the body and leave its JSON where FastAPI looks for it. Raises `Problem` 400, 413, 415 or 422."""
+    body = await _read(request, limit)
+    request._body = body
+    if body:
+        _check_content_type(request)
+        request._json = parse_json(body)
+    return body
+
+
+def parse_json(body: bytes) -> Any:
+    """Fractions as `Decimal`, no NaN or Infinity (RFC 8259), and no NUL, which PostgreSQL cannot store in a text."""
+    try:
+        value = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(Code.BAD_REQUEST, "The body is not valid JSON.", {"reason": str(error)}) from error
+    except RecursionError as error:
+        raise Problem(Code.BAD_REQUEST, "The body is nested too deeply.") from error
+    if b"\\u0000" in body and _holds_nul(value):
+        raise validation_error("body", "Texts must not contain NUL characters")
+    return value
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    announced = request.headers.get("content-length")
+    if announced is not None and announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    chunks, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _check_content_type(request: Request) -> None:
+    """JSON, or a type built on it (RFC 6839); a client that names none is taken at its word."""
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if not _JSON_TYPE.fullmatch(media_type):
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.", {"content_type": media_type})
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(map(_holds_nul, value))
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(Code.PAYLOAD_TOO_LARGE, f"The body has more than {limit} bytes.", {"limit_bytes": limit})

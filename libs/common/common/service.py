@@ -1,0 +1,58 @@
+"""What a service is made of, as far as running it goes; each service's `app.py` fills this in."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from sqlalchemy import MetaData
+
+from common.database import Pool
+from common.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from common.subscriber import EventHandler
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Something that runs until `stopping` is set; that it ends or raises before then ends the whole process.
+
+    `not_ready` says why the process should not count as ready, or None.
+    """
+
+    name: str
+    run: Callable[[asyncio.Event], Awaitable[None]]
+    not_ready: Callable[[], str | None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime(Generic[Settings]):
+    """What the parts of a running service share."""
+
+    service: "Service[Settings]"
+    settings: Settings
+    pool: Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[Settings]):
+    """A deployable service.
+
+    `gateway` builds the application of the role `api`; `components` has a builder for each other role of its own
+    (`consumer`, `worker`); every service has the role `relay`, which is the same everywhere. Builders import what only
+    their role needs inside themselves: that keeps the other roles small and quick to start. `event_handlers` are those
+    of the role `consumer`, here so that an operator can put a kept record through them again.
+    """
+
+    name: str
+    settings: type[Settings]
+    metadata: MetaData
+    topics: tuple[str, ...]
+    gateway: Callable[[Runtime[Settings]], "FastAPI"]
+    components: Mapping[str, Callable[[Runtime[Settings]], Iterable[Component]]] = field(default_factory=dict)
+    event_handlers: Callable[[Runtime[Settings]], Mapping[str, "EventHandler[Any]"]] | None = None

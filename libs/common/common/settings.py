@@ -1,0 +1,53 @@
+"""What a service is told by its environment; a field's name in upper case is the variable's name."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Settings that every service has. Raises `pydantic.ValidationError` naming what is missing or malformed."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    # Both hold a password, and so stay out of what is printed.
+    database_url: str = Field(repr=False)
+    # The owner's login, which only `migrate` uses; without one the application's login is taken.
+    migration_database_url: str | None = Field(default=None, repr=False)
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    kafka_bootstrap: str
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    # Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas.
+    trusted_proxies: str = ""
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    # Requests in any 60 seconds per API key and process; 0 is no limit.
+    rate_limit_per_minute: int = Field(default=100, ge=0)
+    # A revoked key is refused at the latest this many seconds later.
+    api_key_cache_seconds: float = Field(default=5, ge=0)
+    idempotency_retention_hours: float = Field(default=24, gt=0)
+    link_signing_key: SecretStr = Field(default=SecretStr(""))
+
+    # One unit of every retry schedule, in seconds.
+    retry_unit_seconds: float = Field(default=60, gt=0)
+    job_lease_seconds: float = Field(default=20, gt=0)
+
+    outbox_retention_days: float = Field(default=90, gt=0)
+    inbox_retention_days: float = Field(default=120, gt=0)
+    topic_partitions: int = Field(default=12, ge=1)
+    topic_retention_days: int = Field(default=90, ge=1)
+    topic_replication: int = Field(default=1, ge=1)
+
+    log_format: Literal["json", "pretty", "auto"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # SIGTERM to the end of the process, at most.
+    shutdown_seconds: float = Field(default=10, gt=0)
+    storage_folder: Path = Path("storage")
+
+    @property
+    def owner_database_url(self) -> str:
+        """The login that migrations run with."""
+        return self.migration_database_url or self.database_url

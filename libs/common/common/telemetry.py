@@ -1,0 +1,92 @@
+"""Logs as JSON lines (or for reading, on a terminal), W3C trace context, and what must never be logged."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Literal
+
+import msgspec
+import prometheus_client
+import structlog
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # its author left it so
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+_SECRET_NAME = re.compile(r"(api_?key|secret|password|token|authorization|dsn|database_url)$", re.IGNORECASE)
+_EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
+_API_KEY = re.compile(r"\b([a-z]+_[0-9a-f]{12})\.[\w-]{16,}")
+_encoder = msgspec.json.Encoder(enc_hook=str)
+_NOISY = {"aiokafka": logging.WARNING, "faststream": logging.WARNING, "asyncio": logging.WARNING}
+
+
+def new_traceparent(parent: str | None = None) -> str:
+    """A new span in the trace of `parent`, or in a new trace when there is none or it is malformed (W3C, level 1)."""
+    match = _TRACEPARENT.fullmatch(parent) if parent else None
+    if match is None:
+        return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    return f"00-{match[1]}-{os.urandom(8).hex()}-{match[2]}"
+
+
+def trace_id(traceparent: str) -> str:
+    return traceparent[3:35]
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: values of secret names, and e-mail addresses, keys and passwords inside texts, go."""
+    for name, value in event.items():
+        if _SECRET_NAME.search(name):
+            event[name] = "[redacted]"
+        elif isinstance(value, str):
+            event[name] = without_secrets(value)
+    return event
+
+
+def without_secrets(text: str) -> str:
+    if "@" in text:
+        text = _EMAIL.sub("[address]", _URL_PASSWORD.sub(r"\1[redacted]@", text))
+    return _API_KEY.sub(r"\1.[redacted]", text) if "." in text else text
+
+
+def configure_logging(
+    service: str, role: str, *, style: Literal["json", "pretty", "auto"] = "auto", level: str = "info"
+) -> None:
+    """Send everything that is logged, by structlog or by the standard library, to stderr as one kind of lines."""
+    pretty = style == "pretty" or (style == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        lambda _logger, _method, event: {**event, "service": service, "role": role},
+    ]
+    rendering: list[Any] = (
+        [redact, structlog.dev.ConsoleRenderer()]
+        if pretty
+        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(serializer=_to_json)]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name, least in _NOISY.items():
+        logging.getLogger(name).setLevel(least)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _to_json(event: Mapping[str, Any], **_options: Any) -> str:
+    return _encoder.encode(event).decode()
+
+
+def get_logger(name: str) -> Any:
+    return structlog.stdlib.get_logger(name)
