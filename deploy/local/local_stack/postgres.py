@@ -12,6 +12,7 @@ from pathlib import Path
 
 from local_stack import process
 from local_stack.files import read_json, write_private
+from local_stack.ports import free_ports
 from local_stack.privileges import NOBODY
 from local_stack.server import Server
 
@@ -51,7 +52,7 @@ class Postgres(Server):
     def __init__(self, folder: Path, port: int | None = None, log: Path | None = None) -> None:
         super().__init__()
         self.folder = folder.absolute()
-        self.port = port or process.free_ports(1)[0]
+        self.port = port or free_ports(1)[0]
         self.log = (log or folder / "postgres.log").absolute()
         self._data = self.folder / "data"
         self._passwords = self.folder / "passwords.json"

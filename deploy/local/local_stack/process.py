@@ -1,10 +1,10 @@
 """Child processes that never outlive the process which started them."""
 
+import asyncio
 import contextlib
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,21 +65,27 @@ def run(
     try:
         code = process.wait()
     finally:
-        end_group(process)
+        kill_session(process)
     if code != 0:
         raise CommandError(f"{Path(str(command[0])).name} ended with {code}:\n{tail(log)}")
 
 
-def stop(process: subprocess.Popen[bytes], how: signal.Signals, grace: float) -> None:
-    """Ask a child to end, and after `grace` seconds make it; then end whatever it left in its session."""
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(how)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(grace)
-    end_group(process)
+async def ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a child's end, without polling or a thread, and return its exit code (minus a signal's number)."""
+    if process.poll() is None:
+        loop, end = asyncio.get_running_loop(), asyncio.Event()
+        descriptor = os.pidfd_open(process.pid)  # Linux 5.3
+        loop.add_reader(descriptor, end.set)
+        try:
+            await end.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+    return process.wait()
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to a child and its own children, also those it left behind when it ended."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -88,15 +94,6 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 def tail(log: Path, lines: int = 12) -> str:
     text = log.read_text(errors="replace") if log.exists() else ""
     return "\n".join(text.splitlines()[-lines:])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 nobody listens on now; all are held until all are found, so no two are the same."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 class CommandError(Exception):

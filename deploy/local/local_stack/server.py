@@ -75,17 +75,27 @@ class Server(ABC):
             raise RuntimeError(f"{self.name} was not started")
         return self._process.pid
 
+    async def ended(self) -> int | None:
+        """Wait until it has ended and return its exit code; None if it was not started."""
+        return None if self._process is None else await process.ended(self._process)
+
     def stop(self) -> None:
         """End it in good order; after `grace` seconds in any order."""
+        self.ask_to_stop()
         if self._process is not None:
-            process.stop(self._process, self.stop_signal, self.grace)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(self.grace)
+        self.kill()
 
-    def kill(self) -> None:
-        """SIGKILL, as a crash would: nothing is flushed, and data must survive it."""
+    def ask_to_stop(self) -> None:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            process.end_group(self._process)
+                self._process.send_signal(self.stop_signal)
+
+    def kill(self) -> None:
+        """SIGKILL to it and to whatever it started: nothing is flushed, and data must survive it."""
+        if self._process is not None:
+            process.kill_session(self._process)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,0 +1,47 @@
+"""Keys made at the first start and kept in the stack's folder, mode 0600."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from local_stack.files import read_json, write_private
+
+ROLES = ("client", "warehouse", "payments", "manager", "ops")
+
+
+class ApiKey(TypedDict):
+    name: str
+    role: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Credentials:
+    api_keys: dict[str, str]
+    """One key for each role a caller can have."""
+    api_key_file: Path
+    """The same, in the form `python -m <service> api-keys ensure --from-file` takes."""
+    link_signing_key: str
+    payment_gateway_key: str
+
+
+def load_credentials(folder: Path) -> Credentials:
+    api_key_file = folder / "api-keys.json"
+    keys: list[ApiKey] = read_json(api_key_file, None) or [_new_api_key(role) for role in ROLES]
+    write_private(api_key_file, json.dumps(keys))
+    shared: dict[str, str] = {
+        "link_signing_key": secrets.token_urlsafe(32),
+        "payment_gateway_key": f"sk_test_{secrets.token_hex(16)}",
+    } | read_json(folder / "secrets.json", {})
+    write_private(folder / "secrets.json", json.dumps(shared))
+    return Credentials({key["role"]: key["key"] for key in keys}, api_key_file, **shared)
+
+
+def _new_api_key(role: str) -> ApiKey:
+    return {
+        "name": f"local-{role}",
+        "role": role,
+        "key": f"ak_{role}{secrets.token_hex(4)}.{secrets.token_urlsafe(32)}",
+    }

@@ -1,0 +1,73 @@
+"""What a person sees: a line for each step with its time, then where everything is."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from local_stack.stack_json import StackDescription
+
+
+class Terminal:
+    """On a terminal colours, a spinner and a table; into a pipe or file plain lines of the same content."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = console.status("", spinner="dots")
+        self._open: list[str] = []
+        self._started = time.monotonic()
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        with self._status:
+            yield
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Show the step as under way, and its time once it is done; steps may overlap."""
+        began = time.monotonic()
+        self._open.append(title)
+        self._show_open()
+        try:
+            yield
+            self.say(f"[green]✓[/] {title:<34}[dim]{time.monotonic() - began:6.1f} s[/]")
+        finally:
+            self._open.remove(title)
+            self._show_open()
+
+    def ready(self, stack: StackDescription) -> None:
+        took = time.monotonic() - self._started
+        self.say("")
+        self._rows("Where", [
+            *((service, address["url"]) for service, address in stack["services"].items()),
+            ("payment sandbox", stack["payment_sandbox"]["url"]),
+            ("mailbox", stack["mailbox"]["url"]),
+            ("Kafka", stack["kafka"]["bootstrap"]),
+            *((f"database {name}", dsn) for name, dsn in stack["databases"].items()),
+            ("documents", stack["documents"]),
+        ])  # fmt: skip
+        self._rows("X-API-Key", list(stack["api_keys"].items()))
+        self.say(f"[bold green]Ready in {took:.1f} s.[/] Ctrl-C stops everything; the data stays.")
+
+    def say(self, text: str) -> None:
+        # A terminal that was closed must not keep us from ending things in order.
+        with contextlib.suppress(OSError):
+            self._console.print(text, highlight=False, soft_wrap=True)
+
+    def _rows(self, title: str, rows: list[tuple[str, str]]) -> None:
+        if not self._console.is_terminal:
+            for name, value in rows:
+                self.say(f"{name:<18} {value}")
+            return
+        table = Table(title=title, title_justify="left", title_style="bold", show_header=False, border_style="dim")
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column(overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        with contextlib.suppress(OSError):
+            self._console.print(table)
+
+    def _show_open(self) -> None:
+        self._status.update(f"[dim]{', '.join(self._open)} …[/]")

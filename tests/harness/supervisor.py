@@ -1,0 +1,80 @@
+"""`python -m local_stack up` as a process of its own, as `make up` runs it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from local_stack.stack_json import NotRunningError, StackDescription, running_stack
+
+Answer = TypeVar("Answer")
+
+
+class RunningSupervisor:
+    def __init__(self, folder: Path, import_path: str, **environment: str) -> None:
+        self.folder = folder
+        self._calls = folder.with_suffix(".calls")
+        self._output = folder.with_suffix(".output")
+        wiring = {"STACK_DIR": str(folder), "PYTHONPATH": import_path, "CALLS": str(self._calls)}
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "local_stack", "up"],
+                env={**os.environ, **wiring, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def until_ready(self) -> StackDescription:
+        def ready() -> StackDescription | None:
+            assert self.process.poll() is None, self.output
+            with contextlib.suppress(NotRunningError):
+                return running_stack(self.folder)
+            return None
+
+        return until(ready, within=60)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(20)
+
+    def pid_of(self, name: str) -> int:
+        return next(each["pid"] for each in running_stack(self.folder)["processes"] if each["name"] == name)
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def calls(self, *arguments: str) -> list[dict[str, Any]]:
+        """Calls of the pretended services that begin with these arguments, as fake_service.py noted them."""
+        calls = [json.loads(line) for line in self._calls.read_text().splitlines()]
+        return [call for call in calls if call["arguments"][: len(arguments)] == list(arguments)]
+
+
+def until(condition: Callable[[], Answer | None], *, within: float = 20.0) -> Answer:
+    """Ask again and again until the answer is true, and return it. Raises AssertionError after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {within:g} s"
+        time.sleep(0.02)
+    return answer
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Living processes that have the folder on their command line or in their environment, or work in it."""
+    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and _knows(each, bytes(folder))]
+
+
+def _knows(process: Path, folder: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        texts = [
+            bytes((process / "cwd").readlink()),
+            *((process / name).read_bytes() for name in ("cmdline", "environ")),
+        ]
+        return any(folder in text for text in texts)
+    return False

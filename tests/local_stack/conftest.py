@@ -1,0 +1,35 @@
+"""Supervisors on real PostgreSQL and Kafka, with services that only pretend."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness.supervisor import RunningSupervisor
+
+PACKAGES = ("orders", "returns", "invoicing", "refunds", "sandbox")
+
+
+@pytest.fixture(scope="session")
+def import_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where Python finds packages with the real ones' names, each of them fake_service.py."""
+    folder = tmp_path_factory.mktemp("packages")
+    for name in PACKAGES:
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").touch()
+        (folder / name / "__main__.py").write_text(f"from fake_service import main\nmain({name!r})\n")
+    return f"{folder}:{Path(__file__).parent}"
+
+
+@pytest.fixture
+def up(import_path: str, tmp_path: Path) -> Iterator[Callable[..., RunningSupervisor]]:
+    """`up(SETTING="value")` starts a supervisor, always on the same folder; none survives the test."""
+    started: list[RunningSupervisor] = []
+
+    def start(**environment: str) -> RunningSupervisor:
+        started.append(RunningSupervisor(tmp_path / "stack", import_path, **environment))
+        return started[-1]
+
+    yield start
+    for supervisor in started:
+        if supervisor.process.poll() is None:
+            supervisor.end()
