@@ -1,14 +1,17 @@
 """Fresh databases in milliseconds: each is cloned from a template that was migrated once per test session."""
 
+import asyncio
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TypeAlias
 
-from common.tables import infrastructure
+from common.migrate import migrate_database
+from common.schema_version import revision_streams
 from local_stack.postgres import Postgres
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
+from sqlalchemy import MetaData
 
 INFRASTRUCTURE = "infrastructure"  # a made-up service that has the common tables and nothing else
 
@@ -50,15 +53,12 @@ class Databases:
 
     def _create_template(self, template: str, login: str) -> None:
         self._postgres.create_database(template, service=login)
-        tables = infrastructure.sorted_tables
-        indexes = [index for table in tables for index in table.indexes]
-        elements: list[DDLElement] = [*map(CreateTable, tables), *map(CreateIndex, indexes)]
-        self._postgres.execute(
-            f"SET ROLE {login}_owner;",
-            *(f"{element.compile(dialect=postgresql.dialect())};" for element in elements),  # type: ignore[no-untyped-call]
-            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {login};",
-            database=template,
-        )
+        made = self._database(template, login)
+        metadata = MetaData() if login == INFRASTRUCTURE else import_module(f"{login}.tables").metadata
+        streams = revision_streams(None if login == INFRASTRUCTURE else login)
+        # Fixtures are asked for inside a running event loop too, where another cannot be started.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, migrate_database(streams, metadata, made.owner_dsn, login)).result()
         self._templates.add(template)
 
     def _database(self, name: str, login: str) -> Database:

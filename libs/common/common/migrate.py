@@ -1,5 +1,6 @@
 """Bring a service's database and topics up to date: `python -m <service> migrate`, before any role starts."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -22,9 +23,8 @@ _MIGRATION_LOCK = 7_203_341
 
 async def migrate(service: Service[Any], settings: ServiceSettings) -> None:
     """Apply missing revisions, set the application's rights and create missing topics. Repeating it is harmless."""
-    await migrate_database(
-        service.name, service.metadata, settings.owner_database_url, str(make_url(settings.database_url).username)
-    )
+    login = str(make_url(settings.database_url).username)
+    await migrate_database(revision_streams(service.name), service.metadata, settings.owner_database_url, login)
     await create_topics(
         settings.kafka_bootstrap,
         service.topics,
@@ -34,14 +34,14 @@ async def migrate(service: Service[Any], settings: ServiceSettings) -> None:
     )
 
 
-async def migrate_database(service: str, metadata: MetaData, owner_dsn: str, login: str) -> None:
+async def migrate_database(streams: Iterable[RevisionStream], metadata: MetaData, owner_dsn: str, login: str) -> None:
     """All revisions and rights in one transaction: a migration that fails leaves the database as it was."""
     url = make_url(owner_dsn).set(drivername="postgresql+asyncpg")
     engine = create_async_engine(url, poolclass=pool.NullPool)
     try:
         async with engine.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            for stream in revision_streams(service):
+            for stream in streams:
                 await connection.run_sync(partial(_upgrade, stream))
             if login != url.username:
                 await connection.run_sync(partial(grant, login=login, schemas=[tables.infrastructure, metadata]))

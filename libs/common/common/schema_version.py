@@ -24,12 +24,12 @@ class RevisionStream:
         return max(path.stem for path in self.folder.glob("[0-9]*.py"))
 
 
-def revision_streams(service: str) -> tuple[RevisionStream, ...]:
+def revision_streams(service: str | None) -> tuple[RevisionStream, ...]:
     """The common tables' revisions, then the service's own."""
-    return (
-        RevisionStream(_package("common") / "migrations" / "versions", "alembic_version_common"),
-        RevisionStream(_package(service) / "migrations" / "versions", "alembic_version"),
-    )
+    common = RevisionStream(_package("common") / "migrations" / "versions", "alembic_version_common")
+    if service is None:
+        return (common,)
+    return (common, RevisionStream(_package(service) / "migrations" / "versions", "alembic_version"))
 
 
 def _package(name: str) -> Path:
