@@ -1,0 +1,84 @@
+"""The chain shows what was changed behind its back, and lets a person's data be erased."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from common import audit
+from common.audit import Actor, AuditEntry
+from common.database import Pool, reading, transaction
+from harness.databases import Database
+from harness.traces import TRACEPARENT
+
+ORDER = UUID("0192f3a4-0000-7000-8000-000000000001")
+MANAGER = Actor("mgr1", "USER", "API_CALL", TRACEPARENT, ip_address="192.0.2.7")
+PAID = AuditEntry(
+    "ORDER", ORDER, "PENDING_PAYMENT", "PAID", "ACCEPTED", MANAGER, datetime(2026, 11, 22, 12, tzinfo=UTC)
+)
+CANCELLED = replace(PAID, previous_state="PAID", new_state="CANCELLED", details={"reason": "Zoë changed her mind"})
+
+
+@pytest.fixture(autouse=True)
+async def _recorded(pool: Pool) -> None:
+    for entry in (PAID, CANCELLED, replace(CANCELLED, outcome="REFUSED")):
+        async with transaction(pool) as connection:
+            await audit.record(connection, entry)
+
+
+async def chain(pool: Pool) -> list[dict[str, Any]]:
+    async with reading(pool) as connection:
+        return [dict(row) for row in await audit.history(connection, "ORDER", ORDER)]
+
+
+async def test_a_chain_as_it_was_written_verifies(pool: Pool) -> None:
+    rows = await chain(pool)
+    assert [row["position"] for row in rows] == [1, 2, 3]
+    assert audit.first_broken(rows) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "forged"),
+    [
+        ("new_state", "DELIVERED"),
+        ("actor_id", "somebody else"),
+        ("outcome", "REFUSED"),
+        ("created_at", datetime(2026, 11, 23, tzinfo=UTC)),
+        ("details", '{"reason": "forged"}'),
+        ("ip_address", "203.0.113.9"),
+        ("details_digest", bytes(32)),
+        ("hash", bytes(32)),
+    ],
+)
+async def test_a_changed_row_is_found(pool: Pool, column: str, forged: object) -> None:
+    rows = await chain(pool)
+    rows[1][column] = forged
+    broken = audit.first_broken(rows)
+    assert broken is not None
+    assert broken["position"] == 2
+
+
+async def test_a_missing_row_is_found(pool: Pool) -> None:
+    first, _, third = await chain(pool)
+    assert audit.first_broken([first, third]) == third
+
+
+async def test_details_can_be_erased_deliberately_and_the_chain_still_verifies(pool: Pool, database: Database) -> None:
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        async with owner.transaction():
+            await owner.execute("SET LOCAL articurated.erasure = 'on'")
+            await owner.execute("DELETE FROM audit_details")
+    finally:
+        await owner.close()
+    rows = await chain(pool)
+    assert [row["details"] for row in rows] == [None, None, None]
+    assert audit.first_broken(rows) is None
+
+
+async def test_the_chain_row_itself_holds_no_free_text(pool: Pool) -> None:
+    stored = await pool.fetchval("SELECT string_agg(audit::text, ' ') FROM audit")
+    assert "Zoë" not in stored
+    assert "192.0.2.7" not in stored

@@ -1,0 +1,72 @@
+"""A transaction ends as a whole, also when its task is cancelled at the worst moment."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from common.database import DatabaseUnavailable, Pool, is_connection_failure, open_pool, reading, transaction
+from harness.databases import Database
+
+STREAM = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"
+
+
+async def stored(pool: Pool, key: str) -> bool:
+    return bool(await pool.fetchval("SELECT true FROM event_streams WHERE key = $1", key))
+
+
+async def test_what_raises_leaves_nothing_behind(pool: Pool) -> None:
+    with pytest.raises(RuntimeError):
+        async with transaction(pool) as connection:
+            await connection.execute(STREAM, "half done")
+            raise RuntimeError
+    assert not await stored(pool, "half done")
+
+
+async def test_a_task_cancelled_in_its_transaction_rolls_back_and_one_that_has_ended_is_durable(pool: Pool) -> None:
+    """Cancelled at many different moments, a task whose block had ended always finds its commit done."""
+    block_ended: set[str] = set()
+
+    async def write(key: str) -> None:
+        async with transaction(pool) as connection:
+            await connection.execute(STREAM, key)
+            block_ended.add(key)
+
+    for step in range(60):
+        task = asyncio.create_task(write(str(step)))
+        await asyncio.sleep(step * 0.0001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    durable = {row["key"] for row in await pool.fetch("SELECT key FROM event_streams")}
+    assert durable == block_ended
+
+
+async def test_no_connection_stays_in_a_transaction_after_cancellations(pool: Pool) -> None:
+    async def hang() -> None:
+        async with transaction(pool) as connection:
+            await connection.execute("SELECT pg_sleep(10)")
+
+    tasks = [asyncio.create_task(hang()) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+    assert await pool.fetchval(idle) == 0
+
+
+async def test_a_pool_without_a_free_connection_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.database.ACQUIRE_SECONDS", 0.1)
+    small = await open_pool(database.dsn, size=1, application_name="small")
+    try:
+        async with reading(small):
+            with pytest.raises(DatabaseUnavailable):
+                async with reading(small):
+                    pytest.fail("two connections from a pool of one")
+    finally:
+        await small.close()
+
+
+async def test_a_value_the_database_cannot_hold_is_no_connection_failure(pool: Pool) -> None:
+    with pytest.raises(asyncpg.DataError) as too_large:
+        await pool.execute("INSERT INTO event_streams VALUES ('t', 'k', $1)", 2**70)
+    assert not is_connection_failure(too_large.value)

@@ -1,0 +1,123 @@
+"""A job is done once: however often it is asked for, whoever dies over it, whoever wakes up too late."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+import pytest
+from common import jobs
+from common.database import Pool, reading, transaction
+from common.jobs import Job, LeaseLost, NewJob, Schedule
+from common.statements import Connection
+from harness.traces import TRACEPARENT
+
+LEASE = timedelta(seconds=30)
+
+
+def invoice_of(order: str) -> NewJob:
+    return NewJob("invoice", order, {"order": order}, TRACEPARENT)
+
+
+async def enqueue(pool: Pool, *new_jobs: NewJob) -> None:
+    async with transaction(pool) as connection:
+        await jobs.enqueue(connection, *new_jobs)
+
+
+async def claim(pool: Pool, *, limit: int = 10, lease: timedelta = LEASE, worker: str = "anna") -> list[Job]:
+    async with reading(pool) as connection:
+        return await jobs.claim(connection, "invoice", limit=limit, lease=lease, worker=worker)
+
+
+async def outcomes(pool: Pool) -> Sequence[str | None]:
+    return [row["outcome"] for row in await pool.fetch("SELECT outcome FROM job_attempts ORDER BY number")]
+
+
+async def test_work_asked_for_twice_is_one_job(pool: Pool) -> None:
+    await enqueue(pool, invoice_of("walnut bowl"), invoice_of("walnut bowl"))
+    await enqueue(pool, invoice_of("walnut bowl"))
+    assert [job.business_key for job in await claim(pool)] == ["walnut bowl"]
+
+
+async def test_two_workers_never_claim_the_same_job(pool: Pool) -> None:
+    await enqueue(pool, *(invoice_of(f"order {number}") for number in range(40)))
+    claimed = await asyncio.gather(*(claim(pool, limit=10, worker=f"worker {number}") for number in range(6)))
+    keys = [job.business_key for batch in claimed for job in batch]
+    assert len(keys) == len(set(keys)) == 40
+
+
+async def test_a_job_that_failed_is_due_again_after_its_delay_and_not_before(pool: Pool) -> None:
+    await enqueue(pool, invoice_of("walnut bowl"))
+    [job] = await claim(pool)
+    async with transaction(pool) as connection:
+        await jobs.retry(connection, job, "printer on fire", timedelta(minutes=2))
+    assert await claim(pool) == []
+    wait = await pool.fetchval("SELECT due_at - now() FROM jobs")
+    assert timedelta(minutes=1, seconds=50) < wait <= timedelta(minutes=2)
+    await pool.execute("UPDATE jobs SET due_at = now()")
+    [again] = await claim(pool)
+    assert (again.attempt, again.failures) == (2, 1)
+
+
+async def test_a_worker_that_lost_its_lease_can_write_nothing(pool: Pool) -> None:
+    await enqueue(pool, invoice_of("walnut bowl"))
+    [paused] = await claim(pool, lease=timedelta(0))
+    async with reading(pool) as connection:
+        assert await jobs.release_expired(connection) == 1
+    [taken_over] = await claim(pool, worker="bert")
+    late_steps: list[Callable[[Connection], Awaitable[None]]] = [
+        lambda connection: jobs.complete(connection, paused),
+        lambda connection: jobs.retry(connection, paused, "late", LEASE),
+        lambda connection: jobs.bury(connection, paused, "late"),
+        lambda connection: jobs.hand_back(connection, paused),
+    ]
+    for step in late_steps:
+        with pytest.raises(LeaseLost):
+            async with transaction(pool) as connection:
+                await step(connection)
+    async with transaction(pool) as connection:
+        await jobs.complete(connection, taken_over)
+    assert await outcomes(pool) == ["abandoned", "succeeded"]
+
+
+async def test_a_lease_that_is_prolonged_is_not_taken_away(pool: Pool) -> None:
+    await enqueue(pool, invoice_of("walnut bowl"))
+    [job] = await claim(pool, lease=timedelta(0))
+    async with reading(pool) as connection:
+        await jobs.extend(connection, [job], LEASE)
+        assert await jobs.release_expired(connection) == 0
+
+
+async def test_a_job_handed_back_is_free_at_once_and_counts_no_failure(pool: Pool) -> None:
+    await enqueue(pool, invoice_of("walnut bowl"))
+    [job] = await claim(pool)
+    async with transaction(pool) as connection:
+        await jobs.hand_back(connection, job)
+    [again] = await claim(pool)
+    assert (again.failures, again.abandoned) == (0, 0)
+
+
+async def test_only_a_dead_job_is_replayed_with_a_new_round_of_tries(pool: Pool) -> None:
+    await enqueue(pool, invoice_of("walnut bowl"))
+    [job] = await claim(pool)
+    async with transaction(pool) as connection:
+        assert not await jobs.replay(connection, job.id)
+        await jobs.bury(connection, job, "printer on fire")
+    assert await claim(pool) == []
+    async with transaction(pool) as connection:
+        assert await jobs.replay(connection, job.id)
+    [again] = await claim(pool)
+    assert (again.failures, again.attempt) == (0, 2)
+
+
+async def test_what_is_asked_for_in_a_transaction_that_fails_was_never_asked_for(pool: Pool) -> None:
+    with pytest.raises(RuntimeError, match="changed our mind"):
+        async with transaction(pool) as connection:
+            await jobs.enqueue(connection, invoice_of("walnut bowl"))
+            raise RuntimeError("changed our mind")
+    assert await claim(pool) == []
+
+
+def test_a_schedule_says_the_wait_after_each_failure_and_when_it_was_the_last() -> None:
+    refunds = Schedule((2, 4, 8, 16, 32))
+    waits = [refunds.delay(failures, unit_seconds=60) for failures in range(1, 7)]
+    assert waits == [*(timedelta(minutes=minutes) for minutes in (2, 4, 8, 16, 32)), None]

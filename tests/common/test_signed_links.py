@@ -1,0 +1,34 @@
+"""A signed link opens one path until one moment, and nothing else."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from common.signed_links import sign, verify
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+PATH = "/api/v1/invoices/42/document"
+
+
+def query_of(link: str) -> tuple[int, str]:
+    query = parse_qs(urlsplit(link).query)
+    return int(query["expires"][0]), query["signature"][0]
+
+
+def test_a_link_is_good_until_it_expires_and_not_a_second_longer() -> None:
+    expires, signature = query_of(sign("key", PATH, NOW))
+    assert verify("key", PATH, expires, signature, NOW)
+    assert not verify("key", PATH, expires, signature, NOW + timedelta(seconds=1))
+
+
+def test_a_link_opens_no_other_path_no_longer_time_and_no_other_lock() -> None:
+    expires, signature = query_of(sign("key", PATH, NOW))
+    assert not verify("key", PATH.replace("42", "43"), expires, signature, NOW)
+    assert not verify("key", PATH, expires + 60, signature, NOW)
+    assert not verify("another key", PATH, expires, signature, NOW)
+    assert not verify("key", PATH, expires, "é" + signature[1:], NOW)
+
+
+def test_nothing_is_signed_without_a_key() -> None:
+    with pytest.raises(ValueError, match="LINK_SIGNING_KEY"):
+        sign("", PATH, NOW)

@@ -1,0 +1,183 @@
+"""What the worker does with a job that works, fails, hangs, is hopeless, or is in hand when it has to stop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from common import jobs
+from common.database import DatabaseUnavailable, Pool, transaction
+from common.jobs import Job, NewJob, PermanentFailure, Schedule
+from common.statements import Connection
+from common.worker import MOST_ABANDONED, JobHandler, Worker
+from harness.traces import TRACEPARENT
+from harness.waiting import eventually
+
+INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
+
+
+class Printer:
+    """Prints invoices, after failing as often and as it is told."""
+
+    def __init__(self, pool: Pool, *failures: Exception) -> None:
+        self._pool = pool
+        self._failures = list(failures)
+        self.printed: list[str] = []
+        self.given_up: list[str] = []
+
+    async def print_invoice(self, job: Job) -> None:
+        if self._failures:
+            raise self._failures.pop(0)
+        async with transaction(self._pool) as connection:
+            await jobs.complete(connection, job)
+        self.printed.append(job.business_key)
+
+    async def give_up(self, _connection: Connection, _job: Job, error: str) -> None:
+        self.given_up.append(error)
+
+    def handler(self, run: Callable[[Job], Awaitable[None]] | None = None, timeout_seconds: float = 30) -> JobHandler:
+        return JobHandler(run or self.print_invoice, self.give_up, Schedule((1, 2, 4)), timeout_seconds=timeout_seconds)
+
+
+@asynccontextmanager
+async def at_work(pool: Pool, handler: JobHandler, *, lease_seconds: float = 5) -> AsyncIterator[asyncio.Event]:
+    worker = Worker(pool, {"invoice": handler}, retry_unit_seconds=0.01, lease_seconds=lease_seconds)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(worker.run(stopping))
+    try:
+        yield stopping
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 10)
+
+
+async def enqueue(pool: Pool) -> None:
+    async with transaction(pool) as connection:
+        await jobs.enqueue(connection, INVOICE)
+
+
+async def in_state(pool: Pool, state: str) -> None:
+    async def reached() -> bool:
+        return bool(await pool.fetchval("SELECT true FROM jobs WHERE state = $1", state))
+
+    await eventually(reached)
+
+
+async def attempts(pool: Pool) -> list[tuple[str, str | None]]:
+    return [tuple(row) for row in await pool.fetch("SELECT outcome, error FROM job_attempts ORDER BY number")]
+
+
+async def test_a_job_is_done_and_its_attempt_remembered(pool: Pool) -> None:
+    printer = Printer(pool)
+    await enqueue(pool)
+    async with at_work(pool, printer.handler()):
+        await in_state(pool, "done")
+    assert printer.printed == ["walnut bowl"]
+    assert await attempts(pool) == [("succeeded", None)]
+
+
+async def test_a_job_that_fails_twice_is_done_at_the_third_attempt(pool: Pool) -> None:
+    printer = Printer(pool, OSError("no paper"), OSError("no ink"))
+    await enqueue(pool)
+    async with at_work(pool, printer.handler()):
+        await in_state(pool, "done")
+    assert await attempts(pool) == [("failed", "OSError: no paper"), ("failed", "OSError: no ink"), ("succeeded", None)]
+    assert printer.given_up == []
+
+
+async def test_after_the_last_try_the_job_is_dead_and_what_follows_is_done_once(pool: Pool) -> None:
+    printer = Printer(pool, *(OSError("no paper") for _ in range(4)))
+    await enqueue(pool)
+    async with at_work(pool, printer.handler()):
+        await in_state(pool, "dead")
+    assert len(await attempts(pool)) == 4
+    assert printer.given_up == ["OSError: no paper"]
+
+
+async def test_a_hopeless_job_is_dead_at_once(pool: Pool) -> None:
+    printer = Printer(pool, PermanentFailure("declined"))
+    await enqueue(pool)
+    async with at_work(pool, printer.handler()):
+        await in_state(pool, "dead")
+    assert len(await attempts(pool)) == 1
+
+
+async def test_an_attempt_that_hangs_has_failed(pool: Pool) -> None:
+    printer = Printer(pool)
+
+    async def hang_once(job: Job) -> None:
+        if job.attempt == 1:
+            await asyncio.Event().wait()
+        await printer.print_invoice(job)
+
+    await enqueue(pool)
+    async with at_work(pool, printer.handler(hang_once, timeout_seconds=0.1)):
+        await in_state(pool, "done")
+    assert [outcome for outcome, _ in await attempts(pool)] == ["failed", "succeeded"]
+
+
+async def test_that_the_database_was_away_is_not_the_jobs_failure(pool: Pool) -> None:
+    printer = Printer(pool, DatabaseUnavailable("restarting"))
+    await enqueue(pool)
+    async with at_work(pool, printer.handler()):
+        await in_state(pool, "done")
+    assert [outcome for outcome, _ in await attempts(pool)] == ["handed_back", "succeeded"]
+
+
+async def test_a_job_in_hand_is_finished_when_the_worker_has_to_stop(pool: Pool) -> None:
+    printer, begun, go_on = Printer(pool), asyncio.Event(), asyncio.Event()
+
+    async def print_slowly(job: Job) -> None:
+        begun.set()
+        await go_on.wait()
+        await printer.print_invoice(job)
+
+    await enqueue(pool)
+    async with at_work(pool, printer.handler(print_slowly)) as stopping:
+        await begun.wait()
+        stopping.set()
+        go_on.set()
+    assert printer.printed == ["walnut bowl"]
+
+
+async def test_a_job_that_cannot_be_finished_in_time_is_handed_back(pool: Pool) -> None:
+    printer, begun = Printer(pool), asyncio.Event()
+
+    async def never_end(_: Job) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    await enqueue(pool)
+    worker = Worker(pool, {"invoice": printer.handler(never_end)}, retry_unit_seconds=1, lease_seconds=5)
+    running = asyncio.create_task(worker.run(asyncio.Event()))
+    await begun.wait()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert await attempts(pool) == [("handed_back", None)]
+    await in_state(pool, "ready")
+
+
+async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) -> None:
+    printer = Printer(pool)
+
+    async def print_slowly(job: Job) -> None:
+        await asyncio.sleep(1)
+        await printer.print_invoice(job)
+
+    await enqueue(pool)
+    async with (
+        at_work(pool, printer.handler(print_slowly), lease_seconds=0.4),
+        at_work(pool, printer.handler(print_slowly), lease_seconds=0.4),
+    ):
+        await in_state(pool, "done")
+    assert [outcome for outcome, _ in await attempts(pool)] == ["succeeded"]
+
+
+async def test_a_job_that_takes_its_workers_with_it_is_buried(pool: Pool) -> None:
+    printer = Printer(pool)
+    await enqueue(pool)
+    await pool.execute("UPDATE jobs SET abandoned = $1", MOST_ABANDONED)
+    async with at_work(pool, printer.handler()):
+        await in_state(pool, "dead")
+    assert printer.printed == []
+    assert printer.given_up == [f"PermanentFailure: {MOST_ABANDONED} workers ended with this job in hand"]
