@@ -93,6 +93,14 @@ relay_lanes = Table(
     instant("leased_until"),
 )
 
+# Which relays are at work, so that each takes its share of the lanes and no more.
+relays = Table(
+    "relays",
+    infrastructure,
+    Column("owner", Text, primary_key=True),
+    instant("active_until", nullable=False),
+)
+
 inbox = Table(
     "inbox",
     infrastructure,

@@ -174,6 +174,13 @@ STATEMENTS = (
     )
     """,
     """
+    CREATE TABLE relays (
+        owner TEXT NOT NULL,
+        active_until TIMESTAMP WITH TIME ZONE NOT NULL,
+        CONSTRAINT pk_relays PRIMARY KEY (owner)
+    )
+    """,
+    """
     CREATE TABLE audit_details (
         audit_id UUID NOT NULL,
         salt BYTEA NOT NULL,
