@@ -1,0 +1,88 @@
+"""What an order costs: lines, tax per rate, totals, all exact to the currency's decimals."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from common import money
+
+# Amounts are stored with 15 digits before the point; a total keeps far away from that.
+TOTAL_LIMIT = Decimal(10) ** 12
+
+
+class InvalidTotal(ValueError):
+    """The lines add up to nothing, or to more than an order may cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """A line as it is asked for; `tax_rate` is in percent."""
+
+    product_id: UUID
+    product_name: str
+    quantity: int
+    unit_price: Decimal
+    tax_rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """`subtotal` is the quantity at the unit price, without tax."""
+
+    id: UUID
+    product_id: UUID
+    product_name: str
+    quantity: int
+    unit_price: Decimal
+    tax_rate: Decimal
+    subtotal: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """What one rate of tax comes to: on the sum of its lines, so that no line's rounding is counted twice."""
+
+    rate: Decimal
+    net: Decimal
+    tax: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Lines with their prices; `total_amount` is net and tax together."""
+
+    lines: tuple[OrderLine, ...]
+    net_amount: Decimal
+    tax_amount: Decimal
+    total_amount: Decimal
+
+
+def price(lines: Iterable[NewLine], currency: str) -> Priced:
+    """Raises `InvalidTotal` unless the total is above 0 and below `TOTAL_LIMIT`."""
+    priced = tuple(_price_line(line, currency) for line in lines)
+    taxes = taxes_on(priced, currency)
+    net, tax = sum(each.net for each in taxes), sum(each.tax for each in taxes)
+    if not 0 < net + tax < TOTAL_LIMIT:
+        raise InvalidTotal(f"the total must be above 0 and below {TOTAL_LIMIT}")
+    return Priced(priced, Decimal(net), Decimal(tax), Decimal(net + tax))
+
+
+def taxes_on(lines: Iterable[OrderLine], currency: str) -> tuple[Tax, ...]:
+    """One per rate, lowest first; rounded half-up to the currency's decimals."""
+    nets: dict[Decimal, Decimal] = {}
+    for line in lines:
+        nets[line.tax_rate] = nets.get(line.tax_rate, Decimal(0)) + line.subtotal
+    return tuple(Tax(rate, net, money.quantize(net * rate / 100, currency)) for rate, net in sorted(nets.items()))
+
+
+def _price_line(line: NewLine, currency: str) -> OrderLine:
+    return OrderLine(
+        id=uuid4(),
+        product_id=line.product_id,
+        product_name=line.product_name,
+        quantity=line.quantity,
+        unit_price=money.quantize(line.unit_price, currency),
+        tax_rate=line.tax_rate,
+        subtotal=money.quantize(line.quantity * line.unit_price, currency),
+    )

@@ -1,0 +1,42 @@
+"""The states of an order, and which follows which: forward only."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class OrderStatus(StrEnum):
+    PENDING_PAYMENT = "PENDING_PAYMENT"
+    PAID = "PAID"
+    PROCESSING_IN_WAREHOUSE = "PROCESSING_IN_WAREHOUSE"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+ALLOWED_TRANSITIONS: Mapping[OrderStatus, tuple[OrderStatus, ...]] = {
+    OrderStatus.PENDING_PAYMENT: (OrderStatus.PAID, OrderStatus.CANCELLED),
+    OrderStatus.PAID: (OrderStatus.PROCESSING_IN_WAREHOUSE, OrderStatus.CANCELLED),
+    OrderStatus.PROCESSING_IN_WAREHOUSE: (OrderStatus.SHIPPED,),
+    OrderStatus.SHIPPED: (OrderStatus.DELIVERED,),
+    OrderStatus.DELIVERED: (),
+    OrderStatus.CANCELLED: (),
+}
+
+
+class RefundStatus(StrEnum):
+    """Where the money is, apart from the state machine."""
+
+    NONE = "NONE"
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class TransitionRefused(Exception):
+    """The order's state does not allow the change."""
+
+    def __init__(self, current: OrderStatus, requested: OrderStatus) -> None:
+        super().__init__(f"{current} to {requested}")
+        self.current = current
+        self.requested = requested
+        self.allowed = ALLOWED_TRANSITIONS[current]

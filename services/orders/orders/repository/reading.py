@@ -1,0 +1,125 @@
+"""Orders as clients read them: one, a page of many, how many, and where an invoice is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from common.statements import Connection, Record, Statement, prepare
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Integer,
+    ScalarSelect,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    select,
+    true,
+    union_all,
+)
+
+from orders.domain import Order, OrderStatus
+from orders.repository.rows import lines_as_json, to_order
+from orders.tables import order_count_changes, order_counts, order_invoices, orders
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders to list; None is no condition. Both ends of the time of creation are included."""
+
+    customer_id: UUID | None = None
+    status: OrderStatus | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+    def given(self) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in _CONDITIONS}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the orders that a filter lets through, newest first, and how many it lets through in all."""
+
+    orders: tuple[Order, ...]
+    total: int
+
+
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "customer_id": orders.c.customer_id == bindparam("customer_id", type_=Uuid),
+    "status": orders.c.status == bindparam("status", type_=Text),
+    "created_from": orders.c.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
+    "created_to": orders.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
+}
+_FIND = prepare(select(orders, lines_as_json.label("lines")).where(orders.c.id == bindparam("order_id", type_=Uuid)))
+_CUSTOMER = prepare(select(orders.c.customer_id).where(orders.c.id == bindparam("order_id", type_=Uuid)))
+_INVOICE = prepare(select(order_invoices).where(order_invoices.c.order_id == bindparam("order_id", type_=Uuid)))
+
+_counted = union_all(
+    select(order_counts.c.status, order_counts.c.count),
+    select(order_count_changes.c.status, order_count_changes.c.change),
+).subquery()
+_COUNTS = prepare(select(_counted.c.status, cast(func.sum(_counted.c.count), BigInteger)).group_by(_counted.c.status))
+
+
+async def find(connection: Connection, order_id: UUID) -> Order | None:
+    row = await _FIND.fetch_one(connection, order_id=order_id)
+    return None if row is None else to_order(row)
+
+
+async def find_customer(connection: Connection, order_id: UUID) -> UUID | None:
+    """Whose order it is; None when there is no such order."""
+    customer_id: UUID | None = await _CUSTOMER.fetch_value(connection, order_id=order_id)
+    return customer_id
+
+
+async def find_invoice(connection: Connection, order_id: UUID) -> Record | None:
+    """The row of `order_invoices`; None until the invoice is issued."""
+    return await _INVOICE.fetch_one(connection, order_id=order_id)
+
+
+async def count_by_status(connection: Connection) -> dict[OrderStatus, int]:
+    counted = {OrderStatus(status): count for status, count in await _COUNTS.fetch_all(connection)}
+    return {status: counted.get(status, 0) for status in OrderStatus}
+
+
+async def find_page(connection: Connection, wanted: OrderFilter, *, limit: int, offset: int) -> Page:
+    """Page and total by one snapshot, in one round trip."""
+    given = wanted.given()
+    rows = await _page_statement(frozenset(given)).fetch_all(connection, **given, limit=limit, offset=offset)
+    return Page(tuple(to_order(row) for row in rows if row["id"] is not None), rows[0]["total"])
+
+
+@cache
+def _page_statement(given: frozenset[str]) -> Statement:
+    conditions = [condition for name, condition in _CONDITIONS.items() if name in given]
+    page = (
+        select(orders, lines_as_json.label("lines"))
+        .where(*conditions)
+        .order_by(orders.c.created_at.desc(), orders.c.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+        .offset(bindparam("offset", type_=BigInteger))
+        .subquery("page")
+    )
+    total = select(_total(given, conditions).label("total")).subquery("counted")
+    return prepare(
+        select(total.c.total, page)
+        .select_from(total.outerjoin(page, true()))
+        .order_by(page.c.created_at.desc(), page.c.id.desc())
+    )
+
+
+def _total(given: frozenset[str], conditions: list[ColumnElement[bool]]) -> ScalarSelect[Any]:
+    """From the kept counts where they know it; else by index, of as many orders as the filter lets through."""
+    if given <= {"status"}:
+        kept = select(cast(func.coalesce(func.sum(_counted.c.count), 0), BigInteger))
+        if given:
+            kept = kept.where(_counted.c.status == bindparam("status", type_=Text))
+        return kept.scalar_subquery()
+    return select(func.count()).select_from(orders).where(*conditions).scalar_subquery()

@@ -1,0 +1,118 @@
+"""What became of an order elsewhere, as events tell it, and the counts that are kept on the side."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from common.envelope import ReceivedEvent
+from common.statements import Connection, prepare
+from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, cast, delete, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from orders.domain import Order, Payment, RefundStatus
+from orders.events import InvoiceView, RefundView
+from orders.repository.rows import CHANGING, changing_values
+from orders.tables import order_count_changes, order_counts, order_invoices, orders, payments
+
+_ORDER_ID = bindparam("order_id", type_=Uuid)
+_SETTLE = prepare(
+    update(payments)
+    .where(
+        payments.c.order_id == _ORDER_ID,
+        payments.c.reference == bindparam("reference", type_=Text),
+        tuple_(payments.c.refund_epoch, payments.c.refund_sequence)
+        < tuple_(bindparam("epoch", type_=Integer), bindparam("sequence", type_=BigInteger)),
+    )
+    .values(
+        refund_status=bindparam("status"),
+        refund_transaction_id=bindparam("transaction_id"),
+        refund_epoch=bindparam("epoch"),
+        refund_sequence=bindparam("sequence"),
+    )
+)
+_PAYMENTS = prepare(
+    select(payments)
+    .where(payments.c.order_id == _ORDER_ID)
+    .order_by(payments.c.refund_epoch, payments.c.refund_sequence)
+)
+_SAVE = prepare(update(orders).where(orders.c.id == _ORDER_ID).values({name: bindparam(name) for name in CHANGING}))
+
+_new_invoice = insert(order_invoices).values({column.name: bindparam(column.name) for column in order_invoices.c})
+_KEEP_INVOICE = prepare(
+    _new_invoice.on_conflict_do_update(
+        index_elements=[order_invoices.c.order_id],
+        set_={column.name: column for column in _new_invoice.excluded if column.name != "order_id"},
+        where=tuple_(order_invoices.c.epoch, order_invoices.c.sequence)
+        < tuple_(_new_invoice.excluded.epoch, _new_invoice.excluded.sequence),
+    )
+)
+
+_oldest = (
+    select(order_count_changes.c.position)
+    .order_by(order_count_changes.c.position)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_taken = (
+    delete(order_count_changes)
+    .where(order_count_changes.c.position.in_(_oldest))
+    .returning(order_count_changes.c.status, order_count_changes.c.change)
+    .cte("taken")
+)
+_folded = insert(order_counts).from_select(
+    ["status", "count"],
+    select(_taken.c.status, cast(func.sum(_taken.c.change), BigInteger)).group_by(_taken.c.status).order_by("status"),
+)
+_FOLD = prepare(
+    _folded.on_conflict_do_update(
+        index_elements=[order_counts.c.status], set_={"count": order_counts.c.count + _folded.excluded.count}
+    )
+)
+
+
+async def settle_refund(connection: Connection, refund: RefundView, event: ReceivedEvent) -> bool:
+    """Note at its payment what became of a refund; False when something newer, or this, is known already."""
+    settled = await _SETTLE.execute(
+        connection,
+        order_id=refund.order_id,
+        reference=refund.payment_reference,
+        status=refund.status,
+        transaction_id=refund.transaction_id,
+        epoch=event.epoch,
+        sequence=event.sequence,
+    )
+    return settled == 1
+
+
+async def find_payments(connection: Connection, order_id: UUID) -> list[Payment]:
+    """All payments of one order, those last whose refund was settled last."""
+    return [_to_payment(row) for row in await _PAYMENTS.fetch_all(connection, order_id=order_id)]
+
+
+async def save_recorded(connection: Connection, order: Order) -> None:
+    """An order that only took note of something: no event, no audit row."""
+    await _SAVE.execute(connection, order_id=order.id, **changing_values(order))
+
+
+async def keep_invoices(connection: Connection, issued: Iterable[tuple[InvoiceView, ReceivedEvent]]) -> None:
+    """Take note of issued invoices, of each order's the newest."""
+    await _KEEP_INVOICE.execute_many(
+        connection,
+        [{**invoice.model_dump(), "epoch": event.epoch, "sequence": event.sequence} for invoice, event in issued],
+    )
+
+
+async def fold_counts(connection: Connection, limit: int = 5000) -> int:
+    """Move up to `limit` count changes into the totals; how many statuses were touched, 0 when nothing was left."""
+    return await _FOLD.execute(connection, limit=limit)
+
+
+def _to_payment(row: Any) -> Payment:
+    status = row["refund_status"]
+    return Payment(
+        reference=row["reference"],
+        amount=row["amount"],
+        late=row["late"],
+        refund_status=None if status is None else RefundStatus(status),
+        refund_transaction_id=row["refund_transaction_id"],
+    )

@@ -1,0 +1,173 @@
+"""The hot path: lock an order, then write all that a step changes in one statement (ADR 0002)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common import audit, outbox
+from common.audit import AuditEntry, ChainHead
+from common.outbox import NewEvent
+from common.statements import Connection, Statement, prepare
+from sqlalchemy import ARRAY, BindParameter, Text, UpdateBase, Uuid, bindparam, exists, func, insert, select, update
+
+from orders.domain import Order, Payment
+from orders.repository.rows import CHANGING, all_values, changing_values, line_columns, lines_as_json, to_order
+from orders.tables import order_count_changes, order_lines, order_numbers, orders, payments
+
+
+@dataclass(frozen=True, slots=True)
+class LockedOrder:
+    """An order that nobody else can change until the transaction ends, and the database's time."""
+
+    order: Order
+    now: datetime
+    sequence: int
+    audit_head: ChainHead
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What a new order gets from the database: a time-ordered id, a number and the time."""
+
+    order_id: UUID
+    number: int
+    now: datetime
+
+
+_THE_ORDER = orders.c.id == bindparam("order_id", type_=Uuid)
+# Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
+_now = func.greatest(func.clock_timestamp(), orders.c.updated_at).label("now")
+_LOCK = prepare(select(orders, _now, lines_as_json.label("lines")).where(_THE_ORDER).with_for_update(of=orders))
+_PLACEMENT = prepare(select(func.uuidv7(), order_numbers.next_value(), func.clock_timestamp()))
+_HAS_PAYMENT = prepare(
+    select(
+        exists().where(
+            payments.c.order_id == bindparam("order_id", type_=Uuid),
+            payments.c.reference == bindparam("reference", type_=Text),
+        )
+    )
+)
+
+
+def _parameters(*names: str) -> dict[str, BindParameter[Any]]:
+    return {name: bindparam(name) for name in names}
+
+
+def _together(*parts: UpdateBase) -> Statement:
+    """All in one round trip; foreign keys among the parts are checked at the statement's end."""
+    *first, last = parts
+    return prepare(last.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(first, 1))))
+
+
+def _insert_lines() -> UpdateBase:
+    names = [column.name for column in order_lines.c if column.name not in {"order_id", "position"}]
+    arrays = [bindparam(f"line_{name}", type_=ARRAY(order_lines.c[name].type)) for name in names]
+    lines = func.unnest(*arrays).table_valued(*names, with_ordinality="position").render_derived()
+    return insert(order_lines).from_select(
+        ["order_id", "position", *names],
+        select(bindparam("id", type_=Uuid), lines.c.position, *(lines.c[name] for name in names)),
+    )
+
+
+# The parameters of the audit row (`audit_position`, `audit_hash`) are at the same time the order's new chain head.
+_HEAD = ("audit_position", "audit_hash")
+_ordered = insert(orders).values(_parameters(*(column.name for column in orders.c)))
+_changed = update(orders).where(_THE_ORDER).values(_parameters(*CHANGING, "sequence", *_HEAD))
+_head_moved = update(orders).where(_THE_ORDER).values(_parameters(*_HEAD))
+_audited = (audit.insert_audit(), audit.insert_audit_details())
+_arrived = {"status": bindparam("audit_new_state"), "change": 1}
+_left = {"status": bindparam("audit_previous_state"), "change": -1}
+_paid = insert(payments).values(
+    order_id=bindparam("order_id"),
+    reference=bindparam("payment_reference"),
+    amount=bindparam("payment_amount"),
+    late=bindparam("payment_late"),
+    reported_at=bindparam("updated_at"),
+)
+_counted = insert(order_count_changes)
+_ADD = _together(_ordered, _insert_lines(), *_audited, _counted.values([_arrived]), outbox.insert_event())
+_SAVE = _together(_changed, *_audited, _counted.values([_left, _arrived]), outbox.insert_event())
+_SAVE_PAID = _together(_changed, *_audited, _counted.values([_left, _arrived]), _paid, outbox.insert_event())
+_SAVE_LATE_PAYMENT = _together(_changed, *_audited, _paid, outbox.insert_event())
+_REFUSE = _together(_head_moved, *_audited)
+
+
+async def new_placement(connection: Connection) -> Placement:
+    row = await _PLACEMENT.fetch_one(connection)
+    assert row is not None  # noqa: S101 - a select without FROM has one row
+    return Placement(*row)
+
+
+async def lock(connection: Connection, order_id: UUID) -> LockedOrder | None:
+    """The order as it is once nobody else changes it; None when there is none."""
+    row = await _LOCK.fetch_one(connection, order_id=order_id)
+    if row is None:
+        return None
+    return LockedOrder(to_order(row), row["now"], row["sequence"], ChainHead(row["audit_position"], row["audit_hash"]))
+
+
+async def add(connection: Connection, order: Order, entry: AuditEntry, event: NewEvent) -> None:
+    """A new order with its lines, audit row and event."""
+    audited, _ = audit.audit_parameters(entry, ChainHead())
+    await _ADD.execute(
+        connection,
+        **all_values(order),
+        **line_columns(order.lines),
+        **audited,
+        **outbox.event_parameters(event),
+        sequence=event.sequence,
+    )
+
+
+async def save(
+    connection: Connection,
+    locked: LockedOrder,
+    changed: Order,
+    entry: AuditEntry,
+    event: NewEvent,
+    payment: Payment | None = None,
+) -> None:
+    """A transition with its audit row and event; `payment` is the one that made the order paid."""
+    statement = _SAVE if payment is None else _SAVE_PAID
+    await statement.execute(connection, **_change(locked, changed, entry, event), **_payment(payment))
+
+
+async def save_late_payment(
+    connection: Connection, locked: LockedOrder, changed: Order, entry: AuditEntry, event: NewEvent, payment: Payment
+) -> None:
+    """The one refusal that changes its order: money for a cancelled order is recorded, to be paid back."""
+    await _SAVE_LATE_PAYMENT.execute(connection, **_change(locked, changed, entry, event), **_payment(payment))
+
+
+async def save_refusal(connection: Connection, locked: LockedOrder, entry: AuditEntry) -> None:
+    """The audit row of a refused attempt; nothing that anybody else can see of the order changes."""
+    audited, _ = audit.audit_parameters(entry, locked.audit_head)
+    await _REFUSE.execute(connection, order_id=locked.order.id, **audited)
+
+
+async def has_payment(connection: Connection, order_id: UUID, reference: str) -> bool:
+    """Whether this payment was reported before; to be asked under the order's lock."""
+    known: bool = await _HAS_PAYMENT.fetch_value(connection, order_id=order_id, reference=reference)
+    return known
+
+
+def _change(locked: LockedOrder, changed: Order, entry: AuditEntry, event: NewEvent) -> dict[str, Any]:
+    audited, _ = audit.audit_parameters(entry, locked.audit_head)
+    return {
+        "order_id": changed.id,
+        "sequence": event.sequence,
+        **changing_values(changed),
+        **audited,
+        **outbox.event_parameters(event),
+    }
+
+
+def _payment(payment: Payment | None) -> dict[str, Any]:
+    if payment is None:
+        return {}
+    return {
+        "payment_reference": payment.reference,
+        "payment_amount": payment.amount,
+        "payment_late": payment.late,
+    }

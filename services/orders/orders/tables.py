@@ -1,0 +1,147 @@
+"""What orders owns, beside the tables that every service has (common.tables)."""
+
+from typing import Any
+
+from common.tables import NAMING_CONVENTION, instant
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+# Gaps are allowed in order numbers: a placement that fails uses one up.
+order_numbers = Sequence("order_numbers", metadata=metadata)
+
+
+def amount(name: str, **options: Any) -> Column[Any]:
+    """Money: four decimals are the most that any currency has."""
+    return Column(name, Numeric(19, 4), **options)
+
+
+# All that must be current under the row's lock stands in the row: status, version, the last event's sequence, and
+# where the audit chain ends. A sub-select in the locking statement would still see what was there before it waited.
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("order_number", Text, nullable=False, unique=True),
+    Column("customer_id", Uuid, nullable=False),
+    Column("customer_email", Text),
+    Column("customer_name", Text),
+    Column("buyer_vat_id", Text),
+    Column("status", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    amount("net_amount", nullable=False),
+    amount("tax_amount", nullable=False),
+    amount("total_amount", nullable=False),
+    amount("captured_amount"),
+    Column("payment_method", Text, nullable=False),
+    Column("payment_transaction_id", Text),
+    Column("shipping_address", JSONB, nullable=False),
+    Column("billing_address", JSONB, nullable=False),
+    Column("tracking_number", Text),
+    Column("carrier", Text),
+    Column("cancellation_reason", Text),
+    Column("refund_status", Text, nullable=False),
+    Column("refund_transaction_id", Text),
+    instant("created_at", nullable=False),
+    instant("updated_at", nullable=False),
+    instant("paid_at"),
+    instant("shipped_at"),
+    instant("delivered_at"),
+    instant("cancelled_at"),
+    Column("version", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("audit_position", Integer, nullable=False),
+    Column("audit_hash", LargeBinary, nullable=False),
+    CheckConstraint(
+        "status IN ('PENDING_PAYMENT', 'PAID', 'PROCESSING_IN_WAREHOUSE', 'SHIPPED', 'DELIVERED', 'CANCELLED')",
+        name="status",
+    ),
+    CheckConstraint("refund_status IN ('NONE', 'PENDING', 'SUCCEEDED', 'FAILED')", name="refund_status"),
+    CheckConstraint("total_amount > 0", name="total_amount_positive"),
+    Index("ix_orders_newest", text("created_at DESC"), text("id DESC")),
+    Index("ix_orders_status_newest", "status", text("created_at DESC"), text("id DESC")),
+    Index("ix_orders_customer_id_newest", "customer_id", text("created_at DESC"), text("id DESC")),
+)
+
+# Lines never change once the order is placed.
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("position", SmallInteger, primary_key=True, autoincrement=False),
+    Column("id", Uuid, nullable=False),
+    Column("product_id", Uuid, nullable=False),
+    Column("product_name", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    amount("unit_price", nullable=False),
+    Column("tax_rate", Numeric(5, 2), nullable=False),
+    amount("subtotal", nullable=False),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+)
+
+# Every payment reported for an order, and what became of its refund (of the refund's newest event, by epoch and
+# sequence); the refund's columns are null until a refund has succeeded or failed.
+payments = Table(
+    "payments",
+    metadata,
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("reference", Text, primary_key=True),
+    amount("amount", nullable=False),
+    Column("late", Boolean, nullable=False),
+    instant("reported_at", nullable=False),
+    Column("refund_status", Text),
+    Column("refund_transaction_id", Text),
+    Column("refund_epoch", Integer, nullable=False, server_default=text("0")),
+    Column("refund_sequence", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("refund_status IN ('SUCCEEDED', 'FAILED')", name="refund_status"),
+)
+
+# What invoicing told of the order's invoice; (epoch, sequence) are those of the event, so that only a newer one counts.
+order_invoices = Table(
+    "order_invoices",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("invoice_id", Uuid, nullable=False),
+    Column("invoice_number", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    amount("total_amount", nullable=False),
+    instant("issued_at", nullable=False),
+    Column("document", JSONB, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+# How many orders are in each status: the sum of both tables. Writers only ever add rows, so that they do not wait for
+# each other; `fold_counts` moves what they added into the totals.
+order_count_changes = Table(
+    "order_count_changes",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("change", SmallInteger, nullable=False),
+)
+order_counts = Table(
+    "order_counts",
+    metadata,
+    Column("status", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)

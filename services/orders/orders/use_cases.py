@@ -1,0 +1,219 @@
+"""What can be done with orders: one function per command or query, inside the caller's transaction."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common import audit
+from common.audit import Actor, AuditEntry, Outcome
+from common.auth import Caller, Role, forbidden, require
+from common.envelope import ReceivedEvent
+from common.errors import Problem, invalid_transition, not_found, validation_error
+from common.statements import Connection, Record
+
+from orders import events
+from orders.domain import InvalidTotal, NewOrder, Order, OrderStatus, Payment, TransitionRefused
+from orders.events import InvoiceView, RefundView
+from orders.repository import reading, results, writing
+from orders.repository.reading import OrderFilter, Page
+from orders.repository.writing import LockedOrder
+
+ENTITY = "ORDER"
+
+# Who may bring an order into a state; ops may do everything.
+ROLES: Mapping[OrderStatus, tuple[Role, ...]] = {
+    OrderStatus.PENDING_PAYMENT: (),
+    OrderStatus.PAID: (Role.PAYMENTS, Role.MANAGER),
+    OrderStatus.PROCESSING_IN_WAREHOUSE: (Role.WAREHOUSE, Role.MANAGER),
+    OrderStatus.SHIPPED: (Role.WAREHOUSE, Role.MANAGER),
+    OrderStatus.DELIVERED: (Role.WAREHOUSE, Role.MANAGER),
+    OrderStatus.CANCELLED: (Role.CLIENT, Role.MANAGER),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A state that is asked for, and what goes with it; an empty reason is none."""
+
+    new_state: OrderStatus
+    reason: str = ""
+    payment_transaction_id: str | None = None
+    tracking_number: str | None = None
+    carrier: str | None = None
+
+    def apply(self, order: Order, now: datetime) -> Order:
+        """Raises `TransitionRefused`."""
+        match self.new_state:
+            case OrderStatus.PAID:
+                return order.pay(now, self.payment_transaction_id)
+            case OrderStatus.PROCESSING_IN_WAREHOUSE:
+                return order.start_processing(now)
+            case OrderStatus.SHIPPED:
+                return order.ship(now, self.tracking_number, self.carrier)
+            case OrderStatus.DELIVERED:
+                return order.deliver(now)
+            case OrderStatus.CANCELLED:
+                return order.cancel(now, self.reason)
+            case OrderStatus.PENDING_PAYMENT:  # no command leads back to it
+                raise TransitionRefused(order.status, self.new_state)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        given = {
+            "reason": self.reason,
+            "payment_transaction_id": self.payment_transaction_id,
+            "tracking_number": self.tracking_number,
+            "carrier": self.carrier,
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> Order:
+    """Raises `Problem` VALIDATION_ERROR for an impossible total, FORBIDDEN when placed for another customer."""
+    placement = await writing.new_placement(connection)
+    number = f"ORD-{placement.now.year}-{placement.number:06d}"
+    try:
+        order = Order.place(new, placement.order_id, number, placement.now)
+    except InvalidTotal as error:
+        raise validation_error("line_items", str(error)) from error
+    if not _may_see(caller, order.customer.id):
+        raise forbidden(caller.role)
+    entry = AuditEntry(
+        ENTITY,
+        order.id,
+        None,
+        order.status,
+        "ACCEPTED",
+        caller.actor,
+        order.created_at,
+        {"order_number": order.number, "total_amount": order.total_amount, "currency": order.currency},
+    )
+    await writing.add(connection, order, entry, events.new_event(events.CREATED, order, 1, caller.actor))
+    return order
+
+
+async def change_state(connection: Connection, caller: Caller, order_id: UUID, change: StateChange) -> Order | Problem:
+    """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND and then FORBIDDEN."""
+    locked = await writing.lock(connection, order_id)
+    if locked is None or not _may_see(caller, locked.order.customer.id):
+        raise not_found("order", order_id)
+    require(caller, *ROLES[change.new_state])
+    try:
+        changed = change.apply(locked.order, locked.now)
+    except TransitionRefused as refusal:
+        await _record_refusal(connection, caller.actor, locked, change)
+        return invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
+    await writing.save(
+        connection,
+        locked,
+        changed,
+        _entry(locked, change, caller.actor, "ACCEPTED"),
+        events.new_event(events.OF_STATUS[changed.status], changed, locked.sequence + 1, caller.actor),
+        _payment(changed, change) if changed.status is OrderStatus.PAID else None,
+    )
+    return changed
+
+
+async def cancel_order(connection: Connection, caller: Caller, order_id: UUID, reason: str) -> Order | Problem:
+    """As `change_state`; what was paid for the order is paid back."""
+    return await change_state(connection, caller, order_id, StateChange(OrderStatus.CANCELLED, reason))
+
+
+async def _record_refusal(connection: Connection, actor: Actor, locked: LockedOrder, change: StateChange) -> None:
+    """An audit row and no more, except where the refused attempt says that money has come: that has to go back."""
+    entry = _entry(locked, change, actor, "REFUSED")
+    order = locked.order
+    if change.new_state is OrderStatus.PAID and order.status is OrderStatus.CANCELLED:
+        payment = _payment(order, change)
+        if not await writing.has_payment(connection, order.id, payment.reference):
+            recorded = order.record_late_payment(locked.now)
+            late = {"late_payment": {"reference": payment.reference, "amount": payment.amount}}
+            event = events.new_event(events.LATE_PAYMENT, recorded, locked.sequence + 1, actor, payment)
+            await writing.save_late_payment(
+                connection, locked, recorded, replace(entry, details={**change.details, **late}), event, payment
+            )
+            return
+    await writing.save_refusal(connection, locked, entry)
+
+
+def _payment(order: Order, change: StateChange) -> Payment:
+    """Payments are reported without an amount: it is the order's total."""
+    return Payment(
+        reference=order.reference_of(change.payment_transaction_id),
+        amount=order.total_amount,
+        late=order.status is OrderStatus.CANCELLED,
+    )
+
+
+def _entry(locked: LockedOrder, change: StateChange, actor: Actor, outcome: Outcome) -> AuditEntry:
+    order = locked.order
+    return AuditEntry(ENTITY, order.id, order.status, change.new_state, outcome, actor, locked.now, change.details)
+
+
+async def get_order(connection: Connection, caller: Caller, order_id: UUID) -> Order:
+    order = await reading.find(connection, order_id)
+    if order is None or not _may_see(caller, order.customer.id):
+        raise not_found("order", order_id)
+    return order
+
+
+async def list_orders(connection: Connection, caller: Caller, wanted: OrderFilter, *, limit: int, offset: int) -> Page:
+    """Newest first; of a client that is bound to a customer, only that customer's."""
+    if _bound_to(caller) is not None and wanted.customer_id is None:
+        wanted = replace(wanted, customer_id=_bound_to(caller))
+    if wanted.customer_id is not None and not _may_see(caller, wanted.customer_id):
+        return Page((), 0)
+    return await reading.find_page(connection, wanted, limit=limit, offset=offset)
+
+
+async def get_history(connection: Connection, caller: Caller, order_id: UUID, *, everything: bool) -> list[Record]:
+    """Accepted transitions, oldest first; with `everything`, the creation and what was refused as well."""
+    await _check_visible(connection, caller, order_id)
+    rows = await audit.history(connection, ENTITY, order_id)
+    return [row for row in rows if everything or (row["outcome"] == "ACCEPTED" and row["previous_state"] is not None)]
+
+
+async def get_invoice(connection: Connection, caller: Caller, order_id: UUID) -> Record:
+    """Raises `Problem` NOT_FOUND for the order, and for its invoice until it is issued."""
+    await _check_visible(connection, caller, order_id)
+    invoice = await reading.find_invoice(connection, order_id)
+    if invoice is None:
+        raise not_found("invoice of order", order_id)
+    return invoice
+
+
+async def record_refund_result(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
+    """Note what became of the money of a cancelled order; an older result than the known one changes nothing.
+
+    Raises `LookupError` for an order or payment that nobody reported here.
+    """
+    locked = await writing.lock(connection, refund.order_id)
+    if locked is None:
+        raise LookupError(f"a refund for the unknown order {refund.order_id}")
+    if await results.settle_refund(connection, refund, event):
+        payments = await results.find_payments(connection, refund.order_id)
+        await results.save_recorded(connection, locked.order.record_refunds(locked.now, payments))
+    elif not await writing.has_payment(connection, refund.order_id, refund.payment_reference):
+        raise LookupError(f"a refund of a payment that order {refund.order_id} does not know")
+
+
+async def record_invoices(connection: Connection, issued: Iterable[tuple[InvoiceView, ReceivedEvent]]) -> None:
+    """Note where the invoices of shipped orders are."""
+    await results.keep_invoices(connection, issued)
+
+
+async def _check_visible(connection: Connection, caller: Caller, order_id: UUID) -> None:
+    customer_id = await reading.find_customer(connection, order_id)
+    if customer_id is None or not _may_see(caller, customer_id):
+        raise not_found("order", order_id)
+
+
+def _bound_to(caller: Caller) -> UUID | None:
+    return caller.customer_id if caller.role is Role.CLIENT else None
+
+
+def _may_see(caller: Caller, customer_id: UUID) -> bool:
+    """Another customer's order is as good as none."""
+    return _bound_to(caller) in (None, customer_id)
