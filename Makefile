@@ -1,0 +1,69 @@
+# Everything a developer needs; `make` alone lists it. The first run of any target sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+OWN := libs/common services/orders services/returns services/invoicing services/refunds \
+       deploy/local deploy/sandbox deploy/demo
+SOURCES := libs services deploy tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo test check format lint types imports coverage security contracts lock kill-runs clean
+
+help: ## list what can be made
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.complete ## install everything, pinned by hash, into .venv
+
+# uv comes first, by its own pinned hashes: it installs the rest in seconds where pip takes a minute.
+.venv/.complete: requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(OWN)) deploy/local/local_stack/kafka-jars.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(OWN))
+	$(BIN)/python -m local_stack fetch
+	@touch $@
+
+up: setup ## run the whole system on 127.0.0.1 until Ctrl-C
+	@exec $(BIN)/python -m local_stack up
+
+demo: setup ## run three customers' orders through a fresh stack, and show every step
+	@exec $(BIN)/python -m demo
+
+test: setup ## run all tests on real PostgreSQL and real Kafka
+	$(BIN)/python -m pytest
+
+check: format lint types imports coverage security ## every gate, as .ci/run passes them
+
+format: setup
+	$(BIN)/ruff format --check $(SOURCES)
+
+lint: setup
+	$(BIN)/ruff check $(SOURCES)
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+coverage: setup ## all tests, with the coverage that is asked for
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+
+security: setup ## known weaknesses in our code and in what we depend on
+	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml libs services deploy
+	$(BIN)/python -m ci.audit_dependencies
+
+contracts: setup ## write the event schemas anew from the producers' models; review the difference
+	$(BIN)/python tests/contracts/regenerate.py
+
+lock: setup ## pin the newest versions that requirements.in allows
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock requirements.in
+
+kill-runs: setup ## kill every process of a running stack at random moments; nothing may be lost or done twice
+	$(BIN)/python tests/chaos/kill_runs.py
+
+clean: ## remove what was installed and made; a stack's data in .local stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* reports

@@ -1,0 +1,64 @@
+"""How the demo looks on a terminal: a line a step with its time, then what is left to look at."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Tell = Callable[[str], None]
+
+
+class Narrator:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def story(self, title: str) -> None:
+        self._console.print()
+        self._console.rule(f"[bold]{escape(title)}", align="left", style="dim")
+
+    @asynccontextmanager
+    async def step(self, deed: str, *, actor: str) -> AsyncIterator[Tell]:
+        """A line that appears when the step is done, with what the step had to tell; a cross when it failed."""
+        told: list[str] = []
+        start = time.perf_counter()
+        try:
+            yield told.append
+        except BaseException:
+            self._line("[red]✗", actor, deed, "failed", start)
+            raise
+        self._line("[green]✓", actor, deed, "; ".join(told), start)
+
+    def _line(self, mark: str, actor: str, deed: str, outcome: str, start: float) -> None:
+        milliseconds = (time.perf_counter() - start) * 1000
+        self._console.print(
+            f"{mark}[/] [dim]{milliseconds:6.0f} ms[/]  [bold]{escape(actor)}[/] {escape(deed)}: {escape(outcome)}",
+            soft_wrap=True,
+        )
+
+    def audit_trail(self, rows: Sequence[dict[str, Any]]) -> None:
+        table = Table(
+            "from", "to", "outcome", "by", "when", box=None, pad_edge=False, header_style="dim", padding=(0, 2)
+        )
+        for row in rows:
+            table.add_row(
+                row["previous_state"] or "-",
+                row["new_state"],
+                row["outcome"].lower(),
+                f"{row['actor_type'].lower()} {row['actor_id'] or ''}",
+                row["created_at"],
+            )
+        self._console.print(table)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def closing(self, rows: Sequence[tuple[str, ...]], columns: Sequence[str]) -> None:
+        table = Table(*columns, title="What is left to look at", title_justify="left", header_style="bold")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        self._console.print()
+        self._console.print(table)
