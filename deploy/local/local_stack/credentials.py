@@ -43,5 +43,5 @@ def _new_api_key(role: str) -> ApiKey:
     return {
         "name": f"local-{role}",
         "role": role,
-        "key": f"ak_{role}{secrets.token_hex(4)}.{secrets.token_urlsafe(32)}",
+        "key": f"ak_{role}_{secrets.token_hex(4)}.{secrets.token_urlsafe(32)}",
     }

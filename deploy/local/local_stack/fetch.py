@@ -24,8 +24,8 @@ def fetch_jars() -> None:
 
 
 def train_class_cache() -> None:
-    """Write CLASS_CACHE unless it is newer than every jar: it is read only where it fits them to the second."""
-    newest = max(jar.path.stat().st_mtime for jar in jars.locked_jars())
+    """Write CLASS_CACHE unless it is newer than all jars and their order: the JVM takes it for nothing else."""
+    newest = max(path.stat().st_mtime for path in (jars.LOCK, *(jar.path for jar in jars.locked_jars())))
     if CLASS_CACHE.exists() and CLASS_CACHE.stat().st_mtime > newest:
         return
     with tempfile.TemporaryDirectory() as folder:

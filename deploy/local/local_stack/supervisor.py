@@ -59,7 +59,7 @@ class Supervisor:
                 await self._start()
             self._published = True
             self._publish()
-            self._terminal.ready(self._stack.description())
+            self._terminal.ready(self._stack.description(), self._stack.folder)
 
     async def _start(self) -> None:
         stack = self._stack

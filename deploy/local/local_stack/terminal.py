@@ -3,9 +3,11 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from local_stack.stack_json import StackDescription
 
@@ -37,7 +39,7 @@ class Terminal:
             self._open.remove(title)
             self._show_open()
 
-    def ready(self, stack: StackDescription) -> None:
+    def ready(self, stack: StackDescription, folder: Path) -> None:
         took = time.monotonic() - self._started
         self.say("")
         self._rows("Where", [
@@ -49,7 +51,7 @@ class Terminal:
             ("documents", stack["documents"]),
         ])  # fmt: skip
         self._rows("X-API-Key", list(stack["api_keys"].items()))
-        self.say(f"[bold green]Ready in {took:.1f} s.[/] Ctrl-C stops everything; the data stays.")
+        self.say(f"[bold green]Ready in {took:.1f} s.[/] Data and logs are in {folder}. Ctrl-C stops; the data stays.")
 
     def say(self, text: str) -> None:
         # A terminal that was closed must not keep us from ending things in order.
@@ -70,4 +72,4 @@ class Terminal:
             self._console.print(table)
 
     def _show_open(self) -> None:
-        self._status.update(f"[dim]{', '.join(self._open)} …[/]")
+        self._status.update(Text(", ".join(self._open), style="dim", no_wrap=True, overflow="ellipsis"))

@@ -1,0 +1,108 @@
+"""No jar runs unless it is the one that was committed."""
+
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from local_stack import fetch, jars
+from local_stack.jars import UntrustedJarError
+from local_stack.kafka import Kafka
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the fetched jars, to be damaged."""
+    copy = tmp_path / "kafka-jars"
+    for jar in jars.locked_jars():
+        target = copy / jar.path.relative_to(jars.REPOSITORY)
+        target.parent.mkdir(parents=True)
+        shutil.copyfile(jar.path, target)
+    monkeypatch.setattr(jars, "REPOSITORY", copy)
+    return copy
+
+
+def test_the_lock_names_each_jar_once_with_its_hash_and_no_address() -> None:
+    text = jars.LOCK.read_text()
+    locked = jars.locked_jars()
+    assert "://" not in text
+    assert len({(jar.group, jar.name) for jar in locked}) == len(locked) == 45
+    assert all(len(bytes.fromhex(jar.sha256)) == 32 for jar in locked)
+
+
+def test_kafka_does_not_start_with_a_changed_jar(repository: Path, tmp_path: Path) -> None:
+    [changed] = repository.glob("**/kafka-server-4*.jar")
+    with changed.open("ab") as jar:
+        jar.write(b"!")
+    with pytest.raises(UntrustedJarError, match=r"kafka-server-4.* has SHA-256"):
+        Kafka(tmp_path / "kafka").start()
+
+
+def test_kafka_does_not_start_without_a_jar_and_says_what_to_do(repository: Path, tmp_path: Path) -> None:
+    [missing] = repository.glob("**/slf4j-api-*.jar")
+    missing.unlink()
+    with pytest.raises(UntrustedJarError, match="run `python -m local_stack fetch`"):
+        Kafka(tmp_path / "kafka").start()
+
+
+def test_fetching_replaces_half_a_jar(repository: Path, maven_central: Path) -> None:
+    [half] = repository.glob("**/jspecify-*.jar")
+    whole = half.read_bytes()
+    published = maven_central / half.relative_to(repository)
+    published.parent.mkdir(parents=True)
+    published.write_bytes(whole)
+    half.write_bytes(whole[:100])
+    fetch.fetch_jars()
+    assert half.read_bytes() == whole
+
+
+def test_fetching_refuses_what_is_not_the_locked_jar(repository: Path, maven_central: Path) -> None:
+    [changed] = repository.glob("**/jspecify-*.jar")
+    published = maven_central / changed.relative_to(repository)
+    published.parent.mkdir(parents=True)
+    published.write_bytes(b"something else")
+    changed.unlink()
+    with pytest.raises(UntrustedJarError, match=r"jspecify.* has SHA-256"):
+        fetch.fetch_jars()
+
+
+def test_the_lock_is_written_from_what_the_endpoint_needs(
+    repository: Path, maven_central: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(maven_central, "broker", needs="wire-format")
+    publish(maven_central, "wire-format")
+    monkeypatch.setattr(fetch, "ENDPOINT", ("example:broker:1.0",))
+    monkeypatch.setattr(jars, "LOCK", repository / "new.lock")
+    fetch.write_lock()
+    assert [(jar.name, jar.sha256) for jar in jars.locked_jars()] == [
+        (name, sha256(name.encode()).hexdigest()) for name in ("broker", "wire-format")
+    ]
+
+
+@pytest.fixture
+def maven_central(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of an empty Maven repository on this machine."""
+    folder = tmp_path / "maven-central"
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(fetch, "MAVEN_CENTRAL_URL", f"http://127.0.0.1:{server.server_port}")
+        yield folder
+        server.shutdown()
+
+
+def publish(repository: Path, name: str, needs: str | None = None) -> None:
+    needed = f"<groupId>example</groupId><artifactId>{needs}</artifactId><version>1.0</version>"
+    folder = repository / "example" / name / "1.0"
+    folder.mkdir(parents=True)
+    (folder / f"{name}-1.0.jar").write_text(name)
+    (folder / f"{name}-1.0.pom").write_text(
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        f"<groupId>example</groupId><artifactId>{name}</artifactId><version>1.0</version>"
+        f"<dependencies>{f'<dependency>{needed}</dependency>' if needs else ''}</dependencies></project>"
+    )

@@ -1,0 +1,78 @@
+"""What can be asked of a stack, and which ports it gets."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_stack import ports
+from local_stack.lock import InUseError, exclusive_use
+from local_stack.ports import PortTakenError, assign_ports, free_ports, is_free
+from local_stack.settings import SettingsError, StackSettings
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_without_settings_it_is_one_process_a_service_in_dot_local() -> None:
+    settings = StackSettings.from_environment({})
+    assert settings.folder == Path.cwd() / ".local"
+    assert not settings.split
+    assert settings.ports == {}
+    assert settings.environment == {"RETRY_UNIT_SECONDS": "60", "RATE_LIMIT_PER_MINUTE": "100"}
+
+
+def test_ports_are_read_by_name() -> None:
+    settings = StackSettings.from_environment({"PORT_ORDERS": "8001", "PORT_KAFKA_CONTROLLER": "9093"})
+    assert settings.ports == {"orders": 8001, "kafka-controller": 9093}
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({"ROLES": "some"}, "ROLES is all or split, not 'some'"),
+        ({"PORT_ORDERS": "http"}, "PORT_ORDERS is a port number, not 'http'"),
+        ({"PORT_ORDERS": "65536"}, "PORT_ORDERS is a port number, not '65536'"),
+    ],
+)
+def test_a_wrong_setting_is_refused(environment: dict[str, str], reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        StackSettings.from_environment(environment)
+
+
+def test_free_ports_are_different_and_outside_the_range_of_outgoing_connections() -> None:
+    chosen = free_ports(20)
+    assert len(set(chosen)) == 20
+    assert all(port in ports.CHOICE and is_free(port) for port in chosen)
+
+
+def test_a_later_run_gets_the_same_ports(tmp_path: Path) -> None:
+    first = assign_ports(["orders", "kafka"], {}, tmp_path / "ports.json")
+    assert assign_ports(["kafka", "orders"], {}, tmp_path / "ports.json") == first
+
+
+def test_a_remembered_port_that_was_taken_meanwhile_is_replaced(
+    tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "PATIENCE_SECONDS", 0)
+    assign_ports(["orders"], {"orders": free_ports(1)[0]}, tmp_path / "ports.json")
+    (tmp_path / "ports.json").write_text(f'{{"orders": {taken}}}')
+    assert assign_ports(["orders"], {}, tmp_path / "ports.json")["orders"] != taken
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(
+    tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "PATIENCE_SECONDS", 0)
+    with pytest.raises(PortTakenError, match=f"port {taken} for orders is in use"):
+        assign_ports(["orders"], {"orders": taken}, tmp_path / "ports.json")
+
+
+def test_a_folder_is_free_again_when_its_holder_is_done(tmp_path: Path) -> None:
+    with exclusive_use(tmp_path), pytest.raises(InUseError), exclusive_use(tmp_path):
+        pass
+    with exclusive_use(tmp_path):
+        pass
