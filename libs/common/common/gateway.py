@@ -1,6 +1,6 @@
 """A service's application for the role `api`: its own routes, those for operators, and those that need no key."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -8,21 +8,22 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from common.errors import Problem
-from common.http import Edge
+from common.health_pages import HealthPages
+from common.health_routes import Counts, health_router, metrics_router, pages_router
+from common.http import Edge, GuardedRoute
 from common.http_metrics import RecentDurations, RequestObserver
 from common.openapi import complete_document
-from common.problem_details import on_http_exception, on_invalid_request, on_problem
+from common.operator_routes import operator_router
+from common.problem_responses import on_http_exception, on_invalid_request, on_problem
 from common.service import Runtime
-from common.statements import Connection
 
 PREFIX = "/api/v1"
 
-Counts = Callable[[Connection], Awaitable[Mapping[str, Any]]]
-
 
 def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, counts: Counts) -> FastAPI:
-    """The application; `routers` come under `/api/v1`, `counts` gives the JSON metrics of what the service owns.
+    """The application; `routers` (of `GuardedRoute`) come under `/api/v1`.
 
+    `counts` gives what the JSON metrics say of the service's own things: `{"orders": {"total": …, "by_status": …}}`.
     Raises `TypeError` for a route that is not guarded.
     """
     recent = RecentDurations()
@@ -41,7 +42,16 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
     )
     app.state.edge = Edge(runtime.pool, runtime.settings)
     app.add_middleware(RequestObserver, recent=recent)
-    for router in routers:
+    common_routers = [health_router(runtime.health), metrics_router(counts, recent), operator_router(runtime)]
+    for router in (*routers, *common_routers):
+        _check_guarded(router)
         app.include_router(router, prefix=PREFIX)
+    app.include_router(pages_router(HealthPages(runtime.health)))
     complete_document(app)
     return app
+
+
+def _check_guarded(router: APIRouter) -> None:
+    for route in router.routes:
+        if not isinstance(route, GuardedRoute):
+            raise TypeError(f"{route} is not a GuardedRoute: give its router route_class=GuardedRoute")

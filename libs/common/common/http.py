@@ -29,7 +29,7 @@ from common.database import Pool, reading, transaction
 from common.errors import Code, Problem
 from common.idempotency import Answer
 from common.openapi import describe
-from common.problem_details import problem_response
+from common.problem_responses import problem_response
 from common.rate_limit import RateLimit
 from common.request_body import read_json
 from common.settings import ServiceSettings
@@ -43,6 +43,10 @@ JsonNumber = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def _as_it_is(result: object) -> object:
+    return result
 
 
 class Edge:
@@ -114,7 +118,7 @@ async def perform(
     request: Request,
     command: Callable[[Connection], Awaitable[Result | Problem]],
     *,
-    render: Callable[[Result], object],
+    render: Callable[[Result], object] = _as_it_is,
     status: int = 200,
     headers: Callable[[Result], Mapping[str, str]] = lambda _: {},
 ) -> Response:
@@ -152,7 +156,7 @@ async def read(
     request: Request,
     query: Callable[[Connection], Awaitable[Result]],
     *,
-    render: Callable[[Result], object],
+    render: Callable[[Result], object] = _as_it_is,
 ) -> Response:
     """Answer with what a query finds, outside any transaction; it raises a `Problem` where there is nothing."""
     edge: Edge = request.app.state.edge

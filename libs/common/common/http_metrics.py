@@ -5,14 +5,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from prometheus_client import Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.database import is_connection_failure
 from common.errors import Code, Problem
-from common.problem_details import problem_response
-from common.telemetry import get_logger, new_traceparent, trace_id
+from common.problem_responses import problem_response
+from common.telemetry import new_traceparent, trace_id
 
 DURATION = Histogram(
     "http_server_request_duration_seconds",
@@ -23,7 +24,7 @@ DURATION = Histogram(
 UNMATCHED = "(no route)"
 CLIENT_GONE = 499
 
-_log = get_logger("http")
+_log = structlog.get_logger(__name__)
 
 
 class RecentDurations:

@@ -39,7 +39,7 @@ def _package(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-async def missing_revisions(connection: Connection, service: str) -> list[str]:
+async def missing_revisions(connection: Connection, service: str | None) -> list[str]:
     """The heads that this database has not reached; empty when it is up to date (or ahead of this program)."""
     missing = []
     for stream in revision_streams(service):

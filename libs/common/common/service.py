@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy import MetaData
 
 from common.database import Pool
+from common.health import Health
 from common.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Runtime(Generic[Settings]):
     service: "Service[Settings]"
     settings: Settings
     pool: Pool
+    health: Health
 
 
 @dataclass(frozen=True, slots=True)

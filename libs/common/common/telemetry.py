@@ -62,11 +62,9 @@ def configure_logging(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         lambda _logger, _method, event: {**event, "service": service, "role": role},
     ]
-    rendering: list[Any] = (
-        [redact, structlog.dev.ConsoleRenderer()]
-        if pretty
-        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(serializer=_to_json)]
-    )
+    # Tracebacks become text before anything is redacted; and never with local variables, which hold keys and names.
+    render: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_to_json)
+    rendering = [structlog.processors.format_exc_info, redact, render]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
@@ -89,4 +87,5 @@ def _to_json(event: Mapping[str, Any], **_options: Any) -> str:
 
 
 def get_logger(name: str) -> Any:
-    return structlog.stdlib.get_logger(name)
+    """A structlog logger: `log.info("what happened", order=…)`."""
+    return structlog.get_logger(name)

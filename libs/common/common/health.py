@@ -1,0 +1,129 @@
+"""Is it well? Probes on connections of their own, each with a deadline, so that a hung dependency is told in time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from common.schema_version import missing_revisions
+from common.settings import ServiceSettings
+from common.statements import Connection
+
+# Two probes run side by side, and the contract wants the answer within a second.
+PROBE_SECONDS = 0.8
+
+Probe = Callable[[], Awaitable[None]]
+NotReady = Callable[[], str | None]
+
+
+class NotHealthy(Exception):
+    """Why a probe failed, in words that may be shown to anybody."""
+
+
+class SharedProbe:
+    """One probe at a time: whoever asks while it runs waits for the same result. None is well, else why not."""
+
+    def __init__(self, name: str, probe: Probe) -> None:
+        self._name = name
+        self._probe = probe
+        self._running: asyncio.Task[str | None] | None = None
+
+    async def __call__(self) -> str | None:
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run())
+        return await asyncio.shield(self._running)
+
+    async def _run(self) -> str | None:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._probe()
+        except TimeoutError:
+            return f"{self._name}: no answer within {PROBE_SECONDS} s"
+        except NotHealthy as error:
+            return f"{self._name}: {error}"
+        except Exception:
+            return f"{self._name}: not reachable"
+        return None
+
+
+class Health:
+    """What `/livez`, `/readyz` and the contract's health page say of this process."""
+
+    def __init__(self, service: str | None, settings: ServiceSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self.is_migrated = False
+        self._needs: dict[str, NotReady] = {}
+        self._needs_to_start: dict[str, NotReady] = {}
+        self.is_stopping = False
+        self.database = SharedProbe("database", self._probe_database)
+        self.migrations = SharedProbe("migrations", self._probe_migrations)
+        self.kafka = SharedProbe("kafka", self._probe_kafka)
+
+    def needs(self, name: str, not_ready: NotReady, *, only_to_start: bool = False) -> None:
+        """Not ready while `not_ready` gives a reason; with `only_to_start`, until it has given none once."""
+        (self._needs_to_start if only_to_start else self._needs)[name] = not_ready
+
+    async def why_not_ready(self) -> list[str]:
+        """Empty when requests and work may come."""
+        if self.is_stopping:
+            return ["stopping"]
+        self._needs_to_start = {name: ask for name, ask in self._needs_to_start.items() if ask() is not None}
+        needs = {**self._needs, **self._needs_to_start}
+        reasons = [f"{name}: {reason}" for name, ask in needs.items() if (reason := ask()) is not None]
+        database = await (self.database() if self.is_migrated else self.migrations())
+        return [database, *reasons] if database is not None else reasons
+
+    async def document(self) -> dict[str, Any]:
+        """The contract's health page."""
+        probes = {"database": self.database, "kafka": self.kafka}
+        failures = dict(zip(probes, await asyncio.gather(*(probe() for probe in probes.values())), strict=True))
+        errors = [failure for failure in failures.values() if failure is not None]
+        document: dict[str, Any] = {
+            "status": "unhealthy" if errors else "healthy",
+            "timestamp": datetime.now(UTC),
+            "services": {name: "connected" if why is None else "disconnected" for name, why in failures.items()},
+        }
+        return {**document, "errors": errors} if errors else document
+
+    async def _probe_database(self) -> None:
+        async with self._connection() as connection:
+            await connection.fetchval("SELECT 1")
+
+    async def _probe_migrations(self) -> None:
+        async with self._connection() as connection:
+            if missing := await missing_revisions(connection, self._service):
+                raise NotHealthy(f"missing: {', '.join(missing)}")
+        self.is_migrated = True
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        connection = await asyncpg.connect(self._settings.database_url, timeout=PROBE_SECONDS)
+        try:
+            yield connection
+            await connection.close()
+        finally:
+            connection.terminate()
+
+    async def _probe_kafka(self) -> None:
+        brokers = [asyncio.create_task(_ask(each)) for each in self._settings.kafka_bootstrap.split(",")]
+        try:
+            for answered in asyncio.as_completed(brokers):
+                with suppress(Exception):
+                    return await answered
+            raise NotHealthy("not reachable")
+        finally:
+            for broker in brokers:
+                broker.cancel()
+
+
+async def _ask(broker: str) -> None:
+    """Have a request (ApiVersions) answered: that a port is open means nothing."""
+    from aiokafka.conn import create_conn  # imported here, as a gateway uses nothing else of aiokafka
+
+    host, _, port = broker.strip().rpartition(":")
+    connection = await create_conn(host, int(port), request_timeout_ms=int(PROBE_SECONDS * 1000))
+    connection.close()
