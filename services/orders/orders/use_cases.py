@@ -11,6 +11,7 @@ from common.audit import Actor, AuditEntry, Outcome
 from common.auth import Caller, Role, forbidden, require
 from common.envelope import ReceivedEvent
 from common.errors import Problem, invalid_transition, not_found, validation_error
+from common.history import transitions
 from common.statements import Connection, Record
 
 from orders import events
@@ -172,7 +173,7 @@ async def get_history(connection: Connection, caller: Caller, order_id: UUID, *,
     """Accepted transitions, oldest first; with `everything`, the creation and what was refused as well."""
     await _check_visible(connection, caller, order_id)
     rows = await audit.history(connection, ENTITY, order_id)
-    return [row for row in rows if everything or (row["outcome"] == "ACCEPTED" and row["previous_state"] is not None)]
+    return rows if everything else transitions(rows)
 
 
 async def get_invoice(connection: Connection, caller: Caller, order_id: UUID) -> Record:

@@ -1,0 +1,93 @@
+"""Types of request fields that mean the same in every gateway: texts, exact numbers, times, paging."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from unicodedata import category
+
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from typing_extensions import TypedDict
+
+# The largest value of PostgreSQL's integer.
+_MAXIMUM_OFFSET = 2**31 - 1
+
+
+class RequestBody(BaseModel):
+    """A JSON body: what the contract does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _printable(text: str) -> str:
+    if any(category(character) in {"Cc", "Cs"} for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _printable_lines(text: str) -> str:
+    _printable(text.translate({ord(character): None for character in "\n\r\t"}))
+    return text
+
+
+_not_blank = StringConstraints(strip_whitespace=True, min_length=1)
+# Both without blanks at the ends, and not empty.
+Line = Annotated[str, _not_blank, AfterValidator(_printable)]
+Lines = Annotated[str, _not_blank, AfterValidator(_printable_lines)]
+# What no mail program would take is refused; whether anybody reads it, only a mail can tell.
+EmailAddress = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, max_length=254, pattern=r"^[^\s@<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
+    ),
+    AfterValidator(_printable),
+]
+
+
+def _number(value: object) -> object:
+    """Bodies are read with fractions as decimals (common.request_body): a float would have lost digits already."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a number")
+    return value
+
+
+ExactNumber = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
+
+
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be an ISO 8601 time, such as 2026-11-22T10:00:00Z") from None
+
+
+# Without an offset it is taken as UTC.
+Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
+Limit = Annotated[int, Query(ge=1, le=100)]
+Offset = Annotated[int, Query(ge=0, le=_MAXIMUM_OFFSET)]
+
+
+class Pagination(TypedDict):
+    limit: int
+    offset: int
+    total: int
+    has_more: bool
+
+
+def pagination(*, limit: int, offset: int, total: int) -> Pagination:
+    return {"limit": limit, "offset": offset, "total": total, "has_more": offset + limit < total}
+
+
+def field_errors(problems: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+    """For rules over several fields: each problem at its own path. Raises `ValidationError` if there are any."""
+    errors: list[Any] = [
+        InitErrorDetails(type=PydanticCustomError("rule", "{issue}", {"issue": issue}), loc=location, input=None)
+        for location, issue in problems
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("request", errors)

@@ -1,0 +1,7 @@
+"""`python -m orders ROLE`, and what operators need; see `python -m orders --help`."""
+
+from common import command_line
+
+from orders.app import SERVICE
+
+command_line.main(SERVICE)

@@ -1,0 +1,114 @@
+"""Orders over HTTP (DOMAIN §3)."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from common.auth import Role, allow
+from common.fields import Instant, Limit, Offset
+from common.history import HistoryResponse, history_response
+from common.http import GuardedRoute, caller_of, perform, read
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from orders import use_cases
+from orders.domain import OrderStatus
+from orders.repository.reading import OrderFilter
+from orders.schemas.requests import CancelRequest, OrderCreate, StateChangeRequest
+from orders.schemas.responses import (
+    InvoiceLinks,
+    InvoiceResponse,
+    OrderListResponse,
+    OrderResponse,
+    order_list_response,
+    order_response,
+)
+
+router = APIRouter(prefix="/orders", tags=["orders"], route_class=GuardedRoute)
+
+
+def order_filter(
+    customer_id: UUID | None = None,
+    status: OrderStatus | None = None,
+    created_from: Annotated[Instant | None, Query(description="Created at this time or later.")] = None,
+    created_to: Annotated[Instant | None, Query(description="Created at this time or before.")] = None,
+) -> OrderFilter:
+    return OrderFilter(customer_id, status, created_from, created_to)
+
+
+@router.post("", status_code=201, responses={201: {"model": OrderResponse}})
+@allow(Role.CLIENT)
+async def place_order(request: Request, body: OrderCreate) -> Response:
+    return await perform(
+        request,
+        lambda connection: use_cases.place_order(connection, caller_of(request), body.to_domain()),
+        render=order_response,
+        status=201,
+        headers=lambda order: {"Location": f"{request.url.path}/{order.id}"},
+    )
+
+
+@router.get("", responses={200: {"model": OrderListResponse}})
+@allow(*Role)
+async def list_orders(
+    request: Request, wanted: Annotated[OrderFilter, Depends(order_filter)], limit: Limit = 20, offset: Offset = 0
+) -> Response:
+    """Newest first."""
+    return await read(
+        request,
+        lambda connection: use_cases.list_orders(connection, caller_of(request), wanted, limit=limit, offset=offset),
+        render=lambda page: order_list_response(page, limit=limit, offset=offset),
+    )
+
+
+@router.get("/{order_id}", responses={200: {"model": OrderResponse}})
+@allow(*Role)
+async def get_order(request: Request, order_id: UUID) -> Response:
+    return await read(
+        request,
+        lambda connection: use_cases.get_order(connection, caller_of(request), order_id),
+        render=order_response,
+    )
+
+
+@router.patch("/{order_id}/state", responses={200: {"model": OrderResponse}})
+@allow(*Role)
+async def change_state(request: Request, order_id: UUID, body: StateChangeRequest) -> Response:
+    """Which role may ask for which state: payments PAID, warehouse the three after it, client and manager CANCELLED."""
+    return await perform(
+        request,
+        lambda connection: use_cases.change_state(connection, caller_of(request), order_id, body.to_domain()),
+        render=order_response,
+    )
+
+
+@router.post("/{order_id}/cancel", responses={200: {"model": OrderResponse}})
+@allow(Role.CLIENT, Role.MANAGER)
+async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
+    """What was paid for the order is paid back; `refund_status` tells when."""
+    return await perform(
+        request,
+        lambda connection: use_cases.cancel_order(connection, caller_of(request), order_id, body.reason),
+        render=order_response,
+    )
+
+
+@router.get("/{order_id}/history", responses={200: {"model": HistoryResponse}})
+@allow(*Role)
+async def get_history(request: Request, order_id: UUID, include: Literal["all"] | None = None) -> Response:
+    """Accepted transitions, oldest first; `include=all` adds the creation and the refused attempts."""
+    return await read(
+        request,
+        lambda connection: use_cases.get_history(connection, caller_of(request), order_id, everything=include == "all"),
+        render=history_response,
+    )
+
+
+@router.get("/{order_id}/invoice", responses={200: {"model": InvoiceResponse}})
+@allow(*Role)
+async def get_invoice(request: Request, order_id: UUID) -> Response:
+    """Where the invoice's PDF can be had for some minutes; 404 until it is issued."""
+    links: InvoiceLinks = request.app.state.invoice_links
+    return await read(
+        request,
+        lambda connection: use_cases.get_invoice(connection, caller_of(request), order_id),
+        render=links.response,
+    )

@@ -1,0 +1,128 @@
+"""What clients may send."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from common import money
+from common.fields import EmailAddress, ExactNumber, Line, Lines, RequestBody, field_errors
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from orders import domain
+from orders.domain import NewOrder, OrderStatus
+from orders.use_cases import StateChange
+
+HUNDREDTH = Decimal("0.01")
+
+
+def _known(currency: str) -> str:
+    money.minor_digits(currency)
+    return currency
+
+
+def _as_rate(percent: Decimal) -> Decimal:
+    """20 and 20.00 are one rate."""
+    rate = percent.quantize(HUNDREDTH)
+    if rate != percent:
+        raise ValueError("must have at most 2 decimals")
+    return abs(rate)
+
+
+Currency = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(money.MINOR_DIGITS)})]
+TaxRate = Annotated[ExactNumber, Field(ge=0, le=100), AfterValidator(_as_rate)]
+
+
+class Address(RequestBody):
+    street: Line = Field(max_length=255)
+    city: Line = Field(max_length=100)
+    state: Line = Field(max_length=50)
+    zip: Line = Field(max_length=20)
+    country: Line = Field(max_length=50)
+
+    def to_domain(self) -> domain.Address:
+        return domain.Address(self.street, self.city, self.state, self.zip, self.country)
+
+
+class LineItem(RequestBody):
+    """`tax_rate` is in percent; `unit_price` is in the order's currency, with no more decimals than that has."""
+
+    product_id: UUID
+    product_name: Line = Field(max_length=255)
+    quantity: int = Field(strict=True, ge=1, le=1_000_000)
+    unit_price: ExactNumber = Field(ge=0, lt=10**9)
+    tax_rate: TaxRate = Decimal("0.00")
+
+    def to_domain(self) -> domain.NewLine:
+        return domain.NewLine(self.product_id, self.product_name, self.quantity, self.unit_price, self.tax_rate)
+
+
+class OrderCreate(RequestBody):
+    customer_id: UUID
+    customer_email: EmailAddress | None = None
+    customer_name: Line | None = Field(default=None, max_length=255)
+    buyer_vat_id: Line | None = Field(default=None, max_length=50)
+    currency: Currency = "USD"
+    line_items: tuple[LineItem, ...] = Field(min_length=1, max_length=200)
+    payment_method: Line = Field(max_length=50)
+    shipping_address: Address
+    billing_address: Address
+
+    @field_validator("line_items")
+    @classmethod
+    def _prices_fit_the_currency(cls, lines: tuple[LineItem, ...], info: ValidationInfo) -> tuple[LineItem, ...]:
+        currency = info.data.get("currency")
+        if currency is not None:  # else it has a problem of its own
+            digits = money.minor_digits(currency)
+            field_errors(
+                ((number, "unit_price"), f"must have at most {digits} decimals in {currency}")
+                for number, line in enumerate(lines)
+                if not money.fits(line.unit_price, currency)
+            )
+        return lines
+
+    def to_domain(self) -> NewOrder:
+        return NewOrder(
+            customer=domain.Customer(self.customer_id, self.customer_email, self.customer_name, self.buyer_vat_id),
+            currency=self.currency,
+            lines=tuple(line.to_domain() for line in self.line_items),
+            payment_method=self.payment_method,
+            shipping_address=self.shipping_address.to_domain(),
+            billing_address=self.billing_address.to_domain(),
+        )
+
+
+class StateChangeRequest(RequestBody):
+    """`payment_transaction_id` goes with PAID only, `tracking_number` and `carrier` with SHIPPED only."""
+
+    new_state: OrderStatus
+    reason: Lines | None = Field(default=None, max_length=500)
+    payment_transaction_id: Line | None = Field(default=None, max_length=255)
+    tracking_number: Line | None = Field(default=None, max_length=100)
+    carrier: Line | None = Field(default=None, max_length=100)
+
+    @model_validator(mode="after")
+    def _fits_the_new_state(self) -> "StateChangeRequest":
+        field_errors(self._misfits())
+        return self
+
+    def _misfits(self) -> Iterator[tuple[tuple[str], str]]:
+        if self.new_state is OrderStatus.CANCELLED and self.reason is None:
+            yield ("reason",), "is required to cancel"
+        goes_with = {
+            "payment_transaction_id": OrderStatus.PAID,
+            "tracking_number": OrderStatus.SHIPPED,
+            "carrier": OrderStatus.SHIPPED,
+        }
+        for field, state in goes_with.items():
+            if getattr(self, field) is not None and self.new_state is not state:
+                yield (field,), f"goes with {state} only"
+
+    def to_domain(self) -> StateChange:
+        return StateChange(
+            self.new_state, self.reason or "", self.payment_transaction_id, self.tracking_number, self.carrier
+        )
+
+
+class CancelRequest(RequestBody):
+    reason: Lines = Field(max_length=500)

@@ -1,0 +1,148 @@
+"""What clients are told. Amounts are JSON numbers, exact inside: see `JsonNumber`."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from common.fields import Pagination, pagination
+from common.http import JsonNumber
+from common.money import quantize
+from common.signed_links import sign
+from common.statements import Record
+from typing_extensions import TypedDict
+
+from orders.domain import Address, Order, OrderStatus, RefundStatus
+from orders.repository.reading import Page
+
+
+class LineItemResponse(TypedDict):
+    id: UUID
+    product_id: UUID
+    product_name: str
+    quantity: int
+    unit_price: JsonNumber
+    tax_rate: JsonNumber
+    subtotal: JsonNumber
+    created_at: datetime
+
+
+class OrderResponse(TypedDict):
+    id: UUID
+    order_number: str
+    customer_id: UUID
+    customer_email: str | None
+    status: OrderStatus
+    currency: str
+    tax_amount: JsonNumber
+    total_amount: JsonNumber
+    payment_method: str
+    payment_transaction_id: str | None
+    refund_status: RefundStatus
+    refund_transaction_id: str | None
+    shipping_address: Address
+    billing_address: Address
+    line_items: list[LineItemResponse]
+    tracking_number: str | None
+    carrier: str | None
+    created_at: datetime
+    updated_at: datetime
+    shipped_at: datetime | None
+    delivered_at: datetime | None
+    cancelled_at: datetime | None
+    cancellation_reason: str | None
+    version: int
+
+
+class OrderListResponse(TypedDict):
+    data: list[OrderResponse]
+    pagination: Pagination
+
+
+class InvoiceDocument(TypedDict):
+    sha256: str
+    size_bytes: int
+    content_type: str
+
+
+class InvoiceResponse(TypedDict):
+    invoice_id: UUID
+    invoice_number: str
+    order_id: UUID
+    issued_at: datetime
+    currency: str
+    total_amount: JsonNumber
+    document: InvoiceDocument
+    download_url: str
+    download_expires_at: datetime
+
+
+def order_response(order: Order) -> OrderResponse:
+    return {
+        "id": order.id,
+        "order_number": order.number,
+        "customer_id": order.customer.id,
+        "customer_email": order.customer.email,
+        "status": order.status,
+        "currency": order.currency,
+        "tax_amount": order.tax_amount,
+        "total_amount": order.total_amount,
+        "payment_method": order.payment_method,
+        "payment_transaction_id": order.payment_transaction_id,
+        "refund_status": order.refund_status,
+        "refund_transaction_id": order.refund_transaction_id,
+        "shipping_address": order.shipping_address,
+        "billing_address": order.billing_address,
+        "line_items": [
+            {
+                "id": line.id,
+                "product_id": line.product_id,
+                "product_name": line.product_name,
+                "quantity": line.quantity,
+                "unit_price": line.unit_price,
+                "tax_rate": line.tax_rate,
+                "subtotal": line.subtotal,
+                "created_at": order.created_at,
+            }
+            for line in order.lines
+        ],
+        "tracking_number": order.tracking_number,
+        "carrier": order.carrier,
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+        "shipped_at": order.shipped_at,
+        "delivered_at": order.delivered_at,
+        "cancelled_at": order.cancelled_at,
+        "cancellation_reason": order.cancellation_reason,
+        "version": order.version,
+    }
+
+
+def order_list_response(page: Page, *, limit: int, offset: int) -> OrderListResponse:
+    return {
+        "data": [order_response(order) for order in page.orders],
+        "pagination": pagination(limit=limit, offset=offset, total=page.total),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLinks:
+    """Links to invoicing's documents, which need no key but expire. `origin` is invoicing's public address."""
+
+    origin: str
+    signing_key: str
+    valid_for: timedelta
+
+    def response(self, invoice: Record) -> InvoiceResponse:
+        expires_at = datetime.now(UTC).replace(microsecond=0) + self.valid_for
+        path = f"/api/v1/invoices/{invoice['invoice_id']}/document"
+        return {
+            "invoice_id": invoice["invoice_id"],
+            "invoice_number": invoice["invoice_number"],
+            "order_id": invoice["order_id"],
+            "issued_at": invoice["issued_at"],
+            "currency": invoice["currency"],
+            "total_amount": quantize(invoice["total_amount"], invoice["currency"]),
+            "document": invoice["document"],
+            "download_url": self.origin + sign(self.signing_key, path, expires_at),
+            "download_expires_at": expires_at,
+        }
