@@ -1,9 +1,11 @@
 # Everything a developer needs; `make` alone lists it. The first run of any target sets up .venv by itself.
 PYTHON ?= python3
+RUNS ?= 20
+SEED ?= 7
 BIN := .venv/bin
 OWN := libs/common services/orders services/returns services/invoicing services/refunds \
        deploy/local deploy/sandbox deploy/demo
-SOURCES := libs services deploy tests
+SOURCES := libs services deploy tests .ci
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo test check format lint types imports coverage security contracts lock kill-runs clean
@@ -29,7 +31,8 @@ demo: setup ## run three customers' orders through a fresh stack, and show every
 	@exec $(BIN)/python -m demo
 
 test: setup ## run all tests on real PostgreSQL and real Kafka
-	$(BIN)/python -m pytest
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
 
 check: format lint types imports coverage security ## every gate, as .ci/run passes them
 
@@ -45,15 +48,12 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-coverage: setup ## all tests, with the coverage that is asked for
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --skip-covered
+coverage: setup ## what the last `make test` ran through, and whether that is enough
+	$(BIN)/python .ci/coverage_gates.py
 
 security: setup ## known weaknesses in our code and in what we depend on
 	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml libs services deploy
-	$(BIN)/python -m ci.audit_dependencies
+	$(BIN)/python .ci/audit_dependencies.py
 
 contracts: setup ## write the event schemas anew from the producers' models; review the difference
 	$(BIN)/python tests/contracts/regenerate.py
@@ -63,7 +63,7 @@ lock: setup ## pin the newest versions that requirements.in allows
 	  --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock requirements.in
 
 kill-runs: setup ## kill every process of a running stack at random moments; nothing may be lost or done twice
-	$(BIN)/python tests/chaos/kill_runs.py
+	$(BIN)/python tests/chaos/kill_runs.py --runs $(RUNS) --seed $(SEED)
 
 clean: ## remove what was installed and made; a stack's data in .local stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* reports

@@ -1,0 +1,43 @@
+"""How much of the code the last test run went through; more is asked where a mistake costs money."""
+
+import contextlib
+import io
+import sys
+
+from coverage import Coverage
+from coverage.exceptions import NoDataError
+
+# What the files named by these patterns must reach, in percent, together.
+GATES = {
+    "everything": ("*", 90),
+    "state machines": ("*/domain*", 100),
+    "health": ("*/health*.py", 100),
+    **{
+        f"{service} consumer": (f"*/{service}/consumer*", 90)
+        for service in ("orders", "returns", "invoicing", "refunds")
+    },
+    **{f"{service} worker": (f"*/{service}/worker*", 90) for service in ("invoicing", "refunds")},
+}
+
+
+def main() -> None:
+    coverage = Coverage()
+    coverage.combine(keep=True)
+    coverage.load()
+    coverage.report(skip_covered=True)
+    missed = []
+    for name, (pattern, wanted) in GATES.items():
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                reached = coverage.report(include=pattern if pattern != "*" else None)
+        except NoDataError:
+            reached = 0.0
+        print(f"{name}: {reached:.1f} % of {wanted} %")
+        if reached < wanted:
+            missed.append(name)
+    if missed:
+        sys.exit(f"too little is tested of: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Kill any one process at a random moment of an order's life, run after run; nothing may be lost or done twice.
+
+    python tests/chaos/kill_runs.py [--runs 20] [--seed 7]
+
+One stack with a process per role (ROLES=split) serves all runs. In each, an order goes from placement to refund while
+one process gets SIGKILL; the stack restarts it. Victims are taken from a shuffled list, so that everyone is hit once
+before anyone is hit twice. The seed fixes victims and moments.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from demo import journeys
+from demo.__main__ import fresh_stack
+from demo.client import Shop, Unexpected
+from demo.kafka_reader import Seen, expect_gapless, read_events
+from local_stack.stack_json import RunningProcess, StackDescription, running_stack
+from rich.console import Console
+
+SPARED = {"payments", "mailbox"}  # the outside world
+PATIENCE_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    victim: str
+    after_seconds: float
+    took_seconds: float
+    order: dict[str, Any]
+    invoice_number: str
+    refund_id: str
+    mails: int
+
+
+async def one_life(shop: Shop, number: int) -> dict[str, Any]:
+    """An order that is delivered, returned and refunded; what the customer has in the end."""
+    order = await journeys.place(shop, journeys.example("returned-order"))
+    await journeys.pay(shop, order["id"], f"pi_kill_run_{number}")
+    await journeys.pack(shop, order["id"])
+    await journeys.ship(shop, order["id"])
+    await journeys.deliver(shop, order["id"])
+    opened = await journeys.open_return(shop, order["id"], "cracked")
+    await journeys.approve(shop, opened["id"], "seen")
+    await journeys.move_return(shop, opened["id"], "client", "IN_TRANSIT")
+    await journeys.move_return(shop, opened["id"], "warehouse", "RECEIVED")
+    await journeys.move_return(shop, opened["id"], "warehouse", "COMPLETED")
+    refunded = await journeys.refunded(shop, f"/returns/{opened['id']}", service="returns")
+    invoice = await journeys.invoice(shop, order["id"])
+    await journeys.invoice_pdf(shop, invoice)
+    mails = await journeys.mails_about(shop, invoice["invoice_number"])
+    booked = await journeys.ledger(shop, f"pi_kill_run_{number}")
+    if [refund["id"] for refund in booked] != [refunded["refund_transaction_id"]]:
+        raise Unexpected(f"the gateway's books say {booked}, the return says {refunded['refund_transaction_id']}")
+    return {"order": order, "invoice": invoice, "refund": refunded["refund_transaction_id"], "mails": len(mails)}
+
+
+async def kill(folder: Path, name: str, after_seconds: float) -> int:
+    """SIGKILL the process of this name after a while; its pid."""
+    await asyncio.sleep(after_seconds)
+    pid = _process(running_stack(folder), name)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+async def killed_run(shop: Shop, folder: Path, number: int, victim: str, after_seconds: float) -> Run:
+    start = time.monotonic()
+    life, pid = await asyncio.gather(one_life(shop, number), kill(folder, victim, after_seconds))
+    took = time.monotonic() - start
+
+    async def restarted() -> bool | None:
+        return _process(running_stack(folder), victim)["pid"] != pid or None
+
+    await shop.eventually(f"a new process for {victim}", restarted)
+    return Run(
+        victim, after_seconds, took, life["order"], life["invoice"]["invoice_number"], life["refund"], life["mails"]
+    )
+
+
+def _process(stack: StackDescription, name: str) -> RunningProcess:
+    return next(process for process in stack["processes"] if process["name"] == name)
+
+
+def _victims(stack: StackDescription, dice: random.Random) -> Iterator[str]:
+    names = [process["name"] for process in stack["processes"] if process["name"] not in SPARED]
+    while True:
+        yield from dice.sample(names, len(names))
+
+
+async def campaign(stack: StackDescription, folder: Path, runs: int, seed: int, console: Console) -> list[Run]:
+    dice = random.Random(seed)
+    shop = Shop(stack, patience=PATIENCE_SECONDS)
+    done: list[Run] = []
+    try:
+        start = time.monotonic()
+        await one_life(shop, 0)
+        undisturbed = time.monotonic() - start
+        console.print(f"seed {seed}: undisturbed, a life takes {undisturbed:.1f} s")
+        for number, victim in zip(range(1, runs + 1), _victims(stack, dice), strict=False):
+            run = await killed_run(shop, folder, number, victim, dice.uniform(0, undisturbed))
+            done.append(run)
+            console.print(
+                f"{number:3}  {run.victim:20} killed after {run.after_seconds:4.2f} s,"
+                f" done in {run.took_seconds:5.1f} s: {run.invoice_number}, {run.mails} mail(s), {run.refund_id}"
+            )
+        check(await read_events(stack["kafka"]["bootstrap"]), done)
+    finally:
+        await shop.close()
+    return done
+
+
+def check(events: list[Seen], runs: list[Run]) -> None:
+    """What any subscriber sees: each key in sequence, one invoice and one refund an order. Raises `Unexpected`."""
+    expect_gapless(events)
+    for run in runs:
+        own = [event for event in events if event.key == run.order["id"] and not event.repeat]
+        for fact in ("order.shipped", "return.completed", "invoice.issued", "refund.succeeded"):
+            if (count := sum(event.type == fact for event in own)) != 1:
+                raise Unexpected(f"{count} events {fact} of {run.order['order_number']} after {run.victim} was killed")
+    if len({run.invoice_number for run in runs}) != len(runs):
+        raise Unexpected("an invoice number was given twice")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    console = Console(highlight=False)
+    os.environ |= {"ROLES": "split", "RETRY_UNIT_SECONDS": "1", "RATE_LIMIT_PER_MINUTE": "0"}
+    with TemporaryDirectory(prefix="articurated-kill-runs-") as folder:
+        os.environ["STACK_DIR"] = folder
+        try:
+            with fresh_stack(Path(folder)) as stack:
+                runs = asyncio.run(campaign(stack, Path(folder), arguments.runs, arguments.seed, console))
+        except Unexpected as failure:
+            sys.exit(f"kill runs failed: {failure}")
+    hit = {run.victim for run in runs}
+    doubled = sum(run.mails - 1 for run in runs)
+    console.print(
+        f"{len(runs)} of {arguments.runs} lives complete, {len(hit)} different processes killed,"
+        f" each with one invoice and one refund; {doubled} e-mail(s) sent again"
+    )
+
+
+if __name__ == "__main__":
+    main()
