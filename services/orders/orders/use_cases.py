@@ -169,6 +169,12 @@ async def list_orders(connection: Connection, caller: Caller, wanted: OrderFilte
     return await reading.find_page(connection, wanted, limit=limit, offset=offset)
 
 
+async def count_orders(connection: Connection) -> dict[str, Any]:
+    """For the JSON metrics, in their shape."""
+    by_status = await reading.count_by_status(connection)
+    return {"orders": {"total": sum(by_status.values()), "by_status": by_status}}
+
+
 async def get_history(connection: Connection, caller: Caller, order_id: UUID, *, everything: bool) -> list[Record]:
     """Accepted transitions, oldest first; with `everything`, the creation and what was refused as well."""
     await _check_visible(connection, caller, order_id)

@@ -1,0 +1,62 @@
+"""Puts orders together: which application serves it, what it consumes, what it needs to know."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from common import topics
+from common.service import Component, Runtime, Service
+
+from orders.settings import OrdersSettings
+from orders.tables import metadata
+
+if TYPE_CHECKING:
+    from common.subscriber import EventHandler
+    from fastapi import FastAPI
+
+
+def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
+    from common.gateway import create_gateway
+
+    from orders.routes import router
+    from orders.schemas.responses import InvoiceLinks
+    from orders.use_cases import count_orders
+
+    app = create_gateway(runtime, [router], counts=count_orders)
+    app.state.invoice_links = InvoiceLinks(
+        origin=runtime.settings.invoice_download_url,
+        signing_key=runtime.settings.link_signing_key.get_secret_value(),
+        valid_for=timedelta(minutes=runtime.settings.invoice_link_minutes),
+    )
+    return app
+
+
+def event_handlers(runtime: Runtime[OrdersSettings]) -> Mapping[str, "EventHandler[Any]"]:
+    from orders.consumer import EVENT_HANDLERS
+
+    return EVENT_HANDLERS
+
+
+def consumer(runtime: Runtime[OrdersSettings]) -> Iterable[Component]:
+    from common.subscriber import Subscriber
+
+    return [
+        Subscriber(
+            runtime.pool,
+            runtime.settings.kafka_bootstrap,
+            group="orders",
+            topics=[topics.INVOICES, topics.REFUNDS],
+            handlers=event_handlers(runtime),
+        ).component
+    ]
+
+
+SERVICE = Service(
+    name="orders",
+    settings=OrdersSettings,
+    metadata=metadata,
+    topics=(topics.ORDERS, topics.INVOICES, topics.REFUNDS, topics.dead_letters("orders")),
+    gateway=gateway,
+    components={"consumer": consumer},
+    event_handlers=event_handlers,
+)
