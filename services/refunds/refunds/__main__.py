@@ -1,0 +1,7 @@
+"""`python -m refunds ROLE`, and what operators need; see `python -m refunds --help`."""
+
+from common import command_line
+
+from refunds.app import SERVICE
+
+command_line.main(SERVICE)

@@ -1,0 +1,81 @@
+"""Puts refunds together: what it consumes, what its worker does and with whom, which application serves it."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from common import topics
+from common.service import Component, Runtime, Service
+
+from refunds.settings import RefundsSettings
+from refunds.tables import metadata
+
+if TYPE_CHECKING:
+    from common.subscriber import EventHandler
+    from fastapi import FastAPI
+
+
+def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
+    from common.gateway import create_gateway
+
+    from refunds.routes import router
+    from refunds.use_cases.reading import count_refunds
+
+    return create_gateway(runtime, [router], counts=count_refunds)
+
+
+def event_handlers(runtime: Runtime[RefundsSettings]) -> Mapping[str, "EventHandler[Any]"]:
+    from refunds.consumer import EVENT_HANDLERS
+
+    return EVENT_HANDLERS
+
+
+def consumer(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
+    from common.subscriber import Subscriber
+
+    return [
+        Subscriber(
+            runtime.pool,
+            runtime.settings.kafka_bootstrap,
+            group="refunds",
+            topics=[topics.ORDERS, topics.RETURNS],
+            handlers=event_handlers(runtime),
+        ).component
+    ]
+
+
+def worker(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
+    from common.mailer import Mailer
+    from common.worker import Worker
+
+    from refunds.payment_gateway import StripeGateway
+    from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB
+    from refunds.worker import ConfirmationJob, RefundJob
+
+    settings = runtime.settings
+    payment_gateway = StripeGateway(
+        settings.payment_gateway_url,
+        settings.payment_gateway_key.get_secret_value(),
+        timeout=settings.payment_gateway_timeout_seconds,
+    )
+    mailer = Mailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, timeout=settings.smtp_timeout_seconds)
+    jobs = Worker(
+        runtime.pool,
+        {
+            REFUND_JOB: RefundJob(runtime.pool, payment_gateway).handler,
+            MAIL_JOB: ConfirmationJob(runtime.pool, mailer).handler,
+        },
+        retry_unit_seconds=settings.retry_unit_seconds,
+        lease_seconds=settings.job_lease_seconds,
+    )
+    return [Component("worker", jobs.run)]
+
+
+SERVICE = Service(
+    name="refunds",
+    settings=RefundsSettings,
+    metadata=metadata,
+    topics=(topics.REFUNDS, topics.ORDERS, topics.RETURNS, topics.dead_letters("refunds")),
+    gateway=gateway,
+    components={"consumer": consumer, "worker": worker},
+    event_handlers=event_handlers,
+)

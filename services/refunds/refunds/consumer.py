@@ -1,0 +1,100 @@
+"""Takes in what customers are owed: a refund is opened here, and made by the worker."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from common.audit import Actor
+from common.envelope import EventView
+from common.statements import Connection
+from common.subscriber import EventHandler, Incoming
+from common.telemetry import new_traceparent
+
+from refunds.domain import Cause, Claim, cancellation_key, late_payment_key, return_key
+from refunds.events import OrderCancelled, OrderPaidLate, ReturnCompleted
+from refunds.use_cases.commands import OwedRefund, open_refunds
+
+View = TypeVar("View", bound=EventView)
+
+
+async def on_return_completed(connection: Connection, events: Sequence[Incoming[ReturnCompleted]]) -> None:
+    await open_refunds(connection, _owed(events, _claim_of_return))
+
+
+async def on_order_cancelled(connection: Connection, events: Sequence[Incoming[OrderCancelled]]) -> None:
+    paid = [incoming for incoming in events if incoming.data.captured_amount is not None]
+    await open_refunds(connection, _owed(paid, _claim_of_cancellation))
+
+
+async def on_order_paid_late(connection: Connection, events: Sequence[Incoming[OrderPaidLate]]) -> None:
+    await open_refunds(connection, _owed(events, _claim_of_late_payment))
+
+
+EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
+    "return.completed": EventHandler(ReturnCompleted, on_return_completed),
+    "order.cancelled": EventHandler(OrderCancelled, on_order_cancelled),
+    "order.late_payment": EventHandler(OrderPaidLate, on_order_paid_late),
+}
+
+
+def _owed(events: Sequence[Incoming[View]], claim_of: Callable[[View], Claim]) -> list[OwedRefund]:
+    return [
+        OwedRefund(
+            claim_of(incoming.data),
+            Actor(
+                id=incoming.event.type,
+                type="SYSTEM",
+                trigger="EVENT",
+                traceparent=new_traceparent(incoming.event.traceparent),
+                causation_id=incoming.event.id,
+            ),
+        )
+        for incoming in events
+    ]
+
+
+def _claim_of_return(completed: ReturnCompleted) -> Claim:
+    return Claim(
+        business_key=return_key(completed.return_id),
+        cause=Cause.RETURN_COMPLETED,
+        order_id=completed.order_id,
+        order_number=completed.order_number,
+        return_id=completed.return_id,
+        amount=completed.refund_amount,
+        currency=completed.currency,
+        payment_reference=completed.payment_reference,
+        customer_email=completed.customer_email,
+        customer_name=completed.customer_name,
+    )
+
+
+def _claim_of_cancellation(cancelled: OrderCancelled) -> Claim:
+    """Raises `ValueError` when the event says that money was captured but not where it can be paid back."""
+    if cancelled.captured_amount is None or cancelled.payment_reference is None:
+        raise ValueError(f"order {cancelled.order_id} was paid, and its cancellation names no payment reference")
+    return Claim(
+        business_key=cancellation_key(cancelled.order_id),
+        cause=Cause.ORDER_CANCELLED,
+        order_id=cancelled.order_id,
+        order_number=cancelled.order_number,
+        return_id=None,
+        amount=cancelled.captured_amount,
+        currency=cancelled.currency,
+        payment_reference=cancelled.payment_reference,
+        customer_email=cancelled.customer_email,
+        customer_name=cancelled.customer_name,
+    )
+
+
+def _claim_of_late_payment(paid: OrderPaidLate) -> Claim:
+    return Claim(
+        business_key=late_payment_key(paid.order_id, paid.late_payment.reference),
+        cause=Cause.LATE_PAYMENT,
+        order_id=paid.order_id,
+        order_number=paid.order_number,
+        return_id=None,
+        amount=paid.late_payment.amount,
+        currency=paid.currency,
+        payment_reference=paid.late_payment.reference,
+        customer_email=paid.customer_email,
+        customer_name=paid.customer_name,
+    )

@@ -1,0 +1,111 @@
+"""What refunds publishes, and what it reads of the orders and returns that others publish (DOMAIN §5)."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+from common import topics
+from common.audit import Actor
+from common.envelope import EventData, EventView
+from common.outbox import NewEvent
+
+from refunds.domain import Refund, Status
+
+SUCCEEDED = "refund.succeeded"
+FAILED = "refund.failed"
+
+
+class RefundData(EventData):
+    """The refund's full state after the change; the amount as a decimal string in major units."""
+
+    refund_id: UUID
+    order_id: UUID
+    return_id: UUID | None = None
+    cause: Literal["RETURN_COMPLETED", "ORDER_CANCELLED", "LATE_PAYMENT"]
+    amount: Decimal
+    currency: str
+    payment_reference: str
+    status: Literal["PENDING", "SUCCEEDED", "FAILED"]
+    transaction_id: str | None = None
+    error: str | None = None
+    attempts: int
+    created_at: datetime
+    completed_at: datetime | None = None
+
+
+def new_event(refund: Refund, sequence: int, actor: Actor) -> NewEvent:
+    """`refund.succeeded`: the gateway has made the refund, under `transaction_id`. `refund.failed`: it was given up
+    until an operator replays its job, and `refund.succeeded` may still follow.
+    """
+    return NewEvent(
+        type=SUCCEEDED if refund.status is Status.SUCCEEDED else FAILED,
+        topic=topics.REFUNDS,
+        aggregate_type="refund",
+        aggregate_id=refund.id,
+        key=str(refund.claim.order_id),
+        sequence=sequence,
+        data=refund_data(refund).model_dump_json().encode(),
+        traceparent=actor.traceparent,
+        causation_id=actor.causation_id,
+    )
+
+
+def refund_data(refund: Refund) -> RefundData:
+    claim = refund.claim
+    return RefundData(
+        refund_id=refund.id,
+        order_id=claim.order_id,
+        return_id=claim.return_id,
+        cause=claim.cause.value,
+        amount=claim.amount,
+        currency=claim.currency,
+        payment_reference=claim.payment_reference,
+        status=refund.status.value,
+        transaction_id=refund.transaction_id,
+        error=refund.error,
+        attempts=refund.attempts,
+        created_at=refund.created_at,
+        completed_at=refund.completed_at,
+    )
+
+
+class ReturnCompleted(EventView):
+    """What a refund needs to know of `return.completed`."""
+
+    return_id: UUID
+    order_id: UUID
+    order_number: str
+    refund_amount: Decimal
+    currency: str
+    payment_reference: str
+    customer_email: str | None = None
+    customer_name: str | None = None
+
+
+class OrderCancelled(EventView):
+    """What a refund needs to know of `order.cancelled`; nothing was captured when it had not been paid."""
+
+    order_id: UUID
+    order_number: str
+    captured_amount: Decimal | None = None
+    currency: str
+    payment_reference: str | None = None
+    customer_email: str | None = None
+    customer_name: str | None = None
+
+
+class LatePayment(EventView):
+    reference: str
+    amount: Decimal
+
+
+class OrderPaidLate(EventView):
+    """What a refund needs to know of `order.late_payment`: a payment for an order that was cancelled before."""
+
+    order_id: UUID
+    order_number: str
+    currency: str
+    late_payment: LatePayment
+    customer_email: str | None = None
+    customer_name: str | None = None

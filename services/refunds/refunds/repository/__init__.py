@@ -1,0 +1,1 @@
+"""Refunds in PostgreSQL: few statements, prepared once, each with all that belongs to one step."""

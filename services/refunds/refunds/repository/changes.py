@@ -1,0 +1,116 @@
+"""What writes: new refunds by the batch, and one locked refund at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common import audit, outbox
+from common.audit import AuditEntry, ChainHead
+from common.jobs import Job, LeaseLost
+from common.outbox import NewEvent
+from common.statements import Connection, Statement, prepare
+from common.tables import jobs
+from sqlalchemy import ARRAY, BigInteger, Uuid, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import UpdateBase
+
+from refunds.domain import Refund
+from refunds.repository.rows import CHANGING, HEAD, all_values, changing_values, to_refund
+from refunds.tables import refunds
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRefund:
+    """A refund that nobody else can change until the transaction ends, and the database's time."""
+
+    refund: Refund
+    now: datetime
+    audit_head: ChainHead
+
+
+_THE_REFUND = refunds.c.id == bindparam("refund_id", type_=Uuid)
+
+
+def _together(*parts: UpdateBase) -> Statement:
+    """All in one round trip; foreign keys among them are checked at the statement's end."""
+    *first, last = parts
+    return prepare(last.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(first))))
+
+
+def _insert_new() -> Statement:
+    """Many rows as one array per column; those whose business key exists already are left out of the answer."""
+    names = refunds.c.keys()
+    arrays = [bindparam(name, type_=ARRAY(refunds.c[name].type)) for name in names]
+    given = func.unnest(*arrays).table_valued(*names).render_derived()
+    insertion = insert(refunds).from_select(names, select(given))
+    return prepare(insertion.on_conflict_do_nothing().returning(refunds.c.id))
+
+
+_CLOCK = prepare(select(func.clock_timestamp()))
+_INSERT_NEW = _insert_new()
+_AUDIT = _together(audit.insert_audit(), audit.insert_audit_details())
+_LOCK = prepare(select(refunds, func.clock_timestamp().label("now")).where(_THE_REFUND).with_for_update())
+_changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for name in ("status", *CHANGING, *HEAD)})
+_SAVE = _together(_changed, audit.insert_audit(), audit.insert_audit_details())
+_SAVE_AND_TELL = _together(_changed, audit.insert_audit(), outbox.insert_event(), audit.insert_audit_details())
+_SPEND_KEY = prepare(
+    update(refunds).where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch")).values(key_spent=True)
+)
+_held = (
+    jobs.c.id == bindparam("job_id", type_=Uuid),
+    jobs.c.lease_token == bindparam("token", type_=BigInteger),
+    jobs.c.state == "running",
+)
+_HOLD = prepare(select(jobs.c.id).where(*_held).with_for_update())
+
+
+async def clock(connection: Connection) -> datetime:
+    now: datetime = await _CLOCK.fetch_value(connection)
+    return now
+
+
+async def add(connection: Connection, opened: Sequence[tuple[Refund, AuditEntry]]) -> set[UUID]:
+    """Store the refunds whose claims are new, each with its audit row; returns the ids of these.
+
+    The rows go in by the order of their keys: two consumers with the same claims then cannot wait for each other.
+    """
+    audited = {refund.id: audit.audit_parameters(entry, ChainHead()) for refund, entry in opened}
+    in_order = sorted((refund for refund, _ in opened), key=lambda refund: refund.reference)
+    rows = [all_values(refund, audited[refund.id][1]) for refund in in_order]
+    names = refunds.c.keys()
+    columns = {name: [row[name] for row in rows] for name in names}
+    new = {row["id"] for row in await _INSERT_NEW.fetch_all(connection, **columns)}
+    await _AUDIT.execute_many(connection, [audited[refund_id][0] for refund_id in new])
+    return new
+
+
+async def lock(connection: Connection, refund_id: UUID) -> LockedRefund:
+    """Raises `LookupError` when there is no such refund."""
+    row = await _LOCK.fetch_one(connection, refund_id=refund_id)
+    if row is None:
+        raise LookupError(f"no refund {refund_id}")
+    return LockedRefund(to_refund(row), row["now"], ChainHead(row["audit_position"], row["audit_hash"]))
+
+
+async def save(
+    connection: Connection, locked: LockedRefund, refund: Refund, entry: AuditEntry, event: NewEvent | None = None
+) -> None:
+    """Write what became of a locked refund, with its audit row and, if anybody is to be told, the event."""
+    audited, head = audit.audit_parameters(entry, locked.audit_head)
+    parameters = {"refund_id": refund.id, **changing_values(refund, head), **audited}
+    if event is None:
+        await _SAVE.execute(connection, **parameters)
+    else:
+        await _SAVE_AND_TELL.execute(connection, **parameters, **outbox.event_parameters(event))
+
+
+async def spend_key(connection: Connection, refund: Refund) -> None:
+    """Note that the gateway answered the refund's current key with an error. Needs no lease: it is a fact for ever."""
+    await _SPEND_KEY.execute(connection, refund_id=refund.id, epoch=refund.key_epoch)
+
+
+async def hold(connection: Connection, job: Job) -> None:
+    """Keep the job from being taken over until the transaction ends. Raises `LeaseLost` if it has been."""
+    if await _HOLD.fetch_value(connection, job_id=job.id, token=job.lease_token) is None:
+        raise LeaseLost(f"job {job.id} was taken over after attempt {job.attempt} began")

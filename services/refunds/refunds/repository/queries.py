@@ -1,0 +1,87 @@
+"""What only reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from common.statements import Connection, Statement, prepare
+from common.tables import job_attempts, jobs
+from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func, select
+
+from refunds.domain import Refund
+from refunds.repository.rows import to_refund
+from refunds.tables import refunds
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a refund's job; `outcome` and `finished_at` are None while it runs."""
+
+    number: int
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    error: str | None
+
+
+_ATTEMPT = tuple(Attempt.__dataclass_fields__)
+_FIND = prepare(select(refunds).where(refunds.c.id == bindparam("refund_id", type_=Uuid)))
+_ATTEMPTS = prepare(
+    select(jobs.c.business_key, *(job_attempts.c[name] for name in _ATTEMPT))
+    .join_from(jobs, job_attempts)
+    .where(jobs.c.kind == bindparam("kind"), jobs.c.business_key == any_(bindparam("keys", type_=ARRAY(Text))))
+    .order_by(job_attempts.c.number)
+)
+_BY_STATUS = prepare(select(refunds.c.status, func.count().label("count")).group_by(refunds.c.status))
+
+
+@cache
+def _matching(names: frozenset[str]) -> tuple[Statement, Statement]:
+    """One page, and the count, of the refunds that are equal in these columns."""
+
+    def narrowed(query: Select[Any]) -> Select[Any]:
+        return query.where(*(refunds.c[name] == bindparam(name) for name in sorted(names)))
+
+    newest_first = narrowed(select(refunds)).order_by(refunds.c.created_at.desc(), refunds.c.id.desc())
+    page = newest_first.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
+    return prepare(page), prepare(narrowed(select(func.count()).select_from(refunds)))
+
+
+async def find(connection: Connection, refund_id: UUID) -> Refund | None:
+    row = await _FIND.fetch_one(connection, refund_id=refund_id)
+    return None if row is None else to_refund(row)
+
+
+async def get(connection: Connection, refund_id: UUID) -> Refund:
+    """Raises `LookupError` when there is no such refund."""
+    refund = await find(connection, refund_id)
+    if refund is None:
+        raise LookupError(f"no refund {refund_id}")
+    return refund
+
+
+async def page(
+    connection: Connection, filters: Mapping[str, object], limit: int, offset: int
+) -> tuple[list[Refund], int]:
+    """The newest refunds first, and how many there are in all; `filters` names columns and the values they must have.
+
+    They are counted anew each time: a page for staff, asked for seldom.
+    """
+    find_page, count = _matching(frozenset(filters))
+    rows = await find_page.fetch_all(connection, **filters, limit=limit, offset=offset)
+    return [to_refund(row) for row in rows], await count.fetch_value(connection, **filters)
+
+
+async def attempts_of(connection: Connection, kind: str, of: Sequence[Refund]) -> dict[str, list[Attempt]]:
+    """The attempts of these refunds' jobs by business key, oldest first."""
+    found: dict[str, list[Attempt]] = {refund.reference: [] for refund in of}
+    for row in await _ATTEMPTS.fetch_all(connection, kind=kind, keys=list(found)):
+        found[row["business_key"]].append(Attempt(*(row[name] for name in _ATTEMPT)))
+    return found
+
+
+async def count_by_status(connection: Connection) -> dict[str, int]:
+    return {row["status"]: row["count"] for row in await _BY_STATUS.fetch_all(connection)}

@@ -1,0 +1,66 @@
+"""What refunds owns, beside the tables that every service has (common.tables)."""
+
+from common.tables import NAMING_CONVENTION, instant
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+# Rows are never purged: the unique business key is what makes a refund one of a kind, long after the inbox has
+# forgotten the event that asked for it.
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("business_key", Text, nullable=False, unique=True),
+    Column("cause", Text, nullable=False),
+    Column("order_id", Uuid, nullable=False, index=True),
+    Column("order_number", Text, nullable=False),
+    Column("return_id", Uuid, index=True),
+    Column("amount", Numeric(19, 4), nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("payment_reference", Text, nullable=False),
+    Column("customer_email", Text),
+    Column("customer_name", Text),
+    Column("status", Text, nullable=False),
+    # The gateway's id of the refund; one of theirs can never stand for two of ours.
+    Column("transaction_id", Text, unique=True),
+    Column("error", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("key_epoch", Integer, nullable=False),
+    Column("key_spent", Boolean, nullable=False),
+    instant("created_at", nullable=False),
+    instant("completed_at"),
+    # The head of the refund's audit chain, moved under the row's lock.
+    Column("audit_position", Integer, nullable=False),
+    Column("audit_hash", LargeBinary, nullable=False),
+    CheckConstraint("cause IN ('RETURN_COMPLETED', 'ORDER_CANCELLED', 'LATE_PAYMENT')", name="cause"),
+    CheckConstraint("(cause = 'RETURN_COMPLETED') = (return_id IS NOT NULL)", name="return_of_cause"),
+    CheckConstraint("status IN ('PENDING', 'SUCCEEDED', 'FAILED')", name="status"),
+    CheckConstraint(
+        "(status = 'SUCCEEDED') = (transaction_id IS NOT NULL) AND (status = 'SUCCEEDED') = (completed_at IS NOT NULL)",
+        name="succeeded_means_made",
+    ),
+    CheckConstraint("amount > 0", name="amount_positive"),
+    Index("ix_refunds_newest", text("created_at DESC"), text("id DESC")),
+    # Nearly all refunds have succeeded; the few that have not are found, and counted, here.
+    Index(
+        "ix_refunds_not_succeeded",
+        "status",
+        text("created_at DESC"),
+        text("id DESC"),
+        postgresql_where=text("status <> 'SUCCEEDED'"),
+    ),
+)

@@ -1,0 +1,76 @@
+"""Tells the customer by e-mail; the refund is done by then, and stays so whatever becomes of the message."""
+
+from uuid import UUID
+
+from common import dead_letters, jobs
+from common.database import Pool, reading, transaction
+from common.jobs import Job, PermanentFailure, Schedule
+from common.mailer import Mail, Mailer, MailRefused
+from common.statements import Connection
+from common.telemetry import get_logger
+from common.worker import JobHandler
+from prometheus_client import Counter
+
+from refunds.domain import Cause, Refund, display_amount
+from refunds.repository import queries
+from refunds.use_cases.commands import SERVICE
+
+RETRIES = Schedule((1, 2, 4))
+
+_log = get_logger(__name__)
+_mails = Counter("refund_mails_total", "E-mails that confirm refunds, by how they ended.", ["outcome"])
+_REASON = {
+    Cause.RETURN_COMPLETED: "We have received your return",
+    Cause.ORDER_CANCELLED: "Your order was cancelled",
+    Cause.LATE_PAYMENT: "Your payment reached us after your order had been cancelled",
+}
+
+
+class ConfirmationJob:
+    def __init__(self, pool: Pool, mailer: Mailer) -> None:
+        self._pool = pool
+        self._mailer = mailer
+
+    @property
+    def handler(self) -> JobHandler:
+        return JobHandler(self.run, self.on_dead, RETRIES)
+
+    async def run(self, job: Job) -> None:
+        """A crash after sending sends the same message again; its Message-ID lets mail programs tell."""
+        async with reading(self._pool) as connection:
+            refund = await queries.get(connection, UUID(job.payload["refund_id"]))
+        try:
+            await self._mailer.send(confirmation(refund))
+        except MailRefused as refusal:
+            raise PermanentFailure(str(refusal)) from refusal
+        async with transaction(self._pool) as connection:
+            await jobs.complete(connection, job)
+        _mails.labels("sent").inc()
+
+    async def on_dead(self, connection: Connection, job: Job, error: str) -> None:
+        refund = await queries.get(connection, UUID(job.payload["refund_id"]))
+        await dead_letters.append_dead_job(connection, SERVICE, str(refund.claim.order_id), job, error)
+        _mails.labels("failed").inc()
+        _log.error(
+            "a refund's confirmation could not be sent", refund_id=str(refund.id), job_id=str(job.id), error=error
+        )
+
+
+def confirmation(refund: Refund) -> Mail:
+    """Raises `ValueError` for a refund that has no address, or was not made yet."""
+    claim = refund.claim
+    if claim.customer_email is None or refund.transaction_id is None:
+        raise ValueError(f"refund {refund.id} has nobody to tell, or nothing to tell yet")
+    amount = display_amount(claim.amount, claim.currency)
+    return Mail(
+        to=claim.customer_email,
+        subject=f"Your refund of {amount} for order {claim.order_number}",
+        text=(
+            f"Dear {claim.customer_name or 'customer'},\n\n"
+            f"{_REASON[claim.cause]}, and we have refunded {amount} for order {claim.order_number}\n"
+            "the way you paid. Your bank may take some days to show it.\n\n"
+            f"Reference: {refund.transaction_id}\n\n"
+            "ArtiCurated\n"
+        ),
+        message_key=f"refund-{refund.id}",
+    )
