@@ -1,0 +1,20 @@
+"""The orders gateway. Most tests share one and make orders of their own; a test that counts gets a fresh one."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from harness.databases import Databases, MakeDatabase
+from harness.gateway import Gateway, serve
+from orders.app import SERVICE
+
+
+@pytest_asyncio.fixture(scope="session")
+async def gateway(databases: Databases) -> AsyncIterator[Gateway]:
+    async with serve(SERVICE, databases.create("orders"), invoice_download_url="https://documents.example") as served:
+        yield served
+
+
+@pytest_asyncio.fixture
+async def fresh_gateway(make_database: MakeDatabase) -> AsyncIterator[Gateway]:
+    async with serve(SERVICE, make_database("orders")) as served:
+        yield served

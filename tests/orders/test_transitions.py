@@ -1,0 +1,155 @@
+"""Every state with every command over HTTP, and what each leaves behind."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from harness.effects import Effects, effects, last_event
+from harness.gateway import Gateway
+from harness.orders import PATHS, place, place_in
+from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
+
+EVENTS = {
+    "PAID": "order.paid",
+    "PROCESSING_IN_WAREHOUSE": "order.processing",
+    "SHIPPED": "order.shipped",
+    "DELIVERED": "order.delivered",
+    "CANCELLED": "order.cancelled",
+}
+COMMANDS: dict[str, dict[str, str]] = {
+    "PENDING_PAYMENT": {"new_state": "PENDING_PAYMENT"},
+    "PAID": {"new_state": "PAID", "payment_transaction_id": "ch_teacups"},
+    "PROCESSING_IN_WAREHOUSE": {"new_state": "PROCESSING_IN_WAREHOUSE", "reason": "stock is there"},
+    "SHIPPED": {"new_state": "SHIPPED", "tracking_number": "JJD0099", "carrier": "DHL"},
+    "DELIVERED": {"new_state": "DELIVERED"},
+    "CANCELLED": {"new_state": "CANCELLED", "reason": "changed her mind"},
+}
+MATRIX = [(state, target) for state in OrderStatus for target in COMMANDS if (state, target) != ("CANCELLED", "PAID")]
+
+
+async def effects_of(gateway: Gateway, order: dict[str, Any]) -> Effects:
+    return await effects(gateway.pool, "ORDER", order["id"])
+
+
+@pytest.mark.parametrize(("state", "target"), MATRIX)
+async def test_each_state_takes_its_commands_and_refuses_the_others(
+    gateway: Gateway, state: OrderStatus, target: str
+) -> None:
+    order = await place_in(gateway, state)
+    before = await effects_of(gateway, order)
+    response = await gateway.patch(f"/orders/{order['id']}/state", COMMANDS[target])
+    left = (await effects_of(gateway, order)).since(before)
+    now = (await gateway.get(f"/orders/{order['id']}")).json()
+    if target in ALLOWED_TRANSITIONS[state]:
+        assert response.status_code == 200
+        assert response.json() == now
+        assert (now["status"], now["version"]) == (target, order["version"] + 1)
+        assert left == Effects([(state, target, "ACCEPTED")], [(EVENTS[target], now["version"])])
+    else:
+        assert response.status_code == 409
+        assert response.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
+        assert response.json()["error"]["details"] == {
+            "current_state": state,
+            "requested_state": target,
+            "allowed_transitions": list(ALLOWED_TRANSITIONS[state]),
+        }
+        assert left == Effects([(state, target, "REFUSED")], [])
+        assert now == order
+
+
+@pytest.mark.parametrize("state", OrderStatus)
+async def test_the_cancel_route_is_the_same_command(gateway: Gateway, state: OrderStatus) -> None:
+    order = await place_in(gateway, state)
+    before = await effects_of(gateway, order)
+    response = await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "changed her mind"})
+    left = (await effects_of(gateway, order)).since(before)
+    if state in {"PENDING_PAYMENT", "PAID"}:
+        assert response.status_code == 200
+        assert response.json()["cancellation_reason"] == "changed her mind"
+        assert response.json()["refund_status"] == ("PENDING" if state == "PAID" else "NONE")
+        assert left.audited == [(state, "CANCELLED", "ACCEPTED")]
+        assert [event for event, _ in left.events] == ["order.cancelled"]
+    else:
+        assert response.status_code == 409
+        assert left == Effects([(state, "CANCELLED", "REFUSED")], [])
+
+
+async def test_each_step_is_told_with_the_whole_order(gateway: Gateway) -> None:
+    order = await place_in(gateway, "DELIVERED")
+    event = await last_event(gateway.pool, order["id"])
+    assert event["status"] == "DELIVERED"
+    assert event["version"] == order["version"] == 5
+    assert (event["net_amount"], event["tax_amount"], event["total_amount"]) == ("68.30", "10.76", "79.06")
+    assert event["captured_amount"] == "79.06"
+    assert event["payment_reference"] == "ch_teacups"
+    assert event["taxes"] == [
+        {"rate": "7.00", "net": "18.50", "tax": "1.30"},
+        {"rate": "19.00", "net": "49.80", "tax": "9.46"},
+    ]
+    assert (event["tracking_number"], event["carrier"]) == ("JJD0099", "DHL")
+    assert event["delivered_at"] == order["delivered_at"]
+
+
+async def test_of_twenty_clients_that_race_for_one_order_exactly_one_wins(gateway: Gateway) -> None:
+    order = await place_in(gateway, "PAID")
+    before = await effects_of(gateway, order)
+    path, change = f"/orders/{order['id']}/state", {"new_state": "PROCESSING_IN_WAREHOUSE"}
+    answers = await asyncio.gather(*(gateway.patch(path, change) for _ in range(20)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
+    left = (await effects_of(gateway, order)).since(before)
+    assert Counter(outcome for _, _, outcome in left.audited) == {"ACCEPTED": 1, "REFUSED": 19}
+    assert left.audited[0] == ("PAID", "PROCESSING_IN_WAREHOUSE", "ACCEPTED")
+    assert left.events == [("order.processing", 3)]
+    rows = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]
+    assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)
+
+
+@pytest.mark.parametrize("body", [{"new_state": "PAID", "payment_transaction_id": "ch_late"}, {"new_state": "PAID"}])
+async def test_a_payment_for_a_cancelled_order_is_refused_and_yet_recorded_once(
+    gateway: Gateway, body: dict[str, str]
+) -> None:
+    order = await place_in(gateway, "CANCELLED")
+    before = await effects_of(gateway, order)
+    answers = [await gateway.patch(f"/orders/{order['id']}/state", body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [409, 409]
+    assert answers[0].json()["error"] == answers[1].json()["error"]
+    left = (await effects_of(gateway, order)).since(before)
+    assert left.audited == [("CANCELLED", "PAID", "REFUSED")] * 2
+    assert left.events == [("order.late_payment", 3)]
+    event = await last_event(gateway.pool, order["id"])
+    reference = body.get("payment_transaction_id", f"order-{order['id']}")
+    assert event["late_payment"] == {"reference": reference, "amount": "79.06"}
+    assert (event["status"], event["captured_amount"]) == ("CANCELLED", None)
+    now = (await gateway.get(f"/orders/{order['id']}")).json()
+    assert (now["status"], now["refund_status"], now["version"]) == ("CANCELLED", "PENDING", order["version"] + 1)
+
+
+async def test_two_different_late_payments_are_both_recorded(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED")
+    for transaction in ("ch_1", "ch_2"):
+        body = {"new_state": "PAID", "payment_transaction_id": transaction}
+        assert (await gateway.patch(f"/orders/{order['id']}/state", body)).status_code == 409
+    assert [event for event, _ in (await effects_of(gateway, order)).events[-2:]] == ["order.late_payment"] * 2
+
+
+async def test_the_payment_that_was_captured_before_the_cancellation_is_not_a_late_one(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    before = await effects_of(gateway, order)
+    assert (await gateway.patch(f"/orders/{order['id']}/state", PATHS["PAID"][0])).status_code == 409
+    assert (await effects_of(gateway, order)).since(before) == Effects([("CANCELLED", "PAID", "REFUSED")], [])
+
+
+async def test_a_late_payment_that_twenty_clients_report_is_recorded_once(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED")
+    path, change = f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_late"}
+    answers = await asyncio.gather(*(gateway.patch(path, change) for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {409}
+    assert [event for event, _ in (await effects_of(gateway, order)).events].count("order.late_payment") == 1
+
+
+async def test_the_audit_details_say_what_was_asked_for(gateway: Gateway) -> None:
+    order = await place(gateway)
+    await gateway.patch(f"/orders/{order['id']}/state", {**COMMANDS["SHIPPED"], "reason": "too early"})
+    rows = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]
+    assert rows[-1]["metadata"] == {"reason": "too early", "tracking_number": "JJD0099", "carrier": "DHL"}
