@@ -1,6 +1,6 @@
 """A service's application for the role `api`: its own routes, those for operators, and those that need no key."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -32,7 +32,6 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
         version="1",
         redoc_url=None,
         redirect_slashes=False,
-        strict_content_type=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={
             Problem: on_problem,
@@ -44,14 +43,14 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
     app.add_middleware(RequestObserver, recent=recent)
     common_routers = [health_router(runtime.health), metrics_router(counts, recent), operator_router(runtime)]
     for router in (*routers, *common_routers):
-        _check_guarded(router)
-        app.include_router(router, prefix=PREFIX)
-    app.include_router(pages_router(HealthPages(runtime.health)))
+        app.router.routes += [route.under(PREFIX) for route in _guarded(router)]
+    app.router.routes += _guarded(pages_router(HealthPages(runtime.health)))
     complete_document(app)
     return app
 
 
-def _check_guarded(router: APIRouter) -> None:
+def _guarded(router: APIRouter) -> Iterator[GuardedRoute]:
     for route in router.routes:
         if not isinstance(route, GuardedRoute):
             raise TypeError(f"{route} is not a GuardedRoute: give its router route_class=GuardedRoute")
+        yield route

@@ -88,14 +88,20 @@ class GuardedRoute(APIRoute):
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        describe(path, endpoint, options)
-        super().__init__(path, endpoint, **options)
+        self._options = options
+        super().__init__(path, endpoint, **describe(path, endpoint, options), strict_content_type=False)
+
+    def under(self, prefix: str) -> "GuardedRoute":
+        """The same route, made anew so that it knows its whole path."""
+        return GuardedRoute(prefix + self.path, self.endpoint, **self._options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         roles = allowed_roles(self.endpoint)
+        template = self.path_format
 
         async def guarded(request: Request) -> Response:
+            request.scope["route_template"] = template
             edge: Edge = request.app.state.edge
             if roles is not EVERYONE:
                 await edge.admit(request, roles)

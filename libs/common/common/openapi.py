@@ -1,6 +1,6 @@
 """What the OpenAPI document says of every guarded route: its errors in our shape, its key, its Idempotency-Key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -54,8 +54,8 @@ _MEANING = {
 }
 
 
-def describe(path: str, endpoint: Callable[..., Any], options: dict[str, Any]) -> None:
-    """Add to a route's options what its document should say beside its own."""
+def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A route's options with what its document should say beside its own."""
     unsafe = bool(set(options.get("methods") or ()) - {"GET", "HEAD", "OPTIONS"})
     open_route = allowed_roles(endpoint) is EVERYONE
     statuses = {500, 503} | ({400} if not open_route else set())
@@ -66,13 +66,14 @@ def describe(path: str, endpoint: Callable[..., Any], options: dict[str, Any]) -
     if unsafe:
         statuses |= {409, 413, 415}
     errors = {status: _error_response(status) for status in sorted(statuses)}
-    options["responses"] = {**errors, **(options.get("responses") or {})}
     extra = dict(options.get("openapi_extra") or {})
     if not open_route:
         extra["security"] = [{"ApiKey": []}]
     if unsafe and not open_route:
         extra["parameters"] = [*extra.get("parameters", []), IDEMPOTENCY_KEY]
-    options["openapi_extra"] = extra
+    responses = {**errors, **(options.get("responses") or {})}
+    kept = {name: value for name, value in options.items() if name != "strict_content_type"}
+    return {**kept, "responses": responses, "openapi_extra": extra}
 
 
 def _error_response(status: int) -> dict[str, Any]:

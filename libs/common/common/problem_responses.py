@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from common.errors import Code, Problem
 from common.problem_details import PROBLEM_JSON, encode_problem, problem_headers
@@ -46,7 +47,15 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         Code.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
     }
     problem = Problem(code, messages.get(code, HTTPStatus(code.status).phrase))
-    return problem_response(request, problem, error.headers)
+    headers = {"Allow": ", ".join(_methods(request))} if code is Code.METHOD_NOT_ALLOWED else error.headers
+    return problem_response(request, problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the path allows: Starlette itself names only those of the first route that has it."""
+    path = request.url.path
+    found = [each.methods for each in request.app.routes if isinstance(each, Route) and each.path_regex.match(path)]
+    return sorted(set().union(*(methods for methods in found if methods)))
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ _EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
 _API_KEY = re.compile(r"\b([a-z]+_[0-9a-f]{12})\.[\w-]{16,}")
 _encoder = msgspec.json.Encoder(enc_hook=str)
-_NOISY = {"aiokafka": logging.WARNING, "faststream": logging.WARNING, "asyncio": logging.WARNING}
+_NOISY = ("aiokafka", "asyncio", "faststream", "httpx")
 
 
 def new_traceparent(parent: str | None = None) -> str:
@@ -72,8 +72,8 @@ def configure_logging(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name, least in _NOISY.items():
-        logging.getLogger(name).setLevel(least)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

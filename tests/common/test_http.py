@@ -1,0 +1,282 @@
+"""The edge of a gateway, over HTTP and on real PostgreSQL: what is refused, in which order, and in which shape."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from common.auth import allow
+from common.gateway import create_gateway
+from common.http import GuardedRoute
+from common.telemetry import configure_logging
+from fastapi import APIRouter, Response
+from harness.databases import Database, Databases
+from harness.workshop import Workshop, count_vases, open_workshop
+from structlog.testing import capture_logs
+
+VASE = {"name": "Vase bleu", "price": 12.5}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def workshop(databases: Databases) -> AsyncIterator[Workshop]:
+    configure_logging("workshop", "api", style="json")
+    database = databases.create()
+    async with open_workshop(database, max_body_bytes=2000) as workshop:
+        yield workshop
+    databases.drop(database)
+
+
+@pytest_asyncio.fixture
+async def client(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
+    async with workshop.client() as client:
+        yield client
+
+
+def assert_refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The one shape of every refusal; returns the details."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert list(body) == ["error", "type", "title", "status", "detail", "instance"]
+    assert list(body["error"]) == ["code", "message", "details"]
+    assert body["error"]["code"] == code
+    assert body["status"] == status
+    assert body["detail"] == body["error"]["message"]
+    assert body["instance"] == answer.request.url.path
+    assert answer.headers["content-type"] == "application/json"
+    details: dict[str, Any] = body["error"]["details"]
+    return details
+
+
+async def test_what_is_made_can_be_read_and_its_price_stays_exact(client: httpx.AsyncClient) -> None:
+    made = await client.post("/vases", content=b'{"name": "Vase bleu", "price": 12.50}', headers=JSON)
+    assert made.status_code == 201
+    shown = await client.get(made.headers["Location"].removeprefix("/api/v1"))
+    assert shown.status_code == 200
+    assert shown.text == f'{{"id":"{made.json()["id"]}","name":"Vase bleu","price":12.50}}'
+
+
+async def test_more_digits_than_a_float_holds_survive(client: httpx.AsyncClient) -> None:
+    body = b'{"name": "Vase bleu", "price": 1.12345678901234567890123456789}'
+    made = await client.post("/vases", content=body, headers=JSON)
+    assert b'"price":1.12345678901234567890123456789' in made.content
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "request_options", "status"),
+    [
+        (None, "/vases/nonsense/break", {"content": b"{", "headers": {"Content-Type": "text/plain"}}, 401),
+        ("payments", "/vases/nonsense/break", {"content": b"{", "headers": {"Content-Type": "text/plain"}}, 403),
+        ("warehouse", "/vases/nonsense/break", {"content": b"{", "headers": {"Content-Type": "text/plain"}}, 415),
+        ("warehouse", "/vases/nonsense/break", {"content": b"{", "headers": JSON}, 400),
+        ("warehouse", "/vases/nonsense/break", {"content": b"x" * 2001, "headers": JSON}, 413),
+        ("warehouse", "/vases/nonsense/break", {}, 422),
+        ("warehouse", "/vases/01920000-0000-7000-8000-000000000000/break", {}, 404),
+    ],
+)
+async def test_the_first_refusal_in_the_contracts_order_is_given(
+    workshop: Workshop, role: str | None, path: str, request_options: dict[str, Any], status: int
+) -> None:
+    async with workshop.client(role) as client:
+        assert (await client.post(path, **request_options)).status_code == status
+
+
+async def test_the_target_state_is_refused_only_for_an_object_that_is_there(workshop: Workshop) -> None:
+    async with workshop.client("client") as client, workshop.client("warehouse") as warehouse:
+        vase = (await client.post("/vases", json=VASE)).json()["id"]
+        details = assert_refused(await warehouse.post(f"/vases/{vase}/break"), 403, "FORBIDDEN")
+        assert details == {"role": "warehouse"}
+
+
+async def test_operators_may_do_everything(workshop: Workshop) -> None:
+    async with workshop.client("ops") as ops:
+        vase = (await ops.post("/vases", json=VASE)).json()["id"]
+        assert (await ops.post(f"/vases/{vase}/break")).text == '"broken"'
+
+
+async def test_without_a_key_nothing_is_told(workshop: Workshop) -> None:
+    async with workshop.client(None) as client:
+        answer = await client.post("/vases", json=VASE)
+        assert_refused(answer, 401, "UNAUTHENTICATED")
+        assert answer.headers["WWW-Authenticate"].startswith("ApiKey")
+        assert_refused(await client.get("/vases", headers={"X-API-Key": "client_0.wrong"}), 401, "UNAUTHENTICATED")
+
+
+async def test_routes_that_do_not_exist_and_wrong_methods_have_the_shape_too(workshop: Workshop) -> None:
+    async with workshop.client(None) as client:
+        assert_refused(await client.get("/teapots"), 404, "NOT_FOUND")
+        assert_refused(await client.get("/vases/"), 404, "NOT_FOUND")
+        wrong_method = await client.delete("/vases")
+        assert_refused(wrong_method, 405, "METHOD_NOT_ALLOWED")
+        assert wrong_method.headers["Allow"] == "GET, POST"
+
+
+async def test_an_unknown_id_is_not_found(client: httpx.AsyncClient) -> None:
+    vase = str(uuid4())
+    assert assert_refused(await client.get(f"/vases/{vase}"), 404, "NOT_FOUND") == {"vase": vase}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"", b"null,", b'{"name": NaN}', b'{"price": Infinity}', b'"\xff"', b'{"a": "\\ud800"}', b"[" * 1500],
+)
+async def test_what_is_not_json_is_a_bad_request(client: httpx.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/vases", content=body, headers=JSON)
+    if body:
+        assert_refused(answer, 400, "BAD_REQUEST")
+    else:
+        assert assert_refused(answer, 422, "VALIDATION_ERROR")["errors"] == [
+            {"field": "body", "issue": "Field required"}
+        ]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json"])
+async def test_other_media_types_are_refused(client: httpx.AsyncClient, content_type: str) -> None:
+    answer = await client.post("/vases", content=json.dumps(VASE), headers={"Content-Type": content_type})
+    assert_refused(answer, 415, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, JSON, {"Content-Type": "Application/JSON; charset=utf-8"}, {"Content-Type": "application/vnd.x+json"}],
+)
+async def test_json_is_taken_under_any_of_its_names_and_under_none(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    answer = await client.post("/vases", content=json.dumps(VASE).encode(), headers=headers)
+    assert answer.status_code == 201
+
+
+async def test_a_body_that_is_too_large_is_refused_announced_or_not(client: httpx.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 100
+
+    assert_refused(await client.post("/vases", content=b" " * 2001, headers=JSON), 413, "PAYLOAD_TOO_LARGE")
+    details = assert_refused(await client.post("/vases", content=chunks(), headers=JSON), 413, "PAYLOAD_TOO_LARGE")
+    assert details == {"limit_bytes": 2000}
+
+
+async def test_every_problem_of_a_request_is_named(client: httpx.AsyncClient) -> None:
+    vase = {"name": "", "glazes": [{"colour": "red"}, {"colour": "x" * 21}], "size": 3}
+    details = assert_refused(await client.post("/vases", json=vase), 422, "VALIDATION_ERROR")
+    fields = {error["field"]: error["issue"] for error in details["errors"]}
+    assert set(fields) == {"name", "price", "glazes.1.colour", "size"}
+    assert details["field"] == details["errors"][0]["field"]
+    assert details["issue"] == details["errors"][0]["issue"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [("/vases/17", "vase_id"), ("/vases?limit=0", "limit"), ("/vases?limit=many", "limit")]
+)
+async def test_a_malformed_parameter_is_named(client: httpx.AsyncClient, path: str, field: str) -> None:
+    assert assert_refused(await client.get(path), 422, "VALIDATION_ERROR")["field"] == field
+
+
+async def test_nul_characters_stop_at_the_door(client: httpx.AsyncClient) -> None:
+    named = await client.post("/vases", content=b'{"name": "a\\u0000b", "price": 1}', headers=JSON)
+    assert_refused(named, 422, "VALIDATION_ERROR")
+    backslash = await client.post("/vases", content=b'{"name": "a\\\\u0000b", "price": 1}', headers=JSON)
+    assert backslash.json()["name"] == "a\\u0000b"
+    assert_refused(await client.get("/vases?name=a%00b"), 400, "BAD_REQUEST")
+
+
+async def test_a_problem_that_is_returned_keeps_what_was_written_and_one_that_is_raised_does_not(
+    client: httpx.AsyncClient,
+) -> None:
+    assert_refused(await client.post("/vases", json={**VASE, "name": "refused"}), 409, "CONFLICT")
+    assert_refused(await client.post("/vases", json={**VASE, "name": "refused and forgotten"}), 409, "CONFLICT")
+    assert (await client.get("/vases?name=refused")).json() == 1
+
+
+async def test_a_fault_of_ours_is_logged_and_tells_nothing(client: httpx.AsyncClient) -> None:
+    with capture_logs() as logs:
+        answer = await client.post("/vases/faulty")
+    assert_refused(answer, 500, "INTERNAL_ERROR")
+    assert "kiln" not in answer.text
+    [failed] = [line for line in logs if line["event"] == "request failed"]
+    assert failed["trace_id"] == answer.headers["X-Request-Id"]
+    assert isinstance(failed["exc_info"], RuntimeError)
+
+
+async def test_without_its_database_the_service_is_unavailable_for_now(database: Database) -> None:
+    async with open_workshop(database) as workshop, workshop.client() as client:
+        assert (await client.get("/vases")).status_code == 200
+        await workshop.pool.close()
+        answer = await client.get("/vases")
+        assert_refused(answer, 503, "UNAVAILABLE")
+        assert int(answer.headers["Retry-After"]) >= 1
+        async with workshop.client("payments") as unknown_so_far:
+            assert_refused(await unknown_so_far.get("/vases"), 503, "UNAVAILABLE")
+
+
+@pytest.mark.parametrize("path", ["/teapots", "/vases/17", "/vases/faulty", "/vases"])
+async def test_problem_json_is_sent_to_whom_asks_for_it(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.post(path, headers={"Accept": "application/problem+json, application/json"})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+
+
+async def test_a_trace_is_continued_and_its_id_names_the_request(client: httpx.AsyncClient) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    answer = await client.post("/vases", json=VASE, headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+    assert answer.headers["X-Request-Id"] == trace
+    assert answer.json()["traceparent"].startswith(f"00-{trace}-")
+    assert "00f067aa0ba902b7" not in answer.json()["traceparent"]
+    fresh = await client.post("/vases", json=VASE, headers={"traceparent": "00-" + "0" * 32 + "-00f067aa0ba902b7-01"})
+    assert fresh.headers["X-Request-Id"] not in (trace, "0" * 32)
+
+
+async def test_every_request_leaves_one_log_line_without_its_key(workshop: Workshop, client: httpx.AsyncClient) -> None:
+    with capture_logs() as logs:
+        await client.get("/vases?name=anna@example.com")
+    [line] = logs
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/api/v1/vases", 200)
+    assert line["caller"] == workshop.keys["client"].partition(".")[0]
+    assert workshop.keys["client"].partition(".")[2] not in str(logs)
+    assert "anna@example.com" not in str(logs)
+
+
+async def test_requests_are_measured_by_route_and_summed_up_for_people(
+    workshop: Workshop, client: httpx.AsyncClient
+) -> None:
+    vase = (await client.post("/vases", json=VASE)).json()["id"]
+    await client.get(f"/vases/{vase}")
+    metrics = (await client.get("/metrics")).json()
+    assert metrics["vases"]["total"] >= 1
+    assert 0 < metrics["performance"]["avg_response_time_ms"] <= 1000
+    assert metrics["performance"]["p95_response_time_ms"] > 0
+    async with workshop.client(None) as anybody:
+        text = (await anybody.get("http://workshop/metrics")).text
+    assert 'duration_seconds_count{method="GET",route="/api/v1/vases/{vase_id}",status="200"}' in text
+    assert vase not in text
+
+
+async def test_the_document_describes_the_errors_the_key_and_the_idempotency_key(workshop: Workshop) -> None:
+    async with workshop.client(None) as anybody:
+        document = (await anybody.get("http://workshop/openapi.json")).json()
+        assert (await anybody.get("http://workshop/docs")).status_code == 200
+    assert "HTTPValidationError" not in str(document)
+    assert document["components"]["securitySchemes"]["ApiKey"]["name"] == "X-API-Key"
+    make = document["paths"]["/api/v1/vases"]["post"]
+    assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} <= set(make["responses"])
+    assert "application/problem+json" in make["responses"]["422"]["content"]
+    assert make["security"] == [{"ApiKey": []}]
+    assert [each["name"] for each in make["parameters"]] == ["Idempotency-Key"]
+    assert "security" not in document["paths"]["/api/v1/health"]["get"]
+
+
+def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(workshop: Workshop) -> None:
+    async def endpoint() -> Response:
+        return Response()
+
+    router = APIRouter(route_class=GuardedRoute)
+    with pytest.raises(TypeError, match=r"endpoint needs @allow"):
+        router.get("/forgotten")(endpoint)
+    unguarded = APIRouter()
+    unguarded.get("/unguarded")(allow()(endpoint))
+    with pytest.raises(TypeError, match="not a GuardedRoute"):
+        create_gateway(workshop.runtime, [unguarded], counts=count_vases)
