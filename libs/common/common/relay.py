@@ -1,0 +1,230 @@
+"""Sends committed outbox rows to Kafka, whatever dies, and each key's rows in their sequence (ADR 0004)."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter as TopicCounter
+from collections.abc import Mapping, Sequence
+
+import structlog
+from aiokafka.errors import KafkaError
+from prometheus_client import Counter, Histogram
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    SmallInteger,
+    Text,
+    any_,
+    bindparam,
+    column,
+    exists,
+    func,
+    literal,
+    not_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from common import failpoints
+from common.backlog import watch_backlog
+from common.database import Pool, is_connection_failure, reading
+from common.lanes import LaneLeases
+from common.publisher import Delivery, Publisher, Row
+from common.service import Component
+from common.statements import Connection, prepare
+from common.tables import outbox, relay_lanes
+
+SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
+SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
+ROWS_PER_ROUND = 2_000
+BYTES_PER_ROUND = 16 * 1024 * 1024
+HELD_BACK_SECONDS = 5.0
+RELEASE_SECONDS = 2.0
+COLUMNS = (
+    "position", "id", "aggregateid", "type", "payload", "topic", "key", "sequence", "epoch", "lane",
+    "causation_id", "traceparent", "headers", "created_at",
+)  # fmt: skip
+
+_log = structlog.get_logger(__name__)
+_published = Counter("outbox_published_total", "Outbox rows that Kafka acknowledged", ["topic"])
+_failures = Counter("outbox_delivery_failures_total", "Rounds of the relay that ended with rows unsent")
+_lost = Counter("outbox_lost_rows_total", "Rows acknowledged after the lane's lease had gone to another relay")
+_seconds = Histogram("outbox_relay_batch_seconds", "From reading a batch of outbox rows to marking it")
+
+_pending = outbox.c.state == literal("pending", literal_execute=True)
+_parked = outbox.alias("parked")
+_is_behind_parked = exists().where(
+    _parked.c.state == literal("parked", literal_execute=True),
+    _parked.c.topic == outbox.c.topic,
+    _parked.c.key == outbox.c.key,
+)
+# Found by state and never by "later than the last one seen", which would lose whoever commits late.
+_next = (
+    select(
+        *(outbox.c[name] for name in COLUMNS),
+        func.sum(func.octet_length(outbox.c.payload)).over(order_by=outbox.c.position).label("bytes"),
+    )
+    .where(
+        _pending,
+        outbox.c.lane == any_(bindparam("lanes", type_=ARRAY(SmallInteger))),
+        not_(outbox.c.topic == any_(bindparam("held_back", type_=ARRAY(Text)))),
+        not_(_is_behind_parked),
+    )
+    .order_by(outbox.c.position)
+    .limit(bindparam("limit", type_=Integer))
+    .subquery()
+)
+_READ = prepare(
+    select(_next)
+    .where(_next.c.bytes - func.octet_length(_next.c.payload) < bindparam("most_bytes", type_=BigInteger))
+    .order_by(_next.c.position)
+)
+
+_lease = (
+    func.unnest(bindparam("lanes", type_=ARRAY(SmallInteger)), bindparam("tokens", type_=ARRAY(BigInteger)))
+    .table_valued(column("lane", SmallInteger), column("token", BigInteger))
+    .render_derived("lease")
+)
+# Only for who still holds the lane: rows of a lane that went to another relay are that relay's to judge.
+_mine = exists().where(
+    relay_lanes.c.lane == outbox.c.lane, relay_lanes.c.lane == _lease.c.lane, relay_lanes.c.token == _lease.c.token
+)
+_MARK = prepare(
+    update(outbox)
+    .where(outbox.c.position == any_(bindparam("positions", type_=ARRAY(BigInteger))), _pending, _mine)
+    .values(state="published", published_at=func.now(), last_error=None)
+)
+_PARK = prepare(
+    update(outbox)
+    .where(outbox.c.position == bindparam("parked_position", type_=BigInteger), _pending, _mine)
+    .values(state="parked", last_error=bindparam("error", type_=Text))
+)
+
+
+class DeliveryFailed(Exception):
+    """Rows stay pending because Kafka did not acknowledge them; they are sent again."""
+
+
+class Relay:
+    """One relay of a service's outbox; any number may run at once and share the lanes. `owner` tells them apart."""
+
+    def __init__(self, pool: Pool, bootstrap: str, owner: str, *, source: str, lease_seconds: float = 10.0) -> None:
+        self._pool = pool
+        self._leases = LaneLeases(pool, owner, lease_seconds=lease_seconds)
+        self._publisher = Publisher(bootstrap, source)
+        self._alone: set[int] = set()
+        self._held_back: dict[str, float] = {}
+
+    @property
+    def component(self) -> Component:
+        return Component("relay", self.run, lambda: None if self._publisher.is_connected else "kafka: not connected")
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Relay until `stopping` is set; then wait a moment for acknowledgements and hand the lanes over.
+
+        Raises what cannot be cured by waiting for Kafka or the database to come back.
+        """
+        background = [asyncio.create_task(self._leases.keep()), asyncio.create_task(watch_backlog(self._pool))]
+        try:
+            await self._relay(stopping, background)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._publisher.discard()
+            await self._release()
+
+    async def _relay(self, stopping: asyncio.Event, background: Sequence[asyncio.Task[None]]) -> None:
+        idle, backoff = SHORTEST_IDLE, SHORTEST_BACKOFF
+        while not stopping.is_set():
+            for task in background:
+                if task.done():
+                    task.result()
+            try:
+                found = await self._round(stopping)
+            except Exception as error:
+                if not isinstance(error, KafkaError | DeliveryFailed) and not is_connection_failure(error):
+                    raise
+                _failures.inc()
+                _log.warning("outbox rows not sent; trying again", error=repr(error), wait_seconds=backoff)
+                await self._publisher.discard()
+                await _pause(stopping, backoff)
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+            else:
+                idle = SHORTEST_IDLE if found else min(idle * 2, LONGEST_IDLE)
+                backoff = SHORTEST_BACKOFF
+                if not found:
+                    await _pause(stopping, idle)
+
+    async def _round(self, stopping: asyncio.Event) -> bool:
+        """Read, send, mark. No transaction is open while Kafka is waited for. Returns whether anything was sent."""
+        await self._publisher.connect()
+        await self._leases.give_up_surplus()
+        tokens = self._leases.held()
+        rows = await self._read(tokens) if tokens else []
+        if not rows:
+            return False
+        failpoints.hit("relay.after_read")
+        self._alone &= {row["position"] for row in rows}
+        with _seconds.time():
+            delivery = await self._publisher.deliver(
+                rows, may_send=lambda: self._leases.are_held(tokens), alone=self._alone, hurry=stopping
+            )
+            failpoints.hit("relay.after_ack_before_mark")
+            await self._settle(delivery, tokens)
+        failpoints.hit("relay.after_mark")
+        if delivery.failure is not None:
+            raise DeliveryFailed(delivery.failure)
+        return bool(delivery.acknowledged)
+
+    async def _read(self, tokens: Mapping[int, int]) -> list[Row]:
+        now = time.monotonic()
+        self._held_back = {topic: until for topic, until in self._held_back.items() if until > now}
+        async with reading(self._pool) as connection:
+            rows = await _READ.fetch_all(
+                connection,
+                lanes=list(tokens),
+                held_back=list(self._held_back),
+                limit=ROWS_PER_ROUND,
+                most_bytes=BYTES_PER_ROUND,
+            )
+        return [dict(row) for row in rows]
+
+    async def _settle(self, delivery: Delivery, tokens: Mapping[int, int]) -> None:
+        self._alone |= {row["position"] for row in delivery.suspects}
+        for topic in delivery.unavailable_topics:
+            _log.error("topic is missing or forbidden; its events wait", topic=topic)
+            self._held_back[topic] = time.monotonic() + HELD_BACK_SECONDS
+        lease = {"lanes": list(tokens), "tokens": list(tokens.values())}
+        async with reading(self._pool) as connection:
+            if delivery.acknowledged:
+                await self._mark(connection, delivery.acknowledged, lease)
+            for row, error in delivery.refused:
+                await self._park(connection, row, error, lease)
+
+    async def _mark(self, connection: Connection, rows: Sequence[Row], lease: Mapping[str, list[int]]) -> None:
+        marked = await _MARK.execute(connection, positions=[row["position"] for row in rows], **lease)
+        _lost.inc(len(rows) - marked)
+        for topic, count in TopicCounter(row["topic"] for row in rows).items():
+            _published.labels(topic).inc(count)
+
+    async def _park(self, connection: Connection, row: Row, error: str, lease: Mapping[str, list[int]]) -> None:
+        if await _PARK.execute(connection, parked_position=row["position"], error=error, **lease):
+            _log.critical(
+                "Kafka refuses an event for good; it is parked, and the later events of its key wait",
+                alert="outbox_parked", topic=row["topic"], key=row["key"], position=row["position"], error=error,
+            )  # fmt: skip
+
+    async def _release(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                try:
+                    await self._leases.release()
+                except Exception as error:
+                    _log.warning("lanes not handed over; their leases will end", error=repr(error))
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)

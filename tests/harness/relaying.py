@@ -1,0 +1,47 @@
+"""A relay at work, and orders whose events it sends."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from common import outbox
+from common.database import Pool, transaction
+from common.outbox import NewEvent
+from common.relay import Relay
+
+from harness.traces import TRACEPARENT
+from harness.waiting import eventually
+
+
+@asynccontextmanager
+async def relaying(
+    pool: Pool, bootstrap: str, owner: str = "relay-1", lease_seconds: float = 3
+) -> AsyncIterator[Relay]:
+    relay = Relay(pool, bootstrap, owner, source="orders", lease_seconds=lease_seconds)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(relay.run(stopping))
+    try:
+        yield relay
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 15)
+
+
+def order_event(topic: str, order: str, sequence: int, data: bytes | None = None) -> NewEvent:
+    body = data if data is not None else json.dumps({"order": order, "sequence": sequence}).encode()
+    return NewEvent("order.shipped", topic, "order", order, order, sequence, body, TRACEPARENT)
+
+
+async def write_events(pool: Pool, topic: str, orders: list[str], sequences: range) -> None:
+    """One event of each order for each sequence, every round of them committed before the next begins."""
+    for sequence in sequences:
+        async with transaction(pool) as connection:
+            await outbox.append(connection, *(order_event(topic, order, sequence) for order in orders))
+
+
+async def all_published(pool: Pool, within: float = 20) -> None:
+    async def none_left() -> bool:
+        return bool(await pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox WHERE state = 'pending')"))
+
+    await eventually(none_left, within=within)
