@@ -63,14 +63,14 @@ class OrderCreate(RequestBody):
     customer_name: Line | None = Field(default=None, max_length=255)
     buyer_vat_id: Line | None = Field(default=None, max_length=50)
     currency: Currency = "USD"
-    line_items: tuple[LineItem, ...] = Field(min_length=1, max_length=200)
+    line_items: list[LineItem] = Field(min_length=1, max_length=200)
     payment_method: Line = Field(max_length=50)
     shipping_address: Address
     billing_address: Address
 
     @field_validator("line_items")
     @classmethod
-    def _prices_fit_the_currency(cls, lines: tuple[LineItem, ...], info: ValidationInfo) -> tuple[LineItem, ...]:
+    def _prices_fit_the_currency(cls, lines: list[LineItem], info: ValidationInfo) -> list[LineItem]:
         currency = info.data.get("currency")
         if currency is not None:  # else it has a problem of its own
             digits = money.minor_digits(currency)

@@ -1,0 +1,222 @@
+"""What cannot be accepted is refused with 422 and every problem at its place, and leaves nothing behind."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness.gateway import Gateway
+from harness.orders import ADDRESS, TEACUPS, an_order, created, place
+
+BAD_FIELDS: list[tuple[str, Any, str]] = [
+    ("customer_id", None, "customer_id"),
+    ("customer_id", "ada", "customer_id"),
+    ("customer_id", 7, "customer_id"),
+    ("customer_email", "ada", "customer_email"),
+    ("customer_email", "ada@example", "customer_email"),
+    ("customer_email", "ada@example.org, eve@example.org", "customer_email"),
+    ("customer_email", "ada@example.org\r\nBcc: eve@example.org", "customer_email"),
+    ("customer_email", "a" * 250 + "@example.org", "customer_email"),
+    ("customer_name", "A" * 256, "customer_name"),
+    ("customer_name", "Ada\nLukasiewicz", "customer_name"),
+    ("customer_name", "Ada\u0000", "body"),
+    ("customer_name", "   ", "customer_name"),
+    ("buyer_vat_id", "D" * 51, "buyer_vat_id"),
+    ("currency", "EURO", "currency"),
+    ("currency", "eur", "currency"),
+    ("currency", "XYZ", "currency"),
+    ("currency", None, "currency"),
+    ("payment_method", "", "payment_method"),
+    ("payment_method", "x" * 51, "payment_method"),
+    ("line_items", [], "line_items"),
+    ("line_items", [TEACUPS] * 201, "line_items"),
+    ("line_items", [{**TEACUPS, "unit_price": 0}], "line_items"),
+    ("line_items", [{**TEACUPS, "unit_price": 999_999_999, "quantity": 1_000_000}], "line_items"),
+    ("line_items", {"0": TEACUPS}, "line_items"),
+    ("shipping_address", {**ADDRESS, "planet": "Earth"}, "shipping_address.planet"),
+    ("shipping_address", "Großer Hirschgraben 23", "shipping_address"),
+    ("coupon", "SAVE10", "coupon"),
+    ("status", "PAID", "status"),
+    ("total_amount", 1, "total_amount"),
+]
+ADDRESS_LENGTHS = {"street": 255, "city": 100, "state": 50, "zip": 20, "country": 50}
+BAD_LINES: list[tuple[str, str]] = [
+    ("product_id", '"teacup"'),
+    ("product_id", "1"),
+    ("product_name", '""'),
+    ("product_name", '"' + "T" * 256 + '"'),
+    ("product_name", "null"),
+    ("quantity", "0"),
+    ("quantity", "-1"),
+    ("quantity", "1000001"),
+    ("quantity", "1.5"),
+    ("quantity", "2.0"),
+    ("quantity", "true"),
+    ("quantity", '"2"'),
+    ("quantity", "1e400"),
+    ("unit_price", "-0.01"),
+    ("unit_price", "1000000000"),
+    ("unit_price", "1e999999999"),
+    ("unit_price", "24.901"),
+    ("unit_price", "24.9000000000000000000000000000000000001"),
+    ("unit_price", "1e-400"),
+    ("unit_price", '"24.90"'),
+    ("unit_price", "true"),
+    ("unit_price", "null"),
+    ("tax_rate", "-0.01"),
+    ("tax_rate", "100.01"),
+    ("tax_rate", "19.001"),
+    ("tax_rate", "1e30"),
+    ("tax_rate", '"19"'),
+    ("tax_rate", "null"),
+    ("colour", '"celadon"'),
+]
+
+
+async def refusals_of(gateway: Gateway, body: Any, path: str = "/orders", method: str = "POST") -> list[str]:
+    """The fields that are refused, once the answer is seen to be the contract's 422."""
+    response = await gateway.call(method, path, body)
+    assert response.status_code == 422, response.text
+    error = response.json()["error"]
+    details = error["details"]
+    assert error["code"] == "VALIDATION_ERROR"
+    assert details["errors"][0] == {"field": details["field"], "issue": details["issue"]}
+    assert all(each["issue"] for each in details["errors"])
+    return [each["field"] for each in details["errors"]]
+
+
+@pytest.mark.parametrize(("field", "value", "refused"), BAD_FIELDS)
+async def test_an_order_with_a_bad_field_is_refused(gateway: Gateway, field: str, value: Any, refused: str) -> None:
+    assert await refusals_of(gateway, an_order(**{field: value})) == [refused]
+
+
+@pytest.mark.parametrize(("field", "literal"), BAD_LINES)
+async def test_a_bad_line_is_refused(gateway: Gateway, field: str, literal: str) -> None:
+    line = json.dumps({**TEACUPS, field: "here"}).replace('"here"', literal)
+    body = json.dumps(an_order(line_items=["first", "second"]))
+    body = body.replace('"first"', json.dumps(TEACUPS)).replace('"second"', line)
+    assert await refusals_of(gateway, body) == [f"line_items.1.{field}"]
+
+
+@pytest.mark.parametrize(("field", "longest"), ADDRESS_LENGTHS.items())
+async def test_addresses_have_their_lengths(gateway: Gateway, field: str, longest: int) -> None:
+    order = created(await gateway.post("/orders", an_order(billing_address={**ADDRESS, field: "ß" * longest})))
+    assert order["billing_address"][field] == "ß" * longest
+    too_long = an_order(billing_address={**ADDRESS, field: "x" * (longest + 1)})
+    assert await refusals_of(gateway, too_long) == [f"billing_address.{field}"]
+
+
+@pytest.mark.parametrize("field", [*an_order(), *TEACUPS, *ADDRESS])
+async def test_what_is_required_is_missed(gateway: Gateway, field: str) -> None:
+    optional = {"customer_email", "customer_name", "currency", "tax_rate"}
+    body = json.loads(
+        json.dumps(an_order(line_items=[{**TEACUPS, "unit_price": 25}])),
+        object_hook=lambda known: {name: value for name, value in known.items() if name != field},
+    )
+    response = await gateway.post("/orders", body)
+    assert response.status_code == (201 if field in optional else 422)
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "fits"),
+    [("JPY", 10, True), ("JPY", 10.5, False), ("KWD", 1.125, True), ("KWD", 1.1255, False), ("CLF", 1.1255, True)],
+)
+async def test_prices_have_no_more_decimals_than_their_currency(
+    gateway: Gateway, currency: str, price: float, fits: bool
+) -> None:
+    body = an_order(currency=currency, line_items=[{**TEACUPS, "unit_price": price}])
+    if fits:
+        created(await gateway.post("/orders", body))
+    else:
+        assert await refusals_of(gateway, body) == ["line_items.0.unit_price"]
+
+
+async def test_all_problems_are_named_at_once(gateway: Gateway) -> None:
+    body = an_order(customer_id="ada", line_items=[{**TEACUPS, "quantity": 0}, {**TEACUPS, "tax_rate": 101}])
+    assert await refusals_of(gateway, body) == ["customer_id", "line_items.0.quantity", "line_items.1.tax_rate"]
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ({}, "new_state"),
+        ({"new_state": "LOST"}, "new_state"),
+        ({"new_state": "paid"}, "new_state"),
+        ({"new_state": "CANCELLED"}, "reason"),
+        ({"new_state": "CANCELLED", "reason": "  "}, "reason"),
+        ({"new_state": "PAID", "reason": "x" * 501}, "reason"),
+        ({"new_state": "PAID", "reason": "a\u0007bell"}, "reason"),
+        ({"new_state": "PAID", "tracking_number": "JJD0099"}, "tracking_number"),
+        ({"new_state": "PAID", "carrier": "DHL"}, "carrier"),
+        ({"new_state": "PAID", "payment_transaction_id": "x" * 256}, "payment_transaction_id"),
+        ({"new_state": "SHIPPED", "payment_transaction_id": "ch_1"}, "payment_transaction_id"),
+        ({"new_state": "SHIPPED", "tracking_number": "x" * 101}, "tracking_number"),
+        ({"new_state": "PAID", "version": 1}, "version"),
+    ],
+)
+async def test_a_change_of_state_is_validated_before_the_order_is_looked_at(
+    gateway: Gateway, body: dict[str, Any], refused: str
+) -> None:
+    order = await place(gateway)
+    assert await refusals_of(gateway, body, f"/orders/{order['id']}/state", "PATCH") == [refused]
+
+
+async def test_a_reason_may_have_several_lines(gateway: Gateway) -> None:
+    order = await place(gateway)
+    response = await gateway.post(f"/orders/{order['id']}/cancel", {"reason": " too late,\n\ttoo blue "})
+    assert response.json()["cancellation_reason"] == "too late,\n\ttoo blue"
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": None}, {"reason": "x" * 501}, {"reason": 1}])
+async def test_cancelling_needs_a_reason(gateway: Gateway, body: dict[str, Any]) -> None:
+    order = await place(gateway)
+    assert await refusals_of(gateway, body, f"/orders/{order['id']}/cancel") == ["reason"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "limit=ten",
+        "offset=-1",
+        "offset=9223372036854775808",
+        "status=LOST",
+        "customer_id=ada",
+        "created_from=yesterday",
+        "created_to=1700000000",
+        "created_from=9999-12-31T23:59:59-23:59",
+    ],
+)
+async def test_a_bad_query_is_refused(gateway: Gateway, query: str) -> None:
+    assert await refusals_of(gateway, None, f"/orders?{query}", "GET") == [query.partition("=")[0]]
+
+
+async def test_an_id_is_a_uuid(gateway: Gateway) -> None:
+    assert await refusals_of(gateway, None, "/orders/ORD-2026-000001", "GET") == ["order_id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ("{", 400, "BAD_REQUEST"),
+        ('{"customer_id": NaN}', 400, "BAD_REQUEST"),
+        ('{"customer_name": "\\ud800"}', 400, "BAD_REQUEST"),
+        (b'{"customer_name": "\xff"}', 400, "BAD_REQUEST"),
+        ("[" * 100_000, 400, "BAD_REQUEST"),
+        ("[]", 422, "VALIDATION_ERROR"),
+        ("null", 422, "VALIDATION_ERROR"),
+        ("", 422, "VALIDATION_ERROR"),
+        (" " * 1_100_000, 413, "PAYLOAD_TOO_LARGE"),
+    ],
+)
+async def test_a_body_that_is_no_order_at_all(gateway: Gateway, body: str | bytes, status: int, code: str) -> None:
+    response = await gateway.call("POST", "/orders", body)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+
+
+async def test_nothing_is_left_of_refused_orders(fresh_gateway: Gateway) -> None:
+    await refusals_of(fresh_gateway, an_order(line_items=[{**TEACUPS, "unit_price": 0}]))
+    count: Callable[[str], Any] = fresh_gateway.pool.fetchval
+    for table in ("orders", "order_lines", "audit", "outbox", "order_count_changes", "idempotency_keys"):
+        assert await count(f"SELECT count(*) FROM {table}") == 0  # noqa: S608 - names from the line above
