@@ -1,0 +1,55 @@
+"""`GET /orders/{id}/history`: what happened to an order, who did it, and what was refused."""
+
+from harness.gateway import Gateway
+from harness.orders import an_order, created, place_in
+
+
+async def test_the_history_shows_the_accepted_transitions_in_order(gateway: Gateway) -> None:
+    order = await place_in(gateway, "SHIPPED")
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"})
+    records = (await gateway.get(f"/orders/{order['id']}/history")).json()["data"]
+    assert [(record["previous_state"], record["new_state"]) for record in records] == [
+        ("PENDING_PAYMENT", "PAID"),
+        ("PAID", "PROCESSING_IN_WAREHOUSE"),
+        ("PROCESSING_IN_WAREHOUSE", "SHIPPED"),
+    ]
+    assert {record["outcome"] for record in records} == {"ACCEPTED"}
+
+
+async def test_all_of_it_begins_with_the_creation_and_has_the_refused_attempts(gateway: Gateway) -> None:
+    order = await place_in(gateway, "PAID")
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "DELIVERED", "reason": "wishful"})
+    records = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]
+    assert [(record["previous_state"], record["new_state"], record["outcome"]) for record in records] == [
+        (None, "PENDING_PAYMENT", "ACCEPTED"),
+        ("PENDING_PAYMENT", "PAID", "ACCEPTED"),
+        ("PAID", "DELIVERED", "REFUSED"),
+    ]
+    assert records[2]["metadata"] == {"reason": "wishful"}
+
+
+async def test_a_record_says_who_and_when_and_from_where(gateway: Gateway) -> None:
+    order = created(await gateway.post("/orders", an_order()))
+    paid = await gateway.patch(
+        f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_teacups"}, key="payments"
+    )
+    (record,) = (await gateway.get(f"/orders/{order['id']}/history")).json()["data"]
+    assert record.pop("id")
+    assert record == {
+        "entity_type": "ORDER",
+        "entity_id": order["id"],
+        "previous_state": "PENDING_PAYMENT",
+        "new_state": "PAID",
+        "outcome": "ACCEPTED",
+        "actor_id": "payments",
+        "actor_type": "USER",
+        "trigger": "API_CALL",
+        "metadata": {"payment_transaction_id": "ch_teacups"},
+        "ip_address": "192.0.2.7",
+        "created_at": paid.json()["updated_at"],
+    }
+
+
+async def test_there_is_nothing_else_to_include(gateway: Gateway) -> None:
+    order = created(await gateway.post("/orders", an_order()))
+    assert (await gateway.get(f"/orders/{order['id']}/history?include=some")).status_code == 422

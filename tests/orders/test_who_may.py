@@ -1,0 +1,135 @@
+"""Who may do what with whose order, and in which order it is refused (DOMAIN §3)."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from harness.effects import effects
+from harness.gateway import Gateway
+from harness.orders import ADA, an_order, an_order_id, created, place, place_in
+
+EVERYONE = {"client", "warehouse", "payments", "manager", "ops"}
+CHANGES: dict[str, tuple[str, dict[str, str], set[str]]] = {
+    "PAID": ("PENDING_PAYMENT", {}, {"payments", "manager", "ops"}),
+    "PROCESSING_IN_WAREHOUSE": ("PAID", {}, {"warehouse", "manager", "ops"}),
+    "SHIPPED": ("PROCESSING_IN_WAREHOUSE", {}, {"warehouse", "manager", "ops"}),
+    "DELIVERED": ("SHIPPED", {}, {"warehouse", "manager", "ops"}),
+    "CANCELLED": ("PAID", {"reason": "changed her mind"}, {"client", "manager", "ops"}),
+}
+READ = ["", "/history", "/history?include=all"]
+
+
+def code(response: Any) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"]
+
+
+@pytest.mark.parametrize("role", sorted(EVERYONE))
+async def test_orders_are_placed_by_clients(gateway: Gateway, role: str) -> None:
+    response = await gateway.post("/orders", an_order(), key=role)
+    assert response.status_code == (201 if role in {"client", "ops"} else 403)
+
+
+@pytest.mark.parametrize("path", READ)
+@pytest.mark.parametrize("role", sorted(EVERYONE))
+async def test_every_role_reads(gateway: Gateway, role: str, path: str) -> None:
+    order = await place(gateway)
+    assert (await gateway.get(f"/orders/{order['id']}{path}", key=role)).status_code == 200
+    assert (await gateway.get("/orders?limit=1", key=role)).status_code == 200
+    assert (await gateway.get("/metrics", key=role)).status_code == 200
+
+
+@pytest.mark.parametrize("target", CHANGES)
+@pytest.mark.parametrize("role", sorted(EVERYONE))
+async def test_a_state_is_brought_about_by_its_roles(gateway: Gateway, role: str, target: str) -> None:
+    before, extra, roles = CHANGES[target]
+    order = await place_in(gateway, before)
+    response = await gateway.patch(f"/orders/{order['id']}/state", {"new_state": target, **extra}, key=role)
+    if role in roles:
+        assert response.status_code == 200
+    else:
+        assert code(response) == (403, "FORBIDDEN")
+        assert (await gateway.get(f"/orders/{order['id']}")).json() == order
+
+
+@pytest.mark.parametrize("role", sorted(EVERYONE))
+async def test_orders_are_cancelled_by_clients_and_managers(gateway: Gateway, role: str) -> None:
+    order = await place(gateway)
+    response = await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "changed her mind"}, key=role)
+    assert response.status_code == (200 if role in {"client", "manager", "ops"} else 403)
+
+
+@pytest.mark.parametrize("role", sorted(EVERYONE))
+async def test_nobody_but_ops_even_asks_for_the_way_back(gateway: Gateway, role: str) -> None:
+    order = await place_in(gateway, "PAID")
+    response = await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PENDING_PAYMENT"}, key=role)
+    assert response.status_code == (409 if role == "ops" else 403)
+
+
+async def test_what_is_forbidden_leaves_no_audit_row(gateway: Gateway) -> None:
+    order = await place(gateway)
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"}, key="warehouse")
+    left = await effects(gateway.pool, "ORDER", order["id"])
+    assert left.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
+
+
+async def test_a_customer_places_reads_and_cancels_her_own(gateway: Gateway) -> None:
+    key = await gateway.new_client(ADA)
+    order = created(await gateway.post("/orders", an_order(), key=key))
+    for path in READ:
+        assert (await gateway.get(f"/orders/{order['id']}{path}", key=key)).status_code == 200
+    assert (await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "no"}, key=key)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "", None),
+        ("GET", "/history", None),
+        ("GET", "/invoice", None),
+        ("PATCH", "/state", {"new_state": "CANCELLED", "reason": "not mine"}),
+        ("PATCH", "/state", {"new_state": "PAID"}),
+        ("POST", "/cancel", {"reason": "not mine"}),
+    ],
+)
+async def test_anothers_order_is_as_good_as_none(gateway: Gateway, method: str, path: str, body: Any) -> None:
+    order = await place_in(gateway, "PAID")
+    eve = await gateway.new_client(uuid4())
+    foreign = await gateway.call(method, f"/orders/{order['id']}{path}", body, key=eve)
+    missing = await gateway.call(method, f"/orders/{an_order_id()}{path}", body, key=eve)
+    assert code(foreign) == code(missing) == (404, "NOT_FOUND")
+    assert (await gateway.get(f"/orders/{order['id']}")).json() == order
+
+
+async def test_no_order_is_placed_for_somebody_else(gateway: Gateway) -> None:
+    eve = await gateway.new_client(uuid4())
+    assert code(await gateway.post("/orders", an_order(), key=eve)) == (403, "FORBIDDEN")
+    assert code(await gateway.post("/orders", an_order(line_items=[]), key=eve)) == (422, "VALIDATION_ERROR")
+
+
+async def test_a_customer_lists_her_own_only(gateway: Gateway) -> None:
+    customer = uuid4()
+    key = await gateway.new_client(customer)
+    mine = await place(gateway, customer_id=str(customer))
+    await place(gateway)
+    listed = (await gateway.get("/orders", key=key)).json()
+    assert ([order["id"] for order in listed["data"]], listed["pagination"]["total"]) == ([mine["id"]], 1)
+    assert (await gateway.get(f"/orders?customer_id={customer}", key=key)).json() == listed
+    others = (await gateway.get(f"/orders?customer_id={ADA}", key=key)).json()
+    assert (others["data"], others["pagination"]["total"]) == ([], 0)
+
+
+async def test_a_missing_order_comes_before_a_role_that_does_not_suit(gateway: Gateway) -> None:
+    path = f"/orders/{an_order_id()}/state"
+    assert code(await gateway.patch(path, {"new_state": "PAID"}, key="warehouse")) == (404, "NOT_FOUND")
+    assert code(await gateway.patch(path, {"new_state": "LOST"}, key="warehouse")) == (422, "VALIDATION_ERROR")
+
+
+async def test_the_route_comes_before_the_request(gateway: Gateway) -> None:
+    assert code(await gateway.post("/orders", "{", key="warehouse")) == (403, "FORBIDDEN")
+    assert code(await gateway.post("/orders", "{", key="nobody.knows-this-secret")) == (401, "UNAUTHENTICATED")
+
+
+async def test_the_role_comes_before_the_state(gateway: Gateway) -> None:
+    order = await place_in(gateway, "DELIVERED")
+    response = await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"}, key="warehouse")
+    assert code(response) == (403, "FORBIDDEN")
