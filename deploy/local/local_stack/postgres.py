@@ -150,7 +150,7 @@ def _role_statements(role: str, password: str) -> tuple[str, str]:
 
 def _unless_found(catalog: str, column: str, name: str, statement: str) -> str:
     # Names come from us and are checked: CREATE takes no parameters.
-    missing = f"NOT EXISTS (SELECT FROM {catalog} WHERE {column} = '{name}')"
+    missing = f"NOT EXISTS (SELECT FROM {catalog} WHERE {column} = '{name}')"  # nosec B608
     return f"SELECT '{statement}' WHERE {missing} \\gexec"
 
 
