@@ -1,0 +1,115 @@
+"""Puts invoicing together: what it consumes, what its worker does and with what, which application serves it."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from common import topics
+from common.service import Component, Runtime, Service
+
+from invoicing.domain import Address, Seller
+from invoicing.settings import InvoicingSettings
+from invoicing.tables import metadata
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from common.subscriber import EventHandler
+    from fastapi import FastAPI
+
+    from invoicing.document_store import DocumentStore
+
+
+def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
+    from common.gateway import create_gateway
+
+    from invoicing.routes import router
+    from invoicing.use_cases import count_invoices
+
+    app = create_gateway(runtime, [router], counts=count_invoices)
+    app.state.link_signing_key = runtime.settings.link_signing_key.get_secret_value()
+    app.state.document_store = _document_store(runtime.settings)
+    return app
+
+
+def event_handlers(runtime: Runtime[InvoicingSettings]) -> "Mapping[str, EventHandler[Any]]":
+    from invoicing import consumer
+
+    return consumer.event_handlers(_seller(runtime.settings))
+
+
+def consumer(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
+    from common.subscriber import Subscriber
+
+    return [
+        Subscriber(
+            runtime.pool,
+            runtime.settings.kafka_bootstrap,
+            group="invoicing",
+            topics=[topics.ORDERS],
+            handlers=event_handlers(runtime),
+        ).component
+    ]
+
+
+def worker(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
+    from common.mailer import Mailer
+    from common.worker import Worker
+
+    from invoicing.invoice_pdf.renderer import Renderer
+    from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
+    from invoicing.worker import DocumentJob, MailJob
+
+    settings, store = runtime.settings, _document_store(runtime.settings)
+    renderer = Renderer(processes=settings.rendering_processes, timeout=settings.rendering_timeout_seconds)
+    mailer = Mailer(settings.smtp_host, settings.smtp_port, settings.mail_sender, timeout=settings.smtp_timeout_seconds)
+    jobs = Worker(
+        runtime.pool,
+        {
+            DOCUMENT_JOB: DocumentJob(runtime.pool, renderer, store).handler,
+            MAIL_JOB: MailJob(runtime.pool, store, mailer).handler,
+        },
+        retry_unit_seconds=settings.retry_unit_seconds,
+        lease_seconds=settings.job_lease_seconds,
+    )
+
+    async def run(stopping: "asyncio.Event") -> None:
+        async with renderer:
+            await jobs.run(stopping)
+
+    return [Component("worker", run)]
+
+
+def _seller(settings: InvoicingSettings) -> Seller:
+    return Seller(
+        id=settings.seller_id,
+        brand=settings.seller_brand,
+        name=settings.seller_name,
+        address=Address(
+            street=settings.seller_street,
+            city=settings.seller_city,
+            state=settings.seller_state,
+            zip=settings.seller_zip,
+            country=settings.seller_country,
+        ),
+        vat_id=settings.seller_vat_id,
+        email=settings.seller_email,
+    )
+
+
+def _document_store(settings: InvoicingSettings) -> "DocumentStore":
+    from invoicing.document_store import BucketDocumentStore, FolderDocumentStore
+
+    if settings.document_bucket is not None:
+        return BucketDocumentStore.open(settings.document_bucket)
+    return FolderDocumentStore(settings.document_folder)
+
+
+SERVICE = Service(
+    name="invoicing",
+    settings=InvoicingSettings,
+    metadata=metadata,
+    topics=(topics.INVOICES, topics.ORDERS, topics.dead_letters("invoicing")),
+    gateway=gateway,
+    components={"consumer": consumer, "worker": worker},
+    event_handlers=event_handlers,
+)

@@ -1,0 +1,35 @@
+"""Takes in shipped orders: the invoice is numbered and frozen here, and made by the worker."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from common.audit import Actor
+from common.statements import Connection
+from common.subscriber import EventHandler, Incoming
+from common.telemetry import new_traceparent
+
+from invoicing.domain import Seller
+from invoicing.events import OrderShipped
+from invoicing.use_cases import ShippedOrder, accept_shipped_orders
+
+
+def event_handlers(seller: Seller) -> Mapping[str, EventHandler[Any]]:
+    """By event type, what invoicing does with it; `seller` is in whose name new invoices are made."""
+
+    async def on_order_shipped(connection: Connection, events: Sequence[Incoming[OrderShipped]]) -> None:
+        shipped = [
+            ShippedOrder(
+                order=incoming.data,
+                actor=Actor(
+                    id="order.shipped",
+                    type="SYSTEM",
+                    trigger="EVENT",
+                    traceparent=new_traceparent(incoming.event.traceparent),
+                    causation_id=incoming.event.id,
+                ),
+            )
+            for incoming in events
+        ]
+        await accept_shipped_orders(connection, seller, shipped)
+
+    return {"order.shipped": EventHandler(OrderShipped, on_order_shipped)}

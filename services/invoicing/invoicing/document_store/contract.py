@@ -1,0 +1,31 @@
+"""What invoicing asks of a store of documents."""
+
+import hashlib
+from typing import Protocol
+from uuid import UUID
+
+from invoicing.domain import Document
+
+
+class DamagedDocument(Exception):
+    """The store does not have the bytes that were stored: the document is missing, or another one is in its place."""
+
+
+class DocumentStore(Protocol):
+    async def put(self, invoice_id: UUID, content: bytes) -> Document:
+        """Store durably under this id, once; returns what the store has now. Raises `OSError`."""
+        ...
+
+    async def get(self, invoice_id: UUID, document: Document) -> bytes:
+        """The document's bytes. Raises `DamagedDocument`, or `OSError` when the store cannot be reached."""
+        ...
+
+
+def describe(content: bytes) -> Document:
+    return Document(hashlib.sha256(content).hexdigest(), len(content))
+
+
+def require_intact(invoice_id: UUID, content: bytes, document: Document) -> bytes:
+    if describe(content) != document:
+        raise DamagedDocument(f"the document of invoice {invoice_id} is not the one that was stored")
+    return content

@@ -1,0 +1,37 @@
+"""Invoices without the world around them: plain Python, no I/O."""
+
+from invoicing.domain.invoice import PDF, Document, Failure, IllegalStep, Invoice, InvoiceStatus, MailStatus, Step
+from invoicing.domain.numbering import SERIES, invoice_number
+from invoicing.domain.snapshot import (
+    Address,
+    Buyer,
+    InconsistentOrder,
+    Line,
+    Seller,
+    Snapshot,
+    Tax,
+    display_amount,
+    display_rate,
+)
+
+__all__ = [
+    "PDF",
+    "SERIES",
+    "Address",
+    "Buyer",
+    "Document",
+    "Failure",
+    "IllegalStep",
+    "InconsistentOrder",
+    "Invoice",
+    "InvoiceStatus",
+    "Line",
+    "MailStatus",
+    "Seller",
+    "Snapshot",
+    "Step",
+    "Tax",
+    "display_amount",
+    "display_rate",
+    "invoice_number",
+]

@@ -1,0 +1,140 @@
+"""What invoicing publishes, and what it reads of the orders that others publish (DOMAIN §5)."""
+
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+from common import topics
+from common.audit import Actor
+from common.envelope import EventData, EventView
+from common.outbox import NewEvent
+
+from invoicing.domain import Invoice
+
+
+class DocumentData(EventData):
+    sha256: str
+    size_bytes: int
+    content_type: str
+
+
+class InvoiceData(EventData):
+    """The invoice's full state after the change; money as decimal strings in major units."""
+
+    invoice_id: UUID
+    invoice_number: str
+    order_id: UUID
+    order_number: str
+    customer_id: UUID
+    status: Literal["PENDING", "ISSUED", "FAILED"]
+    currency: str
+    net_amount: Decimal
+    tax_amount: Decimal
+    total_amount: Decimal
+    issued_at: datetime | None
+    document: DocumentData | None
+    mail_status: Literal["PENDING", "SENT", "FAILED", "NO_ADDRESS"]
+    failed_step: Literal["document", "mail"] | None
+    error: str | None
+    attempts: int | None
+
+
+class InvoiceIssued(InvoiceData):
+    """`invoice.issued`: the document is numbered and stored."""
+
+
+class InvoiceFailed(InvoiceData):
+    """`invoice.failed`: `step` says what was given up, the document or its e-mail."""
+
+    step: Literal["document", "mail"]
+
+
+def invoice_issued(invoice: Invoice) -> InvoiceIssued:
+    return InvoiceIssued.model_validate(_state(invoice))
+
+
+def invoice_failed(invoice: Invoice) -> InvoiceFailed:
+    state = _state(invoice)
+    return InvoiceFailed.model_validate({**state, "step": state["failed_step"]})
+
+
+def new_event(event_type: str, data: InvoiceData, sequence: int, actor: Actor) -> NewEvent:
+    return NewEvent(
+        type=event_type,
+        topic=topics.INVOICES,
+        aggregate_type="invoice",
+        aggregate_id=data.invoice_id,
+        key=str(data.order_id),
+        sequence=sequence,
+        data=data.model_dump_json().encode(),
+        traceparent=actor.traceparent,
+        causation_id=actor.causation_id,
+    )
+
+
+def _state(invoice: Invoice) -> dict[str, object]:
+    document, failure = invoice.document, invoice.failure
+    return {
+        "invoice_id": invoice.id,
+        "invoice_number": invoice.number,
+        "order_id": invoice.order_id,
+        "order_number": invoice.order_number,
+        "customer_id": invoice.customer_id,
+        "status": invoice.status.value,
+        "currency": invoice.currency,
+        "net_amount": invoice.net_amount,
+        "tax_amount": invoice.tax_amount,
+        "total_amount": invoice.total_amount,
+        "issued_at": invoice.issued_at,
+        "document": None if document is None else DocumentData(**asdict(document)),
+        "mail_status": invoice.mail_status.value,
+        "failed_step": None if failure is None else failure.step.value,
+        "error": None if failure is None else failure.error,
+        "attempts": None if failure is None else failure.attempts,
+    }
+
+
+class AddressView(EventView):
+    street: str
+    city: str
+    state: str
+    zip: str
+    country: str
+
+
+class LineView(EventView):
+    product_name: str
+    quantity: int
+    unit_price: Decimal
+    tax_rate: Decimal
+    subtotal: Decimal
+
+
+class TaxView(EventView):
+    rate: Decimal
+    net: Decimal
+    tax: Decimal
+
+
+class OrderShipped(EventView):
+    """What an invoice needs to know of `order.shipped`."""
+
+    order_id: UUID
+    order_number: str
+    customer_id: UUID
+    customer_email: str | None = None
+    customer_name: str | None = None
+    buyer_vat_id: str | None = None
+    currency: str
+    line_items: tuple[LineView, ...]
+    taxes: tuple[TaxView, ...]
+    net_amount: Decimal
+    tax_amount: Decimal
+    total_amount: Decimal
+    payment_method: str | None = None
+    payment_reference: str | None = None
+    shipping_address: AddressView
+    billing_address: AddressView
+    shipped_at: datetime

@@ -1,0 +1,30 @@
+"""How snapshots and PDFs go through a pipe: four bytes of length, then that many bytes."""
+
+from asyncio import StreamReader, StreamWriter
+from typing import BinaryIO
+
+LENGTH_BYTES = 4
+# The first byte of an answer.
+RENDERED, FAILED = b"\x00", b"\x01"
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """None at the end of the stream, also when it ends within a frame."""
+    length = stream.read(LENGTH_BYTES)
+    if len(length) < LENGTH_BYTES:
+        return None
+    content = stream.read(int.from_bytes(length))
+    return content if len(content) == int.from_bytes(length) else None
+
+
+def write_frame(stream: BinaryIO, content: bytes) -> None:
+    stream.write(len(content).to_bytes(LENGTH_BYTES) + content)
+    stream.flush()
+
+
+async def exchange(writer: StreamWriter, reader: StreamReader, request: bytes) -> bytes:
+    """Send one frame and read one. Raises `OSError` or `IncompleteReadError` when the other side has gone."""
+    writer.write(len(request).to_bytes(LENGTH_BYTES) + request)
+    await writer.drain()
+    length = await reader.readexactly(LENGTH_BYTES)
+    return await reader.readexactly(int.from_bytes(length))

@@ -1,0 +1,76 @@
+"""Renders in processes apart: typesetting takes milliseconds of pure computation, which would stop the event loop."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from typing import Self
+
+import msgspec
+
+from invoicing.domain import Snapshot
+from invoicing.invoice_pdf.frames import RENDERED, exchange
+
+_encoder = msgspec.json.Encoder()
+
+
+class RenderingFailed(Exception):
+    """No PDF came of it: the process crashed, took too long, or said why it could not."""
+
+
+class Renderer:
+    """So many rendering processes, each replaced when it crashes or hangs. `timeout` is in seconds per document."""
+
+    def __init__(self, *, processes: int = 1, timeout: float = 15) -> None:
+        self._processes = processes
+        self._timeout = timeout
+        self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
+
+    async def __aenter__(self) -> Self:
+        """The processes get ready from here on, so that the first document need not wait for that."""
+        for _ in range(self._processes):
+            self._idle.put_nowait(await _start())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing may be rendering any more."""
+        while not self._idle.empty():
+            process = self._idle.get_nowait()
+            if process is not None:
+                await _end(process)
+
+    async def render(self, snapshot: Snapshot) -> bytes:
+        """The PDF, once a process is free. Raises `RenderingFailed`."""
+        process = await self._idle.get()
+        healthy = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                process = process if process is not None and process.returncode is None else await _start()
+                answer = await _ask(process, _encoder.encode(snapshot))
+            healthy = process
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise RenderingFailed("the rendering process ended before it answered") from error
+        except TimeoutError as error:
+            raise RenderingFailed(f"no document within {self._timeout:g} s") from error
+        finally:
+            if healthy is None and process is not None:
+                await _end(process)
+            self._idle.put_nowait(healthy)
+        if not answer.startswith(RENDERED):
+            raise RenderingFailed(answer[1:].decode())
+        return answer[1:]
+
+
+async def _start() -> Process:
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "invoicing.invoice_pdf", stdin=PIPE, stdout=PIPE)
+
+
+async def _ask(process: Process, request: bytes) -> bytes:
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("a rendering process is started with pipes")
+    return await exchange(process.stdin, process.stdout, request)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.wait()

@@ -1,0 +1,130 @@
+"""Accepting invoices under the lock of their numbering series, and changing one under its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.audit import AuditEntry, ChainHead, audit_parameters, insert_audit, insert_audit_details
+from common.statements import Connection, prepare
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, extract, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from invoicing.domain import SERIES, Invoice, Snapshot
+from invoicing.repository.rows import CHANGING, FOR_EVER, all_values, changing_values, to_invoice
+from invoicing.tables import invoice_snapshots, invoices, number_series
+
+
+@dataclass(frozen=True, slots=True)
+class LockedSeries:
+    """A year's numbering series that nobody else can number from; `at` never goes back from number to number."""
+
+    seller: str
+    year: int
+    last_position: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvoice:
+    invoice: Invoice
+    snapshot: Snapshot
+    audit_entry: AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class LockedInvoice:
+    """An invoice that nobody else can change until the transaction ends, and the database's time."""
+
+    invoice: Invoice
+    now: datetime
+    audit_head: ChainHead
+
+
+_series = upsert(number_series).values(
+    seller=bindparam("seller"),
+    kind=SERIES,
+    year=extract("year", func.timezone("UTC", func.now())),
+    last_position=0,
+    last_at=func.now(),
+)
+_LOCK_SERIES = prepare(
+    _series.on_conflict_do_update(
+        index_elements=list(number_series.primary_key),
+        set_={"last_at": func.greatest(number_series.c.last_at, _series.excluded.last_at)},
+    ).returning(number_series.c.year, number_series.c.last_position, number_series.c.last_at)
+)
+_ADVANCE_SERIES = prepare(
+    update(number_series)
+    .where(
+        number_series.c.seller == bindparam("of_seller"),
+        number_series.c.kind == SERIES,
+        number_series.c.year == bindparam("of_year"),
+    )
+    .values(last_position=bindparam("last_position"))
+)
+_FIND_INVOICED = prepare(
+    select(invoices.c.order_id).where(invoices.c.order_id == any_(bindparam("order_ids", type_=ARRAY(Uuid))))
+)
+_ADD = prepare(
+    insert_audit_details()
+    .add_cte(insert(invoices).values({name: bindparam(name) for name in (*FOR_EVER, "seller", *CHANGING)}).cte("added"))
+    .add_cte(
+        insert(invoice_snapshots)
+        .values(invoice_id=bindparam("id", type_=Uuid), snapshot=bindparam("snapshot"))
+        .cte("frozen")
+    )
+    .add_cte(insert_audit().cte("audited"))
+)
+_THE_INVOICE = invoices.c.id == bindparam("invoice_id", type_=Uuid)
+# Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
+_LOCK = prepare(select(invoices, func.clock_timestamp().label("now")).where(_THE_INVOICE).with_for_update())
+_SAVE = prepare(
+    insert_audit_details()
+    .add_cte(update(invoices).where(_THE_INVOICE).values({name: bindparam(name) for name in CHANGING}).cte("saved"))
+    .add_cte(insert_audit().cte("audited"))
+)
+
+
+async def lock_series(connection: Connection, seller: str) -> LockedSeries:
+    """This year's series, until the transaction ends; it begins with the year's first invoice."""
+    row = await _LOCK_SERIES.fetch_one(connection, seller=seller)
+    if row is None:
+        raise LookupError(f"no numbering series of {seller}")
+    return LockedSeries(seller, row["year"], row["last_position"], row["last_at"])
+
+
+async def find_invoiced(connection: Connection, order_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of the orders have an invoice; while the series is locked no other can get one."""
+    return {row["order_id"] for row in await _FIND_INVOICED.fetch_all(connection, order_ids=order_ids)}
+
+
+async def add(connection: Connection, series: LockedSeries, new: Sequence[NewInvoice]) -> None:
+    """Write the invoices that took the numbers after `series.last_position`, in order, without a gap.
+
+    Raises `UniqueViolationError` for an order that has an invoice already (one of another year's series).
+    """
+    last_position = series.last_position + len(new)
+    await _ADVANCE_SERIES.execute(connection, of_seller=series.seller, of_year=series.year, last_position=last_position)
+    await _ADD.execute_many(connection, [_new_row(series, each) for each in new])
+
+
+def _new_row(series: LockedSeries, new: NewInvoice) -> dict[str, Any]:
+    audit, head = audit_parameters(new.audit_entry, ChainHead())
+    row = {"seller": series.seller, "snapshot": new.snapshot}
+    return {**row, **all_values(new.invoice, head), **audit}
+
+
+async def lock(connection: Connection, invoice_id: UUID) -> LockedInvoice:
+    """Raises `LookupError` for an id that no invoice has."""
+    row = await _LOCK.fetch_one(connection, invoice_id=invoice_id)
+    if row is None:
+        raise LookupError(f"no invoice {invoice_id}")
+    return LockedInvoice(to_invoice(row), row["now"], ChainHead(row["audit_position"], row["audit_hash"]))
+
+
+async def save(connection: Connection, locked: LockedInvoice, changed: Invoice, audit_entry: AuditEntry) -> None:
+    """Write what became of a locked invoice, together with its audit row."""
+    audit, head = audit_parameters(audit_entry, locked.audit_head)
+    await _SAVE.execute(connection, invoice_id=changed.id, **changing_values(changed, head), **audit)

@@ -1,0 +1,69 @@
+"""Invoices over HTTP: their documents for whoever has a signed link, and what is known of them for staff."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from common.auth import STAFF, allow, open_to_all
+from common.database import reading
+from common.errors import Code, Problem, not_found
+from common.fields import Limit, Offset
+from common.http import GuardedRoute, read
+from common.signed_links import verify
+from fastapi import APIRouter, Request, Response
+
+from invoicing import use_cases
+from invoicing.document_store import DocumentStore
+from invoicing.domain import PDF, InvoiceStatus
+from invoicing.schemas import InvoiceListResponse, InvoiceResponse, invoice_list_response, invoice_response
+
+router = APIRouter(prefix="/invoices", tags=["invoices"], route_class=GuardedRoute)
+
+
+@router.get("", responses={200: {"model": InvoiceListResponse}})
+@allow(*STAFF)
+async def list_invoices(
+    request: Request,
+    order_id: UUID | None = None,
+    status: InvoiceStatus | None = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+) -> Response:
+    """Newest first."""
+    return await read(
+        request,
+        lambda connection: use_cases.list_invoices(connection, order_id, status, limit=limit, offset=offset),
+        render=lambda page: invoice_list_response(page, limit=limit, offset=offset),
+    )
+
+
+@router.get("/{invoice_id}", responses={200: {"model": InvoiceResponse}})
+@allow(*STAFF)
+async def get_invoice(request: Request, invoice_id: UUID) -> Response:
+    return await read(
+        request,
+        lambda connection: use_cases.get_invoice(connection, invoice_id),
+        render=invoice_response,
+    )
+
+
+@router.get("/{invoice_id}/document", responses={200: {"content": {PDF: {}}}, 304: {"description": "Not changed."}})
+@open_to_all
+async def get_document(request: Request, invoice_id: UUID, expires: int = 0, signature: str = "") -> Response:
+    """The PDF. The link is the permission: 403 when it was altered or has expired."""
+    key: str = request.app.state.link_signing_key
+    if not verify(key, request.url.path, expires, signature, datetime.now(UTC)):
+        raise Problem(Code.FORBIDDEN, "The link is not valid, or no longer: ask for a new one.")
+    async with reading(request.app.state.edge.pool) as connection:
+        invoice = await use_cases.get_invoice(connection, invoice_id)
+    if invoice.document is None:
+        raise not_found("document", invoice_id)
+    headers = {
+        "ETag": f'"{invoice.document.sha256}"',
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{invoice.number}.pdf"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    store: DocumentStore = request.app.state.document_store
+    return Response(await store.get(invoice_id, invoice.document), headers=headers, media_type=PDF)

@@ -1,0 +1,68 @@
+"""What staff are told of invoices. Amounts are JSON numbers, exact inside: see `JsonNumber`."""
+
+from datetime import datetime
+from uuid import UUID
+
+from common.fields import Pagination, pagination
+from common.http import JsonNumber
+from typing_extensions import TypedDict
+
+from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus, Step
+from invoicing.use_cases import InvoicePage
+
+
+class InvoiceResponse(TypedDict):
+    """`failed_step`, `error` and `attempts` tell of the latest final failure that was not mended yet."""
+
+    id: UUID
+    invoice_number: str
+    order_id: UUID
+    order_number: str
+    customer_id: UUID
+    status: InvoiceStatus
+    mail_status: MailStatus
+    currency: str
+    net_amount: JsonNumber
+    tax_amount: JsonNumber
+    total_amount: JsonNumber
+    document: Document | None
+    failed_step: Step | None
+    error: str | None
+    attempts: int | None
+    created_at: datetime
+    issued_at: datetime | None
+
+
+class InvoiceListResponse(TypedDict):
+    data: list[InvoiceResponse]
+    pagination: Pagination
+
+
+def invoice_response(invoice: Invoice) -> InvoiceResponse:
+    failure = invoice.failure
+    return {
+        "id": invoice.id,
+        "invoice_number": invoice.number,
+        "order_id": invoice.order_id,
+        "order_number": invoice.order_number,
+        "customer_id": invoice.customer_id,
+        "status": invoice.status,
+        "mail_status": invoice.mail_status,
+        "currency": invoice.currency,
+        "net_amount": invoice.net_amount,
+        "tax_amount": invoice.tax_amount,
+        "total_amount": invoice.total_amount,
+        "document": invoice.document,
+        "failed_step": None if failure is None else failure.step,
+        "error": None if failure is None else failure.error,
+        "attempts": None if failure is None else failure.attempts,
+        "created_at": invoice.created_at,
+        "issued_at": invoice.issued_at,
+    }
+
+
+def invoice_list_response(page: InvoicePage, *, limit: int, offset: int) -> InvoiceListResponse:
+    return {
+        "data": [invoice_response(invoice) for invoice in page.invoices],
+        "pagination": pagination(limit=limit, offset=offset, total=page.total),
+    }

@@ -1,0 +1,6 @@
+"""What invoicing does in jobs: the document, and then the e-mail that carries it."""
+
+from invoicing.worker.document_job import DocumentJob
+from invoicing.worker.mail_job import MailJob
+
+__all__ = ["DocumentJob", "MailJob"]
