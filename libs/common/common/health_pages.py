@@ -30,10 +30,14 @@ def _refusal(problem: Problem, scope: Any) -> Page:
 
 
 class HealthPages:
-    """An ASGI application of its own where a role has no other, and where to look pages up for a gateway."""
+    """An ASGI application of its own where a role has no other, and where to look pages up for a gateway.
 
-    def __init__(self, health: Health) -> None:
+    `otherwise` is the answer to all other paths.
+    """
+
+    def __init__(self, health: Health, otherwise: Problem | None = None) -> None:
         self._health = health
+        self._otherwise = otherwise or Problem(Code.NOT_FOUND, "There is nothing here.")
         self.pages: dict[str, Callable[[], Awaitable[Page]]] = {
             "/livez": self._livez,
             "/readyz": self._readyz,
@@ -43,7 +47,7 @@ class HealthPages:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         page = self.pages.get(scope["path"])
         if page is None:
-            answer = _refusal(Problem(Code.NOT_FOUND, "There is nothing here."), scope)
+            answer = _refusal(self._otherwise, scope)
         elif scope["method"] not in ("GET", "HEAD"):
             answer = _refusal(Problem(Code.METHOD_NOT_ALLOWED, "Only GET and HEAD are possible here."), scope)
         else:

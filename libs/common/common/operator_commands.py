@@ -6,17 +6,21 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import BigInteger, bindparam, select, update
 
-from common import api_keys, audit, jobs
+from common import api_keys, audit, inbox, jobs
 from common.audit import Actor, AuditEntry
 from common.auth import Role
+from common.database import is_connection_failure
 from common.errors import Code, Problem, not_found, validation_error
-from common.operator_queries import find_job
+from common.operator_queries import find_job, find_poison
+from common.records import Handlers
 from common.statements import Connection, prepare
 from common.tables import outbox
 
 _OF_POSITION = outbox.c.position == bindparam("position", type_=BigInteger)
+_log = structlog.get_logger(__name__)
 _LOCK_EVENT = prepare(select(outbox.c.id, outbox.c.state).where(_OF_POSITION).with_for_update())
 _SEND_AGAIN = prepare(update(outbox).where(_OF_POSITION).values(state="pending", last_error=None))
 
@@ -54,6 +58,22 @@ async def replay_event(connection: Connection, actor: Actor, position: int) -> d
     await _SEND_AGAIN.execute(connection, position=position)
     await _record(connection, actor, "OUTBOX", row["id"], "PARKED", "PENDING")
     return {"position": position, "id": row["id"], "state": "pending"}
+
+
+async def replay_poison(
+    connection: Connection, actor: Actor, consumer: str, handlers: Handlers, poison_id: UUID
+) -> dict[str, Any]:
+    """Put a kept record through the handlers again. Raises `Problem` NOT_FOUND, or CONFLICT when it cannot be handled
+    even now, or was before."""
+    try:
+        await inbox.replay(connection, consumer, handlers, poison_id)
+    except Exception as error:
+        if isinstance(error, Problem) or is_connection_failure(error):
+            raise
+        _log.warning("poison replayed in vain", poison=poison_id, exc_info=error)
+        raise Problem(Code.CONFLICT, "The record still cannot be handled; the log says why.") from error
+    await _record(connection, actor, "POISON", poison_id, "KEPT", "REPLAYED")
+    return await find_poison(connection, poison_id)
 
 
 async def create_key(

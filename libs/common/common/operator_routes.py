@@ -86,6 +86,16 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
     async def get_poison(request: Request, poison_id: UUID) -> Response:
         return await read(request, lambda connection: operator_queries.find_poison(connection, poison_id))
 
+    @router.post("/poison/{poison_id}/replay")
+    @allow()
+    async def replay_poison(request: Request, poison_id: UUID) -> Response:
+        actor, consumer = caller_of(request).actor, runtime.service.name
+        handlers = runtime.service.event_handlers(runtime)
+        return await perform(
+            request,
+            lambda connection: operator_commands.replay_poison(connection, actor, consumer, handlers, poison_id),
+        )
+
     @router.get("/outbox")
     @allow()
     async def list_outbox(

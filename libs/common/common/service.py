@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy import MetaData
 
@@ -14,7 +14,9 @@ from common.settings import ServiceSettings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from common.subscriber import EventHandler
+    from common.records import Handlers
+
+ALL = "all"  # every role of a service in one process
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
@@ -57,4 +59,8 @@ class Service(Generic[Settings]):
     topics: tuple[str, ...]
     gateway: Callable[[Runtime[Settings]], "FastAPI"]
     components: Mapping[str, Callable[[Runtime[Settings]], Iterable[Component]]] = field(default_factory=dict)
-    event_handlers: Callable[[Runtime[Settings]], Mapping[str, "EventHandler[Any]"]] | None = None
+    event_handlers: Callable[[Runtime[Settings]], "Handlers"] = lambda _: {}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("api", *self.components, "relay")

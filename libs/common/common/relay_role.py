@@ -1,0 +1,17 @@
+"""The role `relay`, the same in every service: sends what the outbox holds."""
+
+import os
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+from common.service import Component, Runtime
+
+
+def relay_components(runtime: Runtime[Any]) -> Iterable[Component]:
+    from common.relay import Relay
+
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    return [
+        Relay(runtime.pool, runtime.settings.kafka_bootstrap, owner, source=runtime.service.name).component,
+    ]
