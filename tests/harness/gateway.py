@@ -16,15 +16,20 @@ from common.health import Health
 from common.service import Runtime, Service
 from fastapi import FastAPI
 from harness.databases import Database
+from harness.openapi import Promises
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """Paths are those under `/api/v1`; whom to call as is a role, or a key made by `new_client`."""
+    """Paths are those under `/api/v1`; whom to call as is a role, or a key made by `new_client`.
+
+    Every answer is checked against the OpenAPI document.
+    """
 
     app: FastAPI
     pool: Pool
     _client: httpx.AsyncClient
+    _promises: Promises
 
     async def call(
         self, method: str, path: str, body: Any = None, *, key: str = Role.OPS, headers: Mapping[str, str] | None = None
@@ -34,7 +39,9 @@ class Gateway:
         known = {"X-API-Key": _key(key) if key in set(Role) else key, **(headers or {})}
         if content is not None:
             known.setdefault("Content-Type", "application/json")
-        return await self._client.request(method, path, content=content, headers=known)
+        response = await self._client.request(method, path, content=content, headers=known)
+        self._promises.check(response)
+        return response
 
     async def get(self, path: str, *, key: str = Role.OPS) -> httpx.Response:
         return await self.call("GET", path, key=key)
@@ -75,7 +82,7 @@ async def serve(service: Service[Any], database: Database, **settings: Any) -> A
         app = service.gateway(Runtime(service, made, pool, Health(service.name, made)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway/api/v1") as client:
-            yield Gateway(app, pool, client)
+            yield Gateway(app, pool, client, Promises(app))
     finally:
         pool.terminate()
 

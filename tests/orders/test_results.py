@@ -1,0 +1,170 @@
+"""What became of an order elsewhere: refunds and invoices, told by events that may come twice and late."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import pytest
+from common.database import transaction
+from common.envelope import ReceivedEvent
+from common.records import Incoming
+from common.signed_links import verify
+from harness.effects import effects
+from harness.gateway import Gateway, exact
+from harness.orders import place_in
+from harness.traces import TRACEPARENT
+from orders.consumer import EVENT_HANDLERS
+
+INVOICE: dict[str, Any] = {
+    "invoice_id": "a91de4c5-2c7e-403f-90d1-ea6d6e7c257c",
+    "invoice_number": "INV-2026-000001",
+    "status": "ISSUED",
+    "currency": "EUR",
+    "total_amount": "79.06",
+    "issued_at": "2026-11-22T10:00:00Z",
+    "document": {"sha256": "ab" * 32, "size_bytes": 20_480, "content_type": "application/pdf"},
+}
+
+
+def an_event(event_type: str, order_id: str, sequence: int, data: dict[str, Any], epoch: int = 1) -> ReceivedEvent:
+    return ReceivedEvent(
+        id=str(uuid4()),
+        type=event_type,
+        source="/articurated/elsewhere",
+        subject=str(uuid4()),
+        key=order_id,
+        sequence=sequence,
+        epoch=epoch,
+        time=datetime.now(UTC),
+        traceparent=TRACEPARENT,
+        causation_id=None,
+        data=json.dumps({"order_id": order_id, **data}).encode(),
+    )
+
+
+async def take_in(gateway: Gateway, *events: ReceivedEvent) -> None:
+    """As the subscriber does, one batch in one transaction."""
+    handler = EVENT_HANDLERS[events[0].type]
+    batch = [Incoming(event, handler.view.model_validate_json(event.data)) for event in events]
+    async with transaction(gateway.pool) as connection:
+        await handler.accept(connection, batch)
+
+
+def a_refund(
+    order: dict[str, Any], status: str, sequence: int, *, reference: str = "ch_teacups", **changes: Any
+) -> ReceivedEvent:
+    data = {
+        "refund_id": str(uuid4()),
+        "cause": "ORDER_CANCELLED",
+        "payment_reference": reference,
+        "status": status,
+        "transaction_id": f"re_{sequence}" if status == "SUCCEEDED" else None,
+        **changes,
+    }
+    return an_event(f"refund.{status.lower()}", order["id"], sequence, data)
+
+
+async def shown(gateway: Gateway, order: dict[str, Any]) -> tuple[str, str | None, int]:
+    now = (await gateway.get(f"/orders/{order['id']}")).json()
+    return now["refund_status"], now["refund_transaction_id"], now["version"] - order["version"]
+
+
+async def test_a_refund_is_shown_on_its_order_without_an_event_or_audit_row(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    before = await effects(gateway.pool, "ORDER", order["id"])
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
+    assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 1)
+    assert await effects(gateway.pool, "ORDER", order["id"]) == before
+
+
+async def test_a_failed_refund_that_is_replayed_succeeds(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    await take_in(gateway, a_refund(order, "FAILED", 1))
+    assert await shown(gateway, order) == ("FAILED", None, 1)
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 2))
+    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 2)
+
+
+async def test_a_failure_that_comes_late_does_not_undo_the_success(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    failed, succeeded = a_refund(order, "FAILED", 1), a_refund(order, "SUCCEEDED", 2)
+    for event in (succeeded, failed, succeeded):
+        await take_in(gateway, event)
+    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 1)
+
+
+async def test_after_a_restore_a_lower_sequence_of_a_higher_epoch_is_newer(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    await take_in(gateway, a_refund(order, "FAILED", 9))
+    await take_in(gateway, replace(a_refund(order, "SUCCEEDED", 1), epoch=2))
+    assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 2)
+
+
+async def test_failure_and_success_in_one_batch(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    await take_in(gateway, a_refund(order, "FAILED", 1), a_refund(order, "SUCCEEDED", 2))
+    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 2)
+
+
+async def test_two_payments_are_refunded_each(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_late"})
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
+    assert await shown(gateway, order) == ("PENDING", "re_1", 2)
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_late", cause="LATE_PAYMENT"))
+    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 3)
+
+
+async def test_the_refund_of_a_return_is_none_of_the_orders_business(gateway: Gateway) -> None:
+    order = await place_in(gateway, "DELIVERED")
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 1, cause="RETURN_COMPLETED"))
+    assert await shown(gateway, order) == ("NONE", None, 0)
+
+
+@pytest.mark.parametrize("known_order", [True, False])
+async def test_a_refund_of_a_payment_that_nobody_reported_is_not_swallowed(gateway: Gateway, known_order: bool) -> None:
+    order = await place_in(gateway, "CANCELLED") if known_order else {"id": str(uuid4())}
+    with pytest.raises(LookupError):
+        await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
+
+
+async def test_the_invoice_is_not_there_until_it_is_issued(gateway: Gateway) -> None:
+    order = await place_in(gateway, "SHIPPED")
+    response = await gateway.get(f"/orders/{order['id']}/invoice")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_an_issued_invoice_is_handed_out_as_a_link_that_expires(gateway: Gateway) -> None:
+    order = await place_in(gateway, "SHIPPED")
+    await take_in(gateway, an_event("invoice.issued", order["id"], 1, INVOICE))
+    response = await gateway.get(f"/orders/{order['id']}/invoice", key="client")
+    invoice = exact(response)
+    assert '"total_amount":79.06' in response.text
+    for name in ("invoice_id", "invoice_number", "issued_at", "currency", "document"):
+        assert invoice[name] == INVOICE[name]
+    assert invoice["order_id"] == order["id"]
+    link = urlsplit(invoice["download_url"])
+    assert (link.scheme, link.netloc) == ("https", "documents.example")
+    assert link.path == f"/api/v1/invoices/{INVOICE['invoice_id']}/document"
+    query = {name: values[0] for name, values in parse_qs(link.query).items()}
+    expires_at = datetime.fromisoformat(invoice["download_expires_at"])
+    proof = ("a key to sign links with", link.path, int(query["expires"]), query["signature"])
+    assert verify(*proof, now=expires_at)
+    assert not verify(*proof, now=expires_at + timedelta(seconds=1))
+    assert timedelta(minutes=13) < expires_at - datetime.now(UTC) <= timedelta(minutes=15)
+
+
+async def test_of_several_tellings_of_an_invoice_the_newest_counts(gateway: Gateway) -> None:
+    order = await place_in(gateway, "SHIPPED")
+    corrected = {**INVOICE, "document": {**INVOICE["document"], "size_bytes": 1}}
+    events = [
+        an_event("invoice.issued", order["id"], 2, corrected),
+        an_event("invoice.issued", order["id"], 1, INVOICE),
+    ]
+    await take_in(gateway, *events)
+    await take_in(gateway, events[1])
+    invoice = (await gateway.get(f"/orders/{order['id']}/invoice")).json()
+    assert invoice["document"]["size_bytes"] == 1
