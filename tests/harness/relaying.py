@@ -9,7 +9,6 @@ from common import outbox
 from common.database import Pool, transaction
 from common.outbox import NewEvent
 from common.relay import Relay
-
 from harness.traces import TRACEPARENT
 from harness.waiting import eventually
 
