@@ -8,7 +8,6 @@ from orders.tables import metadata
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-
 COMMON = {*infrastructure.tables, "alembic_version_common"}
 
 
