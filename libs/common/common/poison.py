@@ -1,23 +1,22 @@
 """Records that cannot be taken in: kept byte for byte, copied to the dead-letter topic, and stepped over."""
 
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from common import outbox
-from common.envelope import Record
+from common.envelope import EventData, Record
 from common.outbox import NewEvent
 from common.statements import Connection, prepare
 from common.tables import poison
 from common.telemetry import new_traceparent
 from common.topics import dead_letters
 
+DEAD_RECORD = "record.dead_lettered"
 MOST_BYTES_SENT = 900_000
 LONGEST_ERROR = 2_000
 LONGEST_KEY = 255
@@ -31,6 +30,21 @@ _KEEP = prepare(
 _of_id = poison.c.id == bindparam("id", type_=Uuid)
 _LOCK = prepare(select(poison).where(_of_id).with_for_update())
 _REPLAYED = prepare(update(poison).where(_of_id).values(state="replayed", replayed_at=func.now()))
+
+
+class DeadRecord(EventData):
+    """A record that could not be taken in. `record_time` is Kafka's, in milliseconds; key, value and the headers'
+    values are in base64, and left out (`content_omitted`) where the whole is too large to be sent."""
+
+    topic: str
+    partition: int
+    offset: int
+    record_time: int
+    key: str | None
+    value: str | None
+    headers: list[tuple[str, str | None]]
+    content_omitted: bool
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,7 @@ class KeptRecord:
 async def keep(connection: Connection, service: str, record: Record, error: str) -> None:
     """Keep a record and send a copy of it, once however often it is redelivered."""
     error = _storable(error)[:LONGEST_ERROR]
-    headers = [[_escaped(name), _base64(value)] for name, value in record.headers]
+    headers = [(_escaped(name), _base64(value)) for name, value in record.headers]
     position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
     kept = await _KEEP.execute(
         connection,
@@ -63,9 +77,16 @@ async def keep(connection: Connection, service: str, record: Record, error: str)
         error=error,
     )
     if kept:
-        copy = {**position, "record_time": record.timestamp, "error": error, "headers": headers}
-        copy |= {"key": _base64(record.key), "value": _base64(record.value), "value_omitted": False}
-        await _send_copy(connection, service, record, copy)
+        letter = DeadRecord(
+            **position,
+            record_time=record.timestamp,
+            key=_base64(record.key),
+            value=_base64(record.value),
+            headers=headers,
+            content_omitted=False,
+            error=error,
+        )
+        await _send_copy(connection, service, record, letter)
 
 
 async def find(connection: Connection, poison_id: UUID) -> KeptRecord | None:
@@ -90,17 +111,16 @@ async def set_replayed(connection: Connection, poison_id: UUID) -> None:
     await _REPLAYED.execute(connection, id=poison_id)
 
 
-async def _send_copy(connection: Connection, service: str, record: Record, copy: dict[str, Any]) -> None:
+async def _send_copy(connection: Connection, service: str, record: Record, letter: DeadRecord) -> None:
     topic, identity = dead_letters(service), f"{record.topic}-{record.partition}-{record.offset}"
-    key = _text_key(record.key) or identity
-    data = json.dumps(copy).encode()
+    data = letter.model_dump_json().encode()
     if len(data) > MOST_BYTES_SENT:
-        data = json.dumps({**copy, "key": None, "value": None, "headers": [], "value_omitted": True}).encode()
+        emptied: dict[str, object] = {"key": None, "value": None, "headers": [], "content_omitted": True}
+        data = letter.model_copy(update=emptied).model_dump_json().encode()
+    key = _text_key(record.key) or identity
     sequence = await outbox.next_sequence(connection, topic, key)
-    await outbox.append(
-        connection,
-        NewEvent("record.dead_lettered", topic, "record", identity, key, sequence, data, _traceparent(record)),
-    )
+    traceparent = _traceparent(record)
+    await outbox.append(connection, NewEvent(DEAD_RECORD, topic, "record", identity, key, sequence, data, traceparent))
 
 
 def _traceparent(record: Record) -> str:

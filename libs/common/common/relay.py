@@ -30,6 +30,7 @@ from common import failpoints
 from common.backlog import watch_backlog
 from common.database import Pool, is_connection_failure, reading
 from common.lanes import LaneLeases
+from common.pauses import pause
 from common.publisher import Delivery, Publisher, Row
 from common.service import Component
 from common.statements import Connection, prepare
@@ -149,13 +150,13 @@ class Relay:
                 _failures.inc()
                 _log.warning("outbox rows not sent; trying again", error=repr(error), wait_seconds=backoff)
                 await self._publisher.discard()
-                await _pause(stopping, backoff)
+                await pause(stopping, backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
             else:
                 idle = SHORTEST_IDLE if found else min(idle * 2, LONGEST_IDLE)
                 backoff = SHORTEST_BACKOFF
                 if not found:
-                    await _pause(stopping, idle)
+                    await pause(stopping, idle)
 
     async def _round(self, stopping: asyncio.Event) -> bool:
         """Read, send, mark. No transaction is open while Kafka is waited for. Returns whether anything was sent."""
@@ -223,8 +224,3 @@ class Relay:
                     await self._leases.release()
                 except Exception as error:
                     _log.warning("lanes not handed over; their leases will end", error=repr(error))
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)

@@ -1,4 +1,4 @@
-"""The role `relay`, the same in every service: sends what the outbox holds."""
+"""The role `relay`, the same in every service: sends what the outbox holds, and deletes what has done its duty."""
 
 import os
 import socket
@@ -9,9 +9,11 @@ from common.service import Component, Runtime
 
 
 def relay_components(runtime: Runtime[Any]) -> Iterable[Component]:
+    from common.purge import Purger, standard_rules
     from common.relay import Relay
 
     owner = f"{socket.gethostname()}:{os.getpid()}"
     return [
         Relay(runtime.pool, runtime.settings.kafka_bootstrap, owner, source=runtime.service.name).component,
+        Purger(runtime.pool, standard_rules(runtime.settings)).component,
     ]

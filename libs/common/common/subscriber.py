@@ -5,7 +5,6 @@ handler whatever is in them, nothing is raised to FastStream, and offsets are co
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Collection
 from typing import Any, TypeAlias
@@ -22,6 +21,7 @@ from prometheus_client import Counter, Histogram
 from common import failpoints
 from common.database import Pool, is_connection_failure
 from common.inbox import Inbox
+from common.pauses import pause
 from common.positions import SECONDS_BETWEEN_LOOKS, Positions, StuckConsumer
 from common.records import EventHandler, Handlers, Incoming
 from common.service import Component
@@ -98,7 +98,7 @@ class Subscriber:
                 _log.warning("Kafka does not answer; trying again", error=repr(error), wait_seconds=backoff)
             finally:
                 await self._stop(broker)
-            await _pause(stopping, backoff)
+            await pause(stopping, backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF)
 
     @property
@@ -164,7 +164,7 @@ class Subscriber:
             except (KafkaError, TimeoutError) as error:
                 self._positions.excuse()
                 _log.warning("the broker does not answer", error=repr(error))
-            await _pause(stopping, SECONDS_BETWEEN_LOOKS)
+            await pause(stopping, SECONDS_BETWEEN_LOOKS)
 
     async def _stop(self, broker: KafkaBroker) -> None:
         """Finish the batch in hand and leave the group. Raises `StuckConsumer` when the consumer cannot be stopped:
@@ -201,7 +201,7 @@ class Subscriber:
                     raise
                 _log.warning("the database is away; the batch waits", error=repr(error), wait_seconds=backoff)
             self._positions.excuse()
-            await _pause(self._ending, backoff)
+            await pause(self._ending, backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF)
         return False
 
@@ -227,8 +227,3 @@ async def _parse(records: Records, _original: object) -> KafkaMessage:
 
 async def _decode(message: KafkaMessage, _original: object) -> Any:
     return message.raw_message
-
-
-async def _pause(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
