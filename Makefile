@@ -56,7 +56,7 @@ security: setup ## known weaknesses in our code and in what we depend on
 	$(BIN)/python .ci/audit_dependencies.py
 
 contracts: setup ## write the event schemas anew from the producers' models; review the difference
-	$(BIN)/python tests/contracts/regenerate.py
+	PYTHONPATH=tests $(BIN)/python -m contracts.event_schemas
 
 lock: setup ## pin the newest versions that requirements.in allows
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

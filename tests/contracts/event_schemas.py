@@ -1,0 +1,57 @@
+"""The JSON Schema of every event that is published; `python -m contracts.event_schemas` in `tests` writes them anew."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common.envelope import EventData, full_name
+from contracts.compatibility import breaking_changes
+from orders import events as orders
+
+HERE = Path(__file__).parent
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+PUBLISHED: Mapping[str, type[EventData]] = {
+    **dict.fromkeys(orders.PUBLISHED, orders.OrderData),
+}
+
+
+def schema_of(event_type: str) -> dict[str, Any]:
+    """As the producer's code has it; readers are told to expect more fields one day."""
+    schema = PUBLISHED[event_type].model_json_schema(mode="serialization")
+    for part in (schema, *schema.get("$defs", {}).values()):
+        part.pop("additionalProperties", None)
+    return {"$schema": DIALECT, "$id": f"urn:{full_name(event_type)}", **schema}
+
+
+def schema_file(event_type: str) -> Path:
+    return HERE / "schemas" / f"{event_type}.v1.json"
+
+
+def committed_schema(event_type: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(schema_file(event_type).read_text())
+    return schema
+
+
+def example_files(event_type: str) -> list[Path]:
+    return sorted((HERE / "examples" / event_type).glob("*.json"))
+
+
+def main() -> int:
+    """Write what is new. A schema that would break its readers is left as it was, and the exit code is 1."""
+    broken = False
+    for event_type in PUBLISHED:
+        file, schema = schema_file(event_type), schema_of(event_type)
+        if file.exists() and (changes := breaking_changes(committed_schema(event_type), schema)):
+            broken = True
+            sys.stderr.write(f"{event_type} needs a new major version:\n" + "".join(f"  {each}\n" for each in changes))
+        else:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+    return int(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

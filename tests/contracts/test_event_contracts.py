@@ -1,0 +1,36 @@
+"""What is published is what was promised: committed schemas, and examples that are never changed again."""
+
+import json
+from pathlib import Path
+
+import pytest
+from contracts.compatibility import as_first_published
+from contracts.event_schemas import HERE, PUBLISHED, committed_schema, example_files, schema_of
+from jsonschema import Draft202012Validator
+
+EXAMPLES = [(event_type, file) for event_type in PUBLISHED for file in example_files(event_type)]
+
+
+@pytest.mark.parametrize("event_type", PUBLISHED)
+def test_the_code_publishes_what_the_committed_schema_says(event_type: str) -> None:
+    """If this fails: `make contracts`, and look at what changed."""
+    assert schema_of(event_type) == committed_schema(event_type)
+
+
+@pytest.mark.parametrize("event_type", PUBLISHED)
+def test_each_type_has_an_example(event_type: str) -> None:
+    assert example_files(event_type)
+
+
+@pytest.mark.parametrize(("event_type", "file"), EXAMPLES, ids=lambda value: getattr(value, "stem", str(value)))
+def test_what_was_published_once_is_valid_for_ever(event_type: str, file: Path) -> None:
+    example = json.loads(file.read_text())
+    schema = as_first_published(committed_schema(event_type))
+    Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(example)
+    read = PUBLISHED[event_type].model_validate_json(file.read_text()).model_dump(mode="json")
+    assert {name: read[name] for name in example} == example
+
+
+def test_no_schema_or_example_is_left_over() -> None:
+    assert {file.name.removesuffix(".v1.json") for file in (HERE / "schemas").iterdir()} == set(PUBLISHED)
+    assert {folder.name for folder in (HERE / "examples").iterdir()} == set(PUBLISHED)

@@ -1,0 +1,34 @@
+"""Each consumer reads every example of what it takes in, and demands nothing that is not promised."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import invoicing.events
+import orders.consumer
+import pytest
+import refunds.consumer
+import returns.consumer
+from common.envelope import EventView
+from contracts.event_schemas import PUBLISHED, committed_schema, example_files
+
+READERS: Mapping[str, Mapping[str, type[EventView]]] = {
+    "orders": {event_type: handler.view for event_type, handler in orders.consumer.EVENT_HANDLERS.items()},
+    "returns": {event_type: handler.view for event_type, handler in returns.consumer.EVENT_HANDLERS.items()},
+    "refunds": {event_type: handler.view for event_type, handler in refunds.consumer.EVENT_HANDLERS.items()},
+    "invoicing": {"order.shipped": invoicing.events.OrderShipped},
+}
+READ = [(service, event_type) for service, views in READERS.items() for event_type in views if event_type in PUBLISHED]
+EXAMPLES = [(service, event_type, file) for service, event_type in READ for file in example_files(event_type)]
+
+
+@pytest.mark.parametrize(
+    ("service", "event_type", "file"), EXAMPLES, ids=lambda value: getattr(value, "stem", str(value))
+)
+def test_a_reader_understands_every_example(service: str, event_type: str, file: Path) -> None:
+    READERS[service][event_type].model_validate_json(file.read_bytes())
+
+
+@pytest.mark.parametrize(("service", "event_type"), READ)
+def test_a_reader_demands_only_what_is_promised(service: str, event_type: str) -> None:
+    demanded = READERS[service][event_type].model_json_schema(mode="validation").get("required", [])
+    assert set(demanded) <= set(committed_schema(event_type)["required"])
