@@ -104,6 +104,10 @@ class Authenticator:
         known = self._known.get(hashlib.sha256(presented).digest())
         return known[0] if known is not None and self._clock() < known[1] else None
 
+    def was_valid(self, presented: bytes) -> bool:
+        """Whether the last look-up of this key found its holder, however long ago."""
+        return hashlib.sha256(presented).digest() in self._known
+
     async def look_up(self, presented: bytes) -> KeyHolder:
         """The key's holder. Raises `Problem` UNAUTHENTICATED for a key that is unknown, revoked or expired."""
         digest = hashlib.sha256(presented).digest()
@@ -115,15 +119,20 @@ class Authenticator:
 
     async def _look_up(self, digest: bytes, presented: bytes) -> KeyHolder:
         asked_at = self._clock()
-        self._known.pop(digest, None)
-        prefix, _, secret = presented.partition(b".")
+        prefix, dot, secret = presented.partition(b".")
+        if not (prefix and dot and secret and presented.isascii() and presented.decode().isprintable()):
+            raise _not_valid()
         async with reading(self._pool) as connection:
-            row = await api_keys.find_valid(connection, prefix.decode("ascii", "replace"))
-        stored = row["secret_hash"] if row is not None else bytes(32)
-        if not hmac.compare_digest(stored, api_keys.hash_secret(secret)) or row is None:
-            raise Problem(Code.UNAUTHENTICATED, "The API key is not valid.")
+            row = await api_keys.find_valid(connection, prefix.decode())
+        if row is None or not hmac.compare_digest(row["secret_hash"], api_keys.hash_secret(secret)):
+            self._known.pop(digest, None)
+            raise _not_valid()
         holder = KeyHolder(row["prefix"], Role(row["role"]), row["customer_id"])
         if len(self._known) >= _CACHED_KEYS_LIMIT:
             self._known.clear()
         self._known[digest] = (holder, asked_at + self._cache_seconds)
         return holder
+
+
+def _not_valid() -> Problem:
+    return Problem(Code.UNAUTHENTICATED, "The API key is not valid.")

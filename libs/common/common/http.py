@@ -24,7 +24,7 @@ from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
 
 from common import idempotency
-from common.auth import EVERYONE, Authenticator, Caller, Role, allowed_roles, forbidden
+from common.auth import EVERYONE, Authenticator, Caller, KeyHolder, Role, allowed_roles, forbidden
 from common.database import Pool, reading, transaction
 from common.errors import Code, Problem
 from common.idempotency import Answer
@@ -58,7 +58,6 @@ class Edge:
         self.idempotency_retention = timedelta(hours=settings.idempotency_retention_hours)
         self._authenticator = Authenticator(pool, settings.api_key_cache_seconds)
         self._rate_limit = RateLimit(settings.rate_limit_per_minute)
-        # Of keys that are not valid, so that trying them out cannot load the database.
         self._failed_attempts = RateLimit(settings.rate_limit_per_minute)
 
     async def admit(self, request: Request, roles: frozenset[Role]) -> None:
@@ -68,17 +67,23 @@ class Edge:
         ip_address = scope["client"][0] if scope.get("client") else None
         holder = self._authenticator.cached(presented)
         if holder is None:
-            try:
-                holder = await self._authenticator.look_up(presented)
-            except Problem:
-                self._failed_attempts.hit(ip_address or "")
-                raise
+            holder = await self._look_up(presented, ip_address or "")
         scope["caller"] = Caller(holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"])
         allowance = self._rate_limit.hit(holder.prefix)
         if allowance is not None:
             scope["rate_headers"] = allowance.headers()
         if holder.role not in roles:
             raise forbidden(holder.role)
+
+    async def _look_up(self, presented: bytes, ip_address: str) -> KeyHolder:
+        """Whoever tries keys out is stopped before the database is asked; keys that were good lately go on."""
+        if not self._authenticator.was_valid(presented):
+            self._failed_attempts.check(ip_address)
+        try:
+            return await self._authenticator.look_up(presented)
+        except Problem:
+            self._failed_attempts.hit(ip_address)
+            raise
 
 
 class GuardedRoute(APIRoute):

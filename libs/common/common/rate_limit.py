@@ -41,16 +41,28 @@ class RateLimit:
             return None
         now = self._clock()
         hits = self._recent(client, now)
+        self._check(hits, now)
+        hits.append(now)
+        return Allowance(self._limit, self._limit - len(hits), hits[0] + WINDOW_SECONDS - now)
+
+    def check(self, client: str) -> None:
+        """As `hit`, without counting anything."""
+        if client in self._hits:
+            now = self._clock()
+            self._check(self._recent(client, now), now)
+
+    def _check(self, hits: deque[float], now: float) -> None:
         if len(hits) >= self._limit:
-            wait = hits[0] + WINDOW_SECONDS - now
             raise Problem(
                 Code.RATE_LIMITED,
                 f"More than {self._limit} requests in a minute.",
                 {"limit": self._limit, "window_seconds": int(WINDOW_SECONDS)},
-                retry_after=wait,
+                retry_after=hits[0] + WINDOW_SECONDS - now,
             )
-        hits.append(now)
-        return Allowance(self._limit, self._limit - len(hits), hits[0] + WINDOW_SECONDS - now)
+
+    def __len__(self) -> int:
+        """How many clients are remembered."""
+        return len(self._hits)
 
     def _recent(self, client: str, now: float) -> deque[float]:
         hits = self._hits.get(client)

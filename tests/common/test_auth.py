@@ -1,0 +1,119 @@
+"""Keys: what is stored of them, how soon a revoked one is refused, and how rarely the database is asked."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from common import api_keys
+from common.auth import Authenticator, Caller, KeyHolder, Role, require
+from common.database import Pool, reading
+from common.errors import Code, Problem
+from common.telemetry import new_traceparent
+from harness.databases import Database
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def make_key(pool: Pool, role: Role = Role.CLIENT) -> str:
+    async with reading(pool) as connection:
+        return await api_keys.create(connection, name="Anna's shop", role=role, customer_id=None)
+
+
+async def assert_refused(authenticator: Authenticator, key: str) -> None:
+    with pytest.raises(Problem) as refused:
+        await authenticator.look_up(key.encode("latin-1"))
+    assert refused.value.code is Code.UNAUTHENTICATED
+
+
+async def test_a_key_names_its_holder(pool: Pool) -> None:
+    customer = uuid4()
+    async with reading(pool) as connection:
+        key = await api_keys.create(connection, name="Anna", role="client", customer_id=customer)
+    holder = await Authenticator(pool, 5).look_up(key.encode())
+    assert holder == KeyHolder(key.partition(".")[0], Role.CLIENT, customer)
+
+
+async def test_only_the_hash_of_a_secret_is_stored(pool: Pool) -> None:
+    key = await make_key(pool)
+    async with reading(pool) as connection:
+        row = await connection.fetchrow("SELECT * FROM api_keys")
+    assert row is not None
+    assert key.partition(".")[2] not in str(dict(row))
+    assert len(row["secret_hash"]) == 32
+
+
+async def test_what_is_not_quite_a_key_is_refused(pool: Pool) -> None:
+    authenticator = Authenticator(pool, 5)
+    key = await make_key(pool)
+    prefix, _, secret = key.partition(".")
+    for almost in (
+        f"{prefix}.{secret}x",
+        f"{prefix}.",
+        prefix,
+        f".{secret}",
+        f"other.{secret}",
+        "",
+        "\xff.\xff",
+        "a\0.b",
+    ):
+        await assert_refused(authenticator, almost)
+    await authenticator.look_up(key.encode())
+
+
+async def test_a_revoked_key_is_refused_when_the_cache_has_forgotten_it(pool: Pool) -> None:
+    clock = Clock()
+    authenticator = Authenticator(pool, 5, clock)
+    key = await make_key(pool)
+    await authenticator.look_up(key.encode())
+    async with reading(pool) as connection:
+        assert await api_keys.revoke(connection, key.partition(".")[0])
+        assert not await api_keys.revoke(connection, key.partition(".")[0])
+    clock.now += 4.9
+    assert authenticator.cached(key.encode()) is not None
+    clock.now += 0.1
+    assert authenticator.cached(key.encode()) is None
+    await assert_refused(authenticator, key)
+
+
+async def test_an_expired_key_is_refused(pool: Pool) -> None:
+    key = await make_key(pool)
+    async with reading(pool) as connection:
+        await connection.execute("UPDATE api_keys SET expires_at = now()")
+    await assert_refused(Authenticator(pool, 5), key)
+
+
+async def test_many_requests_with_one_new_key_ask_the_database_once(database: Database, pool: Pool) -> None:
+    key = await make_key(pool)
+    authenticator = Authenticator(pool, 5)
+    found = await asyncio.gather(*(authenticator.look_up(key.encode()) for _ in range(50)))
+    assert len(set(found)) == 1
+    assert pool.get_size() == 1, "two look-ups at once would have taken two connections"
+
+
+async def test_a_role_is_asked_for_and_operators_have_every_role() -> None:
+    def caller(role: Role) -> Caller:
+        return Caller("key", role, None, None, new_traceparent())
+
+    require(caller(Role.MANAGER), Role.MANAGER, Role.WAREHOUSE)
+    require(caller(Role.OPS), Role.PAYMENTS)
+    with pytest.raises(Problem) as refused:
+        require(caller(Role.CLIENT), Role.MANAGER)
+    assert refused.value.code is Code.FORBIDDEN
+
+
+async def test_a_caller_acts_under_the_prefix_of_its_key() -> None:
+    caller = Caller("client_1", Role.CLIENT, None, "10.0.0.7", new_traceparent())
+    assert (caller.actor.id, caller.actor.type, caller.actor.trigger) == ("client_1", "USER", "API_CALL")
+    assert (caller.actor.ip_address, caller.actor.traceparent) == ("10.0.0.7", caller.traceparent)
+
+
+@pytest.mark.parametrize("key", ["nodot", ".secretsecretsecret", "prefix.short", "prefix.secretsecretsécret"])
+async def test_a_key_from_elsewhere_must_be_one(pool: Pool, key: str) -> None:
+    async with reading(pool) as connection:
+        with pytest.raises(ValueError, match=r"prefix\.secret"):
+            await api_keys.add(connection, key=key, name="Anna", role="client", customer_id=None)

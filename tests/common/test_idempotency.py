@@ -1,0 +1,162 @@
+"""`Idempotency-Key`: one effect and one answer, however often and however concurrently it is asked for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+import pytest_asyncio
+from common import idempotency
+from common.database import Pool, reading
+from common.errors import Code, Problem
+from common.idempotency import Answer, Claim
+from common.statements import Connection
+from harness.databases import Database, Databases
+from harness.waiting import eventually
+from harness.workshop import Workshop, open_workshop
+
+VASE = {"name": "Vase bleu", "price": 12.5}
+A_DAY = timedelta(days=1)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def workshop(databases: Databases) -> AsyncIterator[Workshop]:
+    database = databases.create()
+    async with open_workshop(database) as workshop:
+        yield workshop
+    databases.drop(database)
+
+
+@pytest_asyncio.fixture
+async def client(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
+    async with workshop.client(**{"Idempotency-Key": str(uuid4())}) as client:
+        yield client
+
+
+async def count(workshop: Workshop, name: str) -> int:
+    async with reading(workshop.pool) as connection:
+        found: int = await connection.fetchval("SELECT count(*) FROM vases WHERE name = $1", name)
+        return found
+
+
+async def test_the_same_request_gets_the_same_answer_and_has_its_effect_once(
+    workshop: Workshop, client: httpx.AsyncClient
+) -> None:
+    first = await client.post("/vases", json={**VASE, "name": "once"})
+    again = await client.post("/vases", json={**VASE, "name": "once"})
+    assert first.status_code == again.status_code == 201
+    assert again.content == first.content
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in first.headers
+    assert await count(workshop, "once") == 1
+
+
+async def test_a_quoted_key_is_the_same_key(client: httpx.AsyncClient) -> None:
+    first = await client.post("/vases", json=VASE)
+    quoted = {"Idempotency-Key": f'"{client.headers["Idempotency-Key"]}"'}
+    assert (await client.post("/vases", json=VASE, headers=quoted)).content == first.content
+
+
+async def test_another_body_under_the_same_key_is_refused(client: httpx.AsyncClient) -> None:
+    await client.post("/vases", json=VASE)
+    answer = await client.post("/vases", json={**VASE, "price": 13})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+
+
+async def test_another_caller_or_another_path_is_another_request(workshop: Workshop, client: httpx.AsyncClient) -> None:
+    vase = (await client.post("/vases", json=VASE)).json()["id"]
+    key = {"Idempotency-Key": client.headers["Idempotency-Key"]}
+    async with workshop.client("ops", **key) as ops:
+        assert (await ops.post("/vases", json=VASE)).json()["id"] != vase
+        assert (await ops.post(f"/vases/{vase}/break")).json() == "broken"
+        assert (await ops.post(f"/vases/{vase}/break")).json() == "broken"
+
+
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, "tab\there"])
+async def test_a_key_that_is_none_is_refused(client: httpx.AsyncClient, key: str) -> None:
+    answer = await client.post("/vases", json=VASE, headers={"Idempotency-Key": key})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]["field"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize("name", ["refused", "refused and forgotten", ""])
+async def test_a_refusal_is_not_kept_so_the_request_may_be_corrected(client: httpx.AsyncClient, name: str) -> None:
+    assert (await client.post("/vases", json={**VASE, "name": name})).status_code in (409, 422)
+    assert (await client.post("/vases", json=VASE)).status_code == 201
+
+
+async def test_while_the_first_request_runs_others_are_told_to_come_back(
+    workshop: Workshop, client: httpx.AsyncClient
+) -> None:
+    slow = {**VASE, "name": "slow"}
+    async with reading(workshop.pool) as connection:
+        await connection.execute("SELECT pg_advisory_lock(1)")
+        first = asyncio.create_task(client.post("/vases", json=slow))
+        await eventually(lambda: connection.fetchval("SELECT 1 FROM pg_locks WHERE objid = 1 AND NOT granted"))
+        meanwhile = await client.post("/vases", json=slow)
+        await connection.execute("SELECT pg_advisory_unlock(1)")
+    assert meanwhile.status_code == 409
+    assert meanwhile.json()["error"]["code"] == "CONFLICT"
+    assert int(meanwhile.headers["Retry-After"]) >= 1
+    assert (await first).status_code == 201
+    assert (await client.post("/vases", json=slow)).content == (await first).content
+
+
+async def test_of_many_at_once_one_has_the_effect_and_all_who_get_through_the_same_answer(
+    workshop: Workshop, client: httpx.AsyncClient
+) -> None:
+    many = [client.post("/vases", json={**VASE, "name": "raced"}) for _ in range(20)]
+    answers = [*await asyncio.gather(*many), await client.post("/vases", json={**VASE, "name": "raced"})]
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
+    assert await count(workshop, "raced") == 1
+
+
+async def test_an_expired_answer_counts_as_absent(database: Database, client: httpx.AsyncClient) -> None:
+    async with open_workshop(database, idempotency_retention_hours=1e-6) as workshop, workshop.client() as short:
+        headers = {"Idempotency-Key": "short"}
+        first = await short.post("/vases", json=VASE, headers=headers)
+        await asyncio.sleep(0.01)
+        assert (await short.post("/vases", json={**VASE, "price": 1}, headers=headers)).status_code == 201
+        assert first.status_code == 201
+
+
+def claim(key: str = "k") -> Claim:
+    return idempotency.claim(key, caller="client_1", method="POST", path="/vases", body=b"{}")
+
+
+@pytest.mark.parametrize("outcome", ["answer", "returned problem", "raised problem"])
+async def test_an_answer_that_was_committed_behind_our_look_up_is_found_and_ours_is_undone(
+    pool: Pool, database: Database, outcome: str
+) -> None:
+    """The look-up and the lock are one statement, whose snapshot may be older than the lock."""
+    stored = Answer(201, {"Location": "/vases/1"}, b'"first"')
+    runs = 0
+
+    async def effect(connection: Connection) -> Answer | Problem:
+        nonlocal runs
+        runs += 1
+        await connection.execute("INSERT INTO event_streams (topic, key, sequence) VALUES ('t', 'ours', 1)")
+        elsewhere = await asyncpg.connect(database.dsn)
+        await elsewhere.execute(
+            "INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, expires_at) "
+            "VALUES ($1, $2, $3, 201, '{\"Location\": \"/vases/1\"}', $4, now() + interval '1 day')",
+            *(claim().scope, claim().key, claim().request_hash, stored.body),
+        )
+        await elsewhere.close()
+        if outcome == "raised problem":
+            raise Problem(Code.CONFLICT, "too late")
+        return Answer(201, {}, b'"second"') if outcome == "answer" else Problem(Code.CONFLICT, "too late")
+
+    answer = await idempotency.answer_once(pool, claim(), effect, A_DAY)
+    assert isinstance(answer, Answer)
+    assert answer.body == stored.body
+    assert answer.headers == {"Location": "/vases/1", "Idempotency-Replayed": "true"}
+    assert runs == 1
+    async with reading(pool) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM event_streams") == 0
