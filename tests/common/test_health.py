@@ -1,0 +1,158 @@
+"""What a gateway says of itself while its servers are well, away, hung, and not migrated."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from common.health import Health, SharedProbe
+from common.health_pages import HealthPages
+from common.settings import ServiceSettings
+from harness.databases import Database, Databases
+from harness.pausing import paused
+from harness.workshop import Workshop, open_workshop
+from local_stack.kafka import Kafka
+from local_stack.postgres import Postgres
+
+NOWHERE = "127.0.0.1:9"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def workshop(databases: Databases, kafka_server: Kafka) -> AsyncIterator[Workshop]:
+    database = databases.create()
+    async with open_workshop(database, kafka_bootstrap=f"{NOWHERE},{kafka_server.bootstrap}") as workshop:
+        yield workshop
+    databases.drop(database)
+
+
+@pytest_asyncio.fixture
+async def anybody(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
+    async with workshop.client(None) as client:
+        yield client
+
+
+def health_of(database_url: str, bootstrap: str = NOWHERE) -> Health:
+    return Health(None, ServiceSettings(database_url=database_url, kafka_bootstrap=bootstrap))
+
+
+async def assert_unhealthy(health: Health, **states: str) -> list[str]:
+    """Says so within the contract's second; returns the errors."""
+    began = time.monotonic()
+    document = await health.document()
+    assert time.monotonic() - began < 1.0
+    assert document["status"] == "unhealthy"
+    assert document["services"] == states
+    errors: list[str] = document["errors"]
+    return errors
+
+
+async def test_a_gateway_with_its_database_and_any_broker_is_healthy(anybody: httpx.AsyncClient) -> None:
+    answer = await anybody.get("/health")
+    assert answer.status_code == 200
+    document = answer.json()
+    assert document.pop("timestamp").endswith("Z")
+    assert document == {"status": "healthy", "services": {"database": "connected", "kafka": "connected"}}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_servers_that_are_away_are_named_and_nothing_else_is_told(database: Database) -> None:
+    async with open_workshop(database, kafka_bootstrap=NOWHERE) as workshop, workshop.client(None) as anybody:
+        answer = await anybody.get("/health")
+    assert answer.status_code == 503
+    assert answer.json()["errors"] == ["kafka: not reachable"]
+    gone = health_of(database.dsn.replace("/infrastructure_", "/no_such_"))
+    errors = await assert_unhealthy(gone, database="disconnected", kafka="disconnected")
+    assert errors == ["database: not reachable", "kafka: not reachable"]
+
+
+async def test_a_hung_database_is_told_within_a_second(session_folder: Path, kafka: str) -> None:
+    with Postgres(session_folder / "hung-postgres") as postgres:
+        health = health_of(postgres.dsn(), kafka)
+        assert (await health.document())["status"] == "healthy"
+        with paused(postgres.pid):
+            errors = await assert_unhealthy(health, database="disconnected", kafka="connected")
+        assert errors == ["database: no answer within 0.8 s"]
+        assert (await health.document())["status"] == "healthy"
+
+
+async def test_a_hung_broker_is_told_within_a_second_and_the_gateway_stays_ready(
+    session_folder: Path, database: Database
+) -> None:
+    with Kafka(session_folder / "hung-kafka") as kafka:
+        health = health_of(database.dsn, kafka.bootstrap)
+        assert (await health.document())["status"] == "healthy"
+        with paused(kafka.pid):
+            errors = await assert_unhealthy(health, database="connected", kafka="disconnected")
+            assert errors == ["kafka: no answer within 0.8 s"]
+            assert await health.why_not_ready() == []
+
+
+async def test_who_asks_while_a_probe_runs_shares_its_result() -> None:
+    runs = 0
+
+    async def probe() -> None:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(0.01)
+
+    shared = SharedProbe("database", probe)
+    assert await asyncio.gather(*(shared() for _ in range(50))) == [None] * 50
+    assert runs == 1
+    assert await shared() is None
+    assert runs == 2
+
+
+async def test_a_gateway_is_ready_with_its_database_migrated(anybody: httpx.AsyncClient) -> None:
+    assert (await anybody.get("http://workshop/livez")).json() == {"status": "alive"}
+    assert (await anybody.get("http://workshop/readyz")).json() == {"status": "ready"}
+    assert "http_server_request_duration_seconds_bucket" in (await anybody.get("http://workshop/metrics")).text
+
+
+async def test_missing_migrations_are_named_until_they_are_there(postgres: Postgres, database: Database) -> None:
+    postgres.create_database("bare", service="infrastructure")
+    bare = health_of(postgres.dsn("bare", "infrastructure"))
+    [reason] = await bare.why_not_ready()
+    assert reason.startswith("migrations: missing: 0")
+    assert (await bare.document())["services"]["database"] == "connected"
+    migrated = health_of(database.dsn)
+    assert await migrated.why_not_ready() == []
+    assert migrated.is_migrated
+    assert await migrated.why_not_ready() == []
+
+
+async def test_components_are_waited_for_once_or_always(database: Database) -> None:
+    health = health_of(database.dsn)
+    reasons: dict[str, str | None] = {"subscriber": "not connected", "relay": "not connected"}
+    health.needs("subscriber", lambda: reasons["subscriber"])
+    health.needs("relay", lambda: reasons["relay"], only_to_start=True)
+    assert await health.why_not_ready() == ["subscriber: not connected", "relay: not connected"]
+    reasons.update(subscriber=None, relay=None)
+    assert await health.why_not_ready() == []
+    reasons.update(subscriber="disconnected", relay="disconnected")
+    assert await health.why_not_ready() == ["subscriber: disconnected"]
+    health.is_stopping = True
+    assert await health.why_not_ready() == ["stopping"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/livez", 200),
+        ("HEAD", "/livez", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/readyz", 503),
+        ("POST", "/livez", 405),
+        ("GET", "/api/v1/orders", 404),
+    ],
+)
+async def test_a_role_without_a_gateway_serves_the_pages_alone(method: str, path: str, status: int) -> None:
+    pages = HealthPages(health_of("postgresql://nobody@127.0.0.1:9/nothing"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://worker") as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == status
+    assert (answer.content == b"") == (method == "HEAD")
+    if status in (404, 405):
+        assert list(answer.json()) == ["error", "type", "title", "status", "detail", "instance"]
