@@ -11,7 +11,7 @@ from common.outbox import NewEvent
 from common.statements import Connection
 from common.telemetry import new_traceparent
 
-DEAD_JOB = "job.dead"
+DEAD_JOB = "job.dead_lettered"
 
 
 class DeadJob(EventData):

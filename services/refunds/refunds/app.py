@@ -1,5 +1,6 @@
 """Puts refunds together: what it consumes, what its worker does and with whom, which application serves it."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,14 @@ def worker(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
         retry_unit_seconds=settings.retry_unit_seconds,
         lease_seconds=settings.job_lease_seconds,
     )
-    return [Component("worker", jobs.run)]
+
+    async def run(stopping: asyncio.Event) -> None:
+        try:
+            await jobs.run(stopping)
+        finally:
+            await payment_gateway.close()
+
+    return [Component("worker", run)]
 
 
 SERVICE = Service(

@@ -18,6 +18,7 @@ REFERENCE = "reference"
 # A refund in one of these states pays nothing back; in `pending` and `requires_action` it is under way.
 _WITHOUT_EFFECT = frozenset({"failed", "canceled"})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_TURNED_AWAY = (stripe.AuthenticationError, stripe.PermissionError, stripe.RateLimitError)
 _CHARGES = ("ch_", "py_")
 _PAGE = 100
 
@@ -26,6 +27,9 @@ class StripeGateway:
     """Calls are not repeated here, that is the job schedule's business; each takes `timeout` seconds at most."""
 
     def __init__(self, address: str, api_key: str, *, timeout: float = 8) -> None:
+        """Raises `ValueError` without an API key."""
+        if not api_key.strip():
+            raise ValueError("the payment gateway takes no calls without an API key")
         self._timeout = timeout
         self._http = stripe.HTTPXClient(timeout=timeout)
         self._refunds = stripe.StripeClient(
@@ -86,22 +90,23 @@ class StripeGateway:
 def _failure(error: stripe.StripeError) -> Exception:
     """What an error of the SDK says about the refund (https://docs.stripe.com/error-low-level).
 
-    401, 403 and 429 come before a request is carried out, and 409 while another one with its key is. All other refusals
-    are for good. Stripe keeps an answer for its idempotency key for at least 24 hours, also a 500, but none of these.
+    401, 403 and 429 come before a request is carried out, and 409 while another one with its key is. Other refusals are
+    for good. Stripe keeps these, and a 500, for their idempotency key for at least 24 hours; other 5xx may come from
+    something that stands between, while the request is still on its way.
     """
     status = error.http_status
+    told = f"{status} {error.code or type(error).__name__}: {error.user_message}"
+    if isinstance(error, _TURNED_AWAY):
+        return GatewayUnavailable(told)
     if status is None:
         cause = error.__cause__
         name = type(cause or error).__name__
         if isinstance(cause, _NEVER_SENT):
             return GatewayUnavailable(f"not reached: {name}")
         return OutcomeUnknown(f"no answer: {name}")
-    told = f"{status} {error.code or type(error).__name__}: {error.user_message}"
-    if status in {401, 403, 429} or isinstance(error, stripe.RateLimitError):
-        return GatewayUnavailable(told)
-    if status == 409:
-        return OutcomeUnknown(told)
-    return GatewayError(told) if status >= 500 or status < 400 else Declined(told)
+    if status == 500:
+        return GatewayError(told)
+    return Declined(told) if status in {400, 402, 404} else OutcomeUnknown(told)
 
 
 def _is_missing(refusal: Declined) -> bool:

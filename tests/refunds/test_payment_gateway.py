@@ -1,0 +1,269 @@
+"""The payment gateway: what the fake and the real adapter have in common, and what is Stripe's alone."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from common.money import MINOR_DIGITS, quantize
+from harness.payments import FakePaymentGateway, PaymentSandbox
+from harness.refunds import a_refund
+from hypothesis import given
+from hypothesis import strategies as st
+from refunds.payment_gateway import StripeGateway, minor_units
+from refunds.use_cases.payment import (
+    Declined,
+    GatewayError,
+    GatewayFailure,
+    GatewayUnavailable,
+    OutcomeUnknown,
+    PaymentGateway,
+)
+
+# What the SDK hands to httpx is a style that httpx no longer likes.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
+
+Controls = FakePaymentGateway | PaymentSandbox
+
+
+@pytest.fixture(params=["fake", "stripe"])
+def gateway_and_controls(request: pytest.FixtureRequest) -> tuple[PaymentGateway, Controls]:
+    if request.param == "fake":
+        fake = FakePaymentGateway()
+        return fake, fake
+    return request.getfixturevalue("stripe_gateway"), request.getfixturevalue("sandbox")
+
+
+async def test_a_refund_is_made_and_can_be_looked_up(
+    gateway_and_controls: tuple[PaymentGateway, Controls],
+) -> None:
+    gateway, controls = gateway_and_controls
+    refund = a_refund()
+    assert await gateway.find(refund) is None
+
+    made = await gateway.refund(refund)
+
+    assert await gateway.find(refund) == made
+    assert len(await controls.refunds(refund.claim.payment_reference)) == 1
+
+
+async def test_asking_again_with_the_same_key_makes_no_second_refund(
+    gateway_and_controls: tuple[PaymentGateway, Controls],
+) -> None:
+    gateway, controls = gateway_and_controls
+    refund = a_refund()
+    assert await gateway.refund(refund) == await gateway.refund(refund)
+    assert len(await controls.refunds(refund.claim.payment_reference)) == 1
+
+
+async def test_a_look_up_finds_ours_among_other_refunds_of_the_payment(
+    gateway_and_controls: tuple[PaymentGateway, Controls],
+) -> None:
+    gateway, _ = gateway_and_controls
+    refund = a_refund()
+    others = [a_refund(payment_reference=refund.claim.payment_reference) for _ in range(3)]
+    for other in others:
+        await gateway.refund(other)
+    assert await gateway.find(refund) is None
+
+    made = await gateway.refund(refund)
+    await gateway.refund(a_refund(payment_reference=refund.claim.payment_reference))
+
+    assert await gateway.find(refund) == made
+
+
+@pytest.mark.parametrize(
+    ("mode", "failure", "made"),
+    [
+        ("fail", GatewayError, 0),
+        ("rate_limit", GatewayUnavailable, 0),
+        ("decline", Declined, 0),
+        ("timeout_before_apply", OutcomeUnknown, 0),
+        ("timeout_after_apply", OutcomeUnknown, 1),
+    ],
+)
+async def test_a_failure_says_what_is_known_of_the_refund(
+    gateway_and_controls: tuple[PaymentGateway, Controls], mode: str, failure: type[GatewayFailure], made: int
+) -> None:
+    gateway, controls = gateway_and_controls
+    refund = a_refund()
+    await controls.fail(mode)
+
+    with pytest.raises(GatewayFailure) as raised:
+        await gateway.refund(refund)
+
+    assert type(raised.value) is failure
+    assert len(await controls.refunds(refund.claim.payment_reference)) == made
+    assert (await gateway.find(refund) is not None) == bool(made)
+
+
+async def test_a_refusal_is_repeated_for_its_key_and_not_for_a_new_one(
+    gateway_and_controls: tuple[PaymentGateway, Controls],
+) -> None:
+    gateway, controls = gateway_and_controls
+    refund = a_refund()
+    await controls.fail("decline")
+    for _ in range(2):
+        with pytest.raises(Declined):
+            await gateway.refund(refund)
+
+    assert await gateway.refund(replace(refund, key_epoch=1)) == await gateway.find(refund)
+
+
+async def test_stripe_is_told_the_amount_in_minor_units_and_our_reference(
+    stripe_gateway: StripeGateway, sandbox: PaymentSandbox
+) -> None:
+    refund = a_refund()
+    await stripe_gateway.refund(refund)
+
+    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    assert made["amount"] == 123450
+    assert made["payment_intent"] == refund.claim.payment_reference
+    assert made["metadata"] == {"reference": refund.reference, "order": "ORD-2026-000042", "currency": "EUR"}
+    assert await sandbox.keys(refund.claim.payment_reference) == [refund.idempotency_key]
+
+
+@pytest.mark.parametrize("prefix", ["ch_", "py_"])
+async def test_a_charge_is_refunded_as_a_charge(
+    stripe_gateway: StripeGateway, sandbox: PaymentSandbox, prefix: str
+) -> None:
+    refund = a_refund()
+    refund = a_refund(payment_reference=f"{prefix}{refund.id.hex}")
+    made = await stripe_gateway.refund(refund)
+
+    (found,) = await sandbox.refunds(refund.claim.payment_reference)
+    assert (found["charge"], found["payment_intent"]) == (refund.claim.payment_reference, None)
+    assert await stripe_gateway.find(refund) == made
+
+
+async def test_more_than_was_paid_is_refused_for_good(stripe_gateway: StripeGateway, sandbox: PaymentSandbox) -> None:
+    refund = a_refund()
+    await sandbox.declare_capture(refund.claim.payment_reference, 123449, "EUR")
+    with pytest.raises(Declined, match="400 InvalidRequestError: Refund amount is greater than the unrefunded amount"):
+        await stripe_gateway.refund(refund)
+
+
+async def test_our_refund_is_found_beyond_the_first_page(sandbox: PaymentSandbox) -> None:
+    gateway = StripeGateway(sandbox.url, "sk_test_1")
+    refund = a_refund()
+    made = await gateway.refund(refund)
+    others = [a_refund(payment_reference=refund.claim.payment_reference) for _ in range(100)]
+    await asyncio.gather(*(gateway.refund(other) for other in others))
+
+    assert await gateway.find(refund) == made
+    await gateway.close()
+
+
+async def test_a_gateway_that_nobody_listens_at_was_certainly_not_reached() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    gateway = StripeGateway(f"http://127.0.0.1:{port}", "sk_test_1")
+    with pytest.raises(GatewayUnavailable, match="not reached: ConnectError"):
+        await gateway.refund(a_refund())
+    await gateway.close()
+
+
+def test_a_gateway_cannot_be_used_without_a_key() -> None:
+    with pytest.raises(ValueError, match="without an API key"):
+        StripeGateway("https://api.stripe.com", " ")
+
+
+ERROR = '{"error": {"type": "api_error", "message": "because"}}'
+NOT_FOUND = '{"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such payment"}}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (f"401 Unauthorized\r\n\r\n{ERROR}", GatewayUnavailable),
+        (f"403 Forbidden\r\n\r\n{ERROR}", GatewayUnavailable),
+        (f"404 Not Found\r\n\r\n{NOT_FOUND}", Declined),
+        (f"409 Conflict\r\n\r\n{ERROR}", OutcomeUnknown),
+        (f"500 Internal Server Error\r\n\r\n{ERROR}", GatewayError),
+        ("502 Bad Gateway\r\n\r\n<html>the balancer</html>", OutcomeUnknown),
+        ("200 OK\r\n\r\n{cut", OutcomeUnknown),
+        ('200 OK\r\n\r\n{"id": "re_1", "object": "refund", "status": "failed", "failure_reason": "closed"}', Declined),
+        (None, OutcomeUnknown),
+    ],
+)
+async def test_every_answer_is_known_for_what_it_says_of_the_refund(
+    answer: str | None, failure: type[GatewayFailure]
+) -> None:
+    async with answering(answer) as url:
+        gateway = StripeGateway(url, "sk_test_1", timeout=2)
+        with pytest.raises(GatewayFailure) as raised:
+            await gateway.refund(a_refund())
+        await gateway.close()
+    assert type(raised.value) is failure
+
+
+async def test_a_payment_that_the_gateway_does_not_know_has_no_refund() -> None:
+    async with answering(f"404 Not Found\r\n\r\n{NOT_FOUND}") as url:
+        gateway = StripeGateway(url, "sk_test_1")
+        assert await gateway.find(a_refund()) is None
+        await gateway.close()
+
+
+async def test_a_look_up_that_is_refused_says_nothing_of_the_refund() -> None:
+    async with answering(f"400 Bad Request\r\n\r\n{ERROR}") as url:
+        gateway = StripeGateway(url, "sk_test_1")
+        with pytest.raises(OutcomeUnknown, match="cannot be looked up"):
+            await gateway.find(a_refund())
+        await gateway.close()
+
+
+@asynccontextmanager
+async def answering(answer: str | None) -> AsyncIterator[str]:
+    """A server that gives this answer to every request; None: it hangs up."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer is not None:
+            writer.write(f"HTTP/1.1 {answer}".encode())
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "units"),
+    [
+        ("12.50", "EUR", 1250),
+        ("500", "JPY", 500),
+        ("500", "ISK", 50000),
+        ("5", "UGX", 500),
+        ("12.340", "KWD", 12340),
+        ("300.00", "MGA", 300),
+    ],
+)
+def test_amounts_are_counted_as_stripe_counts_them(amount: str, currency: str, units: int) -> None:
+    assert minor_units(Decimal(amount), currency) == units
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("12.345", "KWD"), ("300.20", "MGA"), ("0.5", "JPY"), ("1", "XXX")])
+async def test_an_amount_that_stripe_has_no_number_for_is_refused_before_it_is_sent(
+    stripe_gateway: StripeGateway, sandbox: PaymentSandbox, amount: str, currency: str
+) -> None:
+    refund = a_refund()
+    object.__setattr__(refund.claim, "amount", Decimal(amount))
+    object.__setattr__(refund.claim, "currency", currency)
+    with pytest.raises(Declined):
+        await stripe_gateway.refund(refund)
+    assert await sandbox.calls(refund.claim.payment_reference) == []
+
+
+@given(st.sampled_from(sorted(MINOR_DIGITS)), st.integers(min_value=1, max_value=10**12))
+def test_no_digit_is_lost_on_the_way_to_stripe(currency: str, units: int) -> None:
+    amount = quantize(Decimal(units).scaleb(-MINOR_DIGITS[currency]), currency)
+    per_unit = {"ISK": 100, "UGX": 100, "MGA": 1}.get(currency, 10 ** MINOR_DIGITS[currency])
+    try:
+        sent = minor_units(amount, currency)
+    except ValueError:
+        assert currency == "MGA" or MINOR_DIGITS[currency] == 3
+    else:
+        assert Decimal(sent) / per_unit == amount

@@ -1,0 +1,176 @@
+"""What the consumer makes of events: one refund and one job per claim, however often and in whatever company."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from common import audit
+from common.database import Pool, open_pool
+from common.inbox import Inbox
+from harness.databases import Database
+from harness.owed import KafkaRecord, order_cancelled, order_paid_late, record, return_completed
+from harness.traces import TRACEPARENT
+from refunds.consumer import EVENT_HANDLERS
+
+
+@pytest.fixture
+def inbox(pool: Pool) -> Inbox:
+    return Inbox(pool, "refunds", EVENT_HANDLERS)
+
+
+async def refunds(pool: Pool) -> list[dict[str, Any]]:
+    return [dict(row) for row in await pool.fetch("SELECT * FROM refunds ORDER BY business_key")]
+
+
+async def counts(pool: Pool) -> tuple[int, int, int, int]:
+    """Refunds, jobs, audit rows, records kept as poison."""
+    tables = ("refunds", "jobs", "audit", "poison")
+    found = [await pool.fetchval(f"SELECT count(*) FROM {table}") for table in tables]  # noqa: S608
+    return found[0], found[1], found[2], found[3]
+
+
+async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(inbox: Inbox, pool: Pool) -> None:
+    completed = return_completed()
+    await inbox.accept([record("return.completed", completed, event_id="event-1")])
+
+    (refund,) = await refunds(pool)
+    assert refund["business_key"] == f"return:{completed['return_id']}"
+    assert (refund["cause"], refund["status"]) == ("RETURN_COMPLETED", "PENDING")
+    assert (refund["amount"], refund["currency"]) == (Decimal("1234.5000"), "EUR")
+    assert refund["payment_reference"] == completed["payment_reference"]
+    assert (refund["customer_email"], refund["customer_name"]) == ("zoe@example.com", "Zoë Ångström")
+
+    (job,) = await pool.fetch("SELECT * FROM jobs")
+    assert (job["kind"], job["business_key"], job["state"]) == ("refund", refund["business_key"], "ready")
+    assert job["causation_id"] == "event-1"
+    assert job["traceparent"][:36] == TRACEPARENT[:36]
+
+    async with pool.acquire() as connection:
+        history = await audit.history(connection, "REFUND", refund["id"])
+    assert audit.first_broken(history) is None
+    (entry,) = history
+    assert (entry["previous_state"], entry["new_state"], entry["trigger"]) == (None, "PENDING", "EVENT")
+    assert entry["actor_id"] == "return.completed"
+    assert json.loads(entry["details"])["event_id"] == "event-1"
+
+
+async def test_a_cancelled_order_that_was_paid_is_refunded_what_was_captured(inbox: Inbox, pool: Pool) -> None:
+    cancelled = order_cancelled(total_amount="9999.00", captured_amount="1234.50")
+    await inbox.accept([record("order.cancelled", cancelled)])
+
+    (refund,) = await refunds(pool)
+    assert refund["business_key"] == f"cancellation:{cancelled['order_id']}"
+    assert (refund["cause"], refund["amount"]) == ("ORDER_CANCELLED", Decimal("1234.50"))
+    assert (refund["order_id"], refund["return_id"]) == (UUID(cancelled["order_id"]), None)
+
+
+async def test_a_cancelled_order_that_was_never_paid_is_not(inbox: Inbox, pool: Pool) -> None:
+    await inbox.accept([record("order.cancelled", order_cancelled(captured_amount=None, payment_reference=None))])
+    assert await counts(pool) == (0, 0, 0, 0)
+
+
+async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Pool) -> None:
+    first = order_paid_late()
+    second = {**first, "late_payment": {"reference": "ch_again", "amount": "0.01"}}
+    await inbox.accept([record("order.late_payment", first), record("order.late_payment", second)])
+
+    found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
+    assert {reference: refund["amount"] for reference, refund in found.items()} == {
+        first["late_payment"]["reference"]: Decimal("1234.50"),
+        "ch_again": Decimal("0.01"),
+    }
+    assert {refund["cause"] for refund in found.values()} == {"LATE_PAYMENT"}
+    assert found["ch_again"]["business_key"] == f"late-payment:{first['order_id']}:ch_again"
+
+
+async def test_the_same_event_twice_opens_one_refund(inbox: Inbox, pool: Pool) -> None:
+    again = record("return.completed", return_completed())
+    await inbox.accept([again, replace(again, offset=again.offset + 1000)])
+    await inbox.accept([replace(again, offset=again.offset + 2000)])
+    assert await counts(pool) == (1, 1, 1, 0)
+
+
+async def test_the_same_return_under_a_new_event_id_opens_no_second_refund(inbox: Inbox, pool: Pool) -> None:
+    completed = return_completed()
+    await inbox.accept([record("return.completed", completed), record("return.completed", completed)])
+    await pool.execute("DELETE FROM inbox")
+    await inbox.accept([record("return.completed", completed)])
+    assert await counts(pool) == (1, 1, 1, 0)
+
+
+async def test_fifty_duplicates_at_once_open_one_refund_each(database: Database) -> None:
+    pool = await open_pool(database.dsn, size=20, application_name="test")
+    inbox = Inbox(pool, "refunds", EVENT_HANDLERS)
+    completed, cancelled = return_completed(), order_cancelled()
+    batches = [
+        [record("return.completed", completed), record("order.cancelled", cancelled)][:: 1 if number % 2 else -1]
+        for number in range(50)
+    ]
+    await asyncio.gather(*(accept_in_the_end(inbox, batch) for batch in batches))
+    assert await counts(pool) == (2, 2, 2, 0)
+    await pool.close()
+
+
+async def test_a_batch_of_all_kinds_is_taken_in_together(inbox: Inbox, pool: Pool) -> None:
+    batch = [record("return.completed", return_completed()) for _ in range(100)]
+    batch += [record("order.cancelled", order_cancelled()) for _ in range(100)]
+    batch += [record("order.late_payment", order_paid_late()) for _ in range(100)]
+    await inbox.accept(batch)
+
+    assert Counter(refund["cause"] for refund in await refunds(pool)) == dict.fromkeys(
+        ("RETURN_COMPLETED", "ORDER_CANCELLED", "LATE_PAYMENT"), 100
+    )
+    assert await counts(pool) == (300, 300, 300, 0)
+
+
+async def accept_in_the_end(inbox: Inbox, batch: list[KafkaRecord]) -> None:
+    """As the subscriber does: a batch that met a deadlock is handed in again."""
+    while True:
+        try:
+            return await inbox.accept(batch)
+        except asyncpg.DeadlockDetectedError:
+            continue
+
+
+GOOD = return_completed()
+BAD: dict[str, Callable[[], KafkaRecord]] = {
+    "not JSON": lambda: record("return.completed", b"{cut"),
+    "no value": lambda: replace(record("return.completed", GOOD), value=None),
+    "no headers": lambda: replace(record("return.completed", GOOD), headers=[]),
+    "a field is missing": lambda: record("return.completed", {"order_id": str(uuid4())}),
+    "an amount of nothing": lambda: record("return.completed", return_completed(refund_amount="0")),
+    "too many decimals": lambda: record("return.completed", return_completed(refund_amount="1.005")),
+    "no such currency": lambda: record("return.completed", return_completed(currency="XXX")),
+    "paid, but nobody knows how": lambda: record("order.cancelled", order_cancelled(payment_reference=None)),
+}
+
+
+@pytest.mark.parametrize("make_bad", BAD.values(), ids=BAD.keys())
+async def test_a_record_that_makes_no_sense_is_kept_and_holds_up_nobody(
+    inbox: Inbox, pool: Pool, make_bad: Callable[[], KafkaRecord]
+) -> None:
+    bad = make_bad()
+    await inbox.accept(
+        [record("return.completed", return_completed()), bad, record("order.cancelled", order_cancelled())]
+    )
+    assert await counts(pool) == (2, 2, 2, 1)
+    assert await pool.fetchval("SELECT value FROM poison") == bad.value
+
+
+@pytest.mark.parametrize("event_type", ["order.created", "order.paid", "order.shipped", "return.requested"])
+async def test_other_events_are_passed_over(inbox: Inbox, pool: Pool, event_type: str) -> None:
+    await inbox.accept([record(event_type, return_completed())])
+    assert await counts(pool) == (0, 0, 0, 0)
+
+
+async def test_a_dead_database_connection_is_not_the_records_fault(inbox: Inbox, pool: Pool) -> None:
+    await pool.close()
+    with pytest.raises(Exception, match="pool is closed"):
+        await inbox.accept([record("return.completed", return_completed())])

@@ -1,0 +1,102 @@
+"""Names under which a refund is made once, and how it can end."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from common.money import MINOR_DIGITS
+from harness.refunds import a_claim, a_refund
+from hypothesis import given
+from hypothesis import strategies as st
+from refunds.domain import (
+    ALLOWED_TRANSITIONS,
+    IllegalTransition,
+    Refund,
+    Status,
+    cancellation_key,
+    display_amount,
+    late_payment_key,
+    return_key,
+)
+
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+ID = UUID("0f0e0d0c-0b0a-4908-8706-050403020100")
+COMMANDS = {
+    Status.SUCCEEDED: lambda refund: refund.succeed("re_1", 3, NOW),
+    Status.FAILED: lambda refund: refund.fail("declined", 6),
+    Status.PENDING: lambda refund: refund.reopen(),
+}
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("wanted", Status)
+def test_a_refund_changes_only_as_the_table_allows(status: Status, wanted: Status) -> None:
+    refund = replace(a_refund(), status=status)
+    if wanted in ALLOWED_TRANSITIONS[status]:
+        assert COMMANDS[wanted](refund).status is wanted
+    else:
+        with pytest.raises(IllegalTransition, match=f"is {status}: it cannot become {wanted}"):
+            COMMANDS[wanted](refund)
+
+
+def test_success_names_the_transaction_and_ends_the_error() -> None:
+    refund = a_refund().fail("the gateway is away", 6).succeed("re_7", 7, NOW)
+    assert (refund.transaction_id, refund.error, refund.attempts, refund.completed_at) == ("re_7", None, 7, NOW)
+
+
+def test_only_a_spent_key_is_replaced_when_a_refund_is_reopened() -> None:
+    failed = a_refund().fail("no answer", 6)
+    assert failed.reopen().idempotency_key == failed.idempotency_key
+
+    spent = replace(failed, key_spent=True).reopen()
+    assert (spent.idempotency_key, spent.key_spent) == (f"refund-{failed.id}-1", False)
+
+
+keys = st.one_of(
+    st.uuids().map(return_key),
+    st.uuids().map(cancellation_key),
+    st.builds(late_payment_key, st.uuids(), st.text(max_size=255)),
+)
+
+
+@given(keys, keys)
+def test_two_claims_share_an_id_and_an_idempotency_key_only_if_they_are_one_claim(one: str, other: str) -> None:
+    first, second = a_claim(business_key=one), a_claim(business_key=other)
+    assert (first.refund_id == second.refund_id) == (one == other)
+
+
+@given(keys, st.integers(min_value=0, max_value=10**6))
+def test_an_idempotency_key_fits_what_the_gateway_takes(key: str, epoch: int) -> None:
+    claim = a_claim(business_key=key)
+    refund = Refund(claim.refund_id, claim, NOW, key_epoch=epoch)
+    assert len(refund.idempotency_key) <= 255
+    assert len(refund.reference) <= 500  # https://docs.stripe.com/api/metadata
+
+
+def test_ids_are_the_same_in_every_database() -> None:
+    assert a_claim(business_key=return_key(ID)).refund_id == UUID("5b9dee1a-a8d0-5cb4-af2d-a9b70a473871")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "problem"),
+    [
+        ("0", "EUR", "nothing to refund"),
+        ("-1", "EUR", "nothing to refund"),
+        ("1.005", "EUR", "more decimals than EUR"),
+        ("0.5", "JPY", "more decimals than JPY"),
+        ("1", "XXX", "not an ISO 4217 currency"),
+    ],
+)
+def test_a_claim_for_an_amount_that_cannot_be_is_refused(amount: str, currency: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        a_claim(amount=Decimal(amount), currency=currency)
+
+
+@given(st.sampled_from(sorted(MINOR_DIGITS)), st.integers(min_value=1, max_value=10**15))
+def test_an_amount_is_shown_with_all_its_currencys_decimals(currency: str, units: int) -> None:
+    amount = Decimal(units).scaleb(-MINOR_DIGITS[currency])
+    shown, _, code = display_amount(amount, currency).partition(" ")
+    assert (Decimal(shown.replace(",", "")), code) == (amount, currency)
+    assert len(shown.partition(".")[2]) == MINOR_DIGITS[currency]

@@ -1,0 +1,233 @@
+"""The refund job against the real sandbox: what fails, what is lost, and that the money goes back once."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import structlog
+from common.database import Pool, transaction
+from common.jobs import LeaseLost
+from common.topics import REFUNDS, dead_letters
+from harness.effects import effects, last_event
+from harness.payments import FakePaymentGateway, PaymentSandbox
+from harness.refunds import RETRY_UNIT, at_work, claim_job, in_state, job_of, open_refund, replay
+from prometheus_client import REGISTRY
+from refunds.payment_gateway import StripeGateway
+from refunds.use_cases.commands import MAIL_JOB
+from refunds.worker import RefundJob
+
+# What the SDK hands to httpx is a style that httpx no longer likes.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
+
+
+@pytest.fixture
+def refund_job(pool: Pool, stripe_gateway: StripeGateway) -> RefundJob:
+    return RefundJob(pool, stripe_gateway)
+
+
+async def row_of(pool: Pool, refund_id: object) -> dict[str, Any]:
+    row = await pool.fetchrow("SELECT * FROM refunds WHERE id = $1", refund_id)
+    assert row is not None
+    return dict(row)
+
+
+def ended(outcome: str) -> float:
+    return REGISTRY.get_sample_value("refunds_total", {"outcome": outcome}) or 0.0
+
+
+async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob) -> None:
+    refund = await open_refund(pool)
+    succeeded = ended("succeeded")
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "done")
+
+    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    row = await row_of(pool, refund.id)
+    assert (row["status"], row["transaction_id"], row["attempts"]) == ("SUCCEEDED", made["id"], 1)
+    assert await sandbox.calls(refund.claim.payment_reference) == ["applied"], "a first attempt looks nothing up"
+    assert (await job_of(pool, refund)).attempts == [("succeeded", None)]
+    assert (await job_of(pool, refund, MAIL_JOB)).state == "ready"
+    assert ended("succeeded") == succeeded + 1
+
+    seen = await effects(pool, "REFUND", str(refund.id))
+    assert seen.audited == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
+    assert seen.events == [("refund.succeeded", 1)]
+    told = await last_event(pool, str(refund.id))
+    assert (told["status"], told["transaction_id"], told["amount"]) == ("SUCCEEDED", made["id"], "1234.50")
+    sent = await pool.fetchrow("SELECT topic, key, causation_id FROM outbox")
+    assert tuple(sent) == (REFUNDS, str(refund.claim.order_id), "event-1")
+
+
+async def test_nobody_is_written_to_without_an_address(pool: Pool, refund_job: RefundJob) -> None:
+    refund = await open_refund(pool, customer_email=None)
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "done")
+    assert await pool.fetchval("SELECT count(*) FROM jobs") == 1
+
+
+async def test_a_gateway_that_fails_twice_refunds_once_at_the_third_attempt(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    refund = await open_refund(pool)
+    await sandbox.fail("fail", 2, refund.reference)
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "done")
+
+    assert len(await sandbox.refunds(refund.claim.payment_reference)) == 1
+    error = "GatewayError: 500 APIError: An unknown error occurred."
+    assert (await job_of(pool, refund)).attempts == [("failed", error), ("failed", error), ("succeeded", None)]
+    assert await sandbox.keys(refund.claim.payment_reference) == [refund.idempotency_key] * 3
+    assert (await row_of(pool, refund.id))["attempts"] == 3
+
+
+async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_the_refund_made_after_a_replay(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    refund = await open_refund(pool)
+    failed = ended("failed")
+    await sandbox.fail("fail", None, refund.reference)
+    with structlog.testing.capture_logs() as logged:
+        async with at_work(pool, refund_job.handler):
+            job = await in_state(pool, refund, "dead")
+
+    assert [outcome for outcome, _ in job.attempts] == ["failed"] * 6
+    starts = [row[0] for row in await pool.fetch("SELECT started_at FROM job_attempts ORDER BY number")]
+    waits = [(later - earlier).total_seconds() for earlier, later in zip(starts, starts[1:], strict=False)]
+    assert all(wait >= units * RETRY_UNIT for wait, units in zip(waits, (2, 4, 8, 16, 32), strict=True)), waits
+    assert await sandbox.refunds(refund.claim.payment_reference) == []
+
+    row = await row_of(pool, refund.id)
+    assert (row["status"], row["transaction_id"], row["attempts"]) == ("FAILED", None, 6)
+    assert (await effects(pool, "REFUND", str(refund.id))).events == [("refund.failed", 1)]
+    assert (await last_event(pool, str(refund.id)))["error"] == row["error"]
+    letter = await pool.fetchrow("SELECT * FROM outbox WHERE topic = $1", dead_letters("refunds"))
+    assert letter is not None
+    assert json.loads(letter["payload"])["payload"] == {"refund_id": str(refund.id)}
+    (alert,) = [line for line in logged if line["log_level"] == "critical"]
+    assert (alert["refund_id"], alert["attempts"]) == (str(refund.id), 6)
+    assert ended("failed") == failed + 1
+
+    await sandbox.mend()
+    await replay(pool, job.id)
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "done")
+
+    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    row = await row_of(pool, refund.id)
+    assert (row["status"], row["transaction_id"], row["error"]) == ("SUCCEEDED", made["id"], None)
+    seen = await effects(pool, "REFUND", str(refund.id))
+    assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+    assert [new for _, new, _ in seen.audited] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
+
+
+async def test_a_refund_whose_answer_was_lost_is_adopted_and_not_asked_for_again(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    refund = await open_refund(pool)
+    await sandbox.fail("timeout_after_apply", 1, refund.reference)
+    async with at_work(pool, refund_job.handler):
+        job = await in_state(pool, refund, "done")
+
+    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
+    assert await sandbox.calls(refund.claim.payment_reference) == ["applied", "listed"]
+    assert [outcome for outcome, _ in job.attempts] == ["failed", "succeeded"]
+    assert (job.attempts[0][1] or "").startswith("OutcomeUnknown: no answer")
+
+
+async def test_a_request_that_was_lost_is_sent_again_with_the_same_key(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    refund = await open_refund(pool)
+    await sandbox.fail("timeout_before_apply", 1, refund.reference)
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "done")
+    assert await sandbox.calls(refund.claim.payment_reference) == ["lost", "listed", "applied"]
+    assert await sandbox.keys(refund.claim.payment_reference) == [refund.idempotency_key] * 2
+
+
+async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    refund = await open_refund(pool)
+    await sandbox.fail("decline", 1, refund.reference)
+    async with at_work(pool, refund_job.handler):
+        job = await in_state(pool, refund, "dead")
+        assert job.attempts == [
+            ("failed", "Declined: 402 card_declined: The refund was declined by the card's issuer.")
+        ]
+
+        await replay(pool, job.id)
+        await in_state(pool, refund, "done")
+
+    assert len(await sandbox.refunds(refund.claim.payment_reference)) == 1
+    first = refund.idempotency_key
+    assert await sandbox.keys(refund.claim.payment_reference) == [first, f"{first}-1"]
+
+
+async def test_a_refusal_because_the_refund_is_there_already_is_no_failure(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob, stripe_gateway: StripeGateway
+) -> None:
+    """As after a restore from a backup that knows nothing of the refund, when the gateway has forgotten the key."""
+    refund = await open_refund(pool)
+    payment = refund.claim.payment_reference
+    await sandbox.declare_capture(payment, 123450, "EUR")
+    made = await stripe_gateway.refund(replace(refund, key_epoch=9))
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "done")
+
+    assert await sandbox.calls(payment) == ["applied", "refused", "listed"]
+    assert (await row_of(pool, refund.id))["transaction_id"] == made
+
+
+async def test_an_amount_that_the_gateway_has_no_number_for_is_final_at_once(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    refund = await open_refund(pool, amount=Decimal("12.345"), currency="KWD")
+    async with at_work(pool, refund_job.handler):
+        job = await in_state(pool, refund, "dead")
+    assert job.attempts == [("failed", "Declined: Stripe refunds KWD with two decimals only, not 12.345")]
+    assert await sandbox.keys(refund.claim.payment_reference) == []
+
+
+async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    job = RefundJob(pool, gateway)
+    paused = await claim_job(pool, refund)
+    await pool.execute("UPDATE jobs SET state = 'ready', leased_until = NULL")
+    await job.run(await claim_job(pool, refund))
+    before = await effects(pool, "REFUND", str(refund.id))
+
+    with pytest.raises(LeaseLost):
+        await job.run(paused)
+
+    assert await effects(pool, "REFUND", str(refund.id)) == before
+    assert len(await gateway.refunds(refund.claim.payment_reference)) == 1
+
+
+async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_since(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    job = RefundJob(pool, gateway)
+    await gateway.fail("decline")
+    async with at_work(pool, job.handler):
+        dead = await in_state(pool, refund, "dead")
+    await replay(pool, dead.id)
+    paused = await claim_job(pool, refund)
+    await pool.execute("UPDATE jobs SET state = 'dead', leased_until = NULL")
+
+    with pytest.raises(LeaseLost):
+        await job.run(paused)
+
+    row = await row_of(pool, refund.id)
+    assert (row["status"], row["key_epoch"]) == ("FAILED", 0)
+
+
+async def test_a_job_without_its_refund_says_so(pool: Pool) -> None:
+    refund = await open_refund(pool)
+    job = await claim_job(pool, refund)
+    async with transaction(pool) as connection:
+        await connection.execute("DELETE FROM refunds")
+    with pytest.raises(LookupError, match=f"no refund {refund.id}"):
+        await RefundJob(pool, FakePaymentGateway()).run(job)
