@@ -1,0 +1,7 @@
+"""`python -m returns ROLE`, and what operators need; see `python -m returns --help`."""
+
+from common import command_line
+
+from returns.app import SERVICE
+
+command_line.main(SERVICE)

@@ -1,0 +1,61 @@
+"""Puts returns together: which application serves it, what it consumes, what it needs to know."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from common import topics
+from common.service import Component, Runtime, Service
+
+from returns.settings import ReturnsSettings
+from returns.tables import metadata
+
+if TYPE_CHECKING:
+    from common.subscriber import EventHandler
+    from fastapi import FastAPI
+
+
+def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
+    from common.gateway import create_gateway
+
+    from returns.routes import router
+    from returns.use_cases import DeliveryWait, count_returns
+
+    app = create_gateway(runtime, [router], counts=count_returns)
+    app.state.return_window_days = runtime.settings.return_window_days
+    app.state.delivery_wait = DeliveryWait(
+        runtime.pool,
+        seconds=runtime.settings.eligibility_wait_seconds,
+        limit=runtime.settings.eligibility_wait_limit,
+    )
+    return app
+
+
+def event_handlers(runtime: Runtime[ReturnsSettings]) -> Mapping[str, "EventHandler[Any]"]:
+    from returns.consumer import EVENT_HANDLERS
+
+    return EVENT_HANDLERS
+
+
+def consumer(runtime: Runtime[ReturnsSettings]) -> Iterable[Component]:
+    from common.subscriber import Subscriber
+
+    return [
+        Subscriber(
+            runtime.pool,
+            runtime.settings.kafka_bootstrap,
+            group="returns",
+            topics=[topics.ORDERS, topics.REFUNDS],
+            handlers=event_handlers(runtime),
+        ).component
+    ]
+
+
+SERVICE = Service(
+    name="returns",
+    settings=ReturnsSettings,
+    metadata=metadata,
+    topics=(topics.RETURNS, topics.ORDERS, topics.REFUNDS, topics.dead_letters("returns")),
+    gateway=gateway,
+    components={"consumer": consumer},
+    event_handlers=event_handlers,
+)

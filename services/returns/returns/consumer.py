@@ -1,0 +1,35 @@
+"""Takes in what orders tells of its orders, and what became of the money of returned ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from common.statements import Connection
+from common.subscriber import EventHandler, Incoming
+
+from returns import use_cases
+from returns.events import OrderView, RefundView
+
+
+async def on_order_changed(connection: Connection, events: Sequence[Incoming[OrderView]]) -> None:
+    await use_cases.copy_orders(connection, [(incoming.data, incoming.event) for incoming in events])
+
+
+async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
+    for incoming in events:
+        await use_cases.record_refund_result(connection, incoming.data, incoming.event)
+
+
+_ORDER_CHANGED = EventHandler(OrderView, on_order_changed)
+_REFUND_RESULT = EventHandler(RefundView, on_refund_result)
+
+EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
+    "order.created": _ORDER_CHANGED,
+    "order.paid": _ORDER_CHANGED,
+    "order.processing": _ORDER_CHANGED,
+    "order.shipped": _ORDER_CHANGED,
+    "order.delivered": _ORDER_CHANGED,
+    "order.cancelled": _ORDER_CHANGED,
+    "order.late_payment": _ORDER_CHANGED,
+    "refund.succeeded": _REFUND_RESULT,
+    "refund.failed": _REFUND_RESULT,
+}

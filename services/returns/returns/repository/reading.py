@@ -1,0 +1,122 @@
+"""Returns as clients read them: one, a page of many, and how many."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from common.statements import Connection, Statement, prepare
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Integer,
+    ScalarSelect,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    select,
+    true,
+    union_all,
+)
+
+from returns.domain import Return, ReturnStatus
+from returns.repository.rows import to_return
+from returns.tables import return_count_changes, return_counts, returns
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnFilter:
+    """Which returns to list; None is no condition. Both ends of the time of creation are included."""
+
+    customer_id: UUID | None = None
+    order_id: UUID | None = None
+    status: ReturnStatus | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+    def given(self) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in _CONDITIONS}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the returns that a filter lets through, newest first, and how many it lets through in all."""
+
+    returns: tuple[Return, ...]
+    total: int
+
+
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "customer_id": returns.c.customer_id == bindparam("customer_id", type_=Uuid),
+    "order_id": returns.c.order_id == bindparam("order_id", type_=Uuid),
+    "status": returns.c.status == bindparam("status", type_=Text),
+    "created_from": returns.c.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
+    "created_to": returns.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
+}
+_THE_RETURN = returns.c.id == bindparam("return_id", type_=Uuid)
+_FIND = prepare(select(returns).where(_THE_RETURN))
+_CUSTOMER = prepare(select(returns.c.customer_id).where(_THE_RETURN))
+
+_counted = union_all(
+    select(return_counts.c.status, return_counts.c.count),
+    select(return_count_changes.c.status, return_count_changes.c.change),
+).subquery()
+_COUNTS = prepare(select(_counted.c.status, cast(func.sum(_counted.c.count), BigInteger)).group_by(_counted.c.status))
+
+
+async def find(connection: Connection, return_id: UUID) -> Return | None:
+    row = await _FIND.fetch_one(connection, return_id=return_id)
+    return None if row is None else to_return(row)
+
+
+async def find_customer(connection: Connection, return_id: UUID) -> UUID | None:
+    """Whose return it is; None when there is no such return."""
+    customer_id: UUID | None = await _CUSTOMER.fetch_value(connection, return_id=return_id)
+    return customer_id
+
+
+async def count_by_status(connection: Connection) -> dict[ReturnStatus, int]:
+    counted = {ReturnStatus(status): count for status, count in await _COUNTS.fetch_all(connection)}
+    return {status: counted.get(status, 0) for status in ReturnStatus}
+
+
+async def find_page(connection: Connection, wanted: ReturnFilter, *, limit: int, offset: int) -> Page:
+    """Page and total by one snapshot, in one round trip."""
+    given = wanted.given()
+    rows = await _page_statement(frozenset(given)).fetch_all(connection, **given, limit=limit, offset=offset)
+    return Page(tuple(to_return(row) for row in rows if row["id"] is not None), rows[0]["total"])
+
+
+@cache
+def _page_statement(given: frozenset[str]) -> Statement:
+    conditions = [condition for name, condition in _CONDITIONS.items() if name in given]
+    page = (
+        select(returns)
+        .where(*conditions)
+        .order_by(returns.c.created_at.desc(), returns.c.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+        .offset(bindparam("offset", type_=BigInteger))
+        .subquery("page")
+    )
+    total = select(_total(given, conditions).label("total")).subquery("counted")
+    return prepare(
+        select(total.c.total, page)
+        .select_from(total.outerjoin(page, true()))
+        .order_by(page.c.created_at.desc(), page.c.id.desc())
+    )
+
+
+def _total(given: frozenset[str], conditions: list[ColumnElement[bool]]) -> ScalarSelect[Any]:
+    """From the kept counts where they know it; else by index, of as many returns as the filter lets through."""
+    if given <= {"status"}:
+        kept = select(cast(func.coalesce(func.sum(_counted.c.count), 0), BigInteger))
+        if given:
+            kept = kept.where(_counted.c.status == bindparam("status", type_=Text))
+        return kept.scalar_subquery()
+    return select(func.count()).select_from(returns).where(*conditions).scalar_subquery()

@@ -1,0 +1,53 @@
+"""Between a return, or a known order, and its row."""
+
+from dataclasses import fields
+from typing import Any
+
+from common.money import quantize
+from common.statements import Record
+
+from returns.domain import KnownOrder, RefundStatus, RejectionReason, Return, ReturnStatus
+
+_RETURN = tuple(field.name for field in fields(Return))
+_KNOWN_ORDER = tuple(field.name for field in fields(KnownOrder))
+
+# What a transition of a return may touch.
+CHANGING = (
+    "status",
+    "manager_notes",
+    "rejection_reason",
+    "refund_status",
+    "updated_at",
+    "approved_at",
+    "rejected_at",
+    "completed_at",
+    "version",
+)
+
+
+def changing_values(of: Return) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in CHANGING}
+
+
+def all_values(of: Return) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in _RETURN}
+
+
+def to_return(row: Record) -> Return:
+    """The amount comes with four decimals and leaves with those of its currency."""
+    values: dict[str, Any] = {name: row[name] for name in _RETURN}
+    rejection_reason = values["rejection_reason"]
+    return Return(
+        **values
+        | {
+            "status": ReturnStatus(values["status"]),
+            "rejection_reason": None if rejection_reason is None else RejectionReason(rejection_reason),
+            "refund_status": RefundStatus(values["refund_status"]),
+            "refund_amount": quantize(values["refund_amount"], values["currency"]),
+        }
+    )
+
+
+def to_known_order(row: Record) -> KnownOrder:
+    values: dict[str, Any] = {name: row[name] for name in _KNOWN_ORDER}
+    return KnownOrder(**values | {"total_amount": quantize(values["total_amount"], values["currency"])})

@@ -1,0 +1,93 @@
+"""The bodies of requests and answers, as the contract has them. Amounts are JSON numbers, exact inside."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from common.fields import Lines, Pagination, RequestBody, pagination
+from common.http import JsonNumber
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from returns.domain import RefundStatus, RejectionReason, Return, ReturnStatus
+from returns.repository.reading import Page
+from returns.use_cases import NewReturn
+
+
+class ReturnCreate(RequestBody):
+    order_id: UUID
+    reason: Lines = Field(max_length=1000)
+    customer_notes: Lines | None = Field(default=None, max_length=2000)
+
+    def to_new_return(self) -> NewReturn:
+        return NewReturn(self.order_id, self.reason, self.customer_notes)
+
+
+class ApproveRequest(RequestBody):
+    manager_notes: Lines = Field(max_length=1000)
+
+
+class RejectRequest(RequestBody):
+    manager_notes: Lines = Field(max_length=1000)
+    rejection_reason: RejectionReason
+
+
+class StateChangeRequest(RequestBody):
+    """Approve and reject have routes of their own."""
+
+    new_state: Literal[ReturnStatus.IN_TRANSIT, ReturnStatus.RECEIVED, ReturnStatus.COMPLETED]
+    reason: Lines | None = Field(default=None, max_length=500)
+
+
+class ReturnResponse(TypedDict):
+    id: UUID
+    order_id: UUID
+    status: ReturnStatus
+    reason: str
+    customer_notes: str | None
+    manager_notes: str | None
+    rejection_reason: RejectionReason | None
+    refund_amount: JsonNumber
+    currency: str
+    refund_status: RefundStatus
+    refund_transaction_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    approved_at: datetime | None
+    rejected_at: datetime | None
+    completed_at: datetime | None
+    version: int
+
+
+class ReturnListResponse(TypedDict):
+    data: list[ReturnResponse]
+    pagination: Pagination
+
+
+def return_response(shown: Return) -> ReturnResponse:
+    return {
+        "id": shown.id,
+        "order_id": shown.order_id,
+        "status": shown.status,
+        "reason": shown.reason,
+        "customer_notes": shown.customer_notes,
+        "manager_notes": shown.manager_notes,
+        "rejection_reason": shown.rejection_reason,
+        "refund_amount": shown.refund_amount,
+        "currency": shown.currency,
+        "refund_status": shown.refund_status,
+        "refund_transaction_id": shown.refund_transaction_id,
+        "created_at": shown.created_at,
+        "updated_at": shown.updated_at,
+        "approved_at": shown.approved_at,
+        "rejected_at": shown.rejected_at,
+        "completed_at": shown.completed_at,
+        "version": shown.version,
+    }
+
+
+def return_list_response(page: Page, *, limit: int, offset: int) -> ReturnListResponse:
+    return {
+        "data": [return_response(each) for each in page.returns],
+        "pagination": pagination(limit=limit, offset=offset, total=page.total),
+    }

@@ -1,0 +1,67 @@
+"""Wait for a moment, without a database connection, until the copy shows an order delivered (ADR 0009)."""
+
+import asyncio
+import contextlib
+from uuid import UUID
+
+import structlog
+from common.database import Pool, is_connection_failure, reading
+from common.errors import Code, Problem
+
+from returns.repository import known_orders
+
+POLL_SECONDS = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+class DeliveryWait:
+    """Requests of one process that wait for news of their orders. However many wait, one query at a time looks for
+    all of them, and none when nobody waits."""
+
+    def __init__(self, pool: Pool, *, seconds: float, limit: int) -> None:
+        self._pool = pool
+        self._seconds = seconds
+        self._limit = limit
+        self._waiting: dict[asyncio.Event, tuple[UUID, UUID | None]] = {}
+        self._poller: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    async def until_delivered(self, order_id: UUID, customer_id: UUID | None) -> None:
+        """Return once the order is delivered, to this customer if one is named, or at the latest after `seconds`.
+
+        Raises `Problem` UNAVAILABLE when too many wait already.
+        """
+        if len(self._waiting) >= self._limit:
+            raise Problem(Code.UNAVAILABLE, "Too many wait for news of their orders; please try again.", retry_after=1)
+        delivered = asyncio.Event()
+        self._waiting[delivered] = (order_id, customer_id)
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await delivered.wait()
+        finally:
+            del self._waiting[delivered]
+
+    async def _poll(self) -> None:
+        while self._waiting:
+            try:
+                await self._look()
+            except Exception as error:
+                if not is_connection_failure(error):
+                    raise
+                _log.warning("cannot look for deliveries", reason=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _look(self) -> None:
+        order_ids = {order_id for order_id, _ in self._waiting.values()}
+        async with reading(self._pool) as connection:
+            customer_of = await known_orders.find_delivered(connection, order_ids)
+        for delivered, (order_id, customer_id) in self._waiting.items():
+            if order_id in customer_of and customer_id in (None, customer_of[order_id]):
+                delivered.set()

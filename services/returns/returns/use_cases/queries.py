@@ -1,0 +1,47 @@
+"""Returns as a caller may see them."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from common import audit
+from common.auth import Caller
+from common.errors import not_found
+from common.history import transitions
+from common.statements import Connection, Record
+
+from returns.domain import Return
+from returns.repository import reading
+from returns.repository.reading import Page, ReturnFilter
+from returns.tables import ENTITY
+from returns.use_cases.visibility import bound_to, may_see
+
+
+async def get_return(connection: Connection, caller: Caller, return_id: UUID) -> Return:
+    found = await reading.find(connection, return_id)
+    if found is None or not may_see(caller, found.customer_id):
+        raise not_found("return", return_id)
+    return found
+
+
+async def list_returns(
+    connection: Connection, caller: Caller, wanted: ReturnFilter, *, limit: int, offset: int
+) -> Page:
+    """Newest first; of a client that is bound to a customer, only that customer's."""
+    wanted = replace(wanted, customer_id=bound_to(caller))
+    return await reading.find_page(connection, wanted, limit=limit, offset=offset)
+
+
+async def get_history(connection: Connection, caller: Caller, return_id: UUID, *, everything: bool) -> list[Record]:
+    """Accepted transitions, oldest first; with `everything`, the opening and what was refused as well."""
+    customer_id = await reading.find_customer(connection, return_id)
+    if customer_id is None or not may_see(caller, customer_id):
+        raise not_found("return", return_id)
+    rows = await audit.history(connection, ENTITY, return_id)
+    return rows if everything else transitions(rows)
+
+
+async def count_returns(connection: Connection) -> dict[str, Any]:
+    """Of all returns, for the JSON metrics."""
+    by_status = await reading.count_by_status(connection)
+    return {"returns": {"total": sum(by_status.values()), "by_status": by_status}}

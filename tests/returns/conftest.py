@@ -1,0 +1,25 @@
+"""The returns gateway. Most tests share one and make returns of their own; a test that counts gets a fresh one."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest_asyncio
+from harness.databases import Databases, MakeDatabase
+from harness.gateway import Gateway, serve
+from harness.returns import set_caught_up
+from returns.app import SERVICE
+
+
+@pytest_asyncio.fixture(scope="session")
+async def gateway(databases: Databases) -> AsyncIterator[Gateway]:
+    """Waits shortly, and takes its copy of the orders to be complete."""
+    async with serve(SERVICE, databases.create("returns"), eligibility_wait_seconds=0.05) as served:
+        await set_caught_up(served.pool, datetime.now(UTC) + timedelta(days=1))
+        yield served
+
+
+@pytest_asyncio.fixture
+async def fresh_gateway(make_database: MakeDatabase) -> AsyncIterator[Gateway]:
+    """Waits as long as in production, and no consumer has said anything yet."""
+    async with serve(SERVICE, make_database("returns")) as served:
+        yield served

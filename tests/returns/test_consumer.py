@@ -1,0 +1,299 @@
+"""What returns takes in from Kafka: its copy of the orders, and what became of refunds."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+from common import topics
+from common.database import Pool, transaction
+from common.envelope import full_name
+from common.partitioner import partition_of
+from common.subscriber import EventHandler, Incoming, Subscriber
+from common.topics import create_topics
+from harness.effects import effects
+from harness.gateway import Gateway
+from harness.orders import created
+from harness.returns import a_return, event_about, open_in, order_told, tell
+from harness.traces import TRACEPARENT
+from harness.waiting import eventually
+from returns.consumer import EVENT_HANDLERS
+from returns.events import RefundView
+
+
+@pytest_asyncio.fixture
+async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
+    await create_topics(kafka, [topics.ORDERS, topics.REFUNDS])
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@asynccontextmanager
+async def consuming(pool: Pool, kafka: str) -> AsyncIterator[Subscriber]:
+    subscriber = Subscriber(
+        pool, kafka, group=f"returns-{uuid4()}", topics=[topics.ORDERS, topics.REFUNDS], handlers=EVENT_HANDLERS
+    )
+    stopping = asyncio.Event()
+    running = asyncio.create_task(subscriber.run(stopping))
+    try:
+        yield subscriber
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 15)
+
+
+def headers(event_type: str, key: str, sequence: int, **changes: str | None) -> list[tuple[str, bytes]]:
+    known = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_source": "/articurated/orders",
+        "ce_type": full_name(event_type),
+        "ce_subject": key,
+        "ce_time": "2026-11-22T12:00:00Z",
+        "ce_sequence": str(sequence),
+        "ce_epoch": "1",
+        "traceparent": TRACEPARENT,
+        **changes,
+    }
+    return [(name, value.encode()) for name, value in known.items() if value is not None]
+
+
+async def send(
+    producer: AIOKafkaProducer, told: dict[str, Any], event_type: str = "order.delivered", sequence: int = 5
+) -> int:
+    """The partition that the event went to."""
+    topic = topics.REFUNDS if event_type.startswith("refund.") else topics.ORDERS
+    key = told["order_id"]
+    record = await producer.send_and_wait(
+        topic, json.dumps(told).encode(), key.encode(), headers=headers(event_type, key, sequence)
+    )
+    partition: int = record.partition
+    return partition
+
+
+async def copy_of(pool: Pool, order_id: str) -> dict[str, Any]:
+    row = await pool.fetchrow("SELECT * FROM known_orders WHERE order_id = $1", UUID(order_id))
+    return {} if row is None else dict(row)
+
+
+async def status_becomes(pool: Pool, order_id: str, status: str) -> None:
+    async def is_so() -> bool:
+        return (await copy_of(pool, order_id)).get("status") == status
+
+    await eventually(is_so)
+
+
+async def caught_up(pool: Pool) -> None:
+    """Until all that is in Kafka now is in the copy."""
+    now = await pool.fetchval("SELECT clock_timestamp()")
+
+    async def is_so() -> bool:
+        return bool(
+            await pool.fetchval(
+                "SELECT count(*) = 24 AND min(caught_up_at) >= $1 FROM consumer_positions WHERE topic = ANY($2)",
+                now,
+                [topics.ORDERS, topics.REFUNDS],
+            )
+        )
+
+    await eventually(is_so)
+
+
+async def test_a_client_in_a_hurry_is_right_and_a_wrong_one_refused_by_a_consumer_that_has_caught_up(
+    fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
+) -> None:
+    pool, told = fresh_gateway.pool, order_told()
+    async with consuming(pool, kafka):
+        await caught_up(pool)
+        early = asyncio.create_task(fresh_gateway.post("/returns", a_return(told["order_id"])))
+        unknown = asyncio.create_task(fresh_gateway.post("/returns", a_return(str(uuid4()))))
+        shipped = {**order_told(), "status": "SHIPPED", "delivered_at": None}
+        await send(producer, shipped, "order.shipped", sequence=4)
+        undelivered = asyncio.create_task(fresh_gateway.post("/returns", a_return(shipped["order_id"])))
+        await asyncio.sleep(0.3)
+        assert await send(producer, told) == partition_of(told["order_id"], 12)
+        created(await early)
+        assert (await unknown).status_code == 404
+        assert (await undelivered).json()["error"]["details"] == {"reason": "not_delivered", "order_status": "SHIPPED"}
+    late = await fresh_gateway.post("/returns", a_return(str(uuid4())))
+    assert (late.status_code, late.headers["Retry-After"]) == (503, "1")
+
+
+async def test_every_order_event_is_copied_with_what_a_return_needs(
+    fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
+) -> None:
+    pool = fresh_gateway.pool
+    types = [name for name in EVENT_HANDLERS if name.startswith("order.")]
+    told = [order_told(status=name.upper(), unknown_to_returns=[1, {"x": None}]) for name in types]
+    for event_type, data in zip(types, told, strict=True):
+        await send(producer, data, event_type)
+    async with consuming(pool, kafka):
+        for data in told:
+            await status_becomes(pool, data["order_id"], data["status"])
+    copy = await copy_of(pool, told[0]["order_id"])
+    assert (copy["order_number"], copy["customer_email"]) == ("ORD-2026-000001", "ada@example.org")
+    assert (str(copy["total_amount"]), str(copy["captured_amount"])) == ("79.0600", "79.0600")
+    assert (copy["payment_reference"], copy["epoch"], copy["sequence"]) == ("ch_teacups", 1, 5)
+    assert copy["delivered_at"].isoformat() == told[0]["delivered_at"]
+
+
+async def test_bad_records_are_kept_and_hold_up_nothing(
+    fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
+) -> None:
+    pool, first, last = fresh_gateway.pool, order_told(), order_told()
+    key, value = first["order_id"].encode(), json.dumps(first).encode()
+    twice = headers("order.delivered", first["order_id"], 5)
+    unpaid = json.dumps(order_told(payment_reference=None)).encode()
+    partition = partition_of(first["order_id"], 12)
+    last["order_id"] = next(each for each in map(str, iter(uuid4, None)) if partition_of(each, 12) == partition)
+    records: list[tuple[bytes | None, list[tuple[str, bytes]]]] = [
+        (value, twice),
+        (b"{not json", headers("order.paid", first["order_id"], 6)),
+        (b'{"order_id": 7}', headers("order.paid", first["order_id"], 6)),
+        (None, headers("order.paid", first["order_id"], 6)),
+        (value, []),
+        (value, headers("order.paid", first["order_id"], 6, ce_sequence="six")),
+        (value, headers("order.paid", first["order_id"], 6, ce_type="com.articurated.order.paid.v2")),
+        (unpaid, headers("order.delivered", first["order_id"], 6)),
+        (value, headers("order.wrapped_as_a_gift", first["order_id"], 6)),
+        (value, twice),
+        (json.dumps(last).encode(), headers("order.delivered", last["order_id"], 5)),
+    ]
+    async with consuming(pool, kafka):
+        await caught_up(pool)
+        sent = [
+            await producer.send(topics.ORDERS, value, key, partition=partition, headers=its_headers)
+            for value, its_headers in records
+        ]
+        await asyncio.gather(*sent)
+        await status_becomes(pool, last["order_id"], "DELIVERED")
+    assert (await copy_of(pool, first["order_id"]))["sequence"] == 5
+    kept = await pool.fetch('SELECT value FROM poison WHERE key = $1 ORDER BY "offset"', key)
+    assert [row["value"] for row in kept] == [record[0] for record in records[1:8]]
+
+
+async def test_three_thousand_events_a_second_are_copied(
+    fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
+) -> None:
+    """The aim of the design is checked loosely here, on a machine that others use as well."""
+    pool, told = fresh_gateway.pool, [order_told() for _ in range(3000)]
+    async with consuming(pool, kafka):
+        await caught_up(pool)
+        sent = [
+            await producer.send(
+                topics.ORDERS,
+                json.dumps(each).encode(),
+                each["order_id"].encode(),
+                headers=headers("order.delivered", each["order_id"], 5),
+            )
+            for each in told
+        ]
+        started = time.monotonic()
+        await asyncio.gather(*sent)
+        ids = [UUID(each["order_id"]) for each in told]
+
+        async def all_copied() -> bool:
+            return bool(await pool.fetchval("SELECT count(*) FROM known_orders WHERE order_id = ANY($1)", ids) == 3000)
+
+        await eventually(all_copied)
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(("newer", "older"), [((1, 5), (1, 4)), ((2, 1), (1, 5)), ((1, 10), (1, 9)), ((1, 5), (1, 5))])
+async def test_an_older_event_that_comes_later_changes_nothing(
+    gateway: Gateway, newer: tuple[int, int], older: tuple[int, int]
+) -> None:
+    told = order_told()
+    await tell(gateway.pool, told, epoch=newer[0], sequence=newer[1])
+    await tell(gateway.pool, {**told, "status": "SHIPPED", "delivered_at": None}, epoch=older[0], sequence=older[1])
+    assert (await copy_of(gateway.pool, told["order_id"]))["status"] == "DELIVERED"
+    await tell(gateway.pool, {**told, "status": "IN_A_MUSEUM"}, epoch=newer[0], sequence=newer[1] + 1)
+    assert (await copy_of(gateway.pool, told["order_id"]))["status"] == "IN_A_MUSEUM"
+
+
+async def test_of_several_events_in_one_batch_the_newest_counts(gateway: Gateway) -> None:
+    told = order_told()
+    handler = EVENT_HANDLERS["order.paid"]
+    batch = [
+        Incoming(
+            event_about(told["order_id"], sequence=sequence),
+            handler.view.model_validate({**told, "status": f"STATE_{sequence}"}),
+        )
+        for sequence in (2, 4, 3)
+    ]
+    async with transaction(gateway.pool) as connection:
+        await handler.accept(connection, batch)
+    assert (await copy_of(gateway.pool, told["order_id"]))["status"] == "STATE_4"
+
+
+def refund_told(completed: dict[str, Any], status: str, transaction_id: str | None = None) -> dict[str, Any]:
+    return {
+        "refund_id": str(uuid4()),
+        "order_id": completed["order_id"],
+        "return_id": completed["id"],
+        "cause": "RETURN_COMPLETED",
+        "status": status,
+        "transaction_id": transaction_id,
+    }
+
+
+async def test_the_end_of_a_refund_is_shown_on_its_return(
+    fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
+) -> None:
+    completed = await open_in(fresh_gateway, "COMPLETED")
+    left_before = await effects(fresh_gateway.pool, "RETURN", completed["id"])
+    await send(producer, refund_told(completed, "FAILED"), "refund.failed", 1)
+    other = refund_told(completed, "SUCCEEDED", "re_other") | {"return_id": None, "cause": "ORDER_CANCELLED"}
+    await send(producer, other, "refund.succeeded", 2)
+    await send(producer, refund_told(completed, "SUCCEEDED", "re_teacups"), "refund.succeeded", 3)
+    async with consuming(fresh_gateway.pool, kafka):
+
+        async def has_succeeded() -> dict[str, Any] | None:
+            shown: dict[str, Any] = (await fresh_gateway.get(f"/returns/{completed['id']}")).json()
+            return shown if shown["refund_status"] == "SUCCEEDED" else None
+
+        shown = await eventually(has_succeeded)
+    assert shown is not None
+    assert (shown["refund_transaction_id"], shown["version"]) == ("re_teacups", completed["version"] + 2)
+    assert shown["updated_at"] > completed["updated_at"]
+    assert (shown["status"], shown["completed_at"]) == ("COMPLETED", completed["completed_at"])
+    assert await effects(fresh_gateway.pool, "RETURN", completed["id"]) == left_before
+
+
+async def record_refund(pool: Pool, told: dict[str, Any], **event: int) -> None:
+    handler: EventHandler[RefundView] = EVENT_HANDLERS["refund.succeeded"]
+    incoming = Incoming(event_about(told["order_id"], **event), RefundView.model_validate(told))
+    async with transaction(pool) as connection:
+        await handler.accept(connection, [incoming])
+
+
+async def test_a_failure_that_is_told_late_does_not_undo_a_success(gateway: Gateway) -> None:
+    completed = await open_in(gateway, "COMPLETED")
+    await record_refund(gateway.pool, refund_told(completed, "SUCCEEDED", "re_1"), sequence=2)
+    shown = (await gateway.get(f"/returns/{completed['id']}")).json()
+    await record_refund(gateway.pool, refund_told(completed, "FAILED"), sequence=1)
+    await record_refund(gateway.pool, refund_told(completed, "SUCCEEDED", "re_2"), sequence=2)
+    assert (await gateway.get(f"/returns/{completed['id']}")).json() == shown
+    assert (shown["refund_status"], shown["refund_transaction_id"]) == ("SUCCEEDED", "re_1")
+
+
+async def test_a_failed_refund_that_was_mended_has_succeeded(gateway: Gateway) -> None:
+    completed = await open_in(gateway, "COMPLETED")
+    for number, status in enumerate(("FAILED", "SUCCEEDED"), 1):
+        await record_refund(gateway.pool, refund_told(completed, status, f"re_{number}"), sequence=number)
+        shown = (await gateway.get(f"/returns/{completed['id']}")).json()
+        assert (shown["refund_status"], shown["version"]) == (status, completed["version"] + number)
+
+
+async def test_a_refund_of_a_return_that_nobody_opened_is_not_passed_over(gateway: Gateway) -> None:
+    told = refund_told({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
+    with pytest.raises(LookupError, match="unknown return"):
+        await record_refund(gateway.pool, told)

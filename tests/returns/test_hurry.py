@@ -1,0 +1,174 @@
+"""A client that was just told DELIVERED may be faster than the event: the gateway waits a moment before it refuses."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from common.partitioner import partition_of
+from harness.databases import Database, MakeDatabase
+from harness.gateway import Gateway, serve
+from harness.orders import ADA, created
+from harness.returns import a_return, order_told, set_caught_up, tell
+from harness.waiting import eventually
+from httpx import Response
+from returns.app import SERVICE
+from returns.use_cases import DeliveryWait
+
+Answer = TypeVar("Answer")
+SHIPPED: dict[str, Any] = {"status": "SHIPPED", "delivered_at": None}
+
+
+async def timed(awaited: Awaitable[Answer]) -> tuple[Answer, float]:
+    started = time.monotonic()
+    return await awaited, time.monotonic() - started
+
+
+def unavailable(response: Response) -> bool:
+    if response.status_code != 503:
+        return False
+    assert response.json()["error"]["code"] == "UNAVAILABLE"
+    return int(response.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("known_before", [True, False])
+async def test_a_delivery_that_is_heard_of_a_moment_later_opens_the_return(
+    fresh_gateway: Gateway, known_before: bool
+) -> None:
+    told = order_told()
+    if known_before:
+        await tell(fresh_gateway.pool, {**told, **SHIPPED}, sequence=4)
+    opening = asyncio.create_task(timed(fresh_gateway.post("/returns", a_return(told["order_id"]))))
+    await asyncio.sleep(0.3)
+    assert not opening.done()
+    await tell(fresh_gateway.pool, told, sequence=5)
+    response, seconds = await opening
+    created(response)
+    assert 0.3 <= seconds < 1.5
+
+
+async def test_the_window_is_judged_by_the_time_at_which_the_request_arrived(fresh_gateway: Gateway) -> None:
+    told = order_told(delivered_at=(datetime.now(UTC) - timedelta(days=30) + timedelta(seconds=0.7)).isoformat())
+    opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(told["order_id"])))
+    await asyncio.sleep(1)
+    await tell(fresh_gateway.pool, told)
+    created(await opening)
+
+
+async def test_while_nobody_consumes_nothing_is_refused_for_good(fresh_gateway: Gateway) -> None:
+    response, seconds = await timed(fresh_gateway.post("/returns", a_return(str(uuid4()))))
+    assert unavailable(response)
+    assert 2 <= seconds < 3
+
+
+@asynccontextmanager
+async def waiting_briefly(database: Database, **settings: float) -> AsyncIterator[Gateway]:
+    async with serve(SERVICE, database, **{"eligibility_wait_seconds": 0.2, **settings}) as gateway:
+        yield gateway
+
+
+async def test_nor_while_the_consumer_is_behind_on_the_orders_partition(make_database: MakeDatabase) -> None:
+    async with waiting_briefly(make_database("returns")) as gateway:
+        unknown, shipped = str(uuid4()), await tell(gateway.pool, order_told(**SHIPPED))
+        await set_caught_up(gateway.pool, datetime.now(UTC) + timedelta(days=1))
+        assert (await gateway.post("/returns", a_return(unknown))).status_code == 404
+        assert (await gateway.post("/returns", a_return(shipped))).status_code == 409
+        for order_id in (unknown, shipped):
+            await gateway.pool.execute(
+                "UPDATE consumer_positions SET caught_up_at = now() WHERE partition = $1", partition_of(order_id, 12)
+            )
+            assert unavailable(await gateway.post("/returns", a_return(order_id)))
+        delivered = await tell(gateway.pool, order_told())
+        created(await gateway.post("/returns", a_return(delivered)))
+
+
+async def test_what_can_no_longer_change_is_refused_at_once(fresh_gateway: Gateway) -> None:
+    cancelled = await tell(fresh_gateway.pool, order_told(status="CANCELLED", delivered_at=None))
+    too_late = order_told(delivered_at=(datetime.now(UTC) - timedelta(days=31)).isoformat())
+    returned = await tell(fresh_gateway.pool, order_told())
+    created(await fresh_gateway.post("/returns", a_return(returned)))
+    for order_id in (cancelled, await tell(fresh_gateway.pool, too_late), returned):
+        response, seconds = await timed(fresh_gateway.post("/returns", a_return(order_id)))
+        assert response.status_code == 409
+        assert seconds < 1
+
+
+async def test_another_customers_order_takes_as_long_as_an_unknown_one(make_database: MakeDatabase) -> None:
+    async with waiting_briefly(make_database("returns")) as gateway:
+        await set_caught_up(gateway.pool, datetime.now(UTC) + timedelta(days=1))
+        stranger = await gateway.new_client(uuid4())
+        delivered = await tell(gateway.pool, order_told())
+        for order_id in (delivered, str(uuid4())):
+            response, seconds = await timed(gateway.post("/returns", a_return(order_id), key=stranger))
+            assert response.status_code == 404
+            assert 0.2 <= seconds < 1
+
+
+async def test_a_replayed_answer_does_not_wait(fresh_gateway: Gateway) -> None:
+    told = order_told()
+    key = {"Idempotency-Key": "in-a-hurry"}
+    body = a_return(told["order_id"])
+    opening = asyncio.create_task(fresh_gateway.call("POST", "/returns", body, headers=key))
+    await asyncio.sleep(0.2)
+    await tell(fresh_gateway.pool, told)
+    first = await opening
+    created(first)
+    await fresh_gateway.pool.execute("DELETE FROM known_orders")
+    again, seconds = await timed(fresh_gateway.call("POST", "/returns", body, headers=key))
+    assert again.content == first.content
+    assert seconds < 1
+
+
+async def test_hundreds_wait_without_a_connection_each(make_database: MakeDatabase) -> None:
+    async with waiting_briefly(make_database("returns"), eligibility_wait_seconds=5) as gateway:
+        told = [order_told() for _ in range(150)]
+        opening = [asyncio.create_task(gateway.post("/returns", a_return(each["order_id"]))) for each in told]
+        delivery_wait: DeliveryWait = gateway.app.state.delivery_wait
+
+        async def all_wait() -> bool:
+            return len(delivery_wait) == len(told)
+
+        await eventually(all_wait, within=5)
+        _, seconds = await timed(gateway.get("/returns"))
+        assert seconds < 1
+        for each in told:
+            await tell(gateway.pool, each)
+        assert {response.status_code for response in await asyncio.gather(*opening)} == {201}
+        assert len(delivery_wait) == 0
+
+
+async def test_more_than_a_bounded_number_may_not_wait(make_database: MakeDatabase) -> None:
+    async with waiting_briefly(
+        make_database("returns"), eligibility_wait_limit=3, eligibility_wait_seconds=1
+    ) as gateway:
+        await set_caught_up(gateway.pool, datetime.now(UTC) + timedelta(days=1))
+        answers = await asyncio.gather(*(timed(gateway.post("/returns", a_return(str(uuid4())))) for _ in range(10)))
+        assert sorted(response.status_code for response, _ in answers) == [404] * 3 + [503] * 7
+        assert all(
+            unavailable(response) and seconds < 1 for response, seconds in answers if response.status_code == 503
+        )
+
+
+async def test_a_wait_outlives_a_lost_connection(make_database: MakeDatabase) -> None:
+    async with waiting_briefly(make_database("returns"), eligibility_wait_seconds=5) as gateway:
+        told = order_told()
+        opening = asyncio.create_task(gateway.post("/returns", a_return(told["order_id"])))
+        await asyncio.sleep(0.2)
+        await gateway.pool.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user"
+        )
+        await tell(gateway.pool, told)
+        created(await opening)
+
+
+async def test_a_bound_client_in_a_hurry_gets_its_return(fresh_gateway: Gateway) -> None:
+    ada, told = await fresh_gateway.new_client(ADA), order_told()
+    opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(told["order_id"]), key=ada))
+    await asyncio.sleep(0.2)
+    await tell(fresh_gateway.pool, told)
+    created(await opening)

@@ -1,0 +1,208 @@
+"""`POST /returns`: which orders can be returned, what is then written, and what each refusal says."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from common.auth import Caller, Role
+from common.database import transaction
+from common.errors import Problem
+from harness.effects import Effects, effects, last_event
+from harness.gateway import Gateway, exact
+from harness.orders import ADA, created
+from harness.returns import a_return, open_in, open_return, order_told, tell
+from harness.traces import TRACEPARENT
+from harness.waiting import eventually
+from httpx import Response
+from returns.use_cases import NewReturn
+from returns.use_cases import open_return as open_return_use_case
+
+CLIENT = Caller("client", Role.CLIENT, None, None, TRACEPARENT)
+
+
+def ago(**time: float) -> str:
+    return (datetime.now(UTC) - timedelta(**time)).isoformat()
+
+
+def refused(response: Response) -> dict[str, Any]:
+    assert response.status_code == 409, response.text
+    assert response.json()["error"]["code"] == "RETURN_NOT_ALLOWED"
+    details: dict[str, Any] = response.json()["error"]["details"]
+    return details
+
+
+async def returns_of(gateway: Gateway, order_id: str) -> int:
+    total: int = (await gateway.get(f"/returns?order_id={order_id}")).json()["pagination"]["total"]
+    return total
+
+
+async def test_a_delivered_order_can_be_returned(gateway: Gateway) -> None:
+    order_id = await tell(gateway.pool, order_told())
+    body = a_return(order_id, customer_notes="It was well wrapped.")
+    response = await gateway.post("/returns", body, key="client")
+    opened = created(response)
+    assert response.headers["Location"] == f"/api/v1/returns/{opened['id']}"
+    assert (await gateway.get(f"/returns/{opened['id']}")).json() == opened
+    assert opened == {
+        "id": opened["id"],
+        "order_id": order_id,
+        "status": "REQUESTED",
+        "reason": "One teacup came in two.",
+        "customer_notes": "It was well wrapped.",
+        "manager_notes": None,
+        "rejection_reason": None,
+        "refund_amount": 79.06,
+        "currency": "EUR",
+        "refund_status": "NONE",
+        "refund_transaction_id": None,
+        "created_at": opened["created_at"],
+        "updated_at": opened["created_at"],
+        "approved_at": None,
+        "rejected_at": None,
+        "completed_at": None,
+        "version": 1,
+    }
+    left = await effects(gateway.pool, "RETURN", opened["id"])
+    assert left == Effects([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
+    assert (await last_event(gateway.pool, opened["id"]))["refund_amount"] == "79.06"
+
+
+@pytest.mark.parametrize(("currency", "total"), [("EUR", "0.30"), ("JPY", "1210"), ("KWD", "1.055"), ("CLF", "0.0001")])
+async def test_the_amount_is_the_orders_total_to_the_last_digit(gateway: Gateway, currency: str, total: str) -> None:
+    opened = await open_return(gateway, order_told(currency=currency, total_amount=total))
+    response = await gateway.get(f"/returns/{opened['id']}")
+    assert f'"refund_amount":{total},' in response.text
+    assert exact(response)["currency"] == currency
+    assert (await last_event(gateway.pool, opened["id"]))["refund_amount"] == total
+
+
+async def test_an_unknown_order_is_not_found(gateway: Gateway) -> None:
+    order_id = str(uuid4())
+    response = await gateway.post("/returns", a_return(order_id))
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "NOT_FOUND"
+    assert response.json()["error"]["details"] == {"order": order_id}
+
+
+@pytest.mark.parametrize("status", ["PENDING_PAYMENT", "PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "CANCELLED"])
+async def test_an_undelivered_order_cannot_be_returned(gateway: Gateway, status: str) -> None:
+    order_id = await tell(gateway.pool, order_told(status=status, delivered_at=None))
+    details = refused(await gateway.post("/returns", a_return(order_id)))
+    assert details == {"reason": "not_delivered", "order_status": status}
+    assert await returns_of(gateway, order_id) == 0
+
+
+async def test_one_second_before_the_windows_end_is_in_time(gateway: Gateway) -> None:
+    await open_return(gateway, order_told(delivered_at=ago(days=30, seconds=-1)))
+
+
+async def test_one_second_after_the_windows_end_is_too_late(gateway: Gateway) -> None:
+    told = order_told(delivered_at=ago(days=30, seconds=1))
+    order_id = await tell(gateway.pool, told)
+    details = refused(await gateway.post("/returns", a_return(order_id)))
+    assert (details["reason"], details["order_status"], details["window_days"]) == ("window_expired", "DELIVERED", 30)
+    assert datetime.fromisoformat(details["delivered_at"]) == datetime.fromisoformat(told["delivered_at"])
+
+
+@pytest.mark.parametrize(("late_by", "allowed"), [(timedelta(0), True), (timedelta(microseconds=1), False)])
+async def test_the_windows_last_instant_counts_as_it_was_when_the_request_arrived(
+    gateway: Gateway, late_by: timedelta, allowed: bool
+) -> None:
+    arrived_at = datetime.now(UTC) - timedelta(seconds=1)
+    told = order_told(delivered_at=(arrived_at - timedelta(days=30) - late_by).isoformat())
+    await tell(gateway.pool, told)
+    new = NewReturn(UUID(told["order_id"]), "One teacup came in two.")
+    async with transaction(gateway.pool) as connection:
+        opening = open_return_use_case(connection, CLIENT, new, window_days=30, waited_since=arrived_at)
+        if allowed:
+            assert (await opening).created_at > arrived_at
+        else:
+            with pytest.raises(Problem, match="is over"):
+                await opening
+
+
+@pytest.mark.parametrize("state", ["REQUESTED", "REJECTED", "COMPLETED"])
+async def test_an_order_has_one_return_for_ever(gateway: Gateway, state: str) -> None:
+    opened = await open_in(gateway, state)
+    details = refused(await gateway.post("/returns", a_return(opened["order_id"])))
+    assert details == {"reason": "already_returned", "order_status": "DELIVERED"}
+    assert await returns_of(gateway, opened["order_id"]) == 1
+
+
+async def test_of_twenty_returns_of_one_order_at_once_one_is_opened(gateway: Gateway) -> None:
+    order_id = await tell(gateway.pool, order_told())
+    rows_before = await gateway.pool.fetchval("SELECT count(*) FROM audit")
+    answers = await asyncio.gather(*(gateway.post("/returns", a_return(order_id)) for _ in range(20)))
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 19}
+    assert {refused(answer)["reason"] for answer in answers if answer.status_code == 409} == {"already_returned"}
+    assert await returns_of(gateway, order_id) == 1
+    opened = next(answer.json() for answer in answers if answer.status_code == 201)
+    left = await effects(gateway.pool, "RETURN", opened["id"])
+    assert left == Effects([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
+    assert await gateway.pool.fetchval("SELECT count(*) FROM audit") == rows_before + 1
+    assert await gateway.pool.fetchval("SELECT count(*) FROM outbox WHERE key = $1", order_id) == 1
+
+
+async def test_a_return_that_another_one_overtakes_at_the_last_moment_is_refused_like_any_second_one(
+    gateway: Gateway,
+) -> None:
+    order_id = await tell(gateway.pool, order_told())
+
+    async def waits_for_the_other() -> bool:
+        return bool(await gateway.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+
+    async with transaction(gateway.pool) as connection:
+        await open_return_use_case(connection, CLIENT, NewReturn(UUID(order_id), "Broken"), window_days=30)
+        overtaken = asyncio.create_task(gateway.post("/returns", a_return(order_id)))
+        await eventually(waits_for_the_other)
+    assert refused(await overtaken) == {"reason": "already_returned", "order_status": "DELIVERED"}
+    assert await returns_of(gateway, order_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"reason": "Broken"}, "order_id"),
+        ({"order_id": "42", "reason": "Broken"}, "order_id"),
+        ({"order_id": str(uuid4())}, "reason"),
+        ({"order_id": str(uuid4()), "reason": ""}, "reason"),
+        ({"order_id": str(uuid4()), "reason": "r" * 1001}, "reason"),
+        ({"order_id": str(uuid4()), "reason": "Broken", "customer_notes": "n" * 2001}, "customer_notes"),
+        ({"order_id": str(uuid4()), "reason": "Broken", "refund_amount": 1_000_000}, "refund_amount"),
+    ],
+)
+async def test_a_client_cannot_say_more_or_less_than_the_contract_allows(
+    gateway: Gateway, body: dict[str, Any], field: str
+) -> None:
+    response = await gateway.post("/returns", body)
+    assert response.status_code == 422
+    assert response.json()["error"]["details"]["field"] == field
+
+
+async def test_the_longest_texts_are_taken(gateway: Gateway) -> None:
+    order_id = await tell(gateway.pool, order_told())
+    opened = created(await gateway.post("/returns", a_return(order_id, reason="ü" * 1000, customer_notes="ł" * 2000)))
+    assert (len(opened["reason"]), len(opened["customer_notes"])) == (1000, 2000)
+
+
+async def test_the_same_key_and_body_open_one_return(gateway: Gateway) -> None:
+    body = a_return(await tell(gateway.pool, order_told()))
+    key = {"Idempotency-Key": str(uuid4())}
+    first, again = [await gateway.call("POST", "/returns", body, headers=key) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_another_customers_order_is_as_good_as_none(gateway: Gateway) -> None:
+    order_id = await tell(gateway.pool, order_told())
+    stranger, ada = await gateway.new_client(uuid4()), await gateway.new_client(ADA)
+    response = await gateway.post("/returns", a_return(order_id), key=stranger)
+    assert response.status_code == 404
+    assert response.json()["error"]["details"] == {"order": order_id}
+    created(await gateway.post("/returns", a_return(order_id), key=ada))
+    assert (await gateway.post("/returns", a_return(order_id), key=stranger)).status_code == 404

@@ -1,0 +1,96 @@
+"""Who may do what with a return: each role with each route and state, and whose return it is."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from common.auth import Role
+from harness.effects import effects
+from harness.gateway import Gateway
+from harness.orders import ADA
+from harness.returns import a_return, changed, open_in, open_return, order_told, tell
+
+ROUTES: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
+    # What is asked for: route, body, the state it is asked for in, and who may.
+    "approve": ("approve", {"manager_notes": "cracks"}, "REQUESTED", {"manager", "ops"}),
+    "reject": (
+        "reject",
+        {"manager_notes": "used", "rejection_reason": "policy_violation"},
+        "REQUESTED",
+        {"manager", "ops"},
+    ),
+    "ship back": ("state", {"new_state": "IN_TRANSIT"}, "APPROVED", {"client", "warehouse", "manager", "ops"}),
+    "receive": ("state", {"new_state": "RECEIVED"}, "IN_TRANSIT", {"warehouse", "manager", "ops"}),
+    "complete": ("state", {"new_state": "COMPLETED"}, "RECEIVED", {"warehouse", "manager", "ops"}),
+}
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("command", ROUTES)
+async def test_each_step_is_open_to_its_roles_only(gateway: Gateway, command: str, role: Role) -> None:
+    route, body, state, allowed = ROUTES[command]
+    before = await open_in(gateway, state)
+    response = await gateway.patch(f"/returns/{before['id']}/{route}", body, key=role)
+    if role in allowed:
+        assert response.status_code == 200
+    else:
+        assert response.status_code == 403
+        assert response.json()["error"]["code"] == "FORBIDDEN"
+        assert (await gateway.get(f"/returns/{before['id']}")).json() == before
+        audited = (await effects(gateway.pool, "RETURN", before["id"])).audited
+        assert audited[-1][1:] == (state, "ACCEPTED")
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_clients_open_returns_and_staff_other_than_ops_does_not(gateway: Gateway, role: Role) -> None:
+    order_id = await tell(gateway.pool, order_told())
+    response = await gateway.post("/returns", a_return(order_id), key=role)
+    assert response.status_code == (201 if role in {Role.CLIENT, Role.OPS} else 403)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_every_role_reads_everything(gateway: Gateway, role: Role) -> None:
+    opened = await open_return(gateway)
+    for path in ("/returns", f"/returns/{opened['id']}", f"/returns/{opened['id']}/history", "/metrics"):
+        assert (await gateway.get(path, key=role)).status_code == 200
+
+
+def requests_about(return_id: str) -> list[tuple[str, str, Any]]:
+    path = f"/returns/{return_id}"
+    return [
+        ("GET", path, None),
+        ("GET", f"{path}/history", None),
+        ("GET", f"{path}/history?include=all", None),
+        ("PATCH", f"{path}/state", {"new_state": "IN_TRANSIT"}),
+        ("PATCH", f"{path}/state", {"new_state": "COMPLETED"}),
+    ]
+
+
+async def test_a_bound_client_deals_with_its_own_returns_only(gateway: Gateway) -> None:
+    approved = await open_in(gateway, "APPROVED")
+    stranger, ada = await gateway.new_client(uuid4()), await gateway.new_client(ADA)
+    unknown = str(uuid4())
+    for theirs, none in zip(requests_about(approved["id"]), requests_about(unknown), strict=True):
+        refused = await gateway.call(theirs[0], theirs[1], theirs[2], key=stranger)
+        missing = await gateway.call(none[0], none[1], none[2], key=stranger)
+        assert (refused.status_code, missing.status_code) == (404, 404)
+        assert refused.text.replace(approved["id"], unknown) == missing.text
+    assert [row["new_state"] for row in (await gateway.get(f"/returns/{approved['id']}/history")).json()["data"]] == [
+        "APPROVED"
+    ]
+    assert (await gateway.get(f"/returns/{approved['id']}", key=ada)).json() == approved
+    changed(await gateway.patch(f"/returns/{approved['id']}/state", {"new_state": "IN_TRANSIT"}, key=ada))
+
+
+async def test_a_missing_return_is_said_before_the_state_is_forbidden(gateway: Gateway) -> None:
+    path = f"/returns/{uuid4()}/state"
+    assert (await gateway.patch(path, {"new_state": "COMPLETED"}, key="client")).status_code == 404
+    assert (await gateway.patch(path, {"new_state": "COMPLETED"}, key="payments")).status_code == 403
+
+
+@pytest.mark.parametrize("key", ["", "client.a-wrong-secret-0000", "nobody"])
+async def test_without_a_valid_key_nothing_is_said(gateway: Gateway, key: str) -> None:
+    opened = await open_return(gateway)
+    response = await gateway.get(f"/returns/{opened['id']}", key=key)
+    assert response.status_code == 401
+    assert response.json()["error"]["code"] == "UNAUTHENTICATED"

@@ -1,0 +1,172 @@
+"""Every state with every command over HTTP, and what each leaves behind."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from harness.effects import Effects, effects, last_event
+from harness.gateway import Gateway
+from harness.returns import PATHS, changed, open_in, open_return
+from returns.domain import ALLOWED_TRANSITIONS, ReturnStatus
+
+COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
+    "APPROVED": ("approve", {"manager_notes": "cracks are visible on the photo"}),
+    "REJECTED": ("reject", {"manager_notes": "used for years", "rejection_reason": "policy_violation"}),
+    "IN_TRANSIT": ("state", {"new_state": "IN_TRANSIT", "reason": "handed in at the shop"}),
+    "RECEIVED": ("state", {"new_state": "RECEIVED"}),
+    "COMPLETED": ("state", {"new_state": "COMPLETED"}),
+}
+
+
+async def effects_of(gateway: Gateway, opened: dict[str, Any]) -> Effects:
+    return await effects(gateway.pool, "RETURN", opened["id"])
+
+
+@pytest.mark.parametrize("target", COMMANDS)
+@pytest.mark.parametrize("state", ReturnStatus)
+async def test_each_state_takes_its_commands_and_refuses_the_others(
+    gateway: Gateway, state: ReturnStatus, target: str
+) -> None:
+    before = await open_in(gateway, state)
+    left_before = await effects_of(gateway, before)
+    route, body = COMMANDS[target]
+    response = await gateway.patch(f"/returns/{before['id']}/{route}", body)
+    left = (await effects_of(gateway, before)).since(left_before)
+    now = (await gateway.get(f"/returns/{before['id']}")).json()
+    if target in ALLOWED_TRANSITIONS[state]:
+        assert response.status_code == 200
+        assert response.json() == now
+        assert (now["status"], now["version"]) == (target, before["version"] + 1)
+        assert left == Effects([(state, target, "ACCEPTED")], [(f"return.{target.lower()}", now["version"])])
+    else:
+        assert response.status_code == 409
+        assert response.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
+        assert response.json()["error"]["details"] == {
+            "current_state": state,
+            "requested_state": target,
+            "allowed_transitions": list(ALLOWED_TRANSITIONS[state]),
+        }
+        assert left == Effects([(state, target, "REFUSED")], [])
+        assert now == before
+
+
+async def test_a_return_is_told_with_all_that_a_refund_needs(gateway: Gateway) -> None:
+    completed = await open_in(gateway, "COMPLETED")
+    assert completed["refund_status"] == "PENDING"
+    event = await last_event(gateway.pool, completed["id"])
+    assert event["return_id"] == completed["id"]
+    assert (event["status"], event["version"]) == ("COMPLETED", 5)
+    assert (event["refund_amount"], event["currency"], event["payment_reference"]) == ("79.06", "EUR", "ch_teacups")
+    assert (event["customer_email"], event["customer_name"]) == ("ada@example.org", "Ada Łukasiewicz")
+    assert event["refund_status"] == "PENDING"
+    assert event["completed_at"] == completed["completed_at"]
+
+
+async def test_events_travel_under_the_orders_key_and_in_the_trace_of_the_request(gateway: Gateway) -> None:
+    opened = await open_return(gateway)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await gateway.call(
+        "PATCH", f"/returns/{opened['id']}/approve", COMMANDS["APPROVED"][1], headers={"traceparent": trace}
+    )
+    row = await gateway.pool.fetchrow(
+        "SELECT topic, key, traceparent FROM outbox WHERE aggregateid = $1 AND sequence = 2", opened["id"]
+    )
+    assert row is not None
+    assert (row["topic"], row["key"]) == ("articurated.returns", opened["order_id"])
+    assert row["traceparent"][3:35] == trace[3:35]
+
+
+async def test_manager_notes_and_the_reason_of_a_rejection_are_shown(gateway: Gateway) -> None:
+    rejected = await open_in(gateway, "REJECTED")
+    assert (rejected["manager_notes"], rejected["rejection_reason"]) == ("used for years", "policy_violation")
+    assert rejected["rejected_at"] == rejected["updated_at"]
+    assert (rejected["approved_at"], rejected["completed_at"]) == (None, None)
+
+
+async def test_of_twenty_clients_that_race_for_one_return_exactly_one_wins(gateway: Gateway) -> None:
+    opened = await open_return(gateway)
+    left_before = await effects_of(gateway, opened)
+    path, body = f"/returns/{opened['id']}/approve", COMMANDS["APPROVED"][1]
+    answers = await asyncio.gather(*(gateway.patch(path, body) for _ in range(20)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
+    left = (await effects_of(gateway, opened)).since(left_before)
+    assert Counter(outcome for _, _, outcome in left.audited) == {"ACCEPTED": 1, "REFUSED": 19}
+    assert left.events == [("return.approved", 2)]
+
+
+async def test_history_shows_transitions_and_on_demand_everything(gateway: Gateway) -> None:
+    opened = await open_return(gateway, customer_notes="It was well wrapped.")
+    path = f"/returns/{opened['id']}"
+    assert (await gateway.patch(f"{path}/state", COMMANDS["RECEIVED"][1], key="warehouse")).status_code == 409
+    changed(await gateway.patch(f"{path}/approve", COMMANDS["APPROVED"][1], key="manager"))
+    changed(await gateway.patch(f"{path}/state", COMMANDS["IN_TRANSIT"][1], key="client"))
+    short = (await gateway.get(f"{path}/history")).json()["data"]
+    assert [(row["previous_state"], row["new_state"]) for row in short] == [
+        ("REQUESTED", "APPROVED"),
+        ("APPROVED", "IN_TRANSIT"),
+    ]
+    full = (await gateway.get(f"{path}/history?include=all")).json()["data"]
+    assert [row["outcome"] for row in full] == ["ACCEPTED", "REFUSED", "ACCEPTED", "ACCEPTED"]
+    assert [row["metadata"] for row in full] == [
+        {
+            "order_id": opened["order_id"],
+            "reason": "One teacup came in two.",
+            "customer_notes": "It was well wrapped.",
+            "refund_amount": "79.06",
+            "currency": "EUR",
+        },
+        {},
+        {"manager_notes": "cracks are visible on the photo"},
+        {"reason": "handed in at the shop"},
+    ]
+    for row in full:
+        assert (row["entity_type"], row["entity_id"]) == ("RETURN", opened["id"])
+        assert (row["actor_type"], row["trigger"], row["ip_address"]) == ("USER", "API_CALL", "192.0.2.7")
+    assert [row["actor_id"] for row in full] == ["ops", "warehouse", "manager", "client"]
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "field"),
+    [
+        ("approve", {}, "manager_notes"),
+        ("approve", {"manager_notes": " "}, "manager_notes"),
+        ("approve", {"manager_notes": "n" * 1001}, "manager_notes"),
+        ("approve", {"manager_notes": "fine", "refund_amount": 1}, "refund_amount"),
+        ("reject", {"rejection_reason": "fraudulent"}, "manager_notes"),
+        ("reject", {"manager_notes": "used for years"}, "rejection_reason"),
+        ("reject", {"manager_notes": "used for years", "rejection_reason": "bad mood"}, "rejection_reason"),
+        ("state", {}, "new_state"),
+        ("state", {"new_state": "APPROVED"}, "new_state"),
+        ("state", {"new_state": "REJECTED"}, "new_state"),
+        ("state", {"new_state": "REQUESTED"}, "new_state"),
+        ("state", {"new_state": "LOST"}, "new_state"),
+        ("state", {"new_state": "IN_TRANSIT", "reason": "r" * 501}, "reason"),
+        ("state", {"new_state": "IN_TRANSIT", "carrier": "DHL"}, "carrier"),
+    ],
+)
+async def test_what_the_contract_does_not_know_is_refused_and_leaves_nothing(
+    gateway: Gateway, route: str, body: dict[str, Any], field: str
+) -> None:
+    opened = await open_return(gateway)
+    left_before = await effects_of(gateway, opened)
+    response = await gateway.patch(f"/returns/{opened['id']}/{route}", body)
+    assert response.status_code == 422
+    assert response.json()["error"]["code"] == "VALIDATION_ERROR"
+    assert response.json()["error"]["details"]["field"] == field
+    assert await effects_of(gateway, opened) == left_before
+
+
+async def test_the_longest_notes_are_taken(gateway: Gateway) -> None:
+    opened = await open_return(gateway)
+    approved = changed(await gateway.patch(f"/returns/{opened['id']}/approve", {"manager_notes": "ü" * 1000}))
+    assert len(approved["manager_notes"]) == 1000
+
+
+async def test_one_step_is_taken_once_per_idempotency_key(gateway: Gateway) -> None:
+    opened = await open_return(gateway)
+    path, body, key = f"/returns/{opened['id']}/approve", PATHS["APPROVED"][0][1], {"Idempotency-Key": "approve-once"}
+    first, again = [await gateway.call("PATCH", path, body, headers=key) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content
+    assert again.headers["Idempotency-Replayed"] == "true"
