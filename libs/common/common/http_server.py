@@ -34,6 +34,7 @@ class HttpServer:
         self._server = _Uvicorn(
             uvicorn.Config(
                 self._call,
+                interface="asgi3",
                 http="httptools",
                 ws="none",
                 lifespan="off",
