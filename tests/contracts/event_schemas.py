@@ -8,13 +8,19 @@ from typing import Any
 
 from common.envelope import EventData, full_name
 from contracts.compatibility import breaking_changes
+from invoicing import events as invoicing
 from orders import events as orders
+from refunds import events as refunds
+from returns import events as returns
 
 HERE = Path(__file__).parent
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 PUBLISHED: Mapping[str, type[EventData]] = {
     **dict.fromkeys(orders.PUBLISHED, orders.OrderData),
+    **invoicing.PUBLISHED,
+    **dict.fromkeys(returns.PUBLISHED, returns.ReturnData),
+    **dict.fromkeys(refunds.PUBLISHED, refunds.RefundData),
 }
 
 

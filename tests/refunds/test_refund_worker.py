@@ -1,5 +1,6 @@
 """The refund job against the real sandbox: what fails, what is lost, and that the money goes back once."""
 
+import itertools
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -56,7 +57,7 @@ async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentS
     assert seen.events == [("refund.succeeded", 1)]
     told = await last_event(pool, str(refund.id))
     assert (told["status"], told["transaction_id"], told["amount"]) == ("SUCCEEDED", made["id"], "1234.50")
-    sent = await pool.fetchrow("SELECT topic, key, causation_id FROM outbox")
+    (sent,) = await pool.fetch("SELECT topic, key, causation_id FROM outbox")
     assert tuple(sent) == (REFUNDS, str(refund.claim.order_id), "event-1")
 
 
@@ -94,7 +95,7 @@ async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_th
 
     assert [outcome for outcome, _ in job.attempts] == ["failed"] * 6
     starts = [row[0] for row in await pool.fetch("SELECT started_at FROM job_attempts ORDER BY number")]
-    waits = [(later - earlier).total_seconds() for earlier, later in zip(starts, starts[1:], strict=False)]
+    waits = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(starts)]
     assert all(wait >= units * RETRY_UNIT for wait, units in zip(waits, (2, 4, 8, 16, 32), strict=True)), waits
     assert await sandbox.refunds(refund.claim.payment_reference) == []
 

@@ -14,6 +14,7 @@ from refunds.domain import Refund, Status
 
 SUCCEEDED = "refund.succeeded"
 FAILED = "refund.failed"
+PUBLISHED = (SUCCEEDED, FAILED)
 
 
 class RefundData(EventData):
