@@ -10,7 +10,7 @@ import pytest
 from common.database import transaction
 from harness.gateway import Gateway
 from harness.orders import place, place_in
-from orders.repository.results import fold_counts
+from orders.tables import order_counts
 
 
 async def listed(gateway: Gateway, **query: object) -> dict[str, Any]:
@@ -75,7 +75,7 @@ async def test_totals_stay_exact_while_counts_are_folded(fresh_gateway: Gateway)
     async def fold() -> None:
         for _ in range(20):
             async with transaction(fresh_gateway.pool) as connection:
-                await fold_counts(connection, limit=2)
+                await order_counts.fold(connection, limit=2)
 
     async def watch() -> list[int]:
         return [(await listed(fresh_gateway))["pagination"]["total"] for _ in range(20)]
@@ -87,7 +87,7 @@ async def test_totals_stay_exact_while_counts_are_folded(fresh_gateway: Gateway)
         assert (await listed(fresh_gateway, status="PAID"))["pagination"]["total"] == 2
         assert (await listed(fresh_gateway, status="PENDING_PAYMENT"))["pagination"]["total"] == 0
         async with transaction(fresh_gateway.pool) as connection:
-            await fold_counts(connection)
+            await order_counts.fold(connection)
     assert await fresh_gateway.pool.fetchval("SELECT count(*) FROM order_count_changes") == 0
 
 

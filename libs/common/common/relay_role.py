@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from common.service import Component, Runtime
@@ -13,7 +14,10 @@ def relay_components(runtime: Runtime[Any]) -> Iterable[Component]:
     from common.relay import Relay
 
     owner = f"{socket.gethostname()}:{os.getpid()}"
+    counts = runtime.service.counts
+    folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
     return [
         Relay(runtime.pool, runtime.settings.kafka_bootstrap, owner, source=runtime.service.name).component,
         Purger(runtime.pool, standard_rules(runtime.settings)).component,
+        *folding,
     ]

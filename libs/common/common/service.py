@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy import MetaData
 
+from common.counts import StatusCounts
 from common.database import Pool
 from common.health import Health
 from common.settings import ServiceSettings
@@ -50,7 +51,8 @@ class Service(Generic[Settings]):
     `gateway` builds the application of the role `api`; `components` has a builder for each other role of its own
     (`consumer`, `worker`); every service has the role `relay`, which is the same everywhere. Builders import what only
     their role needs inside themselves: that keeps the other roles small and quick to start. `event_handlers` are those
-    of the role `consumer`, here so that an operator can put a kept record through them again.
+    of the role `consumer`, here so that an operator can put a kept record through them again. `counts` is
+    what the service counts by status; the role `relay` keeps the totals up to date.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Service(Generic[Settings]):
     gateway: Callable[[Runtime[Settings]], "FastAPI"]
     components: Mapping[str, Callable[[Runtime[Settings]], Iterable[Component]]] = field(default_factory=dict)
     event_handlers: Callable[[Runtime[Settings]], "Handlers"] = lambda _: {}
+    counts: StatusCounts | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from common import topics
 from common.service import Component, Runtime, Service
 
 from orders.settings import OrdersSettings
-from orders.tables import metadata
+from orders.tables import metadata, order_counts
 
 if TYPE_CHECKING:
     from common.subscriber import EventHandler
@@ -59,4 +59,5 @@ SERVICE = Service(
     gateway=gateway,
     components={"consumer": consumer},
     event_handlers=event_handlers,
+    counts=order_counts,
 )

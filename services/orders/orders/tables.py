@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from common.counts import StatusCounts
 from common.tables import NAMING_CONVENTION, instant
 from sqlalchemy import (
     BigInteger,
@@ -9,7 +10,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -130,18 +130,4 @@ order_invoices = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
-# How many orders are in each status: the sum of both tables. Writers only ever add rows, so that they do not wait for
-# each other; `fold_counts` moves what they added into the totals.
-order_count_changes = Table(
-    "order_count_changes",
-    metadata,
-    Column("position", BigInteger, Identity(always=True), primary_key=True),
-    Column("status", Text, nullable=False),
-    Column("change", SmallInteger, nullable=False),
-)
-order_counts = Table(
-    "order_counts",
-    metadata,
-    Column("status", Text, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
+order_counts = StatusCounts("order", metadata)

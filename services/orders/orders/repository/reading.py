@@ -17,16 +17,14 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
-    cast,
     func,
     select,
     true,
-    union_all,
 )
 
 from orders.domain import Order, OrderStatus
 from orders.repository.rows import lines_as_json, to_order
-from orders.tables import order_count_changes, order_counts, order_invoices, orders
+from orders.tables import order_counts, order_invoices, orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,6 @@ _FIND = prepare(select(orders, lines_as_json.label("lines")).where(orders.c.id =
 _CUSTOMER = prepare(select(orders.c.customer_id).where(orders.c.id == bindparam("order_id", type_=Uuid)))
 _INVOICE = prepare(select(order_invoices).where(order_invoices.c.order_id == bindparam("order_id", type_=Uuid)))
 
-_counted = union_all(
-    select(order_counts.c.status, order_counts.c.count),
-    select(order_count_changes.c.status, order_count_changes.c.change),
-).subquery()
-_COUNTS = prepare(select(_counted.c.status, cast(func.sum(_counted.c.count), BigInteger)).group_by(_counted.c.status))
-
 
 async def find(connection: Connection, order_id: UUID) -> Order | None:
     row = await _FIND.fetch_one(connection, order_id=order_id)
@@ -85,7 +77,7 @@ async def find_invoice(connection: Connection, order_id: UUID) -> Record | None:
 
 
 async def count_by_status(connection: Connection) -> dict[OrderStatus, int]:
-    counted = {OrderStatus(status): count for status, count in await _COUNTS.fetch_all(connection)}
+    counted = await order_counts.by_status(connection)
     return {status: counted.get(status, 0) for status in OrderStatus}
 
 
@@ -118,8 +110,5 @@ def _page_statement(given: frozenset[str]) -> Statement:
 def _total(given: frozenset[str], conditions: list[ColumnElement[bool]]) -> ScalarSelect[Any]:
     """From the kept counts where they know it; else by index, of as many orders as the filter lets through."""
     if given <= {"status"}:
-        kept = select(cast(func.coalesce(func.sum(_counted.c.count), 0), BigInteger))
-        if given:
-            kept = kept.where(_counted.c.status == bindparam("status", type_=Text))
-        return kept.scalar_subquery()
+        return order_counts.total(of_one_status=bool(given))
     return select(func.count()).select_from(orders).where(*conditions).scalar_subquery()

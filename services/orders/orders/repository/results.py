@@ -1,4 +1,4 @@
-"""What became of an order elsewhere, as events tell it, and the counts that are kept on the side."""
+"""What became of an order elsewhere, as events tell it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,13 +6,13 @@ from uuid import UUID
 
 from common.envelope import ReceivedEvent
 from common.statements import Connection, prepare
-from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, cast, delete, func, select, tuple_, update
+from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from orders.domain import Order, Payment, RefundStatus
 from orders.events import InvoiceView, RefundView
 from orders.repository.rows import CHANGING, changing_values
-from orders.tables import order_count_changes, order_counts, order_invoices, orders, payments
+from orders.tables import order_invoices, orders, payments
 
 _ORDER_ID = bindparam("order_id", type_=Uuid)
 _SETTLE = prepare(
@@ -47,28 +47,6 @@ _KEEP_INVOICE = prepare(
     )
 )
 
-_oldest = (
-    select(order_count_changes.c.position)
-    .order_by(order_count_changes.c.position)
-    .limit(bindparam("limit", type_=Integer))
-    .with_for_update(skip_locked=True)
-)
-_taken = (
-    delete(order_count_changes)
-    .where(order_count_changes.c.position.in_(_oldest))
-    .returning(order_count_changes.c.status, order_count_changes.c.change)
-    .cte("taken")
-)
-_folded = insert(order_counts).from_select(
-    ["status", "count"],
-    select(_taken.c.status, cast(func.sum(_taken.c.change), BigInteger)).group_by(_taken.c.status).order_by("status"),
-)
-_FOLD = prepare(
-    _folded.on_conflict_do_update(
-        index_elements=[order_counts.c.status], set_={"count": order_counts.c.count + _folded.excluded.count}
-    )
-)
-
 
 async def settle_refund(connection: Connection, refund: RefundView, event: ReceivedEvent) -> bool:
     """Note at its payment what became of a refund; False when something newer, or this, is known already."""
@@ -100,11 +78,6 @@ async def keep_invoices(connection: Connection, issued: Iterable[tuple[InvoiceVi
         connection,
         [{**invoice.model_dump(), "epoch": event.epoch, "sequence": event.sequence} for invoice, event in issued],
     )
-
-
-async def fold_counts(connection: Connection, limit: int = 5000) -> int:
-    """Move up to `limit` count changes into the totals; how many statuses were touched, 0 when nothing was left."""
-    return await _FOLD.execute(connection, limit=limit)
 
 
 def _to_payment(row: Any) -> Payment:

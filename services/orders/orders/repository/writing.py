@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, BindParameter, Text, UpdateBase, Uuid, bindparam, 
 
 from orders.domain import Order, Payment
 from orders.repository.rows import CHANGING, all_values, changing_values, line_columns, lines_as_json, to_order
-from orders.tables import order_count_changes, order_lines, order_numbers, orders, payments
+from orders.tables import order_counts, order_lines, order_numbers, orders, payments
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,6 @@ _ordered = insert(orders).values(_parameters(*(column.name for column in orders.
 _changed = update(orders).where(_THE_ORDER).values(_parameters(*CHANGING, "sequence", *_HEAD))
 _head_moved = update(orders).where(_THE_ORDER).values(_parameters(*_HEAD))
 _audited = (audit.insert_audit(), audit.insert_audit_details())
-_arrived = {"status": bindparam("audit_new_state"), "change": 1}
-_left = {"status": bindparam("audit_previous_state"), "change": -1}
 _paid = insert(payments).values(
     order_id=bindparam("order_id"),
     reference=bindparam("payment_reference"),
@@ -85,10 +83,9 @@ _paid = insert(payments).values(
     late=bindparam("payment_late"),
     reported_at=bindparam("updated_at"),
 )
-_counted = insert(order_count_changes)
-_ADD = _together(_ordered, _insert_lines(), *_audited, _counted.values([_arrived]), outbox.insert_event())
-_SAVE = _together(_changed, *_audited, _counted.values([_left, _arrived]), outbox.insert_event())
-_SAVE_PAID = _together(_changed, *_audited, _counted.values([_left, _arrived]), _paid, outbox.insert_event())
+_ADD = _together(_ordered, _insert_lines(), *_audited, order_counts.arrival(), outbox.insert_event())
+_SAVE = _together(_changed, *_audited, order_counts.transition(), outbox.insert_event())
+_SAVE_PAID = _together(_changed, *_audited, order_counts.transition(), _paid, outbox.insert_event())
 _SAVE_LATE_PAYMENT = _together(_changed, *_audited, _paid, outbox.insert_event())
 _REFUSE = _together(_head_moved, *_audited)
 
