@@ -1,5 +1,6 @@
 """What invoicing publishes, and what it reads of the orders that others publish (DOMAIN §5)."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -44,11 +45,22 @@ class InvoiceData(EventData):
 class InvoiceIssued(InvoiceData):
     """`invoice.issued`: the document is numbered and stored."""
 
+    status: Literal["ISSUED"]
+    issued_at: datetime
+    document: DocumentData
+
 
 class InvoiceFailed(InvoiceData):
     """`invoice.failed`: `step` says what was given up, the document or its e-mail."""
 
     step: Literal["document", "mail"]
+    failed_step: Literal["document", "mail"]
+    error: str
+    attempts: int
+
+
+ISSUED, FAILED = "invoice.issued", "invoice.failed"
+PUBLISHED: Mapping[str, type[InvoiceData]] = {ISSUED: InvoiceIssued, FAILED: InvoiceFailed}
 
 
 def invoice_issued(invoice: Invoice) -> InvoiceIssued:

@@ -47,10 +47,10 @@ class Renderer:
                 process = process if process is not None and process.returncode is None else await _start()
                 answer = await _ask(process, _encoder.encode(snapshot))
             healthy = process
-        except (OSError, asyncio.IncompleteReadError) as error:
-            raise RenderingFailed("the rendering process ended before it answered") from error
         except TimeoutError as error:
             raise RenderingFailed(f"no document within {self._timeout:g} s") from error
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise RenderingFailed("the rendering process ended before it answered") from error
         finally:
             if healthy is None and process is not None:
                 await _end(process)

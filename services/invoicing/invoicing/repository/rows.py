@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from common.audit import ChainHead
 from common.money import quantize
 from common.statements import Record
 
@@ -18,8 +17,6 @@ CHANGING = (
     "failed_step",
     "error",
     "attempts",
-    "audit_position",
-    "audit_hash",
 )
 FOR_EVER = (
     "id",
@@ -35,11 +32,11 @@ FOR_EVER = (
 )
 
 
-def all_values(invoice: Invoice, head: ChainHead) -> dict[str, Any]:
-    return {**{name: getattr(invoice, name) for name in FOR_EVER}, **changing_values(invoice, head)}
+def all_values(invoice: Invoice) -> dict[str, Any]:
+    return {**{name: getattr(invoice, name) for name in FOR_EVER}, **changing_values(invoice)}
 
 
-def changing_values(invoice: Invoice, head: ChainHead) -> dict[str, Any]:
+def changing_values(invoice: Invoice) -> dict[str, Any]:
     document, failure = invoice.document, invoice.failure
     return {
         "status": invoice.status.value,
@@ -50,8 +47,6 @@ def changing_values(invoice: Invoice, head: ChainHead) -> dict[str, Any]:
         "failed_step": None if failure is None else failure.step.value,
         "error": None if failure is None else failure.error,
         "attempts": None if failure is None else failure.attempts,
-        "audit_position": head.position,
-        "audit_hash": head.hash,
     }
 
 

@@ -42,6 +42,8 @@ class LockedInvoice:
     audit_head: ChainHead
 
 
+# The parameters of the audit row, whose position and hash are the chain's new head.
+_AUDIT_HEAD = ("audit_position", "audit_hash")
 _series = upsert(number_series).values(
     seller=bindparam("seller"),
     kind=SERIES,
@@ -69,7 +71,11 @@ _FIND_INVOICED = prepare(
 )
 _ADD = prepare(
     insert_audit_details()
-    .add_cte(insert(invoices).values({name: bindparam(name) for name in (*FOR_EVER, "seller", *CHANGING)}).cte("added"))
+    .add_cte(
+        insert(invoices)
+        .values({name: bindparam(name) for name in (*FOR_EVER, "seller", *CHANGING, *_AUDIT_HEAD)})
+        .cte("added")
+    )
     .add_cte(
         insert(invoice_snapshots)
         .values(invoice_id=bindparam("id", type_=Uuid), snapshot=bindparam("snapshot"))
@@ -82,7 +88,12 @@ _THE_INVOICE = invoices.c.id == bindparam("invoice_id", type_=Uuid)
 _LOCK = prepare(select(invoices, func.clock_timestamp().label("now")).where(_THE_INVOICE).with_for_update())
 _SAVE = prepare(
     insert_audit_details()
-    .add_cte(update(invoices).where(_THE_INVOICE).values({name: bindparam(name) for name in CHANGING}).cte("saved"))
+    .add_cte(
+        update(invoices)
+        .where(_THE_INVOICE)
+        .values({name: bindparam(name) for name in (*CHANGING, *_AUDIT_HEAD)})
+        .cte("saved")
+    )
     .add_cte(insert_audit().cte("audited"))
 )
 
@@ -111,9 +122,9 @@ async def add(connection: Connection, series: LockedSeries, new: Sequence[NewInv
 
 
 def _new_row(series: LockedSeries, new: NewInvoice) -> dict[str, Any]:
-    audit, head = audit_parameters(new.audit_entry, ChainHead())
+    audit, _ = audit_parameters(new.audit_entry, ChainHead())
     row = {"seller": series.seller, "snapshot": new.snapshot}
-    return {**row, **all_values(new.invoice, head), **audit}
+    return {**row, **all_values(new.invoice), **audit}
 
 
 async def lock(connection: Connection, invoice_id: UUID) -> LockedInvoice:
@@ -126,5 +137,5 @@ async def lock(connection: Connection, invoice_id: UUID) -> LockedInvoice:
 
 async def save(connection: Connection, locked: LockedInvoice, changed: Invoice, audit_entry: AuditEntry) -> None:
     """Write what became of a locked invoice, together with its audit row."""
-    audit, head = audit_parameters(audit_entry, locked.audit_head)
-    await _SAVE.execute(connection, invoice_id=changed.id, **changing_values(changed, head), **audit)
+    audit, _ = audit_parameters(audit_entry, locked.audit_head)
+    await _SAVE.execute(connection, invoice_id=changed.id, **changing_values(changed), **audit)

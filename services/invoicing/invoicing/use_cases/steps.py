@@ -9,7 +9,7 @@ from common.statements import Connection
 
 from invoicing import repository
 from invoicing.domain import Document, Invoice, MailStatus
-from invoicing.events import invoice_failed, invoice_issued, new_event
+from invoicing.events import FAILED, ISSUED, invoice_failed, invoice_issued, new_event
 from invoicing.repository import LockedInvoice
 from invoicing.use_cases.work import MAIL_JOB, new_job
 
@@ -20,7 +20,7 @@ async def issue_invoice(connection: Connection, invoice_id: UUID, document: Docu
     issued = locked.invoice.issue(document, locked.now)
     await repository.save(connection, locked, issued, _audit_entry(locked, issued, actor))
     sequence = await outbox.next_sequence(connection, topics.INVOICES, str(issued.order_id))
-    await outbox.append(connection, new_event("invoice.issued", invoice_issued(issued), sequence, actor))
+    await outbox.append(connection, new_event(ISSUED, invoice_issued(issued), sequence, actor))
     if issued.mail_status is MailStatus.PENDING:
         await jobs.enqueue(connection, new_job(MAIL_JOB, issued, actor))
     return issued
@@ -48,7 +48,7 @@ async def _fail(connection: Connection, invoice_id: UUID, actor: Actor, fail: Ca
     failed = fail(locked.invoice)
     await repository.save(connection, locked, failed, _audit_entry(locked, failed, actor))
     sequence = await outbox.next_sequence(connection, topics.INVOICES, str(failed.order_id))
-    await outbox.append(connection, new_event("invoice.failed", invoice_failed(failed), sequence, actor))
+    await outbox.append(connection, new_event(FAILED, invoice_failed(failed), sequence, actor))
     return failed
 
 

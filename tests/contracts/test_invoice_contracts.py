@@ -1,0 +1,53 @@
+"""What invoicing really sends is what its schemas promise, and what orders reads of it."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from common.envelope import EventData
+from contracts.event_schemas import committed_schema
+from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus
+from invoicing.events import FAILED, ISSUED, invoice_failed, invoice_issued
+from jsonschema import Draft202012Validator
+from orders.events import InvoiceView
+
+NOW = datetime(2026, 11, 20, 9, 30, 1, tzinfo=UTC)
+PENDING = Invoice(
+    id=uuid4(),
+    number="INV-2026-000001",
+    order_id=uuid4(),
+    order_number="ORD-2026-000042",
+    customer_id=uuid4(),
+    currency="EUR",
+    net_amount=Decimal("68.30"),
+    tax_amount=Decimal("10.76"),
+    total_amount=Decimal("79.06"),
+    status=InvoiceStatus.PENDING,
+    mail_status=MailStatus.PENDING,
+    created_at=NOW,
+)
+INVOICE = PENDING.issue(Document("ab" * 32, 23_067), NOW)
+SENT = {
+    "issued": (ISSUED, invoice_issued(INVOICE)),
+    "document failed": (FAILED, invoice_failed(PENDING.fail_document("no room", 4))),
+    "mail failed": (FAILED, invoice_failed(INVOICE.fail_mail("451", 4))),
+}
+
+
+@pytest.mark.parametrize(("event_type", "data"), SENT.values(), ids=SENT.keys())
+def test_what_is_sent_is_what_was_promised(event_type: str, data: EventData) -> None:
+    validator = Draft202012Validator(committed_schema(event_type), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    validator.validate(json.loads(data.model_dump_json()))
+
+
+def test_a_failed_invoice_says_which_step_failed() -> None:
+    assert invoice_failed(PENDING.fail_document("no room", 4)).step == "document"
+    assert invoice_failed(INVOICE.fail_mail("451", 4)).step == "mail"
+
+
+def test_orders_finds_the_document_in_what_invoicing_sends() -> None:
+    view = InvoiceView.model_validate_json(invoice_issued(INVOICE).model_dump_json())
+    assert (view.invoice_id, view.document.sha256) == (INVOICE.id, "ab" * 32)
+    assert (view.total_amount, view.issued_at) == (Decimal("79.06"), NOW)

@@ -1,0 +1,40 @@
+"""The invoicing service's database, a mailbox and a renderer, each a process of its own where it is one in life."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from harness.databases import Database, MakeDatabase
+from harness.mailbox import Mailbox, running_mailbox
+from invoicing.document_store import FolderDocumentStore
+from invoicing.invoice_pdf.renderer import Renderer
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase) -> Database:
+    return make_database("invoicing")
+
+
+@pytest.fixture(scope="session")
+def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
+    """One for all tests: each writes to an address of its own."""
+    with running_mailbox(tmp_path_factory.mktemp("mailbox")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def renderer() -> AsyncIterator[Renderer]:
+    async with Renderer(timeout=15) as running:
+        yield running
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """Where a test's PDFs are kept."""
+    return tmp_path / "invoices"
+
+
+@pytest.fixture
+def store(documents: Path) -> FolderDocumentStore:
+    return FolderDocumentStore(documents)

@@ -1,0 +1,139 @@
+"""A shipped order is numbered, frozen and queued, once, whatever comes twice or at the same time."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import asyncpg
+import pytest
+from common import audit
+from common.database import Pool, open_pool, reading, transaction
+from harness.databases import Database
+from harness.invoices import SELLER, accept, invoice_of, job_of, numbers, take_in
+from harness.orders import ADA
+from harness.shipments import a_line, order_shipped
+from invoicing import repository
+from invoicing.domain import InconsistentOrder
+
+YEAR = datetime.now(UTC).year
+
+
+def first_numbers(count: int) -> list[str]:
+    return [f"INV-{YEAR}-{position:06d}" for position in range(1, count + 1)]
+
+
+async def test_a_shipped_order_gets_the_next_number_and_a_job(pool: Pool) -> None:
+    order = order_shipped()
+    await accept(pool, order)
+    invoice = await invoice_of(pool, order)
+    assert (invoice.number, invoice.status, invoice.mail_status) == (f"INV-{YEAR}-000001", "PENDING", "PENDING")
+    job = await job_of(pool, order)
+    assert job is not None
+    assert job.state == "ready"
+
+
+async def test_a_shipped_order_is_invoiced_once_even_if_redelivered(pool: Pool) -> None:
+    order, other = order_shipped(), order_shipped()
+    await accept(pool, order)
+    await accept(pool, order, other, other)
+    await accept(pool, order, other)
+    assert await numbers(pool) == first_numbers(2)
+    assert (await invoice_of(pool, order)).number == first_numbers(1)[0]
+    assert await pool.fetchval("SELECT count(*) FROM jobs") == 2
+
+
+async def test_numbers_follow_the_order_of_the_events(pool: Pool) -> None:
+    orders = [order_shipped() for _ in range(20)]
+    await accept(pool, *orders)
+    assert [(await invoice_of(pool, order)).number for order in orders] == first_numbers(20)
+
+
+async def test_fifty_copies_of_an_event_at_once_make_one_invoice_and_use_one_number(database: Database) -> None:
+    order = order_shipped()
+    pool = await open_pool(database.dsn, size=25, application_name="test")
+    await asyncio.gather(*(accept(pool, order) for _ in range(50)))
+    await accept(pool, order_shipped())
+    assert await numbers(pool) == first_numbers(2)
+    await pool.close()
+
+
+async def test_numbers_have_no_gap_whatever_is_rolled_back_in_between(pool: Pool) -> None:
+    class Undone(Exception):
+        pass
+
+    async def accept_or_undo(undo: bool) -> None:
+        async with transaction(pool) as connection:
+            await take_in(connection, *(order_shipped() for _ in range(3)))
+            if undo:
+                raise Undone
+
+    outcomes = await asyncio.gather(*(accept_or_undo(turn % 3 == 0) for turn in range(30)), return_exceptions=True)
+    assert sum(isinstance(outcome, Undone) for outcome in outcomes) == 10
+    assert all(outcome is None or isinstance(outcome, Undone) for outcome in outcomes)
+    assert await numbers(pool) == first_numbers(60)
+
+
+async def test_invoice_dates_never_go_back_along_the_numbers(pool: Pool) -> None:
+    await asyncio.gather(*(accept(pool, order_shipped()) for _ in range(20)))
+    rows = await pool.fetch("SELECT created_at FROM invoices ORDER BY number")
+    assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)
+
+
+async def test_each_seller_has_a_series_of_its_own(pool: Pool) -> None:
+    order = order_shipped()
+    await accept(pool, order_shipped())
+    await accept(pool, order, seller=replace(SELLER, id="articurated-uk"))
+    assert (await invoice_of(pool, order)).number == first_numbers(1)[0]
+
+
+async def test_an_order_whose_amounts_do_not_add_up_uses_no_number(pool: Pool) -> None:
+    with pytest.raises(InconsistentOrder):
+        await accept(pool, order_shipped(), order_shipped(total_amount="79.07"))
+    order = order_shipped()
+    await accept(pool, order)
+    assert (await invoice_of(pool, order)).number == first_numbers(1)[0]
+
+
+async def test_all_that_is_printed_is_frozen_when_the_work_is_accepted(pool: Pool) -> None:
+    order = order_shipped(line_items=[a_line("Vase <b>“Ωмега”</b> 花瓶", 1, "68.30", "0", "68.30")], tax_amount="0.00")
+    order |= {"taxes": [{"rate": "0.00", "net": "68.30", "tax": "0.00"}], "total_amount": "68.30"}
+    await accept(pool, order)
+    invoice = await invoice_of(pool, order)
+    async with reading(pool) as connection:
+        snapshot = await repository.find_snapshot(connection, invoice.id)
+    assert snapshot.invoice_number == invoice.number
+    assert snapshot.seller == SELLER
+    assert (snapshot.buyer.customer_id, snapshot.buyer.email) == (ADA, "ada@example.org")
+    assert snapshot.shipping_address.street == "Zum Ödberg 7"
+    assert snapshot.shipped_on.isoformat() == "2026-11-20"
+    assert [line.product_name for line in snapshot.lines] == ["Vase <b>“Ωмега”</b> 花瓶"]
+    assert snapshot.total_amount == Decimal("68.30")
+
+
+async def test_nobody_can_change_what_an_invoice_was_made_from(pool: Pool, database: Database) -> None:
+    await accept(pool, order_shipped())
+    owner = await asyncpg.connect(database.owner_dsn)
+    for connection in (pool, owner):
+        for command in ("UPDATE invoice_snapshots SET snapshot = '{}'", "DELETE FROM invoice_snapshots"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(command)
+    await owner.close()
+
+
+async def test_acceptance_is_audited_with_the_event_as_its_cause(pool: Pool) -> None:
+    order = order_shipped()
+    await accept(pool, order)
+    invoice = await invoice_of(pool, order)
+    async with reading(pool) as connection:
+        [row] = await audit.history(connection, "INVOICE", invoice.id)
+    assert (row["previous_state"], row["new_state"], row["trigger"]) == (None, "PENDING", "EVENT")
+    assert json.loads(row["details"])["invoice_number"] == invoice.number
+    assert audit.first_broken([row]) is None
+
+
+async def test_without_an_address_the_mail_is_out_of_the_question_from_the_start(pool: Pool) -> None:
+    order = order_shipped(customer_email=None)
+    await accept(pool, order)
+    assert (await invoice_of(pool, order)).mail_status == "NO_ADDRESS"

@@ -1,0 +1,140 @@
+"""Every state with every command: what an invoice can become, and what it refuses."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from invoicing.domain import Document, Failure, IllegalStep, Invoice, InvoiceStatus, MailStatus, Step
+
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+DOCUMENT = Document("ab" * 32, 23_000)
+NEW = Invoice(
+    id=uuid4(),
+    number="INV-2026-000001",
+    order_id=uuid4(),
+    order_number="ORD-2026-000042",
+    customer_id=uuid4(),
+    currency="EUR",
+    net_amount=Decimal("68.30"),
+    tax_amount=Decimal("10.76"),
+    total_amount=Decimal("79.06"),
+    status=InvoiceStatus.PENDING,
+    mail_status=MailStatus.PENDING,
+    created_at=NOW,
+)
+WITHOUT_ADDRESS = replace(NEW, mail_status=MailStatus.NO_ADDRESS)
+FAILED = NEW.fail_document("disk full", 4)
+ISSUED = NEW.issue(DOCUMENT, NOW)
+MAIL_FAILED = ISSUED.fail_mail("451", 4)
+MAILED = ISSUED.record_mail()
+STATES = {
+    "pending": NEW,
+    "pending, no address": WITHOUT_ADDRESS,
+    "failed": FAILED,
+    "issued": ISSUED,
+    "issued, no address": WITHOUT_ADDRESS.issue(DOCUMENT, NOW),
+    "mail failed": MAIL_FAILED,
+    "mailed": MAILED,
+}
+COMMANDS: dict[str, Callable[[Invoice], Invoice]] = {
+    "issue": lambda invoice: invoice.issue(DOCUMENT, NOW),
+    "fail_document": lambda invoice: invoice.fail_document("disk full", 8),
+    "record_mail": lambda invoice: invoice.record_mail(),
+    "fail_mail": lambda invoice: invoice.fail_mail("451", 8),
+}
+ALLOWED = {
+    "pending": {"issue", "fail_document"},
+    "pending, no address": {"issue", "fail_document"},
+    "failed": {"issue", "fail_document"},
+    "issued": {"record_mail", "fail_mail"},
+    "issued, no address": set(),
+    "mail failed": {"record_mail", "fail_mail"},
+    "mailed": set(),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("state", STATES)
+def test_each_command_is_taken_in_the_states_that_allow_it_and_refused_in_all_others(state: str, command: str) -> None:
+    invoice = STATES[state]
+    if command in ALLOWED[state]:
+        assert COMMANDS[command](invoice).number == invoice.number
+    else:
+        with pytest.raises(IllegalStep, match=invoice.number):
+            COMMANDS[command](invoice)
+
+
+def test_a_failed_document_is_told_with_its_step_error_and_attempts() -> None:
+    assert FAILED.status is InvoiceStatus.FAILED
+    assert FAILED.failure == Failure(Step.DOCUMENT, "disk full", 4)
+
+
+def test_issuing_after_a_replay_clears_the_failure() -> None:
+    issued = FAILED.issue(DOCUMENT, NOW)
+    assert (issued.status, issued.document, issued.issued_at, issued.failure) == (
+        InvoiceStatus.ISSUED,
+        DOCUMENT,
+        NOW,
+        None,
+    )
+
+
+def test_an_invoice_stays_issued_when_its_mail_fails() -> None:
+    assert (MAIL_FAILED.status, MAIL_FAILED.mail_status) == (InvoiceStatus.ISSUED, MailStatus.FAILED)
+    assert MAIL_FAILED.failure == Failure(Step.MAIL, "451", 4)
+
+
+def test_a_mail_sent_after_a_replay_clears_the_failure() -> None:
+    sent = MAIL_FAILED.record_mail()
+    assert (sent.mail_status, sent.failure) == (MailStatus.SENT, None)
+
+
+class InvoiceLife(RuleBasedStateMachine):
+    """Any commands in any order: what is refused changes nothing, what is issued stays issued with its document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.invoice = NEW
+        self.was_issued = False
+
+    @rule()
+    def issue(self) -> None:
+        self._try("issue")
+
+    @rule()
+    def fail_document(self) -> None:
+        self._try("fail_document")
+
+    @rule()
+    def record_mail(self) -> None:
+        self._try("record_mail")
+
+    @rule()
+    def fail_mail(self) -> None:
+        self._try("fail_mail")
+
+    @invariant()
+    def issued_is_for_ever_and_means_stored(self) -> None:
+        issued = self.invoice.status is InvoiceStatus.ISSUED
+        assert issued or not self.was_issued
+        assert issued == (self.invoice.document is not None) == (self.invoice.issued_at is not None)
+        self.was_issued = issued
+
+    @invariant()
+    def nothing_is_mailed_before_it_is_issued(self) -> None:
+        assert self.invoice.mail_status is MailStatus.PENDING or self.was_issued
+
+    def _try(self, command: str) -> None:
+        try:
+            self.invoice = COMMANDS[command](self.invoice)
+        except IllegalStep:
+            return
+
+
+TestInvoiceLife = InvoiceLife.TestCase
+TestInvoiceLife.settings = settings(max_examples=50, stateful_step_count=12)

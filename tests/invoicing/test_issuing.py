@@ -1,0 +1,241 @@
+"""The worker makes the document, issues the invoice, and sends it; what fails for good waits for an operator."""
+
+import hashlib
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from common import audit, jobs
+from common.database import Pool, reading, transaction
+from common.dead_letters import DEAD_JOB
+from common.topics import dead_letters
+from harness.invoices import accept, at_work, events, in_state, invoice_of, job_of
+from harness.mailbox import Mailbox
+from harness.shipments import order_shipped
+from invoicing.document_store import DocumentStore, FolderDocumentStore
+from invoicing.domain import Document
+from invoicing.invoice_pdf.renderer import Renderer
+from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
+from pypdf import PdfReader
+from structlog.testing import capture_logs
+
+DEAD_LETTERS = dead_letters("invoicing")
+
+
+def an_address() -> str:
+    return f"ada-{uuid4().hex[:12]}@example.org"
+
+
+class FullDisk:
+    """A document store in which there is no room, until it is mended."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self.is_full = True
+
+    async def put(self, invoice_id: UUID, content: bytes) -> Document:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        return await self._store.put(invoice_id, content)
+
+    async def get(self, invoice_id: UUID, document: Document) -> bytes:
+        return await self._store.get(invoice_id, document)
+
+
+async def replay(pool: Pool, job_id: UUID) -> None:
+    async with transaction(pool) as connection:
+        assert await jobs.replay(connection, job_id)
+
+
+async def audited(pool: Pool, invoice_id: UUID) -> list[tuple[str | None, str]]:
+    async with reading(pool) as connection:
+        rows = await audit.history(connection, "INVOICE", invoice_id)
+    assert audit.first_broken(rows) is None
+    return [(row["previous_state"], row["new_state"]) for row in rows]
+
+
+async def test_an_accepted_invoice_is_stored_issued_and_mailed_with_its_pdf(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, documents: Path, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=an_address())
+    await accept(pool, order)
+    async with at_work(pool, renderer, store, mailbox):
+        await in_state(pool, order, "done", MAIL_JOB)
+    invoice = await invoice_of(pool, order)
+    assert (invoice.status, invoice.mail_status) == ("ISSUED", "SENT")
+    [(name, content)] = stored(documents).items()
+    assert name == f"{invoice.id}.pdf"
+    assert hashlib.sha256(content).hexdigest() == invoice.document_sha256
+    assert invoice.number in PdfReader(BytesIO(content)).pages[0].extract_text()
+
+    [mail] = await mailbox.messages_to(order["customer_email"])
+    [attachment] = mail.iter_attachments()
+    assert (attachment.get_filename(), attachment.get_content()) == (f"{invoice.number}.pdf", content)
+    assert mail["Message-ID"] == f"<invoice-{invoice.id}@articurated.example>"
+    assert mail["Subject"] == f"Your invoice {invoice.number} for order ORD-2026-000042"
+    body = mail.get_body()
+    assert body is not None
+    assert "Dear Ada Łukasiewicz" in body.get_content()
+    assert "79.06 EUR" in body.get_content()
+
+
+async def test_an_issued_invoice_is_told_with_its_full_state(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=an_address())
+    await accept(pool, order)
+    async with at_work(pool, renderer, store, mailbox):
+        await in_state(pool, order, "done", MAIL_JOB)
+    invoice = await invoice_of(pool, order)
+    [(event_type, data)] = await events(pool, order)
+    assert event_type == "invoice.issued"
+    assert data.pop("issued_at").endswith("Z")
+    assert data.pop("document")["sha256"] == invoice.document_sha256
+    assert data == {
+        "invoice_id": str(invoice.id),
+        "invoice_number": invoice.number,
+        "order_id": order["order_id"],
+        "order_number": "ORD-2026-000042",
+        "customer_id": order["customer_id"],
+        "status": "ISSUED",
+        "currency": "EUR",
+        "net_amount": "68.30",
+        "tax_amount": "10.76",
+        "total_amount": "79.06",
+        "mail_status": "PENDING",
+        "failed_step": None,
+        "error": None,
+        "attempts": None,
+    }
+    assert await audited(pool, invoice.id) == [(None, "PENDING"), ("PENDING", "ISSUED"), ("ISSUED", "ISSUED")]
+
+
+async def test_without_an_address_an_invoice_is_issued_and_nothing_is_mailed(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=None)
+    await accept(pool, order)
+    async with at_work(pool, renderer, store, mailbox):
+        await in_state(pool, order, "done")
+    assert (await invoice_of(pool, order)).mail_status == "NO_ADDRESS"
+    assert await job_of(pool, order, MAIL_JOB) is None
+    [(event_type, data)] = await events(pool, order)
+    assert (event_type, data["mail_status"]) == ("invoice.issued", "NO_ADDRESS")
+
+
+async def test_a_document_that_cannot_be_stored_is_tried_four_times_given_up_and_issued_after_a_replay(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=an_address())
+    await accept(pool, order)
+    disk = FullDisk(store)
+    async with at_work(pool, renderer, disk, mailbox):
+        with capture_logs() as logs:
+            dead = await in_state(pool, order, "dead")
+        assert_tried_by_the_schedule(dead.errors, dead.waits)
+        failed = await invoice_of(pool, order)
+        assert (failed.status, failed.failed_step, failed.attempts) == ("FAILED", "document", 4)
+        assert [log["invoice_number"] for log in logs if log["log_level"] == "critical"] == [failed.number]
+        [(event_type, data)] = await events(pool, order)
+        assert (event_type, data["step"], data["attempts"]) == ("invoice.failed", "document", 4)
+        assert "No space left" in data["error"]
+        assert (data["status"], data["document"], data["issued_at"]) == ("FAILED", None, None)
+        assert await dead_letter(pool, order) == (DOCUMENT_JOB, str(dead.id), 4)
+
+        disk.is_full = False
+        await replay(pool, dead.id)
+        await in_state(pool, order, "done", MAIL_JOB)
+    mended = await invoice_of(pool, order)
+    assert (mended.number, mended.status, mended.failed_step) == (failed.number, "ISSUED", None)
+    assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.failed", "invoice.issued"]
+    assert await audited(pool, mended.id) == [
+        (None, "PENDING"),
+        ("PENDING", "FAILED"),
+        ("FAILED", "ISSUED"),
+        ("ISSUED", "ISSUED"),
+    ]
+
+
+@pytest.mark.parametrize("fault", ["refuse", "reject"])
+async def test_a_mail_that_cannot_be_sent_is_tried_four_times_given_up_and_sent_after_a_replay(
+    fault: str, pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=an_address())
+    await mailbox.fail(fault, times=4, recipient=order["customer_email"])
+    await accept(pool, order)
+    async with at_work(pool, renderer, store, mailbox):
+        with capture_logs() as logs:
+            dead = await in_state(pool, order, "dead", MAIL_JOB)
+        assert_tried_by_the_schedule(dead.errors, dead.waits)
+        failed = await invoice_of(pool, order)
+        assert (failed.status, failed.mail_status, failed.failed_step) == ("ISSUED", "FAILED", "mail")
+        assert [log["invoice_number"] for log in logs if log["log_level"] == "critical"] == [failed.number]
+        event_type, data = (await events(pool, order))[-1]
+        assert (event_type, data["step"], data["attempts"], data["status"]) == ("invoice.failed", "mail", 4, "ISSUED")
+        assert await dead_letter(pool, order) == (MAIL_JOB, str(dead.id), 4)
+        assert await mailbox.messages_to(order["customer_email"]) == []
+
+        await replay(pool, dead.id)
+        await in_state(pool, order, "done", MAIL_JOB)
+    assert (await invoice_of(pool, order)).mail_status == "SENT"
+    assert len(await mailbox.messages_to(order["customer_email"])) == 1
+    assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.issued", "invoice.failed"]
+
+
+async def test_a_failing_invoice_holds_up_no_other(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    failing, sound = order_shipped(customer_email=an_address()), order_shipped(customer_email=an_address())
+    await mailbox.fail("refuse", times=None, recipient=failing["customer_email"])
+    await accept(pool, failing, sound)
+    async with at_work(pool, renderer, store, mailbox):
+        await in_state(pool, sound, "done", MAIL_JOB)
+        await in_state(pool, failing, "dead", MAIL_JOB)
+
+
+async def test_a_damaged_document_is_not_mailed(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, documents: Path, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=an_address())
+    await accept(pool, order)
+    invoice = await invoice_of(pool, order)
+    await mailbox.fail("refuse", recipient=order["customer_email"])
+    async with at_work(pool, renderer, store, mailbox):
+        await in_state(pool, order, "done")
+        (documents / f"{invoice.id}.pdf").write_bytes(b"%PDF-1.4 something else")
+        dead = await in_state(pool, order, "dead", MAIL_JOB)
+    assert "is not the one that was stored" in (dead.errors[-1] or "")
+    assert await mailbox.messages_to(order["customer_email"]) == []
+
+
+async def test_a_message_whose_acceptance_was_not_heard_is_sent_again_under_the_same_id(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=an_address())
+    await mailbox.fail("drop_after_data", recipient=order["customer_email"])
+    await accept(pool, order)
+    async with at_work(pool, renderer, store, mailbox):
+        await in_state(pool, order, "done", MAIL_JOB)
+    first, second = await mailbox.messages_to(order["customer_email"])
+    assert first["Message-ID"] == second["Message-ID"]
+
+
+def stored(documents: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in documents.iterdir()}
+
+
+def assert_tried_by_the_schedule(errors: list[str | None], waits: list[float]) -> None:
+    assert len(errors) == 4
+    assert all(errors)
+    for wait, least in zip(waits, (1, 2, 4), strict=True):
+        assert wait >= least
+
+
+async def dead_letter(pool: Pool, order: dict[str, Any]) -> tuple[str, str, int]:
+    [(event_type, data)] = await events(pool, order, DEAD_LETTERS)
+    assert event_type == DEAD_JOB
+    assert json.dumps(data["payload"]).count("invoice_id") == 1
+    return data["kind"], data["job_id"], data["attempts"]

@@ -1,0 +1,90 @@
+"""Typesetting happens in processes apart, which may crash or hang without harm."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import msgspec
+import pytest
+import pytest_asyncio
+from harness.snapshots import a_snapshot
+from invoicing.invoice_pdf import frames
+from invoicing.invoice_pdf.document import render
+from invoicing.invoice_pdf.renderer import Renderer, RenderingFailed
+
+SNAPSHOT = a_snapshot()
+
+
+@pytest_asyncio.fixture
+async def renderer() -> AsyncIterator[Renderer]:
+    async with Renderer(timeout=15) as running:
+        yield running
+
+
+def process_of(renderer: Renderer) -> int:
+    """The one process's id, taken while nothing is being rendered."""
+    process = renderer._idle.get_nowait()
+    renderer._idle.put_nowait(process)
+    assert process is not None
+    return process.pid
+
+
+async def test_many_documents_at_once_come_back_each_to_its_caller(renderer: Renderer) -> None:
+    numbers = [f"INV-2026-{position:06d}" for position in range(1, 11)]
+    pdfs = await asyncio.gather(*(renderer.render(a_snapshot(invoice_number=number)) for number in numbers))
+    assert pdfs == [render(a_snapshot(invoice_number=number)) for number in numbers]
+
+
+async def test_a_process_that_crashed_fails_one_attempt_and_is_replaced(renderer: Renderer) -> None:
+    crashing = process_of(renderer)
+    os.kill(crashing, signal.SIGSTOP)
+    attempt = asyncio.create_task(renderer.render(SNAPSHOT))
+    await asyncio.sleep(0.1)
+    os.kill(crashing, signal.SIGKILL)
+    with pytest.raises(RenderingFailed, match="ended before it answered"):
+        await attempt
+    assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
+    assert process_of(renderer) != crashing
+
+
+async def test_a_process_that_hangs_is_given_up_in_time_and_replaced() -> None:
+    async with Renderer(timeout=3) as renderer:
+        await renderer.render(SNAPSHOT)
+        hanging = process_of(renderer)
+        os.kill(hanging, signal.SIGSTOP)
+        with pytest.raises(RenderingFailed, match="no document within 3 s"):
+            await renderer.render(SNAPSHOT)
+        assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
+
+
+async def test_what_cannot_be_rendered_is_told_and_the_process_goes_on(renderer: Renderer) -> None:
+    process = process_of(renderer)
+    with pytest.raises(RenderingFailed, match="XYZ"):
+        await renderer.render(replace(SNAPSHOT, currency="XYZ"))
+    assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
+    assert process_of(renderer) == process
+
+
+async def test_an_abandoned_attempt_leaves_no_answer_for_the_next_one(renderer: Renderer) -> None:
+    attempt = asyncio.create_task(renderer.render(a_snapshot(invoice_number="INV-2026-000002")))
+    await asyncio.sleep(0)
+    attempt.cancel()
+    await asyncio.gather(attempt, return_exceptions=True)
+    assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "4711"])
+def test_a_snapshot_gives_the_same_bytes_in_every_process(seed: str) -> None:
+    request = msgspec.json.encode(SNAPSHOT)
+    answer = subprocess.run(
+        [sys.executable, "-m", "invoicing.invoice_pdf"],
+        input=len(request).to_bytes(frames.LENGTH_BYTES) + request,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert answer[frames.LENGTH_BYTES :] == frames.RENDERED + render(SNAPSHOT)
