@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed, RecordListTooLargeError
@@ -12,6 +12,7 @@ from aiokafka.partitioner import murmur2
 
 from common import failpoints
 from common.envelope import event_headers
+from common.outgoing import Row
 
 REQUEST_SECONDS = 10
 # An idempotent producer never gives up by itself.
@@ -23,9 +24,6 @@ BATCH_BYTES = 262_144
 
 # Refusals that no repetition changes. A topic that is missing or forbidden is not among them: somebody can mend that.
 _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError)
-
-
-Row: TypeAlias = Mapping[str, Any]  # of the outbox, by column name
 
 
 @dataclass(slots=True)

@@ -4,103 +4,32 @@ import asyncio
 import contextlib
 import time
 from collections import Counter as TopicCounter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Histogram
-from sqlalchemy import (
-    BigInteger,
-    Integer,
-    SmallInteger,
-    Text,
-    any_,
-    bindparam,
-    column,
-    exists,
-    func,
-    literal,
-    not_,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from common import failpoints
 from common.backlog import watch_backlog
 from common.database import Pool, is_connection_failure, reading
 from common.lanes import LaneLeases
+from common.outgoing import Row, Tokens, mark_published, park, read_pending
 from common.pauses import pause
-from common.publisher import Delivery, Publisher, Row
+from common.publisher import Delivery, Publisher
 from common.service import Component
-from common.statements import Connection, prepare
-from common.tables import outbox, relay_lanes
+from common.statements import Connection
 
 SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
-ROWS_PER_ROUND = 2_000
-BYTES_PER_ROUND = 16 * 1024 * 1024
 HELD_BACK_SECONDS = 5.0
 RELEASE_SECONDS = 2.0
-COLUMNS = (
-    "position", "id", "aggregateid", "type", "payload", "topic", "key", "sequence", "epoch", "lane",
-    "causation_id", "traceparent", "headers", "created_at",
-)  # fmt: skip
 
 _log = structlog.get_logger(__name__)
 _published = Counter("outbox_published_total", "Outbox rows that Kafka acknowledged", ["topic"])
 _failures = Counter("outbox_delivery_failures_total", "Rounds of the relay that ended with rows unsent")
 _lost = Counter("outbox_lost_rows_total", "Rows acknowledged after the lane's lease had gone to another relay")
 _seconds = Histogram("outbox_relay_batch_seconds", "From reading a batch of outbox rows to marking it")
-
-_pending = outbox.c.state == literal("pending", literal_execute=True)
-_parked = outbox.alias("parked")
-_is_behind_parked = exists().where(
-    _parked.c.state == literal("parked", literal_execute=True),
-    _parked.c.topic == outbox.c.topic,
-    _parked.c.key == outbox.c.key,
-)
-# Found by state and never by "later than the last one seen", which would lose whoever commits late.
-_next = (
-    select(
-        *(outbox.c[name] for name in COLUMNS),
-        func.sum(func.octet_length(outbox.c.payload)).over(order_by=outbox.c.position).label("bytes"),
-    )
-    .where(
-        _pending,
-        outbox.c.lane == any_(bindparam("lanes", type_=ARRAY(SmallInteger))),
-        not_(outbox.c.topic == any_(bindparam("held_back", type_=ARRAY(Text)))),
-        not_(_is_behind_parked),
-    )
-    .order_by(outbox.c.position)
-    .limit(bindparam("limit", type_=Integer))
-    .subquery()
-)
-_READ = prepare(
-    select(_next)
-    .where(_next.c.bytes - func.octet_length(_next.c.payload) < bindparam("most_bytes", type_=BigInteger))
-    .order_by(_next.c.position)
-)
-
-_lease = (
-    func.unnest(bindparam("lanes", type_=ARRAY(SmallInteger)), bindparam("tokens", type_=ARRAY(BigInteger)))
-    .table_valued(column("lane", SmallInteger), column("token", BigInteger))
-    .render_derived("lease")
-)
-# Only for who still holds the lane: rows of a lane that went to another relay are that relay's to judge.
-_mine = exists().where(
-    relay_lanes.c.lane == outbox.c.lane, relay_lanes.c.lane == _lease.c.lane, relay_lanes.c.token == _lease.c.token
-)
-_MARK = prepare(
-    update(outbox)
-    .where(outbox.c.position == any_(bindparam("positions", type_=ARRAY(BigInteger))), _pending, _mine)
-    .values(state="published", published_at=func.now(), last_error=None)
-)
-_PARK = prepare(
-    update(outbox)
-    .where(outbox.c.position == bindparam("parked_position", type_=BigInteger), _pending, _mine)
-    .values(state="parked", last_error=bindparam("error", type_=Text))
-)
 
 
 class DeliveryFailed(Exception):
@@ -179,39 +108,31 @@ class Relay:
             raise DeliveryFailed(delivery.failure)
         return bool(delivery.acknowledged)
 
-    async def _read(self, tokens: Mapping[int, int]) -> list[Row]:
+    async def _read(self, tokens: Tokens) -> list[Row]:
         now = time.monotonic()
         self._held_back = {topic: until for topic, until in self._held_back.items() if until > now}
         async with reading(self._pool) as connection:
-            rows = await _READ.fetch_all(
-                connection,
-                lanes=list(tokens),
-                held_back=list(self._held_back),
-                limit=ROWS_PER_ROUND,
-                most_bytes=BYTES_PER_ROUND,
-            )
-        return [dict(row) for row in rows]
+            return await read_pending(connection, tokens, self._held_back)
 
-    async def _settle(self, delivery: Delivery, tokens: Mapping[int, int]) -> None:
+    async def _settle(self, delivery: Delivery, tokens: Tokens) -> None:
         self._alone |= {row["position"] for row in delivery.suspects}
         for topic in delivery.unavailable_topics:
             _log.error("topic is missing or forbidden; its events wait", topic=topic)
             self._held_back[topic] = time.monotonic() + HELD_BACK_SECONDS
-        lease = {"lanes": list(tokens), "tokens": list(tokens.values())}
         async with reading(self._pool) as connection:
             if delivery.acknowledged:
-                await self._mark(connection, delivery.acknowledged, lease)
+                await self._mark(connection, delivery.acknowledged, tokens)
             for row, error in delivery.refused:
-                await self._park(connection, row, error, lease)
+                await self._park(connection, row, error, tokens)
 
-    async def _mark(self, connection: Connection, rows: Sequence[Row], lease: Mapping[str, list[int]]) -> None:
-        marked = await _MARK.execute(connection, positions=[row["position"] for row in rows], **lease)
+    async def _mark(self, connection: Connection, rows: Sequence[Row], tokens: Tokens) -> None:
+        marked = await mark_published(connection, rows, tokens)
         _lost.inc(len(rows) - marked)
         for topic, count in TopicCounter(row["topic"] for row in rows).items():
             _published.labels(topic).inc(count)
 
-    async def _park(self, connection: Connection, row: Row, error: str, lease: Mapping[str, list[int]]) -> None:
-        if await _PARK.execute(connection, parked_position=row["position"], error=error, **lease):
+    async def _park(self, connection: Connection, row: Row, error: str, tokens: Tokens) -> None:
+        if await park(connection, row, error, tokens):
             _log.critical(
                 "Kafka refuses an event for good; it is parked, and the later events of its key wait",
                 alert="outbox_parked", topic=row["topic"], key=row["key"], position=row["position"], error=error,
