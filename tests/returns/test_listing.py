@@ -8,7 +8,7 @@ from common.database import transaction
 from harness.gateway import Gateway
 from harness.orders import ADA
 from harness.returns import open_in, open_return, order_told
-from returns.repository.results import fold_counts
+from returns.tables import return_counts
 
 OTHER = "0b0b0b0b-0000-4000-8000-000000000002"
 
@@ -89,7 +89,7 @@ async def test_totals_are_exact_before_between_and_after_counts_are_folded(fresh
     folded = []
     while True:
         async with transaction(fresh_gateway.pool) as connection:
-            folded.append(await fold_counts(connection, limit=3))
+            folded.append(await return_counts.fold(connection, limit=3))
         await check()
         if folded[-1] == 0:
             break
@@ -101,7 +101,7 @@ async def test_totals_stay_exact_while_folding_and_writing_race(fresh_gateway: G
     async def fold() -> None:
         for _ in range(20):
             async with transaction(fresh_gateway.pool) as connection:
-                await fold_counts(connection, limit=5)
+                await return_counts.fold(connection, limit=5)
 
     await asyncio.gather(*(open_in(fresh_gateway, "APPROVED") for _ in range(20)), fold(), fold())
     assert (await listed(fresh_gateway))[1]["total"] == 20

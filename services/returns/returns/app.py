@@ -7,7 +7,7 @@ from common import topics
 from common.service import Component, Runtime, Service
 
 from returns.settings import ReturnsSettings
-from returns.tables import metadata
+from returns.tables import metadata, return_counts
 
 if TYPE_CHECKING:
     from common.subscriber import EventHandler
@@ -58,4 +58,5 @@ SERVICE = Service(
     gateway=gateway,
     components={"consumer": consumer},
     event_handlers=event_handlers,
+    counts=return_counts,
 )

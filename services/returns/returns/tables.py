@@ -1,17 +1,16 @@
 """What returns owns, beside the tables that every service has (common.tables)."""
 
+from common.counts import StatusCounts
 from common.tables import NAMING_CONVENTION, instant
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Identity,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Numeric,
-    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -96,18 +95,4 @@ known_orders = Table(
     ),
 )
 
-# How many returns are in each status: the sum of both tables. Writers only ever add rows, so that they do not wait for
-# each other; `fold_counts` moves what they added into the totals.
-return_count_changes = Table(
-    "return_count_changes",
-    metadata,
-    Column("position", BigInteger, Identity(always=True), primary_key=True),
-    Column("status", Text, nullable=False),
-    Column("change", SmallInteger, nullable=False),
-)
-return_counts = Table(
-    "return_counts",
-    metadata,
-    Column("status", Text, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-)
+return_counts = StatusCounts("return", metadata)

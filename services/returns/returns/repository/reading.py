@@ -17,16 +17,14 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
-    cast,
     func,
     select,
     true,
-    union_all,
 )
 
 from returns.domain import Return, ReturnStatus
 from returns.repository.rows import to_return
-from returns.tables import return_count_changes, return_counts, returns
+from returns.tables import return_counts, returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,6 @@ _THE_RETURN = returns.c.id == bindparam("return_id", type_=Uuid)
 _FIND = prepare(select(returns).where(_THE_RETURN))
 _CUSTOMER = prepare(select(returns.c.customer_id).where(_THE_RETURN))
 
-_counted = union_all(
-    select(return_counts.c.status, return_counts.c.count),
-    select(return_count_changes.c.status, return_count_changes.c.change),
-).subquery()
-_COUNTS = prepare(select(_counted.c.status, cast(func.sum(_counted.c.count), BigInteger)).group_by(_counted.c.status))
-
 
 async def find(connection: Connection, return_id: UUID) -> Return | None:
     row = await _FIND.fetch_one(connection, return_id=return_id)
@@ -82,7 +74,7 @@ async def find_customer(connection: Connection, return_id: UUID) -> UUID | None:
 
 
 async def count_by_status(connection: Connection) -> dict[ReturnStatus, int]:
-    counted = {ReturnStatus(status): count for status, count in await _COUNTS.fetch_all(connection)}
+    counted = await return_counts.by_status(connection)
     return {status: counted.get(status, 0) for status in ReturnStatus}
 
 
@@ -115,8 +107,5 @@ def _page_statement(given: frozenset[str]) -> Statement:
 def _total(given: frozenset[str], conditions: list[ColumnElement[bool]]) -> ScalarSelect[Any]:
     """From the kept counts where they know it; else by index, of as many returns as the filter lets through."""
     if given <= {"status"}:
-        kept = select(cast(func.coalesce(func.sum(_counted.c.count), 0), BigInteger))
-        if given:
-            kept = kept.where(_counted.c.status == bindparam("status", type_=Text))
-        return kept.scalar_subquery()
+        return return_counts.total(of_one_status=bool(given))
     return select(func.count()).select_from(returns).where(*conditions).scalar_subquery()

@@ -14,7 +14,7 @@ from sqlalchemy import BindParameter, UpdateBase, Uuid, bindparam, func, insert,
 
 from returns.domain import Return
 from returns.repository.rows import CHANGING, all_values, changing_values, to_return
-from returns.tables import return_count_changes, returns
+from returns.tables import return_counts, returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,8 @@ _opened = insert(returns).values(_parameters(*(c.name for c in returns.c if c.na
 _changed = update(returns).where(_THE_RETURN).values(_parameters(*CHANGING, "sequence", *_HEAD))
 _head_moved = update(returns).where(_THE_RETURN).values(_parameters(*_HEAD))
 _audited = (audit.insert_audit(), audit.insert_audit_details())
-_arrived = {"status": bindparam("audit_new_state"), "change": 1}
-_left = {"status": bindparam("audit_previous_state"), "change": -1}
-_counted = insert(return_count_changes)
-_ADD = _together(_opened, *_audited, _counted.values([_arrived]), outbox.insert_event())
-_SAVE = _together(_changed, *_audited, _counted.values([_left, _arrived]), outbox.insert_event())
+_ADD = _together(_opened, *_audited, return_counts.arrival(), outbox.insert_event())
+_SAVE = _together(_changed, *_audited, return_counts.transition(), outbox.insert_event())
 _REFUSE = _together(_head_moved, *_audited)
 # Which part of _ADD is executed first is PostgreSQL's choice: it meets the other return, or that one's first event.
 _ONE_RETURN_PER_ORDER = {"uq_returns_order_id", "uq_outbox_topic_key_epoch_sequence"}
