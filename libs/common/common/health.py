@@ -95,8 +95,9 @@ class Health:
 
     async def _probe_migrations(self) -> None:
         async with self._connection() as connection:
-            if missing := await missing_revisions(connection, self._service):
-                raise NotHealthy(f"missing: {', '.join(missing)}")
+            missing = await missing_revisions(connection, self._service)
+        if missing:
+            raise NotHealthy(f"missing: {', '.join(missing)}")
         self.is_migrated = True
 
     @asynccontextmanager

@@ -1,0 +1,134 @@
+"""Roles as processes, with the orders service on real servers: how they start, and that they end."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from harness.pausing import paused
+from harness.service_process import running
+from local_stack.kafka import Kafka
+from local_stack.postgres import Postgres
+
+ROLES = ["api", "consumer", "relay", "all"]
+
+
+@pytest.fixture(scope="module")
+def migrated(session_folder: Path, postgres: Postgres, kafka_server: Kafka) -> dict[str, str]:
+    """The environment of an orders service that was migrated by its own command."""
+    postgres.create_database("processes", service="orders")
+    environment = {
+        "DATABASE_URL": postgres.dsn("processes", "orders"),
+        "MIGRATION_DATABASE_URL": postgres.dsn("processes", "orders_owner"),
+        "KAFKA_BOOTSTRAP": kafka_server.bootstrap,
+        "SHUTDOWN_SECONDS": "5",
+    }
+    for _ in range(2):
+        with running("orders", "migrate", folder=session_folder, environment=environment) as migration:
+            assert migration.wait() == 0, migration.log
+    return environment
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_becomes_ready_and_ends_with_0_when_told(migrated: dict[str, str], tmp_path: Path, role: str) -> None:
+    with running("orders", role, folder=tmp_path, environment=migrated) as process:
+        process.wait_for("/readyz", 200)
+        assert process.wait_for("/livez", 200).json() == {"status": "alive"}
+        assert "event_loop_lag_seconds" in process.wait_for("/metrics", 200).text
+        unknown = process.wait_for("/api/v1/orders", 401 if role in ("api", "all") else 404)
+        assert unknown.json()["error"]["code"] in ("UNAUTHENTICATED", "NOT_FOUND")
+        began = time.monotonic()
+        assert process.stop() == 0, process.log
+        assert time.monotonic() - began < 4
+        assert '"level":"critical"' not in process.log
+        assert "Traceback" not in process.log
+
+
+def test_a_role_waits_for_its_database_and_its_migrations(
+    migrated: dict[str, str], tmp_path: Path, postgres: Postgres
+) -> None:
+    postgres.create_database("late", service="orders")
+    environment = {
+        **migrated,
+        "DATABASE_URL": postgres.dsn("late", "orders"),
+        "MIGRATION_DATABASE_URL": postgres.dsn("late", "orders_owner"),
+    }
+    with running("orders", "api", folder=tmp_path, environment=environment) as process:
+        assert "migrations: missing" in process.wait_for("/readyz", 503).text
+        assert process.wait_for("/api/v1/orders", 503).json()["error"]["code"] == "UNAVAILABLE"
+        with running("orders", "migrate", folder=tmp_path, environment=environment) as migration:
+            assert migration.wait() == 0, migration.log
+        process.wait_for("/readyz", 200)
+        process.wait_for("/api/v1/orders", 401)
+
+
+def test_sigterm_ends_a_role_that_still_waits_for_its_database(tmp_path: Path) -> None:
+    nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "KAFKA_BOOTSTRAP": "127.0.0.1:9"}
+    with running("orders", "all", folder=tmp_path, environment=nowhere) as process:
+        process.wait_for("/readyz", 503)
+        assert process.stop(within=4) == 0
+
+
+def test_sigterm_ends_every_role_in_time_though_both_servers_hang(session_folder: Path, tmp_path: Path) -> None:
+    with Postgres(session_folder / "hung-orders") as postgres, Kafka(session_folder / "hung-orders-kafka") as kafka:
+        postgres.create_database("orders")
+        environment = {
+            "DATABASE_URL": postgres.dsn("orders", "orders"),
+            "MIGRATION_DATABASE_URL": postgres.dsn("orders", "orders_owner"),
+            "KAFKA_BOOTSTRAP": kafka.bootstrap,
+            "SHUTDOWN_SECONDS": "4",
+        }
+        with running("orders", "migrate", folder=tmp_path, environment=environment) as migration:
+            assert migration.wait() == 0, migration.log
+        with running("orders", "all", folder=tmp_path, environment=environment) as process:
+            process.wait_for("/readyz", 200)
+            with paused(postgres.pid), paused(kafka.pid):
+                time.sleep(0.5)  # so that the roles are in the middle of asking
+                began = time.monotonic()
+                assert process.stop() == 0, process.log
+                assert time.monotonic() - began < 5
+
+
+def test_a_second_signal_ends_the_process_at_once(migrated: dict[str, str], tmp_path: Path) -> None:
+    with running("orders", "all", folder=tmp_path, environment={**migrated, "SHUTDOWN_SECONDS": "60"}) as process:
+        process.wait_for("/livez", 200)
+        process.send(signal.SIGINT)
+        while '"event":"stopping"' not in process.log:
+            time.sleep(0.005)
+        process.send(signal.SIGINT)
+        assert process.wait(within=2) in (0, 1)
+
+
+def test_a_component_that_fails_ends_the_process_with_1(
+    migrated: dict[str, str], tmp_path: Path, postgres: Postgres
+) -> None:
+    environment = {**migrated, "FAILPOINT": "relay.after_read:raise"}
+    with running("orders", "relay", folder=tmp_path, environment=environment) as process:
+        process.wait_for("/readyz", 200)
+        postgres.execute(
+            "INSERT INTO outbox "
+            "(id, aggregatetype, aggregateid, type, payload, topic, key, sequence, lane, traceparent) VALUES "
+            "(gen_random_uuid(), 'order', '1', 'order.created', '{}', 'articurated.orders', '1', 1, 1, '');",
+            database="processes",
+        )
+        assert process.wait() == 1
+        assert '"level":"critical"' in process.log
+        assert "FailpointReached" in process.log
+
+
+def test_a_port_that_is_taken_is_said(migrated: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environment = {**migrated, "HTTP_PORT": str(taken.getsockname()[1])}
+        with running("orders", "relay", folder=tmp_path, environment=environment) as process:
+            assert process.wait() == 1
+            assert "address already in use" in process.log.lower()
+
+
+def test_a_setting_that_is_missing_or_wrong_is_named_without_its_value(tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": "postgresql://secret", "HTTP_PORT": "999999"}
+    with running("orders", "api", folder=tmp_path, environment=environment) as process:
+        assert process.wait() == 1
+        assert "KAFKA_BOOTSTRAP: Field required" in process.log
+        assert "HTTP_PORT: Input should be less than or equal to 65535" in process.log
+        assert "secret" not in process.log

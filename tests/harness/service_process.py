@@ -1,0 +1,75 @@
+"""`python -m <service> …` as a process of its own, as it runs in production."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+SECRET = "not for production: thirty-two characters"
+
+
+class ServiceProcess:
+    def __init__(self, service: str, *arguments: str, log: Path, environment: Mapping[str, str]) -> None:
+        self._log = log
+        wiring = {"HTTP_PORT": "0", "LOG_FORMAT": "json", "LINK_SIGNING_KEY": SECRET, **environment}
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", service, *arguments],
+                env={"PATH": os.defpath, **wiring},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def get(self, path: str) -> httpx.Response | None:
+        """None while nobody listens or answers."""
+        addresses = [json.loads(line)["address"] for line in self.log.splitlines() if '"event":"listening"' in line]
+        try:
+            return httpx.get(addresses[0] + path, timeout=5) if addresses else None
+        except httpx.TransportError:
+            return None
+
+    def wait_for(self, path: str, status: int, within: float = 30.0) -> httpx.Response:
+        deadline = time.monotonic() + within
+        while (answer := self.get(path)) is None or answer.status_code != status:
+            assert self._process.poll() is None, self.log
+            assert time.monotonic() < deadline, f"{answer.text if answer else 'no answer'}\n{self.log}"
+            time.sleep(0.02)
+        return answer
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, within: float = 30.0) -> int:
+        """The exit code."""
+        return self._process.wait(within)
+
+    def stop(self, within: float = 30.0) -> int:
+        """Ask it to end by SIGTERM, and return the exit code."""
+        self.send(signal.SIGTERM)
+        return self.wait(within)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def running(service: str, *arguments: str, folder: Path, environment: Mapping[str, str]) -> Iterator[ServiceProcess]:
+    process = ServiceProcess(
+        service, *arguments, log=folder / f"{service}-{'-'.join(arguments)}.log", environment=environment
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
