@@ -153,7 +153,9 @@ class Workshop:
 
 
 @asynccontextmanager
-async def open_workshop(database: Database, **settings: Any) -> AsyncIterator[Workshop]:
+async def open_workshop(
+    database: Database, service: Service[ServiceSettings] = WORKSHOP, **settings: Any
+) -> AsyncIterator[Workshop]:
     chosen = ServiceSettings(
         **{"database_url": database.dsn, "kafka_bootstrap": "127.0.0.1:9", "rate_limit_per_minute": 0, **settings}
     )
@@ -162,8 +164,8 @@ async def open_workshop(database: Database, **settings: Any) -> AsyncIterator[Wo
     await owner.execute("GRANT SELECT, INSERT, DELETE ON vases TO PUBLIC")
     await owner.close()
     pool = await open_pool(database.dsn, size=10, application_name="workshop")
-    runtime = Runtime(WORKSHOP, chosen, pool, Health(None, chosen))
-    workshop = Workshop(runtime, WORKSHOP.gateway(runtime))
+    runtime = Runtime(service, chosen, pool, Health(None, chosen))
+    workshop = Workshop(runtime, service.gateway(runtime))
     async with pool.acquire() as connection:
         for role in Role:
             workshop.keys[role] = await api_keys.create(connection, name=role, role=role, customer_id=None)
