@@ -16,7 +16,7 @@ from local_stack.stack_json import NotRunningError, StackDescription, running_st
 from rich.console import Console
 
 from demo.client import Shop, Unexpected
-from demo.kafka_reader import Seen, expect_gapless, read_events
+from demo.kafka_reader import TOPICS, Seen, expect_gapless, read_events
 from demo.narrator import Narrator
 from demo.stories import STORIES, Ending
 
@@ -31,6 +31,7 @@ def main() -> None:
     try:
         with fresh_stack(folder) as stack:
             asyncio.run(tell(stack, Narrator(console)))
+        console.print(f"The PDFs are in {folder}/storage/invoices, the e-mails in {folder}/sandbox/mailbox.")
     except (Unexpected, NotRunningError) as failure:
         sys.exit(f"The demo failed: {failure}\nThe logs are in {folder / 'logs'}.")
     console.print(f"[green]Everything is as it should be[/], in {time.monotonic() - began:.0f} s with start and stop.")
@@ -66,8 +67,9 @@ async def tell(stack: StackDescription, narrator: Narrator) -> None:
     try:
         endings = [await story(shop, narrator) for story in STORIES]
         await read_back(stack, narrator, endings)
-        narrator.closing([_left_of(stack, ending) for ending in endings], ("Order", "Story", "Invoice", "Refund"))
-        narrator.say(f"PDFs: {stack['documents']}   E-mails: {stack['mailbox']['url']} (kept in the stack's folder)")
+        narrator.closing(
+            [_left_of(stack, ending) for ending in endings], ("Order", "How it ended", "Invoice", "Refund")
+        )
     finally:
         await shop.close()
 
@@ -89,15 +91,15 @@ async def read_back(stack: StackDescription, narrator: Narrator, endings: list[E
 
 def _by_topic(events: list[Seen], order_id: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    for event in events:
+    for event in sorted(events, key=lambda event: TOPICS.index(event.topic)):
         if event.key == order_id and not event.repeat:
             found[event.topic].append(event.type)
     return dict(found)
 
 
 def _left_of(stack: StackDescription, ending: Ending) -> tuple[str, ...]:
-    invoice = f"{ending.invoice['invoice_number']}" if ending.invoice else "none: never shipped"
-    refund = ending.refund_transaction_id or "none: kept"
+    invoice = str(ending.invoice["invoice_number"]) if ending.invoice else "-"
+    refund = ending.refund_transaction_id or "-"
     return (ending.order["order_number"], ending.title, invoice, refund)
 
 

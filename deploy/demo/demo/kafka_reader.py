@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from demo.client import Unexpected
 
@@ -29,7 +29,7 @@ class Seen:
 
 async def read_events(bootstrap: str) -> list[Seen]:
     """All events up to now, in the order of each topic and key. Raises `Unexpected` when Kafka does not answer."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap.split(","), auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(*TOPICS, bootstrap_servers=bootstrap.split(","), auto_offset_reset="earliest")
     try:
         async with asyncio.timeout(20):
             await consumer.start()
@@ -42,23 +42,16 @@ async def read_events(bootstrap: str) -> list[Seen]:
 
 
 async def _read_to_the_end(consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
-    partitions = [TopicPartition(topic, number) for topic in TOPICS for number in await _numbers(consumer, topic)]
-    consumer.assign(partitions)
-    left = {partition for partition, end in (await consumer.end_offsets(partitions)).items() if end > 0}
-    ends = await consumer.end_offsets(partitions)
+    while {partition.topic for partition in consumer.assignment()} != set(TOPICS):
+        await consumer.getmany(timeout_ms=50)  # assigned when the metadata has come
+    ends = await consumer.end_offsets(consumer.assignment())
+    left = {partition for partition, end in ends.items() if end > 0}
     records: list[ConsumerRecord] = []
     while left:
         for partition, batch in (await consumer.getmany(timeout_ms=500)).items():
             records += [record for record in batch if record.offset < ends[partition]]
         left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
     return records
-
-
-async def _numbers(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
-    while not (numbers := consumer.partitions_for_topic(topic)):
-        await consumer.topics()
-        await asyncio.sleep(0.1)
-    return sorted(numbers)
 
 
 def _distinct(records: list[ConsumerRecord]) -> list[Seen]:

@@ -40,24 +40,18 @@ class Narrator:
         )
 
     def audit_trail(self, rows: Sequence[dict[str, Any]]) -> None:
-        table = Table(
-            "from", "to", "outcome", "by", "when", box=None, pad_edge=False, header_style="dim", padding=(0, 2)
-        )
         for row in rows:
-            table.add_row(
-                row["previous_state"] or "-",
-                row["new_state"],
-                row["outcome"].lower(),
-                f"{row['actor_type'].lower()} {row['actor_id'] or ''}",
-                row["created_at"],
-            )
-        self._console.print(table)
+            time_of_day = row["created_at"][11:23]
+            refused = " [red](refused)[/]" if row["outcome"] == "REFUSED" else ""
+            by = str(row["actor_id"]).split("_")[1] if row["actor_id"] else "system"
+            change = f"{time_of_day}  {row['previous_state'] or '-'} →[/] {row['new_state']}{refused}"
+            self._console.print(f"{'':15}[dim]{change} [dim]{by}[/]", soft_wrap=True)
 
     def say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
 
     def closing(self, rows: Sequence[tuple[str, ...]], columns: Sequence[str]) -> None:
-        table = Table(*columns, title="What is left to look at", title_justify="left", header_style="bold")
+        table = Table(*columns, header_style="bold")
         for row in rows:
             table.add_row(*map(escape, row))
         self._console.print()
