@@ -49,17 +49,19 @@ async def written_lines(pool: Pool) -> list[tuple[str, int]]:
     return [(row["order"], row["sequence"]) for row in await pool.fetch("SELECT * FROM lines ORDER BY number")]
 
 
-@asynccontextmanager
-async def subscribing(
-    pool: Pool, bootstrap: str, topics: Collection[str], stuck_after_seconds: float = 60
-) -> AsyncIterator[Subscriber]:
-    subscriber = Subscriber(
+def subscriber(pool: Pool, bootstrap: str, topics: Collection[str], stuck_after_seconds: float = 60) -> Subscriber:
+    return Subscriber(
         pool, bootstrap, group=GROUP, topics=topics, handlers=HANDLERS, stuck_after_seconds=stuck_after_seconds
     )
+
+
+@asynccontextmanager
+async def subscribing(pool: Pool, bootstrap: str, topics: Collection[str]) -> AsyncIterator[Subscriber]:
     stopping = asyncio.Event()
-    running = asyncio.create_task(subscriber.run(stopping))
+    member = subscriber(pool, bootstrap, topics)
+    running = asyncio.create_task(member.run(stopping))
     try:
-        yield subscriber
+        yield member
     finally:
         stopping.set()
         await asyncio.wait_for(running, 15)

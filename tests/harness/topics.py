@@ -7,6 +7,7 @@ from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from common.envelope import parse
 from common.topics import create_topics
 from harness.waiting import eventually
 
@@ -31,6 +32,18 @@ class Topics:
 
         await eventually(is_visible)
         return name
+
+    async def sequences(self, topic: str) -> tuple[dict[str, list[int]], int]:
+        """For each key the sequences of its events in the order of their first occurrences, and how many repeats
+        (of the same event, by its id) there were beside."""
+        found: dict[str, list[int]] = {}
+        seen: set[str] = set()
+        events = [parse(record) for record in await self.records(topic)]
+        for event in events:
+            if event.id not in seen:
+                seen.add(event.id)
+                found.setdefault(event.key, []).append(event.sequence)
+        return found, len(events) - len(seen)
 
     async def partitions(self, topic: str) -> int:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)

@@ -22,7 +22,7 @@ from common.statements import Connection
 
 SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
-HELD_BACK_SECONDS = 5.0
+HELD_BACK_SECONDS = 3.0
 RELEASE_SECONDS = 2.0
 
 _log = structlog.get_logger(__name__)

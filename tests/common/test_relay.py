@@ -1,0 +1,229 @@
+"""Every committed event reaches Kafka, each order's events in their sequence, whoever dies, pauses or is late."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from common import outbox
+from common.database import Pool, transaction
+from common.outgoing import mark_published, park, read_pending
+from common.topics import create_topics
+from harness.databases import Database
+from harness.members import LEASE_SECONDS, member
+from harness.relaying import all_published, order_event, relaying, write_events
+from harness.topics import MakeTopic, Topics
+from harness.waiting import eventually
+from structlog.testing import capture_logs
+
+ORDERS = [f"order-{number}" for number in range(20)]
+ALL_IN_SEQUENCE = {order: [1, 2, 3, 4, 5] for order in ORDERS}
+
+
+@pytest_asyncio.fixture
+async def topic(make_topic: MakeTopic) -> str:
+    return await make_topic(partitions=3)
+
+
+@pytest_asyncio.fixture
+async def narrow_topic(kafka: str, topic: str) -> AsyncIterator[str]:
+    """A topic that takes batches of at most 20 kB."""
+    await set_largest_batch(kafka, topic, 20_000)
+    yield topic
+
+
+async def set_largest_batch(kafka: str, topic: str, size: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(size)})])
+    finally:
+        await admin.close()
+
+
+async def lanes_of(pool: Pool) -> dict[str | None, int]:
+    rows = await pool.fetch(
+        "SELECT CASE WHEN leased_until > now() THEN owner END AS owner, count(*) FROM relay_lanes GROUP BY 1"
+    )
+    return {row["owner"]: row["count"] for row in rows}
+
+
+async def states(pool: Pool) -> list[tuple[str, int, str]]:
+    rows = await pool.fetch("SELECT key, sequence, state FROM outbox ORDER BY key, sequence")
+    return [(row["key"], row["sequence"], row["state"]) for row in rows]
+
+
+async def test_two_relays_share_the_lanes_and_keep_each_orders_sequence(pool: Pool, kafka: str, topic: str) -> None:
+    async with relaying(pool, kafka, "first"):
+        await eventually(lambda: holds(pool, {"first": 32}))
+        async with relaying(pool, kafka, "second"):
+            await write_events(pool, topic, ORDERS, range(1, 3))
+            await eventually(lambda: holds(pool, {"first": 16, "second": 16}))
+            await write_events(pool, topic, ORDERS, range(3, 6))
+            await all_published(pool)
+        await eventually(lambda: holds(pool, {"first": 32}), within=2)
+    assert await holds(pool, {None: 32})
+    assert await Topics(kafka).sequences(topic) == (ALL_IN_SEQUENCE, 0)
+
+
+async def holds(pool: Pool, expected: dict[str | None, int]) -> bool:
+    return await lanes_of(pool) == expected
+
+
+async def test_an_event_that_is_committed_late_is_sent_all_the_same(pool: Pool, kafka: str, topic: str) -> None:
+    async with relaying(pool, kafka):
+        async with transaction(pool) as late:
+            await outbox.append(late, order_event(topic, "late", 1))
+            await write_events(pool, topic, ["early"], range(1, 4))
+            await eventually(lambda: is_published(pool, "early", 3))
+        await all_published(pool)
+    assert await Topics(kafka).sequences(topic) == ({"early": [1, 2, 3], "late": [1]}, 0)
+
+
+async def is_published(pool: Pool, order: str, sequence: int) -> bool:
+    return (order, sequence, "published") in await states(pool)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "repeats"),
+    [
+        ("relay.after_read", 0),
+        ("relay.after_send_before_ack", None),  # nobody knows whether the broker has it: zero or more
+        ("relay.after_ack_before_mark", 100),
+        ("relay.after_mark", 0),
+    ],
+)
+async def test_a_relay_that_is_killed_leaves_nothing_unsent_and_nothing_out_of_sequence(
+    database: Database, pool: Pool, kafka: str, topic: str, failpoint: str, repeats: int | None
+) -> None:
+    await write_events(pool, topic, ORDERS, range(1, 6))
+    with member("relay", database, kafka, topic, failpoint=f"{failpoint}:kill") as killed:
+        assert await killed.ended() == -signal.SIGKILL
+
+    async with relaying(pool, kafka):
+        await all_published(pool)
+
+    sequences, found_repeats = await Topics(kafka).sequences(topic)
+    assert sequences == ALL_IN_SEQUENCE
+    assert repeats in (None, found_repeats)
+
+
+@pytest.mark.parametrize(
+    "failpoint", ["relay.after_read", "relay.after_send_before_ack", "relay.after_ack_before_mark"]
+)
+async def test_a_relay_that_is_paused_past_its_lease_does_no_harm_when_it_wakes(
+    database: Database, pool: Pool, kafka: str, topic: str, failpoint: str
+) -> None:
+    await write_events(pool, topic, ORDERS, range(1, 4))
+    with member("relay", database, kafka, topic, name="paused", failpoint=f"{failpoint}:stop") as paused:
+        await paused.stopped()
+        async with relaying(pool, kafka, lease_seconds=LEASE_SECONDS):
+            await all_published(pool)  # not before the lease of the paused one has ended
+            await write_events(pool, topic, ORDERS, range(4, 6))
+            paused.send(signal.SIGCONT)
+            await all_published(pool)
+            await eventually(lambda: holds(pool, {"paused": 16, "relay-1": 16}))
+
+    sequences, _ = await Topics(kafka).sequences(topic)
+    assert sequences == ALL_IN_SEQUENCE
+
+
+async def test_only_the_holder_of_a_lane_marks_its_events(pool: Pool, topic: str) -> None:
+    await pool.execute("UPDATE relay_lanes SET token = 7")
+    await write_events(pool, topic, ["order-1"], range(1, 3))
+    every_lane = range(32)
+    async with transaction(pool) as connection:
+        first, second = await read_pending(connection, every_lane, [])
+
+        assert not await park(connection, first, "too large", dict.fromkeys(every_lane, 6))
+        assert await mark_published(connection, [first, second], dict.fromkeys(every_lane, 6)) == 0
+        assert await mark_published(connection, [first, second], dict.fromkeys(every_lane, 7)) == 2
+
+
+async def test_an_event_that_kafka_refuses_is_parked_with_its_order_and_nothing_else_waits(
+    pool: Pool, kafka: str, narrow_topic: str
+) -> None:
+    async with transaction(pool) as connection:
+        await outbox.append(
+            connection,
+            order_event(narrow_topic, "vast", 1),
+            order_event(narrow_topic, "vast", 2, b" " * 50_000),
+            order_event(narrow_topic, "vast", 3),
+            *(order_event(narrow_topic, "small", sequence) for sequence in range(1, 4)),
+        )
+    with capture_logs() as logs:
+        async with relaying(pool, kafka):
+            await eventually(lambda: is_parked(pool, "vast", 2))
+            await eventually(lambda: is_published(pool, "small", 3))
+            assert ("vast", 3, "pending") in await states(pool)
+    assert [log["log_level"] for log in logs if log.get("alert") == "outbox_parked"] == ["critical"]
+    assert (await Topics(kafka).sequences(narrow_topic))[0] == {"vast": [1], "small": [1, 2, 3]}
+
+    await set_largest_batch(kafka, narrow_topic, 1_000_000)
+    await pool.execute("UPDATE outbox SET state = 'pending' WHERE state = 'parked'")
+    async with relaying(pool, kafka):
+        await all_published(pool)
+    assert (await Topics(kafka).sequences(narrow_topic))[0] == {"vast": [1, 2, 3], "small": [1, 2, 3]}
+
+
+async def is_parked(pool: Pool, order: str, sequence: int) -> bool:
+    return (order, sequence, "parked") in await states(pool)
+
+
+async def test_events_that_are_too_large_only_together_are_sent_one_by_one(
+    pool: Pool, kafka: str, narrow_topic: str
+) -> None:
+    async with transaction(pool) as connection:
+        await outbox.append(
+            connection, *(order_event(narrow_topic, "order-1", number, b" " * 9_000) for number in range(1, 6))
+        )
+    async with relaying(pool, kafka):
+        await all_published(pool)
+    assert await Topics(kafka).sequences(narrow_topic) == ({"order-1": [1, 2, 3, 4, 5]}, 0)
+
+
+async def test_a_missing_topic_holds_up_its_own_events_only(pool: Pool, kafka: str, topic: str) -> None:
+    missing = f"{topic}-missing"
+    await write_events(pool, missing, ["order-1"], range(1, 3))
+    await write_events(pool, topic, ["order-2"], range(1, 3))
+    async with relaying(pool, kafka):
+        await eventually(lambda: is_published(pool, "order-2", 2))
+        assert await states(pool) == [
+            ("order-1", 1, "pending"),
+            ("order-1", 2, "pending"),
+            ("order-2", 1, "published"),
+            ("order-2", 2, "published"),
+        ]
+        await create_topics(kafka, [missing], partitions=1)
+        await all_published(pool)
+    assert await Topics(kafka).sequences(missing) == ({"order-1": [1, 2]}, 0)
+
+
+async def test_an_order_that_waits_behind_a_parked_event_is_not_read(pool: Pool, topic: str) -> None:
+    await write_events(pool, topic, ["parked", "free"], range(1, 3))
+    await pool.execute("UPDATE outbox SET state = 'parked' WHERE key = 'parked' AND sequence = 1")
+    async with transaction(pool) as connection:
+        rows = await read_pending(connection, range(32), [])
+        nothing_held_back = await read_pending(connection, range(32), [topic])
+    assert [(row["key"], row["sequence"]) for row in rows] == [("free", 1), ("free", 2)]
+    assert nothing_held_back == []
+
+
+async def test_a_round_reads_a_bounded_amount_of_data(pool: Pool, topic: str) -> None:
+    async with transaction(pool) as connection:
+        await outbox.append(
+            connection, *(order_event(topic, "order-1", number, b" " * 900_000) for number in range(1, 31))
+        )
+        rows = await read_pending(connection, range(32), [])
+    assert len(rows) == 19
+
+
+async def test_a_relay_stops_at_once_while_the_broker_is_away(pool: Pool, topic: str) -> None:
+    await write_events(pool, topic, ["order-1"], range(1, 2))
+    async with asyncio.timeout(8):
+        async with relaying(pool, "127.0.0.1:1"):
+            await eventually(lambda: holds(pool, {"relay-1": 32}))
+    assert await holds(pool, {None: 32})
