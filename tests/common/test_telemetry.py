@@ -1,0 +1,97 @@
+"""One line per event for machines, nothing in it that must not be there, and traces that go on."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from common.telemetry import configure_logging, get_logger, new_traceparent, trace_id, without_secrets
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.fixture(autouse=True)
+def default_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        None,
+        "",
+        "nonsense",
+        f"00-{TRACE}-00f067aa0ba902b7",
+        f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-00f067aa0ba902b7-01",
+        f"00-{TRACE}-00f067aa0ba902b7-01\n",
+    ],
+)
+def test_without_a_usable_parent_a_trace_begins(malformed: str | None) -> None:
+    made = new_traceparent(malformed)
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", made)
+    assert trace_id(made) != TRACE
+    assert made != new_traceparent(malformed)
+
+
+def test_a_trace_goes_on_under_a_new_span_and_keeps_its_flags() -> None:
+    made = new_traceparent(f"00-{TRACE}-00f067aa0ba902b7-00")
+    assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-00", made)
+    assert "00f067aa0ba902b7" not in made
+
+
+def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in captured.readouterr().err.splitlines()]
+
+
+def test_both_kinds_of_loggers_write_the_same_kind_of_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("orders", "api", style="json")
+    get_logger("ours").info("shipped", order="1")
+    logging.getLogger("theirs").warning("slow by %s s", 3)
+    ours, theirs = lines(capsys)
+    assert (ours["event"], ours["order"], ours["level"], ours["logger"]) == ("shipped", "1", "info", "ours")
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("slow by 3 s", "warning", "theirs")
+    for line in (ours, theirs):
+        assert (line["service"], line["role"]) == ("orders", "api")
+        assert str(line["timestamp"]).endswith("Z")
+
+
+def test_what_is_below_the_level_or_mere_noise_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("orders", "api", style="json", level="info")
+    get_logger("ours").debug("detail")
+    logging.getLogger("aiokafka.consumer").info("joined")
+    assert lines(capsys) == []
+
+
+def test_secrets_and_addresses_never_reach_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("orders", "api", style="json")
+    key = "client_0123456789ab.a-secret-of-some-length"
+    password = "hush"
+    try:
+        raise ValueError(f"anna@example.com has {key} for postgresql://orders:{password}@db/orders")
+    except ValueError:
+        get_logger("ours").exception("failed", api_key=key, database_url="x", text=f"to anna@example.com with {key}")
+    output = capsys.readouterr().err
+    for secret in ("anna", "a-secret-of-some-length", "hush"):
+        assert secret not in output
+    assert "client_0123456789ab" in output
+    assert "Traceback" in output
+
+
+@pytest.mark.parametrize("text", ["postgres.fetch", "1.5 @ 3", "a/b.c", "order 4bf9.pdf", "127.0.0.1:9092"])
+def test_other_texts_are_left_alone(text: str) -> None:
+    assert without_secrets(text) == text
+
+
+def test_people_get_lines_they_can_read(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("orders", "api", style="pretty")
+    get_logger("ours").warning("shipped late", order="1")
+    assert "shipped late" in capsys.readouterr().err
