@@ -1,0 +1,155 @@
+"""The consumer of orders on real Kafka: each result once, and nothing that cannot be read holds it up."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+from common import topics
+from common.envelope import full_name
+from common.health import Health
+from common.service import Runtime
+from common.topics import create_topics
+from harness.gateway import Gateway
+from harness.orders import place_in
+from harness.traces import TRACEPARENT
+from harness.waiting import eventually
+from orders.app import SERVICE
+from orders.settings import OrdersSettings
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What refunds and invoicing would send."""
+
+    producer: AIOKafkaProducer
+
+    async def send(self, topic: str, key: str | None, value: bytes | None, headers: Headers) -> None:
+        await self.producer.send_and_wait(topic, value, key.encode() if key else None, headers=headers)
+
+    async def refund(self, order_id: str, headers: Headers, **changes: Any) -> None:
+        data = {
+            "refund_id": str(uuid4()),
+            "order_id": order_id,
+            "return_id": None,
+            "cause": "ORDER_CANCELLED",
+            "amount": "79.06",
+            "payment_reference": "ch_teacups",
+            "status": "SUCCEEDED",
+            "transaction_id": "re_teacups",
+            **changes,
+        }
+        await self.send(topics.REFUNDS, order_id, json.dumps(data).encode(), headers)
+
+
+def an_envelope(event_type: str, key: str, sequence: int = 1, *, version: int = 1) -> Headers:
+    attributes = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_source": "/articurated/refunds",
+        "ce_type": full_name(event_type).removesuffix("1") + str(version),
+        "ce_subject": key,
+        "ce_time": "2026-11-22T12:00:00Z",
+        "ce_sequence": str(sequence),
+        "ce_epoch": "1",
+        "traceparent": TRACEPARENT,
+    }
+    return [(name, value.encode()) for name, value in attributes.items()]
+
+
+@pytest_asyncio.fixture
+async def outside(kafka: str) -> AsyncIterator[Outside]:
+    await create_topics(kafka, SERVICE.topics)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    yield Outside(producer)
+    await producer.stop()
+
+
+@asynccontextmanager
+async def consuming(gateway: Gateway, kafka: str) -> AsyncIterator[None]:
+    """The role `consumer`, as the service itself builds it."""
+    settings = OrdersSettings(database_url="postgresql://the-pool-is-given", kafka_bootstrap=kafka)
+    runtime = Runtime(SERVICE, settings, gateway.pool, Health("orders", settings))
+    stopping = asyncio.Event()
+    running = asyncio.gather(*(component.run(stopping) for component in SERVICE.components["consumer"](runtime)))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 15)
+
+
+async def refund_status(gateway: Gateway, order: dict[str, Any]) -> tuple[str, int]:
+    now = (await gateway.get(f"/orders/{order['id']}")).json()
+    return now["refund_status"], now["version"] - order["version"]
+
+
+async def kept_as_poison(gateway: Gateway, key: str) -> int:
+    kept: int = await gateway.pool.fetchval("SELECT count(*) FROM poison WHERE key = $1", key.encode())
+    return kept
+
+
+async def test_a_result_counts_once_among_whatever_else_is_in_the_topic(
+    fresh_gateway: Gateway, kafka: str, outside: Outside
+) -> None:
+    order = await place_in(fresh_gateway, "CANCELLED_AFTER_PAYMENT")
+    key = order["id"]
+    succeeded = an_envelope("refund.succeeded", key, 2)
+    await outside.send(topics.REFUNDS, key, b"{not json", an_envelope("refund.succeeded", key))
+    await outside.send(topics.REFUNDS, key, None, an_envelope("refund.succeeded", key))
+    await outside.send(topics.REFUNDS, key, b"{}", [])
+    no_text = [(name, b"\xff" if name == "ce_id" else value) for name, value in succeeded]
+    await outside.send(topics.REFUNDS, key, b"{}", no_text)
+    await outside.refund(key, an_envelope("refund.paused", key))
+    await outside.refund(key, succeeded)
+    await outside.refund(key, succeeded)
+    await outside.refund(key, an_envelope("refund.succeeded", key, version=2))
+    await outside.refund(key, an_envelope("refund.succeeded", key, 3), payment_reference="ch_unheard_of")
+    await outside.refund(key, an_envelope("refund.failed", key, 1), status="FAILED", transaction_id=None)
+    last = await place_in(fresh_gateway, "CANCELLED_AFTER_PAYMENT")
+    async with consuming(fresh_gateway, kafka):
+        await eventually(lambda: _has(fresh_gateway, order, "SUCCEEDED"))
+        await outside.refund(last["id"], an_envelope("refund.failed", last["id"]), status="FAILED", transaction_id=None)
+        await eventually(lambda: _has(fresh_gateway, last, "FAILED"))
+        assert await refund_status(fresh_gateway, order) == ("SUCCEEDED", 1)
+        # Not JSON, no value, no headers, a header that is no text, an unknown major version, an unknown payment.
+        await eventually(lambda: _poisoned(fresh_gateway, key, 6))
+
+
+async def test_an_invoice_is_found_soon_after_it_was_issued(
+    fresh_gateway: Gateway, kafka: str, outside: Outside
+) -> None:
+    order = await place_in(fresh_gateway, "SHIPPED")
+    data = {
+        "invoice_id": str(uuid4()),
+        "invoice_number": "INV-2026-000001",
+        "order_id": order["id"],
+        "currency": "EUR",
+        "total_amount": "79.06",
+        "issued_at": "2026-11-22T12:00:00Z",
+        "document": {"sha256": "ab" * 32, "size_bytes": 20_480, "content_type": "application/pdf"},
+    }
+    async with consuming(fresh_gateway, kafka):
+        envelope = an_envelope("invoice.issued", order["id"])
+        await outside.send(topics.INVOICES, order["id"], json.dumps(data).encode(), envelope)
+
+        async def is_there() -> bool:
+            return (await fresh_gateway.get(f"/orders/{order['id']}/invoice")).status_code == 200
+
+        await eventually(is_there)
+
+
+async def _has(gateway: Gateway, order: dict[str, Any], status: str) -> bool:
+    return (await refund_status(gateway, order))[0] == status
+
+
+async def _poisoned(gateway: Gateway, key: str, count: int) -> bool:
+    return await kept_as_poison(gateway, key) == count
