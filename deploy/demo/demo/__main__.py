@@ -31,7 +31,9 @@ def main() -> None:
     try:
         with fresh_stack(folder) as stack:
             asyncio.run(tell(stack, Narrator(console)))
-        console.print(f"The PDFs are in {folder}/storage/invoices, the e-mails in {folder}/sandbox/mailbox.")
+        console.print(
+            f"The PDFs are in {folder}/storage/invoices, the e-mails in {folder}/sandbox/mailbox.", soft_wrap=True
+        )
     except (Unexpected, NotRunningError) as failure:
         sys.exit(f"The demo failed: {failure}\nThe logs are in {folder / 'logs'}.")
     console.print(f"[green]Everything is as it should be[/], in {time.monotonic() - began:.0f} s with start and stop.")
