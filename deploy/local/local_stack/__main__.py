@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shlex
 import sys
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from local_stack.stack import Stack
 from local_stack.supervisor import Supervisor
 from local_stack.terminal import Terminal
 
-EXPECTED = (StartError, CommandError, UntrustedJarError, InUseError, PortTakenError, SettingsError)
+EXPECTED = (StartError, CommandError, UntrustedJarError, InUseError, PortTakenError, SettingsError, stack_json.NotRunningError)
 
 
 def main() -> None:
@@ -27,8 +28,9 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="run the whole system until Ctrl-C; see STACK_DIR, ROLES and PORT_… in the README")
     commands.add_parser("fetch", help="set-up: fetch and check Kafka's jars, prepare its fast start")
+    commands.add_parser("env", help="addresses and keys of the running stack as shell variables, for eval")
     commands.add_parser("lock", help="pin Kafka's jars anew")
-    command = {"up": up, "fetch": fetch, "lock": lock}[parser.parse_args().command]
+    command = {"up": up, "fetch": fetch, "env": env, "lock": lock}[parser.parse_args().command]
     try:
         command()
     except* EXPECTED as failures:
@@ -53,6 +55,16 @@ def fetch() -> None:
             fetch_jars()
         with terminal.step("Kafka's classes, cached"):
             train_class_cache()
+
+
+def env() -> None:
+    """`ORDERS=http://…`, `CLIENT_KEY=…`: what a person needs to call the services with curl."""
+    stack = stack_json.running_stack(StackSettings.from_environment(os.environ).folder)
+    variables = {name.upper(): service["url"] for name, service in stack["services"].items()}
+    variables |= {f"{role.upper()}_KEY": key for role, key in stack["api_keys"].items()}
+    variables |= {"MAILBOX": stack["mailbox"]["url"], "PAYMENT_SANDBOX": stack["payment_sandbox"]["url"]}
+    for name, value in variables.items():
+        print(f"{name}={shlex.quote(value)}")
 
 
 def lock() -> None:
