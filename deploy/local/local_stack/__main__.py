@@ -20,7 +20,15 @@ from local_stack.stack import Stack
 from local_stack.supervisor import Supervisor
 from local_stack.terminal import Terminal
 
-EXPECTED = (StartError, CommandError, UntrustedJarError, InUseError, PortTakenError, SettingsError, stack_json.NotRunningError)
+EXPECTED = (
+    StartError,
+    CommandError,
+    UntrustedJarError,
+    InUseError,
+    PortTakenError,
+    SettingsError,
+    stack_json.NotRunningError,
+)
 
 
 def main() -> None:
