@@ -14,8 +14,10 @@ from aiokafka import AIOKafkaProducer
 from common import topics
 from common.database import Pool, transaction
 from common.envelope import full_name
+from common.health import Health
 from common.partitioner import partition_of
-from common.subscriber import EventHandler, Incoming, Subscriber
+from common.service import Runtime
+from common.subscriber import EventHandler, Incoming
 from common.topics import create_topics
 from harness.effects import effects
 from harness.gateway import Gateway
@@ -23,8 +25,10 @@ from harness.orders import created
 from harness.returns import a_return, event_about, open_in, order_told, tell
 from harness.traces import TRACEPARENT
 from harness.waiting import eventually
+from returns.app import SERVICE
 from returns.consumer import EVENT_HANDLERS
 from returns.events import RefundView
+from returns.settings import ReturnsSettings
 
 
 @pytest_asyncio.fixture
@@ -37,14 +41,14 @@ async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
 
 
 @asynccontextmanager
-async def consuming(pool: Pool, kafka: str) -> AsyncIterator[Subscriber]:
-    subscriber = Subscriber(
-        pool, kafka, group=f"returns-{uuid4()}", topics=[topics.ORDERS, topics.REFUNDS], handlers=EVENT_HANDLERS
-    )
+async def consuming(pool: Pool, kafka: str) -> AsyncIterator[None]:
+    """The service's own consumer; every one goes on where the last one stopped reading."""
+    settings = ReturnsSettings(database_url="(the pool knows)", kafka_bootstrap=kafka)
+    (consumer,) = SERVICE.components["consumer"](Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings)))
     stopping = asyncio.Event()
-    running = asyncio.create_task(subscriber.run(stopping))
+    running = asyncio.ensure_future(consumer.run(stopping))
     try:
-        yield subscriber
+        yield
     finally:
         stopping.set()
         await asyncio.wait_for(running, 15)

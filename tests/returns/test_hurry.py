@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from common.partitioner import partition_of
 from harness.databases import Database, MakeDatabase
@@ -153,17 +154,33 @@ async def test_more_than_a_bounded_number_may_not_wait(make_database: MakeDataba
         )
 
 
-async def test_a_wait_outlives_a_lost_connection(make_database: MakeDatabase) -> None:
-    async with waiting_briefly(make_database("returns"), eligibility_wait_seconds=5) as gateway:
+async def test_a_wait_outlives_the_loss_of_the_database(make_database: MakeDatabase) -> None:
+    database = make_database("returns")
+    async with waiting_briefly(database, eligibility_wait_seconds=5) as gateway:
         told = order_told()
         opening = asyncio.create_task(gateway.post("/returns", a_return(told["order_id"])))
         await asyncio.sleep(0.2)
-        await gateway.pool.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user"
-        )
+        async with losing_the_database(database):
+            await asyncio.sleep(0.3)
         await tell(gateway.pool, told)
         created(await opening)
+
+
+@asynccontextmanager
+async def losing_the_database(database: Database) -> AsyncIterator[None]:
+    """For the block's time nobody has a connection or gets one."""
+    owner, member = await asyncpg.connect(database.owner_dsn), await asyncpg.connect(database.dsn)
+    try:
+        await owner.execute(f"ALTER DATABASE {database.name} CONNECTION LIMIT 0")
+        await member.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
+        )
+        yield
+        await owner.execute(f"ALTER DATABASE {database.name} CONNECTION LIMIT -1")
+    finally:
+        await owner.close()
+        await member.close()
 
 
 async def test_a_bound_client_in_a_hurry_gets_its_return(fresh_gateway: Gateway) -> None:

@@ -5,7 +5,7 @@ import contextlib
 from uuid import UUID
 
 import structlog
-from common.database import Pool, is_connection_failure, reading
+from common.database import Pool, reading
 from common.errors import Code, Problem
 
 from returns.repository import known_orders
@@ -52,9 +52,7 @@ class DeliveryWait:
         while self._waiting:
             try:
                 await self._look()
-            except Exception as error:
-                if not is_connection_failure(error):
-                    raise
+            except Exception as error:  # whatever it is, those who wait will meet it when they look again themselves
                 _log.warning("cannot look for deliveries", reason=f"{type(error).__name__}: {error}")
             await asyncio.sleep(POLL_SECONDS)
 
