@@ -50,6 +50,7 @@ class _Process(Generic[Settings]):
         self._stopping = asyncio.Event()
         self._health = Health(service.name, settings)
         self._pools: list[Pool] = []
+        self._is_built = False
 
     async def run(self) -> int:
         self._listen_to_signals()
@@ -91,6 +92,8 @@ class _Process(Generic[Settings]):
         is_api = "api" in self._roles
         server = HttpServer(HealthPages(self._health, _STARTING if is_api else None), self._settings)
         _log.info("listening", address=server.address)
+        # The database may be ready before the application and the components are.
+        self._health.needs("roles", lambda: None if self._is_built else "being built", only_to_start=True)
         async with asyncio.TaskGroup() as group:
             group.create_task(server.run(self._stopping))
             group.create_task(watch_event_loop(self._stopping))
@@ -110,6 +113,7 @@ class _Process(Generic[Settings]):
                 components += build(runtime)
         for component in components:
             self._health.needs(component.name, component.not_ready, only_to_start=len(self._roles) > 1)
+        self._is_built = True
         async with asyncio.TaskGroup() as group:
             for component in components:
                 group.create_task(self._run_component(component), name=component.name)
