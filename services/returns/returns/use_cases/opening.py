@@ -59,7 +59,7 @@ async def open_return(
     if not is_current and _may_only_be_behind(order, seen):
         if waited_since is None:
             raise NotDeliveredYet(seen.now)
-        raise Problem(Code.UNAVAILABLE, "News of orders come late at the moment; please try again.", retry_after=1)
+        raise Problem(Code.UNAVAILABLE, "News of orders comes late at the moment; please try again.", retry_after=1)
     if order is None:
         raise not_found("order", new.order_id)
     obstacle = ineligibility(
