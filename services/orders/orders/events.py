@@ -124,6 +124,9 @@ class InvoiceView(EventView):
     document: InvoiceDocument
 
 
+_SAME_NAME = tuple(name for name in OrderData.model_fields if name in Order.__slots__)
+
+
 def order_data(order: Order, late_payment: Payment | None = None) -> OrderData:
     customer = order.customer
     return OrderData.model_validate(
@@ -142,9 +145,6 @@ def order_data(order: Order, late_payment: Payment | None = None) -> OrderData:
         },
         from_attributes=True,
     )
-
-
-_SAME_NAME = tuple(name for name in OrderData.model_fields if name in Order.__slots__)
 
 
 def new_event(
