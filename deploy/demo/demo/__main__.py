@@ -30,7 +30,7 @@ def main() -> None:
     began = time.monotonic()
     try:
         with fresh_stack(folder) as stack:
-            asyncio.run(tell(stack, Narrator(console)))
+            asyncio.run(tell(Shop(stack), Narrator(console)))
         console.print(
             f"The PDFs are in {folder}/storage/invoices, the e-mails in {folder}/sandbox/mailbox.", soft_wrap=True
         )
@@ -64,8 +64,8 @@ def _ready(supervisor: "subprocess.Popen[bytes]", folder: Path) -> StackDescript
             time.sleep(0.05)
 
 
-async def tell(stack: StackDescription, narrator: Narrator) -> None:
-    shop = Shop(stack)
+async def tell(shop: Shop, narrator: Narrator) -> None:
+    stack = shop.stack
     try:
         endings = [await story(shop, narrator) for story in STORIES]
         await read_back(stack, narrator, endings)

@@ -20,12 +20,14 @@ class Shop:
     """The two gateways and what stands around them, as people with different roles use them.
 
     `patience` is how long, in seconds, a request or a wait may take in all; meanwhile a gateway that is away or says
-    503 is asked again, with the same `Idempotency-Key`.
+    503 is asked again, with the same `Idempotency-Key`. `pause` is how many seconds pass before something that is
+    waited for is asked for again.
     """
 
-    def __init__(self, stack: StackDescription, patience: float = 30) -> None:
+    def __init__(self, stack: StackDescription, patience: float = 30, pause: float = 0.05) -> None:
         self.stack = stack
         self._patience = patience
+        self._pause = pause
         self._http = httpx.AsyncClient(timeout=10)
 
     async def close(self) -> None:
@@ -88,7 +90,7 @@ class Shop:
         while (answer := await ask()) is None:
             if time.monotonic() > deadline:
                 raise Unexpected(f"waited {self._patience:g} s in vain for {what}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(self._pause)
         return answer
 
 

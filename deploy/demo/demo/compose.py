@@ -1,0 +1,86 @@
+"""`python -m demo.compose`: the demo's stories through a running Compose stack; exit status 1 when anything is missing.
+
+The environment variable COMPOSE is the command, "docker compose" if it is not set.
+"""
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+
+import httpx
+from local_stack.stack_json import StackDescription
+from rich.console import Console
+
+from demo.__main__ import tell
+from demo.client import Shop, Unexpected
+from demo.narrator import Narrator
+
+SERVICES = ("orders", "returns", "invoicing", "refunds")
+READY_SECONDS = 120
+# Seconds. Asking again after so long stays below the limit of 100 requests a minute that the stack has by default.
+PAUSE = 0.5
+
+
+def main() -> None:
+    console = Console(highlight=False)
+    began = time.monotonic()
+    try:
+        stack = describe()
+        wait_until_ready(stack)
+        asyncio.run(tell(Shop(stack, patience=READY_SECONDS, pause=PAUSE), Narrator(console)))
+    except Unexpected as failure:
+        sys.exit(f"The smoke test failed: {failure}")
+    console.print(f"[green]Everything is as it should be[/], in {time.monotonic() - began:.0f} s.")
+
+
+def describe() -> StackDescription:
+    """Where the stack's parts are, seen from this machine. Raises `Unexpected` when there is no stack."""
+    keys = json.loads(_compose("run", "--rm", "-T", "keys"))
+    mailbox, sandbox = _published("mailpit", 8025), _published("payment-sandbox", 8000)
+    return {
+        "services": {service: {"url": f"http://{_published(f'{service}-api', 8000)}"} for service in SERVICES},
+        "api_keys": {each["role"]: each["key"] for each in keys},
+        "databases": {},
+        "kafka": {"bootstrap": _published("kafka", 9094)},
+        "payment_sandbox": {"url": f"http://{sandbox}"},
+        "mailbox": {"url": f"http://{mailbox}", "smtp": ""},
+        "documents": "the volume invoice-documents",
+        "processes": [],
+    }
+
+
+def wait_until_ready(stack: StackDescription) -> None:
+    """Raises `Unexpected`."""
+    deadline = time.monotonic() + READY_SECONDS
+    for service, address in stack["services"].items():
+        while not _is_ready(address["url"]):
+            if time.monotonic() > deadline:
+                raise Unexpected(f"{service} is not ready after {READY_SECONDS} s")
+            time.sleep(0.2)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _published(service: str, port: int) -> str:
+    return _compose("port", service, str(port)).strip()
+
+
+def _compose(*arguments: str) -> str:
+    command = [*shlex.split(os.environ.get("COMPOSE") or "docker compose"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Unexpected(f"{shlex.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
