@@ -18,7 +18,7 @@ class Promises:
         self._validator = cache(self._make_validator)
 
     def check(self, response: httpx.Response) -> None:
-        """Raises `AssertionError` for a status or a body that the document does not name.
+        """Raises `AssertionError` for a status or a JSON body that the document does not name.
 
         Of a path or method that it does not have, it promises nothing.
         """
@@ -27,6 +27,8 @@ class Promises:
         if path is None or request.method.lower() not in self._document["paths"][path]:
             return
         validator = self._validator(path, request.method.lower(), str(response.status_code))
+        if "json" not in response.headers.get("content-type", ""):
+            return
         problems = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(response.json())]
         assert not problems, f"{request.method} {path} {response.status_code}: {problems}"
 

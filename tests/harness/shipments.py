@@ -1,13 +1,9 @@
 """Ada's order as `order.shipped` tells of it: 68.30 EUR net, 10.76 EUR tax in two rates."""
 
-import json
 from typing import Any
 from uuid import uuid4
 
-from common.envelope import ReceivedEvent, full_name
-from common.topics import ORDERS
 from harness.orders import ADA, ADDRESS
-from harness.traces import TRACEPARENT
 
 SHIPPED_AT = "2026-11-20T09:30:00Z"
 
@@ -66,19 +62,4 @@ def a_line(name: str, quantity: int, unit_price: str, tax_rate: str, subtotal: s
         "unit_price": unit_price,
         "tax_rate": tax_rate,
         "subtotal": subtotal,
-    }
-
-
-def record_headers(order: dict[str, Any], event_type: str = "order.shipped", sequence: int = 4) -> dict[str, str]:
-    return {
-        "ce_specversion": "1.0",
-        "ce_id": str(uuid4()),
-        "ce_source": "/articurated/orders",
-        "ce_type": full_name(event_type),
-        "ce_subject": order["order_id"],
-        "ce_time": SHIPPED_AT,
-        "ce_sequence": str(sequence),
-        "ce_epoch": "1",
-        "traceparent": TRACEPARENT,
-        "content-type": "application/json",
     }

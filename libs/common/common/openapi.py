@@ -65,7 +65,7 @@ def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]
         statuses |= {404}
     if unsafe:
         statuses |= {409, 413, 415}
-    errors = {status: _error_response(status) for status in sorted(statuses)}
+    errors = {status: error_response(status) for status in sorted(statuses)}
     extra = dict(options.get("openapi_extra") or {})
     if not open_route:
         extra["security"] = [{"ApiKey": []}]
@@ -76,7 +76,7 @@ def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]
     return {**kept, "responses": responses, "openapi_extra": extra}
 
 
-def _error_response(status: int) -> dict[str, Any]:
+def error_response(status: int) -> dict[str, Any]:
     schema = {"schema": {"$ref": "#/components/schemas/Error"}}
     return {"description": _MEANING[status], "content": {"application/json": schema, PROBLEM_JSON: schema}}
 

@@ -8,6 +8,7 @@ from common.database import reading
 from common.errors import Code, Problem, not_found
 from common.fields import Limit, Offset
 from common.http import GuardedRoute, read
+from common.openapi import error_response
 from common.signed_links import verify
 from fastapi import APIRouter, Request, Response
 
@@ -46,7 +47,17 @@ async def get_invoice(request: Request, invoice_id: UUID) -> Response:
     )
 
 
-@router.get("/{invoice_id}/document", responses={200: {"content": {PDF: {}}}, 304: {"description": "Not changed."}})
+@router.get(
+    "/{invoice_id}/document",
+    responses={
+        200: {"content": {PDF: {}}},
+        304: {"description": "The client has it already."},
+        400: error_response(400),
+        403: error_response(403),
+        422: error_response(422),
+    },
+    response_class=Response,
+)
 @open_to_all
 async def get_document(request: Request, invoice_id: UUID, expires: int = 0, signature: str = "") -> Response:
     """The PDF. The link is the permission: 403 when it was altered or has expired."""

@@ -47,6 +47,7 @@ _TOTAL_STYLE = [
     ("BOTTOMPADDING", (0, -1), (-1, -1), 7),
 ]
 _BLOCK_STYLE = [
+    ("FONT", (0, 0), (-1, -1), REGULAR, 9, 12.5),
     ("VALIGN", (0, 0), (-1, -1), "TOP"),
     ("LEFTPADDING", (0, 0), (-1, -1), 0),
     ("BOTTOMPADDING", (0, 0), (-1, -1), 9),

@@ -1,0 +1,119 @@
+"""Workers that die at the worst moments: the document is stored or the mail is out, and nobody wrote it down."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from common.database import Pool
+from harness.databases import Database
+from harness.invoices import accept, events, in_state, invoice_of
+from harness.mailbox import Mailbox
+from harness.shipments import order_shipped
+from harness.waiting import eventually
+from invoicing.use_cases import MAIL_JOB
+
+StartWorker = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start_worker(database: Database, documents: Path, mailbox: Mailbox) -> Iterator[StartWorker]:
+    """`start_worker(FAILPOINT=…)`: the role `worker` as a process of its own."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(**environment: str) -> subprocess.Popen[bytes]:
+        known = {
+            "PATH": os.defpath,
+            "DATABASE_URL": database.dsn,
+            "KAFKA_BOOTSTRAP": "127.0.0.1:9",
+            "DOCUMENT_FOLDER": str(documents),
+            "SMTP_HOST": mailbox.host,
+            "SMTP_PORT": str(mailbox.port),
+            "HTTP_PORT": "0",
+            "RETRY_UNIT_SECONDS": "0.02",
+            "JOB_LEASE_SECONDS": "1",
+        }
+        started.append(subprocess.Popen([sys.executable, "-m", "invoicing", "worker"], env={**known, **environment}))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+async def died(process: subprocess.Popen[bytes]) -> None:
+    async def is_dead() -> bool:
+        return process.poll() == -signal.SIGKILL
+
+    await eventually(is_dead)
+
+
+def stored(documents: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in documents.iterdir()}
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+async def test_a_worker_killed_between_store_and_transaction_leaves_one_document_and_one_invoice(
+    pool: Pool, start_worker: StartWorker, documents: Path
+) -> None:
+    order = order_shipped(customer_email=None)
+    await accept(pool, order)
+    await died(start_worker(FAILPOINT="invoice.after_store:kill"))
+    before = stored(documents)
+    assert len(before) == 1
+    assert (await invoice_of(pool, order)).status == "PENDING"
+
+    survivor = start_worker()
+    job = await in_state(pool, order, "done")
+    assert len(job.errors) == 2
+    assert stored(documents) == before
+    assert (await invoice_of(pool, order)).status == "ISSUED"
+    assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.issued"]
+    survivor.send_signal(signal.SIGTERM)
+    assert survivor.wait(10) == 0
+
+
+async def test_a_worker_killed_after_the_mail_went_out_sends_it_again_under_the_same_id(
+    pool: Pool, start_worker: StartWorker, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
+    await accept(pool, order)
+    await died(start_worker(FAILPOINT="invoice.after_mail:kill"))
+    assert (await invoice_of(pool, order)).mail_status == "PENDING"
+
+    start_worker()
+    await in_state(pool, order, "done", MAIL_JOB)
+    first, second = await mailbox.messages_to(order["customer_email"])
+    assert first["Message-ID"] == second["Message-ID"]
+    assert (await invoice_of(pool, order)).mail_status == "SENT"
+
+
+async def test_a_killed_worker_takes_its_rendering_processes_with_it(start_worker: StartWorker) -> None:
+    worker = start_worker()
+
+    async def renderers() -> list[str]:
+        return children(worker.pid)
+
+    [renderer] = await eventually(renderers)
+    worker.kill()
+    worker.wait()
+
+    async def is_gone() -> bool:
+        return not is_running(int(renderer))
+
+    await eventually(is_gone)

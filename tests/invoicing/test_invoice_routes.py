@@ -1,0 +1,183 @@
+"""Invoices over HTTP: documents by signed link, everything else for staff."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from common.audit import Actor
+from common.auth import STAFF, Role
+from common.database import Pool, transaction
+from common.signed_links import sign
+from harness.databases import Database
+from harness.gateway import Gateway, exact, serve
+from harness.invoices import accept, in_state, invoice_of
+from harness.openapi import Promises
+from harness.shipments import order_shipped
+from harness.traces import TRACEPARENT
+from invoicing.app import SERVICE
+from invoicing.document_store import FolderDocumentStore
+from invoicing.use_cases import issue_invoice
+from structlog.testing import capture_logs
+
+KEY = "a key to sign links with"
+PDF = b"%PDF-1.4 Ada's invoice"
+ACTOR = Actor("invoice-document", "SYSTEM", "BACKGROUND_JOB", TRACEPARENT)
+
+
+@pytest_asyncio.fixture
+async def gateway(database: Database, documents: Path) -> AsyncIterator[Gateway]:
+    async with serve(SERVICE, database, document_folder=documents) as running:
+        yield running
+
+
+async def issue(pool: Pool, store: FolderDocumentStore, order: dict[str, object]) -> UUID:
+    """The order's invoice, issued with a document that tells it apart from a real one."""
+    invoice = await invoice_of(pool, order)
+    document = await store.put(invoice.id, PDF)
+    async with transaction(pool) as connection:
+        await issue_invoice(connection, invoice.id, document, ACTOR)
+    return invoice.id
+
+
+@pytest_asyncio.fixture
+async def issued(pool: Pool, store: FolderDocumentStore) -> UUID:
+    order = order_shipped()
+    await accept(pool, order)
+    return await issue(pool, store, order)
+
+
+def link_to(invoice_id: UUID, *, key: str = KEY, minutes: float = 15) -> str:
+    signed = sign(key, f"/api/v1/invoices/{invoice_id}/document", datetime.now(UTC) + timedelta(minutes=minutes))
+    return signed.removeprefix("/api/v1")
+
+
+async def test_whoever_has_a_signed_link_gets_the_document_without_a_key(gateway: Gateway, issued: UUID) -> None:
+    answer = await gateway.call("GET", link_to(issued), key="")
+    assert (answer.status_code, answer.content) == (200, PDF)
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="INV-')
+    assert answer.headers["etag"] == f'"{hashlib.sha256(PDF).hexdigest()}"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_document_that_the_client_has_already_is_not_sent_again(gateway: Gateway, issued: UUID) -> None:
+    first = await gateway.call("GET", link_to(issued))
+    again = await gateway.call("GET", link_to(issued), headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda link: link.partition("?")[0],
+        lambda link: link[:-1] + ("0" if link[-1] != "0" else "1"),
+        lambda link: link.replace("expires=", "expires=1"),
+        lambda link: link.replace("signature=", "signature=ä"),
+    ],
+    ids=["unsigned", "another signature", "prolonged", "not ASCII"],
+)
+async def test_a_link_that_was_altered_opens_nothing(gateway: Gateway, issued: UUID, spoil: object) -> None:
+    assert callable(spoil)
+    answer = await gateway.call("GET", spoil(link_to(issued)))
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "FORBIDDEN"
+
+
+async def test_a_link_ends_at_its_time_and_opens_one_document_only(gateway: Gateway, issued: UUID) -> None:
+    other = link_to(issued).replace(str(issued), str(uuid4()))
+    for link in (link_to(issued, minutes=-1), link_to(issued, key="another key"), other):
+        assert (await gateway.call("GET", link)).status_code == 403
+
+
+async def test_a_document_that_is_not_there_is_404(gateway: Gateway, pool: Pool) -> None:
+    order = order_shipped()
+    await accept(pool, order)
+    for invoice_id in (uuid4(), (await invoice_of(pool, order)).id):
+        answer = await gateway.call("GET", link_to(invoice_id))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_a_damaged_document_is_not_handed_out(gateway: Gateway, issued: UUID, documents: Path) -> None:
+    (documents / f"{issued}.pdf").write_bytes(b"%PDF-1.4 forged")
+    with capture_logs() as logs:
+        answer = await gateway.call("GET", link_to(issued))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert "error" in [log["log_level"] for log in logs]
+    assert str(documents) not in answer.text
+
+
+async def test_staff_read_what_is_known_of_an_invoice(gateway: Gateway, issued: UUID) -> None:
+    answer = await gateway.get(f"/invoices/{issued}", key=Role.WAREHOUSE)
+    assert answer.status_code == 200
+    found = exact(answer)
+    assert found["document"] == {
+        "sha256": hashlib.sha256(PDF).hexdigest(),
+        "size_bytes": len(PDF),
+        "content_type": "application/pdf",
+    }
+    assert str(found["total_amount"]) == "79.06"
+    assert (found["status"], found["mail_status"], found["failed_step"]) == ("ISSUED", "PENDING", None)
+    Promises(gateway.app).check(answer)
+
+
+async def test_invoices_are_listed_newest_first_with_exact_totals(
+    gateway: Gateway, pool: Pool, store: FolderDocumentStore
+) -> None:
+    orders = [order_shipped() for _ in range(5)]
+    for order in orders:
+        await accept(pool, order)
+    await issue(pool, store, orders[0])
+    await issue(pool, store, orders[3])
+
+    answer = await gateway.get("/invoices?limit=2&offset=1")
+    Promises(gateway.app).check(answer)
+    page = answer.json()
+    assert [each["order_id"] for each in page["data"]] == [orders[3]["order_id"], orders[2]["order_id"]]
+    assert page["pagination"] == {"limit": 2, "offset": 1, "total": 5, "has_more": True}
+
+    issued = (await gateway.get("/invoices?status=ISSUED")).json()
+    assert [each["order_id"] for each in issued["data"]] == [orders[3]["order_id"], orders[0]["order_id"]]
+    assert issued["pagination"]["total"] == 2
+    assert (await gateway.get("/invoices?status=PENDING&limit=1")).json()["pagination"]["total"] == 3
+    assert (await gateway.get("/invoices?status=FAILED")).json()["pagination"]["total"] == 0
+    assert (await gateway.get("/metrics")).json()["invoices"] == {
+        "total": 5,
+        "by_status": {"PENDING": 3, "ISSUED": 2, "FAILED": 0},
+    }
+
+
+@pytest.mark.parametrize(("query", "found"), [("", 1), ("&status=PENDING", 1), ("&status=ISSUED", 0), ("&offset=1", 0)])
+async def test_an_orders_invoice_is_found_by_the_order(gateway: Gateway, pool: Pool, query: str, found: int) -> None:
+    order = order_shipped()
+    await accept(pool, order, order_shipped())
+    page = (await gateway.get(f"/invoices?order_id={order['order_id']}{query}")).json()
+    assert [each["order_id"] for each in page["data"]] == [order["order_id"]] * found
+
+
+async def test_an_unknown_order_has_no_invoice_and_an_unknown_invoice_is_404(gateway: Gateway) -> None:
+    page = (await gateway.get(f"/invoices?order_id={uuid4()}")).json()
+    assert (page["data"], page["pagination"]["total"]) == ([], 0)
+    assert (await gateway.get(f"/invoices/{uuid4()}")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/invoices", f"/invoices/{uuid4()}"])
+async def test_only_staff_may_look_at_invoices(gateway: Gateway, path: str) -> None:
+    assert (await gateway.call("GET", path, key="")).status_code == 401
+    assert (await gateway.get(path, key=Role.CLIENT)).status_code == 403
+    for role in STAFF:
+        assert (await gateway.get(path, key=role)).status_code in {200, 404}
+
+
+async def test_a_dead_invoice_is_replayed_by_an_operator_over_http(
+    gateway: Gateway, pool: Pool, store: FolderDocumentStore
+) -> None:
+    order = order_shipped()
+    await accept(pool, order)
+    await pool.execute("UPDATE jobs SET state = 'dead', finished_at = now()")
+    dead = await in_state(pool, order, "dead")
+    assert (await gateway.post(f"/ops/jobs/{dead.id}/replay", {})).status_code == 200
+    await in_state(pool, order, "ready")
