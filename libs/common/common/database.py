@@ -115,6 +115,7 @@ def is_database_failure(error: BaseException) -> bool:
     return isinstance(
         error,
         DatabaseUnavailable
+        | asyncpg.InternalClientError  # what asyncpg says when a connection breaks in the middle of its protocol
         | asyncpg.PostgresConnectionError
         | asyncpg.OperatorInterventionError
         | asyncpg.InsufficientResourcesError
