@@ -21,9 +21,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from demo import journeys
-from demo.__main__ import fresh_stack
 from demo.client import Shop, Unexpected
 from demo.kafka_reader import Seen, expect_gapless, read_events
+from demo.own_stack import fresh_stack
 from local_stack.stack_json import RunningProcess, StackDescription, running_stack
 from rich.console import Console
 

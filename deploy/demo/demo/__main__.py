@@ -2,26 +2,19 @@
 
 import asyncio
 import os
-import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from local_stack.stack_json import NotRunningError, StackDescription, running_stack
+from local_stack.stack_json import NotRunningError, StackDescription
 from rich.console import Console
 
 from demo.client import Shop, Unexpected
 from demo.kafka_reader import TOPICS, Seen, expect_gapless, read_events
 from demo.narrator import Narrator
+from demo.own_stack import fresh_stack
 from demo.stories import STORIES, Ending
-
-START_SECONDS = 120
-STOP_SECONDS = 30
 
 
 def main() -> None:
@@ -37,31 +30,6 @@ def main() -> None:
     except (Unexpected, NotRunningError) as failure:
         sys.exit(f"The demo failed: {failure}\nThe logs are in {folder / 'logs'}.")
     console.print(f"[green]Everything is as it should be[/], in {time.monotonic() - began:.0f} s with start and stop.")
-
-
-@contextmanager
-def fresh_stack(folder: Path) -> Iterator[StackDescription]:
-    """A stack that starts with no data, runs while the block runs, and leaves its documents and mails to look at."""
-    shutil.rmtree(folder, ignore_errors=True)
-    # The demo asks every few milliseconds whether something has happened; a customer would not.
-    environment = {"RATE_LIMIT_PER_MINUTE": "0"} | os.environ | {"STACK_DIR": str(folder)}
-    supervisor = subprocess.Popen([sys.executable, "-m", "local_stack", "up"], env=environment)
-    try:
-        yield _ready(supervisor, folder)
-    finally:
-        supervisor.send_signal(signal.SIGTERM)
-        supervisor.wait(STOP_SECONDS)
-
-
-def _ready(supervisor: "subprocess.Popen[bytes]", folder: Path) -> StackDescription:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            return running_stack(folder)
-        except NotRunningError:
-            if supervisor.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 async def tell(shop: Shop, narrator: Narrator) -> None:

@@ -72,12 +72,16 @@ class Shop:
         answer: dict[str, Any] = response.json()
         return answer
 
+    async def ask(self, url: str) -> httpx.Response:
+        """Plain GET of a full URL, once. Raises `httpx.TransportError`."""
+        return await self._http.get(url)
+
     async def fetch(self, url: str) -> httpx.Response:
         """Plain GET of a full URL (the sandbox, the mailbox, a signed link), asked again while nobody answers."""
 
         async def answered() -> httpx.Response | None:
             try:
-                response = await self._http.get(url)
+                response = await self.ask(url)
             except httpx.TransportError:
                 return None
             return response if response.status_code < 500 else None

@@ -1,0 +1,36 @@
+"""A stack that is stopped in the middle of everything goes on where it was."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from demo import journeys
+from demo.client import Shop
+from demo.own_stack import fresh_stack, running
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_what_was_under_way_at_a_stop_is_done_after_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATE_LIMIT_PER_MINUTE", "0")
+    with TemporaryDirectory(prefix="articurated-restart-") as temporary:
+        folder = Path(temporary) / "stack"
+        with fresh_stack(folder) as stack:
+            shop = Shop(stack)
+            shipped = await journeys.place(shop, journeys.example("kept-order"))
+            await journeys.pay(shop, shipped["id"], "pi_restart_1")
+            await journeys.pack(shop, shipped["id"])
+            cancelled = await journeys.place(shop, journeys.example("cancelled-order"))
+            await journeys.pay(shop, cancelled["id"], "pi_restart_2")
+            await journeys.ship(shop, shipped["id"])
+            await journeys.cancel(shop, cancelled["id"], "found one nearer home")
+            await shop.close()
+        with running(folder) as stack:
+            shop = Shop(stack)
+            invoice = await journeys.invoice(shop, shipped["id"])
+            refunded = await journeys.refunded(shop, f"/orders/{cancelled['id']}")
+            [booked] = await journeys.ledger(shop, "pi_restart_2")
+            [_mail] = await journeys.mails_about(shop, invoice["invoice_number"])
+            await shop.close()
+    assert invoice["invoice_number"].endswith("000001")
+    assert booked["id"] == refunded["refund_transaction_id"]
