@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import pytest_asyncio
 from common.database import Pool, open_pool
-from harness.databases import Database, Databases, MakeDatabase
+from harness.databases import Database, Databases, MakeDatabase, MakePool
 from harness.topics import MakeTopic, Topics
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
@@ -62,11 +62,23 @@ def database(make_database: MakeDatabase) -> Database:
 
 
 @pytest_asyncio.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
+async def make_pool(make_database: MakeDatabase) -> AsyncIterator[MakePool]:  # after which the databases are dropped
+    """`await make_pool(database)`: connections of the application's login, closed when the test ends."""
+    made: list[Pool] = []
+
+    async def make(database: Database) -> Pool:
+        made.append(await open_pool(database.dsn, size=10, application_name="test"))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        await asyncio.wait_for(pool.close(), 20)
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database, make_pool: MakePool) -> Pool:
     """Connections of the application's login to `database`; a service's tests override `database`."""
-    pool = await open_pool(database.dsn, size=10, application_name="test")
-    yield pool
-    await asyncio.wait_for(pool.close(), 10)
+    return await make_pool(database)
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TypeAlias
 
+from common.database import Pool
 from common.migrate import migrate_database
 from common.schema_version import revision_streams
 from local_stack.postgres import Postgres
@@ -26,6 +27,7 @@ class Database:
 
 
 MakeDatabase: TypeAlias = Callable[[str | None], Database]
+MakePool: TypeAlias = Callable[[Database], Awaitable[Pool]]
 
 
 class Databases:

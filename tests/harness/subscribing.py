@@ -49,10 +49,9 @@ async def written_lines(pool: Pool) -> list[tuple[str, int]]:
     return [(row["order"], row["sequence"]) for row in await pool.fetch("SELECT * FROM lines ORDER BY number")]
 
 
-def subscriber(pool: Pool, bootstrap: str, topics: Collection[str], stuck_after_seconds: float = 60) -> Subscriber:
-    return Subscriber(
-        pool, bootstrap, group=GROUP, topics=topics, handlers=HANDLERS, stuck_after_seconds=stuck_after_seconds
-    )
+def subscriber(pool: Pool, bootstrap: str, topics: Collection[str]) -> Subscriber:
+    """A member whose partitions go to the others 3 seconds after it was killed."""
+    return Subscriber(pool, bootstrap, group=GROUP, topics=topics, handlers=HANDLERS, session_seconds=3)
 
 
 @asynccontextmanager

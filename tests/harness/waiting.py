@@ -8,7 +8,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
-async def eventually(condition: Callable[[], Awaitable[Value]], *, within: float = 15.0) -> Value:
+async def eventually(condition: Callable[[], Awaitable[Value]], *, within: float = 30.0) -> Value:
     """Ask again and again until the answer is true, and return it. Raises AssertionError after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := await condition()):

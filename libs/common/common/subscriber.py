@@ -28,8 +28,6 @@ from common.service import Component
 
 __all__ = ["EventHandler", "Incoming", "Subscriber"]
 
-SESSION_SECONDS = 10
-HEARTBEAT_SECONDS = 3
 RECORDS_PER_BATCH = 500
 START_SECONDS = 60
 COMMIT_SECONDS = 10
@@ -49,8 +47,9 @@ Records: TypeAlias = tuple[ConsumerRecord, ...]
 class Subscriber:
     """One member of a service's consumer group.
 
-    `handlers` are by the short name of the event's type; other types are passed over. `stuck_after_seconds` without
-    progress, though there is something to read, end the process, so that it is started again.
+    `handlers` are by the short name of the event's type; other types are passed over. A member that was not heard of
+    for `session_seconds` loses its partitions to the others. `stuck_after_seconds` without progress, though there is
+    something to read, end the process, so that it is started again.
     """
 
     def __init__(
@@ -61,11 +60,13 @@ class Subscriber:
         group: str,
         topics: Collection[str],
         handlers: Handlers,
+        session_seconds: float = 10,
         stuck_after_seconds: float = 60,
     ) -> None:
         self._bootstrap = bootstrap.split(",")
         self._group = group
         self._topics = topics
+        self._session_ms = round(session_seconds * 1000)
         self._inbox = Inbox(pool, group, handlers)
         self._positions = Positions(pool, stuck_after_seconds=stuck_after_seconds)
         self._ending = asyncio.Event()
@@ -123,8 +124,8 @@ class Subscriber:
             batch_timeout_ms=10,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
-            session_timeout_ms=SESSION_SECONDS * 1000,
-            heartbeat_interval_ms=HEARTBEAT_SECONDS * 1000,
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=self._session_ms * 3 // 10,
             # While the database is away a batch waits in its handler, and that is no reason to leave the group.
             max_poll_interval_ms=DAY_MILLISECONDS,
             listener=self._positions,

@@ -1,0 +1,125 @@
+"""A batch of records becomes effects, once each, and what cannot be taken in is kept and can be replayed."""
+
+import json
+from base64 import b64decode
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from common.database import Pool, transaction
+from common.errors import Code, Problem
+from common.inbox import Inbox, replay
+from common.poison import KeptRecord
+from common.records import EventHandler
+from harness.databases import Database
+from harness.poisons import POISON
+from harness.producing import RawRecord, shipped
+from harness.subscribing import GROUP, HANDLERS, OrderShipped, create_lines, write_lines, written_lines
+
+TOPIC = "articurated.orders"
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database, pool: Pool) -> Pool:
+    await create_lines(database)
+    return pool
+
+
+@pytest.fixture
+def inbox(pool: Pool) -> Inbox:
+    return Inbox(pool, GROUP, HANDLERS)
+
+
+def received(*records: RawRecord, first_offset: int = 0) -> list[KeptRecord]:
+    """As they come out of one partition."""
+    return [
+        KeptRecord(TOPIC, 0, offset, record.key, record.value, record.headers, 1_790_000_000_000, "kept")
+        for offset, record in enumerate(records, first_offset)
+    ]
+
+
+async def kept_ids(pool: Pool) -> list[UUID]:
+    return [row["id"] for row in await pool.fetch('SELECT id FROM poison ORDER BY "offset"')]
+
+
+async def replay_record(pool: Pool, poison_id: UUID) -> None:
+    async with transaction(pool) as connection:
+        await replay(connection, GROUP, HANDLERS, poison_id)
+
+
+async def test_poison_of_every_kind_alone_or_amid_others_is_kept_and_copied(pool: Pool, inbox: Inbox) -> None:
+    for number, record in enumerate(POISON.values(), 1):
+        fine = shipped(f"order-{number}", 1), shipped(f"order-{number}", 2)
+        await inbox.accept(received(record, first_offset=10 * number))
+        await inbox.accept(received(fine[0], record, fine[1], first_offset=10 * number + 1))
+
+    expected = [(f"order-{number}", sequence) for number in range(1, len(POISON) + 1) for sequence in (1, 2)]
+    assert await written_lines(pool) == expected
+    kept = await pool.fetch('SELECT "offset", error FROM poison ORDER BY "offset"')
+    copies = await pool.fetch("SELECT topic, payload FROM outbox ORDER BY position")
+    records = [(name, record) for name, record in POISON.items() for _ in range(2)]
+    for row, copy, (name, record) in zip(kept, copies, records, strict=True):
+        letter = json.loads(copy["payload"])
+        assert copy["topic"] == "articurated.invoicing.dead-letters"
+        assert (letter["topic"], letter["offset"], letter["error"]) == (TOPIC, row["offset"], row["error"]), name
+        assert (letter["value"] and b64decode(letter["value"])) == record.value, name
+
+
+async def test_poison_that_comes_again_is_kept_and_copied_once(pool: Pool, inbox: Inbox) -> None:
+    for _ in range(2):
+        await inbox.accept(received(POISON["no JSON"]))
+    assert len(await kept_ids(pool)) == 1
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+async def test_the_copies_of_one_orders_poison_count_their_sequence(pool: Pool, inbox: Inbox) -> None:
+    await inbox.accept(received(POISON["no JSON"], POISON["null value"], POISON["key that is no text"]))
+    copies = await pool.fetch("SELECT key, sequence FROM outbox ORDER BY position")
+    assert [tuple(row.values()) for row in copies] == [("poisonous", 1), ("poisonous", 2), (f"{TOPIC}-0-2", 1)]
+
+
+async def test_the_copy_of_a_vast_record_goes_without_its_content_and_says_so(pool: Pool, inbox: Inbox) -> None:
+    vast = b"x" * 800_000  # a third more in base64: too large for the outbox
+    await inbox.accept(received(RawRecord(vast, [])))
+    assert await pool.fetchval("SELECT value FROM poison") == vast
+    letter = json.loads(await pool.fetchval("SELECT payload FROM outbox"))
+    assert (letter["value"], letter["content_omitted"]) == (None, True)
+
+
+async def test_types_with_one_handler_are_handed_over_together_in_their_order(pool: Pool) -> None:
+    both = EventHandler(OrderShipped, write_lines)
+    inbox = Inbox(pool, GROUP, {"order.paid": both, "order.shipped": both})
+    await inbox.accept(
+        received(shipped("order-1", 1, "order.paid"), shipped("order-1", 2), shipped("order-1", 3, "order.paid"))
+    )
+    assert await written_lines(pool) == [("order-1", 1), ("order-1", 2), ("order-1", 3)]
+
+
+async def test_poison_whose_cause_was_mended_is_replayed_once(pool: Pool, inbox: Inbox) -> None:
+    async def refuse(*_: object) -> None:
+        raise RuntimeError("not today")
+
+    unmended = Inbox(pool, GROUP, {"order.shipped": EventHandler(OrderShipped, refuse)})
+    event = received(shipped("order-1"))
+    await unmended.accept(event)
+    (poison_id,) = await kept_ids(pool)
+
+    await replay_record(pool, poison_id)
+    assert await written_lines(pool) == [("order-1", 1)]
+    with pytest.raises(Problem, match="replayed before") as refused:
+        await replay_record(pool, poison_id)
+    assert refused.value.code is Code.CONFLICT
+
+    await inbox.accept(event)
+    assert await written_lines(pool) == [("order-1", 1)]
+
+
+async def test_poison_that_is_still_unreadable_or_unknown_is_not_replayed(pool: Pool, inbox: Inbox) -> None:
+    await inbox.accept(received(POISON["no JSON"]))
+    (poison_id,) = await kept_ids(pool)
+    with pytest.raises(Problem, match="still unreadable"):
+        await replay_record(pool, poison_id)
+    with pytest.raises(Problem) as unknown:
+        await replay_record(pool, UUID(int=0))
+    assert unknown.value.code is Code.NOT_FOUND
+    assert await pool.fetchval("SELECT state FROM poison") == "kept"

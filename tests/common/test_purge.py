@@ -1,0 +1,63 @@
+"""What has done its duty is deleted, in small batches, and nothing else is."""
+
+import asyncio
+
+from common.database import Pool, transaction
+from common.purge import Purger, standard_rules
+from common.settings import ServiceSettings
+from harness.relaying import write_events
+from harness.waiting import eventually
+
+SETTINGS = ServiceSettings(database_url="", kafka_bootstrap="", outbox_retention_days=7, inbox_retention_days=14)
+TOPIC = "articurated.orders"
+REMEMBER = """
+INSERT INTO inbox (consumer, event_id, topic, partition, "offset", received_at)
+SELECT 'invoicing', number::text, '', 0, number, now() - interval '13 days' - interval '2 days' * (number % 2)
+FROM generate_series(1, $1) AS number
+"""
+ANSWER = """
+INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, expires_at)
+SELECT '', key, '', 200, '{}', '', now() + due::interval
+FROM (VALUES ('new', '1 hour'), ('old', '-1 second')) AS answer(key, due)
+"""
+PUBLISH = "UPDATE outbox SET state = 'published', published_at = now() - make_interval(days => $2) WHERE key = $1"
+
+
+async def purge_until(pool: Pool, query: str) -> None:
+    """Run the purger until the query's answer is true."""
+    stopping = asyncio.Event()
+    purging = asyncio.create_task(Purger(pool, standard_rules(SETTINGS)).run(stopping))
+    await eventually(lambda: pool.fetchval(query))
+    stopping.set()
+    await asyncio.wait_for(purging, 5)
+
+
+async def test_only_published_events_past_their_retention_are_deleted(pool: Pool) -> None:
+    await write_events(pool, TOPIC, ["old", "new", "parked", "pending"], range(1, 2))
+    await pool.execute("UPDATE outbox SET created_at = created_at - interval '8 days'")
+    await pool.execute("UPDATE outbox SET state = 'parked' WHERE key = 'parked'")
+    await pool.execute(
+        "UPDATE outbox SET state = 'published', published_at = now() - interval '8 days' WHERE key = 'old'"
+    )
+    await pool.execute(
+        "UPDATE outbox SET state = 'published', published_at = now() - interval '6 days' WHERE key = 'new'"
+    )
+
+    await purge_until(pool, "SELECT NOT EXISTS (SELECT FROM outbox WHERE key = 'old')")
+
+    assert await pool.fetchval("SELECT array_agg(key ORDER BY key) FROM outbox") == ["new", "parked", "pending"]
+
+
+async def test_more_than_a_batch_is_deleted_beside_rows_that_somebody_holds(pool: Pool) -> None:
+    await pool.execute(REMEMBER, 5_000)
+    async with transaction(pool) as holder:
+        await holder.execute("SELECT FROM inbox WHERE event_id = '1' FOR UPDATE")
+        await purge_until(pool, "SELECT count(*) = 2501 FROM inbox")
+    await purge_until(pool, "SELECT count(*) = 2500 FROM inbox")
+    assert await pool.fetchval("SELECT min(received_at) > now() - interval '14 days' FROM inbox")
+
+
+async def test_answers_are_forgotten_when_they_expire(pool: Pool) -> None:
+    await pool.execute(ANSWER)
+    await purge_until(pool, "SELECT count(*) = 1 FROM idempotency_keys")
+    assert await pool.fetchval("SELECT key FROM idempotency_keys") == "new"

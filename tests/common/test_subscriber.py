@@ -1,0 +1,193 @@
+"""What reaches the database of what is in Kafka, whatever is in Kafka and whoever is away meanwhile."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from common import poison
+from common.database import Pool, transaction
+from common.positions import StuckConsumer
+from common.statements import Connection
+from common.subscriber import EventHandler, Incoming, Subscriber
+from harness.databases import Database, Databases, MakePool
+from harness.members import member
+from harness.poisons import POISON
+from harness.producing import produce, shipped
+from harness.relaying import relaying, write_events
+from harness.subscribing import GROUP, OrderShipped, create_lines, subscribing, written_lines
+from harness.topics import MakeTopic
+from harness.waiting import eventually
+from local_stack.postgres import Postgres
+from prometheus_client import REGISTRY
+
+ORDERS = [f"order-{number}" for number in range(20)]
+
+
+@pytest_asyncio.fixture
+async def topic(make_topic: MakeTopic) -> str:
+    return await make_topic(partitions=3)
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database, pool: Pool) -> Pool:
+    await create_lines(database)
+    return pool
+
+
+async def caught_up(pool: Pool, partitions: int = 3) -> None:
+    """Wait until the consumer has reported that all that is in the topic now has been taken in."""
+    now = await pool.fetchval("SELECT now()")
+
+    async def is_caught_up() -> bool:
+        query = "SELECT count(*) FROM consumer_positions WHERE caught_up_at >= $1"
+        return bool(await pool.fetchval(query, now) == partitions)
+
+    await eventually(is_caught_up)
+
+
+async def test_each_event_has_its_effect_once_and_in_its_orders_sequence(pool: Pool, kafka: str, topic: str) -> None:
+    await write_events(pool, topic, ORDERS, range(1, 4))
+    async with relaying(pool, kafka), subscribing(pool, kafka, [topic]) as subscriber:
+        await write_events(pool, topic, ORDERS, range(4, 6))
+        await eventually(lambda: has_lines(pool, 100))
+        assert subscriber.connected
+    lines = await written_lines(pool)
+    for order in ORDERS:
+        assert [sequence for name, sequence in lines if name == order] == [1, 2, 3, 4, 5]
+
+
+async def has_lines(pool: Pool, count: int) -> bool:
+    return len(await written_lines(pool)) == count
+
+
+async def test_repeats_have_no_effect_in_one_batch_or_later(pool: Pool, kafka: str, topic: str) -> None:
+    first, second = shipped("order-1", 1), shipped("order-1", 2)
+    await produce(kafka, topic, [first, second, first])
+    async with subscribing(pool, kafka, [topic]):
+        await caught_up(pool)
+        await produce(kafka, topic, [second, first], partition=1)
+        await caught_up(pool)
+    assert await written_lines(pool) == [("order-1", 1), ("order-1", 2)]
+
+
+async def test_events_of_other_types_are_passed_over_in_any_version(pool: Pool, kafka: str, topic: str) -> None:
+    other = shipped("order-1", event_type="order.paid")
+    await produce(
+        kafka, topic,
+        [other, other.with_header("ce_type", b"com.articurated.order.paid.v2"),
+         other.with_header("ce_type", b"org.example.weather"), shipped("order-1")],
+    )  # fmt: skip
+    async with subscribing(pool, kafka, [topic]):
+        await caught_up(pool)
+    assert await written_lines(pool) == [("order-1", 1)]
+    assert await pool.fetchval("SELECT count(*) FROM poison") == 0
+
+
+async def test_poison_of_every_kind_is_kept_byte_for_byte_and_holds_up_nothing(
+    pool: Pool, kafka: str, topic: str
+) -> None:
+    records = [each for number, bad in enumerate(POISON.values(), 1) for each in (bad, shipped("fine", number))]
+    offsets = await produce(kafka, topic, records)
+    async with subscribing(pool, kafka, [topic]):
+        await caught_up(pool)
+
+    assert await written_lines(pool) == [("fine", number) for number, _ in enumerate(POISON, 1)]
+    kept = await pool.fetch('SELECT "offset", id FROM poison ORDER BY "offset"')
+    assert [row["offset"] for row in kept] == offsets[::2]
+    async with transaction(pool) as connection:
+        for row, (name, record) in zip(kept, POISON.items(), strict=True):
+            found = await poison.find(connection, row["id"])
+            assert found is not None
+            assert (found.key, found.value, found.headers) == (record.key, record.value, list(record.headers)), name
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "lines_left_behind"), [("consumer.before_tx", 0), ("consumer.after_tx_before_offset", 100)]
+)
+async def test_a_consumer_that_is_killed_loses_nothing_and_doubles_nothing(
+    database: Database, pool: Pool, kafka: str, topic: str, failpoint: str, lines_left_behind: int
+) -> None:
+    await produce(kafka, topic, [shipped(order, sequence) for sequence in range(1, 6) for order in ORDERS])
+    with member("consumer", database, kafka, topic, failpoint=f"{failpoint}:kill") as killed:
+        assert await killed.ended() == -signal.SIGKILL
+    assert len(await written_lines(pool)) == lines_left_behind
+
+    async with subscribing(pool, kafka, [topic]):
+        await eventually(lambda: has_lines(pool, 100))
+        await caught_up(pool)
+    assert len(set(await written_lines(pool))) == 100
+
+
+async def test_a_batch_waits_for_a_database_that_is_away(
+    session_folder: Path, make_pool: MakePool, kafka: str, topic: str
+) -> None:
+    with Postgres(session_folder / "leaving") as leaving:
+        database = Databases(leaving).create()
+        await create_lines(database)
+        pool = await make_pool(database)
+        async with subscribing(pool, kafka, [topic]) as subscriber:
+            await produce(kafka, topic, [shipped("order-1", 1)])
+            await eventually(lambda: has_lines(pool, 1))
+            leaving.kill()
+            await produce(kafka, topic, [shipped("order-1", 2)])
+            await asyncio.to_thread(leaving.start)
+            await eventually(lambda: has_lines(pool, 2))
+            assert subscriber.connected
+
+
+async def test_a_consumer_stops_in_time_while_the_database_is_away(
+    session_folder: Path, make_pool: MakePool, kafka: str, topic: str
+) -> None:
+    with Postgres(session_folder / "gone") as gone:
+        database = Databases(gone).create()
+        pool = await make_pool(database)
+        async with asyncio.timeout(20):
+            async with subscribing(pool, kafka, [topic]) as subscriber:
+                await eventually(lambda: is_connected(subscriber))
+                gone.kill()
+                await produce(kafka, topic, [shipped("order-1", 1)])
+                await eventually(lambda: lags(topic))
+
+
+async def is_connected(subscriber: Subscriber) -> bool:
+    return subscriber.connected
+
+
+async def lags(topic: str) -> bool:
+    return bool(lag_of(topic, 0))
+
+
+async def test_a_consumer_that_gets_nowhere_ends_its_process(pool: Pool, kafka: str, topic: str) -> None:
+    async def hang(_connection: Connection, _events: Sequence[Incoming[OrderShipped]]) -> None:
+        await asyncio.Event().wait()
+
+    stuck = Subscriber(
+        pool, kafka, group=GROUP, topics=[topic], stuck_after_seconds=1,
+        handlers={"order.shipped": EventHandler(OrderShipped, hang)},
+    )  # fmt: skip
+    await produce(kafka, topic, [shipped("order-1")])
+    with pytest.raises(StuckConsumer):
+        await asyncio.wait_for(stuck.run(asyncio.Event()), 20)
+
+
+async def test_a_consumer_waits_for_its_broker_and_says_so(pool: Pool) -> None:
+    async with subscribing(pool, "127.0.0.1:1", ["some-topic"]) as subscriber:
+        await asyncio.sleep(0.3)
+        assert subscriber.component.not_ready() == "kafka: not connected"
+
+
+async def test_the_lag_of_each_partition_is_shown(pool: Pool, kafka: str, topic: str) -> None:
+    await produce(kafka, topic, [shipped("order-1"), shipped("order-2")], partition=2)
+    async with subscribing(pool, kafka, [topic]):
+        await caught_up(pool)
+        assert lag_of(topic, 2) == 0
+    assert lag_of(topic, 2) is None
+    rows = await pool.fetch("SELECT partition, position, lag FROM consumer_positions ORDER BY partition")
+    assert [tuple(row.values()) for row in rows] == [(0, 0, 0), (1, 0, 0), (2, 2, 0)]
+
+
+def lag_of(topic: str, partition: int) -> float | None:
+    return REGISTRY.get_sample_value("consumer_lag", {"topic": topic, "partition": str(partition)})
