@@ -1,0 +1,67 @@
+"""What `docker compose up` promises, as far as its file can tell; tests/compose/run.sh shows the rest."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from local_stack.stack import SERVICES
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+CONTAINERS: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
+ONE_SHOTS = {"secrets", "keys", *(f"{service}-migrate" for service in SERVICES)}
+ROLES = {f"{service}-{role}" for service, roles in SERVICES.items() for role in roles}
+
+
+def test_every_role_of_every_service_has_a_container() -> None:
+    assert CONTAINERS.keys() >= ROLES
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_no_container_has_more_rights_than_it_needs(name: str) -> None:
+    container = CONTAINERS[name]
+
+    assert container["cap_drop"] == ["ALL"]
+    assert container["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in container
+    # Three of other people write into their installation when they start.
+    assert container.get("read_only") or name in {"kafka", "grafana", "kafka-ui"}
+
+
+@pytest.mark.parametrize("name", CONTAINERS.keys() - ONE_SHOTS)
+def test_what_runs_on_is_started_again_and_tells_its_health(name: str) -> None:
+    container = CONTAINERS[name]
+
+    assert container["restart"] == "unless-stopped"
+    # Our own image has its health check in the Dockerfile.
+    assert "healthcheck" in container or container["image"].startswith("articurated/")
+
+
+@pytest.mark.parametrize("name", sorted(ROLES))
+def test_a_role_gets_more_time_to_stop_than_it_takes_at_most(name: str) -> None:
+    container = CONTAINERS[name]
+
+    assert int(container["stop_grace_period"].removesuffix("s")) > container["environment"]["SHUTDOWN_SECONDS"]
+
+
+def test_nothing_listens_outside_this_machine() -> None:
+    ports = [port for container in CONTAINERS.values() for port in container.get("ports", [])]
+
+    assert len(ports) == 10
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_a_role_can_read_no_secret_of_another_service_and_not_its_owner_login() -> None:
+    for service, roles in SERVICES.items():
+        for role in roles:
+            volumes = [volume.split(":")[0] for volume in CONTAINERS[f"{service}-{role}"]["volumes"]]
+            assert [volume for volume in volumes if "secret" in volume] == [f"{service}-secrets"]
+
+
+def test_every_setting_is_listed_with_the_default_that_it_has() -> None:
+    used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE))
+    listed = dict(re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
+
+    assert listed == used

@@ -1,0 +1,70 @@
+"""What Prometheus and Grafana are told to watch."""
+
+import importlib
+import pkgutil
+import re
+import shutil
+import subprocess
+from itertools import chain
+
+import common
+import invoicing.worker
+import pytest
+import refunds.worker
+import yaml
+from harness.monitoring import DEPLOY, metric_names, metrics_spoken_of, rules
+from local_stack.stack import SERVICES
+from prometheus_client import REGISTRY
+
+PROMTOOL = shutil.which("promtool")
+OPERATIONS = DEPLOY.parent / "docs" / "operations.md"
+# Names that one metric is exposed under, beside its own.
+SUFFIXES = ("", "_total", "_bucket", "_count", "_sum")
+
+
+def test_metric_names_are_found_in_an_expression_of_any_kind() -> None:
+    assert metric_names('sum by (service) (rate(a_total{kind="b_total"}[5m])) > 0.5 or c offset 15m') == {
+        "a_total",
+        "c",
+    }
+
+
+def test_every_metric_of_the_rules_and_the_dashboard_is_one_that_the_code_has() -> None:
+    for package in (common, invoicing.worker, refunds.worker):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations" not in module.name:
+                importlib.import_module(module.name)
+
+    exposed = {metric.name + suffix for metric in REGISTRY.collect() for suffix in SUFFIXES}
+
+    assert metrics_spoken_of() - exposed == set()
+
+
+def test_every_alert_has_its_paragraph_in_the_runbook() -> None:
+    anchors = {heading.lower() for heading in re.findall(r"^#+ (\w+)$", OPERATIONS.read_text(), flags=re.MULTILINE)}
+
+    for rule in rules():
+        page, anchor = rule["annotations"]["runbook"].split("#")
+        assert (DEPLOY.parent / page) == OPERATIONS
+        assert anchor == rule["alert"].lower()
+        assert anchor in anchors
+
+
+def test_every_role_is_scraped_and_missed() -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    (scraped,) = (job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job)
+    (missing,) = (rule["expr"] for rule in rules() if rule["alert"] == "RoleMissing")
+
+    roles = list(chain.from_iterable([(service, role) for role in roles] for service, roles in SERVICES.items()))
+
+    assert sorted(scraped) == sorted(f"{service}-{role}" for service, role in roles)
+    assert sorted(re.findall(r'service="(\w+)", role="(\w+)"', missing)) == sorted(roles)
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
+@pytest.mark.parametrize("check", [["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]])
+def test_promtool_is_content_with(check: list[str]) -> None:
+    command = [str(PROMTOOL), *check]
+    done = subprocess.run(command, cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
