@@ -170,6 +170,35 @@ async def test_every_problem_of_a_request_is_named(client: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("01920000-0000-7000-8000-000000000000/{}?coats=3", b'{"colour": "blue"}', JSON),
+        ("01920000-0000-7000-8000-000000000000/{}", b'{"colour": "blue"}', {}),
+        ("nonsense/{}?coats=many", b'{"color": 7}', JSON),
+        ("nonsense/{}?coats=many", b"", {}),
+        ("nonsense/{}", b"[1]", JSON),
+        ("nonsense/{}", b"{", JSON),
+        ("nonsense/{}", b"{}", {"Content-Type": "text/plain"}),
+        ("nonsense/{}", b"{}", {**JSON, "X-API-Key": "wrong"}),
+    ],
+)
+async def test_an_endpoint_called_directly_answers_like_one_that_fastapi_calls(
+    client: httpx.AsyncClient, path: str, body: bytes, headers: dict[str, str]
+) -> None:
+    direct = await client.post(f"/vases/{path.format('paint')}", content=body, headers=headers)
+    through = await client.post(f"/vases/{path.format('paint-with-dependency')}", content=body, headers=headers)
+    assert direct.status_code == through.status_code
+    assert direct.headers["content-type"] == through.headers["content-type"]
+    if direct.status_code == 422:
+        errors = [answer.json()["error"]["details"]["errors"] for answer in (direct, through)]
+        assert {tuple(each.values()) for each in errors[0]} == {tuple(each.values()) for each in errors[1]}
+    elif direct.is_error:
+        assert direct.json()["error"] == through.json()["error"]
+    else:
+        assert direct.json() == through.json()
+
+
+@pytest.mark.parametrize(
     ("path", "field"), [("/vases/17", "vase_id"), ("/vases?limit=0", "limit"), ("/vases?limit=many", "limit")]
 )
 async def test_a_malformed_parameter_is_named(client: httpx.AsyncClient, path: str, field: str) -> None:

@@ -79,8 +79,10 @@ async def test_who_may_not_call_the_route_is_still_counted(database: Database) -
 
 
 async def test_trying_keys_out_is_limited_too_and_harms_no_key_that_is_in_use(database: Database) -> None:
-    settings = {"rate_limit_per_minute": 3, "api_key_cache_seconds": 0}
-    async with open_workshop(database, **settings) as workshop, workshop.client(None) as client:
+    async with (
+        open_workshop(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as workshop,
+        workshop.client(None) as client,
+    ):
         async with workshop.client("manager") as known:
             assert (await known.get("/vases")).status_code == 200
         tried = [

@@ -20,7 +20,7 @@ from common.http import GuardedRoute, caller_of, perform, read
 from common.service import Runtime, Service
 from common.settings import ServiceSettings
 from common.statements import Connection
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from harness.databases import Database
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import MetaData
@@ -105,12 +105,32 @@ def vase_routes() -> APIRouter:
     async def faulty(request: Request) -> Response:
         raise RuntimeError("SELECT secret FROM /etc/kiln")
 
+    @router.post("/{vase_id}/paint")
+    @allow(*Role)
+    async def paint(request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1) -> Response:
+        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+
+    @router.post("/{vase_id}/paint-with-dependency")
+    @allow(*Role)
+    async def paint_with_dependency(
+        request: Request, vase_id: UUID, glaze: Glaze, coats: Annotated[int, Depends(_coats)]
+    ) -> Response:
+        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+
     @router.get("/open/to-all")
     @open_to_all
     async def hello() -> Response:
         return Response("hello")
 
     return router
+
+
+async def _coats(coats: int = 1) -> int:
+    return coats
+
+
+async def _painted(vase_id: UUID, glaze: Glaze, coats: int) -> dict[str, Any]:
+    return {"id": vase_id, "colour": glaze.colour, "coats": coats}
 
 
 async def _insert(connection: Connection, vase: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
         title=f"ArtiCurated {runtime.service.name}",
         version="1",
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={
@@ -42,9 +43,9 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
     app.state.edge = Edge(runtime.pool, runtime.settings)
     app.add_middleware(RequestObserver, recent=recent)
     common_routers = [health_router(runtime.health), metrics_router(counts, recent), operator_router(runtime)]
-    for router in (*routers, *common_routers):
-        app.router.routes += [route.under(PREFIX) for route in _guarded(router)]
-    app.router.routes += _guarded(pages_router(HealthPages(runtime.health)))
+    own = [route.under(PREFIX) for router in (*routers, *common_routers) for route in _guarded(router)]
+    # Routes are tried in order, so FastAPI's few pages come last.
+    app.router.routes[:0] = [*own, *_guarded(pages_router(HealthPages(runtime.health)))]
     complete_document(app)
     return app
 

@@ -22,9 +22,11 @@ import msgspec
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common import idempotency
 from common.auth import EVERYONE, Authenticator, Caller, KeyHolder, Role, allowed_roles, forbidden
+from common.binding import Arguments, direct_arguments
 from common.database import Pool, reading, transaction
 from common.errors import Code, Problem
 from common.idempotency import Answer
@@ -87,36 +89,58 @@ class Edge:
 
 
 class GuardedRoute(APIRoute):
-    """Refuses in the contract's order before FastAPI reads or validates anything; see DOMAIN §3.
+    """Refuses in the contract's order before anything is read or validated; see DOMAIN §3.
 
+    An endpoint without dependencies is called directly, which more than halves what the edge costs (ADR 0011).
     Raises `TypeError` when the endpoint does not say who may call it.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self._options = options
         super().__init__(path, endpoint, **describe(path, endpoint, options), strict_content_type=False)
+        arguments = direct_arguments(self.dependant)
+        if arguments is not None:
+            self.app = self._direct(arguments)
 
     def under(self, prefix: str) -> "GuardedRoute":
         """The same route, made anew so that it knows its whole path."""
         return GuardedRoute(prefix + self.path, self.endpoint, **self._options)
 
+    def _direct(self, arguments: Arguments) -> ASGIApp:
+        endpoint, guard = self.endpoint, self._guard()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive, send)
+            await guard(request)
+            response: Response = await endpoint(**await arguments(request))
+            await response(scope, receive, send)
+
+        return app
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-        roles = allowed_roles(self.endpoint)
-        template = self.path_format
+        handle, guard = super().get_route_handler(), self._guard()
 
         async def guarded(request: Request) -> Response:
-            request.scope["route_template"] = template
-            edge: Edge = request.app.state.edge
-            if roles is not EVERYONE:
-                await edge.admit(request, roles)
-            if b"%00" in request.scope["query_string"]:
-                raise Problem(Code.BAD_REQUEST, "The query must not contain NUL characters.")
-            if request.method not in SAFE_METHODS:
-                await read_json(request, edge.max_body_bytes)
+            await guard(request)
             return await handle(request)
 
         return guarded
+
+    def _guard(self) -> Callable[[Request], Awaitable[None]]:
+        roles, template = allowed_roles(self.endpoint), self.path_format
+
+        async def guard(request: Request) -> None:
+            scope = request.scope
+            scope["route_template"] = template
+            edge: Edge = request.app.state.edge
+            if roles is not EVERYONE:
+                await edge.admit(request, roles)
+            if b"%00" in scope["query_string"]:
+                raise Problem(Code.BAD_REQUEST, "The query must not contain NUL characters.")
+            if scope["method"] not in SAFE_METHODS:
+                await read_json(request, edge.max_body_bytes)
+
+        return guard
 
 
 def caller_of(request: Request) -> Caller:

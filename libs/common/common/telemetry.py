@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -37,11 +38,16 @@ def trace_id(traceparent: str) -> str:
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: values of secret names, and e-mail addresses, keys and passwords inside texts, go."""
     for name, value in event.items():
-        if _SECRET_NAME.search(name):
+        if _is_secret(name):
             event[name] = "[redacted]"
-        elif isinstance(value, str):
+        elif type(value) is str:
             event[name] = without_secrets(value)
     return event
+
+
+@cache  # the names are those in our code
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def without_secrets(text: str) -> str:
@@ -50,39 +56,59 @@ def without_secrets(text: str) -> str:
     return _API_KEY.sub(r"\1.[redacted]", text) if "." in text else text
 
 
+class _Lines:
+    """Where a structlog logger writes to, without the detour through the standard library: one write per line."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    debug = info = warning = error = critical = _write
+
+
 def configure_logging(
     service: str, role: str, *, style: Literal["json", "pretty", "auto"] = "auto", level: str = "info"
 ) -> None:
     """Send everything that is logged, by structlog or by the standard library, to stderr as one kind of lines."""
     pretty = style == "pretty" or (style == "auto" and sys.stderr.isatty())
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+
+    def add_origin(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"], event["role"] = service, role
+        return event
+
+    describe: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        lambda _logger, _method, event: {**event, "service": service, "role": role},
+        add_origin,
     ]
     # Tracebacks become text before anything is redacted; and never with local variables, which hold keys and names.
-    render: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_to_json)
-    rendering = [structlog.processors.format_exc_info, redact, render]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    render: list[Any] = [
+        structlog.processors.format_exc_info,
+        redact,
+        structlog.dev.ConsoleRenderer() if pretty else _to_json,
+    ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*describe, *render],
+        logger_factory=_Lines,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         cache_logger_on_first_use=True,
     )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=describe,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _to_json(event: Mapping[str, Any], **_options: Any) -> str:
+def _to_json(_logger: Any, _method: str, event: Mapping[str, Any]) -> str:
     return _encoder.encode(event).decode()
 
 
