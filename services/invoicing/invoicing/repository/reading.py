@@ -6,7 +6,7 @@ import msgspec
 from common.statements import Connection, Statement, prepare
 from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select
 
-from invoicing.domain import Invoice, InvoiceStatus, Snapshot
+from invoicing.domain import SERIES, Invoice, InvoiceStatus, Snapshot
 from invoicing.repository.rows import to_invoice
 from invoicing.tables import invoice_snapshots, invoices, number_series
 
@@ -34,7 +34,9 @@ def _spelled_out(status: InvoiceStatus) -> ColumnElement[str]:
 
 _PAGE = _page()
 _PAGE_OF = {status: _page(invoices.c.status == _spelled_out(status)) for status in InvoiceStatus}
-_COUNT_NUMBERS = prepare(select(func.coalesce(func.sum(number_series.c.last_position), 0)))
+_COUNT_NUMBERS = prepare(
+    select(func.coalesce(func.sum(number_series.c.last_position), 0)).where(number_series.c.kind == SERIES)
+)
 _COUNT_NOT_ISSUED = prepare(
     select(invoices.c.status, func.count().label("count"))
     .where(invoices.c.status != _spelled_out(InvoiceStatus.ISSUED))

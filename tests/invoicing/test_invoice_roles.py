@@ -1,0 +1,51 @@
+"""The service put together as its roles run it: an event goes in on Kafka, a PDF and an e-mail come out."""
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+from aiokafka import AIOKafkaProducer
+from common.database import Pool
+from common.health import Health
+from common.service import Runtime
+from common.topics import ORDERS, create_topics
+from harness.databases import Database
+from harness.invoices import in_state, invoice_of
+from harness.mailbox import Mailbox
+from harness.owed import record
+from harness.shipments import order_shipped
+from invoicing.app import SERVICE
+from invoicing.settings import InvoicingSettings
+from invoicing.use_cases import MAIL_JOB
+
+
+async def test_a_shipped_order_on_kafka_becomes_a_pdf_and_an_email(
+    pool: Pool, database: Database, kafka: str, documents: Path, mailbox: Mailbox
+) -> None:
+    settings = InvoicingSettings(
+        database_url=database.dsn,
+        kafka_bootstrap=kafka,
+        document_folder=documents,
+        smtp_host=mailbox.host,
+        smtp_port=mailbox.port,
+        seller_name="ArtiCurated Test Ltd",
+    )
+    await create_topics(kafka, [ORDERS])
+    runtime = Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings))
+    stopping = asyncio.Event()
+    components = [each for role in ("consumer", "worker") for each in SERVICE.components[role](runtime)]
+    running = asyncio.gather(*(component.run(stopping) for component in components))
+    order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
+    shipped = record("order.shipped", order)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        await producer.send_and_wait(ORDERS, shipped.value, shipped.key, headers=shipped.headers)
+
+    await in_state(pool, order, "done", MAIL_JOB)
+    stopping.set()
+    await asyncio.wait_for(running, 15)
+    invoice = await invoice_of(pool, order)
+    [mail] = await mailbox.messages_to(order["customer_email"])
+    [attachment] = mail.iter_attachments()
+    assert attachment.get_content() == await asyncio.to_thread((documents / f"{invoice.id}.pdf").read_bytes)
+    seller = await pool.fetchval("SELECT snapshot -> 'seller' FROM invoice_snapshots WHERE invoice_id = $1", invoice.id)
+    assert seller["name"] == "ArtiCurated Test Ltd"
