@@ -8,11 +8,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed, RecordListTooLargeError
-from aiokafka.partitioner import murmur2
 
 from common import failpoints
 from common.envelope import event_headers
 from common.outgoing import Row
+from common.partitioner import partition_of
 
 REQUEST_SECONDS = 10
 # An idempotent producer never gives up by itself.
@@ -98,8 +98,8 @@ class Publisher:
         counts = await self._partition_counts(producer, {row["topic"] for row in rows}, delivery)
         for row in rows:
             if count := counts.get(row["topic"]):
-                partition = (murmur2(row["key"].encode()) & 0x7FFFFFFF) % count
-                partitions.setdefault(TopicPartition(row["topic"], partition), []).append(row)
+                partition = TopicPartition(row["topic"], partition_of(row["key"], count))
+                partitions.setdefault(partition, []).append(row)
         sending = [
             asyncio.create_task(self._deliver(producer, partition, rows, may_send, alone, delivery))
             for partition, rows in partitions.items()

@@ -1,0 +1,99 @@
+"""Our relay and our subscriber, as they are configured, on a broker and beside members that are killed."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+from common.database import Pool
+from common.subscriber import Subscriber
+from harness.databases import MakeDatabase, MakePool
+from harness.members import member
+from harness.relaying import all_published, write_events
+from harness.subscribing import create_lines, subscribing, written_lines
+from harness.topics import Topics
+from harness.waiting import eventually
+from local_stack.kafka import Kafka
+from prometheus_client import REGISTRY
+
+ORDERS = [f"order-{number}" for number in range(50)]
+
+
+@pytest.mark.timeout(240)
+async def test_killed_brokers_and_members_lose_nothing_double_nothing_and_keep_each_orders_sequence(
+    session_folder: Path, make_database: MakeDatabase, make_pool: MakePool
+) -> None:
+    """Orders write events all the while. A second consumer joins (a rebalance), the broker is killed and comes back,
+    then a relay and a consumer are killed. In the end each event has had one effect, each order's in sequence."""
+    orders, invoicing = make_database(None), make_database(None)
+    await create_lines(invoicing)
+    orders_pool, invoicing_pool = await make_pool(orders), await make_pool(invoicing)
+    writing = asyncio.Event()
+    writing.set()
+
+    async def write(topic: str) -> int:
+        sequence = 0
+        while writing.is_set():
+            sequence += 1
+            await write_events(orders_pool, topic, ORDERS, range(sequence, sequence + 1))
+            await asyncio.sleep(0.02)
+        return sequence
+
+    async def progress() -> None:
+        """Wait for an event that was not yet written now."""
+        newest = await orders_pool.fetchval("SELECT coalesce(max(sequence), 0) FROM outbox")
+
+        async def is_further() -> bool:
+            return bool(await invoicing_pool.fetchval("SELECT max(sequence) > $1 FROM lines", newest))
+
+        await eventually(is_further, within=60)
+
+    with Kafka(session_folder / "mortal-kafka") as broker:
+        topic = await Topics(broker.bootstrap).create(partitions=6)
+        writer = asyncio.create_task(write(topic))
+        with (
+            member("relay", orders, broker.bootstrap, topic, name="relay-1") as relay,
+            member("relay", orders, broker.bootstrap, topic, name="relay-2"),
+            member("consumer", invoicing, broker.bootstrap, topic) as consumer,
+        ):
+            await progress()
+            async with subscribing(invoicing_pool, broker.bootstrap, [topic]) as second:
+                await eventually(lambda: serves(topic, 3))
+                await progress()
+
+                broker.kill()
+                await eventually(lambda: is_cut_off(second))
+                await asyncio.to_thread(broker.start)
+                await progress()
+
+                relay.send(signal.SIGKILL)
+                consumer.send(signal.SIGKILL)
+                await eventually(lambda: serves(topic, 6))
+                await progress()
+
+                writing.clear()
+                count = await writer
+                await all_published(orders_pool)
+                await eventually(lambda: all_taken_in(invoicing_pool, count * len(ORDERS)))
+
+        sent, _repeats = await Topics(broker.bootstrap).sequences(topic)
+    expected = {order: list(range(1, count + 1)) for order in ORDERS}
+    taken_in: dict[str, list[int]] = {}
+    for order, sequence in await written_lines(invoicing_pool):
+        taken_in.setdefault(order, []).append(sequence)
+    assert sent == expected
+    assert taken_in == expected
+
+
+async def serves(subscriber_topic: str, partitions: int) -> bool:
+    """Whether the consumer in this process has so many of the topic's partitions."""
+    samples = [sample for metric in REGISTRY.collect() if metric.name == "consumer_lag" for sample in metric.samples]
+    return sum(sample.labels["topic"] == subscriber_topic for sample in samples) == partitions
+
+
+async def is_cut_off(subscriber: Subscriber) -> bool:
+    return not subscriber.connected
+
+
+async def all_taken_in(pool: Pool, count: int) -> bool:
+    return bool(await pool.fetchval("SELECT count(*) = $1 FROM lines", count))
