@@ -3,10 +3,11 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from refunds.domain import Refund
@@ -68,18 +69,24 @@ def payment_sandbox(data: Path) -> Iterator[PaymentSandbox]:
         process.communicate(timeout=10)
 
 
+class Crash(BaseException):
+    """The end of the process, as far as one test can have it."""
+
+
 class FakePaymentGateway:
     """Behaves as Stripe does, in memory: one refund per idempotency key, and any number of them per reference.
 
-    Its faults have the sandbox's names, and two more: `fail_for_good` is a 500 that is kept for its key, and
-    `arrive_late` a call that times out and is on its way until `deliver_late_calls`.
+    Its faults have the sandbox's names, and some more: `fail_for_good` is a 500 that is kept for its key, `arrive_late`
+    a call that times out and is on its way until `deliver_late_calls`; `crash_before_apply` and `crash_after_apply`
+    raise `Crash` in place of the caller's end. What is put into `meanwhile` happens while the next call is on its way.
     """
 
     def __init__(self) -> None:
-        self._refunds: list[Refund] = []
+        self._refunds: dict[str, Refund] = {}
         self._faults: list[str] = []
         self._on_their_way: list[Refund] = []
         self._answers: dict[str, str | GatewayFailure] = {}
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def fail(self, mode: str, times: int = 1) -> None:
         self._faults += [mode] * times
@@ -88,10 +95,16 @@ class FakePaymentGateway:
         self._faults.clear()
 
     async def refunds(self, payment: str) -> list[Refund]:
-        return [refund for refund in self._refunds if refund.claim.payment_reference == payment]
+        return [refund for refund in self._refunds.values() if refund.claim.payment_reference == payment]
 
     async def refund(self, refund: Refund) -> str:
-        match fault := self._faults.pop(0) if self._faults else None:
+        fault = self._faults.pop(0) if self._faults else None
+        if self.meanwhile is not None:
+            happening, self.meanwhile = self.meanwhile, None
+            await happening()
+        match fault:
+            case "crash_before_apply":
+                raise Crash
             case "fail":
                 raise GatewayError("500: an unknown error occurred")
             case "rate_limit":
@@ -102,6 +115,8 @@ class FakePaymentGateway:
                 self._on_their_way.append(refund)
                 raise OutcomeUnknown("no answer")
         answer = self._answer(refund, fault)
+        if fault == "crash_after_apply":
+            raise Crash
         if fault == "timeout_after_apply":
             raise OutcomeUnknown("no answer")
         if isinstance(answer, GatewayFailure):
@@ -109,8 +124,12 @@ class FakePaymentGateway:
         return answer
 
     async def find(self, refund: Refund) -> str | None:
-        made = [number for number, each in enumerate(self._refunds) if each.reference == refund.reference]
-        return f"re_{made[0]}" if made else None
+        return next((number for number, each in self._refunds.items() if each.reference == refund.reference), None)
+
+    def forget_keys(self) -> None:
+        """As Stripe does after a day or more; a call that was on its way for that long is lost."""
+        self._answers.clear()
+        self._on_their_way.clear()
 
     def deliver_late_calls(self) -> None:
         for refund in self._on_their_way:
@@ -127,6 +146,6 @@ class FakePaymentGateway:
                 case "fail_for_good":
                     self._answers[key] = GatewayError("500: an unknown error occurred")
                 case _:
-                    self._refunds.append(refund)
-                    self._answers[key] = f"re_{len(self._refunds) - 1}"
+                    self._answers[key] = number = f"re_{uuid4().hex}"
+                    self._refunds[number] = refund
         return self._answers[key]

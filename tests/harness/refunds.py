@@ -20,6 +20,7 @@ from refunds.domain import Cause, Claim, Refund, return_key
 from refunds.use_cases.commands import REFUND_JOB, OwedRefund, open_refunds
 
 EVENT = Actor("return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 # A minute of every schedule, in seconds.
 RETRY_UNIT = 0.02
 

@@ -1,13 +1,12 @@
 """Names under which a refund is made once, and how it can end."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from common.money import MINOR_DIGITS
-from harness.refunds import a_claim, a_refund
+from harness.refunds import NOW, a_claim, a_refund
 from hypothesis import given
 from hypothesis import strategies as st
 from refunds.domain import (
@@ -21,7 +20,6 @@ from refunds.domain import (
     return_key,
 )
 
-NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 ID = UUID("0f0e0d0c-0b0a-4908-8706-050403020100")
 COMMANDS = {
     Status.SUCCEEDED: lambda refund: refund.succeed("re_1", 3, NOW),

@@ -168,6 +168,19 @@ async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
     assert await sandbox.keys(refund.claim.payment_reference) == [first, f"{first}-1"]
 
 
+async def test_a_replay_keeps_a_key_that_was_never_answered_for_its_calls_may_still_arrive(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    await gateway.fail("arrive_late", 6)
+    async with at_work(pool, RefundJob(pool, gateway).handler):
+        job = await in_state(pool, refund, "dead")
+        await replay(pool, job.id)
+        await in_state(pool, refund, "done")
+
+    gateway.deliver_late_calls()
+
+    assert len(await gateway.refunds(refund.claim.payment_reference)) == 1
+
+
 async def test_a_refusal_because_the_refund_is_there_already_is_no_failure(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob, stripe_gateway: StripeGateway
 ) -> None:

@@ -8,7 +8,7 @@ from common import topics
 from common.service import Component, Runtime, Service
 
 from refunds.settings import RefundsSettings
-from refunds.tables import metadata
+from refunds.tables import metadata, refund_counts
 
 if TYPE_CHECKING:
     from common.subscriber import EventHandler
@@ -86,4 +86,5 @@ SERVICE = Service(
     gateway=gateway,
     components={"consumer": consumer, "worker": worker},
     event_handlers=event_handlers,
+    counts=refund_counts,
 )

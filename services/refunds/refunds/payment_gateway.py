@@ -1,4 +1,4 @@
-"""The payment gateway: Stripe's refunds, or the sandbox that speaks that part of its API (ADR 0010)."""
+"""The payment gateway: Stripe's refunds, or the sandbox that speaks that part of its API (ADR 0012)."""
 
 import asyncio
 from collections.abc import AsyncIterator

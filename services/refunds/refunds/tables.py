@@ -1,5 +1,6 @@
 """What refunds owns, beside the tables that every service has (common.tables)."""
 
+from common.counts import StatusCounts
 from common.tables import NAMING_CONVENTION, instant
 from sqlalchemy import (
     Boolean,
@@ -55,7 +56,7 @@ refunds = Table(
     ),
     CheckConstraint("amount > 0", name="amount_positive"),
     Index("ix_refunds_newest", text("created_at DESC"), text("id DESC")),
-    # Nearly all refunds have succeeded; the few that have not are found, and counted, here.
+    # Nearly all refunds have succeeded; the few that have not are found here.
     Index(
         "ix_refunds_not_succeeded",
         "status",
@@ -64,3 +65,5 @@ refunds = Table(
         postgresql_where=text("status <> 'SUCCEEDED'"),
     ),
 )
+
+refund_counts = StatusCounts("refund", metadata)

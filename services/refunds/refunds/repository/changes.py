@@ -17,7 +17,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from refunds.domain import Refund
 from refunds.repository.rows import CHANGING, HEAD, all_values, changing_values, to_refund
-from refunds.tables import refunds
+from refunds.tables import refund_counts, refunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,12 @@ def _insert_new() -> Statement:
 
 _CLOCK = prepare(select(func.clock_timestamp()))
 _INSERT_NEW = _insert_new()
-_AUDIT = _together(audit.insert_audit(), audit.insert_audit_details())
+_COUNT_AND_AUDIT = _together(refund_counts.arrival(), audit.insert_audit(), audit.insert_audit_details())
 _LOCK = prepare(select(refunds, func.clock_timestamp().label("now")).where(_THE_REFUND).with_for_update())
 _changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for name in ("status", *CHANGING, *HEAD)})
-_SAVE = _together(_changed, audit.insert_audit(), audit.insert_audit_details())
-_SAVE_AND_TELL = _together(_changed, audit.insert_audit(), outbox.insert_event(), audit.insert_audit_details())
+_saved = (_changed, refund_counts.transition(), audit.insert_audit())
+_SAVE = _together(*_saved, audit.insert_audit_details())
+_SAVE_AND_TELL = _together(*_saved, outbox.insert_event(), audit.insert_audit_details())
 _SPEND_KEY = prepare(
     update(refunds).where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch")).values(key_spent=True)
 )
@@ -81,7 +82,7 @@ async def add(connection: Connection, opened: Sequence[tuple[Refund, AuditEntry]
     names = refunds.c.keys()
     columns = {name: [row[name] for row in rows] for name in names}
     new = {row["id"] for row in await _INSERT_NEW.fetch_all(connection, **columns)}
-    await _AUDIT.execute_many(connection, [audited[refund_id][0] for refund_id in new])
+    await _COUNT_AND_AUDIT.execute_many(connection, [audited[refund_id][0] for refund_id in new])
     return new
 
 

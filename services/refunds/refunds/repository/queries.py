@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func
 
 from refunds.domain import Refund
 from refunds.repository.rows import to_refund
-from refunds.tables import refunds
+from refunds.tables import refund_counts, refunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,19 @@ _ATTEMPTS = prepare(
     .where(jobs.c.kind == bindparam("kind"), jobs.c.business_key == any_(bindparam("keys", type_=ARRAY(Text))))
     .order_by(job_attempts.c.number)
 )
-_BY_STATUS = prepare(select(refunds.c.status, func.count().label("count")).group_by(refunds.c.status))
 
 
 @cache
 def _matching(names: frozenset[str]) -> tuple[Statement, Statement]:
-    """One page, and the count, of the refunds that are equal in these columns."""
+    """One page, and the total, of the refunds that are equal in these columns: counted by index, or known by status."""
 
     def narrowed(query: Select[Any]) -> Select[Any]:
         return query.where(*(refunds.c[name] == bindparam(name) for name in sorted(names)))
 
     newest_first = narrowed(select(refunds)).order_by(refunds.c.created_at.desc(), refunds.c.id.desc())
     page = newest_first.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
+    if names <= {"status"}:
+        return prepare(page), prepare(select(refund_counts.total(of_one_status=bool(names))))
     return prepare(page), prepare(narrowed(select(func.count()).select_from(refunds)))
 
 
@@ -66,10 +67,7 @@ async def get(connection: Connection, refund_id: UUID) -> Refund:
 async def page(
     connection: Connection, filters: Mapping[str, object], limit: int, offset: int
 ) -> tuple[list[Refund], int]:
-    """The newest refunds first, and how many there are in all; `filters` names columns and the values they must have.
-
-    They are counted anew each time: a page for staff, asked for seldom.
-    """
+    """The newest first, and how many there are in all; `filters` names columns and the values they must have."""
     find_page, count = _matching(frozenset(filters))
     rows = await find_page.fetch_all(connection, **filters, limit=limit, offset=offset)
     return [to_refund(row) for row in rows], await count.fetch_value(connection, **filters)
@@ -84,4 +82,4 @@ async def attempts_of(connection: Connection, kind: str, of: Sequence[Refund]) -
 
 
 async def count_by_status(connection: Connection) -> dict[str, int]:
-    return {row["status"]: row["count"] for row in await _BY_STATUS.fetch_all(connection)}
+    return await refund_counts.by_status(connection)

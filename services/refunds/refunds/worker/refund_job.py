@@ -1,4 +1,4 @@
-"""Makes a refund at the payment gateway, once, whatever crashes or times out (ADR 0010)."""
+"""Makes a refund at the payment gateway, once, whatever crashes or times out (ADR 0012)."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Refunds."""
+"""Refunds, and how many there are of each status."""
 
 from alembic import op
 
@@ -8,6 +8,21 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
+    """
+    CREATE TABLE refund_count_changes (
+        position BIGINT GENERATED ALWAYS AS IDENTITY,
+        status TEXT NOT NULL,
+        change SMALLINT NOT NULL,
+        CONSTRAINT pk_refund_count_changes PRIMARY KEY (position)
+    )
+    """,
+    """
+    CREATE TABLE refund_counts (
+        status TEXT NOT NULL,
+        count BIGINT NOT NULL,
+        CONSTRAINT pk_refund_counts PRIMARY KEY (status)
+    )
+    """,
     """
     CREATE TABLE refunds (
         id UUID NOT NULL,

@@ -1,0 +1,137 @@
+"""The e-mail that tells a customer of a refund: what it says, and that its failure is not the refund's."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import structlog
+from common.database import Pool
+from common.mailer import Mailer
+from common.topics import dead_letters
+from harness.mailbox import Mailbox, running_mailbox
+from harness.payments import FakePaymentGateway
+from harness.refunds import NOW, a_refund, at_work, in_state, open_refund, replay
+from refunds.domain import Cause, Refund
+from refunds.use_cases.commands import MAIL_JOB
+from refunds.worker import ConfirmationJob, RefundJob
+from refunds.worker.confirmation_job import confirmation
+
+SENDER = "ArtiCurated <refunds@articurated.example>"
+
+
+@pytest.fixture(scope="module")
+def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
+    with running_mailbox(tmp_path_factory.mktemp("mailbox")) as running:
+        yield running
+
+
+@pytest.fixture
+def confirmation_job(pool: Pool, mailbox: Mailbox) -> ConfirmationJob:
+    return ConfirmationJob(pool, Mailer(mailbox.host, mailbox.port, SENDER, timeout=2))
+
+
+async def refunded(pool: Pool, **changes: Any) -> Refund:
+    """A refund that was made, its confirmation still to be sent, to an address of its own."""
+    claim = {"customer_email": f"zoe+{a_refund().id.hex}@example.com", **changes}
+    refund = await open_refund(pool, **claim)
+    async with at_work(pool, RefundJob(pool, FakePaymentGateway()).handler):
+        await in_state(pool, refund, "done")
+    return refund
+
+
+def address_of(refund: Refund) -> str:
+    assert refund.claim.customer_email is not None
+    return refund.claim.customer_email
+
+
+async def test_the_customer_is_told_what_was_refunded_and_why(
+    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
+) -> None:
+    refund = await refunded(pool)
+    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
+        await in_state(pool, refund, "done", MAIL_JOB)
+
+    (message,) = await mailbox.messages_to(address_of(refund))
+    assert message["Subject"] == "Your refund of 1,234.50 EUR for order ORD-2026-000042"
+    assert message["From"] == SENDER
+    assert message["Message-ID"] == f"<refund-{refund.id}@articurated.example>"
+    body = message.get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
+    assert text.startswith("Dear Zoë Ångström,")
+    assert "We have received your return, and we have refunded 1,234.50 EUR" in text
+    assert "Reference: re_" in text
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [(Cause.ORDER_CANCELLED, "Your order was cancelled"), (Cause.LATE_PAYMENT, "Your payment reached us after")],
+)
+def test_the_reason_is_the_one_that_the_customer_knows(cause: Cause, reason: str) -> None:
+    refund = a_refund(cause=cause, return_id=None, amount=Decimal(5400), currency="JPY", customer_name=None)
+    mail = confirmation(refund.succeed("re_1", 1, NOW))
+    assert mail.text.startswith(f"Dear customer,\n\n{reason}")
+    assert "5,400 JPY" in mail.text
+
+
+def test_a_refund_that_was_not_made_is_not_confirmed() -> None:
+    with pytest.raises(ValueError, match="nobody to tell, or nothing to tell yet"):
+        confirmation(a_refund())
+    with pytest.raises(ValueError, match="nobody to tell, or nothing to tell yet"):
+        confirmation(a_refund(customer_email=None).succeed("re_1", 1, NOW))
+
+
+async def test_a_server_that_refuses_for_now_is_tried_again(
+    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
+) -> None:
+    refund = await refunded(pool)
+    await mailbox.fail("refuse", 2, address_of(refund))
+    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
+        job = await in_state(pool, refund, "done", MAIL_JOB)
+    assert [outcome for outcome, _ in job.attempts] == ["failed", "failed", "succeeded"]
+    assert len(await mailbox.messages_to(address_of(refund))) == 1
+
+
+async def test_a_message_sent_twice_carries_the_same_id(
+    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
+) -> None:
+    refund = await refunded(pool)
+    await mailbox.fail("drop_after_data", 1, address_of(refund))
+    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
+        await in_state(pool, refund, "done", MAIL_JOB)
+    first, second = await mailbox.messages_to(address_of(refund))
+    assert first["Message-ID"] == second["Message-ID"]
+
+
+async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_made(
+    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
+) -> None:
+    refund = await refunded(pool)
+    await mailbox.fail("refuse", None, address_of(refund))
+    with structlog.testing.capture_logs() as logged:
+        async with at_work(pool, confirmation_job.handler, MAIL_JOB):
+            job = await in_state(pool, refund, "dead", MAIL_JOB)
+
+    assert [outcome for outcome, _ in job.attempts] == ["failed"] * 4
+    assert await pool.fetchval("SELECT status FROM refunds WHERE id = $1", refund.id) == "SUCCEEDED"
+    topics = [row["topic"] for row in await pool.fetch("SELECT topic FROM outbox ORDER BY position")]
+    assert topics == ["articurated.refunds", dead_letters("refunds")]
+    assert [line["refund_id"] for line in logged if line["log_level"] == "error"] == [str(refund.id)]
+    assert address_of(refund) not in str(logged)
+
+    await mailbox.mend()
+    await replay(pool, job.id)
+    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
+        await in_state(pool, refund, "done", MAIL_JOB)
+    assert len(await mailbox.messages_to(address_of(refund))) == 1
+
+
+async def test_an_address_that_no_server_takes_is_given_up_at_once(
+    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
+) -> None:
+    refund = await refunded(pool)
+    await mailbox.fail("reject", None, address_of(refund))
+    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
+        job = await in_state(pool, refund, "dead", MAIL_JOB)
+    assert len(job.attempts) == 1

@@ -1,0 +1,238 @@
+"""The refund process under every order of failures, crashes, pauses and replays that hypothesis thinks of."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from common import audit, jobs
+from common.database import Pool, open_pool, transaction
+from common.inbox import Inbox
+from common.jobs import Job, LeaseLost, PermanentFailure, Schedule
+from harness.databases import Database
+from harness.owed import record, return_completed
+from harness.payments import Crash, FakePaymentGateway
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from refunds.consumer import EVENT_HANDLERS
+from refunds.domain import Refund
+from refunds.repository import queries
+from refunds.use_cases.commands import REFUND_JOB
+from refunds.worker import RefundJob
+
+LEASE = timedelta(seconds=20)
+# Fewer than in life, so that final failures and replays come often.
+RETRIES = Schedule((1, 1))
+# The rest of a round, a whole one with a spent key, and one attempt with a new key.
+MOST_ATTEMPTS_TO_RECOVER = 7
+FAULTS = st.sampled_from(
+    [
+        None,
+        "decline",
+        "fail_for_good",
+        "rate_limit",
+        "timeout_before_apply",
+        "timeout_after_apply",
+        "arrive_late",
+        "crash_before_apply",
+        "crash_after_apply",
+    ]
+)
+
+
+class RefundProcess(RuleBasedStateMachine):
+    """One return's refund. Its retries are due at once, and its leases run out when the rules say so."""
+
+    def __init__(self, runner: asyncio.Runner, pool: Pool) -> None:
+        super().__init__()
+        self._run = runner.run
+        self._pool = pool
+        self._inbox = Inbox(pool, "refunds", EVENT_HANDLERS)
+        self._gateway = FakePaymentGateway()
+        self._handler = RefundJob(pool, self._gateway).handler
+        self._completed = return_completed()
+        self._key = f"return:{self._completed['return_id']}"
+        self._paused: list[Job] = []
+
+    @initialize()
+    def the_return_is_completed(self) -> None:
+        async def begin() -> None:
+            await self._pool.execute("DELETE FROM jobs")  # of an example that failed
+            await self._inbox.accept([record("return.completed", self._completed)])
+
+        self._run(begin())
+
+    @rule()
+    def the_event_comes_again(self) -> None:
+        self._run(self._inbox.accept([record("return.completed", self._completed)]))
+
+    @rule(fault=FAULTS)
+    def a_worker_makes_an_attempt(self, fault: str | None) -> None:
+        self._run(self._work(fault))
+
+    @rule(fault=FAULTS.filter(lambda fault: fault is not None))
+    def the_gateway_fails_in_one_way_until_the_job_is_dead(self, fault: str) -> None:
+        async def fail() -> None:
+            for _ in range(len(RETRIES.delays) + 1):
+                await self._work(fault)
+
+        self._run(fail())
+
+    @rule()
+    def a_worker_takes_the_job_and_pauses(self) -> None:
+        if job := self._run(self._take()):
+            self._paused.append(job)
+
+    @precondition(lambda self: self._paused)
+    @rule(fault=FAULTS)
+    def a_paused_worker_goes_on(self, fault: str | None) -> None:
+        self._run(self._attempt(self._paused.pop(0), fault))
+
+    @rule(fault=FAULTS, meanwhile=FAULTS)
+    def a_worker_pauses_in_its_call_and_another_takes_over(self, fault: str | None, meanwhile: str | None) -> None:
+        async def take_over() -> None:
+            await self._expire_leases()
+            await self._work(meanwhile)
+
+        self._gateway.meanwhile = take_over
+        self._run(self._work(fault))
+        self._gateway.meanwhile = None
+
+    @rule()
+    def the_lease_runs_out(self) -> None:
+        self._run(self._expire_leases())
+
+    @rule()
+    def a_late_call_arrives(self) -> None:
+        self._gateway.deliver_late_calls()
+
+    @precondition(lambda self: not self._paused)
+    @rule()
+    def the_gateway_forgets_its_keys(self) -> None:
+        self._gateway.forget_keys()
+
+    @rule()
+    def an_operator_replays_a_dead_job(self) -> None:
+        self._run(self._replay())
+
+    @invariant()
+    def the_money_goes_back_at_most_once_and_what_we_say_of_it_is_true(self) -> None:
+        self._run(self._check())
+
+    def teardown(self) -> None:
+        """After the faults have ended the refund is made, once, and the audit chain tells how."""
+        self._run(self._recover())
+
+    async def _recover(self) -> None:
+        await self._gateway.mend()
+        for _ in range(MOST_ATTEMPTS_TO_RECOVER):
+            await self._expire_leases()
+            await self._replay()
+            await self._work(None)
+        job = await self._job()
+        assert job["state"] == "done", dict(job)
+        self._gateway.deliver_late_calls()
+        await self._check()
+        assert len(await self._refunds_made()) == 1
+        async with self._pool.acquire() as connection:
+            assert audit.first_broken(await audit.history(connection, "REFUND", (await self._refund()).id)) is None
+
+    async def _check(self) -> None:
+        refund, job = await self._refund(), await self._job()
+        made = await self._refunds_made()
+        assert len(made) <= 1
+        assert (job["state"] == "done") == (refund.status == "SUCCEEDED")
+        assert job["state"] != "dead" or refund.status == "FAILED"
+        if refund.status == "SUCCEEDED":
+            assert [refund.transaction_id] == [await self._gateway.find(each) for each in made]
+        told = [row["type"] for row in await self._events(refund)]
+        assert told.count("refund.succeeded") == (refund.status == "SUCCEEDED")
+        assert "refund.succeeded" not in told[:-1], "a failure told after the success"
+
+    async def _work(self, fault: str | None) -> None:
+        if job := await self._take():
+            await self._attempt(job, fault)
+
+    async def _take(self) -> Job | None:
+        async with transaction(self._pool) as connection:
+            claimed = await jobs.claim(connection, REFUND_JOB, limit=1, lease=LEASE, worker="a test")
+        return claimed[0] if claimed else None
+
+    async def _attempt(self, job: Job, fault: str | None) -> None:
+        """As common.worker does it, without its waits."""
+        await self._gateway.mend()
+        if fault is not None:
+            await self._gateway.fail(fault)
+        try:
+            await self._handler.run(job)
+        except (LeaseLost, Crash):
+            return
+        except Exception as error:
+            try:
+                await self._fail(job, error)
+            except LeaseLost:
+                return
+
+    async def _fail(self, job: Job, error: Exception) -> None:
+        delay = RETRIES.delay(job.failures + 1, unit_seconds=0)
+        async with transaction(self._pool) as connection:
+            if delay is not None and not isinstance(error, PermanentFailure):
+                await jobs.retry(connection, job, repr(error), delay)
+            else:
+                await jobs.bury(connection, job, repr(error))
+                await self._handler.on_dead(connection, job, repr(error))
+
+    async def _expire_leases(self) -> None:
+        async with transaction(self._pool) as connection:
+            await connection.execute("UPDATE jobs SET leased_until = now() - interval '1 s' WHERE state = 'running'")
+            await jobs.release_expired(connection)
+
+    async def _replay(self) -> None:
+        async with transaction(self._pool) as connection:
+            await jobs.replay(connection, (await self._job())["id"])
+
+    async def _refund(self) -> Refund:
+        async with self._pool.acquire() as connection:
+            refunds, total = await queries.page(connection, {"business_key": self._key}, 2, 0)
+        assert total == 1
+        return refunds[0]
+
+    async def _job(self) -> Any:
+        (job,) = await self._pool.fetch("SELECT * FROM jobs WHERE kind = 'refund' AND business_key = $1", self._key)
+        return job
+
+    async def _events(self, refund: Refund) -> list[Any]:
+        return list(
+            await self._pool.fetch("SELECT type FROM outbox WHERE aggregateid = $1 ORDER BY position", str(refund.id))
+        )
+
+    async def _refunds_made(self) -> list[Refund]:
+        return await self._gateway.refunds(self._completed["payment_reference"])
+
+
+def test_whatever_happens_the_money_goes_back_exactly_once(database: Database) -> None:
+    with asyncio.Runner() as runner:
+        pool = runner.run(open_pool(database.dsn, size=4, application_name="test"))
+
+        class OnThisDatabase(RefundProcess):
+            def __init__(self) -> None:
+                super().__init__(runner, pool)
+
+        chosen = settings(
+            phases=[Phase.reuse, Phase.generate],  # to shrink what fails takes minutes
+            max_examples=40,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        try:
+            run_state_machine_as_test(OnThisDatabase, settings=chosen)
+        finally:
+            runner.run(pool.close())

@@ -1,0 +1,82 @@
+"""The service put together as its roles run it: on Kafka a claim goes in, and what became of it comes out."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from common.database import Pool
+from common.health import Health
+from common.relay_role import relay_components
+from common.service import Runtime
+from common.topics import create_topics
+from harness.databases import Database
+from harness.mailbox import Mailbox, running_mailbox
+from harness.owed import KafkaRecord, order_cancelled, record, return_completed
+from harness.payments import PaymentSandbox
+from harness.topics import Topics
+from harness.waiting import eventually
+from pydantic import SecretStr
+from refunds.app import SERVICE
+from refunds.settings import RefundsSettings
+
+# What the SDK hands to httpx is a style that httpx no longer likes.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
+
+
+@pytest.fixture
+def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
+    with running_mailbox(tmp_path_factory.mktemp("mailbox")) as running:
+        yield running
+
+
+async def produce(kafka: str, *records: KafkaRecord) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for each in records:
+            await producer.send_and_wait(each.topic, each.value, each.key, headers=each.headers)
+
+
+async def test_what_is_owed_on_kafka_is_refunded_told_and_mailed_once(
+    pool: Pool, database: Database, kafka: str, sandbox: PaymentSandbox, mailbox: Mailbox
+) -> None:
+    settings = RefundsSettings(
+        database_url=database.dsn,
+        kafka_bootstrap=kafka,
+        payment_gateway_url=sandbox.url,
+        payment_gateway_key=SecretStr("sk_test_1"),
+        smtp_host=mailbox.host,
+        smtp_port=mailbox.port,
+    )
+    await create_topics(kafka, SERVICE.topics)
+    runtime = Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings))
+    address = f"zoe-{uuid4().hex}@example.com"
+    completed, cancelled = return_completed(customer_email=address), order_cancelled(customer_email=None)
+    first = record("return.completed", completed)
+    unreadable = record("return.completed", b"{cut", key=completed["order_id"])
+    await produce(kafka, first, first, unreadable, record("return.completed", completed))
+    await produce(kafka, record("order.cancelled", cancelled))
+
+    stopping = asyncio.Event()
+    components = [each for role in ("consumer", "worker") for each in SERVICE.components[role](runtime)]
+    running = asyncio.gather(*(each.run(stopping) for each in (*components, *relay_components(runtime))))
+
+    async def told() -> dict[str, dict[str, object]] | None:
+        keys = {completed["order_id"].encode(), cancelled["order_id"].encode()}
+        found = [each for each in await Topics(kafka).records("articurated.refunds") if each.key in keys]
+        events = {each.key.decode(): json.loads(each.value) for each in found}
+        return events if len(events) == 2 and await mailbox.messages_to(address) else None
+
+    events = await eventually(told, within=30)
+    stopping.set()
+    await asyncio.wait_for(running, 20)
+
+    assert events is not None
+    for owed, cause in ((completed, "RETURN_COMPLETED"), (cancelled, "ORDER_CANCELLED")):
+        (made,) = await sandbox.refunds(owed["payment_reference"])
+        event = events[owed["order_id"]]
+        assert (event["cause"], event["status"], event["transaction_id"]) == (cause, "SUCCEEDED", made["id"])
+    assert len(await mailbox.messages_to(address)) == 1
+    assert await pool.fetchval("SELECT count(*) FROM poison WHERE key = $1", completed["order_id"].encode()) == 1
+    assert await pool.fetchval("SELECT count(*) FROM refunds WHERE order_id = $1", completed["order_id"]) == 1

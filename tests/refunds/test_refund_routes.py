@@ -1,0 +1,105 @@
+"""What staff see of refunds over HTTP."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from common.auth import Role
+from harness.databases import Database
+from harness.gateway import Gateway, exact, serve
+from harness.payments import FakePaymentGateway
+from harness.refunds import at_work, in_state, open_refund
+from refunds.app import SERVICE
+from refunds.worker import RefundJob
+
+
+@pytest_asyncio.fixture
+async def gateway(database: Database) -> AsyncIterator[Gateway]:
+    async with serve(SERVICE, database) as served:
+        yield served
+
+
+async def test_a_refund_is_shown_with_its_attempts_and_their_errors(gateway: Gateway) -> None:
+    refund, payments = await open_refund(gateway.pool), FakePaymentGateway()
+    await payments.fail("fail")
+    async with at_work(gateway.pool, RefundJob(gateway.pool, payments).handler):
+        await in_state(gateway.pool, refund, "done")
+
+    shown = exact(await gateway.get(f"/refunds/{refund.id}", key=Role.WAREHOUSE))
+
+    assert shown["amount"] == Decimal("1234.50")
+    assert (shown["id"], shown["cause"], shown["status"]) == (str(refund.id), "RETURN_COMPLETED", "SUCCEEDED")
+    assert (shown["order_id"], shown["return_id"]) == (str(refund.claim.order_id), str(refund.claim.return_id))
+    assert (shown["transaction_id"], shown["error"]) == (await payments.find(refund), None)
+    assert [(each["number"], each["outcome"], each["error"]) for each in shown["attempts"]] == [
+        (1, "failed", "GatewayError: 500: an unknown error occurred"),
+        (2, "succeeded", None),
+    ]
+    assert "customer_email" not in shown
+
+
+async def test_refunds_are_listed_newest_first_and_page_by_page(gateway: Gateway) -> None:
+    opened = [await open_refund(gateway.pool) for _ in range(5)]
+    first = exact(await gateway.get("/refunds?limit=3"))
+    second = exact(await gateway.get("/refunds?limit=3&offset=3"))
+
+    assert [each["id"] for each in first["data"] + second["data"]] == [str(each.id) for each in reversed(opened)]
+    assert first["pagination"] == {"limit": 3, "offset": 0, "total": 5, "has_more": True}
+    assert second["pagination"] == {"limit": 3, "offset": 3, "total": 5, "has_more": False}
+    assert first["data"][0]["attempts"] == []
+
+
+async def test_refunds_are_found_by_order_return_and_status(gateway: Gateway) -> None:
+    wanted, payments = await open_refund(gateway.pool), FakePaymentGateway()
+    await payments.fail("decline")
+    async with at_work(gateway.pool, RefundJob(gateway.pool, payments).handler):
+        await in_state(gateway.pool, wanted, "dead")
+    await open_refund(gateway.pool)
+
+    for query in (
+        f"order_id={wanted.claim.order_id}",
+        f"return_id={wanted.claim.return_id}",
+        "status=FAILED",
+        f"order_id={wanted.claim.order_id}&status=FAILED",
+    ):
+        found = exact(await gateway.get(f"/refunds?{query}"))
+        assert [each["id"] for each in found["data"]] == [str(wanted.id)], query
+        assert found["pagination"]["total"] == 1
+    nothing = exact(await gateway.get(f"/refunds?order_id={wanted.claim.order_id}&status=SUCCEEDED"))
+    assert (nothing["data"], nothing["pagination"]["total"]) == ([], 0)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_all_staff_may_look_and_customers_may_not(gateway: Gateway, role: Role) -> None:
+    refund = await open_refund(gateway.pool)
+    expected = 403 if role is Role.CLIENT else 200
+    for path in ("/refunds", f"/refunds/{refund.id}"):
+        assert (await gateway.get(path, key=role)).status_code == expected
+
+
+async def test_what_cannot_be_found_or_asked_is_refused_in_the_contracts_shape(gateway: Gateway) -> None:
+    missing = await gateway.get(f"/refunds/{uuid4()}")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NOT_FOUND")
+    for query in ("status=LOST", "limit=0", "order_id=7", "offset=-1"):
+        refused = await gateway.get(f"/refunds?{query}")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), query
+
+
+async def test_the_metrics_count_refunds_by_status(gateway: Gateway) -> None:
+    await open_refund(gateway.pool)
+    counted = (await gateway.get("/metrics")).json()["refunds"]
+    assert counted == {"total": 1, "by_status": {"PENDING": 1, "SUCCEEDED": 0, "FAILED": 0}}
+
+
+async def test_an_operator_replays_a_dead_refund(gateway: Gateway) -> None:
+    refund, payments = await open_refund(gateway.pool), FakePaymentGateway()
+    await payments.fail("decline")
+    async with at_work(gateway.pool, RefundJob(gateway.pool, payments).handler):
+        job = await in_state(gateway.pool, refund, "dead")
+        replayed = await gateway.post(f"/ops/jobs/{job.id}/replay", {})
+        assert replayed.is_success, replayed.text
+        await in_state(gateway.pool, refund, "done")
+    assert exact(await gateway.get(f"/refunds/{refund.id}"))["status"] == "SUCCEEDED"
+    assert len(await payments.refunds(refund.claim.payment_reference)) == 1
