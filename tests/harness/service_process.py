@@ -22,7 +22,7 @@ class ServiceProcess:
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", service, *arguments],
-                env={"PATH": os.defpath, **wiring},
+                env={"PATH": os.defpath, **_coverage(), **wiring},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -62,6 +62,11 @@ class ServiceProcess:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+
+def _coverage() -> dict[str, str]:
+    """What a measured test run tells the processes it starts, so that they are measured too."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 @contextmanager

@@ -92,10 +92,10 @@ class RequestObserver:
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         method, route = scope["method"], scope.get("route_template", UNMATCHED)
-        observe = self._series.get((method, route, status))
+        series = (method if method in _METHODS else "other", route, status)
+        observe = self._series.get(series)
         if observe is None:
-            known = method if method in _METHODS else "other"
-            observe = self._series[method, route, status] = DURATION.labels(known, route, str(status)).observe
+            observe = self._series[series] = DURATION.labels(*map(str, series)).observe
         observe(seconds)
         caller = scope.get("caller")
         if caller is not None:

@@ -1,0 +1,79 @@
+"""What surrounds every request, where the application or the client gives up half-way."""
+
+from typing import Any
+
+import pytest
+from common.http_metrics import CLIENT_GONE, DURATION, RecentDurations, RequestObserver
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+
+
+async def call(app: ASGIApp, **scope: Any) -> list[Message]:
+    """What the application sends for one request."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    request = {"type": "http", "method": "GET", "path": "/vases", "headers": [], "query_string": b"", **scope}
+    await RequestObserver(app, RecentDurations())(request, receive, send)
+    return sent
+
+
+def counted(method: str, status: int) -> float:
+    labels = {"method": method, "route": "(no route)", "status": str(status)}
+    [metric] = DURATION.collect()
+    return next((each.value for each in metric.samples if each.name.endswith("_count") and each.labels == labels), 0.0)
+
+
+async def test_an_answer_that_breaks_off_is_cut_by_the_server_and_not_ended_as_if_whole() -> None:
+    async def breaks_off(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("the kiln went out")
+
+    with capture_logs() as logs, pytest.raises(RuntimeError, match="kiln"):
+        await call(breaks_off)
+    assert [line["event"] for line in logs] == ["request failed", "request"]
+
+
+async def test_a_client_that_goes_away_is_answered_nothing_and_counted() -> None:
+    async def reads(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ClientDisconnect
+
+    before = counted("GET", CLIENT_GONE)
+    assert await call(reads) == []
+    assert counted("GET", CLIENT_GONE) == before + 1
+
+
+async def test_a_method_that_nobody_knows_makes_no_series_of_its_own() -> None:
+    async def answers(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 405, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    before = counted("other", 405)
+    await call(answers, method="BREW")
+    await call(answers, method="STEEP")
+    assert counted("other", 405) == before + 2
+    assert counted("BREW", 405) == 0
+
+
+async def test_what_is_no_request_passes_through() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope["type"])
+
+    assert await call(app, type="lifespan") == []
+    assert seen == ["lifespan"]
+
+
+def test_the_summary_covers_what_was_lately() -> None:
+    recent = RecentDurations(size=100)
+    assert recent.summary() == {"avg_response_time_ms": 0.0, "p95_response_time_ms": 0.0}
+    for milliseconds in (1000, *range(1, 101)):
+        recent.add(milliseconds / 1000)
+    assert recent.summary() == {"avg_response_time_ms": 50.5, "p95_response_time_ms": 96.0}
