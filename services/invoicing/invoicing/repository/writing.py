@@ -1,4 +1,4 @@
-"""Accepting invoices under the lock of their numbering series, and changing one under its own."""
+"""Accepting invoices under the lock of their numbering series, and changing one under its own (ADR 0013)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
