@@ -5,8 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
+from sqlalchemy import column, select, table
 
-from common.statements import Connection
+from common.statements import Connection, Statement, prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ class RevisionStream:
     @property
     def head(self) -> str:
         return max(path.stem for path in self.folder.glob("[0-9]*.py"))
+
+    @property
+    def applied(self) -> Statement:
+        """Asks a database for the last revision that it has."""
+        return prepare(select(column("version_num")).select_from(table(self.version_table)))
 
 
 def revision_streams(service: str | None) -> tuple[RevisionStream, ...]:
@@ -44,7 +50,7 @@ async def missing_revisions(connection: Connection, service: str | None) -> list
     missing = []
     for stream in revision_streams(service):
         try:
-            applied = await connection.fetchval(f"SELECT version_num FROM {stream.version_table}")  # noqa: S608
+            applied = await stream.applied.fetch_value(connection)
         except asyncpg.UndefinedTableError:
             applied = None
         if applied is None or applied < stream.head:
