@@ -60,7 +60,10 @@ async def test_the_customer_is_told_what_was_refunded_and_why(
     assert body is not None
     text = body.get_content()
     assert text.startswith("Dear Zoë Ångström,")
-    assert "We have received your return, and we have refunded 1,234.50 EUR" in text
+    assert "We have received your return, and we have refunded 1,234.50 EUR" in " ".join(text.split())
+    formatted = message.get_body(("html",))
+    assert formatted is not None
+    assert "<p>Dear Zoë Ångström,</p>" in formatted.get_content()
     assert "Reference: re_" in text
 
 
@@ -73,6 +76,12 @@ def test_the_reason_is_the_one_that_the_customer_knows(cause: Cause, reason: str
     mail = confirmation(refund.succeed("re_1", 1, NOW))
     assert mail.text.startswith(f"Dear customer,\n\n{reason}")
     assert "5,400 JPY" in mail.text
+
+
+def test_a_name_is_only_a_name_in_html() -> None:
+    mail = confirmation(a_refund(customer_name="<b>Zoë</b>").succeed("re_1", 1, NOW))
+    assert mail.html is not None
+    assert "Dear &lt;b&gt;Zoë&lt;/b&gt;," in mail.html
 
 
 def test_a_refund_that_was_not_made_is_not_confirmed() -> None:

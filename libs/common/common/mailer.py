@@ -23,13 +23,14 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`message_key` says which message this is, for ever: `invoice-INV-2026-000001`."""
+    """`message_key` says which message this is, for ever: `invoice-INV-2026-000001`. `html` says the same as `text`."""
 
     to: str
     subject: str
     text: str
     message_key: str
     attachments: Sequence[Attachment] = ()
+    html: str | None = None
 
 
 class MailNotSent(Exception):
@@ -76,6 +77,8 @@ class Mailer:
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = f"<{mail.message_key}@{self._domain}>"
         message.set_content(mail.text)
+        if mail.html is not None:
+            message.add_alternative(mail.html, subtype="html")
         for attachment in mail.attachments:
             if _CONTROL.search(attachment.name):
                 raise MailRefused("an attachment's name has control characters")

@@ -20,7 +20,7 @@ _EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
 _API_KEY = re.compile(r"\b([a-z]+_[0-9a-f]{12})\.[\w-]{16,}")
 _encoder = msgspec.json.Encoder(enc_hook=str)
-_NOISY = ("aiokafka", "asyncio", "faststream", "httpx", "uvicorn.error")
+_NOISY = ("aiokafka", "asyncio", "faststream", "httpx", "stripe", "uvicorn.error")
 
 
 def new_traceparent(parent: str | None = None) -> str:

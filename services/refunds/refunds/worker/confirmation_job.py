@@ -1,5 +1,7 @@
 """Tells the customer by e-mail; the refund is done by then, and stays so whatever becomes of the message."""
 
+from html import escape
+from textwrap import fill
 from uuid import UUID
 
 from common import dead_letters, jobs
@@ -62,15 +64,17 @@ def confirmation(refund: Refund) -> Mail:
     if claim.customer_email is None or refund.transaction_id is None:
         raise ValueError(f"refund {refund.id} has nobody to tell, or nothing to tell yet")
     amount = display_amount(claim.amount, claim.currency)
+    paragraphs = (
+        f"Dear {claim.customer_name or 'customer'},",
+        f"{_REASON[claim.cause]}, and we have refunded {amount} for order {claim.order_number} the way you paid. "
+        "Your bank may take some days to show it.",
+        f"Reference: {refund.transaction_id}",
+        "ArtiCurated",
+    )
     return Mail(
         to=claim.customer_email,
         subject=f"Your refund of {amount} for order {claim.order_number}",
-        text=(
-            f"Dear {claim.customer_name or 'customer'},\n\n"
-            f"{_REASON[claim.cause]}, and we have refunded {amount} for order {claim.order_number}\n"
-            "the way you paid. Your bank may take some days to show it.\n\n"
-            f"Reference: {refund.transaction_id}\n\n"
-            "ArtiCurated\n"
-        ),
+        text="\n\n".join(fill(each, 72) for each in paragraphs) + "\n",
+        html="".join(f"<p>{escape(each)}</p>\n" for each in paragraphs),
         message_key=f"refund-{refund.id}",
     )
