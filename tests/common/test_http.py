@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 from common.auth import allow
+from common.binding import bind
 from common.gateway import create_gateway
 from common.http import GuardedRoute
 from common.telemetry import configure_logging
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
+from fastapi.dependencies.utils import get_dependant
 from harness.databases import Database, Databases
 from harness.workshop import Workshop, count_vases, open_workshop
 from structlog.testing import capture_logs
@@ -182,11 +184,12 @@ async def test_every_problem_of_a_request_is_named(client: httpx.AsyncClient) ->
         ("nonsense/{}", b"{}", {**JSON, "X-API-Key": "wrong"}),
     ],
 )
+@pytest.mark.parametrize("action", ["paint", "paint-with-dependency"])
 async def test_an_endpoint_called_directly_answers_like_one_that_fastapi_calls(
-    client: httpx.AsyncClient, path: str, body: bytes, headers: dict[str, str]
+    client: httpx.AsyncClient, action: str, path: str, body: bytes, headers: dict[str, str]
 ) -> None:
-    direct = await client.post(f"/vases/{path.format('paint')}", content=body, headers=headers)
-    through = await client.post(f"/vases/{path.format('paint-with-dependency')}", content=body, headers=headers)
+    direct = await client.post(f"/vases/{path.format(action)}", content=body, headers=headers)
+    through = await client.post(f"/vases/{path.format('paint-through-fastapi')}", content=body, headers=headers)
     assert direct.status_code == through.status_code
     assert direct.headers["content-type"] == through.headers["content-type"]
     if direct.status_code == 422:
@@ -309,3 +312,13 @@ def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(workshop:
     unguarded.get("/unguarded")(allow()(endpoint))
     with pytest.raises(TypeError, match="not a GuardedRoute"):
         create_gateway(workshop.runtime, [unguarded], counts=count_vases)
+
+
+def test_a_dependency_with_a_clean_up_of_its_own_is_left_to_fastapi() -> None:
+    async def kiln() -> AsyncIterator[str]:
+        yield "hot"
+
+    async def endpoint(kiln: Annotated[str, Depends(kiln)]) -> Response:
+        return Response(kiln)
+
+    assert bind(get_dependant(path="/", call=endpoint)) is None

@@ -20,7 +20,7 @@ from common.http import GuardedRoute, caller_of, perform, read
 from common.service import Runtime, Service
 from common.settings import ServiceSettings
 from common.statements import Connection
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from harness.databases import Database
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import MetaData
@@ -117,6 +117,13 @@ def vase_routes() -> APIRouter:
     ) -> Response:
         return await read(request, lambda _: _painted(vase_id, glaze, coats))
 
+    @router.post("/{vase_id}/paint-through-fastapi")
+    @allow(*Role)
+    async def paint_through_fastapi(
+        request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1, user_agent: Annotated[str, Header()] = ""
+    ) -> Response:
+        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+
     @router.get("/open/to-all")
     @open_to_all
     async def hello() -> Response:
@@ -125,7 +132,11 @@ def vase_routes() -> APIRouter:
     return router
 
 
-async def _coats(coats: int = 1) -> int:
+def _thin_coats(coats: int = 1) -> int:
+    return coats
+
+
+async def _coats(coats: Annotated[int, Depends(_thin_coats)]) -> int:
     return coats
 
 

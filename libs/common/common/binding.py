@@ -1,6 +1,8 @@
-"""An endpoint's arguments, validated by FastAPI's own functions but without its machinery for dependencies."""
+"""An endpoint's arguments, validated by FastAPI's functions but without its machinery for dependencies (ADR 0011)."""
 
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
@@ -9,38 +11,58 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import PydanticUndefined
 from starlette.requests import Request
 
-Arguments = Callable[[Request], Awaitable[dict[str, Any]]]
 
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What one function takes, and the functions (`Depends`) that make some of it; those must not block."""
 
-def direct_arguments(dependant: Dependant) -> Arguments | None:
-    """How to get them, where an endpoint takes nothing but path, query, one JSON body and the request itself.
+    function: Callable[..., Any]
+    name: str | None
+    takes: Dependant
+    dependencies: tuple["Binding", ...]
 
-    None for any other: FastAPI has to call that one. Raises, when called, `RequestValidationError` with all problems.
-    """
-    others = (dependant.dependencies, dependant.header_params, dependant.cookie_params, dependant.response_param_name)
-    if any(others) or dependant.background_tasks_param_name or len(dependant.body_params) > 1:
-        return None
-    path_params, query_params, body_params = dependant.path_params, dependant.query_params, dependant.body_params
-    request_name = dependant.request_param_name
-
-    async def arguments(request: Request) -> dict[str, Any]:
-        values: dict[str, Any] = {request_name: request} if request_name is not None else {}
-        errors: list[Any] = []
-        if path_params:
-            found, problems = request_params_to_args(path_params, request.path_params)
-            values |= found
-            errors += problems
-        if query_params:
-            found, problems = request_params_to_args(query_params, request.query_params)
-            values |= found
-            errors += problems
-        if body_params:
-            body = getattr(request, "_json", PydanticUndefined)
-            found, problems = await request_body_to_args(body_params, body, embed_body_fields=False)
-            values |= found
-            errors += problems
-        if errors:
-            raise RequestValidationError(errors)
+    async def arguments(self, request: Request) -> dict[str, Any]:
+        """Raises `RequestValidationError` with all that is wrong."""
+        problems: list[Any] = []
+        values = await self._values(request, problems)
+        if problems:
+            raise RequestValidationError(problems)
         return values
 
-    return arguments
+    async def _values(self, request: Request, problems: list[Any]) -> dict[str, Any]:
+        takes, values = self.takes, dict[str, Any]()
+        for dependency in self.dependencies:
+            found_before = len(problems)
+            arguments = await dependency._values(request, problems)
+            if len(problems) == found_before and dependency.name is not None:
+                made = dependency.function(**arguments)
+                values[dependency.name] = await made if inspect.isawaitable(made) else made
+        if takes.path_params:
+            found, wrong = request_params_to_args(takes.path_params, request.path_params)
+            values |= found
+            problems += wrong
+        if takes.query_params:
+            found, wrong = request_params_to_args(takes.query_params, request.query_params)
+            values |= found
+            problems += wrong
+        if takes.body_params:
+            body = getattr(request, "_json", PydanticUndefined)
+            found, wrong = await request_body_to_args(takes.body_params, body, embed_body_fields=False)
+            values |= found
+            problems += wrong
+        if takes.request_param_name is not None:
+            values[takes.request_param_name] = request
+        return values
+
+
+def bind(dependant: Dependant, *, bodies: int = 1) -> Binding | None:
+    """None where more is taken than path, query, one JSON body and the request: then FastAPI has to do the call."""
+    dependencies = [bind(each, bodies=0) for each in dependant.dependencies]
+    others = (dependant.header_params, dependant.cookie_params, dependant.response_param_name)
+    if any(others) or dependant.background_tasks_param_name or len(dependant.body_params) > bodies:
+        return None
+    function = dependant.call
+    if function is None or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return None
+    bound = tuple(each for each in dependencies if each is not None)
+    return Binding(function, dependant.name, dependant, bound) if len(bound) == len(dependencies) else None
