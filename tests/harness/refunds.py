@@ -22,7 +22,7 @@ from refunds.use_cases.commands import REFUND_JOB, OwedRefund, open_refunds
 EVENT = Actor("return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 # A minute of every schedule, in seconds.
-RETRY_UNIT = 0.02
+RETRY_UNIT = 0.01
 
 
 def a_claim(**changes: Any) -> Claim:

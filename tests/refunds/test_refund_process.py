@@ -227,7 +227,7 @@ def test_whatever_happens_the_money_goes_back_exactly_once(database: Database) -
 
         chosen = settings(
             phases=[Phase.reuse, Phase.generate],  # to shrink what fails takes minutes
-            max_examples=40,
+            max_examples=30,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
