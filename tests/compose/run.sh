@@ -30,7 +30,7 @@ main() {
   show_images
   check_image
 
-  timed "Compose's own build, cached" compose_build
+  [ -n "${CA_FILE:-}" ] || timed "Compose's own build, cached" compose_build # it has no secrets in 1.29
   timed "up, all healthy" up
   timed "smoke test" deploy/smoke.sh
   timed "metrics of rules and dashboard" .venv/bin/python $here/check_metrics.py
