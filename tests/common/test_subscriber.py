@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 from common import poison
 from common.database import Pool, transaction
 from common.positions import StuckConsumer
@@ -22,6 +25,7 @@ from harness.topics import MakeTopic
 from harness.waiting import eventually
 from local_stack.postgres import Postgres
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 ORDERS = [f"order-{number}" for number in range(20)]
 
@@ -187,6 +191,29 @@ async def test_the_lag_of_each_partition_is_shown(pool: Pool, kafka: str, topic:
     assert lag_of(topic, 2) is None
     rows = await pool.fetch("SELECT partition, position, lag FROM consumer_positions ORDER BY partition")
     assert [tuple(row.values()) for row in rows] == [(0, 0, 0), (1, 0, 0), (2, 2, 0)]
+
+
+async def test_events_that_kafka_deleted_unread_raise_an_alarm(pool: Pool, kafka: str, topic: str) -> None:
+    async with subscribing(pool, kafka, [topic]):
+        await produce(kafka, topic, [shipped("order-1", 1)])
+        await caught_up(pool)
+    await produce(kafka, topic, [shipped("order-1", sequence) for sequence in range(2, 6)])
+    await delete_before(kafka, topic, offset=3)
+
+    with capture_logs() as logs:
+        async with subscribing(pool, kafka, [topic]):
+            await caught_up(pool)
+    assert [(log["log_level"], log["lost"]) for log in logs if log.get("alert") == "events_lost"] == [("critical", 2)]
+    assert await written_lines(pool) == [("order-1", 1), ("order-1", 4), ("order-1", 5)]
+
+
+async def delete_before(kafka: str, topic: str, offset: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=offset)})
+    finally:
+        await admin.close()
 
 
 def lag_of(topic: str, partition: int) -> float | None:

@@ -1,7 +1,9 @@
 """Our relay and our subscriber, as they are configured, on a broker and beside members that are killed."""
 
 import asyncio
+import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from common.database import Pool
 from common.subscriber import Subscriber
 from harness.databases import MakeDatabase, MakePool
 from harness.members import member
-from harness.relaying import all_published, write_events
+from harness.relaying import all_published, relaying, write_events
 from harness.subscribing import create_lines, subscribing, written_lines
 from harness.topics import Topics
 from harness.waiting import eventually
@@ -83,6 +85,29 @@ async def test_killed_brokers_and_members_lose_nothing_double_nothing_and_keep_e
         taken_in.setdefault(order, []).append(sequence)
     assert sent == expected
     assert taken_in == expected
+
+
+async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
+    session_folder: Path, make_database: MakeDatabase, make_pool: MakePool
+) -> None:
+    orders, invoicing = make_database(None), make_database(None)
+    await create_lines(invoicing)
+    orders_pool, invoicing_pool = await make_pool(orders), await make_pool(invoicing)
+    with Kafka(session_folder / "hung-kafka") as broker:
+        topic = await Topics(broker.bootstrap).create(partitions=3)
+        async with asyncio.timeout(60):
+            async with (
+                relaying(orders_pool, broker.bootstrap),
+                subscribing(invoicing_pool, broker.bootstrap, [topic]) as consumer,
+            ):
+                await write_events(orders_pool, topic, ORDERS, range(1, 2))
+                await eventually(lambda: all_taken_in(invoicing_pool, len(ORDERS)))
+                os.kill(broker.pid, signal.SIGSTOP)
+                await write_events(orders_pool, topic, ORDERS, range(2, 3))
+                await eventually(lambda: is_cut_off(consumer))
+                stopped_at = time.monotonic()
+            assert time.monotonic() - stopped_at < 15  # each within its 10 seconds, one after the other here
+        broker.kill()
 
 
 async def serves(subscriber_topic: str, partitions: int) -> bool:

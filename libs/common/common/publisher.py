@@ -1,13 +1,12 @@
 """Outbox rows to Kafka: what the broker has acknowledged, what it refuses for good, and what is not known."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed, RecordListTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from common import failpoints
 from common.envelope import event_headers
@@ -17,9 +16,9 @@ from common.partitioner import partition_of
 REQUEST_SECONDS = 10
 # An idempotent producer never gives up by itself.
 DELIVERY_SECONDS = 30
-HURRIED_DELIVERY_SECONDS = 3
+HURRIED_DELIVERY_SECONDS = 2
 METADATA_SECONDS = 2
-STOP_SECONDS = 3
+STOP_SECONDS = 1
 BATCH_BYTES = 262_144
 
 # Refusals that no repetition changes. A topic that is missing or forbidden is not among them: somebody can mend that.
@@ -184,11 +183,12 @@ async def _all_done(tasks: Iterable[asyncio.Task[None]], hurry: asyncio.Event) -
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop at once. `producer.stop()` alone waits until all is sent, and so for ever while the broker is away;
-    what is given up must also end, or it would land in Kafka whenever the broker comes back."""
-    if producer._sender.sender_task is not None:
-        producer._sender.sender_task.cancel()
-        producer._message_accumulator.fail_all(ProducerClosed())
+    """Stop without sending what is left. `producer.stop()` waits until all is sent, and so for ever while the broker is
+    away; and what is given up has to end with its producer, or it would land in Kafka whenever the broker is back."""
+    sender = producer._sender.sender_task
+    if sender is not None:
+        sender.cancel()
     await producer.client.close()
-    with contextlib.suppress(TimeoutError, KafkaError):
-        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+    if sender is not None and not (await asyncio.wait({sender}, timeout=STOP_SECONDS))[0]:
+        sender.cancel()  # it was waiting for its requests; this ends them too
+    producer._closed = True

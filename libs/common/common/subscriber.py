@@ -21,7 +21,7 @@ from prometheus_client import Counter, Histogram
 from common import failpoints
 from common.database import Pool, is_connection_failure
 from common.inbox import Inbox
-from common.pauses import pause
+from common.pauses import pause, unless_stopping
 from common.positions import SECONDS_BETWEEN_LOOKS, Positions, StuckConsumer
 from common.records import EventHandler, Handlers, Incoming
 from common.service import Component
@@ -31,6 +31,7 @@ __all__ = ["EventHandler", "Incoming", "Subscriber"]
 RECORDS_PER_BATCH = 500
 START_SECONDS = 60
 COMMIT_SECONDS = 10
+GRACE_SECONDS = 4
 STOP_SECONDS = 5
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 3.0
 # How long the broker may stay silent before this consumer counts as disconnected.
@@ -93,12 +94,12 @@ class Subscriber:
             self._ending.clear()
             broker = self._broker()
             try:
-                if await self._start(broker, stopping):
-                    await self._watch(stopping)
+                if await unless_stopping(stopping, asyncio.wait_for(broker.start(), START_SECONDS)):
+                    await unless_stopping(stopping, self._watch())
             except (KafkaError, OSError, TimeoutError) as error:
                 _log.warning("Kafka does not answer; trying again", error=repr(error), wait_seconds=backoff)
             finally:
-                await self._stop(broker)
+                await self._stop(broker, stopping)
             await pause(stopping, backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF)
 
@@ -112,7 +113,7 @@ class Subscriber:
             consumer_only=True,
             allow_auto_create_topics=False,
             apply_types=False,
-            graceful_timeout=STOP_SECONDS,
+            graceful_timeout=GRACE_SECONDS,
             metadata_max_age_ms=30_000,
             logger=None,
         )
@@ -135,26 +136,9 @@ class Subscriber:
         self._subscription(self._on_batch)
         return broker
 
-    async def _start(self, broker: KafkaBroker, stopping: asyncio.Event) -> bool:
-        """Join the group. Returns False when `stopping` came first; raises what aiokafka raises."""
-        starting = asyncio.create_task(broker.start())
-        stop = asyncio.create_task(stopping.wait())
-        waited: set[asyncio.Task[Any]] = {starting, stop}
-        try:
-            await asyncio.wait(waited, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
-            elif not stop.done():
-                raise TimeoutError(f"no place in the group after {START_SECONDS} s")
-            return starting.done()
-        finally:
-            for task in waited:
-                task.cancel()
-            await asyncio.gather(*waited, return_exceptions=True)
-
-    async def _watch(self, stopping: asyncio.Event) -> None:
+    async def _watch(self) -> None:
         subscription, consumer = self._subscription, self._consumer
-        while not stopping.is_set():
+        while True:
             if self._failure is not None:
                 raise self._failure
             if all(task.done() for task in subscription.tasks) or consumer._coordinator._coordination_task.done():
@@ -165,17 +149,19 @@ class Subscriber:
             except (KafkaError, TimeoutError) as error:
                 self._positions.excuse()
                 _log.warning("the broker does not answer", error=repr(error))
-            await pause(stopping, SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
-    async def _stop(self, broker: KafkaBroker) -> None:
-        """Finish the batch in hand and leave the group. Raises `StuckConsumer` when the consumer cannot be stopped:
-        it would come back as a member that reads nothing."""
+    async def _stop(self, broker: KafkaBroker, stopping: asyncio.Event) -> None:
+        """Finish the batch in hand and leave the group. Raises `StuckConsumer` when the consumer cannot be stopped and
+        the process was to go on: it would come back as a member that reads nothing."""
         self._ending.set()
         await self._positions.on_partitions_revoked(())
         try:
-            await asyncio.wait_for(broker.stop(), STOP_SECONDS * 1.5)
+            await asyncio.wait_for(broker.stop(), STOP_SECONDS)
         except (KafkaError, TimeoutError) as error:
-            raise StuckConsumer(f"the consumer does not stop: {error!r}") from error
+            if not stopping.is_set():
+                raise StuckConsumer(f"the consumer does not stop: {error!r}") from error
+            _log.warning("the group was not left in order; the session will end", error=repr(error))
 
     async def _on_batch(self, records: Records) -> None:
         """Never raises: FastStream would pass over the batch."""
