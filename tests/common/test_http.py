@@ -16,6 +16,7 @@ from common.telemetry import configure_logging
 from fastapi import APIRouter, Depends, Response
 from fastapi.dependencies.utils import get_dependant
 from harness.databases import Database, Databases
+from harness.logs import logging_restored
 from harness.workshop import Workshop, count_vases, open_workshop
 from structlog.testing import capture_logs
 
@@ -25,10 +26,11 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest_asyncio.fixture(scope="module")
 async def workshop(databases: Databases) -> AsyncIterator[Workshop]:
-    configure_logging("workshop", "api", style="json")
     database = databases.create()
-    async with open_workshop(database, max_body_bytes=2000) as workshop:
-        yield workshop
+    with logging_restored():
+        configure_logging("workshop", "api", style="json")
+        async with open_workshop(database, max_body_bytes=2000) as workshop:
+            yield workshop
     databases.drop(database)
 
 

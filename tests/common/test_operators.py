@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from common.records import EventHandler, Handlers, Incoming
 from common.statements import Connection
 from common.telemetry import new_traceparent
 from harness.databases import Database
+from harness.logs import logging_restored
 from harness.workshop import WORKSHOP, Workshop, open_workshop
 
 
@@ -223,10 +224,11 @@ class CommandLine:
 @pytest.fixture
 def command_line(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
+) -> Iterator[CommandLine]:
     monkeypatch.setenv("DATABASE_URL", workshop.runtime.settings.database_url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:9")
-    return CommandLine(capsys)
+    with logging_restored():
+        yield CommandLine(capsys)
 
 
 async def test_the_command_line_replays_jobs_records_and_events(workshop: Workshop, command_line: CommandLine) -> None:

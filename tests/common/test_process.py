@@ -78,7 +78,7 @@ def test_sigterm_ends_every_role_in_time_though_both_servers_hang(session_folder
             "DATABASE_URL": postgres.dsn("orders", "orders"),
             "MIGRATION_DATABASE_URL": postgres.dsn("orders", "orders_owner"),
             "KAFKA_BOOTSTRAP": kafka.bootstrap,
-            "SHUTDOWN_SECONDS": "4",
+            "SHUTDOWN_SECONDS": "3",
         }
         with running("orders", "migrate", folder=tmp_path, environment=environment) as migration:
             assert migration.wait() == 0, migration.log
@@ -88,7 +88,7 @@ def test_sigterm_ends_every_role_in_time_though_both_servers_hang(session_folder
                 time.sleep(0.5)  # so that the roles are in the middle of asking
                 began = time.monotonic()
                 assert process.stop() == 0, process.log
-                assert time.monotonic() - began < 5
+                assert time.monotonic() - began < 4
 
 
 def test_a_second_signal_ends_the_process_at_once(migrated: dict[str, str], tmp_path: Path) -> None:

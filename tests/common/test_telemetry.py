@@ -6,19 +6,16 @@ import re
 from collections.abc import Iterator
 
 import pytest
-import structlog
 from common.telemetry import configure_logging, get_logger, new_traceparent, trace_id, without_secrets
+from harness.logs import logging_restored
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.fixture(autouse=True)
 def default_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    with logging_restored():
+        yield
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ _EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
 _API_KEY = re.compile(r"\b([a-z]+_[0-9a-f]{12})\.[\w-]{16,}")
 _encoder = msgspec.json.Encoder(enc_hook=str)
+# The same list for ever: a logger keeps the one that it found when it was first used.
+_processors: list[Any] = []
 _NOISY = ("aiokafka", "asyncio", "faststream", "httpx", "stripe", "uvicorn.error")
 
 
@@ -68,6 +70,13 @@ class _Lines:
     debug = info = warning = error = critical = _write
 
 
+class _StandardHandler(logging.Handler):
+    """What the standard library's loggers write goes the same way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
 def configure_logging(
     service: str, role: str, *, style: Literal["json", "pretty", "auto"] = "auto", level: str = "info"
 ) -> None:
@@ -90,13 +99,14 @@ def configure_logging(
         redact,
         structlog.dev.ConsoleRenderer() if pretty else _to_json,
     ]
+    _processors[:] = [*describe, *render]
     structlog.configure(
-        processors=[*describe, *render],
+        processors=_processors,
         logger_factory=_Lines,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=describe,
