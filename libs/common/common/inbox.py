@@ -1,4 +1,4 @@
-"""Takes in batches of records: each event once, in one transaction with its effect (ARCHITECTURE §3.3)."""
+"""Takes in batches of records: each event once, in one transaction with its effect (ADR 0014)."""
 
 from collections.abc import Sequence
 from typing import Any
