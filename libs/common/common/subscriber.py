@@ -1,7 +1,7 @@
 """Takes events from Kafka into the database, at least once by the offsets and once by the inbox (ADR 0014).
 
-FastStream's own acknowledgements lose records (docs/adr/0014-how-events-are-taken-in.md): here the raw records reach the
-handler whatever is in them, nothing is raised to FastStream, and offsets are committed after the database, by us.
+FastStream's own acknowledgements lose records: here the raw records reach the handler whatever is in them, nothing is
+raised to FastStream, and offsets are committed after the database, by us.
 """
 
 import asyncio
