@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
-from common.database import Pool, open_pool
+from common.database.transactions import Pool, open_pool
 from harness.databases import Database, Databases, MakeDatabase, MakePool
 from harness.topics import MakeTopic, Topics
 from local_stack.kafka import Kafka

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 from benchmarks import hot_path_statements as sql
 from benchmarks.hot_path_order import decode_json, document, encode_answer, encode_event, ship
-from common.statements import Connection, prepare, prepare_connection
+from common.database.statements import Connection, prepare, prepare_connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 POOL_SIZE = 16

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from common import audit
 from common.audit import Actor, AuditEntry
-from common.database import Pool, reading, transaction
+from common.database.transactions import Pool, reading, transaction
 from harness.databases import Database
 from harness.traces import TRACEPARENT
 

@@ -4,9 +4,9 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from common import api_keys
-from common.auth import Authenticator, Caller, KeyHolder, Role, require
-from common.database import Pool, reading
+from common.access import api_keys
+from common.access.auth import Authenticator, Caller, KeyHolder, Role, require
+from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
 from common.telemetry import new_traceparent
 from harness.databases import Database

@@ -4,7 +4,14 @@ import asyncio
 
 import asyncpg
 import pytest
-from common.database import DatabaseUnavailable, Pool, is_connection_failure, open_pool, reading, transaction
+from common.database.transactions import (
+    DatabaseUnavailable,
+    Pool,
+    is_connection_failure,
+    open_pool,
+    reading,
+    transaction,
+)
 from harness.databases import Database
 
 STREAM = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"
@@ -55,7 +62,7 @@ async def test_no_connection_stays_in_a_transaction_after_cancellations(pool: Po
 
 
 async def test_a_pool_without_a_free_connection_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.database.ACQUIRE_SECONDS", 0.1)
+    monkeypatch.setattr("common.database.transactions.ACQUIRE_SECONDS", 0.1)
     small = await open_pool(database.dsn, size=1, application_name="small")
     try:
         async with reading(small):

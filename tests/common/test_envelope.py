@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from common.envelope import UnreadableRecord, event_headers, full_name, parse
+from common.messaging.envelope import UnreadableRecord, event_headers, full_name, parse
 from harness.traces import TRACEPARENT
 
 ORDER = UUID("0192f3a4-0000-7000-8000-000000000001")

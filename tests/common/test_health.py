@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from common.edge.health_pages import HealthPages
 from common.health import Health, SharedProbe
-from common.health_pages import HealthPages
 from common.settings import ServiceSettings
 from harness.databases import Database, Databases
 from harness.pausing import paused

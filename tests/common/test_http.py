@@ -8,10 +8,10 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from common.auth import allow
-from common.binding import bind
-from common.gateway import create_gateway
-from common.http import GuardedRoute
+from common.access.auth import allow
+from common.edge.binding import bind
+from common.edge.gateway import create_gateway
+from common.edge.http import GuardedRoute
 from common.telemetry import configure_logging
 from fastapi import APIRouter, Depends, Response
 from fastapi.dependencies.utils import get_dependant

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from common.http_metrics import CLIENT_GONE, DURATION, RecentDurations, RequestObserver
+from common.edge.http_metrics import CLIENT_GONE, DURATION, RecentDurations, RequestObserver
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs

@@ -9,11 +9,11 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
-from common import idempotency
-from common.database import Pool, reading
+from common.database.statements import Connection
+from common.database.transactions import Pool, reading
+from common.edge import idempotency
+from common.edge.idempotency import Answer, Claim
 from common.errors import Code, Problem
-from common.idempotency import Answer, Claim
-from common.statements import Connection
 from harness.databases import Database, Databases
 from harness.waiting import eventually
 from harness.workshop import Workshop, open_workshop

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from common.database import Pool, transaction
+from common.database.transactions import Pool, transaction
 from common.errors import Code, Problem
-from common.inbox import Inbox, replay
-from common.poison import KeptRecord
-from common.records import EventHandler
+from common.messaging.inbox import Inbox, replay
+from common.messaging.poison import KeptRecord
+from common.messaging.records import EventHandler
 from harness.databases import Database
 from harness.poisons import POISON
 from harness.producing import RawRecord, shipped

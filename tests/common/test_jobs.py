@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 from common import jobs
-from common.database import Pool, reading, transaction
+from common.database.statements import Connection
+from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, LeaseLost, NewJob, Schedule
-from common.statements import Connection
 from harness.traces import TRACEPARENT
 
 LEASE = timedelta(seconds=30)

@@ -14,15 +14,17 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
-from common import api_keys, audit, jobs, outbox, poison
-from common.auth import Authenticator, Role
-from common.command_line import execute
-from common.database import reading, transaction
-from common.envelope import EventView, event_headers
+from common import audit, jobs
+from common.access import api_keys
+from common.access.auth import Authenticator, Role
+from common.database.statements import Connection
+from common.database.transactions import reading, transaction
 from common.jobs import NewJob
-from common.outbox import NewEvent
-from common.records import EventHandler, Handlers, Incoming
-from common.statements import Connection
+from common.messaging import outbox, poison
+from common.messaging.envelope import EventView, event_headers
+from common.messaging.outbox import NewEvent
+from common.messaging.records import EventHandler, Handlers, Incoming
+from common.running.command_line import execute
 from common.telemetry import new_traceparent
 from harness.databases import Database
 from harness.logs import logging_restored

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from common.database import Pool, transaction
-from common.purge import Purger, standard_rules
+from common.database.transactions import Pool, transaction
+from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
 from harness.relaying import write_events
 from harness.waiting import eventually

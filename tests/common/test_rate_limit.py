@@ -1,8 +1,8 @@
 """The moving window, by a clock that the test moves, and as a client meets it."""
 
 import pytest
+from common.edge.rate_limit import RateLimit
 from common.errors import Code, Problem
-from common.rate_limit import RateLimit
 from harness.databases import Database
 from harness.workshop import open_workshop
 

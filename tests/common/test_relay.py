@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from common import outbox
-from common.database import Pool, transaction
-from common.outgoing import mark_published, park, read_pending
-from common.topics import create_topics
+from common.database.transactions import Pool, transaction
+from common.messaging import outbox
+from common.messaging.outgoing import mark_published, park, read_pending
+from common.messaging.topics import create_topics
 from harness.databases import Database
 from harness.members import LEASE_SECONDS, member
 from harness.relaying import all_published, order_event, relaying, write_events

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
-from common.statements import Connection, prepare, prepare_connection
+from common.database.statements import Connection, prepare, prepare_connection
 from local_stack.postgres import Postgres
 from sqlalchemy import (
     ARRAY,

@@ -10,11 +10,11 @@ import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from common import poison
-from common.database import Pool, transaction
-from common.positions import StuckConsumer
-from common.statements import Connection
-from common.subscriber import EventHandler, Incoming, Subscriber
+from common.database.statements import Connection
+from common.database.transactions import Pool, transaction
+from common.messaging import poison
+from common.messaging.positions import StuckConsumer
+from common.messaging.subscriber import EventHandler, Incoming, Subscriber
 from harness.databases import Database, Databases, MakePool
 from harness.members import member
 from harness.poisons import POISON

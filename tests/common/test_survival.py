@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from common.database import Pool
-from common.subscriber import Subscriber
+from common.database.transactions import Pool
+from common.messaging.subscriber import Subscriber
 from harness.databases import MakeDatabase, MakePool
 from harness.members import member
 from harness.relaying import all_published, relaying, write_events

@@ -1,4 +1,4 @@
-from common.topics import create_topics
+from common.messaging.topics import create_topics
 from harness.topics import MakeTopic, Topics
 from harness.waiting import eventually
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from common import jobs
-from common.database import DatabaseUnavailable, Pool, transaction
+from common.database.statements import Connection
+from common.database.transactions import DatabaseUnavailable, Pool, transaction
 from common.jobs import Job, NewJob, PermanentFailure, Schedule
-from common.statements import Connection
 from common.worker import MOST_ABANDONED, JobHandler, Worker
 from harness.traces import TRACEPARENT
 from harness.waiting import eventually

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.envelope import EventData, full_name
+from common.messaging.envelope import EventData, full_name
 from contracts.compatibility import breaking_changes
 from invoicing import events as invoicing
 from orders import events as orders

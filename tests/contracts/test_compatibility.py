@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from common.envelope import EventData
+from common.messaging.envelope import EventData
 from contracts.compatibility import as_first_published, breaking_changes
 from jsonschema import Draft202012Validator
 

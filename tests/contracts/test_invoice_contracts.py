@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from common.envelope import EventData
+from common.messaging.envelope import EventData
 from contracts.event_schemas import committed_schema
 from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus
 from invoicing.events import FAILED, ISSUED, invoice_failed, invoice_issued

@@ -8,7 +8,7 @@ import orders.consumer
 import pytest
 import refunds.consumer
 import returns.consumer
-from common.envelope import EventView
+from common.messaging.envelope import EventView
 from contracts.event_schemas import PUBLISHED, committed_schema, example_files
 
 READERS: Mapping[str, Mapping[str, type[EventView]]] = {

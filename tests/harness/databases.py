@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TypeAlias
 
-from common.database import Pool
-from common.migrate import migrate_database
-from common.schema_version import revision_streams
+from common.database.schema_version import revision_streams
+from common.database.transactions import Pool
+from common.running.migrate import migrate_database
 from local_stack.postgres import Postgres
 from sqlalchemy import MetaData
 

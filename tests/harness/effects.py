@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from common import audit
-from common.database import Pool
+from common.database.transactions import Pool
 
 
 @dataclass(frozen=True)

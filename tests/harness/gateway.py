@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from common import api_keys
-from common.auth import Role
-from common.database import Pool, open_pool, transaction
+from common.access import api_keys
+from common.access.auth import Role
+from common.database.transactions import Pool, open_pool, transaction
 from common.health import Health
 from common.service import Runtime, Service
 from fastapi import FastAPI

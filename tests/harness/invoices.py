@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
-from common.database import Pool, transaction
-from common.envelope import ReceivedEvent
+from common.database.statements import Connection
+from common.database.transactions import Pool, transaction
 from common.jobs import Schedule
 from common.mailer import Mailer
-from common.statements import Connection
-from common.subscriber import Incoming
+from common.messaging.envelope import ReceivedEvent
+from common.messaging.subscriber import Incoming
 from common.worker import Worker
 from harness.mailbox import Mailbox
 from harness.traces import TRACEPARENT
@@ -110,7 +111,7 @@ async def job_of(pool: Pool, order: dict[str, Any], kind: str = DOCUMENT_JOB) ->
     attempts = await pool.fetch("SELECT * FROM job_attempts WHERE job_id = $1 ORDER BY number", job["id"])
     waits = [
         (later["started_at"] - earlier["finished_at"]).total_seconds() / RETRY_UNIT
-        for earlier, later in zip(attempts, attempts[1:], strict=False)
+        for earlier, later in pairwise(attempts)
         if earlier["finished_at"] is not None
     ]
     return JobRow(job["id"], job["state"], [each["error"] for each in attempts], waits)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from common.database import open_pool
-from common.relay import Relay
+from common.database.transactions import open_pool
+from common.messaging.relay import Relay
 from harness.databases import Database
 from harness.subscribing import subscriber
 from harness.waiting import eventually

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from common.envelope import full_name
-from common.topics import ORDERS, RETURNS
+from common.messaging.envelope import full_name
+from common.messaging.topics import ORDERS, RETURNS
 from harness.traces import TRACEPARENT
 
 COMPLETED_AT = "2026-11-20T09:30:00Z"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
-from common.envelope import event_headers
+from common.messaging.envelope import event_headers
 from harness.traces import TRACEPARENT
 
 Headers = Sequence[tuple[str, bytes | None]]

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from common import jobs
 from common.audit import Actor
-from common.database import Pool, transaction
+from common.database.transactions import Pool, transaction
 from common.jobs import Job
 from common.worker import JobHandler, Worker
 from harness.traces import TRACEPARENT

@@ -5,10 +5,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from common import outbox
-from common.database import Pool, transaction
-from common.outbox import NewEvent
-from common.relay import Relay
+from common.database.transactions import Pool, transaction
+from common.messaging import outbox
+from common.messaging.outbox import NewEvent
+from common.messaging.relay import Relay
 from harness.traces import TRACEPARENT
 from harness.waiting import eventually
 

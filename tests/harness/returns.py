@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from common.database import Pool, transaction
-from common.envelope import ReceivedEvent
+from common.database.transactions import Pool, transaction
+from common.messaging.envelope import ReceivedEvent
 from harness.gateway import Gateway
 from harness.orders import ADA, created
 from harness.traces import TRACEPARENT

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
-from common.database import Pool
-from common.envelope import EventView
-from common.statements import Connection
-from common.subscriber import EventHandler, Incoming, Subscriber
+from common.database.statements import Connection
+from common.database.transactions import Pool
+from common.messaging.envelope import EventView
+from common.messaging.subscriber import EventHandler, Incoming, Subscriber
 from harness.databases import Database
 
 GROUP = "invoicing"

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from common.envelope import parse
-from common.topics import create_topics
+from common.messaging.envelope import parse
+from common.messaging.topics import create_topics
 from harness.waiting import eventually
 
 _numbers = itertools.count(1)

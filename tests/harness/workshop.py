@@ -10,16 +10,16 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
-from common import api_keys
-from common.auth import Role, allow, open_to_all, require
-from common.database import Pool, open_pool
+from common.access import api_keys
+from common.access.auth import Role, allow, open_to_all, require
+from common.database.statements import Connection
+from common.database.transactions import Pool, open_pool
+from common.edge.gateway import create_gateway
+from common.edge.http import GuardedRoute, caller_of, perform, read
 from common.errors import Code, Problem, not_found
-from common.gateway import create_gateway
 from common.health import Health
-from common.http import GuardedRoute, caller_of, perform, read
 from common.service import Runtime, Service
 from common.settings import ServiceSettings
-from common.statements import Connection
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from harness.databases import Database
 from pydantic import BaseModel, ConfigDict, Field

@@ -9,7 +9,7 @@ from decimal import Decimal
 import asyncpg
 import pytest
 from common import audit
-from common.database import Pool, open_pool, reading, transaction
+from common.database.transactions import Pool, open_pool, reading, transaction
 from harness.databases import Database
 from harness.invoices import SELLER, accept, invoice_of, job_of, numbers, take_in
 from harness.orders import ADA

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from common.database import Pool
-from common.inbox import Inbox
-from common.subscriber import Subscriber
+from common.database.transactions import Pool
+from common.messaging.inbox import Inbox
+from common.messaging.subscriber import Subscriber
 from harness.invoices import SELLER, in_state, invoice_of, numbers
 from harness.owed import KafkaRecord, record
 from harness.shipments import order_shipped

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from common.database import Pool
+from common.database.transactions import Pool
 from harness.databases import Database
 from harness.invoices import accept, events, in_state, invoice_of
 from harness.mailbox import Mailbox

@@ -5,10 +5,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
-from common.database import Pool
+from common.database.transactions import Pool
 from common.health import Health
+from common.messaging.topics import ORDERS, create_topics
 from common.service import Runtime
-from common.topics import ORDERS, create_topics
 from harness.databases import Database
 from harness.invoices import in_state, invoice_of
 from harness.mailbox import Mailbox

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
+from common.access.auth import STAFF, Role
 from common.audit import Actor
-from common.auth import STAFF, Role
-from common.database import Pool, transaction
+from common.database.transactions import Pool, transaction
 from common.signed_links import sign
 from harness.databases import Database
 from harness.gateway import Gateway, exact, serve

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from common import audit, jobs
-from common.database import Pool, reading, transaction
-from common.dead_letters import DEAD_JOB
-from common.topics import dead_letters
+from common.database.transactions import Pool, reading, transaction
+from common.messaging.dead_letters import DEAD_JOB
+from common.messaging.topics import dead_letters
 from harness.invoices import accept, at_work, events, in_state, invoice_of, job_of
 from harness.mailbox import Mailbox
 from harness.shipments import order_shipped

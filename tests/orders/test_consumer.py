@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from common import topics
-from common.envelope import full_name
 from common.health import Health
+from common.messaging import topics
+from common.messaging.envelope import full_name
+from common.messaging.topics import create_topics
 from common.service import Runtime
-from common.topics import create_topics
 from harness.gateway import Gateway
 from harness.orders import place_in
 from harness.traces import TRACEPARENT

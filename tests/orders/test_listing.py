@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
-from common.database import transaction
+from common.database.transactions import transaction
 from harness.gateway import Gateway
 from harness.orders import place, place_in
 from orders.tables import order_counts

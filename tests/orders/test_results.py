@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
-from common.database import transaction
-from common.envelope import ReceivedEvent
-from common.records import Incoming
+from common.database.transactions import transaction
+from common.messaging.envelope import ReceivedEvent
+from common.messaging.records import Incoming
 from common.signed_links import verify
 from harness.effects import effects
 from harness.gateway import Gateway, exact

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import structlog
-from common.database import Pool
+from common.database.transactions import Pool
 from common.mailer import Mailer
-from common.topics import dead_letters
+from common.messaging.topics import dead_letters
 from harness.mailbox import Mailbox, running_mailbox
 from harness.payments import FakePaymentGateway
 from harness.refunds import NOW, a_refund, at_work, in_state, open_refund, replay

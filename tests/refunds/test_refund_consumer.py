@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from common import audit
-from common.database import Pool, open_pool
-from common.inbox import Inbox
+from common.database.transactions import Pool, open_pool
+from common.messaging.inbox import Inbox
 from harness.databases import Database
 from harness.owed import KafkaRecord, order_cancelled, order_paid_late, record, return_completed
 from harness.traces import TRACEPARENT

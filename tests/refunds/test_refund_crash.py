@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from common.database import Pool
+from common.database.transactions import Pool
 from harness.databases import Database
 from harness.payments import PaymentSandbox
 from harness.refunds import in_state, job_of, open_refund

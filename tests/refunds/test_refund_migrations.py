@@ -2,7 +2,7 @@
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from common.tables import infrastructure
+from common.database.tables import infrastructure
 from harness.databases import Database
 from refunds.tables import metadata
 from sqlalchemy import Connection, make_url

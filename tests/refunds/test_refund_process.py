@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from common import audit, jobs
-from common.database import Pool, open_pool, transaction
-from common.inbox import Inbox
+from common.database.transactions import Pool, open_pool, transaction
 from common.jobs import Job, LeaseLost, PermanentFailure, Schedule
+from common.messaging.inbox import Inbox
 from harness.databases import Database
 from harness.owed import record, return_completed
 from harness.payments import Crash, FakePaymentGateway

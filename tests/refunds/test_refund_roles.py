@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from common.database import Pool
+from common.database.transactions import Pool
 from common.health import Health
-from common.relay_role import relay_components
+from common.messaging.topics import create_topics
+from common.running.relay_role import relay_components
 from common.service import Runtime
-from common.topics import create_topics
 from harness.databases import Database
 from harness.mailbox import Mailbox, running_mailbox
 from harness.owed import KafkaRecord, order_cancelled, record, return_completed

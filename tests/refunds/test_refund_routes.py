@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from common.auth import Role
+from common.access.auth import Role
 from harness.databases import Database
 from harness.gateway import Gateway, exact, serve
 from harness.payments import FakePaymentGateway

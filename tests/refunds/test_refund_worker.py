@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import structlog
-from common.database import Pool, transaction
+from common.database.transactions import Pool, transaction
 from common.jobs import LeaseLost
-from common.topics import REFUNDS, dead_letters
+from common.messaging.topics import REFUNDS, dead_letters
 from harness.effects import effects, last_event
 from harness.payments import FakePaymentGateway, PaymentSandbox
 from harness.refunds import RETRY_UNIT, at_work, claim_job, in_state, job_of, open_refund, replay

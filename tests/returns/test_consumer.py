@@ -11,14 +11,14 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from common import topics
-from common.database import Pool, transaction
-from common.envelope import full_name
+from common.database.transactions import Pool, transaction
 from common.health import Health
-from common.partitioner import partition_of
+from common.messaging import topics
+from common.messaging.envelope import full_name
+from common.messaging.partitioner import partition_of
+from common.messaging.subscriber import EventHandler, Incoming
+from common.messaging.topics import create_topics
 from common.service import Runtime
-from common.subscriber import EventHandler, Incoming
-from common.topics import create_topics
 from harness.effects import effects
 from harness.gateway import Gateway
 from harness.orders import created

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from common.partitioner import partition_of
+from common.messaging.partitioner import partition_of
 from harness.databases import Database, MakeDatabase
 from harness.gateway import Gateway, serve
 from harness.orders import ADA, created

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from common.database import transaction
+from common.database.transactions import transaction
 from harness.gateway import Gateway
 from harness.orders import ADA
 from harness.returns import open_in, open_return, order_told

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from common.auth import Caller, Role
-from common.database import transaction
+from common.access.auth import Caller, Role
+from common.database.transactions import transaction
 from common.errors import Problem
 from harness.effects import Effects, effects, last_event
 from harness.gateway import Gateway, exact

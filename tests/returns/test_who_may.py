@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from common.auth import Role
+from common.access.auth import Role
 from harness.effects import effects
 from harness.gateway import Gateway
 from harness.orders import ADA

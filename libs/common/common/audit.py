@@ -16,8 +16,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import Text, Uuid, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-from common import tables
-from common.statements import Connection, prepare
+from common.database import tables
+from common.database.statements import Connection, prepare
 
 GENESIS = bytes(32)
 

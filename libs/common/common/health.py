@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from common.schema_version import missing_revisions
+from common.database.schema_version import missing_revisions
+from common.database.statements import Connection
 from common.settings import ServiceSettings
-from common.statements import Connection
 
 # Two probes run side by side, and the contract wants the answer within a second.
 PROBE_SECONDS = 0.8

@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import BigInteger, Integer, Interval, Text, Uuid, and_, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from common.statements import Connection, Statement, prepare
-from common.tables import job_attempts, jobs
+from common.database.statements import Connection, Statement, prepare
+from common.database.tables import job_attempts, jobs
 
 
 class LeaseLost(Exception):

@@ -1,37 +1,25 @@
 """What a service is made of, as far as running it goes; each service's `app.py` fills this in."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy import MetaData
 
-from common.counts import StatusCounts
-from common.database import Pool
+from common.component import Component
+from common.database.counts import StatusCounts
+from common.database.transactions import Pool
 from common.health import Health
 from common.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from common.records import Handlers
+    from common.messaging.records import Handlers
 
 ALL = "all"  # every role of a service in one process
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """Something that runs until `stopping` is set; that it ends or raises before then ends the whole process.
-
-    `not_ready` says why the process should not count as ready, or None.
-    """
-
-    name: str
-    run: Callable[[asyncio.Event], Awaitable[None]]
-    not_ready: Callable[[], str | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

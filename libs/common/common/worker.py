@@ -12,9 +12,9 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from common import jobs
-from common.database import Pool, is_connection_failure, is_database_failure, reading, transaction
+from common.database.statements import Connection
+from common.database.transactions import Pool, is_connection_failure, is_database_failure, reading, transaction
 from common.jobs import Job, LeaseLost, PermanentFailure, Schedule
-from common.statements import Connection
 
 # A job whose worker died this often takes its workers with it; it is buried for an operator to look at.
 MOST_ABANDONED = 10

@@ -1,6 +1,6 @@
 """`python -m invoicing ROLE`, and what operators need; see `python -m invoicing --help`."""
 
-from common import command_line
+from common.running import command_line
 
 from invoicing.app import SERVICE
 

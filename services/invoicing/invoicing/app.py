@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from common import topics
-from common.service import Component, Runtime, Service
+from common.component import Component
+from common.messaging import topics
+from common.service import Runtime, Service
 
 from invoicing.domain import Address, Seller
 from invoicing.settings import InvoicingSettings
@@ -13,14 +14,14 @@ from invoicing.tables import metadata
 if TYPE_CHECKING:
     import asyncio
 
-    from common.subscriber import EventHandler
+    from common.messaging.subscriber import EventHandler
     from fastapi import FastAPI
 
     from invoicing.document_store import DocumentStore
 
 
 def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
-    from common.gateway import create_gateway
+    from common.edge.gateway import create_gateway
 
     from invoicing.routes import router
     from invoicing.use_cases import count_invoices
@@ -38,7 +39,7 @@ def event_handlers(runtime: Runtime[InvoicingSettings]) -> "Mapping[str, EventHa
 
 
 def consumer(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
-    from common.subscriber import Subscriber
+    from common.messaging.subscriber import Subscriber
 
     return [
         Subscriber(

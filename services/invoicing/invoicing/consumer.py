@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.audit import Actor
-from common.statements import Connection
-from common.subscriber import EventHandler, Incoming
+from common.database.statements import Connection
+from common.messaging.subscriber import EventHandler, Incoming
 from common.telemetry import new_traceparent
 
 from invoicing.domain import Seller

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from common.auth import STAFF, allow, open_to_all
-from common.database import reading
+from common.access.auth import STAFF, allow, open_to_all
+from common.database.transactions import reading
+from common.edge.fields import Limit, Offset
+from common.edge.http import GuardedRoute, read
+from common.edge.openapi import error_response
 from common.errors import Code, Problem, not_found
-from common.fields import Limit, Offset
-from common.http import GuardedRoute, read
-from common.openapi import error_response
 from common.signed_links import verify
 from fastapi import APIRouter, Request, Response
 

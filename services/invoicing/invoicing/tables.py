@@ -1,6 +1,6 @@
 """Invoicing's own tables: the invoices, what they are printed from, and the series that number them."""
 
-from common.tables import APPEND_ONLY, NAMING_CONVENTION, instant
+from common.database.tables import APPEND_ONLY, NAMING_CONVENTION, instant
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,

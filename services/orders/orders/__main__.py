@@ -1,6 +1,6 @@
 """`python -m orders ROLE`, and what operators need; see `python -m orders --help`."""
 
-from common import command_line
+from common.running import command_line
 
 from orders.app import SERVICE
 

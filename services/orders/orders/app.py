@@ -4,19 +4,20 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from common import topics
-from common.service import Component, Runtime, Service
+from common.component import Component
+from common.messaging import topics
+from common.service import Runtime, Service
 
 from orders.settings import OrdersSettings
 from orders.tables import metadata, order_counts
 
 if TYPE_CHECKING:
-    from common.subscriber import EventHandler
+    from common.messaging.subscriber import EventHandler
     from fastapi import FastAPI
 
 
 def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
-    from common.gateway import create_gateway
+    from common.edge.gateway import create_gateway
 
     from orders.routes import router
     from orders.schemas.responses import InvoiceLinks
@@ -38,7 +39,7 @@ def event_handlers(runtime: Runtime[OrdersSettings]) -> Mapping[str, "EventHandl
 
 
 def consumer(runtime: Runtime[OrdersSettings]) -> Iterable[Component]:
-    from common.subscriber import Subscriber
+    from common.messaging.subscriber import Subscriber
 
     return [
         Subscriber(

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.statements import Connection
-from common.subscriber import EventHandler, Incoming
+from common.database.statements import Connection
+from common.messaging.subscriber import EventHandler, Incoming
 
 from orders import use_cases
 from orders.events import InvoiceView, RefundView

@@ -1,9 +1,9 @@
-"""What orders owns, beside the tables that every service has (common.tables)."""
+"""What orders owns, beside the tables that every service has (common.database.tables)."""
 
 from typing import Any
 
-from common.counts import StatusCounts
-from common.tables import NAMING_CONVENTION, instant
+from common.database.counts import StatusCounts
+from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy import (
     BigInteger,
     Boolean,

@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from common import audit
+from common.access.auth import Caller, Role, forbidden, require
 from common.audit import Actor, AuditEntry, Outcome
-from common.auth import Caller, Role, forbidden, require
-from common.envelope import ReceivedEvent
+from common.database.statements import Connection, Record
+from common.edge.history import transitions
 from common.errors import Problem, invalid_transition, not_found, validation_error
-from common.history import transitions
-from common.statements import Connection, Record
+from common.messaging.envelope import ReceivedEvent
 
 from orders import events
 from orders.domain import InvalidTotal, NewOrder, Order, OrderStatus, Payment, TransitionRefused

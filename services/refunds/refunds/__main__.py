@@ -1,6 +1,6 @@
 """`python -m refunds ROLE`, and what operators need; see `python -m refunds --help`."""
 
-from common import command_line
+from common.running import command_line
 
 from refunds.app import SERVICE
 

@@ -4,19 +4,20 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from common import topics
-from common.service import Component, Runtime, Service
+from common.component import Component
+from common.messaging import topics
+from common.service import Runtime, Service
 
 from refunds.settings import RefundsSettings
 from refunds.tables import metadata, refund_counts
 
 if TYPE_CHECKING:
-    from common.subscriber import EventHandler
+    from common.messaging.subscriber import EventHandler
     from fastapi import FastAPI
 
 
 def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
-    from common.gateway import create_gateway
+    from common.edge.gateway import create_gateway
 
     from refunds.routes import router
     from refunds.use_cases.reading import count_refunds
@@ -31,7 +32,7 @@ def event_handlers(runtime: Runtime[RefundsSettings]) -> Mapping[str, "EventHand
 
 
 def consumer(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
-    from common.subscriber import Subscriber
+    from common.messaging.subscriber import Subscriber
 
     return [
         Subscriber(

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from common.audit import Actor
-from common.envelope import EventView
-from common.statements import Connection
-from common.subscriber import EventHandler, Incoming
+from common.database.statements import Connection
+from common.messaging.envelope import EventView
+from common.messaging.subscriber import EventHandler, Incoming
 from common.telemetry import new_traceparent
 
 from refunds.domain import Cause, Claim, cancellation_key, late_payment_key, return_key

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from common import topics
 from common.audit import Actor
-from common.envelope import EventData, EventView
-from common.outbox import NewEvent
+from common.messaging import topics
+from common.messaging.envelope import EventData, EventView
+from common.messaging.outbox import NewEvent
 
 from refunds.domain import Refund, Status
 

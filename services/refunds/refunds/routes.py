@@ -3,9 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from common.auth import STAFF, allow
-from common.fields import Limit, Offset
-from common.http import GuardedRoute, read
+from common.access.auth import STAFF, allow
+from common.edge.fields import Limit, Offset
+from common.edge.http import GuardedRoute, read
 from fastapi import APIRouter, Depends, Request, Response
 
 from refunds.domain import Status

@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from common.fields import Pagination, pagination
-from common.http import JsonNumber
+from common.edge.fields import Pagination, pagination
+from common.edge.http import JsonNumber
 from typing_extensions import TypedDict
 
 from refunds.domain import Cause, Status

@@ -1,6 +1,6 @@
 """`python -m returns ROLE`, and what operators need; see `python -m returns --help`."""
 
-from common import command_line
+from common.running import command_line
 
 from returns.app import SERVICE
 

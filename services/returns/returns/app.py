@@ -3,19 +3,20 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from common import topics
-from common.service import Component, Runtime, Service
+from common.component import Component
+from common.messaging import topics
+from common.service import Runtime, Service
 
 from returns.settings import ReturnsSettings
 from returns.tables import metadata, return_counts
 
 if TYPE_CHECKING:
-    from common.subscriber import EventHandler
+    from common.messaging.subscriber import EventHandler
     from fastapi import FastAPI
 
 
 def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
-    from common.gateway import create_gateway
+    from common.edge.gateway import create_gateway
 
     from returns.routes import router
     from returns.use_cases import DeliveryWait, count_returns
@@ -37,7 +38,7 @@ def event_handlers(runtime: Runtime[ReturnsSettings]) -> Mapping[str, "EventHand
 
 
 def consumer(runtime: Runtime[ReturnsSettings]) -> Iterable[Component]:
-    from common.subscriber import Subscriber
+    from common.messaging.subscriber import Subscriber
 
     return [
         Subscriber(

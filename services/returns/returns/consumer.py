@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.statements import Connection
-from common.subscriber import EventHandler, Incoming
+from common.database.statements import Connection
+from common.messaging.subscriber import EventHandler, Incoming
 
 from returns import use_cases
 from returns.events import OrderView, RefundView

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from common.auth import Role, allow
-from common.fields import Instant, Limit, Offset
-from common.history import HistoryResponse, history_response
-from common.http import GuardedRoute, caller_of, perform, read
+from common.access.auth import Role, allow
+from common.edge.fields import Instant, Limit, Offset
+from common.edge.history import HistoryResponse, history_response
+from common.edge.http import GuardedRoute, caller_of, perform, read
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from returns import use_cases

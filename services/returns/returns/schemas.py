@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from common.fields import Lines, Pagination, RequestBody, pagination
-from common.http import JsonNumber
+from common.edge.fields import Lines, Pagination, RequestBody, pagination
+from common.edge.http import JsonNumber
 from pydantic import Field
 from typing_extensions import TypedDict
 

@@ -1,7 +1,7 @@
-"""What returns owns, beside the tables that every service has (common.tables)."""
+"""What returns owns, beside the tables that every service has (common.database.tables)."""
 
-from common.counts import StatusCounts
-from common.tables import NAMING_CONVENTION, instant
+from common.database.counts import StatusCounts
+from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,

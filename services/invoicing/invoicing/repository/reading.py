@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import msgspec
-from common.statements import Connection, Statement, prepare
+from common.database.statements import Connection, Statement, prepare
 from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select
 
 from invoicing.domain import SERIES, Invoice, InvoiceStatus, Snapshot

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from common.database.statements import Record
 from common.money import quantize
-from common.statements import Record
 
 from invoicing.domain import Document, Failure, Invoice, InvoiceStatus, MailStatus, Step
 

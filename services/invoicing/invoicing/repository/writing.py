@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from common.audit import AuditEntry, ChainHead, audit_parameters, insert_audit, insert_audit_details
-from common.statements import Connection, prepare
+from common.database.statements import Connection, prepare
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, extract, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from common import jobs
 from common.audit import Actor, AuditEntry
-from common.statements import Connection
+from common.database.statements import Connection
 
 from invoicing import repository
 from invoicing.domain import (

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from common import jobs, outbox, topics
+from common import jobs
 from common.audit import Actor, AuditEntry
-from common.statements import Connection
+from common.database.statements import Connection
+from common.messaging import outbox, topics
 
 from invoicing import repository
 from invoicing.domain import Document, Invoice, MailStatus

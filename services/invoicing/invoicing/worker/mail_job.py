@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from common import dead_letters, failpoints, jobs
-from common.database import Pool, reading, transaction
+from common import failpoints, jobs
+from common.database.statements import Connection
+from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, Schedule
 from common.mailer import Attachment, Mail, Mailer
-from common.statements import Connection
+from common.messaging import dead_letters
 from common.telemetry import get_logger
 from common.worker import JobHandler
 from prometheus_client import Counter

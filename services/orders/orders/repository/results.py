@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from common.envelope import ReceivedEvent
-from common.statements import Connection, prepare
+from common.database.statements import Connection, prepare
+from common.messaging.envelope import ReceivedEvent
 from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from common.database.statements import Record
 from common.money import quantize
-from common.statements import Record
 from sqlalchemy import JSON, ScalarSelect, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 

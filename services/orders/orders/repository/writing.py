@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common import audit, outbox
+from common import audit
 from common.audit import AuditEntry, ChainHead
-from common.outbox import NewEvent
-from common.statements import Connection, Statement, prepare
+from common.database.statements import Connection, Statement, prepare
+from common.messaging import outbox
+from common.messaging.outbox import NewEvent
 from sqlalchemy import ARRAY, BindParameter, Text, UpdateBase, Uuid, bindparam, exists, func, insert, select, update
 
 from orders.domain import Order, Payment

@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from common import money
-from common.fields import EmailAddress, ExactNumber, Line, Lines, RequestBody, field_errors
+from common.edge.fields import EmailAddress, ExactNumber, Line, Lines, RequestBody, field_errors
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from orders import domain

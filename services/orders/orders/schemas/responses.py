@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from common.fields import Pagination, pagination
-from common.http import JsonNumber
+from common.database.statements import Record
+from common.edge.fields import Pagination, pagination
+from common.edge.http import JsonNumber
 from common.money import quantize
 from common.signed_links import sign
-from common.statements import Record
 from typing_extensions import TypedDict
 
 from orders.domain import Address, Order, OrderStatus, RefundStatus

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common import audit, outbox
+from common import audit
 from common.audit import AuditEntry, ChainHead
+from common.database.statements import Connection, Statement, prepare
+from common.database.tables import jobs
 from common.jobs import Job, LeaseLost
-from common.outbox import NewEvent
-from common.statements import Connection, Statement, prepare
-from common.tables import jobs
+from common.messaging import outbox
+from common.messaging.outbox import NewEvent
 from sqlalchemy import ARRAY, BigInteger, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import UpdateBase

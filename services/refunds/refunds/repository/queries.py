@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from common.statements import Connection, Statement, prepare
-from common.tables import job_attempts, jobs
+from common.database.statements import Connection, Statement, prepare
+from common.database.tables import job_attempts, jobs
 from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func, select
 
 from refunds.domain import Refund

@@ -3,8 +3,8 @@
 from typing import Any
 
 from common.audit import ChainHead
+from common.database.statements import Record
 from common.money import quantize
-from common.statements import Record
 
 from refunds.domain import Cause, Claim, Refund, Status
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from common import dead_letters, jobs, outbox, topics
+from common import jobs
 from common.audit import Actor, AuditEntry
+from common.database.statements import Connection
 from common.jobs import Job, NewJob
-from common.statements import Connection
+from common.messaging import dead_letters, outbox, topics
 from common.telemetry import new_traceparent
 
 from refunds.domain import Claim, Refund

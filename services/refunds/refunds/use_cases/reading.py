@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
+from common.database.statements import Connection
 from common.errors import not_found
-from common.statements import Connection
 
 from refunds.domain import Refund, Status
 from refunds.repository import queries

@@ -4,11 +4,12 @@ from html import escape
 from textwrap import fill
 from uuid import UUID
 
-from common import dead_letters, jobs
-from common.database import Pool, reading, transaction
+from common import jobs
+from common.database.statements import Connection
+from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, PermanentFailure, Schedule
 from common.mailer import Mail, Mailer, MailRefused
-from common.statements import Connection
+from common.messaging import dead_letters
 from common.telemetry import get_logger
 from common.worker import JobHandler
 from prometheus_client import Counter

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from common import failpoints
-from common.database import Pool, reading, transaction
+from common.database.statements import Connection
+from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, Schedule
-from common.statements import Connection
 from common.telemetry import get_logger
 from common.worker import JobHandler
 from prometheus_client import Counter

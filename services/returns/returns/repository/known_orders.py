@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common import topics
-from common.envelope import ReceivedEvent
-from common.statements import Connection, prepare
-from common.tables import consumer_positions
+from common.database.statements import Connection, prepare
+from common.database.tables import consumer_positions
+from common.messaging import topics
+from common.messaging.envelope import ReceivedEvent
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, exists, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 

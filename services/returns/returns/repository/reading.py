@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from common.statements import Connection, Statement, prepare
+from common.database.statements import Connection, Statement, prepare
 from sqlalchemy import (
     BigInteger,
     ColumnElement,

@@ -1,7 +1,7 @@
 """What became of a refund elsewhere, as events tell it."""
 
-from common.envelope import ReceivedEvent
-from common.statements import Connection, prepare
+from common.database.statements import Connection, prepare
+from common.messaging.envelope import ReceivedEvent
 from sqlalchemy import BigInteger, Integer, Uuid, bindparam, func, tuple_, update
 
 from returns.events import RefundView

@@ -3,8 +3,8 @@
 from dataclasses import fields
 from typing import Any
 
+from common.database.statements import Record
 from common.money import quantize
-from common.statements import Record
 
 from returns.domain import KnownOrder, RefundStatus, RejectionReason, Return, ReturnStatus
 

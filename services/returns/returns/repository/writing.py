@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from common import audit, outbox
+from common import audit
 from common.audit import AuditEntry, ChainHead
-from common.outbox import NewEvent
-from common.statements import Connection, Statement, prepare
+from common.database.statements import Connection, Statement, prepare
+from common.messaging import outbox
+from common.messaging.outbox import NewEvent
 from sqlalchemy import BindParameter, UpdateBase, Uuid, bindparam, func, insert, select, update
 
 from returns.domain import Return

@@ -5,7 +5,7 @@ import contextlib
 from uuid import UUID
 
 import structlog
-from common.database import Pool, reading
+from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
 
 from returns.repository import known_orders

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from common.access.auth import Caller
 from common.audit import AuditEntry
-from common.auth import Caller
+from common.database.statements import Connection
 from common.errors import Code, Problem, not_found
-from common.partitioner import partition_of
-from common.statements import Connection
+from common.messaging.partitioner import partition_of
 
 from returns import events
 from returns.domain import Ineligibility, KnownOrder, Return, ineligibility

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from common.access.auth import Caller, Role, require
 from common.audit import AuditEntry
-from common.auth import Caller, Role, require
+from common.database.statements import Connection
 from common.errors import Problem, invalid_transition, not_found
-from common.statements import Connection
 
 from returns import events
 from returns.domain import RejectionReason, Return, ReturnStatus, TransitionRefused

@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from common import audit
-from common.auth import Caller
+from common.access.auth import Caller
+from common.database.statements import Connection, Record
+from common.edge.history import transitions
 from common.errors import not_found
-from common.history import transitions
-from common.statements import Connection, Record
 
 from returns.domain import Return
 from returns.repository import reading

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from common.envelope import ReceivedEvent
-from common.statements import Connection
+from common.database.statements import Connection
+from common.messaging.envelope import ReceivedEvent
 
 from returns.events import OrderView, RefundView
 from returns.repository import known_orders, reading, results

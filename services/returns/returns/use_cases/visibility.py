@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from common.auth import Caller, Role
+from common.access.auth import Caller, Role
 
 
 def bound_to(caller: Caller) -> UUID | None:

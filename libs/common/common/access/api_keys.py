@@ -1,0 +1,87 @@
+"""API keys: `prefix.secret`, of which only the prefix and the secret's SHA-256 are kept.
+
+A secret has 256 random bits, so a plain hash is as good as a slow one and costs a request nothing.
+"""
+
+import hashlib
+import secrets
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from sqlalchemy import Text, bindparam, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from common.database import tables
+from common.database.statements import Connection, prepare
+
+_keys = tables.api_keys
+_PREFIX = _keys.c.prefix == bindparam("prefix", type_=Text)
+_FIND_VALID = prepare(
+    select(_keys.c.prefix, _keys.c.secret_hash, _keys.c.role, _keys.c.customer_id).where(
+        _PREFIX, _keys.c.revoked_at.is_(None), or_(_keys.c.expires_at.is_(None), _keys.c.expires_at > func.now())
+    )
+)
+_INSERT = prepare(
+    insert(_keys)
+    .values({name: bindparam(name) for name in ("prefix", "name", "secret_hash", "role", "customer_id")})
+    .on_conflict_do_nothing(index_elements=[_keys.c.prefix])
+)
+_REVOKE = prepare(update(_keys).where(_PREFIX, _keys.c.revoked_at.is_(None)).values(revoked_at=func.now()))
+_shown = [column for column in _keys.c if column is not _keys.c.secret_hash]
+_LIST = prepare(select(*_shown).order_by(_keys.c.created_at, _keys.c.prefix))
+_FIND = prepare(select(*_keys.c).where(_PREFIX))
+
+
+def hash_secret(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()
+
+
+def entity_id(prefix: str) -> UUID:
+    """What the audit calls a key: the same id for the same prefix."""
+    return uuid5(NAMESPACE_URL, f"urn:articurated:api-key:{prefix}")
+
+
+async def find_valid(connection: Connection, prefix: str) -> Any:
+    """The row of a key that is neither revoked nor expired; None without one."""
+    return await _FIND_VALID.fetch_one(connection, prefix=prefix)
+
+
+async def create(connection: Connection, *, name: str, role: str, customer_id: UUID | None) -> str:
+    """Make a new key and return it whole, for the only time."""
+    key = f"{role}_{secrets.token_hex(6)}.{secrets.token_urlsafe(32)}"
+    await add(connection, key=key, name=name, role=role, customer_id=customer_id)
+    return key
+
+
+async def add(connection: Connection, *, key: str, name: str, role: str, customer_id: UUID | None) -> bool:
+    """Store a key that was made elsewhere; False when its prefix is there already.
+
+    Raises `ValueError` for a key that is not `prefix.secret` in ASCII with a secret of at least 16 characters.
+    """
+    prefix, dot, secret = key.partition(".")
+    if not (key.isascii() and key.isprintable() and prefix and dot and len(secret) >= 16):
+        raise ValueError("a key is prefix.secret, in ASCII, and its secret has at least 16 characters")
+    added = await _INSERT.execute(
+        connection,
+        prefix=prefix,
+        name=name,
+        secret_hash=hash_secret(secret.encode()),
+        role=role,
+        customer_id=customer_id,
+    )
+    return added == 1
+
+
+async def revoke(connection: Connection, prefix: str) -> bool:
+    """Refuse the key from now on; False when there is no such key, or it is revoked already."""
+    return await _REVOKE.execute(connection, prefix=prefix) == 1
+
+
+async def find(connection: Connection, prefix: str) -> Any:
+    """The row of a key whatever its state, with its hash; None without one."""
+    return await _FIND.fetch_one(connection, prefix=prefix)
+
+
+async def list_all(connection: Connection) -> list[Any]:
+    """Every key, oldest first, without its hash."""
+    return await _LIST.fetch_all(connection)

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections and transactions, statements, the common tables and their migrations."""

@@ -1,0 +1,57 @@
+"""A service's application for the role `api`: its own routes, those for operators, and those that need no key."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from common.edge.health_pages import HealthPages
+from common.edge.health_routes import Counts, health_router, metrics_router, pages_router
+from common.edge.http import Edge, GuardedRoute
+from common.edge.http_metrics import RecentDurations, RequestObserver
+from common.edge.openapi import complete_document
+from common.edge.operator_routes import operator_router
+from common.edge.problem_responses import on_http_exception, on_invalid_request, on_problem
+from common.errors import Problem
+from common.service import Runtime
+
+PREFIX = "/api/v1"
+
+
+def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, counts: Counts) -> FastAPI:
+    """The application; `routers` (of `GuardedRoute`) come under `/api/v1`.
+
+    `counts` gives what the JSON metrics say of the service's own things: `{"orders": {"total": …, "by_status": …}}`.
+    Raises `TypeError` for a route that is not guarded.
+    """
+    recent = RecentDurations()
+    app = FastAPI(
+        title=f"ArtiCurated {runtime.service.name}",
+        version="1",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers={
+            Problem: on_problem,
+            HTTPException: on_http_exception,
+            RequestValidationError: on_invalid_request,
+        },
+    )
+    app.state.edge = Edge(runtime.pool, runtime.settings)
+    app.add_middleware(RequestObserver, recent=recent)
+    common_routers = [health_router(runtime.health), metrics_router(counts, recent), operator_router(runtime)]
+    own = [route.under(PREFIX) for router in (*routers, *common_routers) for route in _guarded(router)]
+    # Routes are tried in order, so FastAPI's few pages come last.
+    app.router.routes[:0] = [*own, *_guarded(pages_router(HealthPages(runtime.health)))]
+    complete_document(app)
+    return app
+
+
+def _guarded(router: APIRouter) -> Iterator[GuardedRoute]:
+    for route in router.routes:
+        if not isinstance(route, GuardedRoute):
+            raise TypeError(f"{route} is not a GuardedRoute: give its router route_class=GuardedRoute")
+        yield route

@@ -1,0 +1,131 @@
+"""Around every request: its duration by route, its trace, one log line, and an answer even where the code failed."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from prometheus_client import Histogram
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.database.transactions import is_connection_failure
+from common.edge.problem_responses import problem_response
+from common.errors import Code, Problem
+from common.telemetry import new_traceparent, trace_id
+
+DURATION = Histogram(
+    "http_server_request_duration_seconds",
+    "Time from the request's head to the answer's end.",
+    ["method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+UNMATCHED = "(no route)"
+CLIENT_GONE = 499
+
+_log = structlog.get_logger(__name__)
+
+
+class RecentDurations:
+    """The durations of the last thousand or so requests to guarded routes, for people without Prometheus."""
+
+    def __init__(self, size: int = 1024) -> None:
+        self._seconds: deque[float] = deque(maxlen=size)
+
+    def add(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+
+    def summary(self) -> dict[str, float]:
+        ordered = sorted(self._seconds)
+        if not ordered:
+            return {"avg_response_time_ms": 0.0, "p95_response_time_ms": 0.0}
+        p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+        return {
+            "avg_response_time_ms": round(sum(ordered) / len(ordered) * 1000, 3),
+            "p95_response_time_ms": round(p95 * 1000, 3),
+        }
+
+
+class RequestObserver:
+    """ASGI middleware, outermost: what leaves an application unhandled becomes a 500 or 503 here, and is logged.
+
+    `scope["traceparent"]` is set for everything inside; the route leaves its template in `scope["route_template"]`
+    and the key's prefix in `scope["caller"]`.
+    """
+
+    def __init__(self, app: ASGIApp, recent: RecentDurations) -> None:
+        self._app = app
+        self._recent = recent
+        self._series: dict[tuple[str, str, int], Callable[[float], None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        traceparent = scope["traceparent"] = new_traceparent(_incoming_traceparent(scope))
+        trace_headers = [
+            (b"x-request-id", trace_id(traceparent).encode()),
+            (b"traceparent", traceparent.encode()),
+        ]
+        status = 0
+
+        async def send_observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *trace_headers, *scope.get("rate_headers", ())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_observed)
+        except ClientDisconnect:
+            status = CLIENT_GONE
+        except Exception as error:
+            problem = _failure(error, scope)
+            if status != 0:
+                raise  # half an answer is out: only the server can cut the connection now
+            await problem_response(Request(scope, receive), problem)(scope, receive, send_observed)
+        finally:
+            self._observe(scope, status, time.perf_counter() - started)
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], scope.get("route_template", UNMATCHED)
+        series = (method if method in _METHODS else "other", route, status)
+        observe = self._series.get(series)
+        if observe is None:
+            observe = self._series[series] = DURATION.labels(*map(str, series)).observe
+        observe(seconds)
+        caller = scope.get("caller")
+        if caller is not None:
+            self._recent.add(seconds)
+        _log.info(
+            "request",
+            method=method,
+            route=route,
+            path=scope["path"],
+            status=status,
+            milliseconds=round(seconds * 1000, 2),
+            caller=caller.key_prefix if caller is not None else None,
+            trace_id=trace_id(scope["traceparent"]),
+        )
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _incoming_traceparent(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            return str(value, "latin-1")
+    return None
+
+
+def _failure(error: Exception, scope: Scope) -> Problem:
+    context: dict[str, Any] = {"path": scope["path"], "trace_id": trace_id(scope["traceparent"])}
+    if is_connection_failure(error):
+        _log.warning("database unavailable", reason=f"{type(error).__name__}: {error}", **context)
+        return Problem(Code.UNAVAILABLE, "The service cannot reach its database.", retry_after=1)
+    _log.error("request failed", exc_info=error, **context)
+    return Problem(Code.INTERNAL_ERROR, "Something went wrong on our side; the trace id finds it in our logs.")

@@ -1,0 +1,1 @@
+"""Events: out through the outbox and the relay, in through the subscriber and the inbox."""

@@ -1,0 +1,85 @@
+"""Events leave a service through here: written in the transaction of the change, sent later by the relay (ADR 0004)."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+from zlib import crc32
+
+from sqlalchemy import BigInteger, Text, bindparam
+from sqlalchemy.dialects.postgresql import Insert, insert
+
+from common.database.statements import Connection, prepare
+from common.database.tables import event_streams, outbox
+
+LANES = 32
+_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key", "sequence", "lane")
+_TRACING = ("causation_id", "traceparent", "headers")
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """One event to be sent. `type` is the short name, `sequence` the next of its topic and key, `data` its JSON."""
+
+    type: str
+    topic: str
+    aggregate_type: str
+    aggregate_id: UUID | str
+    key: str
+    sequence: int
+    data: bytes
+    traceparent: str
+    causation_id: str | None = None
+    headers: dict[str, str] | None = None
+
+
+def lane_of(key: str) -> int:
+    """One key has one lane, and one lane has one relay at a time: that keeps a key's events in order."""
+    return crc32(key.encode()) % LANES
+
+
+def insert_event() -> Insert:
+    """The insert as a part of a service's own statement (a CTE); `event_parameters` fills it."""
+    return insert(outbox).values({name: bindparam(f"event_{name}") for name in (*_COLUMNS, *_TRACING)})
+
+
+def event_parameters(event: NewEvent) -> dict[str, Any]:
+    return {
+        "event_id": uuid4(),
+        "event_aggregatetype": event.aggregate_type,
+        "event_aggregateid": str(event.aggregate_id),
+        "event_type": event.type,
+        "event_payload": event.data,
+        "event_topic": event.topic,
+        "event_key": event.key,
+        "event_sequence": event.sequence,
+        "event_lane": lane_of(event.key),
+        "event_causation_id": event.causation_id,
+        "event_traceparent": event.traceparent,
+        "event_headers": event.headers,
+    }
+
+
+_APPEND = prepare(insert_event())
+_advance = insert(event_streams).values(
+    topic=bindparam("topic", type_=Text), key=bindparam("key", type_=Text), sequence=bindparam("step", type_=BigInteger)
+)
+_ADVANCE = prepare(
+    _advance.on_conflict_do_update(
+        index_elements=[event_streams.c.topic, event_streams.c.key],
+        set_={"sequence": event_streams.c.sequence + _advance.excluded.sequence},
+    ).returning(event_streams.c.sequence)
+)
+
+
+async def append(connection: Connection, *events: NewEvent) -> None:
+    """Write events to be sent, in this transaction and this order."""
+    await _APPEND.execute_many(connection, [event_parameters(event) for event in events])
+
+
+async def next_sequence(connection: Connection, topic: str, key: str, *, count: int = 1) -> int:
+    """The first of `count` new sequences of a topic and key whose aggregate keeps no counter of its own.
+
+    The stream's row stays locked until the transaction ends, so that sequences are committed in their order.
+    """
+    last: int = await _ADVANCE.fetch_value(connection, topic=topic, key=key, step=count)
+    return last - count + 1

@@ -1,0 +1,162 @@
+"""How far a consumer has come: its lag for metrics and for readers of the database, and whether it is stuck."""
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from prometheus_client import Gauge
+from sqlalchemy import BigInteger, DateTime, Integer, Text, bindparam, case, column, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from common.database.statements import prepare
+from common.database.tables import consumer_positions
+from common.database.transactions import Pool, is_connection_failure, reading
+
+SECONDS_BETWEEN_LOOKS = 0.5
+ANSWER_SECONDS = 3.0
+
+_log = structlog.get_logger(__name__)
+_lag = Gauge("consumer_lag", "Records of a partition that are not taken in yet", ["topic", "partition"])
+
+_NOW = prepare(select(func.clock_timestamp()))
+_arrays: dict[str, Any] = {"topic": Text, "partition": Integer, "position": BigInteger, "lag": BigInteger}
+_seen = (
+    func.unnest(*(bindparam(f"{name}s", type_=ARRAY(type_)) for name, type_ in _arrays.items()))
+    .table_valued(*(column(name, type_) for name, type_ in _arrays.items()))
+    .render_derived("seen")
+)
+_looked_at = bindparam("looked_at", type_=DateTime(timezone=True))
+_report = insert(consumer_positions).from_select(
+    [*_arrays, "caught_up_at", "reported_at"],
+    select(*(_seen.c[name] for name in _arrays), case((_seen.c.lag == 0, _looked_at)), _looked_at),
+)
+_table, _new = consumer_positions.c, _report.excluded
+_REPORT = prepare(
+    _report.on_conflict_do_update(
+        index_elements=[_table.topic, _table.partition],
+        set_={
+            "position": _new.position,
+            "lag": _new.lag,
+            "caught_up_at": func.greatest(_table.caught_up_at, _new.caught_up_at),
+            "reported_at": _new.reported_at,
+        },
+        # A member that was paused must not overwrite what its successor says.
+        where=_table.reported_at <= _new.reported_at,
+    )
+)
+
+
+class StuckConsumer(Exception):
+    """The consumer has work, or should have, and gets nowhere; a new process may."""
+
+
+class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """What of the assigned partitions is taken in, that is: committed in the database.
+
+    A partition's `caught_up_at` in `consumer_positions` is a moment of the database's clock: everything that was in
+    the partition then has been taken in.
+    """
+
+    def __init__(self, pool: Pool, *, stuck_after_seconds: float) -> None:
+        self._pool = pool
+        self._stuck_after = stuck_after_seconds
+        self._taken_in: dict[TopicPartition, int] = {}
+        self._well_at = time.monotonic()
+        self._shown: set[TopicPartition] = set()
+        self.generation = 0
+        self.is_assigned = False
+
+    async def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
+        self.generation += 1
+        self.is_assigned = False
+        self._taken_in.clear()
+        for partition in self._shown:
+            _lag.remove(partition.topic, partition.partition)
+        self._shown.clear()
+
+    async def on_partitions_assigned(self, _assigned: Collection[TopicPartition]) -> None:
+        self.is_assigned = True
+        self.excuse()
+
+    def take_in(self, ends: Mapping[TopicPartition, int], generation: int) -> None:
+        """Say that all before these offsets is taken in, unless the partitions changed hands since `generation`."""
+        self.excuse()
+        if generation == self.generation:
+            self._taken_in.update(ends)
+
+    def excuse(self) -> None:
+        """Start the watchdog's time anew: there is progress, or it is known why there can be none."""
+        self._well_at = time.monotonic()
+
+    async def look(self, consumer: AIOKafkaConsumer) -> None:
+        """Compare with the broker and report. Raises `StuckConsumer`, and `KafkaError` or `TimeoutError` when the
+        broker does not answer."""
+        generation = self.generation
+        looked_at = await self._database_time()
+        lags = await asyncio.wait_for(self._lags(consumer), ANSWER_SECONDS)
+        if generation != self.generation:
+            return
+        if self.is_assigned and not any(lags.values()):
+            self.excuse()
+        elif time.monotonic() - self._well_at > self._stuck_after:
+            raise StuckConsumer(f"no progress for {self._stuck_after:g} s; lag: {sum(lags.values())}")
+        for partition, lag in lags.items():
+            _lag.labels(partition.topic, partition.partition).set(lag)
+        self._shown |= lags.keys()
+        if lags and looked_at is not None:
+            await self._report(lags, looked_at)
+
+    async def _lags(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+        partitions = sorted(consumer.assignment()) if self.is_assigned else []
+        if not partitions:
+            await consumer.topics()  # is there a broker that answers?
+            return {}
+        ends = await consumer.end_offsets(partitions)
+        await self._find_starts(consumer, [each for each in partitions if each not in self._taken_in])
+        return {each: max(ends[each] - self._taken_in[each], 0) for each in partitions}
+
+    async def _find_starts(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+        """Where reading goes on in partitions not read yet: the committed offset, or the oldest"""
+        if not partitions:
+            return
+        generation = self.generation
+        oldest = await consumer.beginning_offsets(partitions)
+        committed = {each: await consumer.committed(each) for each in partitions}
+        if generation != self.generation:
+            raise KafkaError("the partitions changed hands")
+        for each, offset in committed.items():
+            if offset is not None and offset < oldest[each]:
+                _log.critical(
+                    "events were deleted before they were read; send them again from the outbox of their service",
+                    alert="events_lost", topic=each.topic, partition=each.partition, lost=oldest[each] - offset,
+                )  # fmt: skip
+            self._taken_in.setdefault(each, max(offset or 0, oldest[each]))
+
+    async def _database_time(self) -> Any:
+        try:
+            async with reading(self._pool) as connection:
+                return await _NOW.fetch_value(connection)
+        except Exception as error:
+            if not is_connection_failure(error):
+                raise
+            self.excuse()
+            return None
+
+    async def _report(self, lags: Mapping[TopicPartition, int], looked_at: Any) -> None:
+        try:
+            async with reading(self._pool) as connection:
+                await _REPORT.execute(
+                    connection,
+                    topics=[each.topic for each in lags],
+                    partitions=[each.partition for each in lags],
+                    positions=[self._taken_in[each] for each in lags],
+                    lags=list(lags.values()),
+                    looked_at=looked_at,
+                )
+        except Exception as error:
+            if not is_connection_failure(error):
+                raise

@@ -1,0 +1,147 @@
+"""Sends committed outbox rows to Kafka, whatever dies, and each key's rows in their sequence (ADR 0004)."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter as TopicCounter
+from collections.abc import Sequence
+
+import structlog
+from aiokafka.errors import KafkaError
+from prometheus_client import Counter, Histogram
+
+from common import failpoints
+from common.component import Component
+from common.database.statements import Connection
+from common.database.transactions import Pool, is_connection_failure, reading
+from common.messaging.backlog import watch_backlog
+from common.messaging.lanes import LaneLeases
+from common.messaging.outgoing import Row, Tokens, mark_published, park, read_pending
+from common.messaging.publisher import Delivery, Publisher
+from common.pauses import pause
+
+SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
+SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
+HELD_BACK_SECONDS = 3.0
+RELEASE_SECONDS = 2.0
+
+_log = structlog.get_logger(__name__)
+_published = Counter("outbox_published_total", "Outbox rows that Kafka acknowledged", ["topic"])
+_failures = Counter("outbox_delivery_failures_total", "Rounds of the relay that ended with rows unsent")
+_lost = Counter("outbox_lost_rows_total", "Rows acknowledged after the lane's lease had gone to another relay")
+_seconds = Histogram("outbox_relay_batch_seconds", "From reading a batch of outbox rows to marking it")
+
+
+class DeliveryFailed(Exception):
+    """Rows stay pending because Kafka did not acknowledge them; they are sent again."""
+
+
+class Relay:
+    """One relay of a service's outbox; any number may run at once and share the lanes. `owner` tells them apart."""
+
+    def __init__(self, pool: Pool, bootstrap: str, owner: str, *, source: str, lease_seconds: float = 10.0) -> None:
+        self._pool = pool
+        self._leases = LaneLeases(pool, owner, lease_seconds=lease_seconds)
+        self._publisher = Publisher(bootstrap, source)
+        self._alone: set[int] = set()
+        self._held_back: dict[str, float] = {}
+
+    @property
+    def component(self) -> Component:
+        return Component("relay", self.run, lambda: None if self._publisher.is_connected else "kafka: not connected")
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Relay until `stopping` is set; then wait a moment for acknowledgements and hand the lanes over.
+
+        Raises what cannot be cured by waiting for Kafka or the database to come back.
+        """
+        background = [asyncio.create_task(self._leases.keep()), asyncio.create_task(watch_backlog(self._pool))]
+        try:
+            await self._relay(stopping, background)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._publisher.discard()
+            await self._release()
+
+    async def _relay(self, stopping: asyncio.Event, background: Sequence[asyncio.Task[None]]) -> None:
+        idle, backoff = SHORTEST_IDLE, SHORTEST_BACKOFF
+        while not stopping.is_set():
+            for task in background:
+                if task.done():
+                    task.result()
+            try:
+                found = await self._round(stopping)
+            except Exception as error:
+                if not isinstance(error, KafkaError | DeliveryFailed) and not is_connection_failure(error):
+                    raise
+                _failures.inc()
+                _log.warning("outbox rows not sent; trying again", error=repr(error), wait_seconds=backoff)
+                await self._publisher.discard()
+                await pause(stopping, backoff)
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+            else:
+                idle = SHORTEST_IDLE if found else min(idle * 2, LONGEST_IDLE)
+                backoff = SHORTEST_BACKOFF
+                if not found:
+                    await pause(stopping, idle)
+
+    async def _round(self, stopping: asyncio.Event) -> bool:
+        """Read, send, mark. No transaction is open while Kafka is waited for. Returns whether anything was sent."""
+        await self._publisher.connect()
+        await self._leases.give_up_surplus()
+        tokens = self._leases.held()
+        rows = await self._read(tokens) if tokens else []
+        if not rows:
+            return False
+        failpoints.hit("relay.after_read")
+        self._alone &= {row["position"] for row in rows}
+        with _seconds.time():
+            delivery = await self._publisher.deliver(
+                rows, may_send=lambda: self._leases.are_held(tokens), alone=self._alone, hurry=stopping
+            )
+            failpoints.hit("relay.after_ack_before_mark")
+            await self._settle(delivery, tokens)
+        failpoints.hit("relay.after_mark")
+        if delivery.failure is not None:
+            raise DeliveryFailed(delivery.failure)
+        return bool(delivery.acknowledged)
+
+    async def _read(self, tokens: Tokens) -> list[Row]:
+        now = time.monotonic()
+        self._held_back = {topic: until for topic, until in self._held_back.items() if until > now}
+        async with reading(self._pool) as connection:
+            return await read_pending(connection, tokens, self._held_back)
+
+    async def _settle(self, delivery: Delivery, tokens: Tokens) -> None:
+        self._alone |= {row["position"] for row in delivery.suspects}
+        for topic in delivery.unavailable_topics:
+            _log.error("topic is missing or forbidden; its events wait", topic=topic)
+            self._held_back[topic] = time.monotonic() + HELD_BACK_SECONDS
+        async with reading(self._pool) as connection:
+            if delivery.acknowledged:
+                await self._mark(connection, delivery.acknowledged, tokens)
+            for row, error in delivery.refused:
+                await self._park(connection, row, error, tokens)
+
+    async def _mark(self, connection: Connection, rows: Sequence[Row], tokens: Tokens) -> None:
+        marked = await mark_published(connection, rows, tokens)
+        _lost.inc(len(rows) - marked)
+        for topic, count in TopicCounter(row["topic"] for row in rows).items():
+            _published.labels(topic).inc(count)
+
+    async def _park(self, connection: Connection, row: Row, error: str, tokens: Tokens) -> None:
+        if await park(connection, row, error, tokens):
+            _log.critical(
+                "Kafka refuses an event for good; it is parked, and the later events of its key wait",
+                alert="outbox_parked", topic=row["topic"], key=row["key"], position=row["position"], error=error,
+            )  # fmt: skip
+
+    async def _release(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                try:
+                    await self._leases.release()
+                except Exception as error:
+                    _log.warning("lanes not handed over; their leases will end", error=repr(error))

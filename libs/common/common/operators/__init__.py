@@ -1,0 +1,1 @@
+"""What operators see and do, over HTTP and on the command line."""

@@ -1,0 +1,109 @@
+"""What operators look at: jobs and their attempts, records that could not be handled, events not sent."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, ColumnElement, Integer, Select, Text, Uuid, bindparam, func, or_, select
+
+from common.database.statements import Connection, Statement, prepare
+from common.database.tables import job_attempts, jobs, outbox, poison
+from common.errors import not_found
+
+_JOB = [
+    *(jobs.c.id, jobs.c.kind, jobs.c.business_key, jobs.c.state, jobs.c.attempts, jobs.c.failures, jobs.c.abandoned),
+    *(jobs.c.due_at, jobs.c.leased_until, jobs.c.created_at, jobs.c.finished_at, jobs.c.last_error),
+]
+_POISON = [
+    *(poison.c.id, poison.c.topic, poison.c.partition, poison.c.offset, poison.c.error, poison.c.state),
+    *(poison.c.created_at, poison.c.replayed_at),
+]
+_OUTBOX = [
+    *(outbox.c.position, outbox.c.id, outbox.c.type, outbox.c.topic, outbox.c.key, outbox.c.sequence, outbox.c.state),
+    *(outbox.c.created_at, outbox.c.published_at, outbox.c.last_error),
+]
+
+
+def _where(query: Select[Any], **wanted: Column[Any]) -> Select[Any]:
+    """Each condition holds where its parameter is null or equal."""
+    for name, column in wanted.items():
+        parameter: ColumnElement[Any] = bindparam(name, type_=column.type)
+        query = query.where(or_(parameter.is_(None), column == parameter))
+    return query
+
+
+def _paged(query: Select[Any], *order: ColumnElement[Any]) -> tuple[Statement, Statement]:
+    """The page's statement and the one that counts all."""
+    page = query.order_by(*order).limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
+    return prepare(page), prepare(select(func.count()).select_from(query.subquery()))
+
+
+_JOBS = _paged(_where(select(*_JOB), state=jobs.c.state, kind=jobs.c.kind), jobs.c.created_at.desc(), jobs.c.id)
+_POISONED = _paged(_where(select(*_POISON), state=poison.c.state), poison.c.created_at.desc(), poison.c.id)
+_EVENTS = _paged(select(*_OUTBOX).where(outbox.c.state == bindparam("state", type_=Text)), outbox.c.position.desc())
+_FIND_JOB = prepare(
+    select(*_JOB, jobs.c.causation_id, jobs.c.traceparent).where(jobs.c.id == bindparam("id", type_=Uuid))
+)
+_ATTEMPTS = prepare(
+    select(
+        *(job_attempts.c.number, job_attempts.c.worker, job_attempts.c.started_at, job_attempts.c.finished_at),
+        *(job_attempts.c.outcome, job_attempts.c.error),
+    )
+    .where(job_attempts.c.job_id == bindparam("id", type_=Uuid))
+    .order_by(job_attempts.c.number)
+)
+_FIND_POISON = prepare(
+    select(*_POISON, poison.c.key, poison.c.value, poison.c.headers, poison.c.record_time).where(
+        poison.c.id == bindparam("id", type_=Uuid)
+    )
+)
+
+Page = Mapping[str, Any]
+
+
+async def list_jobs(connection: Connection, *, state: str | None, kind: str | None, limit: int, offset: int) -> Page:
+    """Newest first."""
+    return await _page(connection, _JOBS, limit, offset, state=state, kind=kind)
+
+
+async def find_job(connection: Connection, job_id: UUID) -> dict[str, Any]:
+    """The job with every attempt and its error. Raises `Problem` NOT_FOUND."""
+    row = await _FIND_JOB.fetch_one(connection, id=job_id)
+    if row is None:
+        raise not_found("job", job_id)
+    return {**row, "attempts_made": [dict(each) for each in await _ATTEMPTS.fetch_all(connection, id=job_id)]}
+
+
+async def list_poison(connection: Connection, *, state: str | None, limit: int, offset: int) -> Page:
+    """Records that could not be handled, newest first, without their bytes."""
+    return await _page(connection, _POISONED, limit, offset, state=state)
+
+
+async def find_poison(connection: Connection, poison_id: UUID) -> dict[str, Any]:
+    """The record as it came, its bytes in base64. Raises `Problem` NOT_FOUND."""
+    row = await _FIND_POISON.fetch_one(connection, id=poison_id)
+    if row is None:
+        raise not_found("poison", poison_id)
+    return {**row, "key": _base64(row["key"]), "value": _base64(row["value"])}
+
+
+async def list_outbox(connection: Connection, *, state: str, limit: int, offset: int) -> Page:
+    """Events in one state of sending, the latest first."""
+    return await _page(connection, _EVENTS, limit, offset, state=state)
+
+
+async def _page(
+    connection: Connection, statements: tuple[Statement, Statement], limit: int, offset: int, **wanted: object
+) -> Page:
+    page, count = statements
+    rows = await page.fetch_all(connection, limit=limit, offset=offset, **wanted)
+    total = await count.fetch_value(connection, **wanted)
+    return {
+        "data": [dict(row) for row in rows],
+        "pagination": {"limit": limit, "offset": offset, "total": total, "has_more": offset + len(rows) < total},
+    }
+
+
+def _base64(data: bytes | None) -> str | None:
+    return None if data is None else b64encode(data).decode()

@@ -1,0 +1,86 @@
+"""`python -m <service> …`: run a role, migrate, and what operators do, without the HTTP interface."""
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from common.audit import Actor
+from common.database.transactions import is_connection_failure, open_pool, transaction
+from common.errors import Problem
+from common.health import Health
+from common.operators.console import add_operator_commands
+from common.operators.output import print_result
+from common.service import ALL, Runtime, Service
+from common.settings import ServiceSettings
+from common.telemetry import configure_logging, new_traceparent
+
+
+def main(service: Service[Any], arguments: Sequence[str] | None = None) -> NoReturn:
+    """Exit with 0, with 1 when something was refused or failed, with 2 when the command is not understood."""
+    sys.exit(execute(service, arguments))
+
+
+def execute(service: Service[Any], arguments: Sequence[str] | None = None) -> int:
+    """The exit code; what went wrong is told on stderr, what was asked for on stdout."""
+    given = _parser(service).parse_args(arguments)
+    try:
+        settings = service.settings()
+    except ValidationError as error:
+        return _fail("\n".join(f"{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()))
+    if given.topic in (*service.roles, ALL):
+        from common.running.process import run
+
+        return run(service, settings, given.topic)
+    configure_logging(service.name, given.topic, style=settings.log_format, level=settings.log_level)
+    try:
+        if given.topic == "migrate":
+            return asyncio.run(_migrate(service, settings))
+        return asyncio.run(_operate(service, settings, given))
+    except Problem as problem:
+        return _fail(problem.message)
+    except (ValueError, OSError) as error:
+        return _fail(str(error))
+
+
+async def _migrate(service: Service[Any], settings: ServiceSettings) -> int:
+    from common.running.migrate import migrate
+
+    await migrate(service, settings)
+    return 0
+
+
+async def _operate(service: Service[Any], settings: ServiceSettings, given: argparse.Namespace) -> int:
+    actor = Actor(f"{getpass.getuser()} (command line)", "USER", "API_CALL", new_traceparent())
+    try:
+        async with await open_pool(settings.database_url, size=1, application_name=f"{service.name} operator") as pool:
+            runtime = Runtime(service, settings, pool, Health(service.name, settings))
+            async with transaction(pool) as connection:
+                result = await given.command(connection, given, actor, runtime)
+    except Exception as error:
+        if is_connection_failure(error):
+            return _fail(f"The database cannot be reached: {type(error).__name__}.")
+        raise
+    print_result(result, given.format)
+    return 1 if given.topic == "verify-audit" and result["broken"] is not None else 0
+
+
+def _parser(service: Service[Any]) -> argparse.ArgumentParser:
+    program = f"python -m {service.name}"
+    parser = argparse.ArgumentParser(prog=program, description="Settings come from the environment.")
+    topics = parser.add_subparsers(dest="topic", required=True, metavar="COMMAND")
+    for role in service.roles:
+        topics.add_parser(role, help=f"run the role {role}")
+    topics.add_parser(ALL, help="run all roles in one process")
+    topics.add_parser("migrate", help="bring the database and the topics up to date")
+    add_operator_commands(topics)
+    return parser
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"{message}\n")
+    return 1

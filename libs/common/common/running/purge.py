@@ -1,0 +1,90 @@
+"""Deletes what has done its duty, in small batches that hold no locks for long."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import ColumnElement, Table, any_, delete, func, literal, literal_column, select
+
+from common.component import Component
+from common.database.statements import Statement, prepare
+from common.database.tables import idempotency_keys, inbox, outbox
+from common.database.transactions import Pool, is_connection_failure, reading
+from common.pauses import pause
+from common.settings import ServiceSettings
+
+ROWS_PER_BATCH = 1_000
+SECONDS_BETWEEN_BATCHES = 0.1
+SECONDS_BETWEEN_ROUNDS = 60.0
+
+_log = structlog.get_logger(__name__)
+_purged = Counter("purged_rows_total", "Rows deleted because their retention was over", ["table"])
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRule:
+    """Rows of `table` for which `is_expired` holds are deleted."""
+
+    table: Table
+    is_expired: ColumnElement[bool]
+
+    def statement(self) -> Statement:
+        """Deletes one batch. Rows that somebody else has locked wait for the next one."""
+        place: ColumnElement[Any] = literal_column(f"{self.table.name}.ctid")
+        batch = select(place).select_from(self.table).where(self.is_expired).limit(ROWS_PER_BATCH)
+        doomed = batch.with_for_update(skip_locked=True).scalar_subquery()
+        return prepare(delete(self.table).where(place == any_(func.array(doomed))))
+
+
+def older_than(column: ColumnElement[object], days: float) -> ColumnElement[bool]:
+    """By the database's clock."""
+    return column < func.now() - timedelta(days=days)
+
+
+def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
+    """What every service keeps for a while only. Events stay long enough to refill a broker that lost its data, inbox
+    rows longer than Kafka keeps the events they know."""
+    is_published = outbox.c.state == literal("published", literal_execute=True)
+    return [
+        PurgeRule(outbox, is_published & older_than(outbox.c.published_at, settings.outbox_retention_days)),
+        PurgeRule(inbox, older_than(inbox.c.received_at, settings.inbox_retention_days)),
+        PurgeRule(idempotency_keys, idempotency_keys.c.expires_at < func.now()),
+    ]
+
+
+class Purger:
+    """Applies rules again and again; several may run at once."""
+
+    def __init__(
+        self, pool: Pool, rules: Sequence[PurgeRule], *, seconds_between_rounds: float = SECONDS_BETWEEN_ROUNDS
+    ) -> None:
+        self._pool = pool
+        self._statements = [(rule.table.name, rule.statement()) for rule in rules]
+        self._seconds_between_rounds = seconds_between_rounds
+
+    @property
+    def component(self) -> Component:
+        return Component("purger", self.run)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                for table, statement in self._statements:
+                    await self._purge(table, statement, stopping)
+            except Exception as error:
+                if not is_connection_failure(error):
+                    raise
+                _log.warning("purging waits for the database", error=repr(error))
+            await pause(stopping, self._seconds_between_rounds)
+
+    async def _purge(self, table: str, statement: Statement, stopping: asyncio.Event) -> None:
+        deleted = ROWS_PER_BATCH
+        while deleted == ROWS_PER_BATCH and not stopping.is_set():
+            async with reading(self._pool) as connection:
+                deleted = await statement.execute(connection)
+            _purged.labels(table).inc(deleted)
+            await pause(stopping, SECONDS_BETWEEN_BATCHES)
