@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.."
 here=tests/compose
 cache=${CACHE:-$HOME/.cache/articurated-compose}
 export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-articurated-test} DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1
+ours=label=com.docker.compose.project=$COMPOSE_PROJECT_NAME
 work=$(mktemp -d)
 mkdir -p "$cache"
 # From version 23 on the client builds only with buildx beside it; Debian's builds by itself.
@@ -38,7 +39,7 @@ main() {
   timed "down" down
   timed "up again" up
   test "$(orders)" = "$before" && echo "kept: $before orders"
-  for container in $($COMPOSE ps -q); do kill_main_process "$container"; done
+  for container in $(docker ps --quiet --filter "$ours"); do kill_main_process "$container"; done
   timed "smoke test after the kills" deploy/smoke.sh
 }
 
@@ -159,7 +160,7 @@ await_health() {
 }
 
 unhealthy() {
-  docker ps --all --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Names}} {{.Status}}' \
+  docker ps --all --filter "$ours" --format '{{.Names}} {{.Status}}' \
     | grep -v -e '(healthy)' -e 'Exited (0)' || true
 }
 
