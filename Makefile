@@ -2,6 +2,8 @@
 PYTHON ?= python3
 RUNS ?= 20
 SEED ?= 7
+# Tests wait a lot, for brokers to rejoin and processes to die: a few at once keep two cores busy.
+TEST_PROCESSES ?= 3
 BIN := .venv/bin
 OWN := libs/common services/orders services/returns services/invoicing services/refunds \
        deploy/local deploy/sandbox deploy/demo
@@ -16,7 +18,7 @@ help: ## list what can be made
 setup: .venv/.complete ## install everything, pinned by hash, into .venv
 
 # uv comes first, by its own pinned hashes: it installs the rest in seconds where pip takes a minute.
-.venv/.complete: requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(OWN)) deploy/local/local_stack/kafka-jars.lock
+.venv/.complete: requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(OWN)) deploy/local/local_stack/kafka-jars.lock deploy/local/local_stack/kafka.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
@@ -32,7 +34,7 @@ demo: setup ## run three customers' orders through a fresh stack, and show every
 
 test: setup ## run all tests on real PostgreSQL and real Kafka
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: format lint types imports coverage security ## every gate, as .ci/run passes them
 

@@ -30,7 +30,7 @@ def test_no_container_has_more_rights_than_it_needs(name: str) -> None:
     assert container.get("read_only") or name in {"kafka", "grafana", "kafka-ui"}
 
 
-@pytest.mark.parametrize("name", CONTAINERS.keys() - ONE_SHOTS)
+@pytest.mark.parametrize("name", sorted(CONTAINERS.keys() - ONE_SHOTS))
 def test_what_runs_on_is_started_again_and_tells_its_health(name: str) -> None:
     container = CONTAINERS[name]
 

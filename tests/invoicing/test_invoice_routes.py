@@ -164,7 +164,7 @@ async def test_an_unknown_order_has_no_invoice_and_an_unknown_invoice_is_404(gat
     assert (await gateway.get(f"/invoices/{uuid4()}")).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/invoices", f"/invoices/{uuid4()}"])
+@pytest.mark.parametrize("path", ["/invoices", "/invoices/0192f3a4-0000-7000-8000-0000000000ff"])
 async def test_only_staff_may_look_at_invoices(gateway: Gateway, path: str) -> None:
     assert (await gateway.call("GET", path, key="")).status_code == 401
     assert (await gateway.get(path, key=Role.CLIENT)).status_code == 403

@@ -52,11 +52,11 @@ async def test_a_process_that_crashed_fails_one_attempt_and_is_replaced(renderer
 
 
 async def test_a_process_that_hangs_is_given_up_in_time_and_replaced() -> None:
-    async with Renderer(timeout=3) as renderer:
+    async with Renderer(timeout=8) as renderer:
         await renderer.render(SNAPSHOT)
         hanging = process_of(renderer)
         os.kill(hanging, signal.SIGSTOP)
-        with pytest.raises(RenderingFailed, match="no document within 3 s"):
+        with pytest.raises(RenderingFailed, match="no document within 8 s"):
             await renderer.render(SNAPSHOT)
         assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
 
