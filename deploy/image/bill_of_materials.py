@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 DEBIAN_PACKAGES = Path("/var/lib/dpkg/status")
 
@@ -39,7 +40,7 @@ def _debian_packages() -> Iterator[dict[str, Any]]:
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
         if fields.get("Status", "").endswith(" installed"):
             name, version = fields["Package"], fields["Version"]
-            yield _component(name, version, f"pkg:deb/debian/{name}@{version}?arch={fields['Architecture']}")
+            yield _component(name, version, f"pkg:deb/debian/{quote(name)}@{quote(version)}?arch={fields['Architecture']}")
 
 
 def _component(name: str, version: str, package_url: str) -> dict[str, Any]:
