@@ -40,7 +40,9 @@ def _debian_packages() -> Iterator[dict[str, Any]]:
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
         if fields.get("Status", "").endswith(" installed"):
             name, version = fields["Package"], fields["Version"]
-            yield _component(name, version, f"pkg:deb/debian/{quote(name)}@{quote(version)}?arch={fields['Architecture']}")
+            yield _component(
+                name, version, f"pkg:deb/debian/{quote(name)}@{quote(version)}?arch={fields['Architecture']}"
+            )
 
 
 def _component(name: str, version: str, package_url: str) -> dict[str, Any]:
