@@ -27,7 +27,7 @@ from demo.own_stack import fresh_stack
 from local_stack.stack_json import RunningProcess, StackDescription, running_stack
 from rich.console import Console
 
-SPARED = {"payments", "mailbox"}  # the outside world
+SPARED = {"sandbox", "mailbox"}  # the outside world
 PATIENCE_SECONDS = 90
 
 
@@ -49,7 +49,7 @@ async def one_life(shop: Shop, number: str) -> dict[str, Any]:
     await journeys.pack(shop, order["id"])
     await journeys.ship(shop, order["id"])
     await journeys.deliver(shop, order["id"])
-    opened = await journeys.open_return(shop, order["id"], "cracked")
+    opened = await insist_on_return(shop, order["id"])
     await journeys.approve(shop, opened["id"], "seen")
     await journeys.move_return(shop, opened["id"], "client", "IN_TRANSIT")
     await journeys.move_return(shop, opened["id"], "warehouse", "RECEIVED")
@@ -62,6 +62,18 @@ async def one_life(shop: Shop, number: str) -> dict[str, Any]:
     if [refund["id"] for refund in booked] != [refunded["refund_transaction_id"]]:
         raise Unexpected(f"the gateway's books say {booked}, the return says {refunded['refund_transaction_id']}")
     return {"order": order, "invoice": invoice, "refund": refunded["refund_transaction_id"], "mails": len(mails)}
+
+
+async def insist_on_return(shop: Shop, order_id: str) -> dict[str, Any]:
+    """Ask again while the returns gateway has not heard of the delivery: a killed relay's lanes are leased for longer
+    than a request waits (docs/adr/0009), so a customer may be refused for some seconds."""
+
+    async def opened() -> dict[str, Any] | None:
+        body = {"order_id": order_id, "reason": "cracked"}
+        response = await shop.as_role("client", "POST", "/returns", body, service="returns")
+        return response.json() if response.status_code == 201 else None
+
+    return await shop.eventually(f"a return of order {order_id}", opened)
 
 
 async def timed_life(shop: Shop, number: str) -> float:
