@@ -41,6 +41,7 @@ main() {
   test "$(orders)" = "$before" && echo "kept: $before orders"
   for container in $(docker ps --quiet --filter "$ours"); do kill_main_process "$container"; done
   timed "smoke test after the kills" deploy/smoke.sh
+  timed "and everything stays healthy" stay_healthy
 }
 
 timed() {
@@ -80,7 +81,7 @@ start_engine() {
 
 stop() {
   if [ -z "${KEEP:-}" ]; then
-    $COMPOSE down --volumes --timeout 15 > /dev/null 2>&1 || true
+    $COMPOSE down --volumes > "$work/down.log" 2>&1 || tail -5 "$work/down.log"
     if [ -n "${engine:-}" ]; then kill "$engine" && wait "$engine" || true; fi
     rm -rf "$work"
   fi
@@ -162,6 +163,16 @@ await_health() {
 unhealthy() {
   docker ps --all --filter "$ours" --format '{{.Names}} {{.Status}}' \
     | grep -v -e '(healthy)' -e 'Exited (0)' || true
+}
+
+# Longer than the health check takes to notice.
+stay_healthy() {
+  local deadline=$((SECONDS + 45)) sick
+  while [ $SECONDS -lt $deadline ]; do
+    sick=$(unhealthy)
+    if [ -n "$sick" ]; then echo "not healthy: $sick"; return 1; fi
+    sleep 1
+  done
 }
 
 orders() {
