@@ -20,7 +20,7 @@ from harness.members import member
 from harness.poisons import POISON
 from harness.producing import produce, shipped
 from harness.relaying import relaying, write_events
-from harness.subscribing import GROUP, OrderShipped, create_lines, subscribing, written_lines
+from harness.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
 from harness.topics import MakeTopic
 from harness.waiting import eventually
 from local_stack.postgres import Postgres
@@ -75,6 +75,35 @@ async def test_repeats_have_no_effect_in_one_batch_or_later(pool: Pool, kafka: s
         await produce(kafka, topic, [second, first], partition=1)
         await caught_up(pool)
     assert await written_lines(pool) == [("order-1", 1), ("order-1", 2)]
+
+
+async def test_what_is_taken_in_is_known_under_a_steady_stream_too(pool: Pool, kafka: str, topic: str) -> None:
+    """Lag is never 0 here: the handler takes longer for a batch than the next record needs to arrive."""
+
+    async def write_slowly(connection: Connection, events: Sequence[Incoming[OrderShipped]]) -> None:
+        await asyncio.sleep(0.3)
+        await write_lines(connection, events)
+
+    async def stream() -> None:
+        sequence = 0
+        while not seen.is_set():
+            sequence += 1
+            await produce(kafka, topic, [shipped("order-1", sequence)])
+
+    async def is_caught_up_though_more_waits() -> bool:
+        query = "SELECT count(*) FROM consumer_positions WHERE caught_up_at >= $1 AND lag > 0"
+        return bool(await pool.fetchval(query, began) == 1)
+
+    seen = asyncio.Event()
+    began = await pool.fetchval("SELECT now()")
+    handlers = {"order.shipped": EventHandler(OrderShipped, write_slowly)}
+    streaming = asyncio.create_task(stream())
+    async with subscribing(pool, kafka, [topic], handlers):
+        try:
+            await eventually(is_caught_up_though_more_waits)
+        finally:
+            seen.set()
+            await streaming
 
 
 async def test_events_of_other_types_are_passed_over_in_any_version(pool: Pool, kafka: str, topic: str) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common.messaging.dead_letters import DEAD_JOB, DeadJob
 from common.messaging.envelope import EventData, full_name
+from common.messaging.poison import DEAD_RECORD, DeadRecord
 from contracts.compatibility import breaking_changes
 from invoicing import events as invoicing
 from orders import events as orders
@@ -21,6 +23,8 @@ PUBLISHED: Mapping[str, type[EventData]] = {
     **invoicing.PUBLISHED,
     **dict.fromkeys(returns.PUBLISHED, returns.ReturnData),
     **dict.fromkeys(refunds.PUBLISHED, refunds.RefundData),
+    DEAD_JOB: DeadJob,
+    DEAD_RECORD: DeadRecord,
 }
 
 

@@ -9,6 +9,7 @@ POISON: dict[str, RawRecord] = {
     "no JSON": replace(GOOD, value=b"{no"),
     "other data": replace(GOOD, value=b'{"order": 1}'),
     "header that is no text": GOOD.with_header("ce_id", b"\xff"),
+    "type that is no text": GOOD.with_header("ce_type", b"\xff"),
     "header without value": GOOD.with_header("ce_id", None),
     "null value": replace(GOOD, value=None),
     "value that is no text": replace(GOOD, value=b"\xff\xfe"),

@@ -8,6 +8,7 @@ import asyncpg
 from common.database.statements import Connection
 from common.database.transactions import Pool
 from common.messaging.envelope import EventView
+from common.messaging.records import Handlers
 from common.messaging.subscriber import EventHandler, Incoming, Subscriber
 from harness.databases import Database
 
@@ -42,22 +43,24 @@ async def write_lines(connection: Connection, events: Sequence[Incoming[OrderShi
     )
 
 
-HANDLERS = {"order.shipped": EventHandler(OrderShipped, write_lines)}
+HANDLERS: Handlers = {"order.shipped": EventHandler(OrderShipped, write_lines)}
 
 
 async def written_lines(pool: Pool) -> list[tuple[str, int]]:
     return [(row["order"], row["sequence"]) for row in await pool.fetch("SELECT * FROM lines ORDER BY number")]
 
 
-def subscriber(pool: Pool, bootstrap: str, topics: Collection[str]) -> Subscriber:
+def subscriber(pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS) -> Subscriber:
     """A member whose partitions go to the others 3 seconds after it was killed."""
-    return Subscriber(pool, bootstrap, group=GROUP, topics=topics, handlers=HANDLERS, session_seconds=3)
+    return Subscriber(pool, bootstrap, group=GROUP, topics=topics, handlers=handlers, session_seconds=3)
 
 
 @asynccontextmanager
-async def subscribing(pool: Pool, bootstrap: str, topics: Collection[str]) -> AsyncIterator[Subscriber]:
+async def subscribing(
+    pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS
+) -> AsyncIterator[Subscriber]:
     stopping = asyncio.Event()
-    member = subscriber(pool, bootstrap, topics)
+    member = subscriber(pool, bootstrap, topics, handlers)
     running = asyncio.create_task(member.run(stopping))
     try:
         yield member

@@ -28,6 +28,7 @@ class RunningSupervisor:
                 env={**os.environ, **wiring, **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=_ignore_interrupts,
             )
 
     def until_ready(self) -> StackDescription:
@@ -54,6 +55,11 @@ class RunningSupervisor:
         """Calls of the pretended services that begin with these arguments, as fake_service.py noted them."""
         calls = [json.loads(line) for line in self._calls.read_text().splitlines()]
         return [call for call in calls if call["arguments"][: len(arguments)] == list(arguments)]
+
+
+def _ignore_interrupts() -> None:
+    """As in a job that a script starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def until(condition: Callable[[], Answer | None], *, within: float = 20.0) -> Answer:

@@ -40,7 +40,8 @@ class Supervisor:
         loop.set_default_executor(ThreadPoolExecutor(len(self._stack.members)))
         told_to_stop = asyncio.Event()
         for number in STOP_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            # `nohup` asks for SIGHUP to be ignored; a shell that does so with SIGINT only means its own Ctrl-C.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, told_to_stop.set)
         life = asyncio.create_task(self._live())
         stop = asyncio.create_task(told_to_stop.wait())

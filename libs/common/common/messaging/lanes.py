@@ -64,7 +64,7 @@ class LaneLeases:
     `lease_seconds` is how long the lanes of a relay that died stay unserved; leases are renewed at a third of it.
     """
 
-    def __init__(self, pool: Pool, owner: str, *, lease_seconds: float = 10.0) -> None:
+    def __init__(self, pool: Pool, owner: str, *, lease_seconds: float = 3.0) -> None:
         self._pool = pool
         self._owner = owner
         self._lease_seconds = lease_seconds

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
-from sqlalchemy import BigInteger, DateTime, Integer, Text, bindparam, case, column, func, select
+from sqlalchemy import BigInteger, DateTime, Integer, Text, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from common.database.statements import prepare
@@ -23,7 +24,13 @@ _log = structlog.get_logger(__name__)
 _lag = Gauge("consumer_lag", "Records of a partition that are not taken in yet", ["topic", "partition"])
 
 _NOW = prepare(select(func.clock_timestamp()))
-_arrays: dict[str, Any] = {"topic": Text, "partition": Integer, "position": BigInteger, "lag": BigInteger}
+_arrays: dict[str, Any] = {
+    "topic": Text,
+    "partition": Integer,
+    "position": BigInteger,
+    "lag": BigInteger,
+    "caught_up_at": DateTime(timezone=True),
+}
 _seen = (
     func.unnest(*(bindparam(f"{name}s", type_=ARRAY(type_)) for name, type_ in _arrays.items()))
     .table_valued(*(column(name, type_) for name, type_ in _arrays.items()))
@@ -31,8 +38,8 @@ _seen = (
 )
 _looked_at = bindparam("looked_at", type_=DateTime(timezone=True))
 _report = insert(consumer_positions).from_select(
-    [*_arrays, "caught_up_at", "reported_at"],
-    select(*(_seen.c[name] for name in _arrays), case((_seen.c.lag == 0, _looked_at)), _looked_at),
+    [*_arrays, "reported_at"],
+    select(*(_seen.c[name] for name in _arrays), _looked_at),
 )
 _table, _new = consumer_positions.c, _report.excluded
 _REPORT = prepare(
@@ -58,13 +65,15 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
     """What of the assigned partitions is taken in, that is: committed in the database.
 
     A partition's `caught_up_at` in `consumer_positions` is a moment of the database's clock: everything that was in
-    the partition then has been taken in.
+    the partition then has been taken in. It moves on under a steady stream too, where the lag is never 0: an end that
+    was seen at one look is passed by a later one.
     """
 
     def __init__(self, pool: Pool, *, stuck_after_seconds: float) -> None:
         self._pool = pool
         self._stuck_after = stuck_after_seconds
         self._taken_in: dict[TopicPartition, int] = {}
+        self._ends_to_pass: dict[TopicPartition, tuple[int, datetime]] = {}
         self._well_at = time.monotonic()
         self._shown: set[TopicPartition] = set()
         self.generation = 0
@@ -74,6 +83,7 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         self.generation += 1
         self.is_assigned = False
         self._taken_in.clear()
+        self._ends_to_pass.clear()
         for partition in self._shown:
             _lag.remove(partition.topic, partition.partition)
         self._shown.clear()
@@ -97,9 +107,10 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         broker does not answer."""
         generation = self.generation
         looked_at = await self._database_time()
-        lags = await asyncio.wait_for(self._lags(consumer), ANSWER_SECONDS)
+        ends = await asyncio.wait_for(self._ends(consumer), ANSWER_SECONDS)
         if generation != self.generation:
             return
+        lags = {each: max(end - self._taken_in[each], 0) for each, end in ends.items()}
         if self.is_assigned and not any(lags.values()):
             self.excuse()
         elif time.monotonic() - self._well_at > self._stuck_after:
@@ -108,16 +119,28 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
             _lag.labels(partition.topic, partition.partition).set(lag)
         self._shown |= lags.keys()
         if lags and looked_at is not None:
-            await self._report(lags, looked_at)
+            caught_up_at = [self._caught_up_at(each, end, looked_at) for each, end in ends.items()]
+            await self._report(lags, caught_up_at, looked_at)
 
-    async def _lags(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    def _caught_up_at(self, partition: TopicPartition, end: int, looked_at: datetime) -> datetime | None:
+        taken_in = self._taken_in[partition]
+        if taken_in >= end:
+            self._ends_to_pass.pop(partition, None)
+            return looked_at
+        end_then, looked_then = self._ends_to_pass.setdefault(partition, (end, looked_at))
+        if taken_in < end_then:
+            return None
+        self._ends_to_pass[partition] = end, looked_at
+        return looked_then
+
+    async def _ends(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         partitions = sorted(consumer.assignment()) if self.is_assigned else []
         if not partitions:
             await consumer.topics()  # is there a broker that answers?
             return {}
-        ends = await consumer.end_offsets(partitions)
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         await self._find_starts(consumer, [each for each in partitions if each not in self._taken_in])
-        return {each: max(ends[each] - self._taken_in[each], 0) for each in partitions}
+        return ends
 
     async def _find_starts(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         """Where reading goes on in partitions not read yet: the committed offset, or the oldest"""
@@ -136,17 +159,20 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
                 )  # fmt: skip
             self._taken_in.setdefault(each, max(offset or 0, oldest[each]))
 
-    async def _database_time(self) -> Any:
+    async def _database_time(self) -> datetime | None:
         try:
             async with reading(self._pool) as connection:
-                return await _NOW.fetch_value(connection)
+                now: datetime = await _NOW.fetch_value(connection)
+                return now
         except Exception as error:
             if not is_connection_failure(error):
                 raise
             self.excuse()
             return None
 
-    async def _report(self, lags: Mapping[TopicPartition, int], looked_at: Any) -> None:
+    async def _report(
+        self, lags: Mapping[TopicPartition, int], caught_up_at: Sequence[datetime | None], looked_at: datetime
+    ) -> None:
         try:
             async with reading(self._pool) as connection:
                 await _REPORT.execute(
@@ -155,6 +181,7 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
                     partitions=[each.partition for each in lags],
                     positions=[self._taken_in[each] for each in lags],
                     lags=list(lags.values()),
+                    caught_up_ats=caught_up_at,
                     looked_at=looked_at,
                 )
         except Exception as error:

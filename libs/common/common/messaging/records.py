@@ -55,7 +55,9 @@ def read(record: Record, handlers: Handlers) -> Incoming[Any] | None:
 def _is_unwanted(record: Record, handlers: Handlers) -> bool:
     """Whether the record says what it is, in any version, and nobody here asked for that."""
     types = [value for name, value in record.headers if name == "ce_type" and value]
-    if not types:
+    try:
+        name = types[-1].decode()
+    except (IndexError, UnicodeDecodeError):
         return False
-    short_name, _, _version = types[-1].decode(errors="replace").removeprefix(PREFIX).rpartition(".v")
+    short_name, _, _version = name.removeprefix(PREFIX).rpartition(".v")
     return short_name not in handlers

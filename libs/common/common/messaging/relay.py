@@ -39,7 +39,7 @@ class DeliveryFailed(Exception):
 class Relay:
     """One relay of a service's outbox; any number may run at once and share the lanes. `owner` tells them apart."""
 
-    def __init__(self, pool: Pool, bootstrap: str, owner: str, *, source: str, lease_seconds: float = 10.0) -> None:
+    def __init__(self, pool: Pool, bootstrap: str, owner: str, *, source: str, lease_seconds: float = 3.0) -> None:
         self._pool = pool
         self._leases = LaneLeases(pool, owner, lease_seconds=lease_seconds)
         self._publisher = Publisher(bootstrap, source)

@@ -1,0 +1,114 @@
+"""What a benchmark claims: a ratio against a reference measured beside it, with the bound it must hold."""
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from rich.table import Table
+
+FILE = Path(__file__).with_name("results.json")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the report.
+
+    Where there is a reference, `floor` and `aim` bound the ratio, else the value; where `is_ceiling`, from above.
+    """
+
+    name: str
+    value: float
+    unit: str
+    reference: str | None = None
+    ratio: float | None = None
+    spread: tuple[float, float] | None = None
+    floor: float | None = None
+    aim: float | None = None
+    is_ceiling: bool = False
+
+    @classmethod
+    def compared(
+        cls,
+        name: str,
+        unit: str,
+        subject: Sequence[float],
+        reference: Sequence[float],
+        *,
+        to: str,
+        floor: float | None = None,
+        aim: float | None = None,
+        is_ceiling: bool = False,
+    ) -> Self:
+        """Median of the rounds and of their ratios, each against its neighbour in time; `to` names the reference."""
+        ratios = [mine / other for mine, other in zip(subject, reference, strict=True)]
+        low, middle, high = _quartiles(ratios)
+        return cls(name, statistics.median(subject), unit, to, middle, (low, high), floor, aim, is_ceiling)
+
+    @classmethod
+    def absolute(
+        cls,
+        name: str,
+        unit: str,
+        rounds: Sequence[float],
+        *,
+        floor: float | None = None,
+        aim: float | None = None,
+        is_ceiling: bool = True,
+    ) -> Self:
+        """A figure of this machine alone. Latency, memory and start-up have ceilings, rates have floors."""
+        low, middle, high = _quartiles(rounds)
+        return cls(name, middle, unit, None, None, (low, high), floor, aim, is_ceiling)
+
+    @property
+    def verdict(self) -> str:
+        """`aim`, `floor` or `missed`; empty where nothing is asked for."""
+        if self.floor is None:
+            return ""
+        figure = self.value if self.ratio is None else self.ratio
+        if self.aim is not None and self._holds(figure, self.aim):
+            return "aim"
+        return "floor" if self._holds(figure, self.floor) else "missed"
+
+    def _holds(self, figure: float, bound: float) -> bool:
+        return figure <= bound if self.is_ceiling else figure >= bound
+
+
+def _quartiles(figures: Sequence[float]) -> tuple[float, float, float]:
+    if len(figures) < 2:
+        return figures[0], figures[0], figures[0]
+    low, middle, high = statistics.quantiles(figures, n=4, method="inclusive")
+    return low, middle, high
+
+
+def write(results: Iterable[Result]) -> None:
+    """Results of this run in place of those of the same names in the file."""
+    kept = {each["name"]: each for each in json.loads(FILE.read_text())} if FILE.exists() else {}
+    kept |= {each.name: {**asdict(each), "verdict": each.verdict} for each in results}
+    FILE.write_text(json.dumps(list(kept.values()), indent=2) + "\n")
+
+
+def table(results: Iterable[Result]) -> Table:
+    shown = Table("benchmark", title="medians, and the middle half of the rounds")
+    for column in ("value", "unit", "ratio", "spread", "floor", "aim", "holds"):
+        shown.add_column(column, justify="right")
+    shown.add_column("reference")
+    for each in results:
+        shown.add_row(
+            each.name,
+            f"{each.value:,.4g}",
+            each.unit,
+            _figure(each.ratio),
+            "-".join(map(_figure, each.spread or ())),
+            _figure(each.floor),
+            _figure(each.aim),
+            {"missed": "[red]missed", "aim": "[green]aim"}.get(each.verdict, each.verdict),
+            each.reference or "",
+        )
+    return shown
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:,.3g}"
