@@ -1,6 +1,7 @@
 """The edge of a gateway, over HTTP and on real PostgreSQL: what is refused, in which order, and in which shape."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import uuid4
@@ -289,10 +290,19 @@ async def test_requests_are_measured_by_route_and_summed_up_for_people(
     assert vase not in text
 
 
+async def test_the_page_of_the_document_loads_nothing_from_other_sites(workshop: Workshop) -> None:
+    async with workshop.client(None) as anybody:
+        page = await anybody.get("http://workshop/docs")
+        assert page.status_code == 200
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert len(loaded) == 3
+        for address in loaded:
+            assert (await anybody.get(f"http://workshop{address}")).status_code == 200, address
+
+
 async def test_the_document_describes_the_errors_the_key_and_the_idempotency_key(workshop: Workshop) -> None:
     async with workshop.client(None) as anybody:
         document = (await anybody.get("http://workshop/openapi.json")).json()
-        assert (await anybody.get("http://workshop/docs")).status_code == 200
     assert "HTTPValidationError" not in str(document)
     assert document["components"]["securitySchemes"]["ApiKey"]["name"] == "X-API-Key"
     make = document["paths"]["/api/v1/vases"]["post"]
