@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 Tell = Callable[[str], None]
 
@@ -51,7 +51,8 @@ class Narrator:
         self._console.print(text, soft_wrap=True)
 
     def closing(self, rows: Sequence[tuple[str, ...]], columns: Sequence[str]) -> None:
-        table = Table(*columns, header_style="bold")
+        # Ids stay whole in a narrow terminal.
+        table = Table(*(Column(title, overflow="fold") for title in columns), header_style="bold")
         for row in rows:
             table.add_row(*map(escape, row))
         self._console.print()
