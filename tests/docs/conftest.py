@@ -1,0 +1,31 @@
+"""A folder that looks like a checkout in which `make up` runs, for the commands that documents show."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from demo.own_stack import fresh_stack
+from docs.documents import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    folder: Path
+    environment: Mapping[str, str]
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Iterator[Checkout]:
+    """With everything of ours but `.local`, where a stack of its own has its data; failures there take seconds."""
+    with TemporaryDirectory(prefix="articurated-docs-") as temporary, pytest.MonkeyPatch.context() as environment:
+        folder = Path(temporary)
+        for each in ROOT.iterdir():
+            if each.name not in {".git", ".local"}:
+                (folder / each.name).symlink_to(each)
+        plain = dict(os.environ)
+        environment.setenv("RETRY_UNIT_SECONDS", "0.1")
+        with fresh_stack(folder / ".local"):
+            yield Checkout(folder, plain)

@@ -1,0 +1,111 @@
+"""What the documents show: commands, and what they print.
+
+A ```bash block is run as it stands. A ```console block shows what the ```bash block before it prints: `...` stands for
+anything, on a line of its own for any lines; ids, numbers of orders, times and ports may be others. A block that cannot
+be run here has `<!-- not run: the reason -->` above it.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+_BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<reason>[^>]+) -->\n\n?)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_MARK = "--- block {} ---"
+# What differs from run to run.
+_VARYING = (
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    r"(?:ORD|INV)-\d{4}-\d{6,}",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)",
+    r"127\.0\.0\.1:\d+",
+)
+_PLACE = re.compile("|".join(f"({each})" for each in (*_VARYING, r"\.\.\.")))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block; `not_run` is why it is not run here."""
+
+    language: str
+    text: str
+    line: int
+    not_run: str | None
+
+
+def blocks(document: Path) -> list[Block]:
+    text = document.read_text()
+    return [
+        Block(each["language"], each["text"], text[: each.start("language")].count("\n") + 1, each["reason"])
+        for each in _BLOCK.finditer(text)
+    ]
+
+
+def commands(document: Path) -> list[tuple[Block, Block | None]]:
+    """Each block that is run, with the one that shows what it prints. Raises `ValueError` for output of nothing."""
+    pairs: list[tuple[Block, Block | None]] = []
+    previous: Block | None = None
+    for block in blocks(document):
+        if block.language == "bash" and block.not_run is None:
+            pairs.append((block, None))
+        elif block.language == "console":
+            if previous is None or previous.language != "bash":
+                raise ValueError(f"{document.name}:{block.line} shows the output of no command")
+            if previous.not_run is None:
+                pairs[-1] = (previous, block)
+        previous = block
+    return pairs
+
+
+def run(document: Path, folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[Block, Block | None, str]]:
+    """Run the document's commands in one bash, which ends at the first that fails; with what each block printed.
+
+    Raises `AssertionError` naming the block that failed.
+    """
+    pairs = commands(document)
+    script = "".join(f"echo; echo '{_MARK.format(block.line)}'\n{block.text}" for block, _ in pairs)
+    done = subprocess.run(
+        ["/usr/bin/env", "bash", "-eu"],
+        input=script,
+        cwd=folder,
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    for block, shown in pairs:
+        _, found, rest = done.stdout.partition(f"{_MARK.format(block.line)}\n")
+        assert found, f"{document.name}: a block before line {block.line} failed:\n{done.stdout[-2000:]}"
+        yield block, shown, re.split(r"\n--- block \d+ ---\n", rest)[0]
+    assert done.returncode == 0, f"{document.name}: the last block failed:\n{done.stdout[-2000:]}"
+
+
+def is_shown(shown: str, printed: str) -> bool:
+    """Whether this is what the document shows, but for what differs from run to run."""
+    return re.fullmatch(_pattern(_trimmed(shown)), _trimmed(printed)) is not None
+
+
+def _trimmed(text: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in text.strip().splitlines())
+
+
+def _pattern(shown: str) -> str:
+    return "".join(
+        r"(?:.*\n)*?" if line == "...\n" else _line_pattern(line) for line in shown.splitlines(keepends=True)
+    )
+
+
+def _line_pattern(line: str) -> str:
+    pattern, end = "", 0
+    for place in _PLACE.finditer(line):
+        assert place.lastindex is not None
+        pattern += re.escape(line[end : place.start()]) + (*_VARYING, ".*?")[place.lastindex - 1]
+        end = place.end()
+    return pattern + re.escape(line[end:])

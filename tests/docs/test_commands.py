@@ -1,0 +1,49 @@
+"""Every command in a document works as it stands, and prints what the document shows."""
+
+from pathlib import Path
+
+import pytest
+from docs.conftest import Checkout
+from docs.documents import DOCUMENTS, ROOT, Block, blocks, commands, is_shown, run
+
+# Languages of blocks that are read, not run; what a shell could run is in none of them.
+READ_ONLY = {"console", "mermaid", "json", "python", "yaml", "text", "http"}
+# What needs more than a machine with Python, or would run everything else again, or never ends.
+CANNOT_RUN = ("docker ", "git ", "make ", "deploy/smoke.sh", "cd ")
+
+WITH_COMMANDS = [document for document in DOCUMENTS if commands(document)]
+
+
+def name(value: object) -> str:
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", WITH_COMMANDS, ids=name)
+def test_the_commands_of_a_document_print_what_it_shows(document: Path, checkout: Checkout) -> None:
+    for block, shown, printed in run(document, checkout.folder, checkout.environment):
+        if shown is not None:
+            assert is_shown(shown.text, printed), f"{name(document)}:{block.line} prints:\n{printed}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_block_is_run_or_says_why_it_cannot_be(document: Path) -> None:
+    for block in blocks(document):
+        where = f"{name(document)}:{block.line}"
+        assert block.language in READ_ONLY | {"bash"}, f"{where} has the language {block.language!r}"
+        if block.not_run is not None:
+            assert all(line.removeprefix("sudo ").startswith(CANNOT_RUN) for line in lines(block)), where
+    fences = sum(line.lstrip().startswith("```") for line in document.read_text().splitlines())
+    assert fences == 2 * len(blocks(document)), f"{name(document)} has a block that is not found"
+
+
+def lines(block: Block) -> list[str]:
+    return [line for line in block.text.splitlines() if line and not line.startswith(("#", " "))]
+
+
+def test_what_is_shown_may_differ_in_what_differs_from_run_to_run() -> None:
+    shown = "ORD-2026-000001 PAID at 2026-11-22T20:30:52Z\n...\n{...} done"
+    assert is_shown(shown, "ORD-2027-000431 PAID at 2027-01-01T00:00:01Z\nmore\nstill more\n{} done\n")
+    assert is_shown(shown, "ORD-2026-000001 PAID at 2026-11-22T20:30:52Z\n{1} done\n")
+    assert not is_shown(shown, "ORD-2026-000001 SHIPPED at 2026-11-22T20:30:52Z\n{1} done\n")
+    assert not is_shown(shown, "ORD-2026-000001 PAID at 2026-11-22T20:30:52Z\n{1} done\nand more\n")
