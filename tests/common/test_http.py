@@ -138,6 +138,14 @@ async def test_what_is_not_json_is_a_bad_request(client: httpx.AsyncClient, body
         ]
 
 
+@pytest.mark.parametrize("number", ["1e999999999999999999999", "1e-999999999999999999999"])
+async def test_a_number_that_nothing_can_hold_is_refused_like_any_other_value(
+    client: httpx.AsyncClient, number: str
+) -> None:
+    body = f'{{"name": "Vase bleu", "price": {number}}}'
+    assert assert_refused(await client.post("/vases", content=body, headers=JSON), 422, "VALIDATION_ERROR")["field"]
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json"])
 async def test_other_media_types_are_refused(client: httpx.AsyncClient, content_type: str) -> None:
     answer = await client.post("/vases", content=json.dumps(VASE), headers={"Content-Type": content_type})

@@ -1,7 +1,7 @@
 """A request's body: how large, of which type, and its JSON with every number exact."""
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -10,7 +10,16 @@ from starlette.requests import ClientDisconnect, Request
 from common.errors import Code, Problem, validation_error
 
 _JSON_TYPE = re.compile(r"application/([!-~]+\+)?json")
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def _number(literal: str) -> Decimal:
+    try:
+        return Decimal(literal)
+    except InvalidOperation:
+        raise ValueError("out of range") from None
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 async def read_json(request: Request, limit: int) -> bytes:
@@ -27,6 +36,8 @@ def parse_json(body: bytes) -> Any:
     """Fractions as `Decimal`, no NaN or Infinity (RFC 8259), and no NUL, which PostgreSQL cannot store in a text."""
     try:
         value = _decoder.decode(body)
+    except msgspec.ValidationError as error:  # without a type to decode to, numbers alone can be wrong
+        raise validation_error("body", "holds a number that is too large or too small to be read") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(Code.BAD_REQUEST, "The body is not valid JSON.", {"reason": str(error)}) from error
     except RecursionError as error:
