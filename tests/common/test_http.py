@@ -219,12 +219,14 @@ async def test_a_malformed_parameter_is_named(client: httpx.AsyncClient, path: s
     assert assert_refused(await client.get(path), 422, "VALIDATION_ERROR")["field"] == field
 
 
-async def test_nul_characters_stop_at_the_door(client: httpx.AsyncClient) -> None:
+async def test_nul_characters_stop_at_the_door(workshop: Workshop, client: httpx.AsyncClient) -> None:
     named = await client.post("/vases", content=b'{"name": "a\\u0000b", "price": 1}', headers=JSON)
     assert_refused(named, 422, "VALIDATION_ERROR")
     backslash = await client.post("/vases", content=b'{"name": "a\\\\u0000b", "price": 1}', headers=JSON)
     assert backslash.json()["name"] == "a\\u0000b"
     assert_refused(await client.get("/vases?name=a%00b"), 400, "BAD_REQUEST")
+    async with workshop.client("ops") as ops:
+        assert_refused(await ops.delete("/ops/api-keys/client_%00"), 400, "BAD_REQUEST")
 
 
 async def test_a_problem_that_is_returned_keeps_what_was_written_and_one_that_is_raised_does_not(

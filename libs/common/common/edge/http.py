@@ -135,8 +135,8 @@ class GuardedRoute(APIRoute):
             edge: Edge = request.app.state.edge
             if roles is not EVERYONE:
                 await edge.admit(request, roles)
-            if b"%00" in scope["query_string"]:
-                raise Problem(Code.BAD_REQUEST, "The query must not contain NUL characters.")
+            if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+                raise Problem(Code.BAD_REQUEST, "The address must not contain NUL characters.")
             if scope["method"] not in SAFE_METHODS:
                 await read_json(request, edge.max_body_bytes)
 
