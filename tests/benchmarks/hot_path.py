@@ -1,6 +1,6 @@
 """Where the hot statements should run: one state change and one read, each way beside bare ASGI with raw asyncpg.
 
-    python tests/benchmarks/hot_path.py [rounds]
+    cd tests && python -m benchmarks.hot_path [rounds]
 
 All ways run on the same uvicorn and PostgreSQL and write the same rows. In every round each way runs once, briefly and
 in random order, so that a ratio compares neighbours in time; the spread is the middle half of the rounds' ratios. The
@@ -10,10 +10,8 @@ The decision taken from it is docs/adr/0002-where-sql-runs.md.
 
 import contextlib
 import json
-import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import cpu_seconds, environment, python
 from local_stack import process
 from local_stack.ports import free_ports
 from local_stack.postgres import Postgres
@@ -84,13 +83,13 @@ class Bench:
 
     def run(self, operation: str, way: str, first_order: int) -> Run:
         last_order = first_order + ORDERS_OF_A_RUN - 1
-        server, database = _cpu_seconds(self.servers[way]), _cpu_seconds(self.postgres.pid)
+        server, database = cpu_seconds(self.servers[way]), cpu_seconds(self.postgres.pid)
         load = (self.ports[way], CONNECTIONS, SECONDS, first_order, last_order, REQUESTS[operation])
-        run: Run = json.loads(_python(str(HERE / "http_load.py"), *map(str, load)))
+        run: Run = json.loads(python(str(HERE / "http_load.py"), *map(str, load)))
         if run["failures"]:
             raise SystemExit(f"{operation} by {way} failed {run['failures']} times: {run['first_failure']}")
-        run["server_us"] = (_cpu_seconds(self.servers[way]) - server) / run["requests"] * 1e6
-        run["database_us"] = (_cpu_seconds(self.postgres.pid) - database) / run["requests"] * 1e6
+        run["server_us"] = (cpu_seconds(self.servers[way]) - server) / run["requests"] * 1e6
+        run["database_us"] = (cpu_seconds(self.postgres.pid) - database) / run["requests"] * 1e6
         if operation == "ship":
             self.check(run["requests"], first_order, last_order)
         return run
@@ -143,7 +142,7 @@ def _processor_us(run: Run) -> float:
 def _stack(folder: Path) -> Iterator[Bench]:
     """PostgreSQL with fsync on, and one uvicorn process a way; those that do not serve cost nothing."""
     with Postgres(folder / "postgres") as postgres, contextlib.ExitStack() as servers:
-        _python("-m", "benchmarks.hot_path_schema", postgres.dsn())
+        python("-m", "benchmarks.hot_path_schema", postgres.dsn())
         ports = dict(zip(SHIP_WAYS, free_ports(len(SHIP_WAYS)), strict=True))
         pids = {}
         for way, port in ports.items():
@@ -154,7 +153,7 @@ def _stack(folder: Path) -> Iterator[Bench]:
                     *("--log-level", "warning"),
                 ],
                 log=folder / f"{way}.log",
-                environment=_environment() | {"VARIANT": way, "DSN": postgres.dsn()},
+                environment=environment() | {"VARIANT": way, "DSN": postgres.dsn()},
             )
             servers.callback(process.kill_session, server)
             pids[way] = server.pid
@@ -176,27 +175,6 @@ def _wait_for(port: int, log: Path) -> None:
             if time.monotonic() > deadline:
                 raise SystemExit(f"a server did not start: {process.tail(log)}") from error
             time.sleep(0.1)
-
-
-def _python(*arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, *arguments], env=_environment(), check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *filter(None, sys.path)])}
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of its living children (proc(5))."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if pid in (int(stat.parent.name), int(fields[1])):
-                ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

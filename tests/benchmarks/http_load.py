@@ -51,7 +51,7 @@ class Client(asyncio.Protocol):
         if not found or len(body) < int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
             return
         self.load.latencies.append(time.perf_counter() - self.sent)
-        if not head.startswith(b"HTTP/1.1 200"):
+        if not head.startswith(b"HTTP/1.1 20"):
             self.load.failures.append(self.received.decode(errors="replace"))
         self.received = b""
         self.send_next()

@@ -1,0 +1,117 @@
+"""How benchmarks measure: rounds of neighbours in random order, processor time, and the load client as a process."""
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+TESTS = Path(__file__).resolve().parents[1]
+CONNECTIONS = 32
+
+Way = TypeVar("Way")
+Measured = TypeVar("Measured")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one load run saw. Processor time is in microseconds per request."""
+
+    requests: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    server_us: float
+    database_us: float
+
+    @property
+    def processor_us(self) -> float:
+        return self.server_us + self.database_us
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """`template` is a whole HTTP request; `{id}` in it stands for the number of an order, from `first` to `last`."""
+
+    template: str
+    first: int
+    last: int
+
+
+class LoadFailed(Exception):
+    """A request was not answered with success."""
+
+
+def interleaved(
+    ways: Sequence[Way], run: Callable[[Way], Measured], *, rounds: int, warm_up: int = 1
+) -> dict[Way, list[Measured]]:
+    """Run each way once in every round, in random order, so that neighbours in time can be compared."""
+    runs: dict[Way, list[Measured]] = {way: [] for way in ways}
+    for number in range(warm_up + rounds):
+        for way in random.sample(ways, len(ways)):
+            measured = run(way)
+            if number >= warm_up:
+                runs[way].append(measured)
+    return runs
+
+
+def load(
+    port: int, requests: Requests, *, server: int, database: int, seconds: float, connections: int = CONNECTIONS
+) -> Load:
+    """Keep `connections` busy for that long; `server` and `database` are process ids. Raises `LoadFailed`."""
+    before = cpu_seconds(server), cpu_seconds(database)
+    arguments = (port, connections, seconds, requests.first, requests.last, requests.template)
+    seen = json.loads(python(str(TESTS / "benchmarks" / "http_load.py"), *map(str, arguments)))
+    spent = cpu_seconds(server) - before[0], cpu_seconds(database) - before[1]
+    if seen["failures"]:
+        raise LoadFailed(f"{seen['failures']} requests failed: {seen['first_failure']}")
+    server_us, database_us = (each / seen["requests"] * 1e6 for each in spent)
+    return Load(seen["requests"], seen["per_second"], seen["p50_ms"], seen["p99_ms"], server_us, database_us)
+
+
+def python(*arguments: str) -> str:
+    """Run a program of ours with this interpreter, and return what it prints."""
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment(), check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def environment() -> dict[str, str]:
+    """Ours, with the folder of the tests on the import path."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])}
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of all its living descendants (proc(5))."""
+    ticks, parents = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            child = int(stat.parent.name)
+            parents[child], ticks[child] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family = _family(pid, parents.items())
+    return sum(ticks.get(each, 0) for each in family) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid: int) -> int:
+    """What a process holds in memory, shared pages included; of its children nothing."""
+    status = (Path("/proc") / str(pid) / "status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def children(pid: int) -> list[int]:
+    tasks = (Path("/proc") / str(pid) / "task").glob("*/children")
+    return [int(child) for each in tasks for child in each.read_text().split()]
+
+
+def _family(pid: int, parents: Iterable[tuple[int, int]]) -> Iterator[int]:
+    yield pid
+    pairs = list(parents)
+    for child, parent in pairs:
+        if parent == pid:
+            yield from _family(child, pairs)

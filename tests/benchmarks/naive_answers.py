@@ -1,0 +1,52 @@
+"""The naive way's answer: pydantic models with floats for amounts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+
+
+class AddressAnswer(BaseModel):
+    street: str
+    city: str
+    state: str
+    zip: str
+    country: str
+
+
+class LineAnswer(BaseModel):
+    id: UUID
+    product_id: UUID
+    product_name: str
+    quantity: int
+    unit_price: float
+    tax_rate: float
+    subtotal: float
+    created_at: datetime
+
+
+class OrderAnswer(BaseModel):
+    id: UUID
+    order_number: str
+    customer_id: UUID
+    customer_email: str | None
+    status: str
+    currency: str
+    tax_amount: float
+    total_amount: float
+    payment_method: str
+    payment_transaction_id: str | None
+    refund_status: str
+    refund_transaction_id: str | None
+    shipping_address: AddressAnswer
+    billing_address: AddressAnswer
+    line_items: list[LineAnswer]
+    tracking_number: str | None
+    carrier: str | None
+    created_at: datetime
+    updated_at: datetime
+    shipped_at: datetime | None
+    delivered_at: datetime | None
+    cancelled_at: datetime | None
+    cancellation_reason: str | None
+    version: int

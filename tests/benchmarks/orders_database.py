@@ -1,0 +1,75 @@
+"""The orders service's database as benchmarks fill it, and what they look up in it afterwards."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from benchmarks.operations import Operation
+from local_stack.postgres import Postgres
+
+DATABASE = "orders"
+FILL = Path(__file__).with_name("orders_to_ship.sql").read_text()
+ROWS = Path(__file__).with_name("orders_written.sql").read_text()
+TABLES = ["orders", "order_lines", "audit", "audit_details", "order_count_changes", "outbox", "idempotency_keys"]
+# Ids, times, hashes and what else is another each time.
+VARYING = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)|\\\\x[0-9a-f]+"
+    r"|00-[0-9a-f]{32}-[0-9a-f]{16}-01|ORD-\d{4}-\d+|pi_\d+"
+)
+
+
+class WroteSomethingElse(Exception):
+    """What a server wrote is not what its answers stand for, or not what another one wrote."""
+
+
+class OrdersDatabase:
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+        self._used = 0
+
+    @property
+    def pid(self) -> int:
+        return self._postgres.pid
+
+    def numbers(self, count: int) -> tuple[int, int]:
+        """The first and last of as many numbers that nobody had."""
+        first, self._used = self._used + 1, self._used + count
+        return first, self._used
+
+    def fill(self, count: int) -> tuple[int, int]:
+        """New orders that can be shipped: the numbers of the first and last, which are also their ids."""
+        first, last = self.numbers(count)
+        self._run(f"\\set first {first}", f"\\set last {last}", FILL)
+        self._run("ANALYZE orders, order_lines;", "CHECKPOINT;")
+        return first, last
+
+    def for_a_run(self, operation: Operation) -> tuple[int, int]:
+        """Numbers for one run of it: of orders that wait to be shipped, or only for keys of its own."""
+        return (self.fill if operation.needs_orders else self.numbers)(operation.numbers_a_run)
+
+    def written(self) -> Counter[str]:
+        """How many rows each table has."""
+        counts = ", ".join(f"'{table}', (SELECT count(*) FROM {table})" for table in TABLES)  # noqa: S608
+        return Counter(json.loads(self._run(f"SELECT json_build_object({counts});")))
+
+    def check(self, before: Counter[str], a_request: Mapping[str, int], requests: int) -> None:
+        """Raises `WroteSomethingElse` unless every request left its rows and nothing else was written."""
+        wanted = Counter({table: rows * requests for table, rows in a_request.items()})
+        if (found := self.written() - before) != wanted:
+            raise WroteSomethingElse(f"{dict(found)}, not {dict(wanted)}")
+
+    def rows_of(self, order_id: str) -> dict[str, Any]:
+        """What was written for an order, with ids, times and hashes made equal and amounts as decimals."""
+        rows: dict[str, Any] = without_varying(self._run(f"\\set id {order_id}", ROWS))
+        return rows
+
+    def _run(self, *lines: str) -> str:
+        return self._postgres.execute(*lines, database=DATABASE)
+
+
+def without_varying(document: str) -> Any:
+    return json.loads(VARYING.sub("…", document), parse_float=Decimal)
