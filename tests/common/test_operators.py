@@ -195,6 +195,16 @@ async def test_a_key_is_shown_once_works_at_once_and_is_revoked(workshop: Worksh
     assert states == [(None, "ACTIVE"), ("ACTIVE", "REVOKED")]
 
 
+async def test_a_new_keys_secret_is_not_kept_for_a_repeated_request(workshop: Workshop) -> None:
+    async with workshop.client("ops", **{"Idempotency-Key": "a key for Anna"}) as ops:
+        first, again = [await ops.post("/ops/api-keys", json={"name": "Anna", "role": "client"}) for _ in range(2)]
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
+    assert again.json() == {**first.json(), "key": None}
+    async with reading(workshop.pool) as connection:
+        [kept] = await connection.fetch("SELECT body FROM idempotency_keys")
+    assert first.json()["key"].partition(".")[2] not in kept["body"].decode()
+
+
 @pytest.mark.parametrize(
     "key",
     [

@@ -156,10 +156,12 @@ async def perform(
     render: Callable[[Result], object] = _as_it_is,
     status: int = 200,
     headers: Callable[[Result], Mapping[str, str]] = lambda _: {},
+    without_secret: Callable[[Result], Result] | None = None,
 ) -> Response:
     """Run a command in one transaction and answer with what it returns, once per `Idempotency-Key`.
 
     A `Problem` that the command returns is committed with what it wrote; one that it raises undoes everything.
+    `without_secret` takes out of a result what may not be stored, and so is answered the first time only.
     """
     edge: Edge = request.app.state.edge
 
@@ -167,7 +169,8 @@ async def perform(
         outcome = await command(connection)
         if isinstance(outcome, Problem):
             return outcome
-        return Answer(status, headers(outcome), _encode(render(outcome)))
+        kept = None if without_secret is None else _encode(render(without_secret(outcome)))
+        return Answer(status, headers(outcome), _encode(render(outcome)), kept)
 
     key = request.headers.get("idempotency-key")
     if key is None:

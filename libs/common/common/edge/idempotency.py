@@ -23,11 +23,15 @@ MAXIMUM_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it goes to the client. Of the headers only those that belong to the effect, such as Location."""
+    """An answer as it goes to the client. Of the headers only those that belong to the effect, such as Location.
+
+    `kept_body` is what is kept, and replayed, in place of a body that holds a secret.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    kept_body: bytes | None = None
 
 
 Effect: TypeAlias = Callable[[Connection], Awaitable[Answer | Problem]]
@@ -146,7 +150,7 @@ async def _keep(connection: Connection, claim: Claim, answer: Answer, retention:
         request_hash=claim.request_hash,
         status=answer.status,
         headers=answer.headers,
-        body=answer.body,
+        body=answer.body if answer.kept_body is None else answer.kept_body,
         retention=retention,
     )
     if kept_now == 0:

@@ -121,6 +121,7 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
     @router.post("/api-keys", status_code=201)
     @allow()
     async def create_key(request: Request, key: ApiKeyCreate) -> Response:
+        """`key` is told once, and is null when the answer is replayed: whoever missed it makes another key."""
         actor = caller_of(request).actor
         return await perform(
             request,
@@ -128,6 +129,7 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
                 connection, actor, name=key.name, role=key.role, customer_id=key.customer_id
             ),
             status=201,
+            without_secret=lambda made: {**made, "key": None},
         )
 
     @router.delete("/api-keys/{prefix}")
