@@ -209,6 +209,7 @@ async def test_a_new_keys_secret_is_not_kept_for_a_repeated_request(workshop: Wo
     "key",
     [
         {"name": "", "role": "client"},
+        {"name": "Anna\nrevoked", "role": "client"},
         {"name": "Anna", "role": "queen"},
         {"name": "Anna", "role": "ops", "customer_id": str(uuid4())},
         {"name": "Anna", "role": "client", "expires": "never"},

@@ -5,16 +5,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from common.access.auth import Role, allow
+from common.edge.fields import Limit, Line, Offset, RequestBody
 from common.edge.http import GuardedRoute, caller_of, perform, read
 from common.operators import commands as operator_commands
 from common.operators import queries as operator_queries
 from common.service import Runtime
-
-Limit = Annotated[int, Query(ge=1, le=100)]
-Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 
 
 class JobState(StrEnum):
@@ -34,10 +32,8 @@ class EventState(StrEnum):
     PARKED = "parked"
 
 
-class ApiKeyCreate(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, max_length=255)
+class ApiKeyCreate(RequestBody):
+    name: Line = Field(max_length=255)
     role: Role
     customer_id: UUID | None = None
 
