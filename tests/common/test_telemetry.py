@@ -68,9 +68,10 @@ def test_what_is_below_the_level_or_mere_noise_is_left_out(capsys: pytest.Captur
     assert lines(capsys) == []
 
 
-def test_secrets_and_addresses_never_reach_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("prefix", ["client_0123456789ab", "ak_client_01234567"])
+def test_secrets_and_addresses_never_reach_a_log(prefix: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("orders", "api", style="json")
-    key = "client_0123456789ab.a-secret-of-some-length"
+    key = f"{prefix}.a-secret-of-some-length"
     password = "hush"
     try:
         raise ValueError(f"anna@example.com has {key} for postgresql://orders:{password}@db/orders")
@@ -79,7 +80,7 @@ def test_secrets_and_addresses_never_reach_a_log(capsys: pytest.CaptureFixture[s
     output = capsys.readouterr().err
     for secret in ("anna", "a-secret-of-some-length", "hush"):
         assert secret not in output
-    assert "client_0123456789ab" in output
+    assert prefix in output
     assert "Traceback" in output
 
 

@@ -18,7 +18,8 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0
 _SECRET_NAME = re.compile(r"(api_?key|secret|password|token|authorization|dsn|database_url)$", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
-_API_KEY = re.compile(r"\b([a-z]+_[0-9a-f]{12})\.[\w-]{16,}")
+# `client_0123456789ab.…` as they are made here, `ak_client_01234567.…` as the local stack makes them.
+_API_KEY = re.compile(r"\b([a-z]+(?:_[a-z]+)?_[0-9a-f]{8,})\.[\w-]{16,}")
 _encoder = msgspec.json.Encoder(enc_hook=str)
 # The same list for ever: a logger keeps the one that it found when it was first used.
 _processors: list[Any] = []
