@@ -306,6 +306,14 @@ async def test_a_key_file_that_is_wrong_is_refused_by_name(
     assert complaint in message
 
 
+async def test_a_key_file_that_is_not_there_is_not_the_databases_fault(
+    command_line: CommandLine, tmp_path: Path
+) -> None:
+    missing = tmp_path / "keys.json"
+    answer = await command_line("api-keys", "ensure", "--from-file", str(missing))
+    assert answer == (1, f"{missing}: No such file or directory\n")
+
+
 async def test_people_get_aligned_columns(workshop: Workshop, command_line: CommandLine) -> None:
     assert await command_line("jobs", "list", "--format", "text") == (0, "nothing\n")
     job = await a_dead_job(workshop)
@@ -346,8 +354,12 @@ async def test_a_database_that_is_away_is_said_in_a_word(
     assert (code, message) == (1, "The database cannot be reached: ConnectionRefusedError.\n")
 
 
-async def test_a_command_that_is_none_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "command",
+    ["dance", "jobs list --limit -1", "poison list --offset 2147483648", "outbox replay 9223372036854775808"],
+)
+async def test_a_command_that_is_none_is_explained(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        execute(SERVICE, ["dance"])
+        execute(SERVICE, command.split())
     assert ended.value.code == 2
     assert "usage: python -m workshop" in capsys.readouterr().err

@@ -98,7 +98,7 @@ def _add_outbox(outbox: Topics) -> None:
         "let the relay try a parked event again",
         lambda connection, given, actor, _: operator_commands.replay_event(connection, actor, given.position),
     )
-    replayed.add_argument("position", type=int)
+    replayed.add_argument("position", type=_number(1, 2**63 - 1))
 
 
 def _add_keys(keys: Topics) -> None:
@@ -135,6 +135,8 @@ async def _replay_poison(connection: Connection, given: Given, actor: Actor, run
 async def _ensure_keys(connection: Connection, given: Given, actor: Actor, _: Runtime[Any]) -> Any:
     try:
         wanted = TypeAdapter(list[WantedKey]).validate_json(given.from_file.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{given.from_file}: {error.strerror}") from None
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
         raise ValueError(f"{given.from_file}: {'; '.join(problems)}") from None
@@ -160,5 +162,16 @@ def _command(topic: Topics, name: str, meaning: str, command: Command) -> argpar
 
 
 def _add_paging(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--limit", type=int, default=20)
-    parser.add_argument("--offset", type=int, default=0)
+    parser.add_argument("--limit", type=_number(1, 2**31 - 1), default=20)
+    parser.add_argument("--offset", type=_number(0, 2**31 - 1), default=0)
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    """What the database can hold."""
+
+    def number(text: str) -> int:
+        if not least <= (value := int(text)) <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
+        return value
+
+    return number
