@@ -1,0 +1,133 @@
+"""The relay beside a raw producer (c): how many events a second, and how soon a committed one is acknowledged."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from benchmarks import measuring, order_events, relay_latency, subjects
+from benchmarks.measuring import cpu_seconds
+from benchmarks.order_events import PARTITIONS, Row
+from benchmarks.produced import produce
+from benchmarks.results import Result
+from common.messaging.topics import ORDERS, create_topics
+from harness.waiting import eventually
+from local_stack.stack import Member, Stack
+
+RAW_TOPIC = "raw-producer"
+ORDERS_PER_ROUND = 3_000  # each with five events
+ROUNDS = 6
+_ALL_SENT = "SELECT NOT EXISTS (SELECT FROM outbox WHERE state = 'pending')"
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How one way sent a round's events. Processor time is in microseconds per event."""
+
+    per_second: float
+    process_us: float
+    others_us: float
+
+
+def measure() -> Iterator[Result]:
+    with subjects.stack("orders") as stack, subjects.running(stack, "orders", "relay") as relay:
+        asyncio.run(create_topics(stack.kafka.bootstrap, [RAW_TOPIC], partitions=PARTITIONS))
+        yield from _rates(_Race(stack, relay))
+        yield from relay_latency.measure(stack)
+
+
+def _rates(race: "_Race") -> Iterator[Result]:
+    runs = measuring.interleaved(("relay", "producer"), race.run, rounds=ROUNDS)
+    race.compare_topics()
+    relay, producer = runs["relay"], runs["producer"]
+    yield Result.compared(
+        "relay, table to acknowledgement",
+        "events/s",
+        [each.per_second for each in relay],
+        [each.per_second for each in producer],
+        to="raw producer (c)",
+        floor=0.25,
+        aim=0.4,
+    )
+    yield Result.absolute("raw producer (c)", "events/s", [each.per_second for each in producer])
+    for name, of in (("relay", relay), ("raw producer (c)", producer)):
+        yield Result.absolute(f"{name}, processor", "µs/event", [each.process_us for each in of])
+        yield Result.absolute(f"{name}, processor of database and broker", "µs/event", [each.others_us for each in of])
+
+
+class _Race:
+    """The same events go through the relay and through the raw producer, in either order."""
+
+    def __init__(self, stack: Stack, relay: Member) -> None:
+        self._stack = stack
+        self._relay = relay
+        self._others = (stack.postgres.pid, stack.kafka.pid)
+        self._rows: dict[str, list[list[Row]]] = {"relay": [], "producer": []}
+
+    def run(self, way: str) -> Drain:
+        rows = self._next_rows(way)
+        return self._produce(rows) if way == "producer" else asyncio.run(self._drain(rows))
+
+    def _next_rows(self, way: str) -> list[Row]:
+        """Whoever comes first in a round makes the events for both."""
+        mine, theirs = self._rows[way], self._rows["producer" if way == "relay" else "relay"]
+        mine.append(theirs[len(mine)] if len(theirs) > len(mine) else order_events.lives_of(ORDERS_PER_ROUND))
+        return mine[-1]
+
+    def _produce(self, rows: Sequence[Row]) -> Drain:
+        seen = produce(self._stack.kafka, RAW_TOPIC, rows)
+        count = len(rows)
+        return Drain(
+            count / seen["seconds"], seen["processor_seconds"] / count * 1e6, seen["broker_seconds"] / count * 1e6
+        )
+
+    async def _drain(self, rows: Sequence[Row]) -> Drain:
+        """From the commit of all rows until the last of them is marked, which is after its acknowledgement."""
+        pid = self._relay.server.pid
+        connection = await asyncpg.connect(self._stack.postgres.dsn("orders", "orders"))
+        try:
+            async with connection.transaction():
+                await order_events.copy_into_outbox(connection, rows)
+                before = cpu_seconds(pid), _total(self._others)
+            began = time.perf_counter()
+            await eventually(lambda: connection.fetchval(_ALL_SENT), within=120, pause=0.005)
+            seconds = time.perf_counter() - began
+            spent = cpu_seconds(pid) - before[0], _total(self._others) - before[1]
+        finally:
+            await connection.close()
+        count = len(rows)
+        return Drain(count / seconds, spent[0] / count * 1e6, spent[1] / count * 1e6)
+
+    def compare_topics(self) -> None:
+        """Both topics hold the same records, in the same order in each partition."""
+        count = sum(map(len, self._rows["relay"]))
+        relayed, raw = (asyncio.run(_contents(self._stack.kafka.bootstrap, each)) for each in (ORDERS, RAW_TOPIC))
+        if relayed != raw or raw[0] != count:
+            raise SystemExit(f"{count} events were written, {relayed[0]} relayed and {raw[0]} produced, or other ones")
+
+
+def _total(pids: Iterable[int]) -> float:
+    return sum(cpu_seconds(pid) for pid in pids)
+
+
+async def _contents(bootstrap: str, topic: str) -> tuple[int, list[bytes]]:
+    """How many records there are, and a digest of each partition."""
+    digests = [sha256() for _ in range(PARTITIONS)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        count = 0
+        while count < sum(ends.values()):
+            for partition, batch in (await consumer.getmany(timeout_ms=1000)).items():
+                count += len(batch)
+                for record in batch:
+                    digests[partition.partition].update(repr((record.key, record.value, record.headers)).encode())
+    finally:
+        await consumer.stop()
+    return count, [each.digest() for each in digests]
