@@ -117,12 +117,12 @@ def _ask(port: int, operation: Operation, number: str, headers: Mapping[str, str
 def _ways() -> Iterator[tuple[Bench, Way, Way, Way]]:
     with contextlib.ExitStack() as running:
         made = running.enter_context(subjects.stack("orders"))
-        api = running.enter_context(subjects.running(made, "orders", "api"))
+        api = running.enter_context(subjects.program(made, "orders", "api"))
         limit = running.enter_context(subjects.reference(made, "benchmarks.limit_gateway:create"))
         naive = running.enter_context(subjects.reference(made, "benchmarks.naive_gateway:create"))
         yield (
             Bench(OrdersDatabase(made.postgres), made.credentials.api_keys),
-            Way("product", subjects.port_of(api), api.server.pid),
+            Way("product", api.port, api.pid),
             Way("limit", limit.port, limit.pid),
             Way("naive", naive.port, naive.pid, tells=False),
         )

@@ -58,20 +58,21 @@ def member(made: Stack, service: str, role: str) -> Member:
     return next(each for each in made.programs if (each.service, each.role) == (service, role))
 
 
-def port_of(each: Member) -> int:
-    return int(each.url.rpartition(":")[2])
+def program(made: Stack, service: str, role: str) -> Program:
+    """One role of the product: `with program(…) as api` runs it as a process."""
+    found = member(made, service, role).server
+    assert isinstance(found, Program)
+    return found
 
 
 @contextlib.contextmanager
 def running(made: Stack, service: str, role: str) -> Iterator[Member]:
     """One role of the product as a process, ready."""
-    found = member(made, service, role)
-    with found.server:
-        yield found
+    with program(made, service, role):
+        yield member(made, service, role)
 
 
-@contextlib.contextmanager
-def reference(made: Stack, factory: str, **settings: str) -> Iterator[Program]:
+def reference(made: Stack, factory: str, **settings: str) -> Program:
     """An ASGI application of ours in one uvicorn process as fast as uvicorn can be; `factory` is `module:function`.
 
     It finds the databases' addresses, Kafka's and the API keys (`{role: key}`) in its environment.
@@ -82,7 +83,7 @@ def reference(made: Stack, factory: str, **settings: str) -> Iterator[Program]:
         "KAFKA_BOOTSTRAP": made.kafka.bootstrap,
         "API_KEYS": json.dumps(made.credentials.api_keys),
     }
-    program = Program(
+    return Program(
         name,
         [
             *("uvicorn", "--factory", factory, "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
@@ -93,5 +94,3 @@ def reference(made: Stack, factory: str, **settings: str) -> Iterator[Program]:
         environment={**measuring.environment(), **wiring, **settings},
         log=made.log(name),
     )
-    with program:
-        yield program
