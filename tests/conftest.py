@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
 from harness.databases import Database, Databases, MakeDatabase, MakePool
+from harness.servers import new_kafka, new_postgres
 from harness.topics import MakeTopic, Topics
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
@@ -26,14 +27,14 @@ def session_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres(session_folder: Path) -> Iterator[Postgres]:
     """The session's PostgreSQL. A test that stops or kills one starts its own."""
-    with Postgres(session_folder / "postgres") as server:
+    with new_postgres(session_folder / "postgres") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def kafka_server(session_folder: Path) -> Iterator[Kafka]:
     """The session's broker. A test that stops or kills one starts its own."""
-    with Kafka(session_folder / "kafka") as server:
+    with new_kafka(session_folder / "kafka") as server:
         yield server
 
 

@@ -13,6 +13,7 @@ from common.health import Health, SharedProbe
 from common.settings import ServiceSettings
 from harness.databases import Database, Databases
 from harness.pausing import paused
+from harness.servers import new_kafka, new_postgres
 from harness.workshop import Workshop, open_workshop
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
@@ -69,10 +70,10 @@ async def test_servers_that_are_away_are_named_and_nothing_else_is_told(database
 
 
 async def test_a_hung_database_is_told_within_a_second(session_folder: Path, kafka: str) -> None:
-    with Postgres(session_folder / "hung-postgres") as postgres:
+    with new_postgres(session_folder / "hung-postgres") as postgres:
         health = health_of(postgres.dsn(), kafka)
         assert (await health.document())["status"] == "healthy"
-        with paused(postgres.pid):
+        with paused(postgres):
             errors = await assert_unhealthy(health, database="disconnected", kafka="connected")
         assert errors == ["database: no answer within 0.8 s"]
         assert (await health.document())["status"] == "healthy"
@@ -81,10 +82,10 @@ async def test_a_hung_database_is_told_within_a_second(session_folder: Path, kaf
 async def test_a_hung_broker_is_told_within_a_second_and_the_gateway_stays_ready(
     session_folder: Path, database: Database
 ) -> None:
-    with Kafka(session_folder / "hung-kafka") as kafka:
+    with new_kafka(session_folder / "hung-kafka") as kafka:
         health = health_of(database.dsn, kafka.bootstrap)
         assert (await health.document())["status"] == "healthy"
-        with paused(kafka.pid):
+        with paused(kafka):
             errors = await assert_unhealthy(health, database="connected", kafka="disconnected")
             assert errors == ["kafka: no answer within 0.8 s"]
             assert await health.why_not_ready() == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from harness.pausing import paused
+from harness.servers import new_kafka, new_postgres
 from harness.service_process import running
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
@@ -72,7 +73,10 @@ def test_sigterm_ends_a_role_that_still_waits_for_its_database(tmp_path: Path) -
 
 
 def test_sigterm_ends_every_role_in_time_though_both_servers_hang(session_folder: Path, tmp_path: Path) -> None:
-    with Postgres(session_folder / "hung-orders") as postgres, Kafka(session_folder / "hung-orders-kafka") as kafka:
+    with (
+        new_postgres(session_folder / "hung-orders") as postgres,
+        new_kafka(session_folder / "hung-orders-kafka") as kafka,
+    ):
         postgres.create_database("orders")
         environment = {
             "DATABASE_URL": postgres.dsn("orders", "orders"),
@@ -84,7 +88,7 @@ def test_sigterm_ends_every_role_in_time_though_both_servers_hang(session_folder
             assert migration.wait() == 0, migration.log
         with running("orders", "all", folder=tmp_path, environment=environment) as process:
             process.wait_for("/readyz", 200)
-            with paused(postgres.pid), paused(kafka.pid):
+            with paused(postgres), paused(kafka):
                 time.sleep(0.5)  # so that the roles are in the middle of asking
                 began = time.monotonic()
                 assert process.stop() == 0, process.log

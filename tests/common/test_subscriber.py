@@ -20,10 +20,10 @@ from harness.members import member
 from harness.poisons import POISON
 from harness.producing import produce, shipped
 from harness.relaying import relaying, write_events
+from harness.servers import new_postgres
 from harness.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
 from harness.topics import MakeTopic
 from harness.waiting import eventually
-from local_stack.postgres import Postgres
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
@@ -157,7 +157,7 @@ async def test_a_consumer_that_is_killed_loses_nothing_and_doubles_nothing(
 async def test_a_batch_waits_for_a_database_that_is_away(
     session_folder: Path, make_pool: MakePool, kafka: str, topic: str
 ) -> None:
-    with Postgres(session_folder / "leaving") as leaving:
+    with new_postgres(session_folder / "leaving") as leaving:
         database = Databases(leaving).create()
         await create_lines(database)
         pool = await make_pool(database)
@@ -174,7 +174,7 @@ async def test_a_batch_waits_for_a_database_that_is_away(
 async def test_a_consumer_stops_in_time_while_the_database_is_away(
     session_folder: Path, make_pool: MakePool, kafka: str, topic: str
 ) -> None:
-    with Postgres(session_folder / "gone") as gone:
+    with new_postgres(session_folder / "gone") as gone:
         database = Databases(gone).create()
         pool = await make_pool(database)
         async with asyncio.timeout(20):

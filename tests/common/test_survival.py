@@ -1,7 +1,7 @@
 """Our relay and our subscriber, as they are configured, on a broker and beside members that are killed."""
 
 import asyncio
-import os
+import contextlib
 import signal
 import time
 from pathlib import Path
@@ -11,11 +11,12 @@ from common.database.transactions import Pool
 from common.messaging.subscriber import Subscriber
 from harness.databases import MakeDatabase, MakePool
 from harness.members import member
+from harness.pausing import paused
 from harness.relaying import all_published, relaying, write_events
+from harness.servers import new_kafka
 from harness.subscribing import create_lines, subscribing, written_lines
 from harness.topics import Topics
 from harness.waiting import eventually
-from local_stack.kafka import Kafka
 from prometheus_client import REGISTRY
 
 ORDERS = [f"order-{number}" for number in range(50)]
@@ -50,7 +51,7 @@ async def test_killed_brokers_and_members_lose_nothing_double_nothing_and_keep_e
 
         await eventually(is_further, within=60)
 
-    with Kafka(session_folder / "mortal-kafka") as broker:
+    with new_kafka(session_folder / "mortal-kafka") as broker:
         topic = await Topics(broker.bootstrap).create(partitions=6)
         writer = asyncio.create_task(write(topic))
         with (
@@ -93,7 +94,7 @@ async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
     orders, invoicing = make_database(None), make_database(None)
     await create_lines(invoicing)
     orders_pool, invoicing_pool = await make_pool(orders), await make_pool(invoicing)
-    with Kafka(session_folder / "hung-kafka") as broker:
+    with new_kafka(session_folder / "hung-kafka") as broker, contextlib.ExitStack() as hung:
         topic = await Topics(broker.bootstrap).create(partitions=3)
         async with asyncio.timeout(60):
             async with (
@@ -102,12 +103,11 @@ async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
             ):
                 await write_events(orders_pool, topic, ORDERS, range(1, 2))
                 await eventually(lambda: all_taken_in(invoicing_pool, len(ORDERS)))
-                os.kill(broker.pid, signal.SIGSTOP)
+                hung.enter_context(paused(broker))
                 await write_events(orders_pool, topic, ORDERS, range(2, 3))
                 await eventually(lambda: is_cut_off(consumer))
                 stopped_at = time.monotonic()
             assert time.monotonic() - stopped_at < 15  # each within its 10 seconds, one after the other here
-        broker.kill()
 
 
 async def serves(subscriber_topic: str, partitions: int) -> bool:

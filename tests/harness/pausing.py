@@ -3,13 +3,29 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from local_stack.server import Server
+
+
+@runtime_checkable
+class HangsByItself(Protocol):
+    """A container, which cannot be stopped by the ids of its processes where the tests do not run as root."""
+
+    def paused(self) -> AbstractContextManager[None]: ...
+
+
+def paused(server: Server) -> AbstractContextManager[None]:
+    """Let a server and its children hang for the length of the block."""
+    if isinstance(server, HangsByItself):
+        return server.paused()
+    return _stopped(server.pid)
 
 
 @contextmanager
-def paused(pid: int) -> Iterator[None]:
-    """Stop a process and its children (SIGSTOP) for the length of the block."""
+def _stopped(pid: int) -> Iterator[None]:
     family = [pid, *_children(pid)]
     for each in family:
         os.kill(each, signal.SIGSTOP)
