@@ -1,0 +1,163 @@
+"""Tables of a service's routes and of what their bodies hold, from its OpenAPI document."""
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast
+
+from common.access.auth import STAFF, Role, allowed_roles
+from common.health import Health
+from common.service import Runtime, Service
+
+# An enumeration with more values than this is told in words.
+_LONG_ENUMERATION = 12
+# What every service has.
+COMMON = ("/api/v1/health", "/api/v1/metrics", "/livez", "/readyz", "/metrics")
+OPERATORS = "/api/v1/ops/"
+
+Schema = Mapping[str, Any]
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(columns), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def service(name: str) -> Service[Any]:
+    found: Service[Any] = importlib.import_module(f"{name}.app").SERVICE
+    return found
+
+
+def gateway(name: str) -> Any:
+    """The service's application; it is asked for its routes only, and so needs no servers."""
+    settings = service(name).settings(database_url="-", kafka_bootstrap="-", link_signing_key="-")
+    return service(name).gateway(Runtime(service(name), settings, cast(Any, None), Health(name, settings)))
+
+
+def routes(name: str, is_wanted: Callable[[str], bool]) -> str:
+    app = gateway(name)
+    rows = []
+    for path, method, endpoint in _endpoints(app):
+        if is_wanted(path):
+            operation = app.openapi()["paths"].get(path, {}).get(method.lower(), {})
+            rows.append([f"`{method} {path}`", _who(endpoint), _takes(operation), _gives(operation)])
+    return table(["route", "who", "takes", "gives"], rows)
+
+
+def is_own(path: str) -> bool:
+    return path not in COMMON and not path.startswith(OPERATORS)
+
+
+def _endpoints(app: Any) -> Iterator[tuple[str, str, Callable[..., Any]]]:
+    for route in app.routes:
+        if "allowed_roles" in getattr(getattr(route, "endpoint", None), "__dict__", {}):
+            [method] = route.methods
+            yield route.path, method, route.endpoint
+
+
+def _who(endpoint: Callable[..., Any]) -> str:
+    roles = allowed_roles(endpoint)
+    named = {frozenset(): "everybody", frozenset(Role): "every role", STAFF: "every role but `client`"}
+    return named.get(roles) or ", ".join(f"`{role}`" for role in Role if role in roles)
+
+
+def _takes(operation: Schema) -> str:
+    query = [f"`?{each['name']}`" for each in operation.get("parameters", []) if each["in"] == "query"]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    return ", ".join([*query, *([_link(body)] if body else [])]) or "-"
+
+
+def _gives(operation: Schema) -> str:
+    for status, response in operation.get("responses", {}).items():
+        if status.startswith("2"):
+            content = response.get("content", {})
+            schema = content.get("application/json", {}).get("schema") or {}
+            told = _link(schema) if schema else next((kind for kind in content if "json" not in kind), "")
+            return f"{status} {told}".strip()
+    return "200"
+
+
+def _link(schema: Schema) -> str:
+    name = _name(schema)
+    return f"[{name}](#{name.lower()})" if name else _type(schema, {})
+
+
+def _name(schema: Schema) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def bodies(name: str, is_wanted: Callable[[str], bool] = is_own) -> str:
+    """What the routes take and give, field by field: requests first, each body before its parts."""
+    document = gateway(name).openapi()
+    schemas: Mapping[str, Schema] = document["components"]["schemas"]
+    operations = [each for path, methods in document["paths"].items() if is_wanted(path) for each in methods.values()]
+    requests = _reached([each.get("requestBody") for each in operations], schemas)
+    answers = _reached([_answers(each) for each in operations], schemas)
+    told = {**dict.fromkeys(answers, False), **dict.fromkeys(requests, True)}
+    in_order = sorted(told, key=lambda each: not told[each])
+    return "\n".join(f"#### {each}\n\n{fields(schemas[each], schemas, required=told[each])}" for each in in_order)
+
+
+def _answers(operation: Schema) -> list[Schema]:
+    return [response for status, response in operation["responses"].items() if status.startswith("2")]
+
+
+def _reached(part: object, schemas: Mapping[str, Schema]) -> Iterator[str]:
+    """The names of the objects that a part of the document refers to, and of those that these refer to."""
+    if isinstance(part, dict):
+        name = _name(part)
+        if "properties" in schemas.get(name, {}):
+            yield name
+        yield from _reached(schemas[name] if name else list(part.values()), schemas)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _reached(each, schemas)
+
+
+def fields(schema: Schema, schemas: Mapping[str, Schema], *, required: bool = True) -> str:
+    needed = schema.get("required", [])
+    rows = [
+        [f"`{name}`", _type(each, schemas), *([_whether(name, each, needed)] if required else [])]
+        for name, each in schema["properties"].items()
+    ]
+    return table(["field", "type", *(["required"] if required else [])], rows)
+
+
+def _whether(name: str, schema: Schema, needed: Iterable[str]) -> str:
+    if name in needed:
+        return "yes"
+    default = schema.get("default")
+    return "no" if default is None else f"no: `{default}`"
+
+
+def _type(schema: Schema, schemas: Mapping[str, Schema]) -> str:
+    if "anyOf" in schema:
+        kinds = [_type(each, schemas) for each in schema["anyOf"] if each.get("type") != "null"]
+        return " or ".join([*dict.fromkeys(kinds), *(["null"] if {"type": "null"} in schema["anyOf"] else [])])
+    if _name(schema):
+        target = schemas.get(_name(schema), {})
+        return _type(target, schemas) if "enum" in target else _link(schema)
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        values = schema["enum"]
+        return " ".join(f"`{each}`" for each in values) if len(values) <= _LONG_ENUMERATION else "a code of ISO 4217"
+    if "prefixItems" in schema:
+        return f"({', '.join(_type(each, schemas) for each in schema['prefixItems'])})"
+    if schema.get("type") == "array":
+        return f"list of {_type(schema['items'], schemas)}{_limits(schema)}"
+    kind = {"uuid": "UUID", "date-time": "time", None: schema.get("type", "object")}
+    return f"{kind.get(schema.get('format'), schema.get('type'))}{_limits(schema)}"
+
+
+def _limits(schema: Schema) -> str:
+    words = {
+        "minimum": "≥ {}",
+        "exclusiveMaximum": "< {}",
+        "maximum": "≤ {}",
+        "maxLength": "at most {} characters",
+        "minItems": "at least {}",
+        "maxItems": "at most {}",
+    }
+    said = [text.format(f"{schema[name]:,.0f}") for name, text in words.items() if name in schema]
+    return f", {', '.join(said)}" if said else ""

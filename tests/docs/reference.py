@@ -1,0 +1,162 @@
+"""The tables of `docs/reference` that the code knows better: `PYTHONPATH=tests .venv/bin/python -m docs.reference`.
+
+They stand in the pages between `<!-- table: its name -->` and `<!-- end -->`, and are written anew there.
+"""
+
+import argparse
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import common
+import invoicing.worker
+import refunds.worker
+from common.operators.console import add_operator_commands
+from contracts.event_schemas import PUBLISHED, example_files, schema_file, schema_of
+from docs.documents import ROOT
+from docs.http_tables import COMMON, OPERATORS, Schema, bodies, fields, is_own, routes, service, table
+from local_stack.stack import SERVICES
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
+
+PAGES = sorted((ROOT / "docs" / "reference").glob("*.md"))
+_TABLE = re.compile(r"(<!-- table: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
+
+
+def filled(text: str) -> str:
+    """The page with its tables as the code has them. Raises `KeyError` for a table that nobody makes."""
+    return _TABLE.sub(lambda found: f"{found[1]}\n{TABLES[found['name']]()}\n{found[3]}", text)
+
+
+def table_names(text: str) -> list[str]:
+    return [found["name"] for found in _TABLE.finditer(text)]
+
+
+def transitions(domain: str) -> str:
+    allowed: Mapping[str, Iterable[str]] = importlib.import_module(domain).ALLOWED_TRANSITIONS
+    return table(
+        ["from", "to"],
+        [
+            [f"`{before}`", ", ".join(f"`{after}`" for after in sorted(afters)) or "-"]
+            for before, afters in allowed.items()
+        ],
+    )
+
+
+def events() -> str:
+    rows = []
+    for event_type in PUBLISHED:
+        examples = [f"[{file.stem}]({_from_pages(file)})" for file in example_files(event_type)]
+        schema = f"[schema]({_from_pages(schema_file(event_type))})"
+        rows.append([f"`{event_type}`", PUBLISHED[event_type].__name__, schema, ", ".join(examples)])
+    return table(["type", "data", "schema", "examples"], rows)
+
+
+def _from_pages(file: Path) -> str:
+    return f"../../{file.relative_to(ROOT)}"
+
+
+def event_data(*event_types: str) -> str:
+    """The data's fields, which all of them are always sent, and below them those of its parts."""
+    parts: dict[str, Schema] = {}
+    text = []
+    for event_type in event_types:
+        schema = schema_of(event_type)
+        parts |= schema.get("$defs", {})
+        text.append(f"#### {PUBLISHED[event_type].__name__}\n\n{fields(schema, parts, required=False)}")
+    objects = {name: part for name, part in parts.items() if "properties" in part}
+    text += [f"#### {name}\n\n{fields(part, parts, required=False)}" for name, part in objects.items()]
+    return "\n".join(text)
+
+
+def metrics() -> str:
+    for package in (common, invoicing.worker, refunds.worker):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations" not in module.name:
+                importlib.import_module(module.name)
+    rows = {}
+    for collector in set(REGISTRY._names_to_collectors.values()):
+        labels = getattr(collector, "_labelnames", None)
+        if labels is not None:
+            [metric] = collector.collect()
+            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            rows[name] = [
+                f"`{name}`",
+                metric.type,
+                ", ".join(f"`{each}`" for each in labels) or "-",
+                metric.documentation,
+            ]
+    return table(["metric", "kind", "labels", "meaning"], (rows[name] for name in sorted(rows)))
+
+
+def commands() -> str:
+    topics = argparse.ArgumentParser().add_subparsers()
+    add_operator_commands(topics)
+    return table(["command", "does"], ([f"`{words}`", meaning] for words, meaning in _commands(topics, ())))
+
+
+def _commands(topics: Any, words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for told in topics._choices_actions:
+        parser = topics.choices[told.dest]
+        nested = next((each for each in parser._actions if isinstance(each, argparse._SubParsersAction)), None)
+        if nested is not None:
+            yield from _commands(nested, (*words, told.dest))
+        else:
+            yield " ".join([*words, told.dest, *_arguments(parser)]), str(told.help)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for each in parser._actions:
+        if each.dest in ("help", "format"):
+            continue
+        value = "" if each.nargs == 0 else "\\|".join(map(str, each.choices)) if each.choices else each.dest.upper()
+        if not each.option_strings:
+            yield value
+        else:
+            yield f"{each.option_strings[0]} {value}" if each.required else f"[{each.option_strings[0]} {value}]"
+
+
+def settings(name: str) -> Iterator[tuple[str, str]]:
+    """Each variable of a service's environment, or of every service's for `common`, with its default."""
+    every = importlib.import_module("common.settings").ServiceSettings.model_fields
+    for field, info in (every if name == "common" else service(name).settings.model_fields).items():
+        if name == "common" or field not in every:
+            yield field.upper(), "required" if info.is_required() else _shown(info.get_default())
+
+
+def _shown(default: Any) -> str:
+    value = default.get_secret_value() if isinstance(default, SecretStr) else default
+    return "-" if value in (None, "") else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    **{f"routes of {name}": partial(routes, name, is_own) for name in SERVICES},
+    **{f"bodies of {name}": partial(bodies, name) for name in SERVICES},
+    "routes of every service": partial(routes, "orders", COMMON.__contains__),
+    "routes of operators": partial(routes, "orders", lambda path: path.startswith(OPERATORS)),
+    "bodies of operators": partial(bodies, "orders", lambda path: path.startswith(OPERATORS)),
+    "states of orders": partial(transitions, "orders.domain.states"),
+    "states of returns": partial(transitions, "returns.domain"),
+    "states of refunds": partial(transitions, "refunds.domain"),
+    "events": events,
+    "data of order events": partial(event_data, "order.shipped"),
+    "data of return events": partial(event_data, "return.completed"),
+    "data of invoice events": partial(event_data, "invoice.issued", "invoice.failed"),
+    "data of refund events": partial(event_data, "refund.succeeded"),
+    "data of dead letters": partial(event_data, "job.dead_lettered", "record.dead_lettered"),
+    "metrics": metrics,
+    "commands": commands,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The reference says what the code says."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from common.errors import Code
+from common.messaging.envelope import event_headers
+from docs.documents import ROOT
+from local_stack.stack import SERVICES
+
+from docs.reference import PAGES, TABLES, filled, settings, table_names
+
+EVENT = {
+    "id": "1",
+    "type": "order.paid",
+    "aggregateid": "1",
+    "key": "1",
+    "sequence": 2,
+    "epoch": 1,
+    "created_at": datetime.now(UTC),
+    "traceparent": "",
+    "causation_id": "1",
+    "headers": None,
+}
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading."""
+    _, found, below = (ROOT / "docs" / "reference" / page).read_text().partition(f"\n## {heading}\n")
+    assert found, f"{page} has no heading {heading}"
+    table = re.search(r"(?:^\|.*\|\n)+", below, re.MULTILINE)
+    assert table is not None
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[0].splitlines()[2:]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_tables_are_as_the_code_makes_them(page: Path) -> None:
+    """If this fails: `PYTHONPATH=tests .venv/bin/python -m docs.reference`, and look at what changed."""
+    assert page.read_text() == filled(page.read_text())
+
+
+def test_every_table_is_on_a_page() -> None:
+    assert sorted(name for page in PAGES for name in table_names(page.read_text())) == sorted(TABLES)
+
+
+@pytest.mark.parametrize(("heading", "name"), [("Every service", "common"), *((name, name) for name in SERVICES)])
+def test_every_setting_is_told_with_its_default(heading: str, name: str) -> None:
+    assert [(variable.strip("`"), default) for variable, default, _ in rows("settings.md", heading)] == list(
+        settings(name)
+    )
+
+
+def test_every_error_code_is_told_with_its_status() -> None:
+    told = {(int(status), code.strip("`")) for status, code, *_ in rows("errors.md", "Codes")}
+    assert told == {(code.status, code.wire_name) for code in Code}
+
+
+def test_every_header_of_an_event_is_told() -> None:
+    told = [name.strip("`") for name, _ in rows("events.md", "Headers")]
+    assert sorted(told) == sorted(name for name, _ in event_headers("orders", EVENT))
