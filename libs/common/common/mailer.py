@@ -9,8 +9,8 @@ from email.utils import format_datetime
 
 import aiosmtplib
 
-# ASCII and a domain with a dot or a plain host name: what SMTP without extensions carries (RFC 5321, 4.1.2).
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?")
+from common.email_address import is_email_address
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 
@@ -68,7 +68,7 @@ class Mailer:
         for name, value in {"address": mail.to, "subject": mail.subject, "message key": mail.message_key}.items():
             if _CONTROL.search(value):
                 raise MailRefused(f"the {name} has control characters")
-        if not _ADDRESS.fullmatch(mail.to):
+        if not is_email_address(mail.to):
             raise MailRefused("the address is malformed")
         message = EmailMessage()
         message["From"] = self._sender

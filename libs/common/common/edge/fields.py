@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from unicodedata import category
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
+
+from common.email_address import LONGEST, is_email_address
 
 # The largest value of PostgreSQL's integer.
 _MAXIMUM_OFFSET = 2**31 - 1
@@ -36,13 +38,19 @@ _not_blank = StringConstraints(strip_whitespace=True, min_length=1)
 # Both without blanks at the ends, and not empty.
 Line = Annotated[str, _not_blank, AfterValidator(_printable)]
 Lines = Annotated[str, _not_blank, AfterValidator(_printable_lines)]
-# What no mail program would take is refused; whether anybody reads it, only a mail can tell.
+
+
+def _mailable(text: str) -> str:
+    if not is_email_address(text):
+        raise ValueError("must be an e-mail address, such as ada@example.org")
+    return text
+
+
 EmailAddress = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, max_length=254, pattern=r"^[^\s@<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
-    ),
-    AfterValidator(_printable),
+    StringConstraints(strip_whitespace=True),
+    AfterValidator(_mailable),
+    Field(json_schema_extra={"format": "email", "maxLength": LONGEST}),
 ]
 
 
