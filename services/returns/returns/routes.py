@@ -123,7 +123,7 @@ async def change_return_state(request: Request, return_id: UUID, body: StateChan
     return await perform(
         request,
         lambda connection: use_cases.change_return_state(
-            connection, caller_of(request), return_id, body.new_state, body.reason
+            connection, caller_of(request), return_id, ReturnStatus(body.new_state), body.reason
         ),
         render=return_response,
     )

@@ -35,7 +35,7 @@ class RejectRequest(RequestBody):
 class StateChangeRequest(RequestBody):
     """Approve and reject have routes of their own."""
 
-    new_state: Literal[ReturnStatus.IN_TRANSIT, ReturnStatus.RECEIVED, ReturnStatus.COMPLETED]
+    new_state: Literal["IN_TRANSIT", "RECEIVED", "COMPLETED"]
     reason: Lines | None = Field(default=None, max_length=500)
 
 

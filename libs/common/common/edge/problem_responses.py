@@ -76,4 +76,6 @@ def _field(location: Sequence[str | int]) -> str:
 
 
 def _issue(found: Mapping[str, Any]) -> str:
+    if found["type"] == "too_long" and isinstance(found["input"], str):  # counted in "items" if a validator comes first
+        return f"String should have at most {found['ctx']['max_length']} characters"
     return str(found["msg"]).removeprefix("Value error, ")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common import money
 from common.edge.fields import EmailAddress, ExactNumber, Line, Lines, RequestBody, field_errors
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from orders import domain
 from orders.domain import NewOrder, OrderStatus
@@ -30,7 +30,18 @@ def _as_rate(percent: Decimal) -> Decimal:
 
 
 Currency = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(money.MINOR_DIGITS)})]
-TaxRate = Annotated[ExactNumber, Field(ge=0, le=100), AfterValidator(_as_rate)]
+# In the document a bound is left out, or misspelt, where a validator comes first: so it is told there in JSON's words.
+UnitPrice = Annotated[
+    ExactNumber,
+    Field(ge=0, lt=10**9),
+    WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 10**9}),
+]
+TaxRate = Annotated[
+    ExactNumber,
+    Field(ge=0, le=100),
+    AfterValidator(_as_rate),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100}),
+]
 
 
 class Address(RequestBody):
@@ -50,8 +61,8 @@ class LineItem(RequestBody):
     product_id: UUID
     product_name: Line = Field(max_length=255)
     quantity: int = Field(strict=True, ge=1, le=1_000_000)
-    unit_price: ExactNumber = Field(ge=0, lt=10**9)
-    tax_rate: TaxRate = Decimal("0.00")
+    unit_price: UnitPrice
+    tax_rate: TaxRate = Field(default=Decimal("0.00"), json_schema_extra={"default": 0})
 
     def to_domain(self) -> domain.NewLine:
         return domain.NewLine(self.product_id, self.product_name, self.quantity, self.unit_price, self.tax_rate)
