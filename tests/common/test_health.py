@@ -110,6 +110,7 @@ async def test_a_gateway_is_ready_with_its_database_migrated(anybody: httpx.Asyn
     assert (await anybody.get("http://workshop/livez")).json() == {"status": "alive"}
     assert (await anybody.get("http://workshop/readyz")).json() == {"status": "ready"}
     assert "http_server_request_duration_seconds_bucket" in (await anybody.get("http://workshop/metrics")).text
+    assert (await anybody.head("http://workshop/readyz")).status_code == 200
 
 
 async def test_missing_migrations_are_named_until_they_are_there(postgres: Postgres, database: Database) -> None:
