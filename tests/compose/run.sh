@@ -1,6 +1,6 @@
 #!/bin/bash
 # The Compose stack for real: everything up, the demo's stories, down and up again with the data still there, every main
-# process killed from the host. On an engine that cannot pull images, begin with tests/compose/with_engine.sh:
+# process killed from the host. An engine that cannot pull images comes from tests/compose/with_engine.sh:
 #
 #   tests/compose/with_engine.sh tests/compose/run.sh    with Compose v2, built from its Go module where it is missing
 #   COMPOSE=docker-compose tests/compose/run.sh          with docker-compose 1.29
@@ -25,7 +25,7 @@ main() {
   for name in orders returns invoicing refunds; do timed "image of $name" build "$name" "services/$name"; done
   timed "image of sandbox" build sandbox deploy/sandbox
   show_images
-  check_image
+  for name in orders returns invoicing refunds sandbox; do $here/check_image.sh articurated/$name:dev; done
   timed "the same image once more" check_sameness
 
   [ -n "${CA_FILE:-}" ] || timed "Compose's own build, cached" compose_build # it has no secrets in 1.29
@@ -49,7 +49,11 @@ find_compose() {
     command=$cache/docker-compose
     [ -x "$command" ] || build_compose
   fi
-  export COMPOSE="$command -f docker-compose.yml -f $here/without-registry.yml"
+  # With stand-ins for some of the official images, there are none for others.
+  if docker image inspect articurated-test/debian:bookworm > /dev/null 2>&1; then
+    command="$command -f docker-compose.yml -f $here/without-registry.yml"
+  fi
+  export COMPOSE=$command
   $COMPOSE version | head -1
   $COMPOSE config > /dev/null
 }
@@ -84,15 +88,6 @@ show_images() {
   done
 }
 
-# No build tools, not root, and able to live without writing to its root.
-check_image() {
-  docker run --rm --read-only --cap-drop ALL --entrypoint sh articurated/orders:dev -c '
-    for tool in gcc cc make uv hatchling git; do ! command -v $tool || exit 1; done
-    ! python -m pip --version 2> /dev/null && test "$(id -u)" = 10001 && ! touch /x 2> /dev/null
-    test -s /usr/share/sbom/orders.cdx.json && articurated --help > /dev/null'
-  echo "the image: no build tools, uid 10001, read-only root"
-}
-
 # The same source has the same labels and the same bill of materials, whenever it is built.
 check_sameness() {
   build orders services/orders again --no-cache
@@ -122,7 +117,7 @@ down() {
 
 # 137 would be a container that its stop_grace_period ran out for.
 stopped_in_time() {
-  ! grep -F 'Exited (137)' "$work/stopped"
+  if grep -F 'Exited (137)' "$work/stopped"; then return 1; fi
   echo "stopped within their stop_grace_period: $(wc -l < "$work/stopped") containers"
 }
 

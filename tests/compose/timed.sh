@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `timed WHAT COMMAND…` runs the command and tells how long it took.
 timed() {
   local began=$EPOCHREALTIME

@@ -1,0 +1,73 @@
+"""What the workflows run is what a developer runs, and nobody can change it under us."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+")
+
+
+def jobs(workflow: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(workflow.read_text())["jobs"]
+    return found
+
+
+def steps(workflow: Path) -> list[dict[str, Any]]:
+    return [step for job in jobs(workflow).values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_action_is_pinned_by_its_full_commit_and_tells_its_version(workflow: Path) -> None:
+    used = re.findall(r"uses: (.*)", workflow.read_text())
+
+    assert len(used) == len([step for step in steps(workflow) if "uses" in step])
+    assert [action for action in used if not PINNED.fullmatch(action)] == []
+
+
+def test_the_same_action_is_the_same_commit_everywhere() -> None:
+    used = {action for workflow in WORKFLOWS for action in re.findall(r"uses: (.*)", workflow.read_text())}
+
+    assert len(used) == len({action.split("@")[0] for action in used})
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_may_only_read_and_ends_by_itself(workflow: Path) -> None:
+    text = yaml.safe_load(workflow.read_text())
+
+    assert text["permissions"] == {"contents": "read"}
+    assert text["defaults"]["run"]["shell"] == "bash"  # without it a failing command before a pipe counts for nothing
+    assert all(job["timeout-minutes"] <= 45 for job in jobs(workflow).values())
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_reports_are_kept_also_of_what_failed(workflow: Path) -> None:
+    for name, job in jobs(workflow).items():
+        uploads = [step for step in job["steps"] if "actions/upload-artifact" in step.get("uses", "")]
+        assert uploads, name
+        writes_reports = any("reports/" in step.get("run", "") for step in job["steps"])
+        assert not writes_reports or uploads[-1]["if"] == "always()", name
+
+
+def test_what_the_workflows_make_is_in_the_makefile_and_every_gate_is_among_it() -> None:
+    commands = "\n".join(step.get("run", "") for workflow in WORKFLOWS for step in steps(workflow))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    made = set(re.findall(r"\bmake ([a-z-]+)", commands))
+
+    assert made <= targets
+    assert made >= {"test", "check", "kill-runs", "security"}
+
+
+def test_every_image_is_built_and_its_bill_of_materials_kept() -> None:
+    (ci,) = (workflow for workflow in WORKFLOWS if workflow.stem == "ci")
+    images = jobs(ci)["images"]["strategy"]["matrix"]["include"]
+
+    built = {each["service"] for each in images}
+    of_compose = set(re.findall(r"image: articurated/(\w+):", (ROOT / "docker-compose.yml").read_text()))
+
+    assert built == of_compose
+    assert all((ROOT / each["source"] / "pyproject.toml").exists() for each in images)
