@@ -2,6 +2,8 @@
 PYTHON ?= python3
 RUNS ?= 20
 SEED ?= 7
+# docker: the tests' PostgreSQL and Kafka are containers of the images in docker-compose.yml.
+STACK ?= embedded
 # Tests wait a lot, for brokers to rejoin and processes to die: a few at once keep two cores busy.
 TEST_PROCESSES ?= 3
 BIN := .venv/bin
@@ -10,7 +12,7 @@ OWN := libs/common services/orders services/returns services/invoicing services/
 SOURCES := libs services deploy tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test check format lint types imports coverage security contracts lock kill-runs clean
+.PHONY: help setup up demo test check format lint types imports coverage security secrets contracts lock kill-runs clean
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,9 +34,9 @@ up: setup ## run the whole system on 127.0.0.1 until Ctrl-C
 demo: setup ## run three customers' orders through a fresh stack, and show every step
 	@exec $(BIN)/python -m demo
 
-test: setup ## run all tests on real PostgreSQL and real Kafka
+test: setup ## run all tests on real PostgreSQL and real Kafka; STACK=docker: in containers
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	STACK=$(STACK) $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: format lint types imports coverage security ## every gate, as .ci/run passes them
 
@@ -53,9 +55,12 @@ imports: setup
 coverage: setup ## what the last `make test` ran through, and whether that is enough
 	$(BIN)/python .ci/coverage_gates.py
 
-security: setup ## known weaknesses in our code and in what we depend on
+security: setup secrets ## known weaknesses in our code and in what we depend on
 	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml libs services deploy
 	$(BIN)/python .ci/audit_dependencies.py
+
+secrets: setup ## keys and passwords that got into the files
+	$(BIN)/python .ci/scan_secrets.py
 
 contracts: setup ## write the event schemas anew from the producers' models; review the difference
 	PYTHONPATH=tests $(BIN)/python -m contracts.event_schemas
