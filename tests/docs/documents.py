@@ -70,8 +70,8 @@ def run(document: Path, folder: Path, environment: Mapping[str, str]) -> Iterato
     pairs = commands(document)
     script = "".join(f"echo; echo '{_MARK.format(block.line)}'\n{block.text}" for block, _ in pairs)
     done = subprocess.run(
-        ["/usr/bin/env", "bash", "-eu"],
-        input=script,
+        ["/usr/bin/env", "bash", "-euc", script],
+        stdin=subprocess.DEVNULL,
         cwd=folder,
         env=dict(environment),
         stdout=subprocess.PIPE,
