@@ -116,7 +116,17 @@ async def test_routes_that_do_not_exist_and_wrong_methods_have_the_shape_too(wor
         assert_refused(await client.get("/vases/"), 404, "NOT_FOUND")
         wrong_method = await client.delete("/vases")
         assert_refused(wrong_method, 405, "METHOD_NOT_ALLOWED")
-        assert wrong_method.headers["Allow"] == "GET, POST"
+        assert wrong_method.headers["Allow"] == "GET, HEAD, POST"
+
+
+async def test_head_is_answered_wherever_get_is(workshop: Workshop) -> None:
+    async with workshop.client() as client, workshop.client(None) as anybody:
+        head, get = await client.head("/vases"), await client.get("/vases")
+        assert (head.status_code, head.headers["Content-Length"]) == (200, get.headers["Content-Length"])
+        assert (await client.head("/vases/nonsense")).status_code == 422
+        assert (await client.head("/vases/faulty/paint")).status_code == 405
+        assert (await anybody.head("/vases")).status_code == 401
+        assert (await anybody.head("http://workshop/readyz")).status_code == 200
 
 
 async def test_an_unknown_id_is_not_found(client: httpx.AsyncClient) -> None:

@@ -42,7 +42,7 @@ def metrics_router(counts: Counts, recent: RecentDurations) -> APIRouter:
 def pages_router(pages: HealthPages) -> APIRouter:
     router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
     for path, page in pages.pages.items():
-        router.api_route(path, methods=["GET", "HEAD"])(_endpoint(page))
+        router.get(path)(_endpoint(page))
     return router
 
 

@@ -22,6 +22,7 @@ import msgspec
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.access.auth import EVERYONE, Authenticator, Caller, KeyHolder, Role, allowed_roles, forbidden
@@ -101,6 +102,17 @@ class GuardedRoute(APIRoute):
         binding = bind(self.dependant)
         if binding is not None:
             self.app = self._direct(binding)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        return (Match.FULL if match is Match.PARTIAL and self._is_head(scope) else match), child_scope
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """HEAD is GET without the body (RFC 9110, 9.3.2), which the server leaves out."""
+        await (self.app if self._is_head(scope) else super().handle)(scope, receive, send)
+
+    def _is_head(self, scope: Scope) -> bool:
+        return scope["method"] == "HEAD" and "GET" in (self.methods or ())
 
     def under(self, prefix: str) -> "GuardedRoute":
         """The same route, made anew so that it knows its whole path."""

@@ -55,7 +55,8 @@ def _methods(request: Request) -> list[str]:
     """All that the path allows: Starlette itself names only those of the first route that has it."""
     path = request.url.path
     found = [each.methods for each in request.app.routes if isinstance(each, Route) and each.path_regex.match(path)]
-    return sorted(set().union(*(methods for methods in found if methods)))
+    allowed = set().union(*(methods for methods in found if methods))
+    return sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:
