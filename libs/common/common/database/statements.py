@@ -83,6 +83,13 @@ def prepare(statement: SelectBase | UpdateBase | TextClause) -> Statement:
     return Statement(expanded.statement, expanded.positiontup or (), constants)
 
 
+def prepare_together(*parts: UpdateBase) -> Statement:
+    """All in one statement and round trip, the last as its outer one; foreign keys among the parts are checked at the
+    statement's end."""
+    *first, last = parts
+    return prepare(last.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(first, 1))))
+
+
 async def prepare_connection(connection: Connection) -> None:
     """Teach a new connection JSON (`init` of an asyncpg pool): fractions are read as `Decimal`, decimals written as
     strings, and `msgspec.Raw` is written as the bytes it holds."""

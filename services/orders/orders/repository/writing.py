@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common import audit
 from common.audit import AuditEntry, ChainHead
-from common.database.statements import Connection, Statement, prepare
+from common.database.statements import Connection, prepare, prepare_together
 from common.messaging import outbox
 from common.messaging.outbox import NewEvent
 from sqlalchemy import ARRAY, BindParameter, Text, UpdateBase, Uuid, bindparam, exists, func, insert, select, update
@@ -55,12 +55,6 @@ def _parameters(*names: str) -> dict[str, BindParameter[Any]]:
     return {name: bindparam(name) for name in names}
 
 
-def _together(*parts: UpdateBase) -> Statement:
-    """All in one round trip; foreign keys among the parts are checked at the statement's end."""
-    *first, last = parts
-    return prepare(last.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(first, 1))))
-
-
 def _insert_lines() -> UpdateBase:
     names = [column.name for column in order_lines.c if column.name not in {"order_id", "position"}]
     arrays = [bindparam(f"line_{name}", type_=ARRAY(order_lines.c[name].type)) for name in names]
@@ -84,11 +78,11 @@ _paid = insert(payments).values(
     late=bindparam("payment_late"),
     reported_at=bindparam("updated_at"),
 )
-_ADD = _together(_ordered, _insert_lines(), *_audited, order_counts.arrival(), outbox.insert_event())
-_SAVE = _together(_changed, *_audited, order_counts.transition(), outbox.insert_event())
-_SAVE_PAID = _together(_changed, *_audited, order_counts.transition(), _paid, outbox.insert_event())
-_SAVE_LATE_PAYMENT = _together(_changed, *_audited, _paid, outbox.insert_event())
-_REFUSE = _together(_head_moved, *_audited)
+_ADD = prepare_together(_ordered, _insert_lines(), *_audited, order_counts.arrival(), outbox.insert_event())
+_SAVE = prepare_together(_changed, *_audited, order_counts.transition(), outbox.insert_event())
+_SAVE_PAID = prepare_together(_changed, *_audited, order_counts.transition(), _paid, outbox.insert_event())
+_SAVE_LATE_PAYMENT = prepare_together(_changed, *_audited, _paid, outbox.insert_event())
+_REFUSE = prepare_together(_head_moved, *_audited)
 
 
 async def new_placement(connection: Connection) -> Placement:

@@ -7,14 +7,13 @@ from uuid import UUID
 
 from common import audit
 from common.audit import AuditEntry, ChainHead
-from common.database.statements import Connection, Statement, prepare
+from common.database.statements import Connection, Statement, prepare, prepare_together
 from common.database.tables import jobs
 from common.jobs import Job, LeaseLost
 from common.messaging import outbox
 from common.messaging.outbox import NewEvent
 from sqlalchemy import ARRAY, BigInteger, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import UpdateBase
 
 from refunds.domain import Refund
 from refunds.repository.rows import CHANGING, HEAD, all_values, changing_values, to_refund
@@ -33,12 +32,6 @@ class LockedRefund:
 _THE_REFUND = refunds.c.id == bindparam("refund_id", type_=Uuid)
 
 
-def _together(*parts: UpdateBase) -> Statement:
-    """All in one round trip; foreign keys among them are checked at the statement's end."""
-    *first, last = parts
-    return prepare(last.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(first))))
-
-
 def _insert_new() -> Statement:
     """Many rows as one array per column; those whose business key exists already are left out of the answer."""
     names = refunds.c.keys()
@@ -50,12 +43,12 @@ def _insert_new() -> Statement:
 
 _CLOCK = prepare(select(func.clock_timestamp()))
 _INSERT_NEW = _insert_new()
-_COUNT_AND_AUDIT = _together(refund_counts.arrival(), audit.insert_audit(), audit.insert_audit_details())
+_COUNT_AND_AUDIT = prepare_together(refund_counts.arrival(), audit.insert_audit(), audit.insert_audit_details())
 _LOCK = prepare(select(refunds, func.clock_timestamp().label("now")).where(_THE_REFUND).with_for_update())
 _changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for name in ("status", *CHANGING, *HEAD)})
 _saved = (_changed, refund_counts.transition(), audit.insert_audit())
-_SAVE = _together(*_saved, audit.insert_audit_details())
-_SAVE_AND_TELL = _together(*_saved, outbox.insert_event(), audit.insert_audit_details())
+_SAVE = prepare_together(*_saved, audit.insert_audit_details())
+_SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_event(), audit.insert_audit_details())
 _SPEND_KEY = prepare(
     update(refunds).where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch")).values(key_spent=True)
 )

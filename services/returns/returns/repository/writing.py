@@ -8,10 +8,10 @@ from uuid import UUID
 import asyncpg
 from common import audit
 from common.audit import AuditEntry, ChainHead
-from common.database.statements import Connection, Statement, prepare
+from common.database.statements import Connection, prepare, prepare_together
 from common.messaging import outbox
 from common.messaging.outbox import NewEvent
-from sqlalchemy import BindParameter, UpdateBase, Uuid, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, Uuid, bindparam, func, insert, select, update
 
 from returns.domain import Return
 from returns.repository.rows import CHANGING, all_values, changing_values, to_return
@@ -36,12 +36,6 @@ def _parameters(*names: str) -> dict[str, BindParameter[Any]]:
     return {name: bindparam(name) for name in names}
 
 
-def _together(*parts: UpdateBase) -> Statement:
-    """All in one round trip."""
-    *first, last = parts
-    return prepare(last.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(first, 1))))
-
-
 _THE_RETURN = returns.c.id == bindparam("return_id", type_=Uuid)
 # Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
 _now = func.greatest(func.clock_timestamp(), returns.c.updated_at).label("now")
@@ -54,9 +48,9 @@ _opened = insert(returns).values(_parameters(*(c.name for c in returns.c if c.na
 _changed = update(returns).where(_THE_RETURN).values(_parameters(*CHANGING, "sequence", *_HEAD))
 _head_moved = update(returns).where(_THE_RETURN).values(_parameters(*_HEAD))
 _audited = (audit.insert_audit(), audit.insert_audit_details())
-_ADD = _together(_opened, *_audited, return_counts.arrival(), outbox.insert_event())
-_SAVE = _together(_changed, *_audited, return_counts.transition(), outbox.insert_event())
-_REFUSE = _together(_head_moved, *_audited)
+_ADD = prepare_together(_opened, *_audited, return_counts.arrival(), outbox.insert_event())
+_SAVE = prepare_together(_changed, *_audited, return_counts.transition(), outbox.insert_event())
+_REFUSE = prepare_together(_head_moved, *_audited)
 # Which part of _ADD is executed first is PostgreSQL's choice: it meets the other return, or that one's first event.
 _ONE_RETURN_PER_ORDER = {"uq_returns_order_id", "uq_outbox_topic_key_epoch_sequence"}
 
