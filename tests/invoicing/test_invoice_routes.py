@@ -110,6 +110,18 @@ async def test_a_damaged_document_is_not_handed_out(gateway: Gateway, issued: UU
     assert str(documents) not in answer.text
 
 
+async def test_a_store_that_cannot_be_read_is_not_said_to_be_the_database(
+    gateway: Gateway, issued: UUID, documents: Path
+) -> None:
+    document = documents / f"{issued}.pdf"
+    document.unlink()
+    document.mkdir()
+    answer = await gateway.call("GET", link_to(issued))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
+    assert "database" not in answer.text
+    assert str(documents) not in answer.text
+
+
 async def test_staff_read_what_is_known_of_an_invoice(gateway: Gateway, issued: UUID) -> None:
     answer = await gateway.get(f"/invoices/{issued}", key=Role.WAREHOUSE)
     assert answer.status_code == 200

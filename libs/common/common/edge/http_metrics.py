@@ -10,7 +10,7 @@ from prometheus_client import Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from common.database.transactions import is_connection_failure
+from common.database.transactions import is_connection_failure, is_database_failure
 from common.edge.problem_responses import problem_response
 from common.errors import Code, Problem
 from common.telemetry import new_traceparent, trace_id
@@ -125,7 +125,9 @@ def _incoming_traceparent(scope: Scope) -> str | None:
 def _failure(error: Exception, scope: Scope) -> Problem:
     context: dict[str, Any] = {"path": scope["path"], "trace_id": trace_id(scope["traceparent"])}
     if is_connection_failure(error):
-        _log.warning("database unavailable", reason=f"{type(error).__name__}: {error}", **context)
-        return Problem(Code.UNAVAILABLE, "The service cannot reach its database.", retry_after=1)
+        # A bare OSError or TimeoutError may be the database's as well as a document store's.
+        what = "its database" if is_database_failure(error) else "a part that this needs"
+        _log.warning("dependency unavailable", reason=f"{type(error).__name__}: {error}", **context)
+        return Problem(Code.UNAVAILABLE, f"The service cannot reach {what}; please try again.", retry_after=1)
     _log.error("request failed", exc_info=error, **context)
     return Problem(Code.INTERNAL_ERROR, "Something went wrong on our side; the trace id finds it in our logs.")
