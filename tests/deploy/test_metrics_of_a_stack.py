@@ -1,0 +1,45 @@
+"""A running stack has every metric that the dashboard or an alert names, with a value."""
+
+import asyncio
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import pytest
+from demo.client import Shop
+from demo.narrator import Narrator
+from demo.own_stack import fresh_stack
+from demo.stories import STORIES
+from harness.monitoring import metrics_spoken_of
+from local_stack.stack_json import StackDescription
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_after_the_demos_stories_every_metric_that_is_watched_has_a_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RATE_LIMIT_PER_MINUTE", "0")
+    with TemporaryDirectory(prefix="articurated-metrics-") as folder, fresh_stack(Path(folder) / "stack") as stack:
+        shop = Shop(stack)
+        for story in STORIES:
+            await story(shop, Narrator(Console(file=io.StringIO())))
+        await shop.close()
+        measured = await exposed(stack)
+
+    assert metrics_spoken_of() - measured == set()
+
+
+async def exposed(stack: StackDescription) -> set[str]:
+    async with httpx.AsyncClient() as client:
+        services = [process["url"] for process in stack["processes"] if process["service"] in stack["services"]]
+        pages = await asyncio.gather(*(client.get(f"{url}/metrics") for url in services))
+    return {
+        sample.name
+        for page in pages
+        for family in text_string_to_metric_families(page.raise_for_status().text)
+        for sample in family.samples
+    }
