@@ -20,6 +20,9 @@ from common.database import tables
 from common.database.statements import Connection, prepare
 
 GENESIS = bytes(32)
+# `json.dumps` would make an encoder at each call. What the second one writes is what every hash is over.
+_encode_details = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_encode_covered = json.JSONEncoder(separators=(",", ":")).encode
 
 ActorType = Literal["USER", "SYSTEM"]
 Trigger = Literal["API_CALL", "EVENT", "BACKGROUND_JOB"]
@@ -79,7 +82,7 @@ def insert_audit_details() -> Insert:
 def audit_parameters(entry: AuditEntry, head: ChainHead) -> tuple[dict[str, Any], ChainHead]:
     """The parameters of both inserts, and the chain's new head."""
     salt = secrets.token_bytes(16)
-    details = json.dumps(entry.details, ensure_ascii=False, default=str)
+    details = _encode_details(entry.details)
     row: dict[str, Any] = {
         "id": uuid4(),
         "entity_type": entry.entity_type,
@@ -121,7 +124,7 @@ def _link(row: Mapping[str, Any]) -> bytes:
         row["created_at"].timestamp(),
         row["details_digest"].hex(),
     ]
-    return hashlib.sha256(row["previous_hash"] + json.dumps(covered, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(row["previous_hash"] + _encode_covered(covered).encode()).digest()
 
 
 _WITH_DETAILS = select(

@@ -16,6 +16,7 @@ _BY_DIGITS = {
     4: "CLF UYW",
 }
 MINOR_DIGITS = {code: digits for digits, codes in _BY_DIGITS.items() for code in codes.split()}
+_MINOR_UNIT = {code: Decimal(1).scaleb(-digits) for code, digits in MINOR_DIGITS.items()}
 
 
 def minor_digits(currency: str) -> int:
@@ -23,7 +24,11 @@ def minor_digits(currency: str) -> int:
     try:
         return MINOR_DIGITS[currency]
     except KeyError:
-        raise ValueError(f"{currency!r} is not an ISO 4217 currency") from None
+        raise _unknown(currency) from None
+
+
+def _unknown(currency: str) -> ValueError:
+    return ValueError(f"{currency!r} is not an ISO 4217 currency")
 
 
 def fits(amount: Decimal, currency: str) -> bool:
@@ -32,8 +37,11 @@ def fits(amount: Decimal, currency: str) -> bool:
 
 
 def quantize(amount: Decimal, currency: str) -> Decimal:
-    """Round half-up to the currency's decimals; the result always shows them all."""
-    return amount.quantize(Decimal(1).scaleb(-minor_digits(currency)), rounding=ROUND_HALF_UP)
+    """Round half-up to the currency's decimals; the result always shows them all. Raises `ValueError` as above."""
+    unit = _MINOR_UNIT.get(currency)
+    if unit is None:
+        raise _unknown(currency)
+    return amount.quantize(unit, ROUND_HALF_UP)
 
 
 def to_minor_units(amount: Decimal, currency: str) -> int:

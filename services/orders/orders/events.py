@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
+import msgspec
 from common.audit import Actor
 from common.messaging import topics
 from common.messaging.envelope import EventData, EventView
@@ -125,11 +126,14 @@ class InvoiceView(EventView):
 
 
 _SAME_NAME = tuple(name for name in OrderData.model_fields if name in Order.__slots__)
+_encode = msgspec.json.Encoder().encode
 
 
-def order_data(order: Order, late_payment: Payment | None = None) -> OrderData:
+def order_data(order: Order, late_payment: Payment | None = None) -> bytes:
+    """The JSON of an `OrderData`, written without making one: that would be half of what Python costs (ADR 0015)."""
     customer = order.customer
-    return OrderData.model_validate(
+    late = None if late_payment is None else {"reference": late_payment.reference, "amount": late_payment.amount}
+    return _encode(
         {
             "order_id": order.id,
             "order_number": order.number,
@@ -140,10 +144,9 @@ def order_data(order: Order, late_payment: Payment | None = None) -> OrderData:
             "line_items": order.lines,
             "taxes": order.taxes,
             "payment_reference": order.payment_reference,
-            "late_payment": late_payment,
+            "late_payment": late,
             **{name: getattr(order, name) for name in _SAME_NAME},
-        },
-        from_attributes=True,
+        }
     )
 
 
@@ -157,7 +160,7 @@ def new_event(
         aggregate_id=order.id,
         key=str(order.id),
         sequence=sequence,
-        data=order_data(order, late_payment).model_dump_json().encode(),
+        data=order_data(order, late_payment),
         traceparent=actor.traceparent,
         causation_id=actor.causation_id,
     )

@@ -4,18 +4,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
 
+from common.edge.direct_routes import REFUSALS, DirectRoutes
 from common.edge.health_pages import HealthPages
 from common.edge.health_routes import Counts, health_router, metrics_router, pages_router
 from common.edge.http import Edge, GuardedRoute
 from common.edge.http_metrics import RecentDurations, RequestObserver
 from common.edge.openapi import complete_document
 from common.edge.operator_routes import operator_router
-from common.edge.problem_responses import on_http_exception, on_invalid_request, on_problem
-from common.errors import Problem
 from common.service import Runtime
 
 PREFIX = "/api/v1"
@@ -34,11 +31,7 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        exception_handlers={
-            Problem: on_problem,
-            HTTPException: on_http_exception,
-            RequestValidationError: on_invalid_request,
-        },
+        exception_handlers={**REFUSALS},
     )
     app.state.edge = Edge(runtime.pool, runtime.settings)
     app.add_middleware(RequestObserver, recent=recent)
@@ -47,6 +40,7 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
     # Routes are tried in order, so FastAPI's few pages come last.
     app.router.routes[:0] = [*own, *_guarded(pages_router(HealthPages(runtime.health)))]
     complete_document(app)
+    app.middleware_stack = DirectRoutes(own, app.build_middleware_stack(), recent)
     return app
 
 

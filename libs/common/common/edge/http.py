@@ -100,6 +100,7 @@ class GuardedRoute(APIRoute):
         self._options = options
         super().__init__(path, endpoint, **describe(path, endpoint, options), strict_content_type=False)
         binding = bind(self.dependant)
+        self.is_direct = binding is not None
         if binding is not None:
             self.app = self._direct(binding)
 
