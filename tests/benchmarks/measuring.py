@@ -74,10 +74,10 @@ def load(
     return Load(seen["requests"], seen["per_second"], seen["p50_ms"], seen["p99_ms"], server_us, database_us)
 
 
-def python(*arguments: str) -> str:
-    """Run a program of ours with this interpreter, and return what it prints."""
+def python(*arguments: str, given: str = "") -> str:
+    """Run a program of ours with this interpreter, give it this to read, and return what it prints."""
     return subprocess.run(
-        [sys.executable, *arguments], env=environment(), check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, *arguments], env=environment(), check=True, input=given, stdout=subprocess.PIPE, text=True
     ).stdout
 
 

@@ -46,7 +46,7 @@ class Operation:
     floor: float
     aim: float
     body: str = ""
-    writes: Mapping[str, int] = field(default_factory=dict)
+    writes: Mapping[str, int] = field(default_factory=dict, hash=False)
     # Numbers of its own that a run takes: more than any server gets through. None for one that only reads.
     numbers_a_run: int = 0
     needs_orders: bool = False
