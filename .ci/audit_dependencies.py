@@ -1,6 +1,10 @@
-"""Known weaknesses of the pinned dependencies; says so when the advisories could not be asked, rather than nothing."""
+"""Known weaknesses of the pinned dependencies; says so when the advisories could not be asked, rather than nothing.
+
+With AUDIT=required that is an error, for machines that have a network.
+"""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -25,7 +29,7 @@ def main() -> None:
     print(f"dependency audit: {len(dependencies) - unchecked} checked, {len(weak)} with known weaknesses")
     if unchecked:
         print(f"NOT CHECKED: {unchecked} dependencies, because the advisory source did not know or did not answer")
-    sys.exit(1 if weak else 0)
+    sys.exit(1 if weak or (unchecked and os.environ.get("AUDIT") == "required") else 0)
 
 
 if __name__ == "__main__":
