@@ -136,11 +136,11 @@ async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_
     assert len(await mailbox.messages_to(address_of(refund))) == 1
 
 
-async def test_an_address_that_no_server_takes_is_given_up_at_once(
+async def test_a_refusal_that_claims_to_be_for_good_gets_the_whole_schedule(
     pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
 ) -> None:
     refund = await refunded(pool)
     await mailbox.fail("reject", None, address_of(refund))
     async with at_work(pool, confirmation_job.handler, MAIL_JOB):
         job = await in_state(pool, refund, "dead", MAIL_JOB)
-    assert len(job.attempts) == 1
+    assert len(job.attempts) == 4

@@ -7,8 +7,8 @@ from uuid import UUID
 from common import jobs
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import Job, PermanentFailure, Schedule
-from common.mailer import Mail, Mailer, MailRefused
+from common.jobs import Job, Schedule
+from common.mailer import Mail, Mailer
 from common.messaging import dead_letters
 from common.telemetry import get_logger
 from common.worker import JobHandler
@@ -18,6 +18,8 @@ from refunds.domain import Cause, Refund, display_amount
 from refunds.repository import queries
 from refunds.use_cases.commands import SERVICE
 
+# The whole schedule, as for an invoice's e-mail: a refusal that claims to be for good often comes from a mail server in
+# passing trouble, and a refused message has no effect that could be repeated.
 RETRIES = Schedule((1, 2, 4))
 
 _log = get_logger(__name__)
@@ -42,10 +44,7 @@ class ConfirmationJob:
         """A crash after sending sends the same message again; its Message-ID lets mail programs tell."""
         async with reading(self._pool) as connection:
             refund = await queries.get(connection, UUID(job.payload["refund_id"]))
-        try:
-            await self._mailer.send(confirmation(refund))
-        except MailRefused as refusal:
-            raise PermanentFailure(str(refusal)) from refusal
+        await self._mailer.send(confirmation(refund))
         async with transaction(self._pool) as connection:
             await jobs.complete(connection, job)
         _mails.labels("sent").inc()
