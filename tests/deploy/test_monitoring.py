@@ -61,6 +61,15 @@ def test_every_role_is_scraped_and_missed() -> None:
     assert sorted(re.findall(r'service="(\w+)", role="(\w+)"', missing)) == sorted(roles)
 
 
+def test_every_alert_is_tested_firing_and_silent() -> None:
+    tests = yaml.safe_load((DEPLOY / "prometheus" / "alerts_test.yml").read_text())["tests"]
+    cases = [case for test in tests for case in test["alert_rule_test"]]
+    alerts = {rule["alert"] for rule in rules()}
+
+    assert {case["alertname"] for case in cases if case["exp_alerts"]} == alerts
+    assert {case["alertname"] for case in cases if not case["exp_alerts"]} == alerts
+
+
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 @pytest.mark.parametrize("check", [["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]])
 def test_promtool_is_content_with(check: list[str]) -> None:
