@@ -3,24 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from common.database.statements import Connection, Record, Statement, prepare
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    DateTime,
-    Integer,
-    ScalarSelect,
-    Text,
-    Uuid,
-    bindparam,
-    func,
-    select,
-    true,
-)
+from common.database.paged_list import PagedList
+from common.database.statements import Connection, Record, prepare
+from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam, select
 
 from orders.domain import Order, OrderStatus
 from orders.repository.rows import lines_as_json, to_order
@@ -55,6 +43,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "created_from": orders.c.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
     "created_to": orders.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
 }
+_LIST = PagedList(orders, select(orders, lines_as_json.label("lines")), _CONDITIONS, order_counts)
 _FIND = prepare(select(orders, lines_as_json.label("lines")).where(orders.c.id == bindparam("order_id", type_=Uuid)))
 _CUSTOMER = prepare(select(orders.c.customer_id).where(orders.c.id == bindparam("order_id", type_=Uuid)))
 _INVOICE = prepare(select(order_invoices).where(order_invoices.c.order_id == bindparam("order_id", type_=Uuid)))
@@ -82,33 +71,5 @@ async def count_by_status(connection: Connection) -> dict[OrderStatus, int]:
 
 
 async def find_page(connection: Connection, wanted: OrderFilter, *, limit: int, offset: int) -> Page:
-    """Page and total by one snapshot, in one round trip."""
-    given = wanted.given()
-    rows = await _page_statement(frozenset(given)).fetch_all(connection, **given, limit=limit, offset=offset)
-    return Page(tuple(to_order(row) for row in rows if row["id"] is not None), rows[0]["total"])
-
-
-@cache
-def _page_statement(given: frozenset[str]) -> Statement:
-    conditions = [condition for name, condition in _CONDITIONS.items() if name in given]
-    page = (
-        select(orders, lines_as_json.label("lines"))
-        .where(*conditions)
-        .order_by(orders.c.created_at.desc(), orders.c.id.desc())
-        .limit(bindparam("limit", type_=Integer))
-        .offset(bindparam("offset", type_=BigInteger))
-        .subquery("page")
-    )
-    total = select(_total(given, conditions).label("total")).subquery("counted")
-    return prepare(
-        select(total.c.total, page)
-        .select_from(total.outerjoin(page, true()))
-        .order_by(page.c.created_at.desc(), page.c.id.desc())
-    )
-
-
-def _total(given: frozenset[str], conditions: list[ColumnElement[bool]]) -> ScalarSelect[Any]:
-    """From the kept counts where they know it; else by index, of as many orders as the filter lets through."""
-    if given <= {"status"}:
-        return order_counts.total(of_one_status=bool(given))
-    return select(func.count()).select_from(orders).where(*conditions).scalar_subquery()
+    rows, total = await _LIST.fetch(connection, wanted.given(), limit=limit, offset=offset)
+    return Page(tuple(map(to_order, rows)), total)

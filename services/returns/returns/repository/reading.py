@@ -3,24 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from common.database.statements import Connection, Statement, prepare
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    DateTime,
-    Integer,
-    ScalarSelect,
-    Text,
-    Uuid,
-    bindparam,
-    func,
-    select,
-    true,
-)
+from common.database.paged_list import PagedList
+from common.database.statements import Connection, prepare
+from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam, select
 
 from returns.domain import Return, ReturnStatus
 from returns.repository.rows import to_return
@@ -57,6 +45,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "created_from": returns.c.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
     "created_to": returns.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
 }
+_LIST = PagedList(returns, select(returns), _CONDITIONS, return_counts)
 _THE_RETURN = returns.c.id == bindparam("return_id", type_=Uuid)
 _FIND = prepare(select(returns).where(_THE_RETURN))
 _CUSTOMER = prepare(select(returns.c.customer_id).where(_THE_RETURN))
@@ -79,33 +68,5 @@ async def count_by_status(connection: Connection) -> dict[ReturnStatus, int]:
 
 
 async def find_page(connection: Connection, wanted: ReturnFilter, *, limit: int, offset: int) -> Page:
-    """Page and total by one snapshot, in one round trip."""
-    given = wanted.given()
-    rows = await _page_statement(frozenset(given)).fetch_all(connection, **given, limit=limit, offset=offset)
-    return Page(tuple(to_return(row) for row in rows if row["id"] is not None), rows[0]["total"])
-
-
-@cache
-def _page_statement(given: frozenset[str]) -> Statement:
-    conditions = [condition for name, condition in _CONDITIONS.items() if name in given]
-    page = (
-        select(returns)
-        .where(*conditions)
-        .order_by(returns.c.created_at.desc(), returns.c.id.desc())
-        .limit(bindparam("limit", type_=Integer))
-        .offset(bindparam("offset", type_=BigInteger))
-        .subquery("page")
-    )
-    total = select(_total(given, conditions).label("total")).subquery("counted")
-    return prepare(
-        select(total.c.total, page)
-        .select_from(total.outerjoin(page, true()))
-        .order_by(page.c.created_at.desc(), page.c.id.desc())
-    )
-
-
-def _total(given: frozenset[str], conditions: list[ColumnElement[bool]]) -> ScalarSelect[Any]:
-    """From the kept counts where they know it; else by index, of as many returns as the filter lets through."""
-    if given <= {"status"}:
-        return return_counts.total(of_one_status=bool(given))
-    return select(func.count()).select_from(returns).where(*conditions).scalar_subquery()
+    rows, total = await _LIST.fetch(connection, wanted.given(), limit=limit, offset=offset)
+    return Page(tuple(map(to_return, rows)), total)
