@@ -12,7 +12,7 @@ OWN := libs/common services/orders services/returns services/invoicing services/
 SOURCES := libs services deploy tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test check format lint types imports coverage security secrets contracts lock kill-runs clean
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts lock kill-runs clean
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,12 @@ contracts: setup ## write the event schemas anew from the producers' models; rev
 lock: setup ## pin the newest versions that requirements.in allows
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock requirements.in
+
+bench: setup ## measure against the limit and the naive way, in under ten minutes
+	cd tests && ../$(BIN)/python -m benchmarks short
+
+soak: setup ## the long measurements: a thousand clients, a million orders, a million events
+	cd tests && ../$(BIN)/python -m benchmarks long
 
 kill-runs: setup ## kill every process of a running stack at random moments; nothing may be lost or done twice
 	$(BIN)/python tests/chaos/kill_runs.py --runs $(RUNS) --seed $(SEED)

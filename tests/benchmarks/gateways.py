@@ -79,7 +79,7 @@ class Bench:
     def _run(self, operation: Operation, way: Way) -> Load:
         numbers = self._database.for_a_run(operation) if operation.writes else self._stored
         asked, before = Requests(operation.request(self._keys), *numbers), self._database.written()
-        seen = load(way.port, asked, server=way.pid, database=self._database.pid, seconds=SECONDS)
+        seen = load([(way.port, asked)], servers=[way.pid], database=self._database.pid, seconds=SECONDS)
         self._database.check(before, way.rows(operation), seen.requests)
         return seen
 

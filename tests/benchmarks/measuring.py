@@ -7,9 +7,10 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 TESTS = Path(__file__).resolve().parents[1]
 CONNECTIONS = 32
@@ -60,18 +61,29 @@ def interleaved(
     return runs
 
 
-def load(
-    port: int, requests: Requests, *, server: int, database: int, seconds: float, connections: int = CONNECTIONS
-) -> Load:
-    """Keep `connections` busy for that long; `server` and `database` are process ids. Raises `LoadFailed`."""
-    before = cpu_seconds(server), cpu_seconds(database)
+def load(targets: Sequence[tuple[int, Requests]], *, servers: Sequence[int], database: int, seconds: float) -> Load:
+    """Keep `CONNECTIONS` busy for that long, shared by the targets (ports and what to ask there).
+
+    `servers` and `database` are process ids. Raises `LoadFailed`.
+    """
+    before = sum(map(cpu_seconds, servers)), cpu_seconds(database)
+    with ThreadPoolExecutor(len(targets)) as clients:
+        seen = list(clients.map(lambda each: _client(each[0], each[1], CONNECTIONS // len(targets), seconds), targets))
+    spent = sum(map(cpu_seconds, servers)) - before[0], cpu_seconds(database) - before[1]
+    for each in seen:
+        if each["failures"]:
+            raise LoadFailed(f"{each['failures']} requests failed: {each['first_failure']}")
+    requests = sum(each["requests"] for each in seen)
+    server_us, database_us = (each / requests * 1e6 for each in spent)
+    rate = sum(each["per_second"] for each in seen)
+    p50, p99 = (max(each[name] for each in seen) for name in ("p50_ms", "p99_ms"))
+    return Load(requests, rate, p50, p99, server_us, database_us)
+
+
+def _client(port: int, requests: Requests, connections: int, seconds: float) -> dict[str, Any]:
     arguments = (port, connections, seconds, requests.first, requests.last, requests.template)
-    seen = json.loads(python(str(TESTS / "benchmarks" / "http_load.py"), *map(str, arguments)))
-    spent = cpu_seconds(server) - before[0], cpu_seconds(database) - before[1]
-    if seen["failures"]:
-        raise LoadFailed(f"{seen['failures']} requests failed: {seen['first_failure']}")
-    server_us, database_us = (each / seen["requests"] * 1e6 for each in spent)
-    return Load(seen["requests"], seen["per_second"], seen["p50_ms"], seen["p99_ms"], server_us, database_us)
+    seen: dict[str, Any] = json.loads(python(str(TESTS / "benchmarks" / "http_load.py"), *map(str, arguments)))
+    return seen
 
 
 def python(*arguments: str, given: str = "") -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks.operations import Operation
 from local_stack.postgres import Postgres
 
-DATABASE = "orders"
 FILL = Path(__file__).with_name("orders_to_ship.sql").read_text()
+HISTORY = Path(__file__).with_name("orders_history.sql").read_text()
 ROWS = Path(__file__).with_name("orders_written.sql").read_text()
 TABLES = ["orders", "order_lines", "audit", "audit_details", "order_count_changes", "outbox", "idempotency_keys"]
 # Ids, times, hashes and what else is another each time.
@@ -27,8 +27,8 @@ class WroteSomethingElse(Exception):
 
 
 class OrdersDatabase:
-    def __init__(self, postgres: Postgres) -> None:
-        self._postgres = postgres
+    def __init__(self, postgres: Postgres, name: str = "orders") -> None:
+        self._postgres, self._name = postgres, name
         self._used = 0
 
     @property
@@ -46,6 +46,10 @@ class OrdersDatabase:
         self._run(f"\\set first {first}", f"\\set last {last}", FILL)
         self._run("ANALYZE orders, order_lines;", "CHECKPOINT;")
         return first, last
+
+    def fill_history(self, orders: int) -> None:
+        """Rows in the tables beside those of orders, as many as these orders would have left."""
+        self._run(f"\\set orders {orders}", HISTORY, "VACUUM ANALYZE;")
 
     def for_a_run(self, operation: Operation) -> tuple[int, int]:
         """Numbers for one run of it: of orders that wait to be shipped, or only for keys of its own."""
@@ -68,7 +72,7 @@ class OrdersDatabase:
         return rows
 
     def _run(self, *lines: str) -> str:
-        return self._postgres.execute(*lines, database=DATABASE)
+        return self._postgres.execute(*lines, database=self._name)
 
 
 def without_varying(document: str) -> Any:

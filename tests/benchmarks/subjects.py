@@ -65,6 +65,29 @@ def program(made: Stack, service: str, role: str) -> Program:
     return found
 
 
+def another_program(made: Stack, service: str, role: str, **settings: str) -> Program:
+    """As `program`, one more of them, on a port of its own and with other settings."""
+    port = free_ports(1)[0]
+    return Program(
+        f"{service}-{role}-{port}",
+        [service, role],
+        port=port,
+        readiness="/readyz",
+        environment={**made.service_environment(service), "HTTP_PORT": str(port), **settings},
+        log=made.log(f"{service}-{role}-{port}"),
+    )
+
+
+def another_database(made: Stack, service: str, name: str) -> str:
+    """A copy of a service's database, which nobody may be connected to; its address for the service's login."""
+    made.postgres.execute(
+        f"CREATE DATABASE {name} TEMPLATE {service} OWNER {service}_owner;",
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;",
+        f"GRANT CONNECT ON DATABASE {name} TO {service};",
+    )
+    return made.postgres.dsn(name, service)
+
+
 @contextlib.contextmanager
 def running(made: Stack, service: str, role: str) -> Iterator[Member]:
     """One role of the product as a process, ready."""
