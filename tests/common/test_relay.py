@@ -111,6 +111,26 @@ async def test_a_relay_that_is_killed_leaves_nothing_unsent_and_nothing_out_of_s
     assert repeats in (None, found_repeats)
 
 
+@pytest.mark.parametrize("failpoint", ["relay.after_read:kill:2", "relay.after_ack_before_mark:kill:3"])
+async def test_a_backlog_of_many_batches_stays_in_sequence_when_its_relay_is_killed_in_the_middle(
+    database: Database, pool: Pool, kafka: str, topic: str, failpoint: str
+) -> None:
+    """From the second batch on, the one before is marked and the next one read while a batch is sent."""
+    async with transaction(pool) as late:
+        await outbox.append(late, order_event(topic, "late", 1))
+        await write_events(pool, topic, ORDERS, range(1, 301))
+        with member("relay", database, kafka, topic, failpoint=failpoint) as killed:
+            assert await killed.ended() == -signal.SIGKILL
+    assert len({state for _, _, state in await states(pool)}) == (1 if "after_read" in failpoint else 2)
+
+    async with relaying(pool, kafka):
+        await write_events(pool, topic, ORDERS, range(301, 303))
+        await all_published(pool)
+
+    sequences, _ = await Topics(kafka).sequences(topic)
+    assert sequences == {"late": [1], **{order: list(range(1, 303)) for order in ORDERS}}
+
+
 @pytest.mark.parametrize(
     "failpoint", ["relay.after_read", "relay.after_send_before_ack", "relay.after_ack_before_mark"]
 )

@@ -1,6 +1,6 @@
 """The outbox as a relay sees it: which rows are next, and what became of them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -58,12 +58,15 @@ _first = (
     .limit(literal_column("1"))
     .scalar_subquery()
 )
+# A subselect is looked up in a hash table, where an array would be searched once for each row.
+_on_their_way = select(func.unnest(bindparam("on_their_way", type_=ARRAY(BigInteger))))
 _next = (
     select(
         *(outbox.c[name] for name in _COLUMNS),
         func.sum(func.octet_length(outbox.c.payload)).over(order_by=outbox.c.position).label("bytes"),
     )
     .where(_may_be_sent, outbox.c.position >= _first, outbox.c.position < _first + POSITIONS_PER_ROUND)
+    .where(outbox.c.position.not_in(_on_their_way))
     .order_by(outbox.c.position)
     .limit(literal_column(str(ROWS_PER_ROUND)))
     .subquery()
@@ -96,11 +99,20 @@ _PARK = prepare(
 )
 
 
-async def read_pending(connection: Connection, lanes: Iterable[int], held_back: Collection[str]) -> list[Row]:
-    """The next rows of these lanes in their order, without the topics that are held back and the keys behind a parked
-    row."""
-    rows = await _READ.fetch_all(connection, lanes=list(lanes), held_back=list(held_back))
-    return [dict(row) for row in rows]
+async def read_pending(
+    connection: Connection, lanes: Iterable[int], held_back: Collection[str], on_their_way: Iterable[Row] = ()
+) -> Sequence[Row]:
+    """The next rows of these lanes in their order, without the topics that are held back, the keys behind a parked row,
+    and what is on its way.
+
+    What of a key is read while its earlier rows are on their way has later positions than these.
+    """
+    return await _READ.fetch_all(
+        connection,
+        lanes=list(lanes),
+        held_back=list(held_back),
+        on_their_way=[row["position"] for row in on_their_way],
+    )
 
 
 async def mark_published(connection: Connection, rows: Iterable[Row], tokens: Tokens) -> int:

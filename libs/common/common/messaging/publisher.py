@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from common import failpoints
@@ -93,14 +93,13 @@ class Publisher:
         await self.connect()
         producer = self._producer
         delivery = Delivery()
-        partitions: dict[TopicPartition, list[Row]] = {}
+        partitions: dict[tuple[str, int], list[Row]] = {}
         counts = await self._partition_counts(producer, {row["topic"] for row in rows}, delivery)
         for row in rows:
             if count := counts.get(row["topic"]):
-                partition = TopicPartition(row["topic"], partition_of(row["key"], count))
-                partitions.setdefault(partition, []).append(row)
+                partitions.setdefault((row["topic"], partition_of(row["key"], count)), []).append(row)
         sending = [
-            asyncio.create_task(self._deliver(producer, partition, rows, may_send, alone, delivery))
+            asyncio.create_task(self._deliver(producer, *partition, rows, may_send, alone, delivery))
             for partition, rows in partitions.items()
         ]
         try:
@@ -129,7 +128,8 @@ class Publisher:
     async def _deliver(
         self,
         producer: AIOKafkaProducer,
-        partition: TopicPartition,
+        topic: str,
+        partition: int,
         rows: Sequence[Row],
         may_send: Callable[[], bool],
         alone: Collection[int],
@@ -139,7 +139,7 @@ class Publisher:
             if not may_send():
                 return
             try:
-                sent = await producer.send_batch(batch, partition.topic, partition=partition.partition)
+                sent = await producer.send_batch(batch, topic, partition=partition)
                 failpoints.hit("relay.after_send_before_ack")
                 await sent
             except _REFUSALS as error:
@@ -150,7 +150,7 @@ class Publisher:
                     delivery.suspects += in_batch
                 return
             except KafkaError as error:
-                delivery.failure = f"{partition.topic}: {error!r}"
+                delivery.failure = f"{topic}: {error!r}"
                 return
             delivery.acknowledged += in_batch
 

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import time
 from collections import Counter as TopicCounter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -24,12 +25,18 @@ SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
 HELD_BACK_SECONDS = 3.0
 RELEASE_SECONDS = 2.0
+# From this many rows on a batch is part of a backlog. After so many batches of one the lanes are shared out anew.
+LONG_BATCH, BATCHES_OF_A_STRETCH = 500, 20
 
 _log = structlog.get_logger(__name__)
 _published = Counter("outbox_published_total", "Outbox rows that Kafka acknowledged", ["topic"])
 _failures = Counter("outbox_delivery_failures_total", "Rounds of the relay that ended with rows unsent")
 _lost = Counter("outbox_lost_rows_total", "Rows acknowledged after the lane's lease had gone to another relay")
-_seconds = Histogram("outbox_relay_batch_seconds", "From reading a batch of outbox rows to marking it")
+_seconds = Histogram("outbox_relay_batch_seconds", "How long a batch of outbox rows kept the relay")
+
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 class DeliveryFailed(Exception):
@@ -95,26 +102,50 @@ class Relay:
         rows = await self._read(tokens) if tokens else []
         if not rows:
             return False
-        failpoints.hit("relay.after_read")
-        self._alone &= {row["position"] for row in rows}
+        if len(rows) >= LONG_BATCH and not self._alone:
+            await self._drain(rows, tokens, stopping)
+            return True
         with _seconds.time():
-            delivery = await self._publisher.deliver(
-                rows, may_send=lambda: self._leases.are_held(tokens), alone=self._alone, hurry=stopping
-            )
-            failpoints.hit("relay.after_ack_before_mark")
+            delivery = await self._send(rows, tokens, stopping)
             await self._settle(delivery, tokens)
-        failpoints.hit("relay.after_mark")
-        if delivery.failure is not None:
-            raise DeliveryFailed(delivery.failure)
         return bool(delivery.acknowledged)
 
-    async def _read(self, tokens: Tokens) -> list[Row]:
+    async def _drain(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> None:
+        """Send batch after batch; beside each the database marks the one before it and reads the one after it.
+
+        A batch is sent only when all of the one before was acknowledged, so nothing is stepped over here either.
+        """
+        delivery = Delivery()
+        for _ in range(BATCHES_OF_A_STRETCH):
+            with _seconds.time():
+                delivery, following = await _both(
+                    self._send(rows, tokens, stopping), self._settle_and_read(delivery, tokens, rows)
+                )
+            if not following or len(delivery.acknowledged) < len(rows) or stopping.is_set():
+                break
+            rows = following
+        await self._settle(delivery, tokens)
+
+    async def _settle_and_read(self, delivery: Delivery, tokens: Tokens, on_their_way: Sequence[Row]) -> Sequence[Row]:
+        await self._settle(delivery, tokens)
+        return await self._read(tokens, on_their_way)
+
+    async def _read(self, tokens: Tokens, on_their_way: Sequence[Row] = ()) -> Sequence[Row]:
         now = time.monotonic()
         self._held_back = {topic: until for topic, until in self._held_back.items() if until > now}
         async with reading(self._pool) as connection:
-            return await read_pending(connection, tokens, self._held_back)
+            return await read_pending(connection, tokens, self._held_back, on_their_way)
+
+    async def _send(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> Delivery:
+        failpoints.hit("relay.after_read")
+        self._alone &= {row["position"] for row in rows}
+        return await self._publisher.deliver(
+            rows, may_send=lambda: self._leases.are_held(tokens), alone=self._alone, hurry=stopping
+        )
 
     async def _settle(self, delivery: Delivery, tokens: Tokens) -> None:
+        """Write down what became of rows. Raises `DeliveryFailed`, after that, when some are still to be sent."""
+        failpoints.hit("relay.after_ack_before_mark")
         self._alone |= {row["position"] for row in delivery.suspects}
         for topic in delivery.unavailable_topics:
             _log.error("topic is missing or forbidden; its events wait", topic=topic)
@@ -124,6 +155,9 @@ class Relay:
                 await self._mark(connection, delivery.acknowledged, tokens)
             for row, error in delivery.refused:
                 await self._park(connection, row, error, tokens)
+        failpoints.hit("relay.after_mark")
+        if delivery.failure is not None:
+            raise DeliveryFailed(delivery.failure)
 
     async def _mark(self, connection: Connection, rows: Sequence[Row], tokens: Tokens) -> None:
         marked = await mark_published(connection, rows, tokens)
@@ -145,3 +179,15 @@ class Relay:
                     await self._leases.release()
                 except Exception as error:
                     _log.warning("lanes not handed over; their leases will end", error=repr(error))
+
+
+async def _both(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second]) -> tuple[First, Second]:
+    """Side by side; both have ended when this returns or raises."""
+    one, other = asyncio.create_task(first), asyncio.create_task(second)
+    try:
+        await asyncio.wait({one, other})
+    finally:
+        one.cancel()
+        other.cancel()
+        await asyncio.gather(one, other, return_exceptions=True)
+    return one.result(), other.result()

@@ -1,0 +1,15 @@
+"""The relay and the readers of positions agree with every other Kafka client about a key's partition."""
+
+from aiokafka.partitioner import murmur2 as reference
+from common.messaging.partitioner import murmur2, partition_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(st.binary(max_size=80))
+def test_keys_are_hashed_as_by_kafkas_own_clients(key: bytes) -> None:
+    assert murmur2(key) == reference(key)
+
+
+def test_an_orders_events_have_one_partition() -> None:
+    assert partition_of("01a2045d-c728-71a0-b32f-ff4c306c7114", 12) == 7
