@@ -78,7 +78,7 @@ def run(document: Path, folder: Path, environment: Mapping[str, str]) -> Iterato
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=90,
+        timeout=120,
     )
     for block, shown in pairs:
         _, found, rest = done.stdout.partition(f"{_MARK.format(block.line)}\n")
