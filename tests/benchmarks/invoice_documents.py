@@ -126,7 +126,7 @@ def _mailbox(stack: Stack) -> Iterator[Path]:
     """The mail server's folder, a file for each message."""
     member = next(each for each in stack.sandbox if each.role == "mailbox")
     with member.server:
-        yield stack.folder / "sandbox" / "mailbox"
+        yield stack.folder / "sandbox" / "mailbox" / "messages"
 
 
 async def _mails(stack: Stack, consumer: Member, mailbox: Path) -> float:

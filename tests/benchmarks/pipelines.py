@@ -49,7 +49,7 @@ class Purchase:
 def measure() -> Iterator[Result]:
     os.environ.update(subjects.RATE_LIMIT)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, fresh_stack(Path(folder)) as stack:
-        yield from asyncio.run(_measure(Shop(stack), Path(folder) / "sandbox" / "mailbox"))
+        yield from asyncio.run(_measure(Shop(stack), Path(folder) / "sandbox" / "mailbox" / "messages"))
     yield from invoice_documents.measure()
 
 

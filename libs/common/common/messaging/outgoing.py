@@ -1,7 +1,7 @@
 """The outbox as a relay sees it: which rows are next, and what became of them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -107,12 +107,13 @@ async def read_pending(
 
     What of a key is read while its earlier rows are on their way has later positions than these.
     """
-    return await _READ.fetch_all(
+    rows = await _READ.fetch_all(
         connection,
         lanes=list(lanes),
         held_back=list(held_back),
         on_their_way=[row["position"] for row in on_their_way],
     )
+    return cast(list[Row], rows)  # asyncpg's records are mappings in all but their type
 
 
 async def mark_published(connection: Connection, rows: Iterable[Row], tokens: Tokens) -> int:
