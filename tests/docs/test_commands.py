@@ -1,9 +1,12 @@
 """Every command in a document works as it stands, and prints what the document shows."""
 
+import argparse
 import re
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from common.operators.console import add_operator_commands
 from docs.conftest import Checkout
 from docs.documents import DOCUMENTS, ROOT, blocks, commands, is_shown, run
 
@@ -38,6 +41,15 @@ def test_every_block_is_run_or_says_why_it_cannot_be(document: Path) -> None:
             assert all(CANNOT_RUN.match(line) for line in block.text.splitlines()), where
     fences = sum(line.lstrip().startswith("```") for line in document.read_text().splitlines())
     assert fences == 2 * len(blocks(document)), f"{name(document)} has a block that is not found"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_what_is_named_in_passing_is_an_operators_command(document: Path) -> None:
+    parser = argparse.ArgumentParser()
+    add_operator_commands(parser.add_subparsers())
+    for named in re.findall(r"`(?:articurated|operate \w+) ([^`…]+)`", document.read_text()):
+        words = [{"ID": str(uuid4()), "$JOB": str(uuid4()), "POSITION": "1"}.get(word, word) for word in named.split()]
+        parser.parse_args(words)  # exits when it does not understand
 
 
 def test_what_is_shown_may_differ_in_what_differs_from_run_to_run() -> None:
