@@ -95,12 +95,9 @@ def configure_logging(
         add_origin,
     ]
     # Tracebacks become text before anything is redacted; and never with local variables, which hold keys and names.
-    render: list[Any] = [
-        structlog.processors.format_exc_info,
-        redact,
-        structlog.dev.ConsoleRenderer() if pretty else _to_json,
-    ]
-    _processors[:] = [*describe, *render]
+    clean: list[Any] = [structlog.processors.format_exc_info, redact]
+    render = structlog.dev.ConsoleRenderer() if pretty else _to_json
+    _processors[:] = [*clean, *describe, render]
     structlog.configure(
         processors=_processors,
         logger_factory=_Lines,
@@ -111,7 +108,7 @@ def configure_logging(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=describe,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *clean, render],
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

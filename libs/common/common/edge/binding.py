@@ -37,9 +37,8 @@ class Binding:
             if len(problems) == found_before and dependency.name is not None:
                 made = dependency.function(**arguments)
                 values[dependency.name] = await made if inspect.isawaitable(made) else made
-        if takes.path_params:
-            found, wrong = request_params_to_args(takes.path_params, request.path_params)
-            values |= found
+        for field in takes.path_params:  # always there, and single: FastAPI's function finds that out at each request
+            values[field.name], wrong = field.validate(request.path_params[field.alias], loc=("path", field.alias))
             problems += wrong
         if takes.query_params:
             found, wrong = request_params_to_args(takes.query_params, request.query_params)
