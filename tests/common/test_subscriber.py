@@ -57,7 +57,7 @@ async def test_each_event_has_its_effect_once_and_in_its_orders_sequence(pool: P
     async with relaying(pool, kafka), subscribing(pool, kafka, [topic]) as subscriber:
         await write_events(pool, topic, ORDERS, range(4, 6))
         await eventually(lambda: has_lines(pool, 100))
-        assert subscriber.connected
+        await eventually(lambda: is_connected(subscriber))
     lines = await written_lines(pool)
     for order in ORDERS:
         assert [sequence for name, sequence in lines if name == order] == [1, 2, 3, 4, 5]
