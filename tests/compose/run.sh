@@ -110,9 +110,9 @@ up() {
 
 # The containers stay to be looked at after `stop`; `down` removes them.
 down() {
-  $COMPOSE stop > "$work/stop.log" 2>&1
+  $COMPOSE stop > "$work/stop.log" 2>&1 || { cat "$work/stop.log"; return 1; }
   docker ps --all --filter "$ours" --format '{{.Names}} {{.Status}}' > "$work/stopped"
-  $COMPOSE down > "$work/down.log" 2>&1
+  $COMPOSE down > "$work/down.log" 2>&1 || { cat "$work/down.log"; return 1; }
 }
 
 # 137 would be a container that its stop_grace_period ran out for.
