@@ -12,7 +12,7 @@ OWN := libs/common services/orders services/returns services/invoicing services/
 SOURCES := libs services deploy tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts lock kill-runs clean
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts reference lock kill-runs clean
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ secrets: setup ## keys and passwords that got into the files
 
 contracts: setup ## write the event schemas anew from the producers' models; review the difference
 	PYTHONPATH=tests $(BIN)/python -m contracts.event_schemas
+
+reference: setup ## write the generated pages of docs/reference anew
+	PYTHONPATH=tests $(BIN)/python -m docs.reference
 
 lock: setup ## pin the newest versions that requirements.in allows
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

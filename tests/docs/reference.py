@@ -1,4 +1,4 @@
-"""The tables of `docs/reference` that the code knows better: `PYTHONPATH=tests .venv/bin/python -m docs.reference`.
+"""The tables of `docs/reference` that the code knows better: `make reference` writes them.
 
 They stand in the pages between `<!-- table: its name -->` and `<!-- end -->`, and are written anew there.
 """

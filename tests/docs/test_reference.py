@@ -37,7 +37,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_tables_are_as_the_code_makes_them(page: Path) -> None:
-    """If this fails: `PYTHONPATH=tests .venv/bin/python -m docs.reference`, and look at what changed."""
+    """If this fails: `make reference`, and look at what changed."""
     assert page.read_text() == filled(page.read_text())
 
 

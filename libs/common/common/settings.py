@@ -1,6 +1,5 @@
 """What a service is told by its environment; a field's name in upper case is the variable's name."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -45,7 +44,6 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     # SIGTERM to the end of the process, at most.
     shutdown_seconds: float = Field(default=10, gt=0)
-    storage_folder: Path = Path("storage")
 
     @property
     def owner_database_url(self) -> str:
