@@ -28,7 +28,7 @@ main() {
   for name in orders returns invoicing refunds sandbox; do $here/check_image.sh articurated/$name:dev; done
   timed "the same image once more" check_sameness
 
-  [ -n "${CA_FILE:-}" ] || timed "Compose's own build, cached" compose_build # it has no secrets in 1.29
+  timed "Compose's own build, cached" compose_build # by 1.29 there are no secrets, so that alone it would miss CA_FILE
   timed "up, all healthy" up
   timed "smoke test" deploy/smoke.sh
   timed "metrics of rules and dashboard" .venv/bin/python $here/check_metrics.py
