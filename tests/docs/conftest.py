@@ -17,7 +17,7 @@ class Checkout:
     environment: Mapping[str, str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def checkout() -> Iterator[Checkout]:
     """With everything of ours but `.local`, where a stack of its own has its data; failures there take seconds."""
     with TemporaryDirectory(prefix="articurated-docs-") as temporary, pytest.MonkeyPatch.context() as environment:

@@ -13,7 +13,7 @@ from local_stack.stack_json import StackDescription
 SETTINGS = {"RATE_LIMIT_PER_MINUTE": "0", "RETRY_UNIT_SECONDS": "0.2"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[StackDescription]:
     with (
         TemporaryDirectory(prefix="articurated-e2e-") as folder,
@@ -25,7 +25,7 @@ def stack() -> Iterator[StackDescription]:
             yield description
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def shop(stack: StackDescription) -> AsyncIterator[Shop]:
     shop = Shop(stack)
     yield shop
