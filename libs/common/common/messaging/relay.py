@@ -37,6 +37,7 @@ _seconds = Histogram("outbox_relay_batch_seconds", "How long a batch of outbox r
 
 First = TypeVar("First")
 Second = TypeVar("Second")
+Third = TypeVar("Third")
 
 
 class DeliveryFailed(Exception):
@@ -115,20 +116,19 @@ class Relay:
 
         A batch is sent only when all of the one before was acknowledged, so nothing is stepped over here either.
         """
-        delivery = Delivery()
+        before = Delivery()
         for _ in range(BATCHES_OF_A_STRETCH):
             with _seconds.time():
-                delivery, following = await _both(
-                    self._send(rows, tokens, stopping), self._settle_and_read(delivery, tokens, rows)
+                delivery, _, following = await _all_three(
+                    self._send(rows, tokens, stopping),
+                    self._settle(before, tokens),
+                    self._read(tokens, [*before.acknowledged, *rows]),
                 )
+            before = delivery
             if not following or len(delivery.acknowledged) < len(rows) or stopping.is_set():
                 break
             rows = following
-        await self._settle(delivery, tokens)
-
-    async def _settle_and_read(self, delivery: Delivery, tokens: Tokens, on_their_way: Sequence[Row]) -> Sequence[Row]:
-        await self._settle(delivery, tokens)
-        return await self._read(tokens, on_their_way)
+        await self._settle(before, tokens)
 
     async def _read(self, tokens: Tokens, on_their_way: Sequence[Row] = ()) -> Sequence[Row]:
         now = time.monotonic()
@@ -181,13 +181,15 @@ class Relay:
                     _log.warning("lanes not handed over; their leases will end", error=repr(error))
 
 
-async def _both(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second]) -> tuple[First, Second]:
-    """Side by side; both have ended when this returns or raises."""
-    one, other = asyncio.create_task(first), asyncio.create_task(second)
+async def _all_three(
+    first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second], third: Coroutine[Any, Any, Third]
+) -> tuple[First, Second, Third]:
+    """Side by side; all have ended when this returns or raises."""
+    tasks = asyncio.create_task(first), asyncio.create_task(second), asyncio.create_task(third)
     try:
-        await asyncio.wait({one, other})
+        await asyncio.wait(tasks)
     finally:
-        one.cancel()
-        other.cancel()
-        await asyncio.gather(one, other, return_exceptions=True)
-    return one.result(), other.result()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return tasks[0].result(), tasks[1].result(), tasks[2].result()
