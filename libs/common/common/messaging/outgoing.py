@@ -50,23 +50,23 @@ _may_be_sent = (
     & not_(outbox.c.topic == any_(bindparam("held_back", type_=ARRAY(Text))))
     & not_(_is_behind_parked)
 )
+# A subselect is looked up in a hash table, where an array would be searched once for each row.
+_is_on_its_way = outbox.c.position.in_(select(func.unnest(bindparam("on_their_way", type_=ARRAY(BigInteger)))))
 # Found by state and never by "later than the last one seen", which would lose whoever commits late.
 _first = (
     select(outbox.c.position)
-    .where(_may_be_sent)
+    .where(_may_be_sent, not_(_is_on_its_way))
     .order_by(outbox.c.position)
     .limit(literal_column("1"))
     .scalar_subquery()
 )
-# A subselect is looked up in a hash table, where an array would be searched once for each row.
-_on_their_way = select(func.unnest(bindparam("on_their_way", type_=ARRAY(BigInteger))))
 _next = (
     select(
         *(outbox.c[name] for name in _COLUMNS),
         func.sum(func.octet_length(outbox.c.payload)).over(order_by=outbox.c.position).label("bytes"),
     )
     .where(_may_be_sent, outbox.c.position >= _first, outbox.c.position < _first + POSITIONS_PER_ROUND)
-    .where(outbox.c.position.not_in(_on_their_way))
+    .where(not_(_is_on_its_way))
     .order_by(outbox.c.position)
     .limit(literal_column(str(ROWS_PER_ROUND)))
     .subquery()
