@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,7 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         self._stuck_after = stuck_after_seconds
         self._taken_in: dict[TopicPartition, int] = {}
         self._ends_to_pass: dict[TopicPartition, tuple[int, datetime]] = {}
+        self._finding = asyncio.Lock()
         self._well_at = time.monotonic()
         self._shown: set[TopicPartition] = set()
         self.generation = 0
@@ -139,11 +140,19 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
             await consumer.topics()  # is there a broker that answers?
             return {}
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
-        await self._find_starts(consumer, [each for each in partitions if each not in self._taken_in])
+        await self.find_starts(consumer, partitions)
         return ends
 
+    async def find_starts(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+        """Learn where reading begins in partitions not looked at yet: at the committed offset, or at the oldest.
+
+        Has to be done before their first commit; afterwards nobody could tell what was never there to be read. Raises
+        `KafkaError`.
+        """
+        async with self._finding:
+            await self._find_starts(consumer, [each for each in partitions if each not in self._taken_in])
+
     async def _find_starts(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
-        """Where reading goes on in partitions not read yet: the committed offset, or the oldest"""
         if not partitions:
             return
         generation = self.generation

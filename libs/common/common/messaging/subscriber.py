@@ -200,10 +200,11 @@ class Subscriber:
         ends: dict[TopicPartition, int] = {}
         for record in records:
             ends[TopicPartition(record.topic, record.partition)] = record.offset + 1
-        self._positions.take_in(ends, generation)
         if generation != self._positions.generation:
             return
         try:
+            await asyncio.wait_for(self._positions.find_starts(self._consumer, ends), COMMIT_SECONDS)
+            self._positions.take_in(ends, generation)
             await asyncio.wait_for(self._consumer.commit(ends), COMMIT_SECONDS)
         except (KafkaError, TimeoutError) as error:
             _commit_failures.inc()
