@@ -25,7 +25,7 @@ async def enqueue(pool: Pool, *new_jobs: NewJob) -> None:
 
 async def claim(pool: Pool, *, limit: int = 10, lease: timedelta = LEASE, worker: str = "anna") -> list[Job]:
     async with reading(pool) as connection:
-        return await jobs.claim(connection, "invoice", limit=limit, lease=lease, worker=worker)
+        return await jobs.claim(connection, {"invoice": limit}, lease=lease, worker=worker)
 
 
 async def outcomes(pool: Pool) -> Sequence[str | None]:
@@ -43,6 +43,19 @@ async def test_two_workers_never_claim_the_same_job(pool: Pool) -> None:
     claimed = await asyncio.gather(*(claim(pool, limit=10, worker=f"worker {number}") for number in range(6)))
     keys = [job.business_key for batch in claimed for job in batch]
     assert len(keys) == len(set(keys)) == 40
+
+
+async def test_one_claim_takes_of_each_kind_up_to_its_limit_the_longest_due_first(pool: Pool) -> None:
+    mails = [NewJob("mail", f"order {number}", {}, TRACEPARENT) for number in range(5)]
+    await enqueue(pool, *(invoice_of(f"order {number}") for number in range(5)), *mails)
+    await pool.execute("UPDATE jobs SET due_at = now() - interval '1 min' WHERE business_key IN ('order 3', 'order 4')")
+    async with reading(pool) as connection:
+        taken = await jobs.claim(connection, {"invoice": 2, "mail": 3, "refund": 4}, lease=LEASE, worker="anna")
+    keys = {kind: {job.business_key for job in taken if job.kind == kind} for kind in ("invoice", "mail", "refund")}
+    assert keys["invoice"] == {"order 3", "order 4"}
+    assert len(keys["mail"]) == 3
+    assert keys["mail"] > keys["invoice"]
+    assert keys["refund"] == set()
 
 
 async def test_a_job_that_failed_is_due_again_after_its_delay_and_not_before(pool: Pool) -> None:

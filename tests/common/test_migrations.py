@@ -42,7 +42,7 @@ async def test_a_database_without_revisions_says_which_it_lacks(database: Databa
     finally:
         await owner.close()
     async with pool.acquire() as connection:
-        assert await missing_revisions(connection, "orders") == ["0001_infrastructure", "0001_orders"]
+        assert await missing_revisions(connection, "orders") == ["0002_jobs_by_kind", "0001_orders"]
 
 
 @pytest.mark.parametrize("change", CHANGES_OF_AUDIT)

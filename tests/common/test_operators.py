@@ -63,7 +63,7 @@ async def ops(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
 async def a_dead_job(workshop: Workshop) -> UUID:
     async with transaction(workshop.pool) as connection:
         await jobs.enqueue(connection, NewJob("glaze", "vase-1", PAYLOAD, new_traceparent()))
-        [job] = await jobs.claim(connection, "glaze", limit=1, lease=timedelta(seconds=9), worker="kiln-1")
+        [job] = await jobs.claim(connection, {"glaze": 1}, lease=timedelta(seconds=9), worker="kiln-1")
         await jobs.bury(connection, job, "the kiln is cold")
         return job.id
 

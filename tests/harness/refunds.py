@@ -90,7 +90,7 @@ async def claim_job(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> Job:
     async with transaction(pool) as connection:
         await connection.execute("UPDATE jobs SET due_at = now() WHERE business_key = $1", refund.reference)
         lease = await connection.fetchval("SELECT interval '20 s'")
-        claimed = await jobs.claim(connection, kind, limit=1, lease=lease, worker="a test")
+        claimed = await jobs.claim(connection, {kind: 1}, lease=lease, worker="a test")
     assert [job.business_key for job in claimed] == [refund.reference]
     return claimed[0]
 

@@ -162,7 +162,7 @@ class RefundProcess(RuleBasedStateMachine):
 
     async def _take(self) -> Job | None:
         async with transaction(self._pool) as connection:
-            claimed = await jobs.claim(connection, REFUND_JOB, limit=1, lease=LEASE, worker="a test")
+            claimed = await jobs.claim(connection, {REFUND_JOB: 1}, lease=LEASE, worker="a test")
         return claimed[0] if claimed else None
 
     async def _attempt(self, job: Job, fault: str | None) -> None:

@@ -10,7 +10,22 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Integer, Interval, Text, Uuid, and_, bindparam, func, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Integer,
+    Interval,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    column,
+    func,
+    literal,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from common.database.statements import Connection, Statement, prepare
@@ -77,14 +92,20 @@ _ENQUEUE = prepare(
     .on_conflict_do_nothing(index_elements=[jobs.c.kind, jobs.c.business_key])
 )
 
-_due = (
-    select(jobs.c.id)
-    .where(jobs.c.state == _state("ready"), jobs.c.due_at <= func.now(), jobs.c.kind == bindparam("kind"))
-    .order_by(jobs.c.due_at)
-    .limit(bindparam("limit", type_=Integer))
-    .with_for_update(skip_locked=True)
-    .cte("due")
+_wanted = (
+    func.unnest(bindparam("kinds", type_=ARRAY(Text)), bindparam("limits", type_=ARRAY(Integer)))
+    .table_valued(column("kind", Text), column("most", Integer), name="wanted")
+    .render_derived()
 )
+_due_of_kind = (
+    select(jobs.c.id)
+    .where(jobs.c.state == _state("ready"), jobs.c.due_at <= func.now(), jobs.c.kind == _wanted.c.kind)
+    .order_by(jobs.c.due_at)
+    .limit(_wanted.c.most)
+    .with_for_update(skip_locked=True)
+    .lateral("due_of_kind")
+)
+_due = select(_due_of_kind.c.id).select_from(_wanted.join(_due_of_kind, true())).cte("due")
 _claimed = (
     update(jobs)
     .where(jobs.c.id == _due.c.id)
@@ -176,9 +197,11 @@ async def enqueue(connection: Connection, *new_jobs: NewJob) -> None:
     )
 
 
-async def claim(connection: Connection, kind: str, *, limit: int, lease: timedelta, worker: str) -> list[Job]:
-    """Take up to `limit` due jobs, the longest due first; each claim is a new attempt."""
-    rows = await _CLAIM.fetch_all(connection, kind=kind, limit=limit, lease=lease, worker=worker)
+async def claim(connection: Connection, limits: Mapping[str, int], *, lease: timedelta, worker: str) -> list[Job]:
+    """Take due jobs, up to its limit of each kind, the longest due first; each claim is a new attempt."""
+    rows = await _CLAIM.fetch_all(
+        connection, kinds=list(limits), limits=list(limits.values()), lease=lease, worker=worker
+    )
     return [
         Job(
             id=row["id"],

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -78,23 +79,23 @@ class Worker:
             await self._hand_back_rest()
 
     async def _claim_due(self) -> int:
+        """One question for all kinds, so that one without work costs nothing beside another's."""
+        busy = Counts(job.kind for job in self._running.values())
+        free = {kind: handler.concurrency - busy[kind] for kind, handler in self._handlers.items()}
+        limits = {kind: most for kind, most in free.items() if most > 0}
+        if not limits:
+            return 0
         try:
-            return sum([await self._claim(kind, handler) for kind, handler in self._handlers.items()])
+            async with reading(self._pool) as connection:
+                claimed = await jobs.claim(connection, limits, lease=self._lease, worker=self._name)
         except Exception as error:
             if not is_connection_failure(error):
                 raise
             _log.warning("jobs cannot be claimed now", error=repr(error))
             return 0
-
-    async def _claim(self, kind: str, handler: JobHandler) -> int:
-        free = handler.concurrency - sum(job.kind == kind for job in self._running.values())
-        if free <= 0:
-            return 0
-        async with reading(self._pool) as connection:
-            claimed = await jobs.claim(connection, kind, limit=free, lease=self._lease, worker=self._name)
         for job in claimed:
-            _start_delay.labels(kind).observe(max(job.waited_seconds, 0))
-            self._running[asyncio.create_task(self._attempt(job, handler))] = job
+            _start_delay.labels(job.kind).observe(max(job.waited_seconds, 0))
+            self._running[asyncio.create_task(self._attempt(job, self._handlers[job.kind]))] = job
         return len(claimed)
 
     def _collect(self) -> None:

@@ -168,7 +168,7 @@ jobs = Table(
     instant("finished_at"),
     UniqueConstraint("kind", "business_key"),
     CheckConstraint("state IN ('ready', 'running', 'done', 'dead')", name="state"),
-    Index("ix_jobs_ready", "due_at", postgresql_where=text("state = 'ready'")),
+    Index("ix_jobs_ready", "kind", "due_at", postgresql_where=text("state = 'ready'")),
     Index("ix_jobs_running", "leased_until", postgresql_where=text("state = 'running'")),
     Index("ix_jobs_dead", "finished_at", postgresql_where=text("state = 'dead'")),
 )
