@@ -94,8 +94,10 @@ def python(*arguments: str, given: str = "") -> str:
 
 
 def environment() -> dict[str, str]:
-    """Ours, with the folder of the tests on the import path."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])}
+    """Ours, with the folder of the tests on the import path, and buffers: without them, a `print` of more than a pipe
+    holds may lose its end."""
+    path = os.pathsep.join([str(TESTS), *filter(None, sys.path)])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""}
 
 
 def cpu_seconds(pid: int) -> float:

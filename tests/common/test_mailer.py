@@ -1,13 +1,17 @@
 """Mail over SMTP, against a real server that refuses when told to."""
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import trustme
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
 from common.mailer import Attachment, Mail, Mailer, MailNotSent, MailRefused
 from local_stack.ports import free_ports
 
@@ -108,3 +112,61 @@ async def test_a_server_that_says_never_is_believed(mailer: Mailer, server: Serv
 async def test_a_server_that_is_away_may_be_asked_again() -> None:
     with pytest.raises(MailNotSent, match=r"127\.0\.0\.1:9"):
         await Mailer("127.0.0.1", 9, SENDER, timeout=2).send(MAIL)
+
+
+LOGIN = ("articurated", "correct horse")
+
+
+@pytest.fixture
+def certified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ssl.SSLContext:
+    """The mail server's side of TLS; this process trusts who signed its certificate."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, given: LoginPassword) -> AuthResult:
+    return AuthResult(success=(given.login.decode(), given.password.decode()) == LOGIN, handled=False)
+
+
+@pytest.fixture
+def guarded_port(server: Server, certified: ssl.SSLContext) -> Iterator[int]:
+    """Of a server that takes nothing without STARTTLS and a login."""
+    controller = Controller(
+        server, hostname="127.0.0.1", port=free_ports(1)[0], tls_context=certified, require_starttls=True,
+        authenticator=authenticate, auth_required=True,
+    )  # fmt: skip
+    controller.start()
+    yield controller.port
+    controller.stop()
+
+
+async def test_a_login_goes_out_over_starttls(guarded_port: int, server: Server) -> None:
+    await Mailer("127.0.0.1", guarded_port, SENDER, login=LOGIN, timeout=2).send(MAIL)
+    assert len(server.kept) == 1
+
+
+async def test_a_refused_login_can_be_mended_so_the_mail_is_tried_again(guarded_port: int, server: Server) -> None:
+    with pytest.raises(MailNotSent, match="refused the login") as failed:
+        await Mailer("127.0.0.1", guarded_port, SENDER, login=("articurated", "wrong"), timeout=2).send(MAIL)
+    assert "wrong" not in str(failed.value)
+    assert server.kept == []
+
+
+async def test_a_login_never_goes_out_in_clear(port: int, server: Server) -> None:
+    with pytest.raises(MailNotSent):
+        await Mailer("127.0.0.1", port, SENDER, login=LOGIN, timeout=2).send(MAIL)
+    assert server.kept == []
+
+
+async def test_a_server_may_speak_tls_from_the_first_byte(server: Server, certified: ssl.SSLContext) -> None:
+    controller = Controller(server, hostname="127.0.0.1", port=free_ports(1)[0], ssl_context=certified)
+    controller.start()
+    try:
+        await Mailer("127.0.0.1", controller.port, SENDER, implicit_tls=True, timeout=2).send(MAIL)
+    finally:
+        controller.stop()
+    assert len(server.kept) == 1

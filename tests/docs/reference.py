@@ -135,6 +135,7 @@ def settings(name: str) -> Iterator[tuple[str, str]]:
 
 def _shown(default: Any) -> str:
     value = default.get_secret_value() if isinstance(default, SecretStr) else default
+    value = str(value).lower() if isinstance(value, bool) else value
     return "-" if value in (None, "") else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 

@@ -42,12 +42,28 @@ class MailRefused(ValueError):
 
 
 class Mailer:
-    """Opens a connection per message. `timeout` is in seconds, for each step of the conversation."""
+    """Opens a connection per message. `timeout` is in seconds, for each step of the conversation.
 
-    def __init__(self, host: str, port: int, sender: str, *, timeout: float = 10) -> None:
+    `implicit_tls` encrypts from the first byte; otherwise STARTTLS does (RFC 3207), where the server offers it, or, so
+    that a `login` (user name and password) never goes out in clear, always.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        sender: str,
+        *,
+        login: tuple[str, str] | None = None,
+        implicit_tls: bool = False,
+        timeout: float = 10,
+    ) -> None:
         self._host = host
         self._port = port
         self._sender = sender
+        self._username, self._password = login or (None, None)
+        self._implicit_tls = implicit_tls
+        self._start_tls = True if login and not implicit_tls else None
         self._domain = sender.rpartition("@")[2].rstrip(">")
         self._timeout = timeout
 
@@ -55,7 +71,19 @@ class Mailer:
         """Raises `MailNotSent` or `MailRefused`. After a broken connection the message may have arrived."""
         message = self.compose(mail)
         try:
-            await aiosmtplib.send(message, hostname=self._host, port=self._port, timeout=self._timeout, start_tls=None)
+            await aiosmtplib.send(
+                message,
+                hostname=self._host,
+                port=self._port,
+                username=self._username,
+                password=self._password,
+                use_tls=self._implicit_tls,
+                start_tls=self._start_tls,
+                timeout=self._timeout,
+            )
+        except aiosmtplib.SMTPAuthenticationError as error:
+            # Somebody can mend that, so it is not for good.
+            raise MailNotSent(f"{self._host}:{self._port} refused the login with {error.code}") from None
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise self._refusal(max(each.code for each in error.recipients)) from None
         except aiosmtplib.SMTPResponseException as error:

@@ -49,3 +49,21 @@ class ServiceSettings(BaseSettings):
     def owner_database_url(self) -> str:
         """The login that migrations run with."""
         return self.migration_database_url or self.database_url
+
+
+class MailSettings(ServiceSettings):
+    """Of a service that writes e-mails."""
+
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(default=1025, ge=1, le=65535)
+    # TLS from the first byte (port 465). Otherwise STARTTLS where the server offers it; with a login always.
+    smtp_implicit_tls: bool = False
+    smtp_username: str | None = None
+    smtp_password: SecretStr = Field(default=SecretStr(""))
+    smtp_timeout_seconds: float = Field(default=8, gt=0)
+    mail_sender: str
+
+    @property
+    def smtp_login(self) -> tuple[str, str] | None:
+        """User name and password, where the mail server asks for them."""
+        return (self.smtp_username, self.smtp_password.get_secret_value()) if self.smtp_username else None

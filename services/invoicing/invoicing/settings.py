@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from common.settings import ServiceSettings
+from common.settings import MailSettings
 from pydantic import Field
 
 
-class InvoicingSettings(ServiceSettings):
+class InvoicingSettings(MailSettings):
     # Who sells, as printed on invoices made from now on; those that are numbered already keep what they were made with.
     # The id names the numbering series: with another id, numbers begin anew.
     seller_id: str = Field(default="articurated", min_length=1)
@@ -27,7 +27,4 @@ class InvoicingSettings(ServiceSettings):
     rendering_processes: int = Field(default=1, ge=1, le=32)
     rendering_timeout_seconds: float = Field(default=15, gt=0)
 
-    smtp_host: str = "127.0.0.1"
-    smtp_port: int = Field(default=1025, ge=1, le=65535)
-    smtp_timeout_seconds: float = Field(default=8, gt=0)
     mail_sender: str = "ArtiCurated <billing@articurated.example>"

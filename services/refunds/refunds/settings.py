@@ -1,17 +1,14 @@
 """What refunds is told by its environment, beside what every service is told."""
 
-from common.settings import ServiceSettings
+from common.settings import MailSettings
 from pydantic import Field, SecretStr
 
 
-class RefundsSettings(ServiceSettings):
+class RefundsSettings(MailSettings):
     # Stripe's API, or what speaks the refund part of it (deploy/sandbox).
     payment_gateway_url: str = "https://api.stripe.com"
     payment_gateway_key: SecretStr = Field(default=SecretStr(""))
     # Two calls must fit into a job's lease, with room to spare.
     payment_gateway_timeout_seconds: float = Field(default=8, gt=0)
 
-    smtp_host: str = "127.0.0.1"
-    smtp_port: int = Field(default=1025, ge=1, le=65535)
-    smtp_timeout_seconds: float = Field(default=8, gt=0)
     mail_sender: str = "ArtiCurated <refunds@articurated.example>"
