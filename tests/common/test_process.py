@@ -72,21 +72,27 @@ def test_sigterm_ends_a_role_that_still_waits_for_its_database(tmp_path: Path) -
         assert process.stop(within=4) == 0
 
 
-def test_sigterm_ends_every_role_in_time_though_both_servers_hang(session_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("service", ["orders", "invoicing", "refunds"])
+def test_sigterm_ends_every_role_in_time_though_both_servers_hang(
+    session_folder: Path, tmp_path: Path, service: str
+) -> None:
+    """The last two have a worker as well."""
     with (
-        new_postgres(session_folder / "hung-orders") as postgres,
-        new_kafka(session_folder / "hung-orders-kafka") as kafka,
+        new_postgres(session_folder / f"hung-{service}") as postgres,
+        new_kafka(session_folder / f"hung-{service}-kafka") as kafka,
     ):
-        postgres.create_database("orders")
+        postgres.create_database(service)
         environment = {
-            "DATABASE_URL": postgres.dsn("orders", "orders"),
-            "MIGRATION_DATABASE_URL": postgres.dsn("orders", "orders_owner"),
+            "DATABASE_URL": postgres.dsn(service, service),
+            "MIGRATION_DATABASE_URL": postgres.dsn(service, f"{service}_owner"),
             "KAFKA_BOOTSTRAP": kafka.bootstrap,
             "SHUTDOWN_SECONDS": "3",
+            "DOCUMENT_FOLDER": str(tmp_path / "documents"),
+            "PAYMENT_GATEWAY_KEY": "nobody asks",
         }
-        with running("orders", "migrate", folder=tmp_path, environment=environment) as migration:
+        with running(service, "migrate", folder=tmp_path, environment=environment) as migration:
             assert migration.wait() == 0, migration.log
-        with running("orders", "all", folder=tmp_path, environment=environment) as process:
+        with running(service, "all", folder=tmp_path, environment=environment) as process:
             process.wait_for("/readyz", 200)
             with paused(postgres), paused(kafka):
                 time.sleep(0.5)  # so that the roles are in the middle of asking

@@ -1,4 +1,4 @@
-"""What a new version of an event's schema may not do to those who read the old one (DOMAIN §5)."""
+"""What a new version of an event's schema may not do to those who read the old one (ADR 0005)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who may do what with whose order, and in which order it is refused (DOMAIN §3)."""
+"""Who may do what with whose order, and in which order it is refused (docs/reference/errors.md)."""
 
 from typing import Any
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""What invoicing publishes, and what it reads of the orders that others publish (DOMAIN §5)."""
+"""What invoicing publishes, and what it reads of the orders that others publish (docs/reference/events.md)."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

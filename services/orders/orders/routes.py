@@ -1,4 +1,4 @@
-"""Orders over HTTP (DOMAIN §3)."""
+"""Orders over HTTP (docs/reference/orders.md)."""
 
 from typing import Annotated, Literal
 from uuid import UUID

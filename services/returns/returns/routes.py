@@ -1,4 +1,4 @@
-"""Returns over HTTP (DOMAIN §3)."""
+"""Returns over HTTP (docs/reference/returns.md)."""
 
 from datetime import datetime
 from typing import Annotated, Literal

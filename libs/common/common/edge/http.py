@@ -90,7 +90,7 @@ class Edge:
 
 
 class GuardedRoute(APIRoute):
-    """Refuses in the contract's order before anything is read or validated; see DOMAIN §3.
+    """Refuses in the contract's order before anything is read or validated; see docs/reference/errors.md.
 
     Most endpoints are called directly, which more than halves what the edge costs (ADR 0011).
     Raises `TypeError` when the endpoint does not say who may call it.

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in Kafka's binary mode: attributes in `ce_` headers, data as the JSON value (DOMAIN §5, ADR 0005)."""
+"""CloudEvents 1.0 in Kafka's binary mode: attributes in `ce_` headers, data as the JSON value (ADR 0005)."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The topics that events travel on: one per aggregate, so that one order's events stay in order (DOMAIN §5)."""
+"""The topics that events travel on: one per aggregate, so that one order's events stay in order."""
 
 from collections.abc import Iterable
 
