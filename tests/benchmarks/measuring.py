@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks.paced_load import Plan
+
 TESTS = Path(__file__).resolve().parents[1]
 CONNECTIONS = 32
 
@@ -83,6 +85,12 @@ def load(targets: Sequence[tuple[int, Requests]], *, servers: Sequence[int], dat
 def _client(port: int, requests: Requests, connections: int, seconds: float) -> dict[str, Any]:
     arguments = (port, connections, seconds, requests.first, requests.last, requests.template)
     seen: dict[str, Any] = json.loads(python(str(TESTS / "benchmarks" / "http_load.py"), *map(str, arguments)))
+    return seen
+
+
+def paced(plan: Plan) -> dict[str, Any]:
+    """Run the open-loop client, and return what it saw; `seconds` are each request's, by kind."""
+    seen: dict[str, Any] = json.loads(python("-m", "benchmarks.paced_load", given=json.dumps(plan)))
     return seen
 
 

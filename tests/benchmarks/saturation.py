@@ -4,7 +4,6 @@ Clients read, list, place and ship; beside the gateway run the relay and the con
 SOAK_SECONDS and SOAK_CLIENTS make a shorter run of it.
 """
 
-import json
 import os
 import resource
 import statistics
@@ -91,8 +90,7 @@ class Soak:
             rate=rate,
             kinds=[self._kind(operation, share, most * share // sum(MIX.values())) for operation, share in MIX.items()],
         )
-        seen: dict[str, Any] = json.loads(measuring.python("-m", "benchmarks.paced_load", given=json.dumps(plan)))
-        return seen
+        return measuring.paced(plan)
 
     def _kind(self, operation: Operation, share: int, most: int) -> Kind:
         first, last = self.stored

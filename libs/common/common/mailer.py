@@ -61,7 +61,8 @@ class Mailer:
         self._host = host
         self._port = port
         self._sender = sender
-        self._username, self._password = login or (None, None)
+        self._username = login[0] if login else None
+        self._password = login[1] if login else None
         self._implicit_tls = implicit_tls
         self._start_tls = True if login and not implicit_tls else None
         self._domain = sender.rpartition("@")[2].rstrip(">")
