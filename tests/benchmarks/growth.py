@@ -46,9 +46,10 @@ class Subject:
         return load(targets, servers=pids, database=self.database.pid, seconds=SECONDS)
 
     def run_steadily(self, operation: Operation, keys: Mapping[str, str], rate: float) -> float:
-        """Microseconds of processor time for each request, which come at that rate whatever becomes of the last."""
-        share, pids = rate / len(self.servers), [server.pid for server in self.servers]
-        plans = [self._plan(operation, keys, server.port, share) for server in self.servers]
+        """Microseconds of processor time for each request; they come to each process at that rate, whatever becomes of
+        the last."""
+        pids = [server.pid for server in self.servers]
+        plans = [self._plan(operation, keys, server.port, rate) for server in self.servers]
         before = sum(map(cpu_seconds, [*pids, self.database.pid]))
         with ThreadPoolExecutor(len(plans)) as clients:
             seen = list(clients.map(paced, plans))
@@ -82,7 +83,7 @@ def measure() -> Iterator[Result]:
         second = running.enter_context(_gateway(made, addresses[0]))
         two = Subject("two processes", smallest.database, smallest.stored, (*smallest.servers, second))
         for operation in (READ, SHIP):
-            yield _shared(operation, smallest, two, keys)
+            yield _doubled(operation, smallest, two, keys)
 
 
 def _compared(
@@ -99,15 +100,15 @@ def _compared(
         yield Result.compared(name, "µs", *pace, to=first.name, floor=at_most, is_ceiling=True)
 
 
-def _shared(operation: Operation, one: Subject, two: Subject, keys: Mapping[str, str]) -> Result:
-    """The same requests at the same steady rate, by one process or shared by two: processor time of each.
+def _doubled(operation: Operation, one: Subject, two: Subject, keys: Mapping[str, str]) -> Result:
+    """Twice the requests by twice the processes: processor time of each request, beside one process with its half.
 
-    The rate is half of what one process gets through. Two that are kept busy fight with the database and the client for
-    this machine's two cores, and so would tell of those.
+    Each process is asked at a steady rate, a quarter of what one gets through. Two that are kept busy fight with the
+    database and the client for this machine's two cores, and so would tell of those.
     """
-    rate = one.run(operation, keys).per_second / 2
+    rate = one.run(operation, keys).per_second / 4
     runs = interleaved([two, one], lambda each: each.run_steadily(operation, keys, rate), rounds=ROUNDS)
-    name = f"{operation.name}, two processes at {rate:,.0f}/s, processor"
+    name = f"{operation.name}, two processes at {rate:,.0f}/s each, processor"
     floor = TWO_PROCESSES_AT_MOST
     return Result.compared(name, "µs", runs[two], runs[one], to="one process", floor=floor, is_ceiling=True)
 

@@ -109,13 +109,14 @@ def environment() -> dict[str, str]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of all its living descendants (proc(5))."""
+    """User and system time of a process, of its living descendants, and of those that ended and were waited for
+    (proc(5)): a server's workers come and go."""
     ticks, parents = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             fields = stat.read_text().rpartition(")")[2].split()
             child = int(stat.parent.name)
-            parents[child], ticks[child] = int(fields[1]), int(fields[11]) + int(fields[12])
+            parents[child], ticks[child] = int(fields[1]), sum(map(int, fields[11:15]))
     family = _family(pid, parents.items())
     return sum(ticks.get(each, 0) for each in family) / os.sysconf("SC_CLK_TCK")
 

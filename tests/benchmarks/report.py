@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from benchmarks.results import FILE, Result
+from benchmarks.results import FILE, Result, shown_figure
 from pydantic import TypeAdapter
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
@@ -34,11 +34,11 @@ def markdown(results: Iterable[Result]) -> str:
     for each in results:
         sign = "≤ " if each.is_ceiling else ""
         bounds = ["" if bound is None else f"{sign}{bound:g}" for bound in (each.floor, each.aim)]
-        spread = "" if each.spread is None else f"{each.spread[0]:,.3g}-{each.spread[1]:,.3g}"
-        ratio = "" if each.ratio is None else f"**{each.ratio:.2f}**"
+        spread = "" if each.spread is None else "-".join(shown_figure(bound, digits=3) for bound in each.spread)
+        ratio = "" if each.ratio is None else f"**{each.ratio:.3g}**"
         cells = (
             each.name,
-            f"{each.value:,.4g} {each.unit}",
+            f"{shown_figure(each.value, digits=4)} {each.unit}",
             ratio,
             spread,
             *bounds,

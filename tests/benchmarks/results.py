@@ -91,14 +91,14 @@ def write(results: Iterable[Result]) -> None:
 
 
 def table(results: Iterable[Result]) -> Table:
-    shown = Table("benchmark", title="medians, and the middle half of the rounds")
+    rows = Table("benchmark", title="medians, and the middle half of the rounds")
     for column in ("value", "unit", "ratio", "spread", "floor", "aim", "holds"):
-        shown.add_column(column, justify="right")
-    shown.add_column("reference")
+        rows.add_column(column, justify="right")
+    rows.add_column("reference")
     for each in results:
-        shown.add_row(
+        rows.add_row(
             each.name,
-            f"{each.value:,.4g}",
+            shown_figure(each.value, digits=4),
             each.unit,
             _figure(each.ratio),
             "-".join(map(_figure, each.spread or ())),
@@ -107,8 +107,13 @@ def table(results: Iterable[Result]) -> Table:
             {"missed": "[red]missed", "aim": "[green]aim"}.get(each.verdict, each.verdict),
             each.reference or "",
         )
-    return shown
+    return rows
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,.3g}"
+    return "" if value is None else shown_figure(value, digits=3)
+
+
+def shown_figure(value: float, digits: int) -> str:
+    """Large ones whole, small ones to so many digits; never as a power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
