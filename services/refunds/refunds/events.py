@@ -1,4 +1,4 @@
-"""What refunds publishes, and what it reads of the orders and returns that others publish (docs/reference/events.md)."""
+"""What refunds publishes, and what it reads of what orders and returns publish (docs/reference/events.md)."""
 
 from datetime import datetime
 from decimal import Decimal
