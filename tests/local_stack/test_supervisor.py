@@ -128,14 +128,16 @@ def test_after_sigterm_nothing_runs_and_a_second_up_continues_with_the_data(up: 
 def test_when_the_supervisor_itself_is_killed_its_processes_end_and_the_next_one_continues(up: Up) -> None:
     first = up()
     before = first.until_ready()
-    query(owner_dsn(first), "CREATE TABLE kept AS SELECT 42 AS answer")
+    made = query(owner_dsn(first), "CREATE TABLE kept AS SELECT 42 AS answer")
+    assert made.returncode == 0, made.stderr
     first.end(signal.SIGKILL)
     with pytest.raises(NotRunningError):
         running_stack(first.folder)
     second = up()
     after = second.until_ready()
     assert without_pids(after) == without_pids(before)
-    assert query(owner_dsn(second), "SELECT answer FROM kept").stdout == "42\n"
+    kept = query(owner_dsn(second), "SELECT answer FROM kept")
+    assert kept.stdout == "42\n", kept.stderr
     second.end(signal.SIGKILL)
     until(lambda: not processes_of(second.folder), within=5)
 
