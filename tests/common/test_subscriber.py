@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,22 @@ async def test_a_consumer_that_gets_nowhere_ends_its_process(pool: Pool, kafka: 
     await produce(kafka, topic, [shipped("order-1")])
     with pytest.raises(StuckConsumer):
         await asyncio.wait_for(stuck.run(asyncio.Event()), 20)
+
+
+@pytest.mark.parametrize("task", ["_client._sync_task", "_coordinator._coordination_task", "_fetcher._fetch_task"])
+async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started_again(
+    pool: Pool, kafka: str, topic: str, task: str
+) -> None:
+    subscriber = Subscriber(pool, kafka, group=GROUP, topics=[topic], handlers={})
+    running = asyncio.create_task(subscriber.run(asyncio.Event()))
+
+    async def connected() -> bool:
+        return subscriber.connected
+
+    await eventually(connected)
+    attrgetter(task)(subscriber._consumer).cancel()
+    with pytest.raises(StuckConsumer, match="tasks have ended"):
+        await asyncio.wait_for(running, 20)
 
 
 async def test_a_consumer_waits_for_its_broker_and_says_so(pool: Pool) -> None:

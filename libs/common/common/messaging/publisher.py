@@ -55,7 +55,10 @@ class Publisher:
     async def connect(self) -> None:
         """Raises `KafkaError` or `TimeoutError` when no broker answers."""
         if self._producer is not None:
-            return
+            # It can end by an error that aiokafka does not expect (see `Subscriber`), and is missed only much later.
+            if not self._producer.client._sync_task.done():
+                return
+            await self.discard()
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             enable_idempotence=True,

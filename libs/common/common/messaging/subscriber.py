@@ -141,10 +141,13 @@ class Subscriber:
 
     async def _watch(self) -> None:
         subscription, consumer = self._subscription, self._consumer
+        # Nobody looks after these. uvloop's error for a write to a closed connection, which aiokafka does not expect,
+        # ends the one that keeps the cluster's metadata; everything that needs it then waits for ever.
+        tasks = consumer._client._sync_task, consumer._coordinator._coordination_task, consumer._fetcher._fetch_task
         while True:
             if self._failure is not None:
                 raise self._failure
-            if all(task.done() for task in subscription.tasks) or consumer._coordinator._coordination_task.done():
+            if all(task.done() for task in subscription.tasks) or any(task.done() for task in tasks):
                 raise StuckConsumer("the consumer's own tasks have ended")
             try:
                 await self._positions.look(consumer)
