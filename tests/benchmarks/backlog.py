@@ -50,7 +50,7 @@ async def _watch(stack: Stack) -> list[float]:
     Rows are sent in their order, up to a round's length: the first pending one says how many are gone.
     """
     connection = await asyncpg.connect(stack.postgres.dsn("orders", "orders"))
-    left = "SELECT coalesce(min(position), $1) FROM outbox WHERE state = 'pending'"
+    left = "SELECT coalesce(min(position), $1) FROM outbox_pending"
     moments = []
     try:
         for tenth in range(TENTHS + 1):

@@ -35,8 +35,10 @@ INSERT_DETAILS = "INSERT INTO audit_details (audit_id, salt, details, ip_address
 COUNT_ARRIVAL = "INSERT INTO order_count_changes (status, change) VALUES ($1, 1)"
 COUNT_TRANSITION = "INSERT INTO order_count_changes (status, change) VALUES ($1, -1), ($2, 1)"
 INSERT_EVENT = """
-INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, lane, traceparent)
-VALUES ($1, 'order', $2, $3, $4, 'articurated.orders', $2, $5, $6, $7)"""
+WITH event AS (
+INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, traceparent)
+VALUES ($1, 'order', $2, $3, $4, 'articurated.orders', $2, $5, $7) RETURNING position)
+INSERT INTO outbox_pending (position, lane) SELECT position, $6::smallint FROM event"""
 FIND_ANSWER = """
 SELECT pg_try_advisory_xact_lock($1) AS locked,
        (SELECT body FROM idempotency_keys WHERE scope = $2 AND key = $3 AND expires_at > clock_timestamp()) AS body"""

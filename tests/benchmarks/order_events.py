@@ -10,22 +10,22 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from common.database.statements import Connection, prepare
-from common.database.tables import outbox
+from common.messaging import outbox
 from common.messaging.envelope import event_headers
-from common.messaging.outbox import lane_of
+from common.messaging.outbox import NewEvent
 from common.messaging.partitioner import partition_of
 from common.messaging.topics import ORDERS
-from sqlalchemy import bindparam
 
 PARTITIONS = 12
 LIFE = ("order.created", "order.paid", "order.processing", "order.shipped", "order.delivered")
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 COLUMNS = (
-    "id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key", "sequence", "lane", "traceparent",
-    "created_at",
+    "id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key", "sequence", "traceparent", "created_at",
 )  # fmt: skip
 
-_INSERT = prepare(outbox.insert().values({name: bindparam(name) for name in COLUMNS}))
+_INSERT = prepare(outbox.insert_event())
+_NOTE_PENDING = """
+INSERT INTO outbox_pending SELECT position, crc32(convert_to(key, 'UTF8')) % 32 FROM outbox WHERE position > $1"""
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 Row: TypeAlias = dict[str, Any]
@@ -54,15 +54,20 @@ def records_of(rows: Iterable[Row]) -> Iterator[Record]:
         yield Record(partition_of(row["key"], PARTITIONS), row["key"].encode(), row["payload"], headers)
 
 
-async def insert(connection: Connection, row: Row) -> None:
+async def append(connection: Connection, row: Row) -> None:
     """One row, as a gateway writes it."""
-    await _INSERT.execute(connection, **{name: row[name] for name in COLUMNS})
+    event = NewEvent(
+        row["type"], row["topic"], "order", row["key"], row["key"], row["sequence"], row["payload"], TRACEPARENT
+    )
+    await _INSERT.execute(connection, **{**outbox.event_parameters(event), "event_id": row["id"]})
 
 
 async def copy_into_outbox(connection: Connection, rows: Iterable[Row]) -> None:
     """All in one transaction, in this order."""
+    last = await connection.fetchval("SELECT coalesce(max(position), 0) FROM outbox")
     records = [tuple(row[name] for name in COLUMNS) for row in rows]
     await connection.copy_records_to_table("outbox", records=records, columns=COLUMNS)
+    await connection.execute(_NOTE_PENDING, last)
 
 
 def _row(order: str, event: str, sequence: int) -> Row:
@@ -76,7 +81,6 @@ def _row(order: str, event: str, sequence: int) -> Row:
         "topic": ORDERS,
         "key": order,
         "sequence": sequence,
-        "lane": lane_of(order),
         "traceparent": TRACEPARENT,
         "created_at": datetime.now(UTC),
     }

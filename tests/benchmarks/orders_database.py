@@ -14,7 +14,10 @@ from local_stack.postgres import Postgres
 FILL = Path(__file__).with_name("orders_to_ship.sql").read_text()
 HISTORY = Path(__file__).with_name("orders_history.sql").read_text()
 ROWS = Path(__file__).with_name("orders_written.sql").read_text()
-TABLES = ["orders", "order_lines", "audit", "audit_details", "order_count_changes", "outbox", "idempotency_keys"]
+TABLES = [
+    *("orders", "order_lines", "audit", "audit_details", "order_count_changes", "outbox", "outbox_pending"),
+    "idempotency_keys",
+]
 # Ids, times, hashes and what else is another each time.
 VARYING = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)|\\\\x[0-9a-f]+"

@@ -7,10 +7,9 @@ SELECT gen_random_uuid(), 'ORDER', gen_random_uuid(), 1, 'PENDING_PAYMENT', 'ACC
 FROM generate_series(1, :orders) AS n RETURNING id)
 INSERT INTO audit_details (audit_id, salt, details, ip_address)
 SELECT id, decode(repeat('07', 16), 'hex'), '{}', '127.0.0.1' FROM audited;
-INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, lane, traceparent, state,
-                    published_at)
-SELECT gen_random_uuid(), 'order', key, 'order.created', '{}'::bytea, 'articurated.orders', key, 1, n % 32,
-       '00-' || md5(key) || '-' || left(md5(key), 16) || '-01', 'published', now()
+INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, traceparent)
+SELECT gen_random_uuid(), 'order', key, 'order.created', '{}'::bytea, 'articurated.orders', key, 1,
+       '00-' || md5(key) || '-' || left(md5(key), 16) || '-01'
 FROM (SELECT n, gen_random_uuid()::text AS key FROM generate_series(1, :orders) AS n) AS sent;
 INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, expires_at)
 SELECT sha256(n::text::bytea), 'history-' || n, sha256(n::text::bytea), 201, '{}', '{}'::bytea, now() + interval '1 day'

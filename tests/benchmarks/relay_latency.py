@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer
-from benchmarks.order_events import PARTITIONS, Row, insert, lives_of
+from benchmarks.order_events import PARTITIONS, Row, append, lives_of
 from benchmarks.results import Result
 from common.database.transactions import Pool, open_pool, transaction
 from common.messaging.topics import ORDERS
@@ -20,11 +21,19 @@ from local_stack.stack import Stack
 PER_SECOND = 200
 SECONDS_PER_ROUND = 3
 ROUNDS = 5
+_WATCH_MARKS = """
+CREATE TABLE marks (position BIGINT PRIMARY KEY, at TIMESTAMP WITH TIME ZONE NOT NULL);
+GRANT SELECT ON marks TO orders;
+CREATE FUNCTION note_mark() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN INSERT INTO marks VALUES (OLD.position, clock_timestamp()); RETURN NULL; END $$;
+CREATE TRIGGER marked AFTER DELETE ON outbox_pending FOR EACH ROW EXECUTE FUNCTION note_mark();
+"""
+_MARKED = "SELECT id, at FROM outbox JOIN marks USING (position) WHERE id = ANY ($1)"
 
 
 @dataclass
 class _Seen:
-    """Moments of the machine's clock by event; `marked` is what the relay writes after the acknowledgement."""
+    """Moments of the machine's clock by event; `marked` is when the relay wrote down the acknowledgement."""
 
     committed: dict[str, float] = field(default_factory=dict)
     received: dict[str, float] = field(default_factory=dict)
@@ -51,6 +60,9 @@ def _percentiles(rounds: Sequence[Sequence[float]], percent: int) -> list[float]
 
 
 async def _rounds(stack: Stack) -> list[_Seen]:
+    owner = await asyncpg.connect(stack.postgres.dsn("orders", "orders_owner"))
+    await owner.execute(_WATCH_MARKS)
+    await owner.close()
     pool = await open_pool(stack.postgres.dsn("orders", "orders"), size=20, application_name="orders of the benchmark")
     try:
         async with _listening(stack.kafka.bootstrap) as received:
@@ -65,8 +77,7 @@ async def _round(pool: Pool, received: dict[str, float]) -> _Seen:
     ids = [UUID(each) for each in seen.committed]
 
     async def all_seen() -> bool:
-        rows = await pool.fetch("SELECT id, published_at FROM outbox WHERE id = ANY ($1)", ids)
-        seen.marked = {str(row["id"]): row["published_at"].timestamp() for row in rows if row["published_at"]}
+        seen.marked = {str(row["id"]): row["at"].timestamp() for row in await pool.fetch(_MARKED, ids)}
         return received.keys() >= seen.committed.keys() == seen.marked.keys()
 
     await eventually(all_seen)
@@ -87,7 +98,7 @@ async def _write(pool: Pool, seconds: float) -> dict[str, float]:
 
 async def _commit(pool: Pool, row: Row, committed: dict[str, float]) -> None:
     async with transaction(pool) as connection:
-        await insert(connection, row)
+        await append(connection, row)
     committed[str(row["id"])] = time.time()
 
 

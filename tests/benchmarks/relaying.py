@@ -20,9 +20,9 @@ from local_stack.stack import Member, Stack
 RAW_TOPIC = "raw-producer"
 ORDERS_PER_ROUND = 6_000  # each with five events
 ROUNDS = 5
-# The last row is in the last batch. A look for any pending row would go over all those that are so no longer.
-_LAST_IS_SENT = "SELECT state = 'published' FROM outbox WHERE position = $1"
-_UNSENT = "SELECT count(*) FROM outbox WHERE state <> 'published'"
+# The last row is in the last batch.
+_LAST_IS_SENT = "SELECT NOT EXISTS (SELECT FROM outbox_pending WHERE position = $1)"
+_UNSENT = "SELECT count(*) FROM outbox_pending"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from common.running.command_line import execute
 from common.telemetry import new_traceparent
 from harness.databases import Database
 from harness.logs import logging_restored
+from harness.relaying import PARK
 from harness.workshop import WORKSHOP, Workshop, open_workshop
 
 
@@ -94,9 +95,7 @@ async def a_parked_event(workshop: Workshop) -> int:
     async with transaction(workshop.pool) as connection:
         event = NewEvent("vase.made", "vases", "vase", "1", "1", 1, b"{}", new_traceparent())
         await outbox.append(connection, event)
-        parked: int = await connection.fetchval(
-            "UPDATE outbox SET state = 'parked', last_error = 'too large' RETURNING position"
-        )
+        parked: int = await connection.fetchval(PARK, "vases", "1", 1)
         return parked
 
 
@@ -258,9 +257,7 @@ async def test_the_command_line_replays_jobs_records_and_events(workshop: Worksh
     assert (await command_line("poison", "show", str(record)))[1]["state"] == "kept"
     assert (await command_line("poison", "replay", str(record)))[1]["state"] == "replayed"
     async with transaction(workshop.pool) as connection:
-        position = await connection.fetchval(
-            "UPDATE outbox SET state = 'parked' WHERE topic = 'vases' RETURNING position"
-        )
+        position = await connection.fetchval(PARK, "vases", "1", 1)
     assert (await command_line("outbox", "list"))[1]["data"][0]["position"] == position
     assert (await command_line("outbox", "replay", str(position)))[1]["state"] == "pending"
 

@@ -118,9 +118,10 @@ def test_a_component_that_fails_ends_the_process_with_1(
     with running("orders", "relay", folder=tmp_path, environment=environment) as process:
         process.wait_for("/readyz", 200)
         postgres.execute(
-            "INSERT INTO outbox "
-            "(id, aggregatetype, aggregateid, type, payload, topic, key, sequence, lane, traceparent) VALUES "
-            "(gen_random_uuid(), 'order', '1', 'order.created', '{}', 'articurated.orders', '1', 1, 1, '');",
+            "WITH event AS (INSERT INTO outbox "
+            "(id, aggregatetype, aggregateid, type, payload, topic, key, sequence, traceparent) VALUES "
+            "(gen_random_uuid(), 'order', '1', 'order.created', '{}', 'articurated.orders', '1', 1, '') "
+            "RETURNING position) INSERT INTO outbox_pending SELECT position, 1 FROM event;",
             database="processes",
         )
         assert process.wait() == 1

@@ -5,7 +5,7 @@ import asyncio
 from common.database.transactions import Pool, transaction
 from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
-from harness.relaying import write_events
+from harness.relaying import PARK, write_events
 from harness.waiting import eventually
 
 SETTINGS = ServiceSettings(database_url="", kafka_bootstrap="", outbox_retention_days=7, inbox_retention_days=14)
@@ -20,7 +20,7 @@ INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, e
 SELECT '', key, '', 200, '{}', '', now() + due::interval
 FROM (VALUES ('new', '1 hour'), ('old', '-1 second')) AS answer(key, due)
 """
-PUBLISH = "UPDATE outbox SET state = 'published', published_at = now() - make_interval(days => $2) WHERE key = $1"
+SENT = "DELETE FROM outbox_pending USING outbox WHERE outbox.position = outbox_pending.position AND key = ANY ($1)"
 
 
 async def purge_until(pool: Pool, query: str) -> None:
@@ -34,14 +34,10 @@ async def purge_until(pool: Pool, query: str) -> None:
 
 async def test_only_published_events_past_their_retention_are_deleted(pool: Pool) -> None:
     await write_events(pool, TOPIC, ["old", "new", "parked", "pending"], range(1, 2))
-    await pool.execute("UPDATE outbox SET created_at = created_at - interval '8 days'")
-    await pool.execute("UPDATE outbox SET state = 'parked' WHERE key = 'parked'")
-    await pool.execute(
-        "UPDATE outbox SET state = 'published', published_at = now() - interval '8 days' WHERE key = 'old'"
-    )
-    await pool.execute(
-        "UPDATE outbox SET state = 'published', published_at = now() - interval '6 days' WHERE key = 'new'"
-    )
+    await pool.execute("UPDATE outbox SET created_at = now() - interval '8 days' WHERE key <> 'new'")
+    await pool.execute("UPDATE outbox SET created_at = now() - interval '6 days' WHERE key = 'new'")
+    await pool.execute(PARK, TOPIC, "parked", 1)
+    await pool.execute(SENT, ["old", "new"])
 
     await purge_until(pool, "SELECT NOT EXISTS (SELECT FROM outbox WHERE key = 'old')")
 

@@ -11,10 +11,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from common.database.transactions import Pool, transaction
 from common.messaging import outbox
 from common.messaging.outgoing import mark_published, park, read_pending
+from common.messaging.publisher import Publisher
 from common.messaging.topics import create_topics
 from harness.databases import Database
 from harness.members import LEASE_SECONDS, member
-from harness.relaying import all_published, order_event, relaying, write_events
+from harness.relaying import PARK, SEND_PARKED_AGAIN, STATES, all_published, order_event, relaying, write_events
 from harness.topics import MakeTopic, Topics
 from harness.waiting import eventually
 from structlog.testing import capture_logs
@@ -52,8 +53,7 @@ async def lanes_of(pool: Pool) -> dict[str | None, int]:
 
 
 async def states(pool: Pool) -> list[tuple[str, int, str]]:
-    rows = await pool.fetch("SELECT key, sequence, state FROM outbox ORDER BY key, sequence")
-    return [(row["key"], row["sequence"], row["state"]) for row in rows]
+    return [(row["key"], row["sequence"], row["state"]) for row in await pool.fetch(STATES)]
 
 
 async def test_two_relays_share_the_lanes_and_keep_each_orders_sequence(pool: Pool, kafka: str, topic: str) -> None:
@@ -183,7 +183,7 @@ async def test_an_event_that_kafka_refuses_is_parked_with_its_order_and_nothing_
     assert (await Topics(kafka).sequences(narrow_topic))[0] == {"vast": [1], "small": [1, 2, 3]}
 
     await set_largest_batch(kafka, narrow_topic, 1_000_000)
-    await pool.execute("UPDATE outbox SET state = 'pending' WHERE state = 'parked'")
+    await pool.execute(SEND_PARKED_AGAIN)
     async with relaying(pool, kafka):
         await all_published(pool)
     assert (await Topics(kafka).sequences(narrow_topic))[0] == {"vast": [1, 2, 3], "small": [1, 2, 3]}
@@ -224,7 +224,7 @@ async def test_a_missing_topic_holds_up_its_own_events_only(pool: Pool, kafka: s
 
 async def test_an_order_that_waits_behind_a_parked_event_is_not_read(pool: Pool, topic: str) -> None:
     await write_events(pool, topic, ["parked", "free"], range(1, 3))
-    await pool.execute("UPDATE outbox SET state = 'parked' WHERE key = 'parked' AND sequence = 1")
+    await pool.execute(PARK, topic, "parked", 1)
     async with transaction(pool) as connection:
         rows = await read_pending(connection, range(32), [])
         nothing_held_back = await read_pending(connection, range(32), [topic])
@@ -247,3 +247,20 @@ async def test_a_relay_stops_at_once_while_the_broker_is_away(pool: Pool, topic:
         async with relaying(pool, "127.0.0.1:1"):
             await eventually(lambda: holds(pool, {"relay-1": 32}))
     assert await holds(pool, {None: 32})
+
+
+async def test_a_producer_that_lost_its_own_task_is_replaced(kafka: str, topic: str) -> None:
+    publisher = Publisher(kafka, "orders")
+    await publisher.connect()
+    lost = publisher._producer
+    assert lost is not None
+    lost.client._sync_task.cancel()
+    await asyncio.sleep(0)
+    try:
+        await publisher.connect()
+        replaced = publisher._producer
+        assert replaced is not None
+        assert replaced is not lost
+        await replaced.send_and_wait(topic, b"of the new one")
+    finally:
+        await publisher.discard()

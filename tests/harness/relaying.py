@@ -32,6 +32,26 @@ def order_event(topic: str, order: str, sequence: int, data: bytes | None = None
     return NewEvent("order.shipped", topic, "order", order, order, sequence, body, TRACEPARENT)
 
 
+# What became of each event, as its key's relay sees it.
+STATES = """
+SELECT key, sequence, CASE WHEN position IN (SELECT position FROM outbox_pending) THEN 'pending'
+                           WHEN position IN (SELECT position FROM outbox_parked) THEN 'parked'
+                           ELSE 'published' END AS state
+FROM outbox ORDER BY key, sequence
+"""
+PARK = """
+WITH taken AS (DELETE FROM outbox_pending USING outbox
+               WHERE outbox.position = outbox_pending.position
+                     AND (outbox.topic, outbox.key, outbox.sequence) = ($1, $2, $3)
+               RETURNING outbox.position, lane, topic, key)
+INSERT INTO outbox_parked (position, lane, topic, key, error) SELECT *, 'too large' FROM taken RETURNING position
+"""
+SEND_PARKED_AGAIN = """
+WITH freed AS (DELETE FROM outbox_parked RETURNING position, lane)
+INSERT INTO outbox_pending SELECT * FROM freed
+"""
+
+
 async def write_events(pool: Pool, topic: str, orders: list[str], sequences: range) -> None:
     """One event of each order for each sequence, every round of them committed before the next begins."""
     for sequence in sequences:
@@ -41,6 +61,6 @@ async def write_events(pool: Pool, topic: str, orders: list[str], sequences: ran
 
 async def all_published(pool: Pool, within: float = 20) -> None:
     async def none_left() -> bool:
-        return bool(await pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox WHERE state = 'pending')"))
+        return bool(await pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox_pending)"))
 
     await eventually(none_left, within=within)

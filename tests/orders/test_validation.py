@@ -235,5 +235,6 @@ async def test_a_body_that_is_no_order_at_all(gateway: Gateway, body: str | byte
 async def test_nothing_is_left_of_refused_orders(fresh_gateway: Gateway) -> None:
     await refusals_of(fresh_gateway, an_order(line_items=[{**TEACUPS, "unit_price": 0}]))
     count: Callable[[str], Any] = fresh_gateway.pool.fetchval
-    for table in ("orders", "order_lines", "audit", "outbox", "order_count_changes", "idempotency_keys"):
+    tables = ("orders", "order_lines", "audit", "outbox", "outbox_pending", "order_count_changes", "idempotency_keys")
+    for table in tables:
         assert await count(f"SELECT count(*) FROM {table}") == 0  # noqa: S608 - names from the line above

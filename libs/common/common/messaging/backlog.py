@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 from prometheus_client import Gauge
-from sqlalchemy import literal, select
+from sqlalchemy import select
 from sqlalchemy.sql.functions import count, func
 
 from common.database.statements import prepare
-from common.database.tables import outbox
+from common.database.tables import outbox, outbox_parked, outbox_pending
 from common.database.transactions import Pool, is_connection_failure, reading
 
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -18,13 +18,12 @@ _pending_rows = Gauge("outbox_pending_rows", "Outbox rows that Kafka has not ack
 _oldest_age = Gauge("outbox_oldest_pending_age_seconds", "Age of the oldest outbox row not acknowledged yet, or 0")
 _parked_rows = Gauge("outbox_parked_rows", "Outbox rows that Kafka refuses for good; any is an alert")
 
-_is_pending = outbox.c.state == literal("pending", literal_execute=True)
-_is_parked = outbox.c.state == literal("parked", literal_execute=True)
-_first_written = select(outbox.c.created_at).where(_is_pending).order_by(outbox.c.position).limit(1).scalar_subquery()
+_first = select(func.min(outbox_pending.c.position)).scalar_subquery()
+_first_written = select(outbox.c.created_at).where(outbox.c.position == _first).scalar_subquery()
 _LOOK = prepare(
     select(
-        select(count()).select_from(outbox).where(_is_pending).scalar_subquery().label("pending"),
-        select(count()).select_from(outbox).where(_is_parked).scalar_subquery().label("parked"),
+        select(count()).select_from(outbox_pending).scalar_subquery().label("pending"),
+        select(count()).select_from(outbox_parked).scalar_subquery().label("parked"),
         func.extract("epoch", func.now() - _first_written).label("oldest_age"),
     )
 )

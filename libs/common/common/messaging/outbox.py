@@ -5,14 +5,14 @@ from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from sqlalchemy import BigInteger, Text, bindparam
+from sqlalchemy import BigInteger, SmallInteger, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database.statements import Connection, prepare
-from common.database.tables import event_streams, outbox
+from common.database.tables import event_streams, outbox, outbox_pending
 
 LANES = 32
-_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key", "sequence", "lane")
+_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key", "sequence")
 _TRACING = ("causation_id", "traceparent", "headers")
 
 
@@ -38,8 +38,14 @@ def lane_of(key: str) -> int:
 
 
 def insert_event() -> Insert:
-    """The insert as a part of a service's own statement (a CTE); `event_parameters` fills it."""
-    return insert(outbox).values({name: bindparam(f"event_{name}") for name in (*_COLUMNS, *_TRACING)})
+    """The event and the note that it is to be sent, as a part of a service's own statement (a CTE).
+
+    `event_parameters` fills it.
+    """
+    values: dict[str, Any] = {name: bindparam(f"event_{name}") for name in (*_COLUMNS, *_TRACING)}
+    written = insert(outbox).values(values).returning(outbox.c.position).cte("event")
+    lane = bindparam("event_lane", type_=SmallInteger)
+    return insert(outbox_pending).from_select(["position", "lane"], select(written.c.position, lane))
 
 
 def event_parameters(event: NewEvent) -> dict[str, Any]:

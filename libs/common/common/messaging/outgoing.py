@@ -10,26 +10,27 @@ from sqlalchemy import (
     any_,
     bindparam,
     column,
+    delete,
     exists,
     func,
-    literal,
+    insert,
     literal_column,
     not_,
+    or_,
     select,
-    update,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from common.database.statements import Connection, prepare
-from common.database.tables import outbox, relay_lanes
+from common.database.tables import outbox, outbox_parked, outbox_pending, relay_lanes
 
 ROWS_PER_ROUND = 2_000
 BYTES_PER_ROUND = 16 * 1024 * 1024
-# How far a round looks beyond the first row it may send. Without this bound the database may choose to sort the whole
-# backlog for every round (280 ms at 40,000 rows, against 13), and a long one would take for ever.
+# How far a round looks beyond the first row it may send.
 POSITIONS_PER_ROUND = 2 * ROWS_PER_ROUND
 _COLUMNS = (
-    "position", "id", "aggregateid", "type", "payload", "topic", "key", "sequence", "epoch", "lane",
+    "position", "id", "aggregateid", "type", "payload", "topic", "key", "sequence", "epoch",
     "causation_id", "traceparent", "headers", "created_at",
 )  # fmt: skip
 
@@ -37,42 +38,49 @@ Row: TypeAlias = Mapping[str, Any]  # of the outbox, by column name
 Tokens: TypeAlias = Mapping[int, int]  # lane → token of the lease
 
 _lanes = bindparam("lanes", type_=ARRAY(SmallInteger))
-_is_pending = outbox.c.state == literal("pending", literal_execute=True)
-_parked = outbox.alias("parked")
-_is_behind_parked = exists().where(
-    _parked.c.state == literal("parked", literal_execute=True),
-    _parked.c.topic == outbox.c.topic,
-    _parked.c.key == outbox.c.key,
-)
+_held_back = bindparam("held_back", type_=ARRAY(Text))
+_position = outbox_pending.c.position
+_is_behind_parked = exists().where(outbox_parked.c.topic == outbox.c.topic, outbox_parked.c.key == outbox.c.key)
+# A scalar, as an EXISTS may be answered by going over the whole outbox.
 _may_be_sent = (
-    _is_pending
-    & (outbox.c.lane == any_(_lanes))
-    & not_(outbox.c.topic == any_(bindparam("held_back", type_=ARRAY(Text))))
-    & not_(_is_behind_parked)
-)
-# A subselect is looked up in a hash table, where an array would be searched once for each row.
-_is_on_its_way = outbox.c.position.in_(select(func.unnest(bindparam("on_their_way", type_=ARRAY(BigInteger)))))
-# Found by state and never by "later than the last one seen", which would lose whoever commits late.
-_first = (
-    select(outbox.c.position)
-    .where(_may_be_sent, not_(_is_on_its_way))
-    .order_by(outbox.c.position)
-    .limit(literal_column("1"))
+    select(not_(outbox.c.topic == any_(_held_back)) & not_(_is_behind_parked))
+    .where(outbox.c.position == _position)
+    .correlate(outbox_pending)
     .scalar_subquery()
 )
+# Asked once for the whole round; the events themselves are looked at only when some may have to wait.
+_all_may_be_sent = (func.cardinality(_held_back) == 0) & not_(exists().select_from(outbox_parked))
+# A subselect is looked up in a hash table, where an array would be searched once for each row.
+_is_on_its_way = _position.in_(select(func.unnest(bindparam("on_their_way", type_=ARRAY(BigInteger)))))
+_is_next = (outbox_pending.c.lane == any_(_lanes)) & not_(_is_on_its_way) & or_(_all_may_be_sent, _may_be_sent)
+# Found by what is pending and never by "later than the last one seen", which would lose whoever commits late.
+#
+# The relay's plan is made while nothing is pending, and has to do when a million are: hence a range of positions, which
+# is looked up in the index whatever the table is thought to hold, and a LATERAL that OFFSET 0 keeps from becoming a
+# join over the whole outbox.
+_first = select(_position).where(_is_next).order_by(_position).limit(literal_column("1")).subquery("first")
 _next = (
-    select(
-        *(outbox.c[name] for name in _COLUMNS),
-        func.sum(func.octet_length(outbox.c.payload)).over(order_by=outbox.c.position).label("bytes"),
-    )
-    .where(_may_be_sent, outbox.c.position >= _first, outbox.c.position < _first + POSITIONS_PER_ROUND)
-    .where(not_(_is_on_its_way))
-    .order_by(outbox.c.position)
+    select(_position)
+    .join_from(_first, outbox_pending, _position.between(_first.c.position, _first.c.position + POSITIONS_PER_ROUND))
+    .where(_is_next)
+    .order_by(_position)
     .limit(literal_column(str(ROWS_PER_ROUND)))
-    .subquery()
+    .subquery("next")
 )
+_event = (
+    select(*(outbox.c[name] for name in _COLUMNS))
+    .where(outbox.c.position == _next.c.position)
+    .offset(literal_column("0"))
+    .lateral("event")
+)
+_with_bytes = (
+    select(_event, func.sum(func.octet_length(_event.c.payload)).over(order_by=_next.c.position).label("bytes"))
+    .join_from(_next, _event, true())
+    .subquery("sized")
+)
+_size = func.octet_length(_with_bytes.c.payload)
 _READ = prepare(
-    select(_next).where(_next.c.bytes - func.octet_length(_next.c.payload) < BYTES_PER_ROUND).order_by(_next.c.position)
+    select(_with_bytes).where(_with_bytes.c.bytes - _size < BYTES_PER_ROUND).order_by(_with_bytes.c.position)
 )
 
 _lease = (
@@ -86,16 +94,23 @@ _still_leased = (
     .scalar_subquery()
 )
 # Rows of a lane that went to another relay are that relay's to judge.
-_is_ours = _is_pending & (outbox.c.lane == any_(func.array(_still_leased)))
+_is_ours = outbox_pending.c.lane == any_(func.array(_still_leased))
 _MARK = prepare(
-    update(outbox)
-    .where(outbox.c.position == any_(bindparam("positions", type_=ARRAY(BigInteger))), _is_ours)
-    .values(state="published", published_at=func.now(), last_error=None)
+    delete(outbox_pending).where(_position == any_(bindparam("positions", type_=ARRAY(BigInteger))), _is_ours)
+)
+_taken = (
+    delete(outbox_pending)
+    .where(_position == bindparam("parked_position", type_=BigInteger), _is_ours)
+    .returning(_position, outbox_pending.c.lane)
+    .cte("taken")
 )
 _PARK = prepare(
-    update(outbox)
-    .where(outbox.c.position == bindparam("parked_position", type_=BigInteger), _is_ours)
-    .values(state="parked", last_error=bindparam("error", type_=Text))
+    insert(outbox_parked).from_select(
+        ["position", "lane", "topic", "key", "error"],
+        select(_taken, outbox.c.topic, outbox.c.key, bindparam("error", type_=Text)).join_from(
+            _taken, outbox, outbox.c.position == _taken.c.position
+        ),
+    )
 )
 
 

@@ -7,24 +7,35 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import BigInteger, bindparam, select, update
+from sqlalchemy import BigInteger, bindparam, case, delete, exists, insert, select
 
 from common import audit, jobs
 from common.access import api_keys
 from common.access.auth import Role
 from common.audit import Actor, AuditEntry
 from common.database.statements import Connection, prepare
-from common.database.tables import outbox
+from common.database.tables import outbox, outbox_parked, outbox_pending
 from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem, not_found, validation_error
 from common.messaging import inbox
 from common.messaging.records import Handlers
 from common.operators.queries import find_job, find_poison
 
-_OF_POSITION = outbox.c.position == bindparam("position", type_=BigInteger)
 _log = structlog.get_logger(__name__)
-_LOCK_EVENT = prepare(select(outbox.c.id, outbox.c.state).where(_OF_POSITION).with_for_update())
-_SEND_AGAIN = prepare(update(outbox).where(_OF_POSITION).values(state="pending", last_error=None))
+_position = bindparam("position", type_=BigInteger)
+_FIND_EVENT = prepare(
+    select(
+        outbox.c.id,
+        case((exists().where(outbox_pending.c.position == _position), "pending"), else_="published").label("state"),
+    ).where(outbox.c.position == _position)
+)
+_freed = (
+    delete(outbox_parked)
+    .where(outbox_parked.c.position == _position)
+    .returning(outbox_parked.c.position, outbox_parked.c.lane)
+    .cte("freed")
+)
+_SEND_AGAIN = prepare(insert(outbox_pending).from_select(["position", "lane"], select(_freed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +63,14 @@ async def replay_event(connection: Connection, actor: Actor, position: int) -> d
 
     Raises `Problem` NOT_FOUND, or CONFLICT when it is not parked.
     """
-    row = await _LOCK_EVENT.fetch_one(connection, position=position)
+    freed = await _SEND_AGAIN.execute(connection, position=position)
+    row = await _FIND_EVENT.fetch_one(connection, position=position)
     if row is None:
         raise not_found("position", position)
-    if row["state"] != "parked":
+    if not freed:
         raise Problem(Code.CONFLICT, f"Only a parked event is replayed; this one is {row['state']}.", dict(row))
-    await _SEND_AGAIN.execute(connection, position=position)
     await _record(connection, actor, "OUTBOX", row["id"], "PARKED", "PENDING")
-    return {"position": position, "id": row["id"], "state": "pending"}
+    return {"position": position, "id": row["id"], "state": row["state"]}
 
 
 async def replay_poison(

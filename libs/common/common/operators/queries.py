@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Integer, Select, Text, Uuid, bindparam, func, or_, select
+from sqlalchemy import Column, ColumnElement, Integer, Select, Uuid, bindparam, func, literal, null, or_, select
 
 from common.database.statements import Connection, Statement, prepare
-from common.database.tables import job_attempts, jobs, outbox, poison
+from common.database.tables import job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
 from common.errors import not_found
 
 _JOB = [
@@ -19,10 +19,7 @@ _POISON = [
     *(poison.c.id, poison.c.topic, poison.c.partition, poison.c.offset, poison.c.error, poison.c.state),
     *(poison.c.created_at, poison.c.replayed_at),
 ]
-_OUTBOX = [
-    *(outbox.c.position, outbox.c.id, outbox.c.type, outbox.c.topic, outbox.c.key, outbox.c.sequence, outbox.c.state),
-    *(outbox.c.created_at, outbox.c.published_at, outbox.c.last_error),
-]
+_EVENT = (outbox.c.position, outbox.c.id, outbox.c.type, outbox.c.topic, outbox.c.key, outbox.c.sequence)
 
 
 def _where(query: Select[Any], **wanted: Column[Any]) -> Select[Any]:
@@ -41,7 +38,15 @@ def _paged(query: Select[Any], *order: ColumnElement[Any]) -> tuple[Statement, S
 
 _JOBS = _paged(_where(select(*_JOB), state=jobs.c.state, kind=jobs.c.kind), jobs.c.created_at.desc(), jobs.c.id)
 _POISONED = _paged(_where(select(*_POISON), state=poison.c.state), poison.c.created_at.desc(), poison.c.id)
-_EVENTS = _paged(select(*_OUTBOX).where(outbox.c.state == bindparam("state", type_=Text)), outbox.c.position.desc())
+_EVENTS = {
+    state: _paged(
+        select(*_EVENT, literal(state).label("state"), outbox.c.created_at, error.label("last_error")).join(
+            unsent, unsent.c.position == outbox.c.position
+        ),
+        outbox.c.position.desc(),
+    )
+    for state, unsent, error in (("pending", outbox_pending, null()), ("parked", outbox_parked, outbox_parked.c.error))
+}
 _FIND_JOB = prepare(
     select(*_JOB, jobs.c.causation_id, jobs.c.traceparent).where(jobs.c.id == bindparam("id", type_=Uuid))
 )
@@ -89,8 +94,8 @@ async def find_poison(connection: Connection, poison_id: UUID) -> dict[str, Any]
 
 
 async def list_outbox(connection: Connection, *, state: str, limit: int, offset: int) -> Page:
-    """Events in one state of sending, the latest first."""
-    return await _page(connection, _EVENTS, limit, offset, state=state)
+    """Events that are `pending` or `parked`, the latest first."""
+    return await _page(connection, _EVENTS[state], limit, offset)
 
 
 async def _page(

@@ -8,11 +8,11 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Table, any_, delete, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, Table, any_, delete, exists, func, literal_column, not_, or_, select
 
 from common.component import Component
 from common.database.statements import Statement, prepare
-from common.database.tables import idempotency_keys, inbox, outbox
+from common.database.tables import idempotency_keys, inbox, outbox, outbox_parked, outbox_pending
 from common.database.transactions import Pool, is_connection_failure, reading
 from common.pauses import pause
 from common.settings import ServiceSettings
@@ -48,9 +48,9 @@ def older_than(column: ColumnElement[object], days: float) -> ColumnElement[bool
 def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
     """What every service keeps for a while only. Events stay long enough to refill a broker that lost its data, inbox
     rows longer than Kafka keeps the events they know."""
-    is_published = outbox.c.state == literal("published", literal_execute=True)
+    is_unsent = or_(*(exists().where(each.c.position == outbox.c.position) for each in (outbox_pending, outbox_parked)))
     return [
-        PurgeRule(outbox, is_published & older_than(outbox.c.published_at, settings.outbox_retention_days)),
+        PurgeRule(outbox, older_than(outbox.c.created_at, settings.outbox_retention_days) & not_(is_unsent)),
         PurgeRule(inbox, older_than(inbox.c.received_at, settings.inbox_retention_days)),
         PurgeRule(idempotency_keys, idempotency_keys.c.expires_at < func.now()),
     ]
