@@ -7,18 +7,9 @@ from common.database.statements import Record
 from common.money import quantize
 from msgspec import convert
 from sqlalchemy import JSON, ScalarSelect, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from orders.domain import Order, OrderLine
 from orders.tables import order_lines, orders
-
-# Lines never change, so it does no harm that a statement which waited for a lock sees them as of before.
-lines_as_json: ScalarSelect[Any] = (
-    select(func.json_agg(aggregate_order_by(order_lines.table_valued(), order_lines.c.position), type_=JSON))
-    .where(order_lines.c.order_id == orders.c.id)
-    .correlate(orders)
-    .scalar_subquery()
-)
 
 # What a change of an order may touch.
 CHANGING = (
@@ -52,6 +43,16 @@ _AMOUNTS = ("net_amount", "tax_amount", "total_amount", "captured_amount")
 _LINE_AMOUNTS = ("unit_price", "subtotal")
 _CUSTOMER = {"id": "customer_id", "email": "customer_email", "name": "customer_name", "vat_id": "buyer_vat_id"}
 _LINE = ("id", "product_id", "product_name", "quantity", "unit_price", "tax_rate", "subtotal")
+
+# Lines never change, so it does no harm that a statement which waited for a lock sees them as of before.
+_line = (
+    select(*(order_lines.c[name] for name in _LINE))
+    .where(order_lines.c.order_id == orders.c.id)
+    .order_by(order_lines.c.position)
+    .correlate(orders)
+    .subquery("line")
+)
+lines_as_json: ScalarSelect[Any] = select(func.json_agg(_line.table_valued(), type_=JSON)).scalar_subquery()
 
 
 def changing_values(order: Order) -> dict[str, Any]:
