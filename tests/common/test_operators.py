@@ -22,13 +22,13 @@ from common.database.transactions import reading, transaction
 from common.jobs import NewJob
 from common.messaging import outbox, poison
 from common.messaging.envelope import EventView, event_headers
-from common.messaging.outbox import NewEvent
+from common.messaging.outbox import NewEvent, lane_of
 from common.messaging.records import EventHandler, Handlers, Incoming
 from common.running.command_line import execute
 from common.telemetry import new_traceparent
 from harness.databases import Database
 from harness.logs import logging_restored
-from harness.relaying import PARK
+from harness.relaying import PARK, STATES, write_events
 from harness.workshop import WORKSHOP, Workshop, open_workshop
 
 
@@ -260,6 +260,30 @@ async def test_the_command_line_replays_jobs_records_and_events(workshop: Worksh
         position = await connection.fetchval(PARK, "vases", "1", 1)
     assert (await command_line("outbox", "list"))[1]["data"][0]["position"] == position
     assert (await command_line("outbox", "replay", str(position)))[1]["state"] == "pending"
+
+
+async def test_events_of_some_time_are_sent_again_but_for_those_that_kafka_refuses(
+    workshop: Workshop, command_line: CommandLine
+) -> None:
+    keys = ["old", "new", "parked", "waiting"]
+    await write_events(workshop.pool, "vases", keys, range(1, 3))
+    await workshop.pool.execute("UPDATE outbox SET created_at = '2026-03-01 09:59:59Z' WHERE key = 'old'")
+    await workshop.pool.execute(PARK, "vases", "parked", 1)
+    await workshop.pool.execute("DELETE FROM outbox_pending WHERE lane <> $1", lane_of("waiting"))
+
+    code, answer = await command_line("outbox", "send-again", "--since", "2026-03-01T11:00:00+01:00")
+
+    assert (code, answer) == (0, {"since": "2026-03-01T11:00:00+01:00", "events": 3})
+    states = {(row["key"], row["sequence"]): row["state"] for row in await workshop.pool.fetch(STATES)}
+    assert {key for key, state in states.items() if state == "parked"} == {("parked", 1)}
+    assert {key for key, state in states.items() if state == "published"} == {("old", 1), ("old", 2)}
+    lanes = await workshop.pool.fetch("SELECT key, lane FROM outbox_pending JOIN outbox USING (position)")
+    assert all(row["lane"] == lane_of(row["key"]) for row in lanes)
+    [(_, after, actor)] = await audited(workshop, "OUTBOX", UUID(int=0))
+    assert after == "PENDING"
+    assert actor.endswith(" (command line)")
+    with pytest.raises(SystemExit):
+        await command_line("outbox", "send-again", "--since", "2026-03-01T11:00:00")
 
 
 async def test_the_command_line_makes_ensures_lists_and_revokes_keys(

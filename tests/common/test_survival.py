@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from common.database.transactions import Pool
+from common.database.transactions import Pool, transaction
+from common.messaging.outbox import send_again
 from common.messaging.subscriber import Subscriber
+from common.messaging.topics import create_topics
 from harness.databases import MakeDatabase, MakePool
 from harness.members import member
 from harness.pausing import paused
@@ -108,6 +111,33 @@ async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
                 await eventually(lambda: is_cut_off(consumer))
                 stopped_at = time.monotonic()
             assert time.monotonic() - stopped_at < 15  # each within its 10 seconds, one after the other here
+
+
+async def test_a_broker_that_lost_everything_is_filled_again_and_no_event_has_a_second_effect(
+    session_folder: Path, make_database: MakeDatabase, make_pool: MakePool
+) -> None:
+    orders, invoicing = make_database(None), make_database(None)
+    await create_lines(invoicing)
+    orders_pool, invoicing_pool = await make_pool(orders), await make_pool(invoicing)
+    with new_kafka(session_folder / "lost-kafka") as lost:
+        topic = await Topics(lost.bootstrap).create(partitions=3)
+        async with relaying(orders_pool, lost.bootstrap), subscribing(invoicing_pool, lost.bootstrap, [topic]):
+            await write_events(orders_pool, topic, ORDERS, range(1, 4))
+            await eventually(lambda: all_taken_in(invoicing_pool, 3 * len(ORDERS)))
+
+    with new_kafka(session_folder / "empty-kafka") as broker:
+        await create_topics(broker.bootstrap, [topic], partitions=3)
+        async with transaction(orders_pool) as connection:
+            assert await send_again(connection, datetime(2026, 1, 1, tzinfo=UTC)) == 3 * len(ORDERS)
+        async with relaying(orders_pool, broker.bootstrap), subscribing(invoicing_pool, broker.bootstrap, [topic]):
+            await write_events(orders_pool, topic, ORDERS, range(4, 5))
+            await eventually(lambda: all_taken_in(invoicing_pool, 4 * len(ORDERS)))
+        sent, _repeats = await Topics(broker.bootstrap).sequences(topic)
+
+    assert sent == {order: [1, 2, 3, 4] for order in ORDERS}
+    assert sorted(await written_lines(invoicing_pool)) == sorted(
+        (order, each) for order in ORDERS for each in range(1, 5)
+    )
 
 
 async def serves(subscriber_topic: str, partitions: int) -> bool:

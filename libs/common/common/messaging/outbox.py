@@ -1,17 +1,19 @@
 """Events leave a service through here: written in the transaction of the change, sent later by the relay (ADR 0004)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from sqlalchemy import BigInteger, SmallInteger, Text, bindparam, select
+from sqlalchemy import BigInteger, DateTime, SmallInteger, Text, bindparam, exists, func, not_, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database.statements import Connection, prepare
-from common.database.tables import event_streams, outbox, outbox_pending
+from common.database.tables import event_streams, outbox, outbox_parked, outbox_pending
 
 LANES = 32
+ROWS_SENT_AGAIN_AT_ONCE = 100_000
 _COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key", "sequence")
 _TRACING = ("causation_id", "traceparent", "headers")
 
@@ -80,6 +82,35 @@ _ADVANCE = prepare(
 async def append(connection: Connection, *events: NewEvent) -> None:
     """Write events to be sent, in this transaction and this order."""
     await _APPEND.execute_many(connection, [event_parameters(event) for event in events])
+
+
+_since = outbox.c.created_at >= bindparam("since", type_=DateTime(timezone=True))
+_POSITIONS_SINCE = prepare(select(func.min(outbox.c.position), func.max(outbox.c.position)).where(_since))
+_SEND_AGAIN = prepare(
+    insert(outbox_pending)
+    .from_select(
+        ["position", "lane"],
+        # `lane_of`, in the database's words.
+        select(outbox.c.position, func.crc32(func.convert_to(outbox.c.key, "UTF8")) % LANES).where(
+            _since,
+            outbox.c.position.between(bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)),
+            not_(exists().where(outbox_parked.c.position == outbox.c.position)),
+        ),
+    )
+    .on_conflict_do_nothing()
+)
+
+
+async def send_again(connection: Connection, since: datetime) -> int:
+    """Have the events that were written since then sent once more, with the ids that they had; returns how many."""
+    first, last = (await _POSITIONS_SINCE.fetch_all(connection, since=since))[0]
+    if first is None:
+        return 0
+    sent_again = 0
+    for start in range(first, last + 1, ROWS_SENT_AGAIN_AT_ONCE):
+        end = start + ROWS_SENT_AGAIN_AT_ONCE - 1
+        sent_again += await _SEND_AGAIN.execute(connection, since=since, first=start, last=end)
+    return sent_again
 
 
 async def next_sequence(connection: Connection, topic: str, key: str, *, count: int = 1) -> int:

@@ -163,7 +163,7 @@ class Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         for each, offset in committed.items():
             if offset is not None and offset < oldest[each]:
                 _log.critical(
-                    "events were deleted before they were read; send them again from the outbox of their service",
+                    "events were deleted before they were read; have their service send them again (outbox send-again)",
                     alert="events_lost", topic=each.topic, partition=each.partition, lost=oldest[each] - offset,
                 )  # fmt: skip
             self._taken_in.setdefault(each, max(offset or 0, oldest[each]))

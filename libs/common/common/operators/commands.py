@@ -18,10 +18,12 @@ from common.database.tables import outbox, outbox_parked, outbox_pending
 from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem, not_found, validation_error
 from common.messaging import inbox
+from common.messaging import outbox as outbox_events
 from common.messaging.records import Handlers
 from common.operators.queries import find_job, find_poison
 
 _log = structlog.get_logger(__name__)
+_WHOLE_OUTBOX = UUID(int=0)
 _position = bindparam("position", type_=BigInteger)
 _FIND_EVENT = prepare(
     select(
@@ -71,6 +73,14 @@ async def replay_event(connection: Connection, actor: Actor, position: int) -> d
         raise Problem(Code.CONFLICT, f"Only a parked event is replayed; this one is {row['state']}.", dict(row))
     await _record(connection, actor, "OUTBOX", row["id"], "PARKED", "PENDING")
     return {"position": position, "id": row["id"], "state": row["state"]}
+
+
+async def send_events_again(connection: Connection, actor: Actor, since: datetime) -> dict[str, Any]:
+    """For a Kafka that lost what it had. Consumers know the events that they have taken in, and let them pass."""
+    count = await outbox_events.send_again(connection, since)
+    details = {"since": since.isoformat(), "events": count}
+    await _record(connection, actor, "OUTBOX", _WHOLE_OUTBOX, None, "PENDING", details)
+    return details
 
 
 async def replay_poison(

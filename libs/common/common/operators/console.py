@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -99,6 +100,13 @@ def _add_outbox(outbox: Topics) -> None:
         lambda connection, given, actor, _: operator_commands.replay_event(connection, actor, given.position),
     )
     replayed.add_argument("position", type=_number(1, 2**63 - 1))
+    sent_again = _command(
+        outbox,
+        "send-again",
+        "for a Kafka that lost events: send those written since a moment, such as 2026-03-01T09:00:00Z, once more",
+        lambda connection, given, actor, _: operator_commands.send_events_again(connection, actor, given.since),
+    )
+    sent_again.add_argument("--since", type=_instant, required=True)
 
 
 def _add_keys(keys: Topics) -> None:
@@ -164,6 +172,13 @@ def _command(topic: Topics, name: str, meaning: str, command: Command) -> argpar
 def _add_paging(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_number(1, 2**31 - 1), default=20)
     parser.add_argument("--offset", type=_number(0, 2**31 - 1), default=0)
+
+
+def _instant(text: str) -> datetime:
+    """With its offset from UTC."""
+    if (moment := datetime.fromisoformat(text)).tzinfo is None:
+        raise argparse.ArgumentTypeError("must say its time zone, such as Z")
+    return moment
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Integer, Select, Uuid, bindparam, func, literal, null, or_, select
+from sqlalchemy import Column, ColumnElement, Integer, Select, Uuid, bindparam, func, literal, null, or_, select, true
 
 from common.database.statements import Connection, Statement, prepare
 from common.database.tables import job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
@@ -30,10 +30,17 @@ def _where(query: Select[Any], **wanted: Column[Any]) -> Select[Any]:
     return query
 
 
-def _paged(query: Select[Any], *order: ColumnElement[Any]) -> tuple[Statement, Statement]:
-    """The page's statement and the one that counts all."""
-    page = query.order_by(*order).limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
-    return prepare(page), prepare(select(func.count()).select_from(query.subquery()))
+def _paged(query: Select[Any], *order: ColumnElement[Any]) -> Statement:
+    """A page and, by the same snapshot, how many there are; an empty page is a row without a place."""
+    page = (
+        query.add_columns(func.row_number().over(order_by=order).label("place"))
+        .order_by(*order)
+        .limit(bindparam("limit", type_=Integer))
+        .offset(bindparam("offset", type_=Integer))
+        .subquery("page")
+    )
+    counted = select(func.count().label("total")).select_from(query.subquery()).subquery("counted")
+    return prepare(select(counted, page).select_from(counted.outerjoin(page, true())).order_by(page.c.place))
 
 
 _JOBS = _paged(_where(select(*_JOB), state=jobs.c.state, kind=jobs.c.kind), jobs.c.created_at.desc(), jobs.c.id)
@@ -98,14 +105,12 @@ async def list_outbox(connection: Connection, *, state: str, limit: int, offset:
     return await _page(connection, _EVENTS[state], limit, offset)
 
 
-async def _page(
-    connection: Connection, statements: tuple[Statement, Statement], limit: int, offset: int, **wanted: object
-) -> Page:
-    page, count = statements
-    rows = await page.fetch_all(connection, limit=limit, offset=offset, **wanted)
-    total = await count.fetch_value(connection, **wanted)
+async def _page(connection: Connection, statement: Statement, limit: int, offset: int, **wanted: object) -> Page:
+    found = await statement.fetch_all(connection, limit=limit, offset=offset, **wanted)
+    total = found[0]["total"]
+    rows = [row for row in found if row["place"] is not None]
     return {
-        "data": [dict(row) for row in rows],
+        "data": [{name: value for name, value in row.items() if name not in ("total", "place")} for row in rows],
         "pagination": {"limit": limit, "offset": offset, "total": total, "has_more": offset + len(rows) < total},
     }
 
