@@ -52,7 +52,12 @@ _line = (
     .correlate(orders)
     .subquery("line")
 )
-lines_as_json: ScalarSelect[Any] = select(func.json_agg(_line.table_valued(), type_=JSON)).scalar_subquery()
+_lines_as_json: ScalarSelect[Any] = select(func.json_agg(_line.table_valued(), type_=JSON)).scalar_subquery()
+# What an order is made of; the table also keeps where its events and its audit trail have come to.
+order_columns = (
+    *(column for column in orders.c if column.name not in ("sequence", "audit_position", "audit_hash")),
+    _lines_as_json.label("lines"),
+)
 
 
 def changing_values(order: Order) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from common.messaging.outbox import NewEvent
 from sqlalchemy import ARRAY, BindParameter, Text, UpdateBase, Uuid, bindparam, exists, func, insert, select, update
 
 from orders.domain import Order, Payment
-from orders.repository.rows import CHANGING, all_values, changing_values, line_columns, lines_as_json, to_order
+from orders.repository.rows import CHANGING, all_values, changing_values, line_columns, order_columns, to_order
 from orders.tables import order_counts, order_lines, order_numbers, orders, payments
 
 
@@ -39,7 +39,8 @@ class Placement:
 _THE_ORDER = orders.c.id == bindparam("order_id", type_=Uuid)
 # Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
 _now = func.greatest(func.clock_timestamp(), orders.c.updated_at).label("now")
-_LOCK = prepare(select(orders, _now, lines_as_json.label("lines")).where(_THE_ORDER).with_for_update(of=orders))
+_tracked = (_now, orders.c.sequence, orders.c.audit_position, orders.c.audit_hash)
+_LOCK = prepare(select(*order_columns, *_tracked).where(_THE_ORDER).with_for_update(of=orders))
 _PLACEMENT = prepare(select(func.uuidv7(), order_numbers.next_value(), func.clock_timestamp()))
 _HAS_PAYMENT = prepare(
     select(
