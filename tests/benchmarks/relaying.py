@@ -18,7 +18,8 @@ from harness.waiting import eventually
 from local_stack.stack import Member, Stack
 
 RAW_TOPIC = "raw-producer"
-ORDERS_PER_ROUND = 6_000  # each with five events
+# Each with five events; so many that how long an idle relay sleeps between looks counts for little.
+ORDERS_PER_ROUND = 12_000
 ROUNDS = 5
 # The last row is in the last batch.
 _LAST_IS_SENT = "SELECT NOT EXISTS (SELECT FROM outbox_pending WHERE position = $1)"

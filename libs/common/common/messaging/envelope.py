@@ -102,23 +102,24 @@ def parse(record: Record) -> ReceivedEvent:
 
 def event_headers(source: str, row: Mapping[str, Any]) -> list[tuple[str, bytes]]:
     """The record's headers for an outbox row; the same row always gives the same headers."""
-    attributes = {
-        "ce_specversion": "1.0",
-        "ce_id": str(row["id"]),
-        "ce_source": f"/articurated/{source}",
-        "ce_type": full_name(row["type"]),
-        "ce_subject": row["aggregateid"],
-        "ce_time": row["created_at"].astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "ce_sequence": str(row["sequence"]),
-        "ce_epoch": str(row["epoch"]),
-        "ce_partitionkey": row["key"],
-        "traceparent": row["traceparent"],
-        "content-type": "application/json",
-    }
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(row["id"]).encode()),
+        ("ce_source", f"/articurated/{source}".encode()),
+        ("ce_type", full_name(row["type"]).encode()),
+        ("ce_subject", row["aggregateid"].encode()),
+        ("ce_time", row["created_at"].astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
+        ("ce_sequence", b"%d" % row["sequence"]),
+        ("ce_epoch", b"%d" % row["epoch"]),
+        ("ce_partitionkey", row["key"].encode()),
+        ("traceparent", row["traceparent"].encode()),
+        ("content-type", b"application/json"),
+    ]
     if row["causation_id"] is not None:
-        attributes["ce_causationid"] = row["causation_id"]
-    attributes.update(row["headers"] or {})
-    return [(name, value.encode()) for name, value in attributes.items()]
+        headers.append(("ce_causationid", row["causation_id"].encode()))
+    if row["headers"]:
+        headers += [(name, value.encode()) for name, value in row["headers"].items()]
+    return headers
 
 
 def _texts(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:

@@ -165,7 +165,7 @@ def _batches(
     batch, in_batch = producer.create_batch(), list[Row]()
     for row in rows:
         key, value, headers = row["key"].encode(), row["payload"], event_headers(source, row)
-        must_part = in_batch and (row["position"] in alone or in_batch[-1]["position"] in alone)
+        must_part = alone and in_batch and (row["position"] in alone or in_batch[-1]["position"] in alone)
         if must_part or batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
             yield batch, in_batch
             batch, in_batch = producer.create_batch(), []

@@ -138,7 +138,8 @@ class Relay:
 
     async def _send(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> Delivery:
         failpoints.hit("relay.after_read")
-        self._alone &= {row["position"] for row in rows}
+        if self._alone:
+            self._alone &= {row["position"] for row in rows}
         return await self._publisher.deliver(
             rows, may_send=lambda: self._leases.are_held(tokens), alone=self._alone, hurry=stopping
         )
