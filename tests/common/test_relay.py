@@ -14,6 +14,7 @@ from common.messaging.outgoing import mark_published, park, read_pending
 from common.messaging.publisher import Publisher
 from common.messaging.topics import create_topics
 from harness.databases import Database
+from harness.kafka_clients import lose_metadata_task
 from harness.members import LEASE_SECONDS, member
 from harness.relaying import PARK, SEND_PARKED_AGAIN, STATES, all_published, order_event, relaying, write_events
 from harness.topics import MakeTopic, Topics
@@ -254,8 +255,7 @@ async def test_a_producer_that_lost_its_own_task_is_replaced(kafka: str, topic: 
     await publisher.connect()
     lost = publisher._producer
     assert lost is not None
-    lost.client._sync_task.cancel()
-    await asyncio.sleep(0)
+    await lose_metadata_task(lost.client)
     try:
         await publisher.connect()
         replaced = publisher._producer

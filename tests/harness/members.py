@@ -12,6 +12,7 @@ from typing import Literal
 
 from common.database.transactions import open_pool
 from common.messaging.relay import Relay
+from common.running import relay_role
 from harness.databases import Database
 from harness.subscribing import subscriber
 from harness.waiting import eventually
@@ -67,7 +68,8 @@ def member(
 
 
 async def main(role: str, name: str, dsn: str, bootstrap: str, topic: str) -> None:
-    pool = await open_pool(dsn, size=4, application_name=name)
+    settings = relay_role.SERVER_SETTINGS if role == "relay" else None
+    pool = await open_pool(dsn, size=4, application_name=name, server_settings=settings)
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     if role == "relay":

@@ -1,7 +1,7 @@
 """Connections and transactions: who opens one, how it ends, and which failures are nobody's fault."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -37,8 +37,10 @@ class _PooledConnection(asyncpg.Connection):
         return ""
 
 
-async def open_pool(dsn: str, *, size: int = 10, application_name: str) -> Pool:
-    """A pool of at most `size` connections, opened as they are needed.
+async def open_pool(
+    dsn: str, *, size: int = 10, application_name: str, server_settings: Mapping[str, str] | None = None
+) -> Pool:
+    """A pool of at most `size` connections, opened as they are needed, with server settings beside the standard ones.
 
     Raises what asyncpg raises when the database cannot be reached; see `is_connection_failure`.
     """
@@ -51,7 +53,7 @@ async def open_pool(dsn: str, *, size: int = 10, application_name: str) -> Pool:
         max_inactive_connection_lifetime=60,
         connection_class=_PooledConnection,
         init=prepare_connection,
-        server_settings={**SERVER_SETTINGS, "application_name": application_name},
+        server_settings={**SERVER_SETTINGS, **(server_settings or {}), "application_name": application_name},
     )
 
 

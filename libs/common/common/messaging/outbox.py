@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from sqlalchemy import BigInteger, DateTime, SmallInteger, Text, bindparam, exists, func, not_, select
+from sqlalchemy import BigInteger, DateTime, SmallInteger, Text, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database.statements import Connection, prepare
@@ -91,18 +91,25 @@ _SEND_AGAIN = prepare(
     .from_select(
         ["position", "lane"],
         # `lane_of`, in the database's words.
-        select(outbox.c.position, func.crc32(func.convert_to(outbox.c.key, "UTF8")) % LANES).where(
+        select(outbox.c.position, func.crc32(func.convert_to(outbox.c.key, "UTF8")) % LANES)
+        .where(
             _since,
             outbox.c.position.between(bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)),
-            not_(exists().where(outbox_parked.c.position == outbox.c.position)),
-        ),
+        )
+        # Or they might be deleted as old before this is committed: the purge passes over what is locked.
+        .with_for_update(key_share=True, read=True),
     )
     .on_conflict_do_nothing()
 )
+# A statement of its own at the end, which sees also what was parked meanwhile.
+_LEAVE_PARKED = prepare(delete(outbox_pending).where(outbox_pending.c.position == outbox_parked.c.position))
 
 
 async def send_again(connection: Connection, since: datetime) -> int:
-    """Have the events that were written since then sent once more, with the ids that they had; returns how many."""
+    """Have the events that were written since then sent once more, with the ids that they had; returns how many.
+
+    Those that Kafka refused for good stay parked, and what is behind them waits.
+    """
     first, last = (await _POSITIONS_SINCE.fetch_all(connection, since=since))[0]
     if first is None:
         return 0
@@ -110,7 +117,7 @@ async def send_again(connection: Connection, since: datetime) -> int:
     for start in range(first, last + 1, ROWS_SENT_AGAIN_AT_ONCE):
         end = start + ROWS_SENT_AGAIN_AT_ONCE - 1
         sent_again += await _SEND_AGAIN.execute(connection, since=since, first=start, last=end)
-    return sent_again
+    return sent_again - await _LEAVE_PARKED.execute(connection)
 
 
 async def next_sequence(connection: Connection, topic: str, key: str, *, count: int = 1) -> int:

@@ -40,7 +40,11 @@ Tokens: TypeAlias = Mapping[int, int]  # lane → token of the lease
 _lanes = bindparam("lanes", type_=ARRAY(SmallInteger))
 _held_back = bindparam("held_back", type_=ARRAY(Text))
 _position = outbox_pending.c.position
-_is_behind_parked = exists().where(outbox_parked.c.topic == outbox.c.topic, outbox_parked.c.key == outbox.c.key)
+_is_behind_parked = exists().where(
+    outbox_parked.c.topic == outbox.c.topic,
+    outbox_parked.c.key == outbox.c.key,
+    outbox_parked.c.position < outbox.c.position,
+)
 # A scalar, as an EXISTS may be answered by going over the whole outbox.
 _may_be_sent = (
     select(not_(outbox.c.topic == any_(_held_back)) & not_(_is_behind_parked))
@@ -56,8 +60,7 @@ _is_next = (outbox_pending.c.lane == any_(_lanes)) & not_(_is_on_its_way) & or_(
 # Found by what is pending and never by "later than the last one seen", which would lose whoever commits late.
 #
 # The relay's plan is made while nothing is pending, and has to do when a million are: hence a range of positions, which
-# is looked up in the index whatever the table is thought to hold, and a LATERAL that OFFSET 0 keeps from becoming a
-# join over the whole outbox.
+# is looked up in the index, and a LATERAL that OFFSET 0 keeps from becoming a join over the whole outbox.
 _first = select(_position).where(_is_next).order_by(_position).limit(literal_column("1")).subquery("first")
 _next = (
     select(_position)

@@ -188,7 +188,9 @@ async def _all_done(tasks: Iterable[asyncio.Task[None]], hurry: asyncio.Event) -
 async def _stop(producer: AIOKafkaProducer) -> None:
     """Stop without sending what is left. `producer.stop()` waits until all is sent, and so for ever while the broker is
     away; and what is given up has to end with its producer, or it would land in Kafka whenever the broker is back."""
-    sender = producer._sender.sender_task
+    sender, metadata = producer._sender.sender_task, producer.client._sync_task
+    if metadata is not None and metadata.done():
+        producer.client._sync_task = None  # closing the client would raise what ended it
     if sender is not None:
         sender.cancel()
     await producer.client.close()

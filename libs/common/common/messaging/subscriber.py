@@ -164,7 +164,7 @@ class Subscriber:
         await self._positions.on_partitions_revoked(())
         try:
             await asyncio.wait_for(broker.stop(), STOP_SECONDS)
-        except (KafkaError, TimeoutError) as error:
+        except Exception as error:  # also what ended one of the client's tasks
             if not stopping.is_set():
                 raise StuckConsumer(f"the consumer does not stop: {error!r}") from error
             _log.warning("the group was not left in order; the session will end", error=repr(error))

@@ -5,7 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Integer, Select, Uuid, bindparam, func, literal, null, or_, select, true
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Uuid,
+    bindparam,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+)
 
 from common.database.statements import Connection, Statement, prepare
 from common.database.tables import job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
@@ -30,8 +44,11 @@ def _where(query: Select[Any], **wanted: Column[Any]) -> Select[Any]:
     return query
 
 
-def _paged(query: Select[Any], *order: ColumnElement[Any]) -> Statement:
-    """A page and, by the same snapshot, how many there are; an empty page is a row without a place."""
+def _paged(query: Select[Any], *order: ColumnElement[Any], counted: FromClause | None = None) -> Statement:
+    """A page and, by the same snapshot, how many there are: as many as `counted` has, where that is less to go over.
+
+    An empty page is a row without a place.
+    """
     page = (
         query.add_columns(func.row_number().over(order_by=order).label("place"))
         .order_by(*order)
@@ -39,8 +56,9 @@ def _paged(query: Select[Any], *order: ColumnElement[Any]) -> Statement:
         .offset(bindparam("offset", type_=Integer))
         .subquery("page")
     )
-    counted = select(func.count().label("total")).select_from(query.subquery()).subquery("counted")
-    return prepare(select(counted, page).select_from(counted.outerjoin(page, true())).order_by(page.c.place))
+    all_ = query.subquery() if counted is None else counted
+    total = select(func.count().label("total")).select_from(all_).subquery("counted")
+    return prepare(select(total, page).select_from(total.outerjoin(page, true())).order_by(page.c.place))
 
 
 _JOBS = _paged(_where(select(*_JOB), state=jobs.c.state, kind=jobs.c.kind), jobs.c.created_at.desc(), jobs.c.id)
@@ -51,6 +69,7 @@ _EVENTS = {
             unsent, unsent.c.position == outbox.c.position
         ),
         outbox.c.position.desc(),
+        counted=unsent,
     )
     for state, unsent, error in (("pending", outbox_pending, null()), ("parked", outbox_parked, outbox_parked.c.error))
 }

@@ -16,9 +16,9 @@ from common.database.transactions import Pool, open_pool
 from common.edge.health_pages import HealthPages
 from common.errors import Code, Problem
 from common.health import Health
+from common.running import relay_role
 from common.running.event_loop import watch_event_loop
 from common.running.http_server import HttpServer
-from common.running.relay_role import relay_components
 from common.service import ALL, Runtime, Service, Settings
 from common.telemetry import configure_logging
 
@@ -112,7 +112,7 @@ class _Process(Generic[Settings]):
             if role == "api":
                 server.app = self._service.gateway(runtime)
             else:
-                build = relay_components if role == "relay" else self._service.components[role]
+                build = relay_role.relay_components if role == "relay" else self._service.components[role]
                 components += build(runtime)
         for component in components:
             self._health.needs(component.name, component.not_ready, only_to_start=len(self._roles) > 1)
@@ -138,8 +138,12 @@ class _Process(Generic[Settings]):
 
     async def _open_pool(self, role: str) -> Pool:
         """Each role has a pool of its own, so that in one process too none can take the others' connections."""
-        name, settings = f"{self._service.name} {role}", self._settings
-        pool = await open_pool(settings.database_url, size=settings.database_pool_size, application_name=name)
+        pool = await open_pool(
+            self._settings.database_url,
+            size=self._settings.database_pool_size,
+            application_name=f"{self._service.name} {role}",
+            server_settings=relay_role.SERVER_SETTINGS if role == "relay" else None,
+        )
         self._pools.append(pool)
         return pool
 

@@ -1,0 +1,82 @@
+"""What is pending beside the outbox: found by index, sent again when an operator asks, and never deleted meanwhile."""
+
+import re
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest_asyncio
+from common.database.transactions import Pool, open_pool, reading, transaction
+from common.messaging import outbox
+from common.messaging.outgoing import _MARK, _READ
+from common.running.purge import standard_rules
+from common.running.relay_role import SERVER_SETTINGS
+from common.settings import ServiceSettings
+from harness.databases import Database
+from harness.relaying import PARK, STATES, relaying, write_events
+from harness.topics import MakeTopic, Topics
+from harness.waiting import eventually
+
+ORDERS = [f"order-{number}" for number in range(20)]
+
+
+@pytest_asyncio.fixture
+async def topic(make_topic: MakeTopic) -> str:
+    return await make_topic(partitions=3)
+
+
+async def test_what_is_before_a_parked_event_of_its_key_is_sent_when_it_is_sent_again(
+    pool: Pool, kafka: str, topic: str
+) -> None:
+    await write_events(pool, topic, ["order-1"], range(1, 5))
+    await pool.execute(PARK, topic, "order-1", 3)
+    await pool.execute("DELETE FROM outbox_pending WHERE position < (SELECT position FROM outbox_parked)")
+    async with transaction(pool) as connection:
+        assert await outbox.send_again(connection, datetime(2026, 1, 1, tzinfo=UTC)) == 2
+    async with relaying(pool, kafka):
+        await eventually(lambda: pool.fetchval("SELECT min(position) >= 3 FROM outbox_pending"))
+    assert (await Topics(kafka).sequences(topic))[0] == {"order-1": [1, 2]}
+    assert [tuple(row) for row in await pool.fetch(STATES)] == [
+        ("order-1", 1, "published"),
+        ("order-1", 2, "published"),
+        ("order-1", 3, "parked"),
+        ("order-1", 4, "pending"),
+    ]
+
+
+async def test_events_that_are_about_to_be_sent_again_are_not_deleted_as_old(
+    database: Database, pool: Pool, topic: str
+) -> None:
+    await write_events(pool, topic, ORDERS, range(1, 2))
+    await pool.execute("DELETE FROM outbox_pending")
+    await pool.execute("UPDATE outbox SET created_at = now() - interval '100 days' WHERE key <> 'order-0'")
+    settings = ServiceSettings(database_url="", kafka_bootstrap="")
+    (purge,) = [rule.statement() for rule in standard_rules(settings) if rule.table.name == "outbox"]
+    async with transaction(pool) as connection:
+        assert await outbox.send_again(connection, datetime(2020, 1, 1, tzinfo=UTC)) == len(ORDERS)
+        async with reading(pool) as another:
+            assert await purge.execute(another) == 0
+    async with reading(pool) as another:
+        assert await purge.execute(another) == 0
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == len(ORDERS)
+
+
+async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a_backlog(
+    database: Database, topic: str
+) -> None:
+    owner = await asyncpg.connect(database.owner_dsn)
+    relays = await open_pool(database.dsn, size=1, application_name="test", server_settings=SERVER_SETTINGS)
+    try:
+        await write_events(relays, topic, ORDERS, range(1, 2))
+        await owner.execute("DELETE FROM outbox_pending")
+        await owner.execute("VACUUM ANALYZE outbox, outbox_pending")  # which tells the planner of no row and no page
+        await relays.execute("SET plan_cache_mode = force_generic_plan")
+        lanes, positions = list(range(32)), list(range(100))
+        for statement, values in (
+            (_READ, {"lanes": lanes, "held_back": [], "on_their_way": positions}),
+            (_MARK, {"lanes": lanes, "tokens": lanes, "positions": positions}),
+        ):
+            plan = await relays.fetch(f"EXPLAIN {statement.sql}", *statement._arguments(values))
+            assert not [line for (line,) in plan if re.search(r"Seq Scan on (outbox|outbox_pending)\b", line)]
+    finally:
+        await relays.close()
+        await owner.close()
