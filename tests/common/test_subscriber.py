@@ -232,7 +232,7 @@ async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started
 
     await eventually(connected)
     await lose_task(subscriber._consumer)
-    with pytest.raises(StuckConsumer):
+    with pytest.raises(StuckConsumer, match="tasks have ended"):
         await asyncio.wait_for(running, 20)
 
 

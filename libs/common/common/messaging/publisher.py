@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from common import failpoints
+from common.messaging import metadata_task
 from common.messaging.envelope import event_headers
 from common.messaging.outgoing import Row
 from common.messaging.partitioner import partition_of
@@ -55,8 +56,7 @@ class Publisher:
     async def connect(self) -> None:
         """Raises `KafkaError` or `TimeoutError` when no broker answers."""
         if self._producer is not None:
-            # It can end by an error that aiokafka does not expect (see `Subscriber`), and is missed only much later.
-            if not self._producer.client._sync_task.done():
+            if not metadata_task.is_lost(self._producer.client):
                 return
             await self.discard()
         producer = AIOKafkaProducer(
@@ -188,9 +188,8 @@ async def _all_done(tasks: Iterable[asyncio.Task[None]], hurry: asyncio.Event) -
 async def _stop(producer: AIOKafkaProducer) -> None:
     """Stop without sending what is left. `producer.stop()` waits until all is sent, and so for ever while the broker is
     away; and what is given up has to end with its producer, or it would land in Kafka whenever the broker is back."""
-    sender, metadata = producer._sender.sender_task, producer.client._sync_task
-    if metadata is not None and metadata.done():
-        producer.client._sync_task = None  # closing the client would raise what ended it
+    sender = producer._sender.sender_task
+    metadata_task.forget(producer.client)
     if sender is not None:
         sender.cancel()
     await producer.client.close()

@@ -21,6 +21,7 @@ from prometheus_client import Counter, Histogram
 from common import failpoints
 from common.component import Component
 from common.database.transactions import Pool, is_connection_failure
+from common.messaging import metadata_task
 from common.messaging.inbox import Inbox
 from common.messaging.positions import SECONDS_BETWEEN_LOOKS, Positions, StuckConsumer
 from common.messaging.records import EventHandler, Handlers, Incoming
@@ -141,13 +142,12 @@ class Subscriber:
 
     async def _watch(self) -> None:
         subscription, consumer = self._subscription, self._consumer
-        # Nobody looks after these. uvloop's error for a write to a closed connection, which aiokafka does not expect,
-        # ends the one that keeps the cluster's metadata; everything that needs it then waits for ever.
-        tasks = consumer._client._sync_task, consumer._coordinator._coordination_task, consumer._fetcher._fetch_task
+        tasks = consumer._coordinator._coordination_task, consumer._fetcher._fetch_task
         while True:
             if self._failure is not None:
                 raise self._failure
-            if all(task.done() for task in subscription.tasks) or any(task.done() for task in tasks):
+            lost = any(task.done() for task in tasks) or metadata_task.is_lost(consumer._client)
+            if lost or all(task.done() for task in subscription.tasks):
                 raise StuckConsumer("the consumer's own tasks have ended")
             try:
                 await self._positions.look(consumer)
@@ -162,9 +162,11 @@ class Subscriber:
         the process was to go on: it would come back as a member that reads nothing."""
         self._ending.set()
         await self._positions.on_partitions_revoked(())
+        if self._consumer is not None:
+            metadata_task.forget(self._consumer._client)
         try:
             await asyncio.wait_for(broker.stop(), STOP_SECONDS)
-        except Exception as error:  # also what ended one of the client's tasks
+        except (KafkaError, TimeoutError) as error:
             if not stopping.is_set():
                 raise StuckConsumer(f"the consumer does not stop: {error!r}") from error
             _log.warning("the group was not left in order; the session will end", error=repr(error))
