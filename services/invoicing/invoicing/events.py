@@ -72,14 +72,14 @@ def invoice_failed(invoice: Invoice) -> InvoiceFailed:
     return InvoiceFailed.model_validate({**state, "step": state["failed_step"]})
 
 
-def new_event(event_type: str, data: InvoiceData, sequence: int, actor: Actor) -> NewEvent:
+def new_event(event_type: str, data: InvoiceData, actor: Actor) -> NewEvent:
     return NewEvent(
         type=event_type,
         topic=topics.INVOICES,
         aggregate_type="invoice",
         aggregate_id=data.invoice_id,
         key=str(data.order_id),
-        sequence=sequence,
+        sequence=None,
         data=data.model_dump_json().encode(),
         traceparent=actor.traceparent,
         causation_id=actor.causation_id,

@@ -35,7 +35,7 @@ class RefundData(EventData):
     completed_at: datetime | None = None
 
 
-def new_event(refund: Refund, sequence: int, actor: Actor) -> NewEvent:
+def new_event(refund: Refund, actor: Actor) -> NewEvent:
     """`refund.succeeded`: the gateway has made the refund, under `transaction_id`. `refund.failed`: it was given up
     until an operator replays its job, and `refund.succeeded` may still follow.
     """
@@ -45,7 +45,7 @@ def new_event(refund: Refund, sequence: int, actor: Actor) -> NewEvent:
         aggregate_type="refund",
         aggregate_id=refund.id,
         key=str(refund.claim.order_id),
-        sequence=sequence,
+        sequence=None,
         data=refund_data(refund).model_dump_json().encode(),
         traceparent=actor.traceparent,
         causation_id=actor.causation_id,

@@ -42,7 +42,7 @@ async def append_dead_job(connection: Connection, service: str, key: str, job: J
         aggregate_type="job",
         aggregate_id=job.id,
         key=key,
-        sequence=await outbox.next_sequence(connection, topic, key),
+        sequence=None,
         data=letter.model_dump_json().encode(),
         traceparent=new_traceparent(job.traceparent),
         causation_id=job.causation_id,

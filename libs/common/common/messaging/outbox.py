@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from sqlalchemy import BigInteger, DateTime, SmallInteger, Text, bindparam, delete, func, select
+from sqlalchemy import BigInteger, BindParameter, DateTime, SmallInteger, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database.statements import Connection, prepare
@@ -14,20 +14,23 @@ from common.database.tables import event_streams, outbox, outbox_parked, outbox_
 
 LANES = 32
 ROWS_SENT_AGAIN_AT_ONCE = 100_000
-_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key", "sequence")
-_TRACING = ("causation_id", "traceparent", "headers")
+_COLUMNS = (
+    *("id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key"),
+    *("causation_id", "traceparent", "headers"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """One event to be sent. `type` is the short name, `sequence` the next of its topic and key, `data` its JSON."""
+    """One event to be sent. `type` is the short name, `data` its JSON. `sequence` is the next of its topic and key, as
+    the aggregate counts it; None where the stream does."""
 
     type: str
     topic: str
     aggregate_type: str
     aggregate_id: UUID | str
     key: str
-    sequence: int
+    sequence: int | None
     data: bytes
     traceparent: str
     causation_id: str | None = None
@@ -42,16 +45,42 @@ def lane_of(key: str) -> int:
 def insert_event() -> Insert:
     """The event and the note that it is to be sent, as a part of a service's own statement (a CTE).
 
-    `event_parameters` fills it.
+    `event_parameters` fills it. For an aggregate that counts its events itself.
     """
-    values: dict[str, Any] = {name: bindparam(f"event_{name}") for name in (*_COLUMNS, *_TRACING)}
-    written = insert(outbox).values(values).returning(outbox.c.position).cte("event")
+    values: dict[str, Any] = {name: bindparam(f"event_{name}") for name in (*_COLUMNS, "sequence")}
+    return _noted(insert(outbox).values(values))
+
+
+def insert_next_event() -> Insert:
+    """As `insert_event`, with the next sequence of the event's topic and key.
+
+    The stream's row stays locked until the transaction ends, so that sequences are committed in their order.
+    """
+    first = insert(event_streams).values(topic=_parameter("topic"), key=_parameter("key"), sequence=1)
+    advanced = (
+        first.on_conflict_do_update(
+            index_elements=[event_streams.c.topic, event_streams.c.key],
+            set_={"sequence": event_streams.c.sequence + 1},
+        )
+        .returning(event_streams.c.sequence)
+        .cte("advanced")
+    )
+    event = select(*map(_parameter, _COLUMNS), advanced.c.sequence)
+    return _noted(insert(outbox).from_select([*_COLUMNS, "sequence"], event))
+
+
+def _noted(event: Insert) -> Insert:
+    written = event.returning(outbox.c.position).cte("event")
     lane = bindparam("event_lane", type_=SmallInteger)
     return insert(outbox_pending).from_select(["position", "lane"], select(written.c.position, lane))
 
 
+def _parameter(column: str) -> BindParameter[Any]:
+    return bindparam(f"event_{column}", type_=outbox.c[column].type)
+
+
 def event_parameters(event: NewEvent) -> dict[str, Any]:
-    return {
+    parameters = {
         "event_id": uuid4(),
         "event_aggregatetype": event.aggregate_type,
         "event_aggregateid": str(event.aggregate_id),
@@ -59,29 +88,22 @@ def event_parameters(event: NewEvent) -> dict[str, Any]:
         "event_payload": event.data,
         "event_topic": event.topic,
         "event_key": event.key,
-        "event_sequence": event.sequence,
         "event_lane": lane_of(event.key),
         "event_causation_id": event.causation_id,
         "event_traceparent": event.traceparent,
         "event_headers": event.headers,
     }
+    return parameters if event.sequence is None else {**parameters, "event_sequence": event.sequence}
 
 
 _APPEND = prepare(insert_event())
-_advance = insert(event_streams).values(
-    topic=bindparam("topic", type_=Text), key=bindparam("key", type_=Text), sequence=bindparam("step", type_=BigInteger)
-)
-_ADVANCE = prepare(
-    _advance.on_conflict_do_update(
-        index_elements=[event_streams.c.topic, event_streams.c.key],
-        set_={"sequence": event_streams.c.sequence + _advance.excluded.sequence},
-    ).returning(event_streams.c.sequence)
-)
+_APPEND_NEXT = prepare(insert_next_event())
 
 
 async def append(connection: Connection, *events: NewEvent) -> None:
-    """Write events to be sent, in this transaction and this order."""
-    await _APPEND.execute_many(connection, [event_parameters(event) for event in events])
+    """Write events to be sent, in this transaction and this order; either all or none of them have a sequence."""
+    statement = _APPEND_NEXT if any(event.sequence is None for event in events) else _APPEND
+    await statement.execute_many(connection, [event_parameters(event) for event in events])
 
 
 _since = outbox.c.created_at >= bindparam("since", type_=DateTime(timezone=True))
@@ -118,12 +140,3 @@ async def send_again(connection: Connection, since: datetime) -> int:
         end = start + ROWS_SENT_AGAIN_AT_ONCE - 1
         sent_again += await _SEND_AGAIN.execute(connection, since=since, first=start, last=end)
     return sent_again - await _LEAVE_PARKED.execute(connection)
-
-
-async def next_sequence(connection: Connection, topic: str, key: str, *, count: int = 1) -> int:
-    """The first of `count` new sequences of a topic and key whose aggregate keeps no counter of its own.
-
-    The stream's row stays locked until the transaction ends, so that sequences are committed in their order.
-    """
-    last: int = await _ADVANCE.fetch_value(connection, topic=topic, key=key, step=count)
-    return last - count + 1

@@ -118,9 +118,8 @@ async def _send_copy(connection: Connection, service: str, record: Record, lette
         emptied: dict[str, object] = {"key": None, "value": None, "headers": [], "content_omitted": True}
         data = letter.model_copy(update=emptied).model_dump_json().encode()
     key = _text_key(record.key) or identity
-    sequence = await outbox.next_sequence(connection, topic, key)
     traceparent = _traceparent(record)
-    await outbox.append(connection, NewEvent(DEAD_RECORD, topic, "record", identity, key, sequence, data, traceparent))
+    await outbox.append(connection, NewEvent(DEAD_RECORD, topic, "record", identity, key, None, data, traceparent))
 
 
 def _traceparent(record: Record) -> str:

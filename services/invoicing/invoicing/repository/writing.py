@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from common.audit import AuditEntry, ChainHead, audit_parameters, insert_audit, insert_audit_details
-from common.database.statements import Connection, prepare
+from common.database.statements import Connection, prepare, prepare_together
+from common.messaging import outbox
+from common.messaging.outbox import NewEvent
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, extract, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -69,33 +71,19 @@ _ADVANCE_SERIES = prepare(
 _FIND_INVOICED = prepare(
     select(invoices.c.order_id).where(invoices.c.order_id == any_(bindparam("order_ids", type_=ARRAY(Uuid))))
 )
-_ADD = prepare(
-    insert_audit_details()
-    .add_cte(
-        insert(invoices)
-        .values({name: bindparam(name) for name in (*FOR_EVER, "seller", *CHANGING, *_AUDIT_HEAD)})
-        .cte("added")
-    )
-    .add_cte(
-        insert(invoice_snapshots)
-        .values(invoice_id=bindparam("id", type_=Uuid), snapshot=bindparam("snapshot"))
-        .cte("frozen")
-    )
-    .add_cte(insert_audit().cte("audited"))
+_ADD = prepare_together(
+    insert(invoices).values({name: bindparam(name) for name in (*FOR_EVER, "seller", *CHANGING, *_AUDIT_HEAD)}),
+    insert(invoice_snapshots).values(invoice_id=bindparam("id", type_=Uuid), snapshot=bindparam("snapshot")),
+    insert_audit(),
+    insert_audit_details(),
 )
 _THE_INVOICE = invoices.c.id == bindparam("invoice_id", type_=Uuid)
 # Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
 _LOCK = prepare(select(invoices, func.clock_timestamp().label("now")).where(_THE_INVOICE).with_for_update())
-_SAVE = prepare(
-    insert_audit_details()
-    .add_cte(
-        update(invoices)
-        .where(_THE_INVOICE)
-        .values({name: bindparam(name) for name in (*CHANGING, *_AUDIT_HEAD)})
-        .cte("saved")
-    )
-    .add_cte(insert_audit().cte("audited"))
-)
+_changed = update(invoices).where(_THE_INVOICE).values({name: bindparam(name) for name in (*CHANGING, *_AUDIT_HEAD)})
+_saved = (_changed, insert_audit(), insert_audit_details())
+_SAVE = prepare_together(*_saved)
+_SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event())
 
 
 async def lock_series(connection: Connection, seller: str) -> LockedSeries:
@@ -135,7 +123,17 @@ async def lock(connection: Connection, invoice_id: UUID) -> LockedInvoice:
     return LockedInvoice(to_invoice(row), row["now"], ChainHead(row["audit_position"], row["audit_hash"]))
 
 
-async def save(connection: Connection, locked: LockedInvoice, changed: Invoice, audit_entry: AuditEntry) -> None:
-    """Write what became of a locked invoice, together with its audit row."""
+async def save(
+    connection: Connection,
+    locked: LockedInvoice,
+    changed: Invoice,
+    audit_entry: AuditEntry,
+    event: NewEvent | None = None,
+) -> None:
+    """Write what became of a locked invoice, with its audit row and, if anybody is to be told, the event."""
     audit, _ = audit_parameters(audit_entry, locked.audit_head)
-    await _SAVE.execute(connection, invoice_id=changed.id, **changing_values(changed), **audit)
+    parameters = {"invoice_id": changed.id, **changing_values(changed), **audit}
+    if event is None:
+        await _SAVE.execute(connection, **parameters)
+    else:
+        await _SAVE_AND_TELL.execute(connection, **parameters, **outbox.event_parameters(event))

@@ -6,7 +6,6 @@ from uuid import UUID
 from common import jobs
 from common.audit import Actor, AuditEntry
 from common.database.statements import Connection
-from common.messaging import outbox, topics
 
 from invoicing import repository
 from invoicing.domain import Document, Invoice, MailStatus
@@ -19,9 +18,8 @@ async def issue_invoice(connection: Connection, invoice_id: UUID, document: Docu
     """The document is stored: the invoice counts from now on, and goes out by e-mail when there is an address."""
     locked = await repository.lock(connection, invoice_id)
     issued = locked.invoice.issue(document, locked.now)
-    await repository.save(connection, locked, issued, _audit_entry(locked, issued, actor))
-    sequence = await outbox.next_sequence(connection, topics.INVOICES, str(issued.order_id))
-    await outbox.append(connection, new_event(ISSUED, invoice_issued(issued), sequence, actor))
+    event = new_event(ISSUED, invoice_issued(issued), actor)
+    await repository.save(connection, locked, issued, _audit_entry(locked, issued, actor), event)
     if issued.mail_status is MailStatus.PENDING:
         await jobs.enqueue(connection, new_job(MAIL_JOB, issued, actor))
     return issued
@@ -47,9 +45,8 @@ async def fail_mail(connection: Connection, invoice_id: UUID, error: str, attemp
 async def _fail(connection: Connection, invoice_id: UUID, actor: Actor, fail: Callable[[Invoice], Invoice]) -> Invoice:
     locked = await repository.lock(connection, invoice_id)
     failed = fail(locked.invoice)
-    await repository.save(connection, locked, failed, _audit_entry(locked, failed, actor))
-    sequence = await outbox.next_sequence(connection, topics.INVOICES, str(failed.order_id))
-    await outbox.append(connection, new_event(FAILED, invoice_failed(failed), sequence, actor))
+    event = new_event(FAILED, invoice_failed(failed), actor)
+    await repository.save(connection, locked, failed, _audit_entry(locked, failed, actor), event)
     return failed
 
 

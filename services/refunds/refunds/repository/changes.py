@@ -48,7 +48,7 @@ _LOCK = prepare(select(refunds, func.clock_timestamp().label("now")).where(_THE_
 _changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for name in ("status", *CHANGING, *HEAD)})
 _saved = (_changed, refund_counts.transition(), audit.insert_audit())
 _SAVE = prepare_together(*_saved, audit.insert_audit_details())
-_SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_event(), audit.insert_audit_details())
+_SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event(), audit.insert_audit_details())
 _SPEND_KEY = prepare(
     update(refunds).where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch")).values(key_spent=True)
 )

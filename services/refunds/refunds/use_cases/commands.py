@@ -8,7 +8,7 @@ from common import jobs
 from common.audit import Actor, AuditEntry
 from common.database.statements import Connection
 from common.jobs import Job, NewJob
-from common.messaging import dead_letters, outbox, topics
+from common.messaging import dead_letters
 from common.telemetry import new_traceparent
 
 from refunds.domain import Claim, Refund
@@ -75,9 +75,8 @@ async def record_failure(connection: Connection, job: Job, refund_id: UUID, erro
 
 async def _save_and_tell(connection: Connection, job: Job, locked: LockedRefund, refund: Refund) -> Actor:
     actor = _actor(job)
-    sequence = await outbox.next_sequence(connection, topics.REFUNDS, str(refund.claim.order_id))
     entry = _audit_entry(locked, refund, actor)
-    await changes.save(connection, locked, refund, entry, new_event(refund, sequence, actor))
+    await changes.save(connection, locked, refund, entry, new_event(refund, actor))
     return actor
 
 
