@@ -1,11 +1,15 @@
 """What can be asked of a stack, and which ports it gets."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_stack import ports
+from local_stack import ports, stack_json
 from local_stack.lock import InUseError, exclusive_use
 from local_stack.ports import PortTakenError, assign_ports, free_ports, is_free
 from local_stack.settings import SettingsError, StackSettings
@@ -76,3 +80,18 @@ def test_a_folder_is_free_again_when_its_holder_is_done(tmp_path: Path) -> None:
         pass
     with exclusive_use(tmp_path):
         pass
+
+
+def test_what_a_killed_supervisor_left_is_not_taken_for_the_next_ones(tmp_path: Path) -> None:
+    description = {"documents": "/invoices"}
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        killed.wait()
+    (tmp_path / stack_json.FILE).write_text(json.dumps({"supervisor_pid": killed.pid, **description}))
+    with exclusive_use(tmp_path):
+        with pytest.raises(stack_json.NotRunningError):
+            stack_json.running_stack(tmp_path)
+        (tmp_path / stack_json.FILE).write_text(json.dumps({"supervisor_pid": os.getpid(), **description}))
+        assert stack_json.running_stack(tmp_path) == description
+        stack_json.withdraw(tmp_path)
+        with pytest.raises(stack_json.NotRunningError):
+            stack_json.running_stack(tmp_path)

@@ -1,6 +1,8 @@
 """`stack.json`: where everything of a running stack is, for people's scripts."""
 
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import TypedDict, cast
 
@@ -49,14 +51,25 @@ class NotRunningError(Exception):
 
 def running_stack(folder: Path) -> StackDescription:
     """Read where a running stack is. Raises NotRunningError."""
-    # The file outlives a supervisor that was killed; its lock does not.
-    if not (folder / FILE).exists() or not is_in_use(folder):
-        raise NotRunningError(f"no stack is ready in {folder}: start one with `make up`")
-    return cast(StackDescription, json.loads((folder / FILE).read_text()))
+    with contextlib.suppress(FileNotFoundError):
+        content = json.loads((folder / FILE).read_text())
+        # The file outlives a supervisor that was killed, until the next one has the lock and takes it away.
+        if is_in_use(folder) and _is_alive(content.pop("supervisor_pid")):
+            return cast(StackDescription, content)
+    raise NotRunningError(f"no stack is ready in {folder}: start one with `make up`")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def publish(folder: Path, description: StackDescription) -> None:
-    write_private(folder / FILE, json.dumps(description, indent=2) + "\n")
+    """For as long as this process runs."""
+    write_private(folder / FILE, json.dumps({"supervisor_pid": os.getpid(), **description}, indent=2) + "\n")
 
 
 def withdraw(folder: Path) -> None:
