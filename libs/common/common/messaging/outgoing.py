@@ -61,7 +61,8 @@ _is_next = (outbox_pending.c.lane == any_(_lanes)) & not_(_is_on_its_way) & or_(
 #
 # The relay's plan is made while nothing is pending, and has to do when a million are: hence a range of positions, which
 # is looked up in the index, and a LATERAL that OFFSET 0 keeps from becoming a join over the whole outbox.
-_first = select(_position).where(_is_next).order_by(_position).limit(literal_column("1")).subquery("first")
+_is_there = select(true()).where(outbox.c.position == _position).correlate(outbox_pending).scalar_subquery()
+_first = select(_position).where(_is_next, _is_there).order_by(_position).limit(literal_column("1")).subquery("first")
 _next = (
     select(_position)
     .join_from(_first, outbox_pending, _position.between(_first.c.position, _first.c.position + POSITIONS_PER_ROUND))

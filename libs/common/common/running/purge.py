@@ -8,12 +8,14 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Table, any_, delete, exists, func, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Table, any_, bindparam, delete, exists, func, literal_column, not_, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import UserDefinedType
 
 from common.component import Component
-from common.database.statements import Statement, prepare
+from common.database.statements import Connection, Statement, prepare
 from common.database.tables import idempotency_keys, inbox, outbox, outbox_parked, outbox_pending
-from common.database.transactions import Pool, is_connection_failure, reading
+from common.database.transactions import Pool, is_connection_failure, transaction
 from common.pauses import pause
 from common.settings import ServiceSettings
 
@@ -32,12 +34,39 @@ class PurgeRule:
     table: Table
     is_expired: ColumnElement[bool]
 
-    def statement(self) -> Statement:
-        """Deletes one batch. Rows that somebody else has locked wait for the next one."""
-        place: ColumnElement[Any] = literal_column(f"{self.table.name}.ctid")
-        batch = select(place).select_from(self.table).where(self.is_expired).limit(ROWS_PER_BATCH)
-        doomed = batch.with_for_update(skip_locked=True).scalar_subquery()
-        return prepare(delete(self.table).where(place == any_(func.array(doomed))))
+    @property
+    def batch(self) -> "Batch":
+        place: ColumnElement[Any] = literal_column(f"{self.table.name}.ctid", _Place)
+        doomed = select(place).select_from(self.table).where(self.is_expired).limit(ROWS_PER_BATCH)
+        is_locked = place == any_(bindparam("places", type_=ARRAY(_Place)))
+        return Batch(
+            prepare(doomed.with_for_update(skip_locked=True)),
+            prepare(delete(self.table).where(is_locked, self.is_expired)),
+        )
+
+
+class _Place(UserDefinedType[Any]):
+    """Where a row is on disk: the same for as long as the row is locked."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "TID"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Two statements, for the second sees all that was committed before the rows were locked: a row may have been
+    expired for the first and be asked for again by then (`send_again`)."""
+
+    lock: Statement
+    delete: Statement
+
+    async def purge(self, connection: Connection) -> tuple[int, int]:
+        """How many rows were looked at, and how many deleted, in this transaction. What somebody else has locked
+        waits for another batch."""
+        places = [place for (place,) in await self.lock.fetch_all(connection)]
+        return len(places), await self.delete.execute(connection, places=places) if places else 0
 
 
 def older_than(column: ColumnElement[object], days: float) -> ColumnElement[bool]:
@@ -63,7 +92,7 @@ class Purger:
         self, pool: Pool, rules: Sequence[PurgeRule], *, seconds_between_rounds: float = SECONDS_BETWEEN_ROUNDS
     ) -> None:
         self._pool = pool
-        self._statements = [(rule.table.name, rule.statement()) for rule in rules]
+        self._batches = [(rule.table.name, rule.batch) for rule in rules]
         self._seconds_between_rounds = seconds_between_rounds
 
     @property
@@ -73,18 +102,18 @@ class Purger:
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                for table, statement in self._statements:
-                    await self._purge(table, statement, stopping)
+                for table, batch in self._batches:
+                    await self._purge(table, batch, stopping)
             except Exception as error:
                 if not is_connection_failure(error):
                     raise
                 _log.warning("purging waits for the database", error=repr(error))
             await pause(stopping, self._seconds_between_rounds)
 
-    async def _purge(self, table: str, statement: Statement, stopping: asyncio.Event) -> None:
-        deleted = ROWS_PER_BATCH
-        while deleted == ROWS_PER_BATCH and not stopping.is_set():
-            async with reading(self._pool) as connection:
-                deleted = await statement.execute(connection)
+    async def _purge(self, table: str, batch: Batch, stopping: asyncio.Event) -> None:
+        looked_at = ROWS_PER_BATCH
+        while looked_at == ROWS_PER_BATCH and not stopping.is_set():
+            async with transaction(self._pool) as connection:
+                looked_at, deleted = await batch.purge(connection)
             _purged.labels(table).inc(deleted)
             await pause(stopping, SECONDS_BETWEEN_BATCHES)
