@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest_asyncio
 from common.database.statements import Connection
-from common.database.transactions import Pool, open_pool, transaction
+from common.database.transactions import Pool, open_pool, reading, transaction
 from common.messaging import outbox
-from common.messaging.outgoing import _MARK, _READ
+from common.messaging.outgoing import _MARK, _READ, read_pending
 from common.running.purge import standard_rules
 from common.running.relay_role import SERVER_SETTINGS
 from common.settings import ServiceSettings
@@ -64,6 +64,14 @@ async def test_events_that_are_about_to_be_sent_again_are_not_deleted_as_old(
         assert await batch.delete.execute(purging, places=await places_of_all(purging)) == 0
         assert await batch.purge(purging) == (0, 0)
     assert await pool.fetchval("SELECT count(*) FROM outbox") == len(ORDERS)
+
+
+async def test_a_note_without_its_event_holds_up_nothing(database: Database, pool: Pool, topic: str) -> None:
+    await pool.execute("INSERT INTO outbox_pending VALUES (0, 1)")
+    await pool.execute("SELECT nextval(pg_get_serial_sequence('outbox', 'position')) FROM generate_series(1, 10000)")
+    await write_events(pool, topic, ORDERS, range(1, 2))
+    async with reading(pool) as connection:
+        assert len(await read_pending(connection, range(32), [])) == len(ORDERS)
 
 
 async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a_backlog(

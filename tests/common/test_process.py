@@ -95,7 +95,7 @@ def test_sigterm_ends_every_role_in_time_though_both_servers_hang(
         with running(service, "all", folder=tmp_path, environment=environment) as process:
             process.wait_for("/readyz", 200)
             with paused(postgres), paused(kafka):
-                time.sleep(0.5)  # so that the roles are in the middle of asking
+                process.wait_for("/readyz", 503)  # whoever asks now waits for an answer
                 began = time.monotonic()
                 assert process.stop() == 0, process.log
                 assert time.monotonic() - began < 4

@@ -4,6 +4,7 @@ The images are those of docker-compose.yml, unless POSTGRES_IMAGE or KAFKA_IMAGE
 """
 
 import os
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,9 @@ class InContainer(Server):
     _described: DockerContainer | None = None
     _container: Any = None  # of Docker's client, which has no types
 
+    @abstractmethod
     def describe(self) -> DockerContainer:
-        raise NotImplementedError
+        """The container, not yet made."""
 
     def start(self, timeout: float = 120.0) -> Self:
         return super().start(timeout)

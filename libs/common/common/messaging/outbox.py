@@ -106,6 +106,20 @@ async def append(connection: Connection, *events: NewEvent) -> None:
     await statement.execute_many(connection, [event_parameters(event) for event in events])
 
 
+_freed = (
+    delete(outbox_parked)
+    .where(outbox_parked.c.position == bindparam("parked_position", type_=BigInteger))
+    .returning(outbox_parked.c.position, outbox_parked.c.lane)
+    .cte("freed")
+)
+_REPLAY = prepare(insert(outbox_pending).from_select(["position", "lane"], select(_freed)))
+
+
+async def replay(connection: Connection, position: int) -> bool:
+    """Have a parked event tried again, and with it those of its key behind it; False when it is not parked."""
+    return await _REPLAY.execute(connection, parked_position=position) == 1
+
+
 _since = outbox.c.created_at >= bindparam("since", type_=DateTime(timezone=True))
 _POSITIONS_SINCE = prepare(select(func.min(outbox.c.position), func.max(outbox.c.position)).where(_since))
 _SEND_AGAIN = prepare(

@@ -7,37 +7,20 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import BigInteger, bindparam, case, delete, exists, insert, select
 
 from common import audit, jobs
 from common.access import api_keys
 from common.access.auth import Role
 from common.audit import Actor, AuditEntry
-from common.database.statements import Connection, prepare
-from common.database.tables import outbox, outbox_parked, outbox_pending
+from common.database.statements import Connection
 from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem, not_found, validation_error
-from common.messaging import inbox
-from common.messaging import outbox as outbox_events
+from common.messaging import inbox, outbox
 from common.messaging.records import Handlers
-from common.operators.queries import find_job, find_poison
+from common.operators.queries import find_event, find_job, find_poison
 
 _log = structlog.get_logger(__name__)
 _WHOLE_OUTBOX = UUID(int=0)
-_position = bindparam("position", type_=BigInteger)
-_FIND_EVENT = prepare(
-    select(
-        outbox.c.id,
-        case((exists().where(outbox_pending.c.position == _position), "pending"), else_="published").label("state"),
-    ).where(outbox.c.position == _position)
-)
-_freed = (
-    delete(outbox_parked)
-    .where(outbox_parked.c.position == _position)
-    .returning(outbox_parked.c.position, outbox_parked.c.lane)
-    .cte("freed")
-)
-_SEND_AGAIN = prepare(insert(outbox_pending).from_select(["position", "lane"], select(_freed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +48,17 @@ async def replay_event(connection: Connection, actor: Actor, position: int) -> d
 
     Raises `Problem` NOT_FOUND, or CONFLICT when it is not parked.
     """
-    freed = await _SEND_AGAIN.execute(connection, position=position)
-    row = await _FIND_EVENT.fetch_one(connection, position=position)
-    if row is None:
-        raise not_found("position", position)
-    if not freed:
-        raise Problem(Code.CONFLICT, f"Only a parked event is replayed; this one is {row['state']}.", dict(row))
-    await _record(connection, actor, "OUTBOX", row["id"], "PARKED", "PENDING")
-    return {"position": position, "id": row["id"], "state": row["state"]}
+    is_replayed = await outbox.replay(connection, position)
+    event = await find_event(connection, position)
+    if not is_replayed:
+        raise Problem(Code.CONFLICT, f"Only a parked event is replayed; this one is {event['state']}.", event)
+    await _record(connection, actor, "OUTBOX", event["id"], "PARKED", "PENDING")
+    return {"position": position, **event}
 
 
 async def send_events_again(connection: Connection, actor: Actor, since: datetime) -> dict[str, Any]:
     """For a Kafka that lost what it had. Consumers know the events that they have taken in, and let them pass."""
-    count = await outbox_events.send_again(connection, since)
+    count = await outbox.send_again(connection, since)
     details = {"since": since.isoformat(), "events": count}
     await _record(connection, actor, "OUTBOX", _WHOLE_OUTBOX, None, "PENDING", details)
     return details

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     FromClause,
@@ -13,6 +14,8 @@ from sqlalchemy import (
     Select,
     Uuid,
     bindparam,
+    case,
+    exists,
     func,
     literal,
     null,
@@ -73,6 +76,14 @@ _EVENTS = {
     )
     for state, unsent, error in (("pending", outbox_pending, null()), ("parked", outbox_parked, outbox_parked.c.error))
 }
+_position = bindparam("position", type_=BigInteger)
+_is_pending = exists().where(outbox_pending.c.position == _position)
+_is_parked = exists().where(outbox_parked.c.position == _position)
+_FIND_EVENT = prepare(
+    select(outbox.c.id, case((_is_pending, "pending"), (_is_parked, "parked"), else_="published").label("state")).where(
+        outbox.c.position == _position
+    )
+)
 _FIND_JOB = prepare(
     select(*_JOB, jobs.c.causation_id, jobs.c.traceparent).where(jobs.c.id == bindparam("id", type_=Uuid))
 )
@@ -122,6 +133,14 @@ async def find_poison(connection: Connection, poison_id: UUID) -> dict[str, Any]
 async def list_outbox(connection: Connection, *, state: str, limit: int, offset: int) -> Page:
     """Events that are `pending` or `parked`, the latest first."""
     return await _page(connection, _EVENTS[state], limit, offset)
+
+
+async def find_event(connection: Connection, position: int) -> dict[str, Any]:
+    """The event's id and its state: `pending`, `parked` or `published`. Raises `Problem` NOT_FOUND."""
+    row = await _FIND_EVENT.fetch_one(connection, position=position)
+    if row is None:
+        raise not_found("position", position)
+    return dict(row)
 
 
 async def _page(connection: Connection, statement: Statement, limit: int, offset: int, **wanted: object) -> Page:
