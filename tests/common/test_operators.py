@@ -11,6 +11,7 @@ from common.access import api_keys
 from common.access.auth import Role
 from common.database.transactions import reading
 from harness.databases import Database
+from harness.openapi import Promises
 from harness.operating import SERVICE, a_dead_job, a_parked_event, a_poisoned_record, audited
 from harness.workshop import Workshop, open_workshop
 
@@ -23,7 +24,15 @@ async def workshop(database: Database) -> AsyncIterator[Workshop]:
 
 @pytest_asyncio.fixture
 async def ops(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose every answer is checked against the OpenAPI document."""
+    promises = Promises(workshop.app)
+
+    async def check(response: httpx.Response) -> None:
+        await response.aread()
+        promises.check(response)
+
     async with workshop.client("ops") as client:
+        client.event_hooks["response"].append(check)
         yield client
 
 

@@ -83,7 +83,8 @@ def _link(schema: Schema) -> str:
 
 
 def _name(schema: Schema) -> str:
-    return str(schema.get("$ref", "")).rpartition("/")[2]
+    reference = str(schema.get("$ref", ""))
+    return reference.rpartition("/")[2] if "/headers/" not in reference else ""
 
 
 def bodies(name: str, is_wanted: Callable[[str], bool] = is_own) -> str:
@@ -106,7 +107,7 @@ def _reached(part: object, schemas: Mapping[str, Schema]) -> Iterator[str]:
     """The names of the objects that a part of the document refers to, and of those that these refer to."""
     if isinstance(part, dict):
         name = _name(part)
-        if "properties" in schemas.get(name, {}):
+        if {"properties", "oneOf"} & schemas.get(name, {}).keys():
             yield name
         yield from _reached(schemas[name] if name else list(part.values()), schemas)
     elif isinstance(part, list):
@@ -115,6 +116,9 @@ def _reached(part: object, schemas: Mapping[str, Schema]) -> Iterator[str]:
 
 
 def fields(schema: Schema, schemas: Mapping[str, Schema], *, required: bool = True) -> str:
+    """A table of the fields; of a choice of objects, one for each."""
+    if "oneOf" in schema:
+        return "\n".join(f"{each['title']}:\n\n{fields(each, schemas, required=required)}" for each in schema["oneOf"])
     needed = schema.get("required", [])
     rows = [
         [f"`{name}`", _type(each, schemas), *([_whether(name, each, needed)] if required else [])]

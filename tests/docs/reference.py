@@ -143,6 +143,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     **{f"routes of {name}": partial(routes, name, is_own) for name in SERVICES},
     **{f"bodies of {name}": partial(bodies, name) for name in SERVICES},
     "routes of every service": partial(routes, "orders", COMMON.__contains__),
+    "bodies of every service": partial(bodies, "orders", COMMON.__contains__),
     "routes of operators": partial(routes, "orders", lambda path: path.startswith(OPERATORS)),
     "bodies of operators": partial(bodies, "orders", lambda path: path.startswith(OPERATORS)),
     "states of orders": partial(transitions, "orders.domain.states"),

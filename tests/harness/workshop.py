@@ -159,7 +159,7 @@ WORKSHOP = Service(
     settings=ServiceSettings,
     metadata=MetaData(),
     topics=(),
-    gateway=lambda runtime: create_gateway(runtime, [vase_routes()], counts=count_vases),
+    gateway=lambda runtime: create_gateway(runtime, [vase_routes()], counts=count_vases, metrics=dict),
 )
 
 

@@ -17,10 +17,18 @@ from invoicing.document_store import DocumentStore
 from invoicing.domain import PDF, InvoiceStatus
 from invoicing.schemas import InvoiceListResponse, InvoiceResponse, invoice_list_response, invoice_response
 
-router = APIRouter(prefix="/invoices", tags=["invoices"], route_class=GuardedRoute)
+DOCUMENT_HEADERS = {
+    name: {"description": description, "schema": {"type": "string"}}
+    for name, description in (
+        ("ETag", "The document's SHA-256: send it back as If-None-Match."),
+        ("Content-Disposition", "The file name: the invoice's number."),
+    )
+}
+
+router = APIRouter(prefix="/invoices", tags=["Invoices"], route_class=GuardedRoute)
 
 
-@router.get("", responses={200: {"model": InvoiceListResponse}})
+@router.get("", operation_id="listInvoices", responses={200: {"model": InvoiceListResponse}})
 @allow(*STAFF)
 async def list_invoices(
     request: Request,
@@ -37,7 +45,7 @@ async def list_invoices(
     )
 
 
-@router.get("/{invoice_id}", responses={200: {"model": InvoiceResponse}})
+@router.get("/{invoice_id}", operation_id="getInvoice", responses={200: {"model": InvoiceResponse}})
 @allow(*STAFF)
 async def get_invoice(request: Request, invoice_id: UUID) -> Response:
     return await read(
@@ -49,9 +57,10 @@ async def get_invoice(request: Request, invoice_id: UUID) -> Response:
 
 @router.get(
     "/{invoice_id}/document",
+    operation_id="getInvoiceDocument",
     responses={
-        200: {"content": {PDF: {}}},
-        304: {"description": "The client has it already."},
+        200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}, "headers": DOCUMENT_HEADERS},
+        304: {"description": "The client has it already.", "headers": DOCUMENT_HEADERS},
         400: error_response(400),
         403: error_response(403),
         422: error_response(422),

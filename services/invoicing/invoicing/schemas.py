@@ -4,7 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from common.edge.fields import Pagination, pagination
+from common.edge.health_routes import EntityCounts
 from common.edge.http import JsonNumber
+from common.edge.response_times import Performance
 from typing_extensions import TypedDict
 
 from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus, Step
@@ -36,6 +38,11 @@ class InvoiceResponse(TypedDict):
 class InvoiceListResponse(TypedDict):
     data: list[InvoiceResponse]
     pagination: Pagination
+
+
+class MetricsResponse(TypedDict):
+    invoices: EntityCounts
+    performance: Performance
 
 
 def invoice_response(invoice: Invoice) -> InvoiceResponse:

@@ -20,10 +20,10 @@ def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
     from orders.routes import router
-    from orders.schemas.responses import InvoiceLinks
+    from orders.schemas.responses import InvoiceLinks, MetricsResponse
     from orders.use_cases import count_orders
 
-    app = create_gateway(runtime, [router], counts=count_orders)
+    app = create_gateway(runtime, [router], counts=count_orders, metrics=MetricsResponse)
     app.state.invoice_links = InvoiceLinks(
         origin=runtime.settings.invoice_download_url,
         signing_key=runtime.settings.link_signing_key.get_secret_value(),

@@ -22,7 +22,7 @@ from orders.schemas.responses import (
     order_response,
 )
 
-router = APIRouter(prefix="/orders", tags=["orders"], route_class=GuardedRoute)
+router = APIRouter(prefix="/orders", tags=["Orders"], route_class=GuardedRoute)
 
 
 def order_filter(
@@ -34,7 +34,7 @@ def order_filter(
     return OrderFilter(customer_id, status, created_from, created_to)
 
 
-@router.post("", status_code=201, responses={201: {"model": OrderResponse}})
+@router.post("", operation_id="createOrder", status_code=201, responses={201: {"model": OrderResponse}})
 @allow(Role.CLIENT)
 async def place_order(request: Request, body: OrderCreate) -> Response:
     return await perform(
@@ -46,7 +46,7 @@ async def place_order(request: Request, body: OrderCreate) -> Response:
     )
 
 
-@router.get("", responses={200: {"model": OrderListResponse}})
+@router.get("", operation_id="listOrders", responses={200: {"model": OrderListResponse}})
 @allow(*Role)
 async def list_orders(
     request: Request, wanted: Annotated[OrderFilter, Depends(order_filter)], limit: Limit = 20, offset: Offset = 0
@@ -59,7 +59,7 @@ async def list_orders(
     )
 
 
-@router.get("/{order_id}", responses={200: {"model": OrderResponse}})
+@router.get("/{order_id}", operation_id="getOrder", responses={200: {"model": OrderResponse}})
 @allow(*Role)
 async def get_order(request: Request, order_id: UUID) -> Response:
     return await read(
@@ -69,7 +69,7 @@ async def get_order(request: Request, order_id: UUID) -> Response:
     )
 
 
-@router.patch("/{order_id}/state", responses={200: {"model": OrderResponse}})
+@router.patch("/{order_id}/state", operation_id="updateOrderState", responses={200: {"model": OrderResponse}})
 @allow(*Role)
 async def change_state(request: Request, order_id: UUID, body: StateChangeRequest) -> Response:
     """Which role may ask for which state: payments PAID, warehouse the three after it, client and manager CANCELLED."""
@@ -80,7 +80,7 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
     )
 
 
-@router.post("/{order_id}/cancel", responses={200: {"model": OrderResponse}})
+@router.post("/{order_id}/cancel", operation_id="cancelOrder", responses={200: {"model": OrderResponse}})
 @allow(Role.CLIENT, Role.MANAGER)
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
     """What was paid for the order is paid back; `refund_status` tells when."""
@@ -91,7 +91,7 @@ async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) ->
     )
 
 
-@router.get("/{order_id}/history", responses={200: {"model": HistoryResponse}})
+@router.get("/{order_id}/history", operation_id="getOrderHistory", responses={200: {"model": HistoryResponse}})
 @allow(*Role)
 async def get_history(request: Request, order_id: UUID, include: Literal["all"] | None = None) -> Response:
     """Accepted transitions, oldest first; `include=all` adds the creation and the refused attempts."""
@@ -102,7 +102,7 @@ async def get_history(request: Request, order_id: UUID, include: Literal["all"] 
     )
 
 
-@router.get("/{order_id}/invoice", responses={200: {"model": InvoiceResponse}})
+@router.get("/{order_id}/invoice", operation_id="getOrderInvoice", responses={200: {"model": InvoiceResponse}})
 @allow(*Role)
 async def get_invoice(request: Request, order_id: UUID) -> Response:
     """Where the invoice's PDF can be had for some minutes; 404 until it is issued."""

@@ -20,9 +20,10 @@ def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
     from refunds.routes import router
+    from refunds.schemas import MetricsResponse
     from refunds.use_cases.reading import count_refunds
 
-    return create_gateway(runtime, [router], counts=count_refunds)
+    return create_gateway(runtime, [router], counts=count_refunds, metrics=MetricsResponse)
 
 
 def event_handlers(runtime: Runtime[RefundsSettings]) -> Mapping[str, "EventHandler[Any]"]:

@@ -13,7 +13,7 @@ from refunds.schemas import RefundListResponse, RefundResponse, refund_list_resp
 from refunds.use_cases import reading
 from refunds.use_cases.reading import RefundFilter
 
-router = APIRouter(prefix="/refunds", tags=["refunds"], route_class=GuardedRoute)
+router = APIRouter(prefix="/refunds", tags=["Refunds"], route_class=GuardedRoute)
 
 
 def refund_filter(
@@ -22,7 +22,7 @@ def refund_filter(
     return RefundFilter(order_id, return_id, status)
 
 
-@router.get("", responses={200: {"model": RefundListResponse}})
+@router.get("", operation_id="listRefunds", responses={200: {"model": RefundListResponse}})
 @allow(*STAFF)
 async def list_refunds(
     request: Request, wanted: Annotated[RefundFilter, Depends(refund_filter)], limit: Limit = 20, offset: Offset = 0
@@ -35,7 +35,7 @@ async def list_refunds(
     )
 
 
-@router.get("/{refund_id}", responses={200: {"model": RefundResponse}})
+@router.get("/{refund_id}", operation_id="getRefund", responses={200: {"model": RefundResponse}})
 @allow(*STAFF)
 async def get_refund(request: Request, refund_id: UUID) -> Response:
     return await read(request, lambda connection: reading.get_refund(connection, refund_id), render=refund_response)

@@ -4,7 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from common.edge.fields import Pagination, pagination
+from common.edge.health_routes import EntityCounts
 from common.edge.http import JsonNumber
+from common.edge.response_times import Performance
 from typing_extensions import TypedDict
 
 from refunds.domain import Cause, Status
@@ -32,6 +34,11 @@ class RefundResponse(TypedDict):
 class RefundListResponse(TypedDict):
     data: list[RefundResponse]
     pagination: Pagination
+
+
+class MetricsResponse(TypedDict):
+    refunds: EntityCounts
+    performance: Performance
 
 
 def refund_response(tried: TriedRefund) -> RefundResponse:

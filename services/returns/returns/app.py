@@ -19,9 +19,10 @@ def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
     from returns.routes import router
+    from returns.schemas import MetricsResponse
     from returns.use_cases import DeliveryWait, count_returns
 
-    app = create_gateway(runtime, [router], counts=count_returns)
+    app = create_gateway(runtime, [router], counts=count_returns, metrics=MetricsResponse)
     app.state.return_window_days = runtime.settings.return_window_days
     app.state.delivery_wait = DeliveryWait(
         runtime.pool,

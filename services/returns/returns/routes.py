@@ -8,6 +8,7 @@ from common.access.auth import Role, allow
 from common.edge.fields import Instant, Limit, Offset
 from common.edge.history import HistoryResponse, history_response
 from common.edge.http import GuardedRoute, caller_of, perform, read
+from common.edge.openapi import error_response
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from returns import use_cases
@@ -26,13 +27,7 @@ from returns.schemas import (
 from returns.use_cases import DeliveryWait, NotDeliveredYet
 from returns.use_cases.visibility import bound_to
 
-# A path with an id in it has this in its document anyway; here the id is in the body.
-_NO_SUCH_ORDER = {
-    "description": "There is no such order, or it is another customer's.",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-}
-
-router = APIRouter(prefix="/returns", tags=["returns"], route_class=GuardedRoute)
+router = APIRouter(prefix="/returns", tags=["Returns"], route_class=GuardedRoute)
 
 
 def return_filter(
@@ -44,7 +39,12 @@ def return_filter(
     return ReturnFilter(None, order_id, status, created_from, created_to)
 
 
-@router.post("", status_code=201, responses={201: {"model": ReturnResponse}, 404: _NO_SUCH_ORDER})
+@router.post(
+    "",
+    operation_id="createReturn",
+    status_code=201,
+    responses={201: {"model": ReturnResponse}, 404: error_response(404)},
+)
 @allow(Role.CLIENT)
 async def open_return(request: Request, body: ReturnCreate) -> Response:
     """Waits for up to two seconds for news of an order that is not known to be delivered, before it is refused."""
@@ -70,7 +70,7 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
         return await attempt(not_yet.arrived_at)
 
 
-@router.get("", responses={200: {"model": ReturnListResponse}})
+@router.get("", operation_id="listReturns", responses={200: {"model": ReturnListResponse}})
 @allow(*Role)
 async def list_returns(
     request: Request, wanted: Annotated[ReturnFilter, Depends(return_filter)], limit: Limit = 20, offset: Offset = 0
@@ -83,7 +83,7 @@ async def list_returns(
     )
 
 
-@router.get("/{return_id}", responses={200: {"model": ReturnResponse}})
+@router.get("/{return_id}", operation_id="getReturn", responses={200: {"model": ReturnResponse}})
 @allow(*Role)
 async def get_return(request: Request, return_id: UUID) -> Response:
     return await read(
@@ -93,7 +93,7 @@ async def get_return(request: Request, return_id: UUID) -> Response:
     )
 
 
-@router.patch("/{return_id}/approve", responses={200: {"model": ReturnResponse}})
+@router.patch("/{return_id}/approve", operation_id="approveReturn", responses={200: {"model": ReturnResponse}})
 @allow(Role.MANAGER)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
     return await perform(
@@ -103,7 +103,7 @@ async def approve_return(request: Request, return_id: UUID, body: ApproveRequest
     )
 
 
-@router.patch("/{return_id}/reject", responses={200: {"model": ReturnResponse}})
+@router.patch("/{return_id}/reject", operation_id="rejectReturn", responses={200: {"model": ReturnResponse}})
 @allow(Role.MANAGER)
 async def reject_return(request: Request, return_id: UUID, body: RejectRequest) -> Response:
     """The order cannot be returned again."""
@@ -116,7 +116,7 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
     )
 
 
-@router.patch("/{return_id}/state", responses={200: {"model": ReturnResponse}})
+@router.patch("/{return_id}/state", operation_id="updateReturnState", responses={200: {"model": ReturnResponse}})
 @allow(Role.CLIENT, Role.WAREHOUSE, Role.MANAGER)
 async def change_return_state(request: Request, return_id: UUID, body: StateChangeRequest) -> Response:
     """A client may say that its return is IN_TRANSIT. COMPLETED starts the refund; see `refund_status` for its end."""
@@ -129,7 +129,7 @@ async def change_return_state(request: Request, return_id: UUID, body: StateChan
     )
 
 
-@router.get("/{return_id}/history", responses={200: {"model": HistoryResponse}})
+@router.get("/{return_id}/history", operation_id="getReturnHistory", responses={200: {"model": HistoryResponse}})
 @allow(*Role)
 async def get_history(request: Request, return_id: UUID, include: Literal["all"] | None = None) -> Response:
     """Accepted transitions, oldest first; `include=all` adds the opening and the refused attempts."""

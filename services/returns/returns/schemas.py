@@ -5,7 +5,9 @@ from typing import Literal
 from uuid import UUID
 
 from common.edge.fields import Lines, Pagination, RequestBody, pagination
+from common.edge.health_routes import EntityCounts
 from common.edge.http import JsonNumber
+from common.edge.response_times import Performance
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -62,6 +64,11 @@ class ReturnResponse(TypedDict):
 class ReturnListResponse(TypedDict):
     data: list[ReturnResponse]
     pagination: Pagination
+
+
+class MetricsResponse(TypedDict):
+    returns: EntityCounts
+    performance: Performance
 
 
 def return_response(shown: Return) -> ReturnResponse:

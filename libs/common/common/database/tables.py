@@ -7,6 +7,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -253,6 +254,17 @@ idempotency_keys = Table(
     Column("body", LargeBinary, nullable=False),
     instant("expires_at", nullable=False),
     Index("ix_idempotency_keys_expires_at", "expires_at"),
+)
+
+# How long requests took, by process and slot of some seconds: a histogram of the buckets that are not empty.
+response_times = Table(
+    "response_times",
+    infrastructure,
+    Column("process", Uuid, primary_key=True),
+    instant("slot", primary_key=True),
+    Column("seconds", Double, nullable=False),
+    Column("buckets", ARRAY(Integer), nullable=False),
+    Column("counts", ARRAY(Integer), nullable=False),
 )
 
 api_keys = Table(

@@ -9,8 +9,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 from common.edge.http import GuardedRoute
-from common.edge.http_metrics import RecentDurations, RequestObserver
+from common.edge.http_metrics import RequestObserver
 from common.edge.problem_responses import on_http_exception, on_invalid_request, on_problem
+from common.edge.response_times import ResponseTimes
 from common.errors import Problem
 
 REFUSALS: dict[type[Exception], ExceptionHandler] = {
@@ -26,10 +27,10 @@ class DirectRoutes:
     What such a route refuses is answered here; all other requests go to `framework`.
     """
 
-    def __init__(self, routes: Iterable[GuardedRoute], framework: ASGIApp, recent: RecentDurations) -> None:
+    def __init__(self, routes: Iterable[GuardedRoute], framework: ASGIApp, response_times: ResponseTimes) -> None:
         self._routes = tuple(routes)
         self._framework = framework
-        self._call_route = RequestObserver(_call_route, recent)
+        self._call_route = RequestObserver(_call_route, response_times)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

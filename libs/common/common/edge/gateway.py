@@ -10,37 +10,45 @@ from common.edge.direct_routes import REFUSALS, DirectRoutes
 from common.edge.health_pages import HealthPages
 from common.edge.health_routes import Counts, health_router, metrics_router, pages_router
 from common.edge.http import Edge, GuardedRoute
-from common.edge.http_metrics import RecentDurations, RequestObserver
+from common.edge.http_metrics import RequestObserver
 from common.edge.openapi import complete_document
 from common.edge.operator_routes import operator_router
+from common.edge.response_times import ResponseTimes
 from common.service import Runtime
 
 PREFIX = "/api/v1"
 
 
-def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, counts: Counts) -> FastAPI:
+def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, counts: Counts, metrics: type) -> FastAPI:
     """The application; `routers` (of `GuardedRoute`) come under `/api/v1`.
 
-    `counts` gives what the JSON metrics say of the service's own things: `{"orders": {"total": …, "by_status": …}}`.
-    Raises `TypeError` for a route that is not guarded.
+    `counts` gives what the JSON metrics say of the service's own entities: `{"orders": {"total": …, "by_status": …}}`;
+    `metrics` is the type of the whole answer. `app.state.components` run beside the application. Raises
+    `TypeError` for a route that is not guarded.
     """
-    recent = RecentDurations()
+    response_times = ResponseTimes()
     app = FastAPIOffline(  # `/docs` without anything from other sites
         title=f"ArtiCurated {runtime.service.name}",
         version="1",
         redoc_url=None,
         redirect_slashes=False,
+        separate_input_output_schemas=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={**REFUSALS},
     )
+    app.state.components = (response_times.component(runtime.pool),)
     app.state.edge = Edge(runtime.pool, runtime.settings)
-    app.add_middleware(RequestObserver, recent=recent)
-    common_routers = [health_router(runtime.health), metrics_router(counts, recent), operator_router(runtime)]
+    app.add_middleware(RequestObserver, response_times=response_times)
+    common_routers = [
+        health_router(runtime.health),
+        metrics_router(counts, metrics, response_times),
+        operator_router(runtime),
+    ]
     own = [route.under(PREFIX) for router in (*routers, *common_routers) for route in _guarded(router)]
     # Routes are tried in order, so FastAPI's few pages come last.
     app.router.routes[:0] = [*own, *_guarded(pages_router(HealthPages(runtime.health)))]
     complete_document(app)
-    app.middleware_stack = DirectRoutes(own, app.build_middleware_stack(), recent)
+    app.middleware_stack = DirectRoutes(own, app.build_middleware_stack(), response_times)
     return app
 
 

@@ -1,40 +1,80 @@
-"""A gateway's routes that tell how it is: the contract's health and metrics, and the pages that every role has."""
+"""A gateway's routes for health and metrics: the contract's JSON, and the pages that every role has."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
+from typing_extensions import TypedDict
 
 from common.access.auth import Role, allow, open_to_all
 from common.database.statements import Connection
 from common.edge.health_pages import HealthPages, Page, json_page
 from common.edge.http import GuardedRoute, read
-from common.edge.http_metrics import RecentDurations
+from common.edge.response_times import ResponseTimes
 from common.health import Health
 
 Counts = Callable[[Connection], Awaitable[Mapping[str, Any]]]
+Connected = Literal["connected", "disconnected"]
+
+
+class Dependencies(TypedDict):
+    database: Connected
+    kafka: Connected
+
+
+class HealthResponse(TypedDict):
+    status: Literal["healthy"]
+    timestamp: datetime
+    services: Dependencies
+
+
+class UnhealthyResponse(TypedDict):
+    """`errors` says why, in words that may be shown to anybody."""
+
+    status: Literal["unhealthy"]
+    timestamp: datetime
+    services: Dependencies
+    errors: list[str]
+
+
+class EntityCounts(TypedDict):
+    total: int
+    by_status: dict[str, int]
 
 
 def health_router(health: Health) -> APIRouter:
-    router = APIRouter(route_class=GuardedRoute, tags=["health"])
+    router = APIRouter(route_class=GuardedRoute, tags=["Health"])
 
-    @router.get("/health", responses={200: {"description": "All is well."}, 503: {"description": "`errors` says why."}})
+    @router.get(
+        "/health",
+        operation_id="healthCheck",
+        responses={
+            200: {"model": HealthResponse, "description": "The database and Kafka answer."},
+            503: {"model": UnhealthyResponse, "description": "The database or Kafka does not answer."},
+        },
+    )
     @open_to_all
     async def health_page() -> Response:
+        """Answers within a second, also when a dependency hangs."""
         document = await health.document()
         return _response(json_page(200 if document["status"] == "healthy" else 503, document))
 
     return router
 
 
-def metrics_router(counts: Counts, recent: RecentDurations) -> APIRouter:
-    """`GET /metrics` in JSON: what `counts` says of the service's own things, and how long requests took lately."""
-    router = APIRouter(route_class=GuardedRoute, tags=["health"])
+def metrics_router(counts: Counts, model: type, response_times: ResponseTimes) -> APIRouter:
+    """`GET /metrics` in JSON: what `counts` gives, and how long requests took in the last minutes."""
+    router = APIRouter(route_class=GuardedRoute, tags=["Health"])
 
-    @router.get("/metrics")
+    async def metrics_of(connection: Connection) -> Mapping[str, Any]:
+        return {**await counts(connection), "performance": await response_times.performance(connection)}
+
+    @router.get("/metrics", operation_id="getMetrics", responses={200: {"model": model}})
     @allow(*Role)
     async def metrics(request: Request) -> Response:
-        return await read(request, counts, render=lambda counted: {**counted, "performance": recent.summary()})
+        """Exact counts by status, and response times of all processes of the service over the last five minutes."""
+        return await read(request, metrics_of)
 
     return router
 

@@ -1,7 +1,6 @@
 """Around every request: its duration by route, its trace, one log line, and an answer even where the code failed."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.database.transactions import is_connection_failure, is_database_failure
 from common.edge.problem_responses import problem_response
+from common.edge.response_times import ResponseTimes
 from common.errors import Code, Problem
 from common.telemetry import new_traceparent, trace_id
 
@@ -27,26 +27,6 @@ CLIENT_GONE = 499
 _log = structlog.get_logger(__name__)
 
 
-class RecentDurations:
-    """The durations of the last thousand or so requests to guarded routes, for people without Prometheus."""
-
-    def __init__(self, size: int = 1024) -> None:
-        self._seconds: deque[float] = deque(maxlen=size)
-
-    def add(self, seconds: float) -> None:
-        self._seconds.append(seconds)
-
-    def summary(self) -> dict[str, float]:
-        ordered = sorted(self._seconds)
-        if not ordered:
-            return {"avg_response_time_ms": 0.0, "p95_response_time_ms": 0.0}
-        p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-        return {
-            "avg_response_time_ms": round(sum(ordered) / len(ordered) * 1000, 3),
-            "p95_response_time_ms": round(p95 * 1000, 3),
-        }
-
-
 class RequestObserver:
     """ASGI middleware, outermost: what leaves an application unhandled becomes a 500 or 503 here, and is logged.
 
@@ -54,9 +34,9 @@ class RequestObserver:
     and the key's prefix in `scope["caller"]`.
     """
 
-    def __init__(self, app: ASGIApp, recent: RecentDurations) -> None:
+    def __init__(self, app: ASGIApp, response_times: ResponseTimes) -> None:
         self._app = app
-        self._recent = recent
+        self._response_times = response_times
         self._series: dict[tuple[str, str, int], Callable[[float], None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +79,7 @@ class RequestObserver:
         observe(seconds)
         caller = scope.get("caller")
         if caller is not None:
-            self._recent.add(seconds)
+            self._response_times.add(seconds)
         _log.info(
             "request",
             method=method,

@@ -1,5 +1,9 @@
-"""What the OpenAPI document says of every guarded route: its errors in our shape, its key, its Idempotency-Key."""
+"""What the OpenAPI document says of every guarded route beside the route's own words.
 
+That is: its errors in the contract's shape, the API key, the Idempotency-Key, and the headers of its answers.
+"""
+
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,10 +20,11 @@ ERROR = {
     "properties": {
         "error": {
             "type": "object",
+            "title": "ErrorDetail",
             "properties": {
-                "code": {"type": "string", "enum": sorted({code.wire_name for code in Code})},
+                "code": {"type": "string", "title": "ErrorCode", "enum": sorted({code.wire_name for code in Code})},
                 "message": {"type": "string"},
-                "details": {"type": "object"},
+                "details": {"type": "object", "title": "ErrorDetails", "additionalProperties": True},
             },
             "required": ["code", "message", "details"],
         },
@@ -31,13 +36,19 @@ ERROR = {
     },
     "required": ["error", "type", "title", "status", "detail", "instance"],
 }
-API_KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+SECURITY_SCHEME = "ApiKeyAuth"
+API_KEY = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-API-Key",
+    "description": "A key `prefix.secret`. It has one role; a client's key may be bound to one customer.",
+}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key and body get the same answer again, for a day; the effect is had once.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAXIMUM_LENGTH},
+    "description": "The same key and body get the same answer for a day, and the effect happens once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAXIMUM_LENGTH, "pattern": "^[ -~]+$"},
 }
 _MEANING = {
     400: "The request cannot be read.",
@@ -52,32 +63,88 @@ _MEANING = {
     500: "A fault on our side.",
     503: "A part that is needed cannot be reached; try again.",
 }
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
+
+
+HEADERS: Mapping[str, dict[str, Any]] = {
+    "X-Request-Id": _header(
+        "The trace id: it is in the service's log lines and in the events that the request causes."
+    ),
+    "traceparent": _header("The request's place in its trace (W3C Trace Context)."),
+    "RateLimit-Policy": _header("The limit of the caller's key (draft-ietf-httpapi-ratelimit-headers)."),
+    "RateLimit": _header("What is left of the limit, and the seconds until it is renewed."),
+    "Retry-After": _header("Seconds to wait before the next try.", "integer"),
+    "WWW-Authenticate": _header("How to authenticate."),
+    "Location": _header("The path of what was created."),
+    "Idempotency-Replayed": _header("`true` when the answer is the one that this Idempotency-Key got before."),
+}
+_OF_EVERY_ANSWER = ("X-Request-Id", "traceparent")
+_OF_A_KEY = ("RateLimit-Policy", "RateLimit")
+_OF_STATUS: Mapping[int, tuple[str, ...]] = {
+    401: ("WWW-Authenticate",),
+    409: ("Retry-After",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
 
 def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """A route's options with what its document should say beside its own."""
-    unsafe = bool(set(options.get("methods") or ()) - {"GET", "HEAD", "OPTIONS"})
-    open_route = allowed_roles(endpoint) is EVERYONE
-    statuses = {500, 503} | ({400} if not open_route else set())
-    if not open_route:
-        statuses |= {401, 403, 422, 429}
+    """A route's options, completed for its document. The default operation id is the endpoint's name in camel case."""
+    if not options.get("include_in_schema", True):
+        return {name: value for name, value in options.items() if name != "strict_content_type"}
+    operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
+    needs_key = allowed_roles(endpoint) is not EVERYONE
+    is_unsafe = bool(set(options.get("methods") or ()) - SAFE_METHODS)
+    errors = {status: error_response(status) for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe)}
+    responses = {
+        status: _with_headers(int(status), response, needs_key=needs_key, is_unsafe=is_unsafe)
+        for status, response in {**errors, **(options.get("responses") or {})}.items()
+    }
+    extra = dict(options.get("openapi_extra") or {})
+    if needs_key:
+        extra["security"] = [{SECURITY_SCHEME: []}]
+        if is_unsafe:
+            extra["parameters"] = [*extra.get("parameters", []), IDEMPOTENCY_KEY]
+    kept = {name: value for name, value in options.items() if name != "strict_content_type"}
+    named = {"operation_id": operation_id, "summary": options.get("summary") or _summary(operation_id)}
+    return {**kept, **named, "responses": responses, "openapi_extra": extra}
+
+
+def _statuses(path: str, *, needs_key: bool, is_unsafe: bool) -> list[int]:
+    statuses = {422, 500, 503}
+    if needs_key:
+        statuses |= {400, 401, 403, 429}
     if "{" in path:
         statuses |= {404}
-    if unsafe:
+    if is_unsafe:
         statuses |= {409, 413, 415}
-    errors = {status: error_response(status) for status in sorted(statuses)}
-    extra = dict(options.get("openapi_extra") or {})
-    if not open_route:
-        extra["security"] = [{"ApiKey": []}]
-    if unsafe and not open_route:
-        extra["parameters"] = [*extra.get("parameters", []), IDEMPOTENCY_KEY]
-    responses = {**errors, **(options.get("responses") or {})}
-    kept = {name: value for name, value in options.items() if name != "strict_content_type"}
-    return {**kept, "responses": responses, "openapi_extra": extra}
+    return sorted(statuses)
+
+
+def _with_headers(status: int, response: dict[str, Any], *, needs_key: bool, is_unsafe: bool) -> dict[str, Any]:
+    names = [*_OF_EVERY_ANSWER, *(_OF_A_KEY if needs_key else ()), *_OF_STATUS.get(status, ())]
+    if status < 300 and is_unsafe:
+        names += ["Idempotency-Replayed", *(["Location"] if status == 201 else [])]
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {**response, "headers": {**references, **response.get("headers", {})}}
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+def _summary(operation_id: str) -> str:
+    """`updateOrderState` as `Update order state`."""
+    return re.sub(r"(?<!^)([A-Z])", lambda found: f" {found[1].lower()}", operation_id).capitalize()
 
 
 def error_response(status: int) -> dict[str, Any]:
-    schema = {"schema": {"$ref": "#/components/schemas/Error"}}
+    schema = {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}
     return {"description": _MEANING[status], "content": {"application/json": schema, PROBLEM_JSON: schema}}
 
 
@@ -88,8 +155,9 @@ def complete_document(app: FastAPI) -> None:
     def document() -> dict[str, Any]:
         made = make()
         components = made.setdefault("components", {})
-        components["securitySchemes"] = {"ApiKey": API_KEY}
-        components.setdefault("schemas", {})["Error"] = ERROR
+        components["securitySchemes"] = {SECURITY_SCHEME: API_KEY}
+        components["headers"] = dict(HEADERS)
+        components.setdefault("schemas", {})["ErrorResponse"] = ERROR
         return made
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

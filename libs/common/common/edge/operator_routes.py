@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from common.access.auth import Role, allow
+from common.edge import operator_schemas as schemas
 from common.edge.fields import Limit, Line, Offset, RequestBody
 from common.edge.http import GuardedRoute, caller_of, perform, read
 from common.operators import commands as operator_commands
@@ -39,9 +40,9 @@ class ApiKeyCreate(RequestBody):
 
 
 def operator_router(runtime: Runtime[Any]) -> APIRouter:
-    router = APIRouter(prefix="/ops", route_class=GuardedRoute, tags=["operations"])
+    router = APIRouter(prefix="/ops", route_class=GuardedRoute, tags=["Operations"])
 
-    @router.get("/jobs")
+    @router.get("/jobs", operation_id="listJobs", responses={200: {"model": schemas.JobListResponse}})
     @allow()
     async def list_jobs(
         request: Request,
@@ -57,18 +58,18 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
             ),
         )
 
-    @router.get("/jobs/{job_id}")
+    @router.get("/jobs/{job_id}", operation_id="getJob", responses={200: {"model": schemas.JobDetail}})
     @allow()
     async def get_job(request: Request, job_id: UUID) -> Response:
         return await read(request, lambda connection: operator_queries.find_job(connection, job_id))
 
-    @router.post("/jobs/{job_id}/replay")
+    @router.post("/jobs/{job_id}/replay", operation_id="replayJob", responses={200: {"model": schemas.JobDetail}})
     @allow()
     async def replay_job(request: Request, job_id: UUID) -> Response:
         actor = caller_of(request).actor
         return await perform(request, lambda connection: operator_commands.replay_job(connection, actor, job_id))
 
-    @router.get("/poison")
+    @router.get("/poison", operation_id="listPoison", responses={200: {"model": schemas.PoisonListResponse}})
     @allow()
     async def list_poison(
         request: Request, state: PoisonState | None = None, limit: Limit = 20, offset: Offset = 0
@@ -78,12 +79,14 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
             lambda connection: operator_queries.list_poison(connection, state=state, limit=limit, offset=offset),
         )
 
-    @router.get("/poison/{poison_id}")
+    @router.get("/poison/{poison_id}", operation_id="getPoison", responses={200: {"model": schemas.PoisonDetail}})
     @allow()
     async def get_poison(request: Request, poison_id: UUID) -> Response:
         return await read(request, lambda connection: operator_queries.find_poison(connection, poison_id))
 
-    @router.post("/poison/{poison_id}/replay")
+    @router.post(
+        "/poison/{poison_id}/replay", operation_id="replayPoison", responses={200: {"model": schemas.PoisonDetail}}
+    )
     @allow()
     async def replay_poison(request: Request, poison_id: UUID) -> Response:
         actor, consumer = caller_of(request).actor, runtime.service.name
@@ -93,7 +96,7 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
             lambda connection: operator_commands.replay_poison(connection, actor, consumer, handlers, poison_id),
         )
 
-    @router.get("/outbox")
+    @router.get("/outbox", operation_id="listUnsentEvents", responses={200: {"model": schemas.UnsentEventListResponse}})
     @allow()
     async def list_outbox(
         request: Request, state: EventState = EventState.PARKED, limit: Limit = 20, offset: Offset = 0
@@ -103,18 +106,22 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
             lambda connection: operator_queries.list_outbox(connection, state=state, limit=limit, offset=offset),
         )
 
-    @router.post("/outbox/{position}/replay")
+    @router.post(
+        "/outbox/{position}/replay", operation_id="replayEvent", responses={200: {"model": schemas.ReplayedEvent}}
+    )
     @allow()
     async def replay_event(request: Request, position: Annotated[int, Path(ge=1, lt=2**63)]) -> Response:
         actor = caller_of(request).actor
         return await perform(request, lambda connection: operator_commands.replay_event(connection, actor, position))
 
-    @router.get("/api-keys")
+    @router.get("/api-keys", operation_id="listApiKeys", responses={200: {"model": schemas.ApiKeyListResponse}})
     @allow()
     async def list_keys(request: Request) -> Response:
         return await read(request, operator_commands.list_keys)
 
-    @router.post("/api-keys", status_code=201)
+    @router.post(
+        "/api-keys", operation_id="createApiKey", status_code=201, responses={201: {"model": schemas.CreatedApiKey}}
+    )
     @allow()
     async def create_key(request: Request, key: ApiKeyCreate) -> Response:
         """`key` is told once, and is null when the answer is replayed: whoever missed it makes another key."""
@@ -128,7 +135,7 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
             without_secret=lambda made: {**made, "key": None},
         )
 
-    @router.delete("/api-keys/{prefix}")
+    @router.delete("/api-keys/{prefix}", operation_id="revokeApiKey", responses={200: {"model": schemas.RevokedApiKey}})
     @allow()
     async def revoke_key(request: Request, prefix: Annotated[str, Path(max_length=255)]) -> Response:
         actor = caller_of(request).actor

@@ -110,7 +110,8 @@ class _Process(Generic[Settings]):
         for role in self._roles:
             runtime = Runtime(self._service, self._settings, await self._open_pool(role), self._health)
             if role == "api":
-                server.app = self._service.gateway(runtime)
+                server.app = gateway = self._service.gateway(runtime)
+                components += gateway.state.components
             else:
                 build = relay_role.relay_components if role == "relay" else self._service.components[role]
                 components += build(runtime)

@@ -1,13 +1,23 @@
 """What clients may send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
 from common import money
 from common.edge.fields import EmailAddress, ExactNumber, Line, Lines, RequestBody, field_errors
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from orders import domain
 from orders.domain import NewOrder, OrderStatus
@@ -103,6 +113,13 @@ class OrderCreate(RequestBody):
         )
 
 
+# What may go with a state beside `reason`.
+_FIELDS_OF_STATE: Mapping[OrderStatus, tuple[str, ...]] = {
+    OrderStatus.PAID: ("payment_transaction_id",),
+    OrderStatus.SHIPPED: ("tracking_number", "carrier"),
+}
+
+
 class StateChangeRequest(RequestBody):
     """`payment_transaction_id` goes with PAID only, `tracking_number` and `carrier` with SHIPPED only."""
 
@@ -120,19 +137,40 @@ class StateChangeRequest(RequestBody):
     def _misfits(self) -> Iterator[tuple[tuple[str], str]]:
         if self.new_state is OrderStatus.CANCELLED and self.reason is None:
             yield ("reason",), "is required to cancel"
-        goes_with = {
-            "payment_transaction_id": OrderStatus.PAID,
-            "tracking_number": OrderStatus.SHIPPED,
-            "carrier": OrderStatus.SHIPPED,
-        }
-        for field, state in goes_with.items():
-            if getattr(self, field) is not None and self.new_state is not state:
-                yield (field,), f"goes with {state} only"
+        for state, fields in _FIELDS_OF_STATE.items():
+            for field in fields:
+                if getattr(self, field) is not None and self.new_state is not state:
+                    yield (field,), f"goes with {state} only"
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """One schema per new state, so that the document has the rules of `_misfits` too."""
+        whole = handler.resolve_ref_schema(handler(core_schema))
+        properties, description = whole["properties"], whole["description"]
+        whole.clear()
+        branches = [_change_to(state, properties) for state in OrderStatus]
+        return {"title": cls.__name__, "description": description, "oneOf": branches}
 
     def to_domain(self) -> StateChange:
         return StateChange(
             self.new_state, self.reason or "", self.payment_transaction_id, self.tracking_number, self.carrier
         )
+
+
+def _change_to(state: OrderStatus, properties: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:
+    """The schema of a change to this state. Cancelling needs a reason."""
+    fields = {name: properties[name] for name in ("reason", *_FIELDS_OF_STATE.get(state, ()))}
+    required = ["new_state"]
+    if state is OrderStatus.CANCELLED:
+        fields["reason"] = {"title": "Reason", **fields["reason"]["anyOf"][0]}
+        required.append("reason")
+    return {
+        "title": f"ChangeTo{state.title().replace('_', '')}",
+        "type": "object",
+        "properties": {"new_state": {"const": state.value, "type": "string"}, **fields},
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 class CancelRequest(RequestBody):

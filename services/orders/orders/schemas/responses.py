@@ -2,17 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common.database.statements import Record
 from common.edge.fields import Pagination, pagination
+from common.edge.health_routes import EntityCounts
 from common.edge.http import JsonNumber
+from common.edge.response_times import Performance
 from common.money import quantize
 from common.signed_links import sign
 from typing_extensions import TypedDict
 
-from orders.domain import Address, Order, OrderStatus, RefundStatus
+from orders.domain import Order, OrderStatus, RefundStatus
 from orders.repository.reading import Page
+
+if TYPE_CHECKING:
+    from orders.domain import Address
+else:  # the document has one schema of an address for requests and answers: generators drop one of two with one title
+    from orders.schemas.requests import Address
 
 
 class LineItemResponse(TypedDict):
@@ -56,6 +64,11 @@ class OrderResponse(TypedDict):
 class OrderListResponse(TypedDict):
     data: list[OrderResponse]
     pagination: Pagination
+
+
+class MetricsResponse(TypedDict):
+    orders: EntityCounts
+    performance: Performance
 
 
 class InvoiceDocument(TypedDict):

