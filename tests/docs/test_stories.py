@@ -1,0 +1,29 @@
+"""The page of the backlog's stories: complete, and with code and tests that exist."""
+
+import re
+
+from docs.documents import ROOT
+
+PAGE = (ROOT / "docs" / "stories.md").read_text()
+STORIES = ["A1", "A2", "A3", "B1", "B2", "B3", "C1", "C2", "D1", "D2", "D3"]
+_ROW = re.compile(r"^\| (?!asked for|---|planned)(.+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
+
+
+def rows() -> dict[str, list[tuple[str, str, str, str]]]:
+    sections = re.split(r"^### ([A-D]\d)\. .*$", PAGE.partition("## Where the parts")[0], flags=re.MULTILINE)[1:]
+    return {story: _ROW.findall(text) for story, text in zip(sections[::2], sections[1::2], strict=True)}
+
+
+def test_every_story_is_there_with_what_it_asks_for() -> None:
+    assert list(rows()) == STORIES
+    assert all(rows().values())
+
+
+def test_every_line_names_code_that_exists_and_a_test() -> None:
+    for story, lines in rows().items():
+        for asked, code, shown_by, figure in lines:
+            files = re.findall(r"`([^`]+)`", code)
+            assert files, (story, asked)
+            assert [file for file in files if not (ROOT / file).exists()] == [], (story, asked)
+            assert re.search(r"`tests/[\w/]+\.py::\w+`", shown_by), (story, asked)
+            assert figure.strip(), (story, asked)
