@@ -13,8 +13,11 @@ from docs.documents import DOCUMENTS, ROOT, blocks, commands, is_shown, run
 # Languages of blocks that are read, not run; what a shell could run is in none of them.
 READ_ONLY = {"console", "mermaid", "json", "python", "yaml", "text", "http"}
 # What needs more than a machine with Python, would run everything else again, never ends, or ends the tests' stack.
-NOT_HERE = (
-    r"docker compose|git pull|make|deploy/smoke\.sh|cp -a \.local|rm -rf \.local|\.venv/bin/python -m docs\.reference"
+NOT_HERE = "|".join(
+    (
+        *(r"docker compose", r"export COMPOSE_PROJECT_NAME", r"deploy/smoke\.sh", r"git (pull|tag|push)", r"make"),
+        *(r"cp -a \.local", r"rm -rf \.local", r"\.venv/bin/python -m docs\.reference"),
+    )
 )
 CANNOT_RUN = re.compile(rf"(\w+=\S+ )*({NOT_HERE})\b")
 
