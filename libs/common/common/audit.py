@@ -7,13 +7,13 @@ table of its own, so that it can be erased for a person who asks for it while th
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import Text, Uuid, and_, bindparam, func, select
+from sqlalchemy import BigInteger, Integer, Text, Uuid, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database import tables
@@ -137,7 +137,18 @@ _OF_ENTITY = and_(
     tables.audit.c.entity_type == bindparam("entity_type", type_=Text),
     tables.audit.c.entity_id == bindparam("entity_id", type_=Uuid),
 )
-_HISTORY = prepare(_WITH_DETAILS.where(_OF_ENTITY).order_by(tables.audit.c.position))
+_IS_TRANSITION = and_(tables.audit.c.outcome == "ACCEPTED", tables.audit.c.previous_state.is_not(None))
+_TRANSITIONS = prepare(_WITH_DETAILS.where(_OF_ENTITY, _IS_TRANSITION).order_by(tables.audit.c.position))
+# Positions count from 1 without gaps: a page is found by index, and the last position tells how many there are.
+_after = bindparam("offset", type_=BigInteger)
+_RECORDS = prepare(
+    _WITH_DETAILS.where(
+        _OF_ENTITY,
+        tables.audit.c.position > _after,
+        tables.audit.c.position <= _after + bindparam("limit", type_=Integer),
+    ).order_by(tables.audit.c.position)
+)
+_ALL_RECORDS = prepare(_WITH_DETAILS.where(_OF_ENTITY).order_by(tables.audit.c.position))
 _HEAD = prepare(
     select(tables.audit.c.position, tables.audit.c.hash)
     .where(_OF_ENTITY)
@@ -154,9 +165,38 @@ _LOCK_ENTITY = prepare(
 _APPEND = prepare(insert_audit_details().add_cte(insert_audit().cte("audited")))
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryWanted:
+    """Which part of a history is asked for; `everything`: with the creation and the refused attempts."""
+
+    everything: bool
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some of an entity's rows with their details, oldest first, and how many there are in all."""
+
+    rows: Sequence[Any]
+    total: int
+
+
 async def history(connection: Connection, entity_type: str, entity_id: UUID) -> list[Any]:
-    """Every row of one entity with its details, oldest first."""
-    return await _HISTORY.fetch_all(connection, entity_type=entity_type, entity_id=entity_id)
+    """Every row of one entity with its details, oldest first: as many as there are."""
+    return await _ALL_RECORDS.fetch_all(connection, entity_type=entity_type, entity_id=entity_id)
+
+
+async def find_history(connection: Connection, entity_type: str, entity_id: UUID, wanted: HistoryWanted) -> HistoryPage:
+    """The part that is wanted. The accepted transitions are few, as states only move forward."""
+    if wanted.everything:
+        last = await _HEAD.fetch_one(connection, entity_type=entity_type, entity_id=entity_id)
+        rows = await _RECORDS.fetch_all(
+            connection, entity_type=entity_type, entity_id=entity_id, limit=wanted.limit, offset=wanted.offset
+        )
+        return HistoryPage(rows, last["position"] if last is not None else 0)
+    rows = await _TRANSITIONS.fetch_all(connection, entity_type=entity_type, entity_id=entity_id)
+    return HistoryPage(rows[wanted.offset : wanted.offset + wanted.limit], len(rows))
 
 
 async def record(connection: Connection, entry: AuditEntry) -> None:

@@ -1,6 +1,6 @@
 """What can go wrong, in the words of the HTTP contract; no framework knows these, and they know none."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -36,6 +36,17 @@ class Code(Enum):
         return name
 
 
+LISTED_PROBLEMS = 100
+# Of texts that hold what a client sent: a name, an address, a message about either.
+LONGEST_TEXT = 500
+_LONGEST_FIELD = 200
+
+
+def excerpt(text: str, longest: int = LONGEST_TEXT) -> str:
+    """The text, or its beginning and an ellipsis: no answer and no log line repeats a megabyte that was sent."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 class Problem(Exception):
     """A refusal that the client is told about.
 
@@ -59,10 +70,18 @@ def not_found(what: str, identifier: object) -> Problem:
 
 def validation_error(field: str, issue: str) -> Problem:
     """A 422 with one problem; `field` is a dotted path into the request, such as `line_items.0.quantity`."""
+    return validation_errors([(field, issue)], count=1)
+
+
+def validation_errors(found: Iterable[tuple[str, str]], *, count: int) -> Problem:
+    """A 422 that lists problems, each with its field and its issue, the first one first. At most `LISTED_PROBLEMS` are
+    to be given; `count` is how many there are in all."""
+    errors = [{"field": excerpt(field, _LONGEST_FIELD), "issue": excerpt(issue)} for field, issue in found]
+    first = errors[0]
     return Problem(
         Code.VALIDATION_ERROR,
-        f"{field}: {issue}",
-        {"field": field, "issue": issue, "errors": [{"field": field, "issue": issue}]},
+        f"{first['field']}: {first['issue']}",
+        {**first, "errors": errors, "error_count": count},
     )
 
 

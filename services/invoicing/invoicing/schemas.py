@@ -71,5 +71,5 @@ def invoice_response(invoice: Invoice) -> InvoiceResponse:
 def invoice_list_response(page: InvoicePage, *, limit: int, offset: int) -> InvoiceListResponse:
     return {
         "data": [invoice_response(invoice) for invoice in page.invoices],
-        "pagination": pagination(limit=limit, offset=offset, total=page.total),
+        "pagination": pagination(limit=limit, offset=offset, total=page.total, given=len(page.invoices)),
     }

@@ -1,11 +1,12 @@
 """Orders over HTTP (docs/reference/orders.md)."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Role, allow
+from common.audit import HistoryWanted
 from common.edge.fields import Instant, Limit, Offset
-from common.edge.history import HistoryResponse, history_response
+from common.edge.history import HistoryResponse, history_response, history_wanted
 from common.edge.http import GuardedRoute, caller_of, perform, read
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -93,12 +94,14 @@ async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) ->
 
 @router.get("/{order_id}/history", operation_id="getOrderHistory", responses={200: {"model": HistoryResponse}})
 @allow(*Role)
-async def get_history(request: Request, order_id: UUID, include: Literal["all"] | None = None) -> Response:
+async def get_history(
+    request: Request, order_id: UUID, wanted: Annotated[HistoryWanted, Depends(history_wanted)]
+) -> Response:
     """Accepted transitions, oldest first; `include=all` adds the creation and the refused attempts."""
     return await read(
         request,
-        lambda connection: use_cases.get_history(connection, caller_of(request), order_id, everything=include == "all"),
-        render=history_response,
+        lambda connection: use_cases.get_history(connection, caller_of(request), order_id, wanted),
+        render=lambda page: history_response(page, wanted),
     )
 
 

@@ -6,11 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common import audit
 from common.access.auth import Caller, Role, forbidden, require
-from common.audit import Actor, AuditEntry, Outcome
+from common.audit import Actor, AuditEntry, HistoryPage, HistoryWanted, Outcome, find_history
 from common.database.statements import Connection, Record
-from common.edge.history import transitions
 from common.errors import Problem, invalid_transition, not_found, validation_error
 from common.messaging.envelope import ReceivedEvent
 
@@ -175,11 +173,9 @@ async def count_orders(connection: Connection) -> dict[str, Any]:
     return {"orders": {"total": sum(by_status.values()), "by_status": by_status}}
 
 
-async def get_history(connection: Connection, caller: Caller, order_id: UUID, *, everything: bool) -> list[Record]:
-    """Accepted transitions, oldest first; with `everything`, the creation and what was refused as well."""
+async def get_history(connection: Connection, caller: Caller, order_id: UUID, wanted: HistoryWanted) -> HistoryPage:
     await _check_visible(connection, caller, order_id)
-    rows = await audit.history(connection, ENTITY, order_id)
-    return rows if everything else transitions(rows)
+    return await find_history(connection, ENTITY, order_id, wanted)
 
 
 async def get_invoice(connection: Connection, caller: Caller, order_id: UUID) -> Record:

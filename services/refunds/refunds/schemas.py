@@ -64,5 +64,5 @@ def refund_response(tried: TriedRefund) -> RefundResponse:
 def refund_list_response(page: RefundPage, *, limit: int, offset: int) -> RefundListResponse:
     return {
         "data": [refund_response(tried) for tried in page.refunds],
-        "pagination": pagination(limit=limit, offset=offset, total=page.total),
+        "pagination": pagination(limit=limit, offset=offset, total=page.total, given=len(page.refunds)),
     }

@@ -1,12 +1,13 @@
 """Returns over HTTP (docs/reference/returns.md)."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Role, allow
+from common.audit import HistoryWanted
 from common.edge.fields import Instant, Limit, Offset
-from common.edge.history import HistoryResponse, history_response
+from common.edge.history import HistoryResponse, history_response, history_wanted
 from common.edge.http import GuardedRoute, caller_of, perform, read
 from common.edge.openapi import error_response
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -131,12 +132,12 @@ async def change_return_state(request: Request, return_id: UUID, body: StateChan
 
 @router.get("/{return_id}/history", operation_id="getReturnHistory", responses={200: {"model": HistoryResponse}})
 @allow(*Role)
-async def get_history(request: Request, return_id: UUID, include: Literal["all"] | None = None) -> Response:
+async def get_history(
+    request: Request, return_id: UUID, wanted: Annotated[HistoryWanted, Depends(history_wanted)]
+) -> Response:
     """Accepted transitions, oldest first; `include=all` adds the opening and the refused attempts."""
     return await read(
         request,
-        lambda connection: use_cases.get_history(
-            connection, caller_of(request), return_id, everything=include == "all"
-        ),
-        render=history_response,
+        lambda connection: use_cases.get_history(connection, caller_of(request), return_id, wanted),
+        render=lambda page: history_response(page, wanted),
     )

@@ -96,5 +96,5 @@ def return_response(shown: Return) -> ReturnResponse:
 def return_list_response(page: Page, *, limit: int, offset: int) -> ReturnListResponse:
     return {
         "data": [return_response(each) for each in page.returns],
-        "pagination": pagination(limit=limit, offset=offset, total=page.total),
+        "pagination": pagination(limit=limit, offset=offset, total=page.total, given=len(page.returns)),
     }

@@ -87,8 +87,14 @@ class Pagination(TypedDict):
     has_more: bool
 
 
-def pagination(*, limit: int, offset: int, total: int) -> Pagination:
-    return {"limit": limit, "offset": offset, "total": total, "has_more": offset + limit < total}
+def pagination(*, limit: int, offset: int, total: int, given: int) -> Pagination:
+    """Of a page that was asked for with `limit` and `offset`, and has `given` rows.
+
+    A page that was cut short, because its rows are large, tells as its limit what it was cut to: so whoever adds to
+    `offset` the rows of a page, or the limit that it tells, sees each row once.
+    """
+    has_more = given > 0 and offset + given < total
+    return {"limit": given if has_more else limit, "offset": offset, "total": total, "has_more": has_more}
 
 
 def field_errors(problems: Iterable[tuple[tuple[str | int, ...], str]]) -> None:

@@ -1,15 +1,15 @@
 """An entity's history, as both gateways show it."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 from typing_extensions import TypedDict
 
-from common.audit import ActorType, Outcome, Trigger
+from common.audit import ActorType, HistoryPage, HistoryWanted, Outcome, Trigger
 from common.database.statements import Record
+from common.edge.fields import Limit, Offset, Pagination, pagination
 
 
 class HistoryRecord(TypedDict):
@@ -29,16 +29,20 @@ class HistoryRecord(TypedDict):
 
 class HistoryResponse(TypedDict):
     data: list[HistoryRecord]
+    pagination: Pagination
 
 
-def transitions(rows: Iterable[Record]) -> list[Record]:
-    """Without the creation and without what was refused."""
-    return [row for row in rows if row["outcome"] == "ACCEPTED" and row["previous_state"] is not None]
+def history_wanted(include: Literal["all"] | None = None, limit: Limit = 100, offset: Offset = 0) -> HistoryWanted:
+    """Query parameters, as a dependency. An entity has fewer accepted transitions than a page holds: only with what was
+    refused can there be several pages."""
+    return HistoryWanted(include == "all", limit, offset)
 
 
-def history_response(rows: Iterable[Record]) -> dict[str, object]:
+def history_response(page: HistoryPage, wanted: HistoryWanted) -> dict[str, object]:
     """As `HistoryResponse`."""
-    return {"data": [_record(row) for row in rows]}
+    rows = page.rows
+    shown = pagination(limit=wanted.limit, offset=wanted.offset, total=page.total, given=len(rows))
+    return {"data": [_record(row) for row in rows], "pagination": shown}
 
 
 def _record(row: Record) -> dict[str, object]:

@@ -30,6 +30,7 @@ from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.edge import idempotency
 from common.edge.binding import Binding, bind
+from common.edge.body_bounds import THINNED_ABOVE_BYTES, body_model, drop_unknown_fields
 from common.edge.idempotency import Answer
 from common.edge.openapi import describe
 from common.edge.problem_responses import problem_response
@@ -140,7 +141,7 @@ class GuardedRoute(APIRoute):
         return guarded
 
     def _guard(self) -> Callable[[Request], Awaitable[None]]:
-        roles, template = allowed_roles(self.endpoint), self.path_format
+        roles, template, model = allowed_roles(self.endpoint), self.path_format, body_model(self.dependant)
 
         async def guard(request: Request) -> None:
             scope = request.scope
@@ -151,7 +152,9 @@ class GuardedRoute(APIRoute):
             if "\0" in scope["path"] or b"%00" in scope["query_string"]:
                 raise Problem(Code.BAD_REQUEST, "The address must not contain NUL characters.")
             if scope["method"] not in SAFE_METHODS:
-                await read_json(request, edge.max_body_bytes)
+                body = await read_json(request, edge.max_body_bytes)
+                if model is not None and len(body) > THINNED_ABOVE_BYTES:
+                    scope["problems_left_out"] = drop_unknown_fields(request._json, model)
 
         return guard
 

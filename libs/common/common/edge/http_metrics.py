@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from common.database.transactions import is_connection_failure, is_database_failure
 from common.edge.problem_responses import problem_response
 from common.edge.response_times import ResponseTimes
-from common.errors import Code, Problem
+from common.errors import Code, Problem, excerpt
 from common.telemetry import new_traceparent, trace_id
 
 DURATION = Histogram(
@@ -82,9 +82,9 @@ class RequestObserver:
             self._response_times.add(seconds)
         _log.info(
             "request",
-            method=method,
+            method=excerpt(method, 20),
             route=route,
-            path=scope["path"],
+            path=excerpt(scope["path"]),
             status=status,
             milliseconds=round(seconds * 1000, 2),
             caller=caller.key_prefix if caller is not None else None,
@@ -103,7 +103,7 @@ def _incoming_traceparent(scope: Scope) -> str | None:
 
 
 def _failure(error: Exception, scope: Scope) -> Problem:
-    context: dict[str, Any] = {"path": scope["path"], "trace_id": trace_id(scope["traceparent"])}
+    context: dict[str, Any] = {"path": excerpt(scope["path"]), "trace_id": trace_id(scope["traceparent"])}
     if is_connection_failure(error):
         # A bare OSError or TimeoutError may be the database's as well as a document store's.
         what = "its database" if is_database_failure(error) else "a part that this needs"

@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
-from common.errors import Code, Problem
+from common.errors import Code, Problem, excerpt
 
 PROBLEM_JSON = "application/problem+json"
+# Every address of ours is shorter; of a longer one, which leads nowhere, the beginning is repeated.
+LONGEST_ADDRESS = 1000
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
@@ -17,14 +19,16 @@ def encode_problem(problem: Problem, path: str) -> bytes:
 
 
 def problem_body(problem: Problem, path: str) -> dict[str, Any]:
-    name = problem.code.wire_name
+    """Texts that repeat what a client sent are cut: a refusal is never much larger than what it answers."""
+    name, message = problem.code.wire_name, excerpt(problem.message)
+    details = {key: excerpt(value) if type(value) is str else value for key, value in problem.details.items()}
     return {
-        "error": {"code": name, "message": problem.message, "details": problem.details},
+        "error": {"code": name, "message": message, "details": details},
         "type": f"urn:articurated:problem:{name.lower().replace('_', '-')}",
         "title": HTTPStatus(problem.code.status).phrase,
         "status": problem.code.status,
-        "detail": problem.message,
-        "instance": path,
+        "detail": message,
+        "instance": path[:LONGEST_ADDRESS],
     }
 
 

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from common.edge.problem_details import PROBLEM_JSON, encode_problem, problem_headers
-from common.errors import Code, Problem
+from common.edge.problem_details import LONGEST_ADDRESS, PROBLEM_JSON, encode_problem, problem_headers
+from common.errors import LISTED_PROBLEMS, Code, Problem, excerpt, validation_errors
 
 _BY_STATUS = {
     400: Code.BAD_REQUEST,
@@ -43,8 +43,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     code = _BY_STATUS.get(error.status_code, Code.INTERNAL_ERROR)
     messages = {
-        Code.NOT_FOUND: f"There is nothing at {request.url.path}.",
-        Code.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
+        Code.NOT_FOUND: f"There is nothing at {excerpt(request.url.path, LONGEST_ADDRESS)}.",
+        Code.METHOD_NOT_ALLOWED: f"{excerpt(request.method, 20)} is not possible here.",
     }
     problem = Problem(code, messages.get(code, HTTPStatus(code.status).phrase))
     headers = {"Allow": ", ".join(_methods(request))} if code is Code.METHOD_NOT_ALLOWED else error.headers
@@ -61,14 +61,16 @@ def _methods(request: Request) -> list[str]:
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    return problem_response(request, invalid_request(error.errors()))
+    return problem_response(request, invalid_request(error.errors(), request.scope.get("problems_left_out", 0)))
 
 
-def invalid_request(found: Sequence[Mapping[str, Any]]) -> Problem:
-    """Pydantic's findings as the contract's 422; what the client sent is not repeated."""
-    errors = [{"field": _field(each["loc"]), "issue": _issue(each)} for each in found]
-    first = errors[0]
-    return Problem(Code.VALIDATION_ERROR, f"{first['field']}: {first['issue']}", {**first, "errors": errors})
+def invalid_request(found: Sequence[Mapping[str, Any]], left_out: int = 0) -> Problem:
+    """Pydantic's findings as the contract's 422; of what the client sent, only names are repeated, and not long ones.
+
+    `left_out` are known problems that are not among the findings (`common.edge.body_bounds`).
+    """
+    listed = ((_field(each["loc"]), _issue(each)) for each in found[:LISTED_PROBLEMS])
+    return validation_errors(listed, count=len(found) + left_out)
 
 
 def _field(location: Sequence[str | int]) -> str:

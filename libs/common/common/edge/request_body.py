@@ -36,13 +36,14 @@ def parse_json(body: bytes) -> Any:
     """Fractions as `Decimal`, no NaN or Infinity (RFC 8259), and no NUL, which PostgreSQL cannot store in a text."""
     try:
         value = _decoder.decode(body)
+        holds_nul = b"\\u0000" in body and _holds_nul(value)
     except msgspec.ValidationError as error:  # without a type to decode to, numbers alone can be wrong
         raise validation_error("body", "holds a number that is too large or too small to be read") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(Code.BAD_REQUEST, "The body is not valid JSON.", {"reason": str(error)}) from error
     except RecursionError as error:
         raise Problem(Code.BAD_REQUEST, "The body is nested too deeply.") from error
-    if b"\\u0000" in body and _holds_nul(value):
+    if holds_nul:
         raise validation_error("body", "Texts must not contain NUL characters")
     return value
 

@@ -11,7 +11,7 @@ from common.database.statements import Connection, Record, prepare
 from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam, select
 
 from orders.domain import Order, OrderStatus
-from orders.repository.rows import order_columns, to_order
+from orders.repository.rows import number_of_lines, order_columns, to_order
 from orders.tables import order_counts, order_invoices, orders
 
 
@@ -43,7 +43,11 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "created_from": orders.c.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
     "created_to": orders.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
 }
-_LIST = PagedList(orders, select(*order_columns), _CONDITIONS, order_counts)
+# An order may have 200 lines: a page of a hundred such orders would be of 20 MB, and be made for seconds (ADR 0021).
+LINES_PER_PAGE = 2_000
+_LIST = PagedList(
+    orders, select(*order_columns), _CONDITIONS, order_counts, size=number_of_lines, page_size=LINES_PER_PAGE
+)
 _FIND = prepare(select(*order_columns).where(orders.c.id == bindparam("order_id", type_=Uuid)))
 _CUSTOMER = prepare(select(orders.c.customer_id).where(orders.c.id == bindparam("order_id", type_=Uuid)))
 _INVOICE = prepare(select(order_invoices).where(order_invoices.c.order_id == bindparam("order_id", type_=Uuid)))

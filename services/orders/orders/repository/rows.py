@@ -53,6 +53,10 @@ _line = (
     .subquery("line")
 )
 _lines_as_json: ScalarSelect[Any] = select(func.json_agg(_line.table_valued(), type_=JSON)).scalar_subquery()
+# Positions count from 1, so that one look into the index tells.
+number_of_lines: ScalarSelect[int] = (
+    select(func.max(order_lines.c.position)).where(order_lines.c.order_id == orders.c.id).scalar_subquery()
+)
 # What an order is made of; the table also keeps where its events and its audit trail have come to.
 order_columns = (
     *(column for column in orders.c if column.name not in ("sequence", "audit_position", "audit_hash")),

@@ -133,7 +133,7 @@ def order_response(order: Order) -> OrderResponse:
 def order_list_response(page: Page, *, limit: int, offset: int) -> OrderListResponse:
     return {
         "data": [order_response(order) for order in page.orders],
-        "pagination": pagination(limit=limit, offset=offset, total=page.total),
+        "pagination": pagination(limit=limit, offset=offset, total=page.total, given=len(page.orders)),
     }
 
 

@@ -4,10 +4,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from common import audit
 from common.access.auth import Caller
-from common.database.statements import Connection, Record
-from common.edge.history import transitions
+from common.audit import HistoryPage, HistoryWanted, find_history
+from common.database.statements import Connection
 from common.errors import not_found
 
 from returns.domain import Return
@@ -32,13 +31,11 @@ async def list_returns(
     return await reading.find_page(connection, wanted, limit=limit, offset=offset)
 
 
-async def get_history(connection: Connection, caller: Caller, return_id: UUID, *, everything: bool) -> list[Record]:
-    """Accepted transitions, oldest first; with `everything`, the opening and what was refused as well."""
+async def get_history(connection: Connection, caller: Caller, return_id: UUID, wanted: HistoryWanted) -> HistoryPage:
     customer_id = await reading.find_customer(connection, return_id)
     if customer_id is None or not may_see(caller, customer_id):
         raise not_found("return", return_id)
-    rows = await audit.history(connection, ENTITY, return_id)
-    return rows if everything else transitions(rows)
+    return await find_history(connection, ENTITY, return_id, wanted)
 
 
 async def count_returns(connection: Connection) -> dict[str, Any]:
