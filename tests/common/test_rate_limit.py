@@ -1,10 +1,18 @@
 """The moving window, by a clock that the test moves, and as a client meets it."""
 
+import asyncio
+from collections.abc import Collection
+from typing import Any
+from uuid import uuid4
+
 import pytest
-from common.edge.rate_limit import RateLimit
+from common.access import api_keys
+from common.database.statements import Connection
+from common.edge.rate_limit import REMEMBERED_CLIENTS, RateLimit
 from common.errors import Code, Problem
 from harness.databases import Database
 from harness.workshop import open_workshop
+from httpx import AsyncClient
 
 
 class Clock:
@@ -78,18 +86,83 @@ async def test_who_may_not_call_the_route_is_still_counted(database: Database) -
         assert answers == [403, 403, 429]
 
 
-async def test_trying_keys_out_is_limited_too_and_harms_no_key_that_is_in_use(database: Database) -> None:
+async def test_clients_of_one_minute_are_remembered_up_to_a_number() -> None:
+    limit = RateLimit(1)
+    for number in range(30_000):
+        limit.hit(f"client {number}")
+    assert len(limit) == REMEMBERED_CLIENTS
+    with pytest.raises(Problem):
+        limit.hit("client 29999")
+
+
+async def try_keys(client: AsyncClient, *keys: str) -> list[int]:
+    return [(await client.get("/vases", headers={"X-API-Key": key})).status_code for key in keys]
+
+
+def made_up(number: int) -> list[str]:
+    return [f"client_{uuid4().hex}.{'x' * 40}" for _ in range(number)]
+
+
+async def test_made_up_keys_are_limited_and_lock_out_no_key_of_the_same_address(database: Database) -> None:
+    """Behind a proxy that is not named in the settings, everybody is one address."""
     async with (
         open_workshop(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as workshop,
         workshop.client(None) as client,
     ):
         async with workshop.client("manager") as known:
             assert (await known.get("/vases")).status_code == 200
-        tried = [
-            (await client.get("/vases", headers={"X-API-Key": f"client_{number}.{'x' * 40}"})).status_code
-            for number in range(4)
-        ]
-        assert tried == [401, 401, 401, 429]
-        async with workshop.client("manager") as known, workshop.client("client") as never_seen:
-            assert (await known.get("/vases")).status_code == 200
-            assert (await never_seen.get("/vases")).status_code == 429
+        assert await try_keys(client, *made_up(3), "no key at all", *made_up(1)) == [401, 401, 401, 429, 429]
+        for role in ("manager", "client", "ops"):  # the others have never been seen
+            async with workshop.client(role) as valid:
+                assert (await valid.get("/vases")).status_code == 200
+
+
+async def test_wrong_secrets_of_one_key_are_limited_and_lock_out_that_key_only(database: Database) -> None:
+    async with (
+        open_workshop(database, rate_limit_per_minute=3) as workshop,
+        workshop.client(None) as client,
+    ):
+        prefix = workshop.keys["client"].partition(".")[0]
+        assert await try_keys(client, *[f"{prefix}.{'x' * 40}"] * 4) == [401, 401, 401, 429]
+        assert await try_keys(client, workshop.keys["client"]) == [429], "or the secret could be guessed"
+        assert await try_keys(client, workshop.keys["manager"], workshop.keys["ops"]) == [200, 200]
+
+
+async def test_a_key_in_use_goes_on_while_its_secret_is_guessed(database: Database) -> None:
+    async with (
+        open_workshop(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as workshop,
+        workshop.client(None) as client,
+    ):
+        key = workshop.keys["client"]
+        assert await try_keys(client, key) == [200]
+        await try_keys(client, *[f"{key.partition('.')[0]}.{'x' * 40}"] * 5)
+        assert await try_keys(client, key) == [200]
+
+
+async def test_however_many_made_up_keys_are_tried_they_cost_a_few_queries(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query each before: 300."""
+    queries = 0
+
+    async def find_counted(connection: Connection, prefixes: Collection[str]) -> Any:
+        nonlocal queries
+        queries += 1
+        return await find_valid_among(connection, prefixes)
+
+    find_valid_among = api_keys.find_valid_among
+    async with open_workshop(database, rate_limit_per_minute=3) as workshop, workshop.client(None) as client:
+        await try_keys(client, *made_up(3))
+        monkeypatch.setattr(api_keys, "find_valid_among", find_counted)
+        monkeypatch.delattr(api_keys, "find_valid")
+        answers = await asyncio.gather(*(try_keys(client, key) for key in (*made_up(300), workshop.keys["ops"])))
+        assert [status for [status] in answers] == [429] * 300 + [200]
+        assert 1 <= queries <= 20
+
+
+async def test_while_the_database_is_away_tried_keys_are_told_so(database: Database) -> None:
+    async with open_workshop(database, rate_limit_per_minute=3) as workshop, workshop.client(None) as client:
+        await try_keys(client, *made_up(3))
+        await workshop.pool.close()
+        answers = await asyncio.gather(*(try_keys(client, key) for key in made_up(10)))
+        assert answers == [[503]] * 10

@@ -5,10 +5,11 @@ A secret has 256 random bits, so a plain hash is as good as a slow one and costs
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import Text, bindparam, func, or_, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from common.database import tables
@@ -16,11 +17,11 @@ from common.database.statements import Connection, prepare
 
 _keys = tables.api_keys
 _PREFIX = _keys.c.prefix == bindparam("prefix", type_=Text)
-_FIND_VALID = prepare(
-    select(_keys.c.prefix, _keys.c.secret_hash, _keys.c.role, _keys.c.customer_id).where(
-        _PREFIX, _keys.c.revoked_at.is_(None), or_(_keys.c.expires_at.is_(None), _keys.c.expires_at > func.now())
-    )
+_valid = select(_keys.c.prefix, _keys.c.secret_hash, _keys.c.role, _keys.c.customer_id).where(
+    _keys.c.revoked_at.is_(None), or_(_keys.c.expires_at.is_(None), _keys.c.expires_at > func.now())
 )
+_FIND_VALID = prepare(_valid.where(_PREFIX))
+_FIND_VALID_AMONG = prepare(_valid.where(_keys.c.prefix == any_(bindparam("prefixes", type_=ARRAY(Text)))))
 _INSERT = prepare(
     insert(_keys)
     .values({name: bindparam(name) for name in ("prefix", "name", "secret_hash", "role", "customer_id")})
@@ -44,6 +45,12 @@ def entity_id(prefix: str) -> UUID:
 async def find_valid(connection: Connection, prefix: str) -> Any:
     """The row of a key that is neither revoked nor expired; None without one."""
     return await _FIND_VALID.fetch_one(connection, prefix=prefix)
+
+
+async def find_valid_among(connection: Connection, prefixes: Iterable[str]) -> dict[str, Any]:
+    """As `find_valid`, of many prefixes: the rows of those that have one."""
+    rows = await _FIND_VALID_AMONG.fetch_all(connection, prefixes=list(prefixes))
+    return {row["prefix"]: row for row in rows}
 
 
 async def create(connection: Connection, *, name: str, role: str, customer_id: UUID | None) -> str:

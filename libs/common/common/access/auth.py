@@ -11,13 +11,16 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from common.access import api_keys
+from common.access.key_lookups import KeyLookUps
 from common.audit import Actor
-from common.database.transactions import Pool, reading
+from common.database.transactions import Pool
 from common.errors import Code, Problem
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _CACHED_KEYS_LIMIT = 10_000
+# Names of keys made elsewhere (`api-keys add`) may be chosen freely, up to what the routes for operators take.
+_LONGEST_PREFIX = 255
 
 
 class Role(StrEnum):
@@ -89,11 +92,19 @@ class KeyHolder:
     customer_id: UUID | None
 
 
+class InvalidKey(Problem):
+    """UNAUTHENTICATED. `prefix` is that of a key that exists, and whose secret was wrong; None for any other key."""
+
+    def __init__(self, prefix: str | None = None) -> None:
+        super().__init__(Code.UNAUTHENTICATED, "The API key is not valid.")
+        self.prefix = prefix
+
+
 class Authenticator:
     """Looks keys up in the database, at most once per key and `cache_seconds`, also when many requests wait for it."""
 
     def __init__(self, pool: Pool, cache_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pool = pool
+        self._look_ups = KeyLookUps(pool)
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._known: dict[bytes, tuple[KeyHolder, float]] = {}
@@ -108,25 +119,23 @@ class Authenticator:
         """Whether the last look-up of this key found its holder, however long ago."""
         return hashlib.sha256(presented).digest() in self._known
 
-    async def look_up(self, presented: bytes) -> KeyHolder:
-        """The key's holder. Raises `Problem` UNAUTHENTICATED for a key that is unknown, revoked or expired."""
+    async def look_up(self, presented: bytes, *, together: bool = False) -> KeyHolder:
+        """The key's holder; `together` with others (`KeyLookUps`). Raises `InvalidKey` for a key that is unknown,
+        revoked or expired, and what the look-up raises."""
         digest = hashlib.sha256(presented).digest()
         looking = self._looking.get(digest)
         if looking is None:
-            looking = self._looking[digest] = asyncio.create_task(self._look_up(digest, presented))
+            looking = self._looking[digest] = asyncio.create_task(self._look_up(digest, presented, together))
             looking.add_done_callback(lambda _: self._looking.pop(digest))
         return await asyncio.shield(looking)
 
-    async def _look_up(self, digest: bytes, presented: bytes) -> KeyHolder:
+    async def _look_up(self, digest: bytes, presented: bytes, together: bool) -> KeyHolder:
         asked_at = self._clock()
-        prefix, dot, secret = presented.partition(b".")
-        if not (prefix and dot and secret and presented.isascii() and presented.decode().isprintable()):
-            raise _not_valid()
-        async with reading(self._pool) as connection:
-            row = await api_keys.find_valid(connection, prefix.decode())
+        prefix, secret = split_key(presented)
+        row = await (self._look_ups.find_together if together else self._look_ups.find)(prefix)
         if row is None or not hmac.compare_digest(row["secret_hash"], api_keys.hash_secret(secret)):
             self._known.pop(digest, None)
-            raise _not_valid()
+            raise InvalidKey(None if row is None else prefix)
         holder = KeyHolder(row["prefix"], Role(row["role"]), row["customer_id"])
         if len(self._known) >= _CACHED_KEYS_LIMIT:
             self._known.clear()
@@ -134,5 +143,11 @@ class Authenticator:
         return holder
 
 
-def _not_valid() -> Problem:
-    return Problem(Code.UNAUTHENTICATED, "The API key is not valid.")
+def split_key(presented: bytes) -> tuple[str, bytes]:
+    """Prefix and secret. Raises `InvalidKey` for what cannot be a key."""
+    prefix, dot, secret = presented.partition(b".")
+    if not (prefix and dot and secret and len(prefix) <= _LONGEST_PREFIX):
+        raise InvalidKey
+    if not (presented.isascii() and presented.decode().isprintable()):
+        raise InvalidKey
+    return prefix.decode(), secret

@@ -25,10 +25,11 @@ from pydantic import WithJsonSchema
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from common.access.auth import EVERYONE, Authenticator, Caller, KeyHolder, Role, allowed_roles, forbidden
+from common.access.auth import EVERYONE, Caller, Role, allowed_roles, forbidden
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.edge import idempotency
+from common.edge.admission import Admission
 from common.edge.binding import Binding, bind
 from common.edge.body_bounds import THINNED_ABOVE_BYTES, body_model, drop_unknown_fields
 from common.edge.idempotency import Answer
@@ -60,34 +61,23 @@ class Edge:
         self.pool = pool
         self.max_body_bytes = settings.max_body_bytes
         self.idempotency_retention = timedelta(hours=settings.idempotency_retention_hours)
-        self._authenticator = Authenticator(pool, settings.api_key_cache_seconds)
+        self._admission = Admission(pool, settings)
         self._rate_limit = RateLimit(settings.rate_limit_per_minute)
-        self._failed_attempts = RateLimit(settings.rate_limit_per_minute)
 
     async def admit(self, request: Request, roles: frozenset[Role]) -> None:
         """Raises `Problem` UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order."""
         scope = request.scope
         presented = _api_key(request)
         ip_address = scope["client"][0] if scope.get("client") else None
-        holder = self._authenticator.cached(presented)
+        holder = self._admission.known(presented)
         if holder is None:
-            holder = await self._look_up(presented, ip_address or "")
+            holder = await self._admission.look_up(presented, ip_address or "")
         scope["caller"] = Caller(holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"])
         allowance = self._rate_limit.hit(holder.prefix)
         if allowance is not None:
             scope["rate_headers"] = allowance.headers()
         if holder.role not in roles:
             raise forbidden(holder.role)
-
-    async def _look_up(self, presented: bytes, ip_address: str) -> KeyHolder:
-        """Whoever tries keys out is stopped before the database is asked; keys that were good lately go on."""
-        if not self._authenticator.was_valid(presented):
-            self._failed_attempts.check(ip_address)
-        try:
-            return await self._authenticator.look_up(presented)
-        except Problem:
-            self._failed_attempts.hit(ip_address)
-            raise
 
 
 class GuardedRoute(APIRoute):

@@ -1,14 +1,14 @@
 """How many requests one client may make in any 60 seconds; kept in memory, so the limit is per process."""
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.errors import Code, Problem
 
 WINDOW_SECONDS = 60.0
-_SWEEP_ABOVE = 10_000
+REMEMBERED_CLIENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,16 @@ class Allowance:
 
 
 class RateLimit:
-    """An exact moving window: the times of each client's last requests, oldest first. A limit of 0 admits all."""
+    """An exact moving window: the times of each client's last requests, oldest first. A limit of 0 admits all.
+
+    At most `REMEMBERED_CLIENTS` are remembered; beyond, whoever has not come for the longest time is forgotten, and may
+    begin anew.
+    """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
-        self._hits: dict[str, deque[float]] = {}
+        self._hits: OrderedDict[str, deque[float]] = OrderedDict()  # who came last is last
 
     def hit(self, client: str) -> Allowance | None:
         """Count one request; None when there is no limit. Raises `Problem` RATE_LIMITED when the window is full."""
@@ -51,6 +55,12 @@ class RateLimit:
             now = self._clock()
             self._check(self._recent(client, now), now)
 
+    def is_full(self, client: str) -> bool:
+        """Whether `hit` would refuse."""
+        if self._limit == 0 or client not in self._hits:
+            return False
+        return len(self._recent(client, self._clock())) >= self._limit
+
     def _check(self, hits: deque[float], now: float) -> None:
         if len(hits) >= self._limit:
             raise Problem(
@@ -67,12 +77,20 @@ class RateLimit:
     def _recent(self, client: str, now: float) -> deque[float]:
         hits = self._hits.get(client)
         if hits is None:
-            if len(self._hits) >= _SWEEP_ABOVE:
-                self._forget_idle_clients(now)
+            if len(self._hits) >= REMEMBERED_CLIENTS:
+                self._make_room(now)
             hits = self._hits[client] = deque()
+        else:
+            self._hits.move_to_end(client)
         while hits and hits[0] <= now - WINDOW_SECONDS:
             hits.popleft()
         return hits
 
-    def _forget_idle_clients(self, now: float) -> None:
-        self._hits = {client: hits for client, hits in self._hits.items() if hits and hits[-1] > now - WINDOW_SECONDS}
+    def _make_room(self, now: float) -> None:
+        """Forget the client that stayed away for longest, and all others whose windows are empty by now."""
+        self._hits.popitem(last=False)
+        while self._hits:
+            longest_away = next(iter(self._hits.values()))
+            if longest_away and longest_away[-1] > now - WINDOW_SECONDS:
+                return
+            self._hits.popitem(last=False)
