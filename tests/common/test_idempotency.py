@@ -12,7 +12,7 @@ import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading
 from common.edge import idempotency
-from common.edge.idempotency import Answer, Claim
+from common.edge.idempotency import COMPRESSED_ABOVE_BYTES, Answer, Claim
 from common.errors import Code, Problem
 from harness.databases import Database, Databases
 from harness.waiting import eventually
@@ -59,6 +59,18 @@ async def test_a_quoted_key_is_the_same_key(client: httpx.AsyncClient) -> None:
     first = await client.post("/vases", json=VASE)
     quoted = {"Idempotency-Key": f'"{client.headers["Idempotency-Key"]}"'}
     assert (await client.post("/vases", json=VASE, headers=quoted)).content == first.content
+
+
+@pytest.mark.parametrize("length", [10, COMPRESSED_ABOVE_BYTES, COMPRESSED_ABOVE_BYTES + 1, 300_000])
+async def test_an_answer_of_any_length_is_replayed_byte_by_byte(pool: Pool, length: int) -> None:
+    answer = Answer(201, {"Location": "/vases/1"}, b"x" * length)
+
+    async def effect(_: Connection) -> Answer:
+        return answer
+
+    assert await idempotency.answer_once(pool, claim(), effect, A_DAY) == answer
+    replayed = await idempotency.answer_once(pool, claim(), effect, A_DAY)
+    assert replayed == Answer(201, {"Location": "/vases/1", "Idempotency-Replayed": "true"}, answer.body)
 
 
 async def test_another_body_under_the_same_key_is_refused(client: httpx.AsyncClient) -> None:

@@ -5,6 +5,7 @@ most clients send are both understood. Only successful answers are kept, so a re
 """
 
 import hashlib
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,12 +14,18 @@ from typing import TypeAlias
 from sqlalchemy import BigInteger, Interval, and_, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import insert
 
-from common.database.statements import Connection, prepare
+from common.database.statements import Connection, Record, prepare
 from common.database.tables import idempotency_keys as kept
 from common.database.transactions import Pool, reading, transaction
 from common.errors import Code, Problem, validation_error
 
 MAXIMUM_LENGTH = 255
+# An answer of some ten lines. Smaller ones, which are most, are kept as they are: that costs no processor time.
+COMPRESSED_ABOVE_BYTES = 4096
+# Kept with its header, a compressed answer is still one that a client understands: the processes of a version that
+# compressed nothing replay it as it is kept, while they are replaced.
+_COMPRESSED = "deflate"
+_FAST = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,14 @@ async def _begin(connection: Connection, claim: Claim) -> Answer | None:
         return None
     if row["request_hash"] != claim.request_hash:
         raise Problem(Code.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another request body.")
-    return Answer(row["status"], {**row["headers"], "Idempotency-Replayed": "true"}, row["body"])
+    return _replayed(row)
+
+
+def _replayed(row: Record) -> Answer:
+    headers = dict(row["headers"])
+    is_compressed = headers.pop("Content-Encoding", None) == _COMPRESSED
+    body = zlib.decompress(row["body"]) if is_compressed else row["body"]
+    return Answer(row["status"], {**headers, "Idempotency-Replayed": "true"}, body)
 
 
 async def _check_still_open(connection: Connection, claim: Claim) -> None:
@@ -143,14 +157,17 @@ async def _check_still_open(connection: Connection, claim: Claim) -> None:
 
 
 async def _keep(connection: Connection, claim: Claim, answer: Answer, retention: timedelta) -> None:
+    body, headers = answer.body if answer.kept_body is None else answer.kept_body, answer.headers
+    if len(body) > COMPRESSED_ABOVE_BYTES:
+        body, headers = zlib.compress(body, _FAST), {**headers, "Content-Encoding": _COMPRESSED}
     kept_now = await _STORE.execute(
         connection,
         scope=claim.scope,
         key=claim.key,
         request_hash=claim.request_hash,
         status=answer.status,
-        headers=answer.headers,
-        body=answer.body if answer.kept_body is None else answer.kept_body,
+        headers=headers,
+        body=body,
         retention=retention,
     )
     if kept_now == 0:
