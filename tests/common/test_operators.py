@@ -124,6 +124,41 @@ async def test_a_key_is_shown_once_works_at_once_and_is_revoked(workshop: Worksh
     assert states == [(None, "ACTIVE"), ("ACTIVE", "REVOKED")]
 
 
+async def test_keys_come_in_pages(workshop: Workshop, ops: httpx.AsyncClient) -> None:
+    for number in range(3):
+        await ops.post("/ops/api-keys", json={"name": f"Anna {number}", "role": "client"})
+    pages = [(await ops.get(f"/ops/api-keys?limit=4&offset={offset}")).json() for offset in (0, 4)]
+    assert [len(page["data"]) for page in pages] == [4, 4]
+    assert [page["pagination"]["has_more"] for page in pages] == [True, False]
+    assert len({key["prefix"] for page in pages for key in page["data"]}) == pages[0]["pagination"]["total"] == 8
+
+
+async def test_a_job_that_was_tried_very_often_shows_its_latest_attempts(
+    workshop: Workshop, ops: httpx.AsyncClient
+) -> None:
+    job = await a_dead_job(workshop)
+    await workshop.pool.execute(
+        "INSERT INTO job_attempts (job_id, number, worker) SELECT $1, number, 'w' FROM generate_series(2, 5000) number",
+        job,
+    )
+    numbers = [each["number"] for each in (await ops.get(f"/ops/jobs/{job}")).json()["attempts_made"]]
+    assert numbers == list(range(4901, 5001))
+
+
+async def test_lists_page_from_any_place(workshop: Workshop, ops: httpx.AsyncClient) -> None:
+    await workshop.pool.execute(
+        "INSERT INTO jobs (id, kind, business_key, payload, traceparent, created_at)"
+        " SELECT gen_random_uuid(), 'many', number, '{}', 't', now() + number * interval '1 s'"
+        " FROM generate_series(1, 250) number"
+    )
+    seen: list[str] = []
+    for offset in (0, 100, 200):
+        page = (await ops.get(f"/ops/jobs?kind=many&limit=100&offset={offset}")).json()
+        assert page["pagination"] == {"limit": 100, "offset": offset, "total": 250, "has_more": offset < 200}
+        seen += [job["business_key"] for job in page["data"]]
+    assert seen == [str(number) for number in range(250, 0, -1)]
+
+
 async def test_a_new_keys_secret_is_not_kept_for_a_repeated_request(workshop: Workshop) -> None:
     async with workshop.client("ops", **{"Idempotency-Key": "a key for Anna"}) as ops:
         first, again = [await ops.post("/ops/api-keys", json={"name": "Anna", "role": "client"}) for _ in range(2)]

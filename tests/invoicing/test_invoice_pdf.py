@@ -1,5 +1,6 @@
 """What is on the page: read back by another library, and never more or less than what was said."""
 
+import time
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, cast
@@ -99,6 +100,16 @@ def test_the_longest_texts_and_amounts_stay_on_the_page() -> None:
     assert "W" * 255 in whole
     assert "Ü" * 255 in whole
     assert "999,999,990,000.00" in whole
+
+
+@pytest.mark.parametrize("character", ["W", "葛", "🍵", "a\u0301", "W "])
+def test_the_longest_invoice_is_made_in_a_bounded_time(character: str) -> None:
+    """0.6 s of processor time at most; a process that renders is given up after 15 s."""
+    name = (character * 255)[:255]
+    longest = a_snapshot(lines=[a_line("999.99", 1_000, "19.00", name=name)] * 200)
+    started = time.process_time()
+    assert len(render(longest)) < 1_000_000
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

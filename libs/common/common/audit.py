@@ -210,17 +210,25 @@ async def record(connection: Connection, entry: AuditEntry) -> None:
     await _APPEND.execute(connection, **parameters)
 
 
+class ChainCheck:
+    """Checks one entity's chain row by row, in order of position."""
+
+    def __init__(self) -> None:
+        self._head = ChainHead()
+
+    def holds(self, row: Any) -> bool:
+        """Whether the next row verifies."""
+        linked = (
+            row["previous_hash"] == self._head.hash
+            and row["position"] == self._head.position + 1
+            and row["hash"] == _link(row)
+        )
+        self._head = ChainHead(row["position"], row["hash"])
+        erased = row["salt"] is None
+        return linked and (erased or _digest(row["salt"], row["details"], row["ip_address"]) == row["details_digest"])
+
+
 def first_broken(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The first row at which one entity's chain (rows in order of position) does not verify; None when all do."""
-    head = ChainHead()
-    for row in rows:
-        linked = (
-            row["previous_hash"] == head.hash and row["position"] == head.position + 1 and row["hash"] == _link(row)
-        )
-        erased = row["salt"] is None
-        if not linked or not (
-            erased or _digest(row["salt"], row["details"], row["ip_address"]) == row["details_digest"]
-        ):
-            return row
-        head = ChainHead(row["position"], row["hash"])
-    return None
+    check = ChainCheck()
+    return next((row for row in rows if not check.holds(row)), None)

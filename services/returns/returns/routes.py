@@ -65,10 +65,12 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
         )
 
     try:
-        return await attempt()
+        async with delivery_wait.first_look:
+            return await attempt()
     except NotDeliveredYet as not_yet:
         await delivery_wait.until_delivered(new.order_id, bound_to(caller))
-        return await attempt(not_yet.arrived_at)
+        async with delivery_wait.second_look:
+            return await attempt(not_yet.arrived_at)
 
 
 @router.get("", operation_id="listReturns", responses={200: {"model": ReturnListResponse}})

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, func, or_, select, update
+from sqlalchemy import ARRAY, Integer, Text, any_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from common.database import tables
@@ -29,7 +29,13 @@ _INSERT = prepare(
 )
 _REVOKE = prepare(update(_keys).where(_PREFIX, _keys.c.revoked_at.is_(None)).values(revoked_at=func.now()))
 _shown = [column for column in _keys.c if column is not _keys.c.secret_hash]
-_LIST = prepare(select(*_shown).order_by(_keys.c.created_at, _keys.c.prefix))
+_LIST = prepare(
+    select(*_shown)
+    .order_by(_keys.c.created_at, _keys.c.prefix)
+    .limit(bindparam("limit", type_=Integer))
+    .offset(bindparam("offset", type_=Integer))
+)
+_COUNT = prepare(select(func.count()).select_from(_keys))
 _FIND = prepare(select(*_keys.c).where(_PREFIX))
 
 
@@ -89,6 +95,12 @@ async def find(connection: Connection, prefix: str) -> Any:
     return await _FIND.fetch_one(connection, prefix=prefix)
 
 
-async def list_all(connection: Connection) -> list[Any]:
-    """Every key, oldest first, without its hash."""
-    return await _LIST.fetch_all(connection)
+async def list_page(connection: Connection, *, limit: int | None, offset: int) -> list[Any]:
+    """Keys, oldest first, without their hashes; without a limit all of them."""
+    return await _LIST.fetch_all(connection, limit=limit, offset=offset)
+
+
+async def count(connection: Connection) -> int:
+    """How many there are, revoked ones too."""
+    number: int = await _COUNT.fetch_value(connection)
+    return number

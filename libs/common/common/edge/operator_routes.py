@@ -116,8 +116,10 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
 
     @router.get("/api-keys", operation_id="listApiKeys", responses={200: {"model": schemas.ApiKeyListResponse}})
     @allow()
-    async def list_keys(request: Request) -> Response:
-        return await read(request, operator_commands.list_keys)
+    async def list_keys(request: Request, limit: Limit = 100, offset: Offset = 0) -> Response:
+        return await read(
+            request, lambda connection: operator_commands.list_keys(connection, limit=limit, offset=offset)
+        )
 
     @router.post(
         "/api-keys", operation_id="createApiKey", status_code=201, responses={201: {"model": schemas.CreatedApiKey}}

@@ -120,8 +120,12 @@ async def revoke_key(connection: Connection, actor: Actor, prefix: str) -> dict[
     return {"prefix": prefix, "state": "revoked"}
 
 
-async def list_keys(connection: Connection) -> Mapping[str, Any]:
-    return {"data": [dict(row) for row in await api_keys.list_all(connection)]}
+async def list_keys(connection: Connection, *, limit: int | None = None, offset: int = 0) -> Mapping[str, Any]:
+    """Oldest first, without their secrets; without a limit all of them."""
+    rows = await api_keys.list_page(connection, limit=limit, offset=offset)
+    total = await api_keys.count(connection)
+    page = {"limit": limit, "offset": offset, "total": total, "has_more": offset + len(rows) < total}
+    return {"data": [dict(row) for row in rows], "pagination": page}
 
 
 def _check_binding(role: Role, customer_id: UUID | None) -> None:

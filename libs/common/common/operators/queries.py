@@ -18,6 +18,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     null,
     or_,
     select,
@@ -47,31 +48,43 @@ def _where(query: Select[Any], **wanted: Column[Any]) -> Select[Any]:
     return query
 
 
-def _paged(query: Select[Any], *order: ColumnElement[Any], counted: FromClause | None = None) -> Statement:
+def _paged(
+    rows: Select[Any], keys: Select[Any], *order: ColumnElement[Any], counted: FromClause | None = None
+) -> Statement:
     """A page and, by the same snapshot, how many there are: as many as `counted` has, where that is less to go over.
 
-    An empty page is a row without a place.
+    `keys` selects the one key of all rows that are wanted, `rows` what is shown of those whose key is in `page.key`:
+    of what is skipped, and of what is only counted, nothing else is read. An empty page is a row without a place.
     """
-    page = (
-        query.add_columns(func.row_number().over(order_by=order).label("place"))
+    (key,) = keys.selected_columns
+    page_of_keys = (
+        keys.with_only_columns(key.label("key"), func.row_number().over(order_by=order).label("place"))
         .order_by(*order)
         .limit(bindparam("limit", type_=Integer))
         .offset(bindparam("offset", type_=Integer))
-        .subquery("page")
+        .subquery("keys")
     )
-    all_ = query.subquery() if counted is None else counted
+    page = rows.add_columns(page_of_keys.c.place).join(page_of_keys, page_of_keys.c.key == key).subquery("page")
+    all_ = keys.subquery() if counted is None else counted
     total = select(func.count().label("total")).select_from(all_).subquery("counted")
     return prepare(select(total, page).select_from(total.outerjoin(page, true())).order_by(page.c.place))
 
 
-_JOBS = _paged(_where(select(*_JOB), state=jobs.c.state, kind=jobs.c.kind), jobs.c.created_at.desc(), jobs.c.id)
-_POISONED = _paged(_where(select(*_POISON), state=poison.c.state), poison.c.created_at.desc(), poison.c.id)
+_JOBS = _paged(
+    select(*_JOB),
+    _where(select(jobs.c.id), state=jobs.c.state, kind=jobs.c.kind),
+    *(jobs.c.created_at.desc(), jobs.c.id),
+)
+_POISONED = _paged(
+    select(*_POISON), _where(select(poison.c.id), state=poison.c.state), poison.c.created_at.desc(), poison.c.id
+)
 _EVENTS = {
     state: _paged(
         select(*_EVENT, literal(state).label("state"), outbox.c.created_at, error.label("last_error")).join(
             unsent, unsent.c.position == outbox.c.position
         ),
-        outbox.c.position.desc(),
+        select(unsent.c.position).join(outbox, unsent.c.position == outbox.c.position),
+        unsent.c.position.desc(),
         counted=unsent,
     )
     for state, unsent, error in (("pending", outbox_pending, null()), ("parked", outbox_parked, outbox_parked.c.error))
@@ -87,14 +100,19 @@ _FIND_EVENT = prepare(
 _FIND_JOB = prepare(
     select(*_JOB, jobs.c.causation_id, jobs.c.traceparent).where(jobs.c.id == bindparam("id", type_=Uuid))
 )
-_ATTEMPTS = prepare(
+# A run of a job has a few attempts; only one that was replayed again and again has more than are shown.
+ATTEMPTS_SHOWN = 100
+_latest_attempts = (
     select(
         *(job_attempts.c.number, job_attempts.c.worker, job_attempts.c.started_at, job_attempts.c.finished_at),
         *(job_attempts.c.outcome, job_attempts.c.error),
     )
     .where(job_attempts.c.job_id == bindparam("id", type_=Uuid))
-    .order_by(job_attempts.c.number)
+    .order_by(job_attempts.c.number.desc())
+    .limit(literal_column(str(ATTEMPTS_SHOWN)))
+    .subquery("latest")
 )
+_ATTEMPTS = prepare(select(_latest_attempts).order_by(_latest_attempts.c.number))
 _FIND_POISON = prepare(
     select(*_POISON, poison.c.key, poison.c.value, poison.c.headers, poison.c.record_time).where(
         poison.c.id == bindparam("id", type_=Uuid)
@@ -110,7 +128,7 @@ async def list_jobs(connection: Connection, *, state: str | None, kind: str | No
 
 
 async def find_job(connection: Connection, job_id: UUID) -> dict[str, Any]:
-    """The job with every attempt and its error. Raises `Problem` NOT_FOUND."""
+    """The job with its latest attempts, up to `ATTEMPTS_SHOWN`, and their errors. Raises `Problem` NOT_FOUND."""
     row = await _FIND_JOB.fetch_one(connection, id=job_id)
     if row is None:
         raise not_found("job", job_id)

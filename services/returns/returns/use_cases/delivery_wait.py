@@ -11,13 +11,18 @@ from common.errors import Code, Problem
 from returns.repository import known_orders
 
 POLL_SECONDS = 0.02
+LOOKS_AT_ONCE = 3
 
 _log = structlog.get_logger(__name__)
 
 
 class DeliveryWait:
     """Requests of one process that wait for news of their orders. However many wait, one query at a time looks for
-    all of them, and none when nobody waits."""
+    all of them, and none when nobody waits.
+
+    `first_look` and `second_look` are to be held by who considers an order before and after the wait. Those who came
+    together also wake together: without them two hundred would take every connection, and all else would wait behind.
+    """
 
     def __init__(self, pool: Pool, *, seconds: float, limit: int) -> None:
         self._pool = pool
@@ -25,6 +30,8 @@ class DeliveryWait:
         self._limit = limit
         self._waiting: dict[asyncio.Event, tuple[UUID, UUID | None]] = {}
         self._poller: asyncio.Task[None] | None = None
+        self.first_look = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self.second_look = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     def __len__(self) -> int:
         """How many wait."""

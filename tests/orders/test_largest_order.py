@@ -1,0 +1,65 @@
+"""The largest order that is accepted goes all the way: its events fit what Kafka takes, in every state."""
+
+import json
+
+from common.messaging import topics
+from harness.databases import MakeDatabase
+from harness.gateway import serve
+from harness.orders import PATHS, TEACUPS, an_order, created
+from harness.relaying import all_published, relaying
+from harness.topics import Topics
+from orders.app import SERVICE
+
+WIDEST = "🍵"  # no character takes more bytes
+ADDRESS = {
+    "street": WIDEST * 255,
+    "city": WIDEST * 100,
+    "state": WIDEST * 50,
+    "zip": WIDEST * 20,
+    "country": WIDEST * 50,
+}
+# Different numbers everywhere, none of them short.
+LINES = [
+    {
+        **TEACUPS,
+        "product_name": WIDEST * 255,
+        "quantity": 999_999 - number,
+        "unit_price": 1234.56,
+        "tax_rate": f"{number // 2}.{number % 2}7",
+    }
+    for number in range(200)
+]
+LARGEST = an_order(
+    line_items=LINES,
+    shipping_address=ADDRESS,
+    billing_address=ADDRESS,
+    customer_name=WIDEST * 255,
+    buyer_vat_id=WIDEST * 50,
+    payment_method=WIDEST * 50,
+)
+# The outbox takes payloads of 900,000 bytes, and Kafka records of 1 MiB: this leaves room for fields to come.
+ROOM_FOR_ONE_EVENT = 450_000
+
+
+async def test_every_event_of_the_largest_order_is_taken_by_kafka(make_database: MakeDatabase, kafka: str) -> None:
+    await topics.create_topics(kafka, [topics.ORDERS], partitions=3)
+    body = json.dumps(LARGEST).replace('7"', "7").replace('"tax_rate": "', '"tax_rate": ')
+    async with serve(SERVICE, make_database("orders")) as gateway:
+        placed = [created(await gateway.call("POST", "/orders", body))["id"] for _ in range(2)]
+        shipped = {**PATHS["SHIPPED"][-1], "tracking_number": WIDEST * 100, "carrier": WIDEST * 100}
+        changes = {
+            placed[0]: (*PATHS["PROCESSING_IN_WAREHOUSE"], shipped, {"new_state": "DELIVERED"}),
+            placed[1]: (*PATHS["PAID"], {"new_state": "CANCELLED", "reason": WIDEST * 500}),
+        }
+        for order_id, path in changes.items():
+            for change in path:
+                answer = await gateway.patch(f"/orders/{order_id}/state", change)
+                assert answer.status_code == 200, answer.text[:1000]
+        sizes = await gateway.pool.fetch("SELECT octet_length(payload) FROM outbox")
+        assert len(sizes) == 8
+        assert max(size for (size,) in sizes) < ROOM_FOR_ONE_EVENT
+        async with relaying(gateway.pool, kafka):
+            await all_published(gateway.pool)
+        assert await gateway.pool.fetchval("SELECT count(*) FROM outbox_parked") == 0
+    records = [record for record in await Topics(kafka).records(topics.ORDERS) if record.key.decode() in placed]
+    assert len(records) == 8
