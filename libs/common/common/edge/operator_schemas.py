@@ -114,6 +114,7 @@ class ApiKeySummary(TypedDict):
 
 class ApiKeyListResponse(TypedDict):
     data: list[ApiKeySummary]
+    pagination: Pagination
 
 
 class CreatedApiKey(TypedDict):
