@@ -58,7 +58,7 @@ _MEANING = {
     409: "The current state does not allow this.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "The request's values are not acceptable; `details.errors` names each.",
+    422: "The request's values are not acceptable; `details.errors` names the first hundred problems.",
     429: "Too many requests in a minute.",
     500: "A fault on our side.",
     503: "A part that is needed cannot be reached; try again.",
