@@ -2,6 +2,7 @@
 PYTHON ?= python3
 RUNS ?= 20
 SEED ?= 7
+CASES ?= 20000
 # docker: the tests' PostgreSQL and Kafka are containers of the images in docker-compose.yml.
 STACK ?= embedded
 # Tests wait a lot, for brokers to rejoin and processes to die: a few at once keep two cores busy.
@@ -14,7 +15,7 @@ OWN := libs/common services/orders services/returns services/invoicing services/
 SOURCES := libs services deploy tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts reference lock kill-runs clean
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts reference lock kill-runs fuzz clean
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -86,6 +87,9 @@ soak: setup ## the long measurements: a thousand clients, a million orders, a mi
 
 kill-runs: setup ## kill every process of a running stack at random moments; nothing may be lost or done twice
 	$(BIN)/python tests/chaos/kill_runs.py --runs $(RUNS) --seed $(SEED)
+
+fuzz: setup ## send CASES requests made from the OpenAPI documents to both gateways of a running stack
+	$(BIN)/python tests/chaos/fuzz_gateways.py --cases $(CASES) --seed $(SEED)
 
 clean: ## remove what was installed and made; a stack's data in .local stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* reports

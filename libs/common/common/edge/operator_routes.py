@@ -47,7 +47,7 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
     async def list_jobs(
         request: Request,
         state: JobState | None = None,
-        kind: Annotated[str | None, Query(max_length=100)] = None,
+        kind: Annotated[str | None, Query(max_length=100, pattern="^[ -~]*$")] = None,
         limit: Limit = 20,
         offset: Offset = 0,
     ) -> Response:
@@ -139,7 +139,9 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
 
     @router.delete("/api-keys/{prefix}", operation_id="revokeApiKey", responses={200: {"model": schemas.RevokedApiKey}})
     @allow()
-    async def revoke_key(request: Request, prefix: Annotated[str, Path(max_length=255)]) -> Response:
+    async def revoke_key(
+        request: Request, prefix: Annotated[str, Path(max_length=255, pattern="^[!-~]+$")]
+    ) -> Response:
         actor = caller_of(request).actor
         return await perform(request, lambda connection: operator_commands.revoke_key(connection, actor, prefix))
 
