@@ -6,8 +6,8 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from orders.domain import Address, Customer, NewLine, NewOrder, Order, Payment
-from orders.events import OrderData, order_data
+from orders.domain import Address, Customer, NewLine, NewOrder, Order
+from orders.events import LATE_PAYMENT, PAYMENT_IDENTIFIED, SURPLUS_PAYMENT, OrderData, order_data
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 LATER = NOW + timedelta(microseconds=12_300)
@@ -36,7 +36,26 @@ def test_an_event_says_what_its_model_would(stage: str) -> None:
     assert json.loads(OrderData.model_validate_json(told).model_dump_json()) == json.loads(told)
 
 
-def test_a_late_payment_is_told_by_reference_and_amount() -> None:
-    told = OrderData.model_validate_json(order_data(CANCELLED, Payment("ch_late", Decimal("79.06"), late=True)))
-    assert told.late_payment is not None
-    assert (told.late_payment.reference, told.late_payment.amount) == ("ch_late", Decimal("79.06"))
+@pytest.mark.parametrize(
+    ("event_type", "order", "field"),
+    [(LATE_PAYMENT, CANCELLED, "late_payment"), (SURPLUS_PAYMENT, PAID, "surplus_payment")],
+)
+def test_an_unexpected_payment_is_told_by_reference_and_amount_and_with_all_the_others(
+    event_type: str, order: Order, field: str
+) -> None:
+    recorded = order.record_payment(LATER, "ch_again")
+    told = OrderData.model_validate_json(order_data(recorded, event_type, recorded.payments[-1]))
+    about = getattr(told, field)
+    assert (about.reference, about.amount) == ("ch_again", PLACED.total_amount)
+    assert [payment.reference for payment in told.payments] == [f"order-{PLACED.id}", "ch_again"]
+    assert [payment.refund_status for payment in told.payments][-1] == "PENDING"
+    assert [told.late_payment, told.surplus_payment].count(None) == 1
+    assert told.identified_payment is None
+
+
+def test_an_identified_payment_is_told_by_both_its_references() -> None:
+    identified = CANCELLED.identify_payment(LATER, "ch_teacups")
+    told = OrderData.model_validate_json(order_data(identified, PAYMENT_IDENTIFIED, identified.payments[0]))
+    assert told.identified_payment is not None
+    assert told.identified_payment.first_reference == f"order-{PLACED.id}"
+    assert told.identified_payment.reference == told.payment_reference == told.payment_transaction_id == "ch_teacups"

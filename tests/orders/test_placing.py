@@ -29,6 +29,9 @@ CONTRACT = {
     "cancelled_at",
     "cancellation_reason",
     "customer_email",
+    "customer_name",
+    "buyer_vat_id",
+    "payments",
     "tax_amount",
     "refund_status",
     "refund_transaction_id",
@@ -48,7 +51,8 @@ async def test_a_new_order_waits_for_its_payment(gateway: Gateway) -> None:
     assert (await gateway.get(f"/orders/{order['id']}")).json() == order
     assert (order["status"], order["version"], order["refund_status"]) == ("PENDING_PAYMENT", 1, "NONE")
     assert order["customer_id"] == str(ADA)
-    assert order["customer_email"] == "ada@example.org"
+    assert (order["customer_email"], order["customer_name"]) == ("ada@example.org", "Ada Łukasiewicz")
+    assert (order["buyer_vat_id"], order["payments"]) == (None, [])
     assert order["shipping_address"] == an_order()["shipping_address"]
     assert order["created_at"] == order["updated_at"] == order["line_items"][0]["created_at"]
     left = await effects(gateway.pool, "ORDER", order["id"])

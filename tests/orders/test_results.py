@@ -14,7 +14,7 @@ from common.messaging.records import Incoming
 from common.signed_links import verify
 from harness.effects import effects
 from harness.gateway import Gateway, exact
-from harness.orders import place_in
+from harness.orders import place, place_in
 from harness.traces import TRACEPARENT
 from orders.consumer import EVENT_HANDLERS
 
@@ -72,6 +72,11 @@ async def shown(gateway: Gateway, order: dict[str, Any]) -> tuple[str, str | Non
     return now["refund_status"], now["refund_transaction_id"], now["version"] - order["version"]
 
 
+async def payments_of(gateway: Gateway, order: dict[str, Any]) -> list[tuple[str, str, str | None]]:
+    now = (await gateway.get(f"/orders/{order['id']}")).json()
+    return [(each["reference"], each["refund_status"], each["refund_transaction_id"]) for each in now["payments"]]
+
+
 async def test_a_refund_is_shown_on_its_order_without_an_event_or_audit_row(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
     before = await effects(gateway.pool, "ORDER", order["id"])
@@ -116,6 +121,54 @@ async def test_two_payments_are_refunded_each(gateway: Gateway) -> None:
     assert await shown(gateway, order) == ("PENDING", "re_1", 2)
     await take_in(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_late", cause="LATE_PAYMENT"))
     assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 3)
+
+
+@pytest.mark.parametrize("state", ["PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED"])
+async def test_the_refund_of_a_surplus_payment_is_shown_at_the_payment_only(gateway: Gateway, state: str) -> None:
+    order = await place_in(gateway, state)
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_second"})
+    before = await effects(gateway.pool, "ORDER", order["id"])
+    await take_in(gateway, a_refund(order, "FAILED", 1, reference="ch_second", cause="LATE_PAYMENT"))
+    assert await payments_of(gateway, order) == [("ch_teacups", "NONE", None), ("ch_second", "FAILED", None)]
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_second", cause="LATE_PAYMENT"))
+    assert await payments_of(gateway, order) == [("ch_teacups", "NONE", None), ("ch_second", "SUCCEEDED", "re_2")]
+    assert await shown(gateway, order) == ("NONE", None, 3)
+    assert await effects(gateway.pool, "ORDER", order["id"]) == before
+
+
+async def test_a_surplus_payment_does_not_count_in_the_money_status_of_a_cancelled_order(gateway: Gateway) -> None:
+    order = await place_in(gateway, "PAID")
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_second"})
+    await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})
+    await take_in(gateway, a_refund(order, "FAILED", 1, reference="ch_second", cause="LATE_PAYMENT"))
+    assert await shown(gateway, order) == ("PENDING", None, 3)
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 2))
+    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 4)
+    assert await payments_of(gateway, order) == [("ch_teacups", "SUCCEEDED", "re_2"), ("ch_second", "FAILED", None)]
+
+
+@pytest.mark.parametrize("refunded_as", ["first_reference", "id"])
+async def test_a_refund_is_found_at_its_payment_under_both_its_references(gateway: Gateway, refunded_as: str) -> None:
+    order = await place(gateway)
+    for change in ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "no"}):
+        order = (await gateway.patch(f"/orders/{order['id']}/state", change)).json()
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_teacups"})
+    reference = f"order-{order['id']}" if refunded_as == "first_reference" else "ch_teacups"
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 1, reference=reference))
+    assert await payments_of(gateway, order) == [("ch_teacups", "SUCCEEDED", "re_1")]
+    assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 2)
+
+
+async def test_the_id_of_a_payment_that_is_paid_back_already_needs_no_event(gateway: Gateway) -> None:
+    order = await place(gateway)
+    for change in ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "no"}):
+        order = (await gateway.patch(f"/orders/{order['id']}/state", change)).json()
+    await take_in(gateway, a_refund(order, "SUCCEEDED", 1, reference=f"order-{order['id']}"))
+    before = await effects(gateway.pool, "ORDER", order["id"])
+    body = {"new_state": "PAID", "payment_transaction_id": "ch_teacups"}
+    assert (await gateway.patch(f"/orders/{order['id']}/state", body)).status_code == 200
+    assert await effects(gateway.pool, "ORDER", order["id"]) == before
+    assert await payments_of(gateway, order) == [("ch_teacups", "SUCCEEDED", "re_1")]
 
 
 async def test_the_refund_of_a_return_is_none_of_the_orders_business(gateway: Gateway) -> None:

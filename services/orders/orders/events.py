@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -12,10 +12,12 @@ from common.messaging import topics
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outbox import NewEvent
 
-from orders.domain import Order, OrderStatus, Payment, RefundStatus
+from orders.domain import Order, OrderStatus, Payment, PaymentKind, RefundStatus
 
 CREATED = "order.created"
 LATE_PAYMENT = "order.late_payment"
+SURPLUS_PAYMENT = "order.surplus_payment"
+PAYMENT_IDENTIFIED = "order.payment_identified"
 OF_STATUS: Mapping[OrderStatus, str] = {
     OrderStatus.PAID: "order.paid",
     OrderStatus.PROCESSING_IN_WAREHOUSE: "order.processing",
@@ -23,7 +25,11 @@ OF_STATUS: Mapping[OrderStatus, str] = {
     OrderStatus.DELIVERED: "order.delivered",
     OrderStatus.CANCELLED: "order.cancelled",
 }
-PUBLISHED = (CREATED, *OF_STATUS.values(), LATE_PAYMENT)
+OF_UNEXPECTED_PAYMENT: Mapping[PaymentKind, str] = {
+    PaymentKind.LATE: LATE_PAYMENT,
+    PaymentKind.SURPLUS: SURPLUS_PAYMENT,
+}
+PUBLISHED = (CREATED, *OF_STATUS.values(), LATE_PAYMENT, SURPLUS_PAYMENT, PAYMENT_IDENTIFIED)
 
 
 class AddressData(EventData):
@@ -57,10 +63,30 @@ class PaymentData(EventData):
     amount: Decimal
 
 
+class IdentifiedPaymentData(EventData):
+    """A payment that was known by `first_reference`, derived from the order, and whose id is `reference`."""
+
+    reference: str
+    first_reference: str
+    amount: Decimal
+
+
+class PaymentStateData(EventData):
+    """One of an order's payments; `refund_status` is NONE where nothing of it is owed back by orders."""
+
+    reference: str
+    amount: Decimal
+    kind: PaymentKind
+    reported_at: datetime
+    refund_status: RefundStatus
+    refund_transaction_id: str | None
+
+
 class OrderData(EventData):
     """An order after the change that the event is about; the data of every `order.*` event.
 
-    `late_payment` is set in `order.late_payment` only: the payment that came after the order was cancelled.
+    `late_payment`, `surplus_payment` and `identified_payment` are each set in the event of that name only: the payment
+    that it is about. `payments` are all that were reported, at most the first hundred.
     """
 
     order_id: UUID
@@ -95,6 +121,9 @@ class OrderData(EventData):
     refund_transaction_id: str | None
     late_payment: PaymentData | None
     version: int
+    surplus_payment: PaymentData | None = None
+    identified_payment: IdentifiedPaymentData | None = None
+    payments: tuple[PaymentStateData, ...] = ()
 
 
 class RefundView(EventView):
@@ -125,34 +154,58 @@ class InvoiceView(EventView):
     document: InvoiceDocument
 
 
-_SAME_NAME = tuple(name for name in OrderData.model_fields if name in Order.__slots__)
+_SAME_NAME = tuple(name for name in OrderData.model_fields if name in Order.__slots__ and name != "payments")
+_SHOWN_OF_PAYMENT = tuple(name for name in PaymentStateData.model_fields if name != "refund_status")
+# The field that names the payment an event is about.
+_ABOUT_PAYMENT = {
+    LATE_PAYMENT: "late_payment",
+    SURPLUS_PAYMENT: "surplus_payment",
+    PAYMENT_IDENTIFIED: "identified_payment",
+}
 _encode = msgspec.json.Encoder().encode
 
 
-def order_data(order: Order, late_payment: Payment | None = None) -> bytes:
+def order_data(order: Order, event_type: str = CREATED, payment: Payment | None = None) -> bytes:
     """The JSON of an `OrderData`, written without making one: that would be half of what Python costs (ADR 0015)."""
     customer = order.customer
-    late = None if late_payment is None else {"reference": late_payment.reference, "amount": late_payment.amount}
-    return _encode(
+    data = {
+        "order_id": order.id,
+        "order_number": order.number,
+        "customer_id": customer.id,
+        "customer_email": customer.email,
+        "customer_name": customer.name,
+        "buyer_vat_id": customer.vat_id,
+        "line_items": order.lines,
+        "taxes": order.taxes,
+        "payment_reference": order.payment_reference,
+        "late_payment": None,
+        "surplus_payment": None,
+        "identified_payment": None,
+        "payments": _payment_states(order),
+        **{name: getattr(order, name) for name in _SAME_NAME},
+    }
+    if payment is not None:
+        data[_ABOUT_PAYMENT[event_type]] = _payment_data(payment)
+    return _encode(data)
+
+
+def _payment_states(order: Order) -> list[dict[str, Any]]:
+    return [
         {
-            "order_id": order.id,
-            "order_number": order.number,
-            "customer_id": customer.id,
-            "customer_email": customer.email,
-            "customer_name": customer.name,
-            "buyer_vat_id": customer.vat_id,
-            "line_items": order.lines,
-            "taxes": order.taxes,
-            "payment_reference": order.payment_reference,
-            "late_payment": late,
-            **{name: getattr(order, name) for name in _SAME_NAME},
+            **{name: getattr(payment, name) for name in _SHOWN_OF_PAYMENT},
+            "refund_status": order.refund_status_of(payment),
         }
-    )
+        for payment in order.payments
+    ]
 
 
-def new_event(
-    event_type: str, order: Order, sequence: int, actor: Actor, late_payment: Payment | None = None
-) -> NewEvent:
+def _payment_data(payment: Payment) -> dict[str, Any]:
+    data = {"reference": payment.reference, "amount": payment.amount}
+    return data if payment.first_reference is None else {**data, "first_reference": payment.first_reference}
+
+
+def new_event(event_type: str, order: Order, sequence: int, actor: Actor, payment: Payment | None = None) -> NewEvent:
+    """`payment` is given where the event is about one."""
     return NewEvent(
         type=event_type,
         topic=topics.ORDERS,
@@ -160,7 +213,7 @@ def new_event(
         aggregate_id=order.id,
         key=str(order.id),
         sequence=sequence,
-        data=order_data(order, late_payment),
+        data=order_data(order, event_type, payment),
         traceparent=actor.traceparent,
         causation_id=actor.causation_id,
     )

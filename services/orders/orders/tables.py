@@ -99,7 +99,8 @@ order_lines = Table(
 )
 
 # Every payment reported for an order, and what became of its refund (of the refund's newest event, by epoch and
-# sequence); the refund's columns are null until a refund has succeeded or failed.
+# sequence); the refund's columns are null until a refund has succeeded or failed. A payment that is neither late nor
+# surplus is the captured one. `first_reference` is the one derived from the order, of a payment whose id came later.
 payments = Table(
     "payments",
     metadata,
@@ -107,12 +108,15 @@ payments = Table(
     Column("reference", Text, primary_key=True),
     amount("amount", nullable=False),
     Column("late", Boolean, nullable=False),
+    Column("surplus", Boolean, nullable=False, server_default=text("false")),
+    Column("first_reference", Text),
     instant("reported_at", nullable=False),
     Column("refund_status", Text),
     Column("refund_transaction_id", Text),
     Column("refund_epoch", Integer, nullable=False, server_default=text("0")),
     Column("refund_sequence", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("refund_status IN ('SUCCEEDED', 'FAILED')", name="refund_status"),
+    CheckConstraint("NOT (late AND surplus)", name="one_kind"),
 )
 
 # What invoicing told of the order's invoice; (epoch, sequence) are those of the event, so that only a newer one counts.

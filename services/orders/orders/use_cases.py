@@ -11,15 +11,29 @@ from common.audit import Actor, AuditEntry, HistoryPage, HistoryWanted, Outcome,
 from common.database.statements import Connection, Record
 from common.errors import Problem, invalid_transition, not_found, validation_error
 from common.messaging.envelope import ReceivedEvent
+from prometheus_client import Counter
 
 from orders import events
-from orders.domain import InvalidTotal, NewOrder, Order, OrderStatus, Payment, TransitionRefused
+from orders.domain import (
+    ALLOWED_TRANSITIONS,
+    LISTED_PAYMENTS,
+    InvalidTotal,
+    NewOrder,
+    Order,
+    OrderStatus,
+    RefundStatus,
+    TransitionRefused,
+)
 from orders.events import InvoiceView, RefundView
 from orders.repository import reading, results, writing
 from orders.repository.reading import OrderFilter, Page
 from orders.repository.writing import LockedOrder
 
 ENTITY = "ORDER"
+
+_unexpected_payments = Counter(
+    "orders_unexpected_payments_total", "Payments that no state waited for, which are paid back, by kind.", ["kind"]
+)
 
 # Who may bring an order into a state; ops may do everything.
 ROLES: Mapping[OrderStatus, tuple[Role, ...]] = {
@@ -94,7 +108,10 @@ async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> 
 
 
 async def change_state(connection: Connection, caller: Caller, order_id: UUID, change: StateChange) -> Order | Problem:
-    """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND and then FORBIDDEN."""
+    """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND and then FORBIDDEN.
+
+    A payment that is reported again, by its id, is no refusal: the answer is the order as it is (ADR 16).
+    """
     locked = await writing.lock(connection, order_id)
     if locked is None or not _may_see(caller, locked.order.customer.id):
         raise not_found("order", order_id)
@@ -102,7 +119,12 @@ async def change_state(connection: Connection, caller: Caller, order_id: UUID, c
     try:
         changed = change.apply(locked.order, locked.now)
     except TransitionRefused as refusal:
-        await _record_refusal(connection, caller.actor, locked, change)
+        if change.new_state is OrderStatus.PAID:
+            settled = await _settle_refused_payment(connection, caller.actor, locked, change)
+            if settled is not None:
+                return settled
+        else:
+            await writing.save_refusal(connection, locked, _entry(locked, change, caller.actor, "REFUSED"))
         return invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
     await writing.save(
         connection,
@@ -110,7 +132,7 @@ async def change_state(connection: Connection, caller: Caller, order_id: UUID, c
         changed,
         _entry(locked, change, caller.actor, "ACCEPTED"),
         events.new_event(events.OF_STATUS[changed.status], changed, locked.sequence + 1, caller.actor),
-        _payment(changed, change) if changed.status is OrderStatus.PAID else None,
+        changed.payments[-1] if changed.status is OrderStatus.PAID else None,
     )
     return changed
 
@@ -120,30 +142,55 @@ async def cancel_order(connection: Connection, caller: Caller, order_id: UUID, r
     return await change_state(connection, caller, order_id, StateChange(OrderStatus.CANCELLED, reason))
 
 
-async def _record_refusal(connection: Connection, actor: Actor, locked: LockedOrder, change: StateChange) -> None:
-    """An audit row and no more, except where the refused attempt says that money has come: that has to go back."""
+async def _settle_refused_payment(
+    connection: Connection, actor: Actor, locked: LockedOrder, change: StateChange
+) -> Order | None:
+    """The order, if it knows the reported payment; None once the refusal is recorded, with the payment if it is new.
+
+    A report without an id says nothing that a paid order does not know: only an order without payments learns of one.
+    """
+    order, transaction_id = locked.order, change.payment_transaction_id
+    if transaction_id is not None:
+        if await _knows_payment(connection, order, transaction_id):
+            return order
+        if order.has_unidentified_payment:
+            return await _identify_payment(connection, actor, locked, transaction_id)
     entry = _entry(locked, change, actor, "REFUSED")
-    order = locked.order
-    if change.new_state is OrderStatus.PAID and order.status is OrderStatus.CANCELLED:
-        payment = _payment(order, change)
-        if not await writing.has_payment(connection, order.id, payment.reference):
-            recorded = order.record_late_payment(locked.now)
-            late = {"late_payment": {"reference": payment.reference, "amount": payment.amount}}
-            event = events.new_event(events.LATE_PAYMENT, recorded, locked.sequence + 1, actor, payment)
-            await writing.save_late_payment(
-                connection, locked, recorded, replace(entry, details={**change.details, **late}), event, payment
-            )
-            return
-    await writing.save_refusal(connection, locked, entry)
-
-
-def _payment(order: Order, change: StateChange) -> Payment:
-    """Payments are reported without an amount: it is the order's total."""
-    return Payment(
-        reference=order.reference_of(change.payment_transaction_id),
-        amount=order.total_amount,
-        late=order.status is OrderStatus.CANCELLED,
+    if transaction_id is None and order.payments:
+        await writing.save_refusal(connection, locked, entry)
+        return None
+    recorded = order.record_payment(locked.now, transaction_id)
+    payment = recorded.payments[-1]
+    about = {f"{payment.kind.lower()}_payment": {"reference": payment.reference, "amount": payment.amount}}
+    event = events.new_event(events.OF_UNEXPECTED_PAYMENT[payment.kind], recorded, locked.sequence + 1, actor, payment)
+    await writing.save_unexpected_payment(
+        connection, locked, recorded, replace(entry, details={**change.details, **about}), event, payment
     )
+    _unexpected_payments.labels(payment.kind.lower()).inc()
+    return None
+
+
+async def _knows_payment(connection: Connection, order: Order, transaction_id: str) -> bool:
+    if order.knows_payment(transaction_id):
+        return True
+    all_are_listed = len(order.payments) < LISTED_PAYMENTS
+    return not all_are_listed and await writing.has_payment(connection, order.id, transaction_id)
+
+
+async def _identify_payment(connection: Connection, actor: Actor, locked: LockedOrder, transaction_id: str) -> Order:
+    """The id of the payment that was reported without one. What is owed or paid back by its first reference may have
+    been told already, and no transition follows that would tell the id: then an event of its own does."""
+    identified = locked.order.identify_payment(locked.now, transaction_id)
+    [payment] = identified.payments
+    is_final = not ALLOWED_TRANSITIONS[identified.status]
+    must_be_told = is_final and payment.refund_status is not RefundStatus.SUCCEEDED
+    event = (
+        events.new_event(events.PAYMENT_IDENTIFIED, identified, locked.sequence + 1, actor, payment)
+        if must_be_told
+        else None
+    )
+    await writing.save_identified_payment(connection, locked, identified, payment, event)
+    return identified
 
 
 def _entry(locked: LockedOrder, change: StateChange, actor: Actor, outcome: Outcome) -> AuditEntry:
@@ -188,7 +235,9 @@ async def get_invoice(connection: Connection, caller: Caller, order_id: UUID) ->
 
 
 async def record_refund_result(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
-    """Note what became of the money of a cancelled order; an older result than the known one changes nothing.
+    """Note at its payment, and at a cancelled order, what became of money that was owed back.
+
+    An older result than the known one changes nothing.
 
     Raises `LookupError` for an order or payment that nobody reported here.
     """
@@ -196,7 +245,7 @@ async def record_refund_result(connection: Connection, refund: RefundView, event
     if locked is None:
         raise LookupError(f"a refund for the unknown order {refund.order_id}")
     if await results.settle_refund(connection, refund, event):
-        payments = await results.find_payments(connection, refund.order_id)
+        payments = await results.find_payments(connection, locked.order)
         await results.save_recorded(connection, locked.order.record_refunds(locked.now, payments))
     elif not await writing.has_payment(connection, refund.order_id, refund.payment_reference):
         raise LookupError(f"a refund of a payment that order {refund.order_id} does not know")

@@ -9,9 +9,17 @@ from common.messaging.envelope import EventView
 from common.messaging.subscriber import EventHandler, Incoming
 from common.telemetry import new_traceparent
 
-from refunds.domain import Cause, Claim, cancellation_key, late_payment_key, return_key
-from refunds.events import OrderCancelled, OrderPaidLate, ReturnCompleted
-from refunds.use_cases.commands import OwedRefund, open_refunds
+from refunds.domain import Cause, Claim, cancellation_key, late_payment_key, return_key, surplus_payment_key
+from refunds.events import (
+    OrderCancelled,
+    OrderPaidLate,
+    OrderPaidTwice,
+    OrderPaidUnexpectedly,
+    OrderPaymentIdentified,
+    ReturnCompleted,
+    UnexpectedPayment,
+)
+from refunds.use_cases.commands import OwedRefund, identify_payment, open_refunds
 
 View = TypeVar("View", bound=EventView)
 
@@ -29,10 +37,22 @@ async def on_order_paid_late(connection: Connection, events: Sequence[Incoming[O
     await open_refunds(connection, _owed(events, _claim_of_late_payment))
 
 
+async def on_order_paid_twice(connection: Connection, events: Sequence[Incoming[OrderPaidTwice]]) -> None:
+    await open_refunds(connection, _owed(events, _claim_of_surplus_payment))
+
+
+async def on_payment_identified(connection: Connection, events: Sequence[Incoming[OrderPaymentIdentified]]) -> None:
+    for incoming in events:
+        payment = incoming.data.identified_payment
+        await identify_payment(connection, incoming.data.order_id, payment.first_reference, payment.reference)
+
+
 EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
     "return.completed": EventHandler(ReturnCompleted, on_return_completed),
     "order.cancelled": EventHandler(OrderCancelled, on_order_cancelled),
     "order.late_payment": EventHandler(OrderPaidLate, on_order_paid_late),
+    "order.surplus_payment": EventHandler(OrderPaidTwice, on_order_paid_twice),
+    "order.payment_identified": EventHandler(OrderPaymentIdentified, on_payment_identified),
 }
 
 
@@ -86,15 +106,27 @@ def _claim_of_cancellation(cancelled: OrderCancelled) -> Claim:
 
 
 def _claim_of_late_payment(paid: OrderPaidLate) -> Claim:
+    key = late_payment_key(paid.order_id, paid.late_payment.reference)
+    return _claim_of_unexpected(paid, paid.late_payment, Cause.LATE_PAYMENT, key)
+
+
+def _claim_of_surplus_payment(paid: OrderPaidTwice) -> Claim:
+    key = surplus_payment_key(paid.order_id, paid.surplus_payment.reference)
+    return _claim_of_unexpected(paid, paid.surplus_payment, Cause.SURPLUS_PAYMENT, key)
+
+
+def _claim_of_unexpected(
+    paid: OrderPaidUnexpectedly, payment: UnexpectedPayment, cause: Cause, business_key: str
+) -> Claim:
     return Claim(
-        business_key=late_payment_key(paid.order_id, paid.late_payment.reference),
-        cause=Cause.LATE_PAYMENT,
+        business_key=business_key,
+        cause=cause,
         order_id=paid.order_id,
         order_number=paid.order_number,
         return_id=None,
-        amount=paid.late_payment.amount,
+        amount=payment.amount,
         currency=paid.currency,
-        payment_reference=paid.late_payment.reference,
+        payment_reference=payment.reference,
         customer_email=paid.customer_email,
         customer_name=paid.customer_name,
     )

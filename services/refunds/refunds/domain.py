@@ -19,6 +19,7 @@ class Cause(StrEnum):
     RETURN_COMPLETED = "RETURN_COMPLETED"
     ORDER_CANCELLED = "ORDER_CANCELLED"
     LATE_PAYMENT = "LATE_PAYMENT"
+    SURPLUS_PAYMENT = "SURPLUS_PAYMENT"
 
 
 class Status(StrEnum):
@@ -81,6 +82,11 @@ def late_payment_key(order_id: UUID, payment_reference: str) -> str:
     return f"late-payment:{order_id}:{payment_reference}"
 
 
+def surplus_payment_key(order_id: UUID, payment_reference: str) -> str:
+    """A payment that was reported while the order had been paid by another one."""
+    return f"surplus-payment:{order_id}:{payment_reference}"
+
+
 def display_amount(amount: Decimal, currency: str) -> str:
     """`1,234.50 EUR`: grouped, with all of the currency's decimals."""
     return f"{money.quantize(amount, currency):,.{money.minor_digits(currency)}f} {currency}"
@@ -92,6 +98,8 @@ class Refund:
 
     `attempts` counts the tries up to the latest result. `key_spent` says that the gateway has answered the current
     idempotency key with an error: it may give that answer to this key again without looking at the request.
+    `identified_reference` is the provider's id of the payment, where the claim has only the reference derived from the
+    order, and the id was reported later.
     """
 
     id: UUID
@@ -104,6 +112,7 @@ class Refund:
     completed_at: datetime | None = None
     key_epoch: int = 0
     key_spent: bool = False
+    identified_reference: str | None = None
 
     @property
     def reference(self) -> str:
@@ -126,10 +135,23 @@ class Refund:
     def reopen(self) -> Self:
         """Try a failed refund again, once the gateway was asked and knows nothing of it.
 
-        A spent key is then replaced: nothing was made under it, and all it could bring is the old error.
+        A spent key is then replaced: nothing was made under it, and all it could bring is the old error. Only then is
+        the payment named by an id that was reported meanwhile: a key goes with one request for ever.
         """
-        epoch = self.key_epoch + 1 if self.key_spent else self.key_epoch
-        return self._change_to(Status.PENDING, error=None, key_epoch=epoch, key_spent=False)
+        reopened = self._change_to(Status.PENDING, error=None)
+        return reopened._under_a_new_key().redirect() if self.key_spent else reopened
+
+    def redirect(self) -> Self:
+        """Name the payment by its id, if that is known by now; for a refund whose key was not sent, or is spent and
+        nothing was made under it."""
+        if self.identified_reference is None:
+            return self
+        claim = replace(self.claim, payment_reference=self.identified_reference)
+        unsent = self._under_a_new_key() if self.key_spent else self
+        return replace(unsent, claim=claim, identified_reference=None)
+
+    def _under_a_new_key(self) -> Self:
+        return replace(self, key_epoch=self.key_epoch + 1, key_spent=False)
 
     def _change_to(self, status: Status, **changes: Any) -> Self:
         if status not in ALLOWED_TRANSITIONS[self.status]:

@@ -1,5 +1,6 @@
 """What refunds publishes, and what it reads of what orders and returns publish (docs/reference/events.md)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -10,15 +11,26 @@ from common.messaging import topics
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outbox import NewEvent
 
-from refunds.domain import Refund, Status
+from refunds.domain import Cause, Refund, Status
 
 SUCCEEDED = "refund.succeeded"
 FAILED = "refund.failed"
 PUBLISHED = (SUCCEEDED, FAILED)
 
+# The causes of version 1 are a closed set: a surplus payment is told under the one that is nearest.
+_PUBLISHED_CAUSE: Mapping[Cause, Literal["RETURN_COMPLETED", "ORDER_CANCELLED", "LATE_PAYMENT"]] = {
+    Cause.RETURN_COMPLETED: "RETURN_COMPLETED",
+    Cause.ORDER_CANCELLED: "ORDER_CANCELLED",
+    Cause.LATE_PAYMENT: "LATE_PAYMENT",
+    Cause.SURPLUS_PAYMENT: "LATE_PAYMENT",
+}
+
 
 class RefundData(EventData):
-    """The refund's full state after the change; the amount as a decimal string in major units."""
+    """The refund's full state after the change; the amount as a decimal string in major units.
+
+    `cause` is LATE_PAYMENT for every payment that no state of its order waited for.
+    """
 
     refund_id: UUID
     order_id: UUID
@@ -58,7 +70,7 @@ def refund_data(refund: Refund) -> RefundData:
         refund_id=refund.id,
         order_id=claim.order_id,
         return_id=claim.return_id,
-        cause=claim.cause.value,
+        cause=_PUBLISHED_CAUSE[claim.cause],
         amount=claim.amount,
         currency=claim.currency,
         payment_reference=claim.payment_reference,
@@ -96,17 +108,40 @@ class OrderCancelled(EventView):
     customer_name: str | None = None
 
 
-class LatePayment(EventView):
+class UnexpectedPayment(EventView):
     reference: str
     amount: Decimal
 
 
-class OrderPaidLate(EventView):
-    """What a refund needs to know of `order.late_payment`: a payment for an order that was cancelled before."""
+class OrderPaidUnexpectedly(EventView):
+    """What a refund of a payment that no state of its order waited for needs to know beside the payment."""
 
     order_id: UUID
     order_number: str
     currency: str
-    late_payment: LatePayment
     customer_email: str | None = None
     customer_name: str | None = None
+
+
+class OrderPaidLate(OrderPaidUnexpectedly):
+    """Of `order.late_payment`: a payment for an order that was cancelled before."""
+
+    late_payment: UnexpectedPayment
+
+
+class OrderPaidTwice(OrderPaidUnexpectedly):
+    """Of `order.surplus_payment`: a payment for an order that was paid by another one."""
+
+    surplus_payment: UnexpectedPayment
+
+
+class IdentifiedPayment(EventView):
+    first_reference: str
+    reference: str
+
+
+class OrderPaymentIdentified(EventView):
+    """Of `order.payment_identified`: the provider's id of a payment that was known by a derived reference."""
+
+    order_id: UUID
+    identified_payment: IdentifiedPayment

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -27,7 +28,7 @@ refunds = Table(
     Column("id", Uuid, primary_key=True),
     Column("business_key", Text, nullable=False, unique=True),
     Column("cause", Text, nullable=False),
-    Column("order_id", Uuid, nullable=False, index=True),
+    Column("order_id", Uuid, nullable=False),
     Column("order_number", Text, nullable=False),
     Column("return_id", Uuid, index=True),
     Column("amount", Numeric(19, 4), nullable=False),
@@ -47,7 +48,9 @@ refunds = Table(
     # The head of the refund's audit chain, moved under the row's lock.
     Column("audit_position", Integer, nullable=False),
     Column("audit_hash", LargeBinary, nullable=False),
-    CheckConstraint("cause IN ('RETURN_COMPLETED', 'ORDER_CANCELLED', 'LATE_PAYMENT')", name="cause"),
+    CheckConstraint(
+        "cause IN ('RETURN_COMPLETED', 'ORDER_CANCELLED', 'LATE_PAYMENT', 'SURPLUS_PAYMENT')", name="cause"
+    ),
     CheckConstraint("(cause = 'RETURN_COMPLETED') = (return_id IS NOT NULL)", name="return_of_cause"),
     CheckConstraint("status IN ('PENDING', 'SUCCEEDED', 'FAILED')", name="status"),
     CheckConstraint(
@@ -55,6 +58,8 @@ refunds = Table(
         name="succeeded_means_made",
     ),
     CheckConstraint("amount > 0", name="amount_positive"),
+    # Whatever it is owed for, a payment is paid back once.
+    UniqueConstraint("order_id", "payment_reference"),
     Index("ix_refunds_newest", text("created_at DESC"), text("id DESC")),
     # Nearly all refunds have succeeded; the few that have not are found here.
     Index(
@@ -64,6 +69,16 @@ refunds = Table(
         text("id DESC"),
         postgresql_where=text("status <> 'SUCCEEDED'"),
     ),
+)
+
+# The ids of payments that were reported without one at first: a claim may name the reference that came before it, and
+# may come before or after the id is known.
+identified_payments = Table(
+    "identified_payments",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("first_reference", Text, primary_key=True),
+    Column("reference", Text, nullable=False),
 )
 
 refund_counts = StatusCounts("refund", metadata)

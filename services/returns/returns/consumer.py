@@ -30,6 +30,8 @@ EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
     "order.delivered": _ORDER_CHANGED,
     "order.cancelled": _ORDER_CHANGED,
     "order.late_payment": _ORDER_CHANGED,
+    "order.surplus_payment": _ORDER_CHANGED,
+    "order.payment_identified": _ORDER_CHANGED,
     "refund.succeeded": _REFUND_RESULT,
     "refund.failed": _REFUND_RESULT,
 }

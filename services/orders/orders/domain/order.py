@@ -1,14 +1,17 @@
 """An order and what may be done with it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from orders.domain.payment import Payment, PaymentKind
 from orders.domain.pricing import NewLine, OrderLine, Tax, price, taxes_on
 from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus, RefundStatus, TransitionRefused
+
+# How many of an order's payments are read with it, and shown: more than anybody pays for one order by mistake.
+LISTED_PAYMENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +41,6 @@ class NewOrder:
     payment_method: str
     shipping_address: Address
     billing_address: Address
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A payment that was reported for an order; `late` when the order had been cancelled by then.
-
-    `refund_status` is None until a refund of it has succeeded or failed.
-    """
-
-    reference: str
-    amount: Decimal
-    late: bool
-    refund_status: RefundStatus | None = None
-    refund_transaction_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +74,8 @@ class Order:
     shipped_at: datetime | None = None
     delivered_at: datetime | None = None
     cancelled_at: datetime | None = None
+    # In the order in which they were reported, at most `LISTED_PAYMENTS` of them.
+    payments: tuple[Payment, ...] = ()
 
     @classmethod
     def place(cls, new: NewOrder, order_id: UUID, number: str, now: datetime) -> "Order":
@@ -126,6 +117,7 @@ class Order:
             paid_at=now,
             captured_amount=self.total_amount,
             payment_transaction_id=transaction_id,
+            payments=(self._reported(PaymentKind.CAPTURED, now, transaction_id),),
         )
 
     def start_processing(self, now: datetime) -> "Order":
@@ -146,22 +138,70 @@ class Order:
             OrderStatus.CANCELLED, now, cancelled_at=now, cancellation_reason=reason, refund_status=refund
         )
 
-    def record_late_payment(self, now: datetime) -> "Order":
-        """Money came for an order that was cancelled before: it goes back."""
-        return replace(self, refund_status=RefundStatus.PENDING, version=self.version + 1, updated_at=now)
+    def refund_status_of(self, payment: Payment) -> RefundStatus:
+        """Owed back is what no state waited for, and what was captured of a cancelled order.
 
-    def record_refunds(self, now: datetime, payments: Iterable[Payment]) -> "Order":
-        """Take over what became of a cancelled order's payments: pending while one is, failed if one has failed."""
-        results = [(payment.refund_status or RefundStatus.PENDING, payment) for payment in payments]
-        status = min((result for result, _ in results), key=_REFUND_PRECEDENCE.index)
-        succeeded = [payment for result, payment in results if result is RefundStatus.SUCCEEDED]
+        The refund of a returned order is on the return.
+        """
+        if payment.refund_status is not None:
+            return payment.refund_status
+        owed = payment.kind is not PaymentKind.CAPTURED or self.status is OrderStatus.CANCELLED
+        return RefundStatus.PENDING if owed else RefundStatus.NONE
+
+    def knows_payment(self, transaction_id: str) -> bool:
+        return any(payment.is_known_as(transaction_id) for payment in self.payments)
+
+    @property
+    def has_unidentified_payment(self) -> bool:
+        """Whether its only payment was reported without an id: the next id that is reported is that payment's."""
+        return len(self.payments) == 1 and self.payments[0].reference == self.reference_of(None)
+
+    def identify_payment(self, now: datetime, transaction_id: str) -> "Order":
+        """Note the id of the only payment, for an order that `has_unidentified_payment`."""
+        [payment] = self.payments
+        identified = replace(payment, reference=transaction_id, first_reference=payment.reference)
+        is_captured = payment.kind is PaymentKind.CAPTURED
+        return self._note(
+            now,
+            payments=(identified,),
+            payment_transaction_id=transaction_id if is_captured else self.payment_transaction_id,
+        )
+
+    def record_payment(self, now: datetime, transaction_id: str | None) -> "Order":
+        """Money came that no state waited for, and goes back: late for a cancelled order, surplus for a paid one."""
+        is_late = self.status is OrderStatus.CANCELLED
+        payment = self._reported(PaymentKind.LATE if is_late else PaymentKind.SURPLUS, now, transaction_id)
+        return self._note(
+            now,
+            payments=(*self.payments, payment),
+            refund_status=RefundStatus.PENDING if is_late else self.refund_status,
+        )
+
+    def record_refunds(self, now: datetime, payments: tuple[Payment, ...]) -> "Order":
+        """Take over what became of the payments, given in the order in which their refunds were settled.
+
+        A cancelled order's own status is that of the captured and the late payments together: pending while one is,
+        failed if one has failed. A surplus payment was owed back before, and counts at the payment only.
+        """
+        noted = self._note(now, payments=tuple(sorted(payments, key=_when_reported)))
+        if self.status is not OrderStatus.CANCELLED:
+            return noted
+        counting = [payment for payment in payments if payment.kind is not PaymentKind.SURPLUS]
+        status = min(map(self.refund_status_of, counting), key=_REFUND_PRECEDENCE.index)
+        succeeded = [payment for payment in counting if payment.refund_status is RefundStatus.SUCCEEDED]
         return replace(
-            self,
+            noted,
             refund_status=status,
             refund_transaction_id=succeeded[-1].refund_transaction_id if succeeded else None,
-            version=self.version + 1,
-            updated_at=now,
         )
+
+    def _reported(self, kind: PaymentKind, now: datetime, transaction_id: str | None) -> Payment:
+        """Payments are reported without an amount: it is the order's total."""
+        return Payment(self.reference_of(transaction_id), self.total_amount, kind, now)
+
+    def _note(self, now: datetime, **changes: Any) -> "Order":
+        """A change that is no transition."""
+        return replace(self, version=self.version + 1, updated_at=now, **changes)
 
     def _change_to(self, status: OrderStatus, now: datetime, **changes: Any) -> "Order":
         if status not in ALLOWED_TRANSITIONS[self.status]:
@@ -170,3 +210,7 @@ class Order:
 
 
 _REFUND_PRECEDENCE = (RefundStatus.PENDING, RefundStatus.FAILED, RefundStatus.SUCCEEDED)
+
+
+def _when_reported(payment: Payment) -> tuple[datetime, str]:
+    return payment.reported_at, payment.reference

@@ -1,25 +1,24 @@
 """What became of an order elsewhere, as events tell it."""
 
 from collections.abc import Iterable
-from typing import Any
-from uuid import UUID
 
 from common.database.statements import Connection, prepare
 from common.messaging.envelope import ReceivedEvent
-from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, select, tuple_, update
+from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from orders.domain import Order, Payment, RefundStatus
+from orders.domain import Order, Payment
 from orders.events import InvoiceView, RefundView
-from orders.repository.rows import CHANGING, changing_values
+from orders.repository.rows import CHANGING, changing_values, payment_columns, to_payment
 from orders.tables import order_invoices, orders, payments
 
 _ORDER_ID = bindparam("order_id", type_=Uuid)
+_REFERENCE = bindparam("reference", type_=Text)
 _SETTLE = prepare(
     update(payments)
     .where(
         payments.c.order_id == _ORDER_ID,
-        payments.c.reference == bindparam("reference", type_=Text),
+        or_(payments.c.reference == _REFERENCE, payments.c.first_reference == _REFERENCE),
         tuple_(payments.c.refund_epoch, payments.c.refund_sequence)
         < tuple_(bindparam("epoch", type_=Integer), bindparam("sequence", type_=BigInteger)),
     )
@@ -31,7 +30,7 @@ _SETTLE = prepare(
     )
 )
 _PAYMENTS = prepare(
-    select(payments)
+    select(*payment_columns)
     .where(payments.c.order_id == _ORDER_ID)
     .order_by(payments.c.refund_epoch, payments.c.refund_sequence)
 )
@@ -62,9 +61,10 @@ async def settle_refund(connection: Connection, refund: RefundView, event: Recei
     return settled == 1
 
 
-async def find_payments(connection: Connection, order_id: UUID) -> list[Payment]:
+async def find_payments(connection: Connection, order: Order) -> tuple[Payment, ...]:
     """All payments of one order, those last whose refund was settled last."""
-    return [_to_payment(row) for row in await _PAYMENTS.fetch_all(connection, order_id=order_id)]
+    rows = await _PAYMENTS.fetch_all(connection, order_id=order.id)
+    return tuple(to_payment(row, order.currency) for row in rows)
 
 
 async def save_recorded(connection: Connection, order: Order) -> None:
@@ -77,15 +77,4 @@ async def keep_invoices(connection: Connection, issued: Iterable[tuple[InvoiceVi
     await _KEEP_INVOICE.execute_many(
         connection,
         [{**invoice.model_dump(), "epoch": event.epoch, "sequence": event.sequence} for invoice, event in issued],
-    )
-
-
-def _to_payment(row: Any) -> Payment:
-    status = row["refund_status"]
-    return Payment(
-        reference=row["reference"],
-        amount=row["amount"],
-        late=row["late"],
-        refund_status=None if status is None else RefundStatus(status),
-        refund_transaction_id=row["refund_transaction_id"],
     )

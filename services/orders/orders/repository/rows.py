@@ -6,10 +6,10 @@ from typing import Any
 from common.database.statements import Record
 from common.money import quantize
 from msgspec import convert
-from sqlalchemy import JSON, ScalarSelect, func, select
+from sqlalchemy import JSON, ScalarSelect, case, func, literal, select
 
-from orders.domain import Order, OrderLine
-from orders.tables import order_lines, orders
+from orders.domain import LISTED_PAYMENTS, Order, OrderLine, Payment, PaymentKind
+from orders.tables import order_lines, orders, payments
 
 # What a change of an order may touch.
 CHANGING = (
@@ -57,10 +57,32 @@ _lines_as_json: ScalarSelect[Any] = select(func.json_agg(_line.table_valued(), t
 number_of_lines: ScalarSelect[int] = (
     select(func.max(order_lines.c.position)).where(order_lines.c.order_id == orders.c.id).scalar_subquery()
 )
+payment_columns = (
+    payments.c.reference,
+    payments.c.first_reference,
+    payments.c.amount,
+    case(
+        (payments.c.late, PaymentKind.LATE), (payments.c.surplus, PaymentKind.SURPLUS), else_=PaymentKind.CAPTURED
+    ).label("kind"),
+    payments.c.reported_at,
+    payments.c.refund_status,
+    payments.c.refund_transaction_id,
+)
+# Payments do change, and whoever waited for the lock may see too few of them here (see `writing.lock`).
+_payment = (
+    select(*payment_columns)
+    .where(payments.c.order_id == orders.c.id)
+    .order_by(payments.c.reported_at, payments.c.reference)
+    .limit(literal(LISTED_PAYMENTS, literal_execute=True))
+    .correlate(orders)
+    .subquery("payment")
+)
+_payments_as_json: ScalarSelect[Any] = select(func.json_agg(_payment.table_valued(), type_=JSON)).scalar_subquery()
 # What an order is made of; the table also keeps where its events and its audit trail have come to.
 order_columns = (
     *(column for column in orders.c if column.name not in ("sequence", "audit_position", "audit_hash")),
     _lines_as_json.label("lines"),
+    _payments_as_json.label("payments"),
 )
 
 
@@ -92,9 +114,18 @@ def to_order(row: Record) -> Order:
     _quantize(values, _AMOUNTS, currency)
     for line in values["lines"]:
         _quantize(line, _LINE_AMOUNTS, currency)
+    values["payments"] = values["payments"] or ()
+    for payment in values["payments"]:
+        _quantize(payment, ("amount",), currency)
     values["number"] = values["order_number"]
     values["customer"] = {name: values[column] for name, column in _CUSTOMER.items()}
     return convert(values, Order)
+
+
+def to_payment(row: Record, currency: str) -> Payment:
+    values = dict(row)
+    _quantize(values, ("amount",), currency)
+    return convert(values, Payment)
 
 
 def _quantize(values: dict[str, Any], names: Iterable[str], currency: str) -> None:

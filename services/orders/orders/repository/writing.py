@@ -1,6 +1,6 @@
 """The hot path: lock an order, then write all that a step changes in one statement (ADR 0002)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,33 @@ from common.audit import AuditEntry, ChainHead
 from common.database.statements import Connection, prepare, prepare_together
 from common.messaging import outbox
 from common.messaging.outbox import NewEvent
-from sqlalchemy import ARRAY, BindParameter, Text, UpdateBase, Uuid, bindparam, exists, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    Text,
+    UpdateBase,
+    Uuid,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
-from orders.domain import Order, Payment
-from orders.repository.rows import CHANGING, all_values, changing_values, line_columns, order_columns, to_order
+from orders.domain import LISTED_PAYMENTS, Order, Payment, PaymentKind
+from orders.repository.rows import (
+    CHANGING,
+    all_values,
+    changing_values,
+    line_columns,
+    order_columns,
+    payment_columns,
+    to_order,
+    to_payment,
+)
 from orders.tables import order_counts, order_lines, order_numbers, orders, payments
 
 
@@ -39,16 +62,32 @@ class Placement:
 _THE_ORDER = orders.c.id == bindparam("order_id", type_=Uuid)
 # Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
 _now = func.greatest(func.clock_timestamp(), orders.c.updated_at).label("now")
-_tracked = (_now, orders.c.sequence, orders.c.audit_position, orders.c.audit_hash)
+# What the statement saw before it waited for the lock: if the order has another version by now, then perhaps also other
+# payments, which a sub-select of the same statement cannot see.
+_seen = orders.alias("seen")
+_seen_version = (
+    select(_seen.c.version)
+    .where(_seen.c.id == bindparam("order_id", type_=Uuid))
+    .scalar_subquery()
+    .label("seen_version")
+)
+_tracked = (_now, orders.c.sequence, orders.c.audit_position, orders.c.audit_hash, _seen_version)
 _LOCK = prepare(select(*order_columns, *_tracked).where(_THE_ORDER).with_for_update(of=orders))
 _PLACEMENT = prepare(select(func.uuidv7(), order_numbers.next_value(), func.clock_timestamp()))
+_REFERENCE = bindparam("reference", type_=Text)
 _HAS_PAYMENT = prepare(
     select(
         exists().where(
             payments.c.order_id == bindparam("order_id", type_=Uuid),
-            payments.c.reference == bindparam("reference", type_=Text),
+            or_(payments.c.reference == _REFERENCE, payments.c.first_reference == _REFERENCE),
         )
     )
+)
+_PAYMENTS = prepare(
+    select(*payment_columns)
+    .where(payments.c.order_id == bindparam("order_id", type_=Uuid))
+    .order_by(payments.c.reported_at, payments.c.reference)
+    .limit(literal(LISTED_PAYMENTS, literal_execute=True))
 )
 
 
@@ -77,12 +116,24 @@ _paid = insert(payments).values(
     reference=bindparam("payment_reference"),
     amount=bindparam("payment_amount"),
     late=bindparam("payment_late"),
-    reported_at=bindparam("updated_at"),
+    surplus=bindparam("payment_surplus"),
+    reported_at=bindparam("payment_reported_at"),
 )
+_identified = (
+    update(payments)
+    .where(
+        payments.c.order_id == bindparam("order_id", type_=Uuid),
+        payments.c.reference == bindparam("first_reference", type_=Text),
+    )
+    .values(reference=bindparam("payment_reference"), first_reference=bindparam("first_reference"))
+)
+_noted = update(orders).where(_THE_ORDER).values(_parameters(*CHANGING, "sequence"))
 _ADD = prepare_together(_ordered, _insert_lines(), *_audited, order_counts.arrival(), outbox.insert_event())
 _SAVE = prepare_together(_changed, *_audited, order_counts.transition(), outbox.insert_event())
 _SAVE_PAID = prepare_together(_changed, *_audited, order_counts.transition(), _paid, outbox.insert_event())
-_SAVE_LATE_PAYMENT = prepare_together(_changed, *_audited, _paid, outbox.insert_event())
+_SAVE_UNEXPECTED_PAYMENT = prepare_together(_changed, *_audited, _paid, outbox.insert_event())
+_SAVE_IDENTIFIED = prepare_together(_noted, _identified)
+_SAVE_IDENTIFIED_AND_TELL = prepare_together(_noted, _identified, outbox.insert_event())
 _REFUSE = prepare_together(_head_moved, *_audited)
 
 
@@ -97,7 +148,10 @@ async def lock(connection: Connection, order_id: UUID) -> LockedOrder | None:
     row = await _LOCK.fetch_one(connection, order_id=order_id)
     if row is None:
         return None
-    return LockedOrder(to_order(row), row["now"], row["sequence"], ChainHead(row["audit_position"], row["audit_hash"]))
+    order = to_order(row)
+    if order.version != row["seen_version"]:
+        order = replace(order, payments=await _find_payments(connection, order))
+    return LockedOrder(order, row["now"], row["sequence"], ChainHead(row["audit_position"], row["audit_hash"]))
 
 
 async def add(connection: Connection, order: Order, entry: AuditEntry, event: NewEvent) -> None:
@@ -126,11 +180,28 @@ async def save(
     await statement.execute(connection, **_change(locked, changed, entry, event), **_payment(payment))
 
 
-async def save_late_payment(
+async def save_unexpected_payment(
     connection: Connection, locked: LockedOrder, changed: Order, entry: AuditEntry, event: NewEvent, payment: Payment
 ) -> None:
-    """The one refusal that changes its order: money for a cancelled order is recorded, to be paid back."""
-    await _SAVE_LATE_PAYMENT.execute(connection, **_change(locked, changed, entry, event), **_payment(payment))
+    """The one refusal that changes its order: money that no state waited for is recorded, to be paid back."""
+    await _SAVE_UNEXPECTED_PAYMENT.execute(connection, **_change(locked, changed, entry, event), **_payment(payment))
+
+
+async def save_identified_payment(
+    connection: Connection, locked: LockedOrder, changed: Order, payment: Payment, event: NewEvent | None
+) -> None:
+    """An order whose payment got its id, under which it is kept from now on; `event` where others must hear of it."""
+    noted = {
+        "order_id": changed.id,
+        "sequence": locked.sequence if event is None else event.sequence,
+        **changing_values(changed),
+        "payment_reference": payment.reference,
+        "first_reference": payment.first_reference,
+    }
+    if event is None:
+        await _SAVE_IDENTIFIED.execute(connection, **noted)
+    else:
+        await _SAVE_IDENTIFIED_AND_TELL.execute(connection, **noted, **outbox.event_parameters(event))
 
 
 async def save_refusal(connection: Connection, locked: LockedOrder, entry: AuditEntry) -> None:
@@ -143,6 +214,11 @@ async def has_payment(connection: Connection, order_id: UUID, reference: str) ->
     """Whether this payment was reported before; to be asked under the order's lock."""
     known: bool = await _HAS_PAYMENT.fetch_value(connection, order_id=order_id, reference=reference)
     return known
+
+
+async def _find_payments(connection: Connection, order: Order) -> tuple[Payment, ...]:
+    rows = await _PAYMENTS.fetch_all(connection, order_id=order.id)
+    return tuple(to_payment(row, order.currency) for row in rows)
 
 
 def _change(locked: LockedOrder, changed: Order, entry: AuditEntry, event: NewEvent) -> dict[str, Any]:
@@ -162,5 +238,7 @@ def _payment(payment: Payment | None) -> dict[str, Any]:
     return {
         "payment_reference": payment.reference,
         "payment_amount": payment.amount,
-        "payment_late": payment.late,
+        "payment_late": payment.kind is PaymentKind.LATE,
+        "payment_surplus": payment.kind is PaymentKind.SURPLUS,
+        "payment_reported_at": payment.reported_at,
     }

@@ -14,7 +14,7 @@ from common.money import quantize
 from common.signed_links import sign
 from typing_extensions import TypedDict
 
-from orders.domain import Order, OrderStatus, RefundStatus
+from orders.domain import Order, OrderStatus, PaymentKind, RefundStatus
 from orders.repository.reading import Page
 
 if TYPE_CHECKING:
@@ -34,17 +34,29 @@ class LineItemResponse(TypedDict):
     created_at: datetime
 
 
+class PaymentResponse(TypedDict):
+    reference: str
+    amount: JsonNumber
+    kind: PaymentKind
+    reported_at: datetime
+    refund_status: RefundStatus
+    refund_transaction_id: str | None
+
+
 class OrderResponse(TypedDict):
     id: UUID
     order_number: str
     customer_id: UUID
     customer_email: str | None
+    customer_name: str | None
+    buyer_vat_id: str | None
     status: OrderStatus
     currency: str
     tax_amount: JsonNumber
     total_amount: JsonNumber
     payment_method: str
     payment_transaction_id: str | None
+    payments: list[PaymentResponse]
     refund_status: RefundStatus
     refund_transaction_id: str | None
     shipping_address: Address
@@ -95,12 +107,25 @@ def order_response(order: Order) -> OrderResponse:
         "order_number": order.number,
         "customer_id": order.customer.id,
         "customer_email": order.customer.email,
+        "customer_name": order.customer.name,
+        "buyer_vat_id": order.customer.vat_id,
         "status": order.status,
         "currency": order.currency,
         "tax_amount": order.tax_amount,
         "total_amount": order.total_amount,
         "payment_method": order.payment_method,
         "payment_transaction_id": order.payment_transaction_id,
+        "payments": [
+            {
+                "reference": payment.reference,
+                "amount": payment.amount,
+                "kind": payment.kind,
+                "reported_at": payment.reported_at,
+                "refund_status": order.refund_status_of(payment),
+                "refund_transaction_id": payment.refund_transaction_id,
+            }
+            for payment in order.payments
+        ],
         "refund_status": order.refund_status,
         "refund_transaction_id": order.refund_transaction_id,
         "shipping_address": order.shipping_address,

@@ -12,12 +12,12 @@ from common.database.tables import jobs
 from common.jobs import Job, LeaseLost
 from common.messaging import outbox
 from common.messaging.outbox import NewEvent
-from sqlalchemy import ARRAY, BigInteger, Uuid, bindparam, func, select, update
+from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain import Refund
-from refunds.repository.rows import CHANGING, HEAD, all_values, changing_values, to_refund
-from refunds.tables import refund_counts, refunds
+from refunds.repository.rows import CHANGING, HEAD, all_values, changing_values, refund_columns, to_refund
+from refunds.tables import identified_payments, refund_counts, refunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ _THE_REFUND = refunds.c.id == bindparam("refund_id", type_=Uuid)
 
 
 def _insert_new() -> Statement:
-    """Many rows as one array per column; those whose business key exists already are left out of the answer."""
+    """Many rows as one array per column; those whose business key or payment exists
+    already are left out of the answer."""
     names = refunds.c.keys()
     arrays = [bindparam(name, type_=ARRAY(refunds.c[name].type)) for name in names]
     given = func.unnest(*arrays).table_valued(*names).render_derived()
@@ -44,13 +45,32 @@ def _insert_new() -> Statement:
 _CLOCK = prepare(select(func.clock_timestamp()))
 _INSERT_NEW = _insert_new()
 _COUNT_AND_AUDIT = prepare_together(refund_counts.arrival(), audit.insert_audit(), audit.insert_audit_details())
-_LOCK = prepare(select(refunds, func.clock_timestamp().label("now")).where(_THE_REFUND).with_for_update())
-_changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for name in ("status", *CHANGING, *HEAD)})
+_LOCK = prepare(
+    select(*refund_columns, func.clock_timestamp().label("now")).where(_THE_REFUND).with_for_update(of=refunds)
+)
+_CHANGED = ("status", "payment_reference", *CHANGING, *HEAD)
+_changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for name in _CHANGED})
 _saved = (_changed, refund_counts.transition(), audit.insert_audit())
 _SAVE = prepare_together(*_saved, audit.insert_audit_details())
 _SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event(), audit.insert_audit_details())
 _SPEND_KEY = prepare(
     update(refunds).where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch")).values(key_spent=True)
+)
+_IDENTIFY = prepare(
+    insert(identified_payments)
+    .values({name: bindparam(name) for name in ("order_id", "first_reference", "reference")})
+    .on_conflict_do_nothing()
+)
+# Of a refund that was given up: the job that waits for an operator.
+_DEAD_JOB = prepare(
+    select(jobs.c.id)
+    .join(refunds, refunds.c.business_key == jobs.c.business_key)
+    .where(
+        refunds.c.order_id == bindparam("order_id", type_=Uuid),
+        refunds.c.payment_reference == bindparam("reference", type_=Text),
+        jobs.c.kind == bindparam("kind", type_=Text),
+        jobs.c.state == "dead",
+    )
 )
 _held = (
     jobs.c.id == bindparam("job_id", type_=Uuid),
@@ -66,7 +86,7 @@ async def clock(connection: Connection) -> datetime:
 
 
 async def add(connection: Connection, opened: Sequence[tuple[Refund, AuditEntry]]) -> set[UUID]:
-    """Store the refunds whose claims are new, each with its audit row; returns the ids of these.
+    """Store the refunds whose claims and payments are new, each with its audit row; returns the ids of these.
 
     The rows go in by the order of their keys: two consumers with the same claims then cannot wait for each other.
     """
@@ -103,6 +123,17 @@ async def save(
 async def spend_key(connection: Connection, refund: Refund) -> None:
     """Note that the gateway answered the refund's current key with an error. Needs no lease: it is a fact for ever."""
     await _SPEND_KEY.execute(connection, refund_id=refund.id, epoch=refund.key_epoch)
+
+
+async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> None:
+    """Keep the provider's id of a payment, for claims of it that are there or are yet to come."""
+    await _IDENTIFY.execute(connection, order_id=order_id, first_reference=first_reference, reference=reference)
+
+
+async def find_dead_job(connection: Connection, kind: str, order_id: UUID, reference: str) -> UUID | None:
+    """The job of the refund of this payment, if it was given up."""
+    found: UUID | None = await _DEAD_JOB.fetch_value(connection, kind=kind, order_id=order_id, reference=reference)
+    return found
 
 
 async def hold(connection: Connection, job: Job) -> None:

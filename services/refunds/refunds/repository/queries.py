@@ -12,7 +12,7 @@ from common.database.tables import job_attempts, jobs
 from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func, select
 
 from refunds.domain import Refund
-from refunds.repository.rows import to_refund
+from refunds.repository.rows import refund_columns, to_refund
 from refunds.tables import refund_counts, refunds
 
 
@@ -28,7 +28,7 @@ class Attempt:
 
 
 _ATTEMPT = tuple(Attempt.__dataclass_fields__)
-_FIND = prepare(select(refunds).where(refunds.c.id == bindparam("refund_id", type_=Uuid)))
+_FIND = prepare(select(*refund_columns).where(refunds.c.id == bindparam("refund_id", type_=Uuid)))
 _ATTEMPTS = prepare(
     select(jobs.c.business_key, *(job_attempts.c[name] for name in _ATTEMPT))
     .join_from(jobs, job_attempts)
@@ -44,7 +44,7 @@ def _matching(names: frozenset[str]) -> tuple[Statement, Statement]:
     def narrowed(query: Select[Any]) -> Select[Any]:
         return query.where(*(refunds.c[name] == bindparam(name) for name in sorted(names)))
 
-    newest_first = narrowed(select(refunds)).order_by(refunds.c.created_at.desc(), refunds.c.id.desc())
+    newest_first = narrowed(select(*refund_columns)).order_by(refunds.c.created_at.desc(), refunds.c.id.desc())
     page = newest_first.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
     if names <= {"status"}:
         return prepare(page), prepare(select(refund_counts.total(of_one_status=bool(names))))

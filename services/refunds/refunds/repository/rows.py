@@ -5,12 +5,26 @@ from typing import Any
 from common.audit import ChainHead
 from common.database.statements import Record
 from common.money import quantize
+from sqlalchemy import select
 
 from refunds.domain import Cause, Claim, Refund, Status
+from refunds.tables import identified_payments, refunds
 
 # What a change of a refund may touch, and where its audit chain ends.
 CHANGING = ("transaction_id", "error", "attempts", "completed_at", "key_epoch", "key_spent")
 HEAD = ("audit_position", "audit_hash")
+# The provider's id of the refund's payment, where it came after the claim.
+_identified_reference = (
+    select(identified_payments.c.reference)
+    .where(
+        identified_payments.c.order_id == refunds.c.order_id,
+        identified_payments.c.first_reference == refunds.c.payment_reference,
+    )
+    .correlate(refunds)
+    .scalar_subquery()
+    .label("identified_reference")
+)
+refund_columns = (*refunds.c, _identified_reference)
 _CLAIM = (
     "business_key",
     "order_id",
@@ -25,7 +39,14 @@ _CLAIM = (
 
 def changing_values(refund: Refund, head: ChainHead) -> dict[str, Any]:
     changes = {name: getattr(refund, name) for name in CHANGING}
-    return {"status": refund.status.value, **changes, "audit_position": head.position, "audit_hash": head.hash}
+    claimed = {"payment_reference": refund.claim.payment_reference}
+    return {
+        "status": refund.status.value,
+        **claimed,
+        **changes,
+        "audit_position": head.position,
+        "audit_hash": head.hash,
+    }
 
 
 def all_values(refund: Refund, head: ChainHead) -> dict[str, Any]:
@@ -51,5 +72,6 @@ def to_refund(row: Record) -> Refund:
         claim=claim,
         created_at=row["created_at"],
         status=Status(row["status"]),
+        identified_reference=row["identified_reference"],
         **{name: row[name] for name in CHANGING},
     )

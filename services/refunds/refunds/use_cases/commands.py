@@ -44,6 +44,25 @@ async def open_refunds(connection: Connection, owed: Iterable[OwedRefund]) -> se
     return new
 
 
+async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> None:
+    """The provider's id of a payment became known: a refund that was given up without it is tried again."""
+    await changes.identify_payment(connection, order_id, first_reference, reference)
+    dead_job = await changes.find_dead_job(connection, REFUND_JOB, order_id, first_reference)
+    if dead_job is not None:
+        await jobs.replay(connection, dead_job)
+
+
+async def redirect_refund(connection: Connection, job: Job, refund_id: UUID) -> Refund:
+    """Name the payment by its id, if that is known: only before anything was sent, or once all that was sent is
+    certain to have had no effect. Raises `LeaseLost`."""
+    await changes.hold(connection, job)
+    locked = await changes.lock(connection, refund_id)
+    redirected = locked.refund.redirect()
+    if redirected is not locked.refund:
+        await changes.save(connection, locked, redirected, _audit_entry(locked, redirected, _actor(job)))
+    return redirected
+
+
 async def reopen_refund(connection: Connection, job: Job, refund_id: UUID) -> Refund:
     """A dead job was replayed, and the gateway knows of no refund: begin anew. Raises `LeaseLost`."""
     await changes.hold(connection, job)
@@ -130,6 +149,7 @@ def _audit_entry(locked: LockedRefund, changed: Refund, actor: Actor) -> AuditEn
         created_at=locked.now,
         details={
             "transaction_id": changed.transaction_id,
+            "payment_reference": changed.claim.payment_reference,
             "error": changed.error,
             "idempotency_key": changed.idempotency_key,
             "attempts": changed.attempts,

@@ -28,6 +28,7 @@ _REASON = {
     Cause.RETURN_COMPLETED: "We have received your return",
     Cause.ORDER_CANCELLED: "Your order was cancelled",
     Cause.LATE_PAYMENT: "Your payment reached us after your order had been cancelled",
+    Cause.SURPLUS_PAYMENT: "Your order had been paid already when another payment reached us",
 }
 
 

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from refunds.domain import Refund, Status
 from refunds.repository import changes, queries
-from refunds.use_cases.commands import record_failure, record_success, reopen_refund
+from refunds.use_cases.commands import record_failure, record_success, redirect_refund, reopen_refund
 from refunds.use_cases.payment import Declined, GatewayFailure, PaymentGateway
 
 RETRIES = Schedule((2, 4, 8, 16, 32))
@@ -63,19 +63,34 @@ class RefundJob:
         if refund.status is Status.FAILED:
             async with transaction(self._pool) as connection:
                 refund = await reopen_refund(connection, job, refund.id)
-        return await self._send(refund)
+        elif job.attempt == 1 and refund.identified_reference is not None:
+            refund = await self._redirect(job, refund)
+        return await self._send(job, refund)
 
-    async def _send(self, refund: Refund) -> str:
-        """A refusal is believed only when the gateway knows of no refund: it may be due to the refund being made."""
+    async def _send(self, job: Job, refund: Refund) -> str:
+        """A refusal is believed only when the gateway knows of no refund: it may be due to the refund being made.
+
+        It may also be due to the payment's name: if its id was reported meanwhile, that is tried at once.
+        """
         try:
             return await self._gateway.refund(refund)
         except GatewayFailure as failure:
             if failure.answer_is_kept:
                 async with transaction(self._pool) as connection:
                     await changes.spend_key(connection, refund)
-            if isinstance(failure, Declined) and (found := await self._gateway.find(refund)) is not None:
+            if not isinstance(failure, Declined):
+                raise
+            found = await self._gateway.find(refund)
+            if found is not None:
                 return found
-            raise
+            redirected = await self._redirect(job, refund)
+            if redirected.claim.payment_reference == refund.claim.payment_reference:
+                raise
+        return await self._send(job, redirected)
+
+    async def _redirect(self, job: Job, refund: Refund) -> Refund:
+        async with transaction(self._pool) as connection:
+            return await redirect_refund(connection, job, refund.id)
 
 
 def _refund_id(job: Job) -> UUID:

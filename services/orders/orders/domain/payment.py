@@ -1,0 +1,36 @@
+"""A payment that was reported for an order."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from orders.domain.states import RefundStatus
+
+
+class PaymentKind(StrEnum):
+    """What a payment is to its order: the one that made it paid, or one that no state waited for."""
+
+    CAPTURED = "CAPTURED"
+    LATE = "LATE"  # reported after the order was cancelled
+    SURPLUS = "SURPLUS"  # reported while the order had been paid by another payment
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment of one order, known by its `reference`: the provider's id, or one derived from the order.
+
+    `first_reference` is set when the payment was first reported without an id: the derived reference, by which it
+    stays known. `refund_status` is None until a refund of it has succeeded or failed.
+    """
+
+    reference: str
+    amount: Decimal
+    kind: PaymentKind
+    reported_at: datetime
+    first_reference: str | None = None
+    refund_status: RefundStatus | None = None
+    refund_transaction_id: str | None = None
+
+    def is_known_as(self, reference: str) -> bool:
+        return reference in (self.reference, self.first_reference)

@@ -1,0 +1,27 @@
+"""Payments that come while their order is paid, and those whose id is reported later than they are.
+
+What is there needs no change: a payment that is not late is the captured one, and none was surplus. A gateway of before
+goes on working: it writes neither column.
+"""
+
+from alembic import op
+
+revision = "0002_surplus_payments"
+down_revision = "0001_orders"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+        ALTER TABLE payments
+            ADD COLUMN surplus BOOLEAN DEFAULT false NOT NULL,
+            ADD COLUMN first_reference TEXT,
+            ADD CONSTRAINT ck_payments_one_kind CHECK (NOT (late AND surplus))
+        """
+    )
+
+
+def downgrade() -> None:
+    raise RuntimeError("payments are not given up by a migration: restore a backup")

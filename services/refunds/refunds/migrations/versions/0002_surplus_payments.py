@@ -1,0 +1,41 @@
+"""Refunds of surplus payments, one refund per payment, and payments whose id is reported later than they are.
+
+The unique constraint takes the place of the index on the order. No payment was ever claimed twice, so it holds for what
+is there. A consumer and a worker of before go on working.
+"""
+
+from alembic import op
+
+revision = "0002_surplus_payments"
+down_revision = "0001_refunds"
+branch_labels = None
+depends_on = None
+
+STATEMENTS = (
+    """
+    CREATE TABLE identified_payments (
+        order_id UUID NOT NULL,
+        first_reference TEXT NOT NULL,
+        reference TEXT NOT NULL,
+        CONSTRAINT pk_identified_payments PRIMARY KEY (order_id, first_reference)
+    )
+    """,
+    """
+    ALTER TABLE refunds
+        DROP CONSTRAINT ck_refunds_cause,
+        ADD CONSTRAINT ck_refunds_cause CHECK (
+            cause IN ('RETURN_COMPLETED', 'ORDER_CANCELLED', 'LATE_PAYMENT', 'SURPLUS_PAYMENT')
+        ),
+        ADD CONSTRAINT uq_refunds_order_id_payment_reference UNIQUE (order_id, payment_reference)
+    """,
+    "DROP INDEX ix_refunds_order_id",
+)
+
+
+def upgrade() -> None:
+    for statement in STATEMENTS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    raise RuntimeError("refunds are not given up by a migration: restore a backup")

@@ -1,0 +1,307 @@
+"""Payments that are reported for an order: once, again, by another payment, without an id, and all at once."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from harness.effects import Effects, effects, last_event
+from harness.gateway import Gateway
+from harness.orders import PATHS, place, place_in
+from httpx import Response
+from prometheus_client import REGISTRY
+
+# Each state in which an order has been paid already, by `ch_teacups`.
+PAID_STATES = ("PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED")
+# Those with another order's terminal states: `CANCELLED` was never paid.
+ALL_BUT_PENDING = (*PAID_STATES, "CANCELLED_AFTER_PAYMENT", "CANCELLED")
+
+
+async def effects_of(gateway: Gateway, order: dict[str, Any]) -> Effects:
+    return await effects(gateway.pool, "ORDER", order["id"])
+
+
+async def report(gateway: Gateway, order: dict[str, Any], transaction_id: str | None = None, **how: Any) -> Response:
+    given = {} if transaction_id is None else {"payment_transaction_id": transaction_id}
+    return await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", **given}, **how)
+
+
+async def shown(gateway: Gateway, order: dict[str, Any]) -> dict[str, Any]:
+    now: dict[str, Any] = (await gateway.get(f"/orders/{order['id']}")).json()
+    return now
+
+
+def listed(order: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(each["reference"], each["kind"], each["refund_status"]) for each in order["payments"]]
+
+
+async def place_paid_without_id(gateway: Gateway, state: str) -> dict[str, Any]:
+    order = await place(gateway)
+    for change in PATHS[state]:
+        body = {name: value for name, value in change.items() if name != "payment_transaction_id"}
+        response = await gateway.patch(f"/orders/{order['id']}/state", body)
+        assert response.status_code == 200, response.text
+        order = response.json()
+    return order
+
+
+def counted(kind: str) -> float:
+    return REGISTRY.get_sample_value("orders_unexpected_payments_total", {"kind": kind}) or 0.0
+
+
+@pytest.mark.parametrize("state", PAID_STATES)
+async def test_a_second_payment_of_a_paid_order_is_refused_and_yet_recorded_to_be_paid_back(
+    gateway: Gateway, state: str
+) -> None:
+    order = await place_in(gateway, state)
+    before, surplus = await effects_of(gateway, order), counted("surplus")
+    refusal = await report(gateway, order, "ch_second", key="payments")
+    assert refusal.status_code == 409
+    assert refusal.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
+    assert refusal.json()["error"]["details"]["current_state"] == state
+    left = (await effects_of(gateway, order)).since(before)
+    assert left == Effects([(state, "PAID", "REFUSED")], [("order.surplus_payment", before.events[-1][1] + 1)])
+    event = await last_event(gateway.pool, order["id"])
+    assert event["surplus_payment"] == {"reference": "ch_second", "amount": "79.06"}
+    assert (event["late_payment"], event["status"], event["payment_reference"]) == (None, state, "ch_teacups")
+    assert [payment["reference"] for payment in event["payments"]] == ["ch_teacups", "ch_second"]
+    now = await shown(gateway, order)
+    assert listed(now) == [("ch_teacups", "CAPTURED", "NONE"), ("ch_second", "SURPLUS", "PENDING")]
+    assert now["payments"][1]["amount"] == 79.06
+    assert now["payments"][1]["reported_at"] == now["updated_at"]
+    assert (now["status"], now["version"], now["refund_status"]) == (state, order["version"] + 1, "NONE")
+    assert now["payment_transaction_id"] == "ch_teacups"
+    assert counted("surplus") == surplus + 1
+
+
+@pytest.mark.parametrize("transaction_id", ["ch_late", None])
+async def test_a_payment_for_a_cancelled_order_is_refused_and_yet_recorded_to_be_paid_back(
+    gateway: Gateway, transaction_id: str | None
+) -> None:
+    order = await place_in(gateway, "CANCELLED")
+    before, late = await effects_of(gateway, order), counted("late")
+    assert (await report(gateway, order, transaction_id)).status_code == 409
+    left = (await effects_of(gateway, order)).since(before)
+    assert left == Effects([("CANCELLED", "PAID", "REFUSED")], [("order.late_payment", 3)])
+    reference = transaction_id or f"order-{order['id']}"
+    event = await last_event(gateway.pool, order["id"])
+    assert event["late_payment"] == {"reference": reference, "amount": "79.06"}
+    assert (event["status"], event["captured_amount"], event["surplus_payment"]) == ("CANCELLED", None, None)
+    now = await shown(gateway, order)
+    assert (now["status"], now["refund_status"], now["version"]) == ("CANCELLED", "PENDING", order["version"] + 1)
+    assert listed(now) == [(reference, "LATE", "PENDING")]
+    assert counted("late") == late + 1
+
+
+@pytest.mark.parametrize("state", ALL_BUT_PENDING)
+async def test_a_payment_that_is_reported_again_is_a_success_and_leaves_nothing(gateway: Gateway, state: str) -> None:
+    order = await place_in(gateway, state)
+    assert (await report(gateway, order, "ch_again")).status_code == 409
+    before, now = await effects_of(gateway, order), await shown(gateway, order)
+    for known in [payment["reference"] for payment in now["payments"]] * 2:
+        answer = await report(gateway, order, known, key="payments")
+        assert (answer.status_code, answer.json()) == (200, now)
+    assert await effects_of(gateway, order) == before
+    assert await shown(gateway, order) == now
+
+
+@pytest.mark.parametrize("state", [*PAID_STATES, "CANCELLED_AFTER_PAYMENT"])
+@pytest.mark.parametrize("with_id", [True, False])
+async def test_a_report_without_an_id_tells_a_paid_order_of_no_payment(
+    gateway: Gateway, state: str, with_id: bool
+) -> None:
+    order = await (place_in if with_id else place_paid_without_id)(gateway, state)
+    before = await effects_of(gateway, order)
+    assert (await report(gateway, order)).status_code == 409
+    assert (await effects_of(gateway, order)).since(before) == Effects([(order["status"], "PAID", "REFUSED")], [])
+    assert await shown(gateway, order) == order
+
+
+@pytest.mark.parametrize("state", PAID_STATES[:-1])
+async def test_the_id_that_comes_later_is_that_of_the_payment_reported_without_one(
+    gateway: Gateway, state: str
+) -> None:
+    order = await place_paid_without_id(gateway, state)
+    derived = f"order-{order['id']}"
+    assert listed(order) == [(derived, "CAPTURED", "NONE")]
+    before = await effects_of(gateway, order)
+    answer = await report(gateway, order, "ch_teacups")
+    assert answer.status_code == 200
+    identified = answer.json()
+    assert listed(identified) == [("ch_teacups", "CAPTURED", "NONE")]
+    assert identified["payments"][0]["reported_at"] == order["payments"][0]["reported_at"]
+    assert (identified["payment_transaction_id"], identified["version"]) == ("ch_teacups", order["version"] + 1)
+    assert identified == await shown(gateway, order)
+    for known in ("ch_teacups", derived):
+        assert (await report(gateway, order, known)).json() == identified
+    assert await effects_of(gateway, order) == before
+    assert (await report(gateway, order, "ch_second")).status_code == 409
+    assert listed(await shown(gateway, order))[1:] == [("ch_second", "SURPLUS", "PENDING")]
+
+
+async def test_what_comes_after_an_identified_payment_names_its_id(gateway: Gateway) -> None:
+    order = await place_paid_without_id(gateway, "PAID")
+    await report(gateway, order, "ch_teacups")
+    cancelled = (await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "changed her mind"})).json()
+    assert listed(cancelled) == [("ch_teacups", "CAPTURED", "PENDING")]
+    event = await last_event(gateway.pool, order["id"])
+    assert (event["payment_reference"], event["payment_transaction_id"]) == ("ch_teacups", "ch_teacups")
+
+
+@pytest.mark.parametrize("state", ["DELIVERED", "CANCELLED_AFTER_PAYMENT"])
+async def test_where_no_transition_can_tell_the_id_an_event_of_its_own_does(gateway: Gateway, state: str) -> None:
+    order = await place_paid_without_id(gateway, state)
+    before = await effects_of(gateway, order)
+    assert (await report(gateway, order, "ch_teacups")).status_code == 200
+    left = (await effects_of(gateway, order)).since(before)
+    assert left == Effects([], [("order.payment_identified", before.events[-1][1] + 1)])
+    event = await last_event(gateway.pool, order["id"])
+    assert event["payment_reference"] == "ch_teacups"
+    assert event["identified_payment"] == {
+        "reference": "ch_teacups",
+        "first_reference": f"order-{order['id']}",
+        "amount": "79.06",
+    }
+
+
+async def test_a_late_payment_gets_its_id_as_well(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED")
+    assert [(await report(gateway, order, given)).status_code for given in (None, "ch_late")] == [409, 200]
+    now = await shown(gateway, order)
+    assert listed(now) == [("ch_late", "LATE", "PENDING")]
+    assert now["payment_transaction_id"] is None
+    told = [event for event, _ in (await effects_of(gateway, order)).events[2:]]
+    assert told == ["order.late_payment", "order.payment_identified"]
+    assert [(await report(gateway, order, given)).status_code for given in ("ch_late", None, "ch_2")] == [200, 409, 409]
+
+
+async def test_a_surplus_payment_stays_one_when_its_order_is_cancelled(gateway: Gateway) -> None:
+    order = await place_in(gateway, "PAID")
+    await report(gateway, order, "ch_second")
+    cancelled = (await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})).json()
+    expected = [("ch_teacups", "CAPTURED", "PENDING"), ("ch_second", "SURPLUS", "PENDING")]
+    assert listed(cancelled) == expected
+    assert (await report(gateway, order, "ch_second")).status_code == 200
+    assert (await report(gateway, order, "ch_third")).status_code == 409
+    now = await shown(gateway, order)
+    assert listed(now) == [*expected, ("ch_third", "LATE", "PENDING")]
+    assert [event for event, _ in (await effects_of(gateway, order)).events[2:]] == [
+        "order.surplus_payment",
+        "order.cancelled",
+        "order.late_payment",
+    ]
+
+
+@pytest.mark.parametrize("repetition", range(8))
+async def test_of_two_payments_reported_at_once_one_is_captured_and_the_other_is_paid_back(
+    gateway: Gateway, repetition: int
+) -> None:
+    order = await place(gateway)
+    answers = await asyncio.gather(*(report(gateway, order, f"ch_{number}") for number in range(2)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    now = await shown(gateway, order)
+    assert {reference for reference, _, _ in listed(now)} == {"ch_0", "ch_1"}
+    assert [kind for _, kind, _ in listed(now)] == ["CAPTURED", "SURPLUS"]
+    told = await last_event(gateway.pool, order["id"])
+    assert told["surplus_payment"]["reference"] == now["payments"][1]["reference"]
+    assert len(told["payments"]) == 2
+
+
+async def test_of_many_payments_reported_at_once_none_is_lost_and_each_event_has_all_before_it(
+    gateway: Gateway,
+) -> None:
+    order = await place_in(gateway, "PAID")
+    answers = await asyncio.gather(*(report(gateway, order, f"ch_{number % 10}") for number in range(20)))
+    assert Counter(answer.status_code for answer in answers) == {200: 10, 409: 10}
+    now = await shown(gateway, order)
+    assert {reference for reference, _, _ in listed(now)} == {"ch_teacups", *(f"ch_{n}" for n in range(10))}
+    payloads = await gateway.pool.fetch(
+        "SELECT payload FROM outbox WHERE aggregateid = $1 ORDER BY position", order["id"]
+    )
+    assert [len(json.loads(payload)["payments"]) for (payload,) in payloads] == list(range(12))
+    assert (await effects_of(gateway, order)).events[2:] == [("order.surplus_payment", n) for n in range(3, 13)]
+
+
+async def test_a_cancellation_that_waited_for_a_surplus_payment_tells_of_it(gateway: Gateway) -> None:
+    order = await place_in(gateway, "PAID")
+    cancel = gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})
+    reported, cancelled = await asyncio.gather(report(gateway, order, "ch_second"), cancel)
+    assert (reported.status_code, cancelled.status_code) == (409, 200)
+    told = await last_event(gateway.pool, order["id"])
+    assert {payment["reference"] for payment in told["payments"]} == {"ch_teacups", "ch_second"}
+
+
+async def test_of_twenty_reports_without_an_id_that_race_one_wins(gateway: Gateway) -> None:
+    order = await place(gateway)
+    answers = await asyncio.gather(*(report(gateway, order) for _ in range(20)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
+    assert (await effects_of(gateway, order)).events == [("order.created", 1), ("order.paid", 2)]
+
+
+async def test_twenty_reports_of_one_payment_at_once_are_all_successes(gateway: Gateway) -> None:
+    order = await place(gateway)
+    answers = await asyncio.gather(*(report(gateway, order, "ch_teacups") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert await effects_of(gateway, order) == Effects(
+        [(None, "PENDING_PAYMENT", "ACCEPTED"), ("PENDING_PAYMENT", "PAID", "ACCEPTED")],
+        [("order.created", 1), ("order.paid", 2)],
+    )
+
+
+async def test_a_late_payment_that_twenty_clients_report_is_recorded_once(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED")
+    answers = await asyncio.gather(*(report(gateway, order, "ch_late") for _ in range(20)))
+    assert Counter(answer.status_code for answer in answers) == {409: 1, 200: 19}
+    assert [event for event, _ in (await effects_of(gateway, order)).events].count("order.late_payment") == 1
+
+
+async def test_under_an_idempotency_key_the_payment_is_recorded_and_the_repeat_is_a_success(gateway: Gateway) -> None:
+    order = await place_in(gateway, "PAID")
+    body = {"new_state": "PAID", "payment_transaction_id": "ch_second"}
+    answers = [
+        await gateway.call(
+            "PATCH", f"/orders/{order['id']}/state", body, headers={"Idempotency-Key": f"notice-{order['id']}"}
+        )
+        for _ in range(3)
+    ]
+    assert [answer.status_code for answer in answers] == [409, 200, 200]
+    assert [answer.headers.get("Idempotency-Replayed") for answer in answers] == [None, None, "true"]
+    assert answers[1].json() == answers[2].json() == await shown(gateway, order)
+    assert [event for event, _ in (await effects_of(gateway, order)).events].count("order.surplus_payment") == 1
+
+
+@pytest.mark.parametrize(("key", "status"), [("client", 403), ("warehouse", 403), ("payments", 409), ("manager", 409)])
+async def test_only_who_may_report_payments_can_have_one_recorded(gateway: Gateway, key: str, status: int) -> None:
+    order = await place_in(gateway, "PAID")
+    assert (await report(gateway, order, "ch_second", key=key)).status_code == status
+    assert len((await shown(gateway, order))["payments"]) == (2 if status == 409 else 1)
+    assert (await report(gateway, order, "ch_teacups", key=key)).status_code == (200 if status == 409 else 403)
+
+
+async def test_the_same_reference_at_two_orders_is_two_payments(gateway: Gateway) -> None:
+    """One payment may pay for several orders; the provider pays back no more than it has taken."""
+    first, second = await place(gateway), await place(gateway)
+    assert [(await report(gateway, order, "ch_basket")).status_code for order in (first, second)] == [200, 200]
+
+
+async def test_a_list_shows_the_payments_as_well(fresh_gateway: Gateway) -> None:
+    order = await place_in(fresh_gateway, "PAID")
+    await report(fresh_gateway, order, "ch_second")
+    page = (await fresh_gateway.get("/orders")).json()
+    assert page["data"] == [await shown(fresh_gateway, order)]
+
+
+async def test_of_very_many_payments_each_is_known_and_a_hundred_are_shown(gateway: Gateway) -> None:
+    order = await place_in(gateway, "PAID")
+    for number in range(101):
+        assert (await report(gateway, order, f"ch_{number}")).status_code == 409
+    before = await effects_of(gateway, order)
+    for number in (0, 98, 99, 100):
+        assert (await report(gateway, order, f"ch_{number}")).status_code == 200
+    assert await effects_of(gateway, order) == before
+    assert [payment["reference"] for payment in (await shown(gateway, order))["payments"]] == [
+        "ch_teacups",
+        *(f"ch_{number}" for number in range(99)),
+    ]
