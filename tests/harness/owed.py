@@ -83,6 +83,19 @@ def order_paid_late(**changes: Any) -> dict[str, Any]:
     return order_cancelled(captured_amount=None, payment_reference=None, late_payment=late, **changes)
 
 
+def order_paid_twice(**changes: Any) -> dict[str, Any]:
+    """`order.surplus_payment`: the order was paid, then money came from another payment."""
+    surplus = {"reference": f"pi_{uuid4().hex}", "amount": "1234.50"}
+    paid = order_cancelled(status="SHIPPED", refund_status="NONE")
+    return {**paid, "surplus_payment": surplus, "identified_payment": None, **changes}
+
+
+def payment_identified(order_id: str, reference: str) -> dict[str, Any]:
+    """`order.payment_identified`: the id of a payment that was reported without one."""
+    identified = {"reference": reference, "first_reference": f"order-{order_id}", "amount": "1234.50"}
+    return order_cancelled(order_id=order_id, payment_reference=reference, identified_payment=identified)
+
+
 def record(
     event_type: str, data: dict[str, Any] | bytes, *, event_id: str | None = None, key: str | None = None
 ) -> KafkaRecord:

@@ -79,9 +79,11 @@ class FakePaymentGateway:
     Its faults have the sandbox's names, and some more: `fail_for_good` is a 500 that is kept for its key, `arrive_late`
     a call that times out and is on its way until `deliver_late_calls`; `crash_before_apply` and `crash_after_apply`
     raise `Crash` in place of the caller's end. What is put into `meanwhile` happens while the next call is on its way.
+    Unless it `knows_derived_references`, it declines a payment that is named after its order, as every real provider.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, knows_derived_references: bool = True) -> None:
+        self._knows_derived_references = knows_derived_references
         self._refunds: dict[str, Refund] = {}
         self._faults: list[str] = []
         self._on_their_way: list[Refund] = []
@@ -124,7 +126,10 @@ class FakePaymentGateway:
         return answer
 
     async def find(self, refund: Refund) -> str | None:
-        return next((number for number, each in self._refunds.items() if each.reference == refund.reference), None)
+        """As Stripe, which lists the refunds of one payment."""
+        wanted = (refund.reference, refund.claim.payment_reference)
+        made = ((number, (each.reference, each.claim.payment_reference)) for number, each in self._refunds.items())
+        return next((number for number, names in made if names == wanted), None)
 
     def forget_keys(self) -> None:
         """As Stripe does after a day or more; a call that was on its way for that long is lost."""
@@ -139,6 +144,8 @@ class FakePaymentGateway:
     def _answer(self, refund: Refund, fault: str | None) -> str | GatewayFailure:
         """The first answer to a key is the answer to it for ever."""
         key = refund.idempotency_key
+        if not self._knows_derived_references and refund.claim.payment_reference.startswith("order-"):
+            fault = "decline"
         if key not in self._answers:
             match fault:
                 case "decline":

@@ -47,7 +47,7 @@ async def place_paid_without_id(gateway: Gateway, state: str) -> dict[str, Any]:
 
 
 def counted(kind: str) -> float:
-    return REGISTRY.get_sample_value("orders_unexpected_payments_total", {"kind": kind}) or 0.0
+    return REGISTRY.get_sample_value("unexpected_payments_total", {"kind": kind}) or 0.0
 
 
 @pytest.mark.parametrize("state", PAID_STATES)

@@ -1,6 +1,7 @@
 """What the consumer makes of events: one refund and one job per claim, however often and in whatever company."""
 
 import asyncio
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -14,9 +15,18 @@ from common import audit
 from common.database.transactions import Pool, open_pool
 from common.messaging.inbox import Inbox
 from harness.databases import Database
-from harness.owed import KafkaRecord, order_cancelled, order_paid_late, record, return_completed
+from harness.owed import (
+    KafkaRecord,
+    order_cancelled,
+    order_paid_late,
+    order_paid_twice,
+    payment_identified,
+    record,
+    return_completed,
+)
 from harness.traces import TRACEPARENT
 from refunds.consumer import EVENT_HANDLERS
+from refunds.repository import queries
 
 
 @pytest.fixture
@@ -87,6 +97,66 @@ async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Po
     }
     assert {refund["cause"] for refund in found.values()} == {"LATE_PAYMENT"}
     assert found["ch_again"]["business_key"] == f"late-payment:{first['order_id']}:ch_again"
+
+
+async def test_each_surplus_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Pool) -> None:
+    first = order_paid_twice()
+    second = {**first, "surplus_payment": {"reference": "ch_again", "amount": "0.01"}}
+    await inbox.accept([record("order.surplus_payment", first), record("order.surplus_payment", second)])
+
+    found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
+    assert {reference: refund["amount"] for reference, refund in found.items()} == {
+        first["surplus_payment"]["reference"]: Decimal("1234.50"),
+        "ch_again": Decimal("0.01"),
+    }
+    assert {refund["cause"] for refund in found.values()} == {"SURPLUS_PAYMENT"}
+    assert found["ch_again"]["business_key"] == f"surplus-payment:{first['order_id']}:ch_again"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+async def test_a_surplus_payment_and_the_captured_one_are_paid_back_once_each_in_any_order(
+    inbox: Inbox, pool: Pool, order: tuple[int, ...]
+) -> None:
+    twice = order_paid_twice()
+    cancelled = order_cancelled(order_id=twice["order_id"], payment_reference=twice["payment_reference"])
+    late = order_paid_late(order_id=twice["order_id"])
+    told = [("order.surplus_payment", twice), ("order.cancelled", cancelled), ("order.late_payment", late)]
+    for again in range(2):
+        for number in order:
+            event_type, data = told[number]
+            await inbox.accept([record(event_type, data, event_id=f"event-{number}-{again}")])
+    assert sorted(refund["cause"] for refund in await refunds(pool)) == [
+        "LATE_PAYMENT",
+        "ORDER_CANCELLED",
+        "SURPLUS_PAYMENT",
+    ]
+
+
+async def test_a_payment_is_paid_back_once_whatever_it_is_owed_for(inbox: Inbox, pool: Pool) -> None:
+    twice = order_paid_twice()
+    same = order_paid_late(order_id=twice["order_id"])
+    same["late_payment"] = twice["surplus_payment"]
+    await inbox.accept([record("order.surplus_payment", twice)])
+    await inbox.accept([record("order.late_payment", same)])
+    assert await counts(pool) == (1, 1, 1, 0)
+
+
+async def test_the_id_of_a_payment_may_be_told_before_and_after_the_claim_and_again(inbox: Inbox, pool: Pool) -> None:
+    claimed_before, claimed_after = return_completed(), return_completed()
+    for claim in (claimed_before, claimed_after):
+        claim["payment_reference"] = f"order-{claim['order_id']}"
+    batch = [
+        record("return.completed", claimed_before),
+        *(record("order.payment_identified", payment_identified(claimed_before["order_id"], "pi_1")) for _ in range(2)),
+        record("order.payment_identified", payment_identified(claimed_after["order_id"], "pi_2")),
+        record("return.completed", claimed_after),
+    ]
+    for each in batch:
+        await inbox.accept([each])
+    async with pool.acquire() as connection:
+        found, _ = await queries.page(connection, {}, 10, 0)
+    assert {refund.identified_reference for refund in found} == {"pi_1", "pi_2"}
+    assert await counts(pool) == (2, 2, 2, 0)
 
 
 async def test_the_same_event_twice_opens_one_refund(inbox: Inbox, pool: Pool) -> None:

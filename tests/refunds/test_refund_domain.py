@@ -18,6 +18,7 @@ from refunds.domain import (
     display_amount,
     late_payment_key,
     return_key,
+    surplus_payment_key,
 )
 
 ID = UUID("0f0e0d0c-0b0a-4908-8706-050403020100")
@@ -52,10 +53,26 @@ def test_only_a_spent_key_is_replaced_when_a_refund_is_reopened() -> None:
     assert (spent.idempotency_key, spent.key_spent) == (f"refund-{failed.id}-1", False)
 
 
+def test_a_payment_is_named_by_its_id_only_under_a_key_that_never_named_it_otherwise() -> None:
+    refund = replace(a_refund(payment_reference="order-1"), identified_reference="pi_1")
+    unsent = refund.redirect()
+    assert (unsent.claim.payment_reference, unsent.idempotency_key) == ("pi_1", refund.idempotency_key)
+    assert unsent.redirect() is unsent
+
+    unanswered = refund.fail("no answer", 6).reopen()
+    assert (unanswered.claim.payment_reference, unanswered.idempotency_key) == ("order-1", refund.idempotency_key)
+
+    declined = replace(refund, key_spent=True)
+    for asked_again in (declined.redirect(), declined.fail("declined", 1).reopen()):
+        assert (asked_again.claim.payment_reference, asked_again.key_spent) == ("pi_1", False)
+        assert asked_again.idempotency_key == f"refund-{refund.id}-1"
+
+
 keys = st.one_of(
     st.uuids().map(return_key),
     st.uuids().map(cancellation_key),
     st.builds(late_payment_key, st.uuids(), st.text(max_size=255)),
+    st.builds(surplus_payment_key, st.uuids(), st.text(max_size=255)),
 )
 
 

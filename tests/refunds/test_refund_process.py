@@ -9,7 +9,7 @@ from common.database.transactions import Pool, open_pool, transaction
 from common.jobs import Job, LeaseLost, PermanentFailure, Schedule
 from common.messaging.inbox import Inbox
 from harness.databases import Database
-from harness.owed import record, return_completed
+from harness.owed import payment_identified, record, return_completed
 from harness.payments import Crash, FakePaymentGateway
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -48,7 +48,10 @@ FAULTS = st.sampled_from(
 
 
 class RefundProcess(RuleBasedStateMachine):
-    """One return's refund. Its retries are due at once, and its leases run out when the rules say so."""
+    """One return's refund, of a payment that was reported without an id.
+
+    Its retries are due at once, and its leases run out when the rules say so.
+    """
 
     def __init__(self, runner: asyncio.Runner, pool: Pool) -> None:
         super().__init__()
@@ -58,6 +61,8 @@ class RefundProcess(RuleBasedStateMachine):
         self._gateway = FakePaymentGateway()
         self._handler = RefundJob(pool, self._gateway).handler
         self._completed = return_completed()
+        self._completed["payment_reference"] = f"order-{self._completed['order_id']}"
+        self._id_of_payment = f"pi_{self._completed['order_id']}"
         self._key = f"return:{self._completed['return_id']}"
         self._paused: list[Job] = []
 
@@ -72,6 +77,11 @@ class RefundProcess(RuleBasedStateMachine):
     @rule()
     def the_event_comes_again(self) -> None:
         self._run(self._inbox.accept([record("return.completed", self._completed)]))
+
+    @rule()
+    def the_payments_id_becomes_known(self) -> None:
+        identified = payment_identified(self._completed["order_id"], self._id_of_payment)
+        self._run(self._inbox.accept([record("order.payment_identified", identified)]))
 
     @rule(fault=FAULTS)
     def a_worker_makes_an_attempt(self, fault: str | None) -> None:
@@ -214,7 +224,8 @@ class RefundProcess(RuleBasedStateMachine):
         )
 
     async def _refunds_made(self) -> list[Refund]:
-        return await self._gateway.refunds(self._completed["payment_reference"])
+        references = self._completed["payment_reference"], self._id_of_payment
+        return [refund for reference in references for refund in await self._gateway.refunds(reference)]
 
 
 def test_whatever_happens_the_money_goes_back_exactly_once(database: Database) -> None:

@@ -3,11 +3,14 @@
 import itertools
 import json
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 import structlog
+from common import jobs
 from common.database.transactions import Pool, transaction
 from common.jobs import LeaseLost
 from common.messaging.topics import REFUNDS, dead_letters
@@ -16,7 +19,8 @@ from harness.payments import FakePaymentGateway, PaymentSandbox
 from harness.refunds import RETRY_UNIT, at_work, claim_job, in_state, job_of, open_refund, replay
 from prometheus_client import REGISTRY
 from refunds.payment_gateway import StripeGateway
-from refunds.use_cases.commands import MAIL_JOB
+from refunds.use_cases.commands import MAIL_JOB, identify_payment
+from refunds.use_cases.payment import OutcomeUnknown
 from refunds.worker import RefundJob
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
@@ -245,3 +249,73 @@ async def test_a_job_without_its_refund_says_so(pool: Pool) -> None:
         await connection.execute("DELETE FROM refunds")
     with pytest.raises(LookupError, match=f"no refund {refund.id}"):
         await RefundJob(pool, FakePaymentGateway()).run(job)
+
+
+async def test_a_payment_whose_id_is_known_by_then_is_never_named_after_its_order(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
+    await identify(pool, order_id, known)
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "done")
+    assert await sandbox.calls(f"order-{order_id}") == []
+    (made,) = await sandbox.refunds(known)
+    row = await row_of(pool, refund.id)
+    assert (row["payment_reference"], row["transaction_id"]) == (known, made["id"])
+    assert (await last_event(pool, str(refund.id)))["payment_reference"] == known
+
+
+async def test_a_refund_that_was_declined_under_the_derived_name_is_tried_again_once_the_id_is_known(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
+    await sandbox.fail("decline", None, f"order-{order_id}")
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "dead")
+        await identify(pool, order_id, known)
+        await in_state(pool, refund, "done")
+    (made,) = await sandbox.refunds(known)
+    assert await sandbox.refunds(f"order-{order_id}") == []
+    assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
+    assert await sandbox.keys(known) == [f"{refund.idempotency_key}-1"]
+    seen = await effects(pool, "REFUND", str(refund.id))
+    assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+
+
+async def test_an_id_that_comes_while_the_derived_name_is_being_declined_is_used_in_the_same_attempt(
+    pool: Pool,
+) -> None:
+    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
+    gateway = FakePaymentGateway(knows_derived_references=False)
+    gateway.meanwhile = lambda: identify(pool, order_id, known)
+    async with at_work(pool, RefundJob(pool, gateway).handler):
+        job = await in_state(pool, refund, "done")
+    assert [outcome for outcome, _ in job.attempts] == ["succeeded"]
+    assert len(await gateway.refunds(known)) == 1
+
+
+async def test_a_call_under_the_derived_name_whose_answer_was_lost_is_not_repeated_under_the_id(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
+    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
+    await sandbox.fail("timeout_after_apply", 1, f"order-{order_id}")
+    job = await claim_job(pool, refund)
+    with pytest.raises(OutcomeUnknown):
+        await refund_job.run(job)
+    await identify(pool, order_id, known)
+    async with transaction(pool) as connection:
+        await jobs.retry(connection, job, "no answer", timedelta(0))
+    async with at_work(pool, refund_job.handler):
+        await in_state(pool, refund, "done")
+    (made,) = await sandbox.refunds(f"order-{order_id}")
+    assert await sandbox.refunds(known) == []
+    assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
+
+
+async def identify(pool: Pool, order_id: UUID, reference: str) -> None:
+    async with transaction(pool) as connection:
+        await identify_payment(connection, order_id, f"order-{order_id}", reference)

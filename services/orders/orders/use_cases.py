@@ -32,7 +32,7 @@ from orders.repository.writing import LockedOrder
 ENTITY = "ORDER"
 
 _unexpected_payments = Counter(
-    "orders_unexpected_payments_total", "Payments that no state waited for, which are paid back, by kind.", ["kind"]
+    "unexpected_payments_total", "Payments that no state waited for, which are paid back, by kind.", ["kind"]
 )
 
 # Who may bring an order into a state; ops may do everything.
