@@ -1,0 +1,273 @@
+"""The money of one order, from the reports of its payments to the provider's books."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from common import jobs
+from common.database.transactions import transaction
+from common.jobs import LeaseLost, PermanentFailure
+from demo import journeys
+from demo.client import Shop
+from harness.databases import MakeDatabase
+from harness.orders import place
+from harness.payments import FakePaymentGateway
+from harness.shopping import Shopping, shopping
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from refunds.use_cases.commands import REFUND_JOB
+from refunds.worker import RefundJob
+
+FORWARD = {
+    "PAID": {"new_state": "PROCESSING_IN_WAREHOUSE"},
+    "PROCESSING_IN_WAREHOUSE": {"new_state": "SHIPPED"},
+    "SHIPPED": {"new_state": "DELIVERED"},
+}
+RETURN_STEPS = (
+    ("approve", {"manager_notes": "cracks are visible on the photo"}),
+    ("state", {"new_state": "IN_TRANSIT"}),
+    ("state", {"new_state": "RECEIVED"}),
+    ("state", {"new_state": "COMPLETED"}),
+)
+FAULTS = st.sampled_from([None, None, "decline", "fail_for_good", "timeout_before_apply", "timeout_after_apply"])
+# None reports a payment without an id.
+TRANSACTIONS = st.sampled_from([None, "1", "2", "3"])
+MOST_ATTEMPTS_TO_RECOVER = 4
+
+
+class MoneyOfAnOrder(RuleBasedStateMachine):
+    """One order: its payments reported in any order, its cancellation or return, events again and late, faults of the
+    provider. It may or may not accept the reference that is derived from an order."""
+
+    def __init__(self, runner: asyncio.Runner, shopping: Shopping) -> None:
+        super().__init__()
+        self._run = runner.run
+        self._shopping = shopping
+        self._order: dict[str, Any] = {}
+        self._was_paid = False
+        self._return: dict[str, Any] | None = None
+        self._reported: set[str] = set()
+        self._return_steps = iter(RETURN_STEPS)
+
+    @initialize(knows_derived_references=st.booleans())
+    def an_order_is_placed(self, knows_derived_references: bool) -> None:
+        self._provider = FakePaymentGateway(knows_derived_references=knows_derived_references)
+        self._knows_derived_references = knows_derived_references
+        self._handler = RefundJob(self._shopping.refunds, self._provider).handler
+        self._suffix = uuid4().hex[:8]
+
+        async def begin() -> None:
+            await self._shopping.refunds.execute("DELETE FROM jobs")  # of an example that failed
+            self._order = await place(self._shopping.orders)
+
+        self._run(begin())
+
+    @rule(transaction_ids=st.lists(TRANSACTIONS, min_size=1, max_size=3))
+    def payments_are_reported_at_once(self, transaction_ids: list[str | None]) -> None:
+        async def report_all() -> None:
+            await asyncio.gather(*map(self._report, transaction_ids))
+
+        self._run(report_all())
+
+    @precondition(lambda self: self._order["status"] in FORWARD)
+    @rule()
+    def the_order_goes_on(self) -> None:
+        self._order = self._change(FORWARD[self._order["status"]])
+
+    @precondition(lambda self: self._order["status"] in {"PENDING_PAYMENT", "PAID"})
+    @rule()
+    def the_order_is_cancelled(self) -> None:
+        self._order = self._change({"new_state": "CANCELLED", "reason": "changed her mind"})
+
+    @precondition(lambda self: self._order["status"] == "DELIVERED")
+    @rule()
+    def its_return_goes_on(self) -> None:
+        self._run(self._return_goes_on())
+
+    @rule(consumer=st.sampled_from(["refunds", "returns", "orders"]), forgotten=st.booleans())
+    def a_consumer_takes_in_all_events(self, consumer: str, forgotten: bool) -> None:
+        async def deliver() -> None:
+            records = await self._shopping.events(self._order["id"])
+            await self._shopping.deliver(consumer, records, forgotten=forgotten)
+
+        self._run(deliver())
+
+    @rule(fault=FAULTS)
+    def a_worker_makes_an_attempt(self, fault: str | None) -> None:
+        self._run(self._work(fault))
+
+    @invariant()
+    def every_payment_is_kept_and_goes_back_at_most_once(self) -> None:
+        if self._order:
+            self._run(self._check())
+
+    def teardown(self) -> None:
+        """At the end each payment is the captured one or was paid back, and the order says so."""
+        if self._order:
+            self._run(self._settle())
+
+    def _change(self, change: dict[str, str]) -> dict[str, Any]:
+        answer = self._run(self._shopping.orders.patch(f"/orders/{self._order['id']}/state", change))
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def _report(self, number: str | None) -> None:
+        known = {} if number is None else {"payment_transaction_id": f"pi_{number}_{self._suffix}"}
+        answer = await self._shopping.orders.patch(f"/orders/{self._order['id']}/state", {"new_state": "PAID", **known})
+        assert answer.status_code in {200, 409}, answer.text
+        self._reported |= set(known.values())
+        self._order = await self._shown()
+        self._was_paid |= self._order["status"] not in {"PENDING_PAYMENT", "CANCELLED"}
+
+    async def _return_goes_on(self) -> None:
+        gateway = self._shopping.returns
+        if self._return is None:
+            await self._shopping.deliver("returns", await self._shopping.events(self._order["id"]))
+            opened = await gateway.post("/returns", {"order_id": self._order["id"], "reason": "cracked"})
+            assert opened.status_code == 201, opened.text
+            self._return = opened.json()
+        elif step := next(self._return_steps, None):
+            route, body = step
+            answer = await gateway.patch(f"/returns/{self._return['id']}/{route}", body)
+            assert answer.status_code == 200, answer.text
+            self._return = answer.json()
+
+    async def _shown(self) -> dict[str, Any]:
+        return dict((await self._shopping.orders.get(f"/orders/{self._order['id']}")).json())
+
+    async def _check(self) -> None:
+        order = await self._shown()
+        assert {payment["reference"] for payment in order["payments"]} - {self._derived} == self._reported
+        assert [payment["kind"] for payment in order["payments"]].count("CAPTURED") == (1 if self._was_paid else 0)
+        for payment in order["payments"]:
+            assert len(await self._paid_back(order, payment)) <= 1
+        assert await self._shopping.poisoned() == 0
+
+    async def _settle(self) -> None:
+        for _ in range(3):  # events that follow from events
+            for consumer in self._shopping.consumers:
+                await self._shopping.deliver(consumer, await self._shopping.events(self._order["id"]))
+            for _ in range(MOST_ATTEMPTS_TO_RECOVER):
+                await self._replay_all()
+                await self._work(None)
+        await self._check()
+        order = await self._shown()
+        is_returned = self._return is not None and self._return["status"] == "COMPLETED"
+        for payment in order["payments"]:
+            paid_back = await self._paid_back(order, payment)
+            owed = payment["kind"] != "CAPTURED" or order["status"] == "CANCELLED" or is_returned
+            impossible = payment["reference"] == self._derived and not self._knows_derived_references
+            assert len(paid_back) == (owed and not impossible), (payment, order["status"])
+            if payment["kind"] != "CAPTURED" or order["status"] == "CANCELLED":
+                assert payment["refund_status"] == ("FAILED" if impossible else "SUCCEEDED")
+            if not impossible and not self._knows_derived_references:
+                assert {refund.claim.payment_reference for refund in paid_back} <= {payment["reference"]}
+
+    @property
+    def _derived(self) -> str:
+        return f"order-{self._order['id']}"
+
+    async def _paid_back(self, order: dict[str, Any], payment: dict[str, Any]) -> list[Any]:
+        """The provider's refunds of a payment, under each name that it may have gone by."""
+        names = {payment["reference"]}
+        if len(order["payments"]) and payment is order["payments"][0]:
+            names.add(self._derived)
+        return [refund for name in names for refund in await self._provider.refunds(name)]
+
+    async def _replay_all(self) -> None:
+        pool = self._shopping.refunds
+        async with transaction(pool) as connection:
+            for row in await connection.fetch("SELECT id FROM jobs WHERE state = 'dead'"):
+                await jobs.replay(connection, row["id"])
+
+    async def _work(self, fault: str | None) -> None:
+        """One attempt at each refund that is open, as common.worker makes it, without its waits."""
+        pool = self._shopping.refunds
+        async with transaction(pool) as connection:
+            claimed = await jobs.claim(connection, {REFUND_JOB: 8}, lease=timedelta(seconds=20), worker="a test")
+        for job in claimed:
+            await self._provider.mend()
+            if fault is not None:
+                await self._provider.fail(fault)
+            try:
+                await self._handler.run(job)
+            except LeaseLost:
+                continue
+            except Exception as error:
+                async with transaction(pool) as connection:
+                    if isinstance(error, PermanentFailure) or job.failures >= 2:
+                        await jobs.bury(connection, job, repr(error))
+                        await self._handler.on_dead(connection, job, repr(error))
+                    else:
+                        await jobs.retry(connection, job, repr(error), timedelta(0))
+
+
+def test_every_payment_is_the_captured_one_or_goes_back_once_whatever_happens(make_database: MakeDatabase) -> None:
+    with asyncio.Runner() as runner:
+        shop = shopping(make_database)
+        entered = runner.run(shop.__aenter__())
+
+        class OnTheseDatabases(MoneyOfAnOrder):
+            def __init__(self) -> None:
+                super().__init__(runner, entered)
+
+        chosen = settings(
+            phases=[Phase.reuse, Phase.generate],  # to shrink what fails takes minutes
+            max_examples=40,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        try:
+            run_state_machine_as_test(OnTheseDatabases, settings=chosen)
+        finally:
+            runner.run(shop.__aexit__(None, None, None))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_of_two_payments_at_once_the_surplus_one_is_paid_back_and_a_return_pays_back_the_other(
+    shop: Shop,
+) -> None:
+    order = await journeys.place(shop, journeys.example("returned-order"))
+    path, references = f"/orders/{order['id']}", [f"pi_{name}_{order['order_number']}" for name in ("a", "b")]
+
+    async def report(reference: str) -> int:
+        body = {"new_state": "PAID", "payment_transaction_id": reference}
+        return (await shop.as_role("payments", "PATCH", f"{path}/state", body)).status_code
+
+    assert sorted(await asyncio.gather(*map(report, references))) == [200, 409]
+    assert [await report(reference) for reference in references] == [200, 200]
+
+    async def paid_back() -> list[dict[str, Any]] | None:
+        payments: list[dict[str, Any]] = (await shop.expect(200, "client", "GET", path))["payments"]
+        return payments if payments[1]["refund_status"] == "SUCCEEDED" else None
+
+    captured, surplus = await shop.eventually("the refund of the surplus payment", paid_back)
+    assert (captured["kind"], captured["refund_status"], surplus["kind"]) == ("CAPTURED", "NONE", "SURPLUS")
+    [booked] = await journeys.ledger(shop, surplus["reference"])
+    assert booked["id"] == surplus["refund_transaction_id"]
+    assert await journeys.ledger(shop, captured["reference"]) == []
+
+    await journeys.pack(shop, order["id"])
+    await journeys.ship(shop, order["id"])
+    await journeys.deliver(shop, order["id"])
+    opened = await journeys.open_return(shop, order["id"], "changed my mind")
+    await journeys.approve(shop, opened["id"], "fine")
+    for role, state in (("client", "IN_TRANSIT"), ("warehouse", "RECEIVED"), ("warehouse", "COMPLETED")):
+        await journeys.move_return(shop, opened["id"], role, state)
+    refunded = await journeys.refunded(shop, f"/returns/{opened['id']}", service="returns")
+    [booked] = await journeys.ledger(shop, captured["reference"])
+    assert booked["id"] == refunded["refund_transaction_id"]
+    assert [await report(reference) for reference in references] == [200, 200]
+    assert len(await journeys.ledger(shop, surplus["reference"])) == 1
