@@ -14,7 +14,8 @@ Row = Mapping[str, Any]
 
 LINE = ("id", "product_id", "product_name", "quantity", "unit_price", "tax_rate", "subtotal")
 ANSWERED = (
-    *("id", "order_number", "customer_id", "customer_email", "status", "currency", "tax_amount", "total_amount"),
+    *("id", "order_number", "customer_id", "customer_email", "customer_name", "buyer_vat_id", "status", "currency"),
+    *("tax_amount", "total_amount"),
     *("payment_method", "payment_transaction_id", "refund_status", "refund_transaction_id", "shipping_address"),
     *("billing_address", "tracking_number", "carrier", "created_at", "updated_at", "shipped_at", "delivered_at"),
     *("cancelled_at", "cancellation_reason", "version"),
@@ -25,6 +26,7 @@ TOLD = (
     *("created_at", "updated_at", "paid_at", "shipped_at", "delivered_at", "cancelled_at", "cancellation_reason"),
     *("refund_status", "refund_transaction_id", "version"),
 )
+PAYMENT = ("reference", "amount", "kind", "reported_at", "refund_status", "refund_transaction_id")
 AMOUNTS = ("net_amount", "tax_amount", "total_amount", "captured_amount")
 JSONB = ("shipping_address", "billing_address")
 CENT = Decimal("0.01")
@@ -34,16 +36,17 @@ encode_answer = msgspec.json.Encoder(decimal_format="number").encode
 encode_event = msgspec.json.Encoder().encode
 
 
-def answer(order: Row, lines: Iterable[Row]) -> dict[str, Any]:
+def answer(order: Row, lines: Iterable[Row], payments: Iterable[Row] = ()) -> dict[str, Any]:
     shown = {name: order[name] for name in ANSWERED}
     for name in JSONB:
         shown[name] = msgspec.Raw(shown[name].encode())
     created_at = order["created_at"]
     shown["line_items"] = [{**{name: line[name] for name in LINE}, "created_at": created_at} for line in lines]
+    shown["payments"] = [{name: payment[name] for name in PAYMENT} for payment in payments]
     return shown
 
 
-def event(order: Row, lines: Iterable[Row]) -> bytes:
+def event(order: Row, lines: Iterable[Row], payments: Iterable[Row] = ()) -> bytes:
     told = {name: order[name] for name in TOLD}
     for name in JSONB:
         told[name] = msgspec.Raw(told[name].encode())
@@ -63,7 +66,11 @@ def event(order: Row, lines: Iterable[Row]) -> bytes:
         {"rate": rate, "net": net, "tax": (net * rate / 100).quantize(CENT)} for rate, net in sorted(nets.items())
     ]
     told["payment_reference"] = None if order["paid_at"] is None else order["payment_transaction_id"]
-    told["late_payment"] = None
+    told["late_payment"] = told["surplus_payment"] = told["identified_payment"] = None
+    told["payments"] = [
+        {**{name: payment[name] for name in PAYMENT}, "amount": payment["amount"].quantize(CENT)}
+        for payment in payments
+    ]
     return encode_event(told)
 
 

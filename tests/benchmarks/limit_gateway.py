@@ -7,7 +7,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs
@@ -89,20 +89,26 @@ class Limit:
         async with self.pool.acquire() as connection:
             order = await connection.fetchrow(sql.READ_ORDER, order_id)
             lines = await connection.fetch(sql.READ_LINES, order_id)
-        return 200, encode_answer(answer(order, lines)), []
+            payments = await connection.fetch(sql.READ_PAYMENTS, [order_id])
+        return 200, encode_answer(answer(order, lines, payments)), []
 
     async def list(self, query: bytes) -> Answer:
         asked = parse_qs(query)
         limit, offset = int(asked[b"limit"][0]), int(asked[b"offset"][0])
         async with self.pool.acquire() as connection:
             orders = await connection.fetch(sql.READ_PAGE, limit, offset)
-            lines = await connection.fetch(sql.READ_LINES_OF_PAGE, [order["id"] for order in orders])
+            ids = [order["id"] for order in orders]
+            lines = await connection.fetch(sql.READ_LINES_OF_PAGE, ids)
+            payments = await connection.fetch(sql.READ_PAYMENTS, ids)
             total = await connection.fetchval(sql.COUNT_ORDERS)
         of_order: dict[UUID, list[Any]] = {}
         for line in lines:
             of_order.setdefault(line["order_id"], []).append(line)
+        paid: dict[UUID, list[Any]] = {}
+        for payment in payments:
+            paid.setdefault(payment["order_id"], []).append(payment)
         page = {"limit": limit, "offset": offset, "total": total, "has_more": offset + limit < total}
-        shown = [answer(order, of_order[order["id"]]) for order in orders]
+        shown = [answer(order, of_order[order["id"]], paid.get(order["id"], ())) for order in orders]
         return 200, encode_answer({"data": shown, "pagination": page}), []
 
 
@@ -116,6 +122,7 @@ class Step:
         run = self.connection.execute
         row = await self.connection.fetchrow(sql.LOCK_ORDER, order_id)
         lines = await self.connection.fetch(sql.READ_LINES, order_id)
+        payments = await self.connection.fetch(sql.READ_PAYMENTS, [order_id])
         order = dict(row)
         previous, now = order["status"], order["now"]
         assert (previous, change["new_state"]) == ("PROCESSING_IN_WAREHOUSE", "SHIPPED")
@@ -131,8 +138,8 @@ class Step:
         await run(sql.INSERT_AUDIT, *audited)
         await run(sql.INSERT_DETAILS, *details)
         await run(sql.COUNT_TRANSITION, previous, "SHIPPED")
-        await self.tell("order.shipped", order, lines, sequence)
-        return encode_answer(answer(order, lines))
+        await self.tell("order.shipped", order, lines, sequence, payments)
+        return encode_answer(answer(order, lines, payments))
 
     async def place(self, asked: dict[str, Any]) -> tuple[UUID, bytes]:
         run = self.connection.execute
@@ -157,12 +164,12 @@ class Step:
         await self.tell("order.created", order, lines, 1)
         return order_id, encode_answer(answer(order, lines))
 
-    async def tell(self, name: str, order: Any, lines: list[Any], sequence: int) -> None:
+    async def tell(self, name: str, order: Any, lines: list[Any], sequence: int, payments: Iterable[Any] = ()) -> None:
         key = str(order["id"])
         lane = crc32(key.encode()) % LANES
         traceparent = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
         await self.connection.execute(
-            sql.INSERT_EVENT, uuid4(), key, name, event(order, lines), sequence, lane, traceparent
+            sql.INSERT_EVENT, uuid4(), key, name, event(order, lines, payments), sequence, lane, traceparent
         )
 
 

@@ -5,6 +5,11 @@ READ_ORDER = "SELECT * FROM orders WHERE id = $1"
 READ_LINES = """
 SELECT id, product_id, product_name, quantity, unit_price, tax_rate, subtotal
 FROM order_lines WHERE order_id = $1 ORDER BY position"""
+READ_PAYMENTS = """
+SELECT order_id, reference, amount, CASE WHEN late THEN 'LATE' WHEN surplus THEN 'SURPLUS' ELSE 'CAPTURED' END AS kind,
+       reported_at, refund_transaction_id,
+       coalesce(refund_status, CASE WHEN late OR surplus THEN 'PENDING' ELSE 'NONE' END) AS refund_status
+FROM payments WHERE order_id = any($1::uuid[]) ORDER BY order_id, reported_at"""
 READ_PAGE = "SELECT * FROM orders ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2"
 READ_LINES_OF_PAGE = """
 SELECT order_id, id, product_id, product_name, quantity, unit_price, tax_rate, subtotal

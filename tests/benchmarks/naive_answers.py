@@ -25,17 +25,29 @@ class LineAnswer(BaseModel):
     created_at: datetime
 
 
+class PaymentAnswer(BaseModel):
+    reference: str
+    amount: float
+    kind: str
+    reported_at: datetime
+    refund_status: str
+    refund_transaction_id: str | None
+
+
 class OrderAnswer(BaseModel):
     id: UUID
     order_number: str
     customer_id: UUID
     customer_email: str | None
+    customer_name: str | None
+    buyer_vat_id: str | None
     status: str
     currency: str
     tax_amount: float
     total_amount: float
     payment_method: str
     payment_transaction_id: str | None
+    payments: list[PaymentAnswer]
     refund_status: str
     refund_transaction_id: str | None
     shipping_address: AddressAnswer

@@ -28,6 +28,19 @@ class LineRow(Row):
     subtotal: Mapped[Decimal]
 
 
+class PaymentRow(Row):
+    __table__ = tables.payments
+
+    late: Mapped[bool]
+    surplus: Mapped[bool]
+    refund_status: Mapped[str | None]
+
+    def as_answer(self) -> dict[str, Any]:
+        kind = "LATE" if self.late else "SURPLUS" if self.surplus else "CAPTURED"
+        owed = "NONE" if kind == "CAPTURED" else "PENDING"
+        return {**columns_of(self), "kind": kind, "refund_status": self.refund_status or owed}
+
+
 class OrderRow(Row):
     __table__ = tables.orders
 
@@ -47,14 +60,19 @@ class OrderRow(Row):
     audit_position: Mapped[int]
     audit_hash: Mapped[bytes]
     lines: Mapped[list[LineRow]] = relationship(order_by=tables.order_lines.c.position, lazy="selectin")
+    payments: Mapped[list[PaymentRow]] = relationship(order_by=tables.payments.c.reported_at, lazy="selectin")
 
     def as_answer(self) -> dict[str, Any]:
         lines = [{**columns_of(line), "created_at": self.created_at} for line in self.lines]
-        return {**columns_of(self), "line_items": lines}
+        return {**columns_of(self), "line_items": lines, "payments": self.paid}
 
     def as_event(self) -> dict[str, Any]:
         told = {name: value for name, value in columns_of(self).items() if name in OrderData.model_fields}
-        return {**told, "order_id": self.id, "line_items": self.lines}
+        return {**told, "order_id": self.id, "line_items": self.lines, "payments": self.paid}
+
+    @property
+    def paid(self) -> list[dict[str, Any]]:
+        return [payment.as_answer() for payment in self.payments]
 
     @property
     def priced_lines(self) -> list[OrderLine]:

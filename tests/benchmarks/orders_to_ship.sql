@@ -14,5 +14,8 @@ INSERT INTO order_lines (order_id, position, id, product_id, product_name, quant
 SELECT lpad(to_hex(n), 32, '0')::uuid, position, gen_random_uuid(), gen_random_uuid(), 'Stoneware bowl, celadon glaze',
        position, 19.90, 19.00, 19.90 * position
 FROM generate_series(:first::bigint, :last::bigint) AS n, generate_series(1, 3) AS position;
+INSERT INTO payments (order_id, reference, amount, late, reported_at)
+SELECT id, payment_transaction_id, captured_amount, false, paid_at
+FROM orders WHERE id BETWEEN lpad(to_hex(:first::bigint), 32, '0')::uuid AND lpad(to_hex(:last::bigint), 32, '0')::uuid;
 INSERT INTO order_counts (status, count) VALUES ('PROCESSING_IN_WAREHOUSE', :last::bigint - :first::bigint + 1)
 ON CONFLICT (status) DO UPDATE SET count = order_counts.count + excluded.count;

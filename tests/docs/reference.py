@@ -14,6 +14,7 @@ from typing import Any
 
 import common
 import invoicing.worker
+import orders.use_cases  # noqa: F401 - its metrics
 import refunds.worker
 from common.operators.console import add_operator_commands
 from contracts.event_schemas import PUBLISHED, example_files, schema_file, schema_of

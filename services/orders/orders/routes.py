@@ -73,7 +73,11 @@ async def get_order(request: Request, order_id: UUID) -> Response:
 @router.patch("/{order_id}/state", operation_id="updateOrderState", responses={200: {"model": OrderResponse}})
 @allow(*Role)
 async def change_state(request: Request, order_id: UUID, body: StateChangeRequest) -> Response:
-    """Which role may ask for which state: payments PAID, warehouse the three after it, client and manager CANCELLED."""
+    """Which role may ask for which state: payments PAID, warehouse the three after it, client and manager CANCELLED.
+
+    A payment that is reported again by its id is answered with 200 and the order as it is; a new one for an order that
+    is paid or cancelled with 409, and it is recorded under `payments` and refunded.
+    """
     return await perform(
         request,
         lambda connection: use_cases.change_state(connection, caller_of(request), order_id, body.to_domain()),
