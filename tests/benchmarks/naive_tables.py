@@ -8,7 +8,7 @@ from uuid import UUID
 from common.database import tables as infrastructure
 from orders import tables
 from orders.domain import OrderLine
-from orders.events import OrderData
+from orders.events import OrderData, PaymentStateData
 from sqlalchemy.orm import DeclarativeBase, Mapped, relationship
 
 
@@ -38,7 +38,8 @@ class PaymentRow(Row):
     def as_answer(self) -> dict[str, Any]:
         kind = "LATE" if self.late else "SURPLUS" if self.surplus else "CAPTURED"
         owed = "NONE" if kind == "CAPTURED" else "PENDING"
-        return {**columns_of(self), "kind": kind, "refund_status": self.refund_status or owed}
+        shown = {name: value for name, value in columns_of(self).items() if name in PaymentStateData.model_fields}
+        return {**shown, "kind": kind, "refund_status": self.refund_status or owed}
 
 
 class OrderRow(Row):
