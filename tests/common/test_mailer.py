@@ -1,9 +1,12 @@
 """Mail over SMTP, against a real server that refuses when told to."""
 
 import ssl
+import string
 from collections.abc import AsyncIterator, Iterator
-from email import message_from_bytes, policy
+from email import message_from_bytes, message_from_string, policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,12 @@ import pytest_asyncio
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
-from common.mailer import Attachment, Mail, Mailer, MailNotSent, MailRefused
+from common.email_address import Mailbox
+from common.jobs import PermanentFailure
+from common.mail_headers import mailbox_header
+from common.mailer import Attachment, Mail, Mailer, MailNotSent, MailRefused, UnusableAddress
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from local_stack.ports import free_ports
 
 MAIL = Mail("anna@example.com", "Ihre Rechnung für Vase №1", "Grüße aus der Töpferei\n", "invoice-INV-2026-000001")
@@ -25,6 +33,7 @@ class Server:
     def __init__(self) -> None:
         self.reply: str | None = None
         self.kept: list[EmailMessage] = []
+        self.envelopes: list[tuple[str, list[str]]] = []
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802
         if self.reply is not None:
@@ -33,6 +42,7 @@ class Server:
         return "250 OK"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        self.envelopes.append((envelope.mail_from, list(envelope.rcpt_tos)))
         self.kept.append(message_from_bytes(envelope.content, policy=policy.default))
         return "250 OK"
 
@@ -88,7 +98,7 @@ async def test_what_could_forge_a_header_is_refused_for_good(
 
 
 @pytest.mark.parametrize(
-    "address", ["", "anna", "anna@", "@example.com", "a b@example.com", "a@b,c@d", "anna@exämple.com"]
+    "address", ["", "anna", "anna@", "@example.com", "a b@example.com", "a@b,c@d", "ännä@example.com"]
 )
 async def test_a_malformed_address_is_refused_and_not_repeated(mailer: Mailer, address: str) -> None:
     with pytest.raises(MailRefused, match=r"^the address is malformed$"):
@@ -112,6 +122,92 @@ async def test_a_server_that_says_never_is_believed(mailer: Mailer, server: Serv
 async def test_a_server_that_is_away_may_be_asked_again() -> None:
     with pytest.raises(MailNotSent, match=r"127\.0\.0\.1:9"):
         await Mailer("127.0.0.1", 9, SENDER, timeout=2).send(MAIL)
+
+
+ATOM_CHARACTERS = string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~"
+atoms = st.text(ATOM_CHARACTERS, min_size=1, max_size=15)
+local_parts = st.lists(atoms, min_size=1, max_size=3).map(".".join).filter(lambda text: "=?" not in text)
+# All of Unicode but control characters and halves of surrogates, with what headers give a meaning to more often.
+texts = st.text(
+    st.one_of(
+        st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), st.sampled_from("=?_,;:<>()[]@\"\\' \xa0ä№🏺")
+    ),
+    min_size=1,
+    max_size=90,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(local_parts, st.sampled_from(["example.org", "Example.ORG", "a.b-c.example", "xn--mnchen-3ya.example"]))
+async def test_the_envelope_has_an_accepted_address_exactly(
+    mailer: Mailer, server: Server, local_part: str, domain: str
+) -> None:
+    address = f"{local_part}@{domain}"
+    await mailer.send(Mail(address, "x", "x", "x"))
+    assert server.envelopes[-1] == ("orders@articurated.example", [address])
+    assert [each.addr_spec for each in server.kept[-1]["To"].addresses] == [address]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts)
+@example("=?utf-8?q?Bcc=3A_eve=40example=2Eorg?=")
+@example("=?utf-8?b?YQ==?= =?utf-8?b?Yg==?=")
+@example('Müller, "Töpfe" & Söhne <eve@example.org>')
+@example("a" * 90)
+async def test_a_subject_and_a_name_are_read_as_they_were_given(mailer: Mailer, server: Server, text: str) -> None:
+    await mailer.send(Mail("ada@example.org", text, "x", "x"))
+    assert str(server.kept[-1]["Subject"]) == text
+    header = mailbox_header("From", Mailbox(text, "ada@example.org"))
+    name, address = parseaddr(message_from_string(header)["From"])
+    assert (str(make_header(decode_header(name))), address) == (text, "ada@example.org")
+    assert max(map(len, header.splitlines())) <= 78
+
+
+async def test_a_mail_to_an_international_domain_goes_to_its_a_label(mailer: Mailer, server: Server) -> None:
+    await mailer.send(Mail("user@münchen.example", "x", "x", "x"))
+    assert server.envelopes == [("orders@articurated.example", ["user@xn--mnchen-3ya.example"])]
+    assert server.kept[0]["To"] == "user@xn--mnchen-3ya.example"
+
+
+@pytest.mark.parametrize("local_part", ["=?utf-8?q?abc?=", "=?utf-8?q?eve=40elsewhere=2Eexample=2C?=", "=?x?b?YQ==?="])
+async def test_an_encoded_word_is_no_address_from_whenever_it_was_kept(
+    mailer: Mailer, server: Server, local_part: str
+) -> None:
+    with pytest.raises(UnusableAddress, match=r"^the address is malformed$") as refused:
+        await mailer.send(Mail(f"{local_part}@customers.example", "x", "x", "x"))
+    assert isinstance(refused.value, PermanentFailure)  # no job tries again
+    assert server.kept == []
+
+
+@pytest.mark.parametrize(
+    ("sender", "address", "name"),
+    [
+        ('"Acme, Inc." <billing@acme.example>', "billing@acme.example", "Acme, Inc."),
+        ("Café Łódź <billing@münchen.example>", "billing@xn--mnchen-3ya.example", "Café Łódź"),
+        ("billing@acme.example", "billing@acme.example", ""),
+    ],
+)
+async def test_the_sender_is_one_address_and_its_name(
+    port: int, server: Server, sender: str, address: str, name: str
+) -> None:
+    await Mailer("127.0.0.1", port, sender, timeout=2).send(MAIL)
+    [(envelope_sender, _)] = server.envelopes
+    [shown] = server.kept[0]["From"].addresses
+    assert (envelope_sender, shown.addr_spec, shown.display_name) == (address, address, name)
+    assert server.kept[0]["Message-ID"].endswith(f"@{address.partition('@')[2]}>")
+
+
+def test_a_sender_that_could_be_read_as_several_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be one address"):
+        Mailer("127.0.0.1", 25, "Acme, Inc. <billing@acme.example>")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts.filter(lambda text: "=?" not in text).map(lambda text: f"a{text}.pdf"))
+async def test_an_attachment_keeps_its_name(mailer: Mailer, server: Server, name: str) -> None:
+    await mailer.send(Mail("ada@example.org", "x", "x", "x", [Attachment(name, b"%PDF")]))
+    [attachment] = server.kept[-1].iter_attachments()
+    assert attachment.get_filename() == name
 
 
 LOGIN = ("articurated", "correct horse")

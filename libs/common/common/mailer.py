@@ -4,14 +4,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 
 import aiosmtplib
 
-from common.email_address import is_email_address
+from common.email_address import Mailbox, NotAnEmailAddress, parse_email_address, parse_mailbox
+from common.jobs import PermanentFailure
+from common.mail_headers import CONTROL, mailbox_header, text_header
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_MESSAGE_KEY = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
+# Without 8-bit parts, so that no server on the way has to convert anything.
+_SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,16 @@ class MailRefused(ValueError):
     """No later try can succeed: a malformed address or header, or a server that refuses for good. Names no address."""
 
 
+class UnusableAddress(MailRefused, PermanentFailure):
+    """No server would ever be asked (the address was kept before the rule for addresses, for example), so that a job
+    fails for good at once. Names no address."""
+
+
 class Mailer:
     """Opens a connection per message. `timeout` is in seconds, for each step of the conversation.
+
+    `sender` is an address, or a name and an address (`parse_mailbox`). Addresses reach the server exactly as
+    `parse_email_address` returns them: the envelope is never read out of the headers.
 
     `implicit_tls` encrypts from the first byte; otherwise STARTTLS does (RFC 3207), where the server offers it, or, so
     that a `login` (user name and password) never goes out in clear, always.
@@ -58,22 +71,25 @@ class Mailer:
         implicit_tls: bool = False,
         timeout: float = 10,
     ) -> None:
+        """Raises `NotAnEmailAddress` for the sender."""
         self._host = host
         self._port = port
-        self._sender = sender
+        self._sender = parse_mailbox(sender)
         self._username = login[0] if login else None
         self._password = login[1] if login else None
         self._implicit_tls = implicit_tls
         self._start_tls = True if login and not implicit_tls else None
-        self._domain = sender.rpartition("@")[2].rstrip(">")
         self._timeout = timeout
 
     async def send(self, mail: Mail) -> None:
         """Raises `MailNotSent` or `MailRefused`. After a broken connection the message may have arrived."""
-        message = self.compose(mail)
+        recipient = _recipient(mail)
+        message = self._compose(mail, recipient)
         try:
             await aiosmtplib.send(
                 message,
+                sender=self._sender.address,
+                recipients=[recipient],
                 hostname=self._host,
                 port=self._port,
                 username=self._username,
@@ -92,31 +108,47 @@ class Mailer:
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise MailNotSent(f"{type(error).__name__} at {self._host}:{self._port}") from None
 
-    def compose(self, mail: Mail) -> EmailMessage:
+    def _compose(self, mail: Mail, recipient: str) -> bytes:
         """Raises `MailRefused` where a header would hold control characters: those could make headers of their own."""
-        for name, value in {"address": mail.to, "subject": mail.subject, "message key": mail.message_key}.items():
-            if _CONTROL.search(value):
-                raise MailRefused(f"the {name} has control characters")
-        if not is_email_address(mail.to):
-            raise MailRefused("the address is malformed")
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = mail.to
-        message["Subject"] = mail.subject
-        message["Date"] = format_datetime(datetime.now(UTC))
-        message["Message-ID"] = f"<{mail.message_key}@{self._domain}>"
-        message.set_content(mail.text)
-        if mail.html is not None:
-            message.add_alternative(mail.html, subtype="html")
-        for attachment in mail.attachments:
-            if _CONTROL.search(attachment.name):
-                raise MailRefused("an attachment's name has control characters")
-            maintype, _, subtype = attachment.media_type.partition("/")
-            message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
-        return message
+        if CONTROL.search(mail.subject):
+            raise MailRefused("the subject has control characters")
+        if not _MESSAGE_KEY.fullmatch(mail.message_key):
+            raise MailRefused("the message key has other characters than a Message-ID")
+        domain = self._sender.address.rpartition("@")[2]
+        headers = (
+            mailbox_header("From", self._sender),
+            mailbox_header("To", Mailbox("", recipient)),
+            text_header("Subject", mail.subject),
+            f"Date: {format_datetime(datetime.now(UTC))}\r\n",
+            f"Message-ID: <{mail.message_key}@{domain}>\r\n",
+        )
+        return "".join(headers).encode("ascii") + _content(mail).as_bytes()
 
     def _refusal(self, code: int) -> Exception:
         """4xx is for now, 5xx for good (RFC 5321, 4.2.1)."""
         if code >= 500:
             return MailRefused(f"the mail server refused the message with {code}")
         return MailNotSent(f"the mail server answered {code}")
+
+
+def _recipient(mail: Mail) -> str:
+    if CONTROL.search(mail.to):
+        raise UnusableAddress("the address has control characters")
+    try:
+        return parse_email_address(mail.to)
+    except NotAnEmailAddress:
+        raise UnusableAddress("the address is malformed") from None
+
+
+def _content(mail: Mail) -> EmailMessage:
+    """The texts and attachments, with the headers that describe these."""
+    content = EmailMessage(policy=_SEVEN_BIT)
+    content.set_content(mail.text)
+    if mail.html is not None:
+        content.add_alternative(mail.html, subtype="html")
+    for attachment in mail.attachments:
+        if CONTROL.search(attachment.name) or "=?" in attachment.name:
+            raise MailRefused("an attachment's name has control characters or encoded words")
+        maintype, _, subtype = attachment.media_type.partition("/")
+        content.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
+    return content

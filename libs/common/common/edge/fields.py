@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
-from common.email_address import LONGEST, is_email_address
+from common.email_address import LONGEST, parse_email_address
 
 # The largest value of PostgreSQL's integer.
 _MAXIMUM_OFFSET = 2**31 - 1
@@ -40,16 +40,10 @@ Line = Annotated[str, _not_blank, AfterValidator(_printable)]
 Lines = Annotated[str, _not_blank, AfterValidator(_printable_lines)]
 
 
-def _mailable(text: str) -> str:
-    if not is_email_address(text):
-        raise ValueError("must be an e-mail address, such as ada@example.org")
-    return text
-
-
 EmailAddress = Annotated[
     str,
     StringConstraints(strip_whitespace=True),
-    AfterValidator(_mailable),
+    AfterValidator(parse_email_address),
     Field(json_schema_extra={"format": "email", "maxLength": LONGEST}),
 ]
 
