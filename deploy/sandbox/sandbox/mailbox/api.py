@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox.mailbox.message import StoredMessage
+from sandbox.mailbox.message import StoredMessage, read_message
 from sandbox.mailbox.page import render_list, render_message
 from sandbox.mailbox.search import InvalidSearchError, parse_search
 from sandbox.mailbox.store import MailStore
@@ -84,12 +84,12 @@ class MailboxApi:
     def _index(self, message_id: str) -> tuple[dict[str, Any], str]:
         """Summary and text, parsed at first sight: a mailbox of any size starts at once."""
         if message_id not in self._indexed:
-            message = StoredMessage(message_id, self._store.read(message_id))
+            message = read_message(message_id, self._store.read(message_id))
             self._indexed[message_id] = message.summary(), message.text
         return self._indexed[message_id]
 
     def _find(self, request: Request) -> StoredMessage:
-        return StoredMessage(*self._read(request))
+        return read_message(*self._read(request))
 
     def _read(self, request: Request) -> tuple[str, bytes]:
         message_id = request.path_params["message_id"]

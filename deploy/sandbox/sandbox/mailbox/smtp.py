@@ -42,4 +42,4 @@ def _with_envelope(envelope: Envelope) -> bytes:
     """The message with its envelope on top, as final delivery records it (RFC 5321 section 4.4, RFC 9228)."""
     recipients = [f"Delivered-To: {recipient}" for recipient in envelope.rcpt_tos]
     trace = "\r\n".join([f"Return-Path: <{envelope.mail_from}>", *recipients, ""])
-    return trace.encode() + (envelope.original_content or b"")
+    return trace.encode("utf-8", "surrogateescape") + (envelope.original_content or b"")
