@@ -16,6 +16,8 @@ _ENCODED_WORD = re.compile(r"=\?.*\?=")
 _MAILBOX = re.compile(
     r'\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<words>[^"()<>\[\]:;@\\,]*?))\s*<(?P<address>[^<>]*)>\s*'
 )
+# What could end a line and begin another, or is no character at all.
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\(.)")
 _TOO_LONG = f"must have at most {LONGEST_LOCAL_PART} characters before the @, and {LONGEST} in all"
 
@@ -80,7 +82,7 @@ def parse_mailbox(text: str) -> Mailbox:
         return Mailbox("", parse_email_address(text.strip()))
     quoted = named["quoted"]
     name = named["words"] if quoted is None else _ESCAPED.sub(r"\1", quoted[1:-1])
-    if not name.isprintable():
+    if CONTROL_CHARACTER.search(name):
         raise NotAnEmailAddress("must not have control characters in its name")
     if _ENCODED_WORD.search(name):
         raise NotAnEmailAddress("must have the name itself, not an encoded word")

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
-
+from common.database.connecting import connect
 from common.database.schema_version import missing_revisions
 from common.database.statements import Connection
+from common.setting_types import parse_brokers
 from common.settings import ServiceSettings
 
 # Two probes run side by side, and the contract wants the answer within a second.
@@ -102,7 +102,7 @@ class Health:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        connection = await asyncpg.connect(self._settings.database_url, timeout=PROBE_SECONDS)
+        connection = await connect(self._settings.database_url, timeout=PROBE_SECONDS)
         try:
             yield connection
             await connection.close()
@@ -110,7 +110,7 @@ class Health:
             connection.terminate()
 
     async def _probe_kafka(self) -> None:
-        brokers = [asyncio.create_task(_ask(each)) for each in self._settings.kafka_bootstrap.split(",")]
+        brokers = [asyncio.create_task(_ask(*each)) for each in parse_brokers(self._settings.kafka_bootstrap)]
         try:
             for answered in asyncio.as_completed(brokers):
                 with suppress(Exception):
@@ -121,10 +121,9 @@ class Health:
                 broker.cancel()
 
 
-async def _ask(broker: str) -> None:
+async def _ask(host: str, port: int) -> None:
     """Have a request (ApiVersions) answered: that a port is open means nothing."""
     from aiokafka.conn import create_conn  # imported here, as a gateway uses nothing else of aiokafka
 
-    host, _, port = broker.strip().rpartition(":")
-    connection = await create_conn(host, int(port), request_timeout_ms=int(PROBE_SECONDS * 1000))
+    connection = await create_conn(host, port, request_timeout_ms=int(PROBE_SECONDS * 1000))
     connection.close()

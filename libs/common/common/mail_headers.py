@@ -7,14 +7,12 @@ The header classes of Python's `email` package read every value before they writ
 import re
 from email.header import Header
 
-from common.email_address import Mailbox
+from common.email_address import CONTROL_CHARACTER, Mailbox
 
 _LONGEST_LINE = 76
 _ASCII_LINE = re.compile(r"(?! )[ -~]*(?<! )")
 _WORDS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _QUOTED_CHARACTER = re.compile(r'(["\\])')
-# What could end a line and begin a header of its own, or is no character at all.
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def text_header(name: str, text: str) -> str:
@@ -36,7 +34,7 @@ def mailbox_header(name: str, mailbox: Mailbox) -> str:
 
 def _as_it_is(name: str, text: str) -> str | None:
     """The text, where no reader could take it for anything else; quotes apart."""
-    if CONTROL.search(text):
+    if CONTROL_CHARACTER.search(text):
         raise ValueError(f"the header {name} has control characters")
     fits = len(name) + len(text) + 2 <= _LONGEST_LINE
     return text if fits and "=?" not in text and _ASCII_LINE.fullmatch(text) else None

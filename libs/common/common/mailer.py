@@ -10,9 +10,9 @@ from email.utils import format_datetime
 
 import aiosmtplib
 
-from common.email_address import Mailbox, NotAnEmailAddress, parse_email_address, parse_mailbox
+from common.email_address import CONTROL_CHARACTER, Mailbox, NotAnEmailAddress, parse_email_address, parse_mailbox
 from common.jobs import PermanentFailure
-from common.mail_headers import CONTROL, mailbox_header, text_header
+from common.mail_headers import mailbox_header, text_header
 
 _MESSAGE_KEY = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 # Without 8-bit parts, so that no server on the way has to convert anything.
@@ -110,7 +110,7 @@ class Mailer:
 
     def _compose(self, mail: Mail, recipient: str) -> bytes:
         """Raises `MailRefused` where a header would hold control characters: those could make headers of their own."""
-        if CONTROL.search(mail.subject):
+        if CONTROL_CHARACTER.search(mail.subject):
             raise MailRefused("the subject has control characters")
         if not _MESSAGE_KEY.fullmatch(mail.message_key):
             raise MailRefused("the message key has other characters than a Message-ID")
@@ -132,7 +132,7 @@ class Mailer:
 
 
 def _recipient(mail: Mail) -> str:
-    if CONTROL.search(mail.to):
+    if CONTROL_CHARACTER.search(mail.to):
         raise UnusableAddress("the address has control characters")
     try:
         return parse_email_address(mail.to)
@@ -147,7 +147,7 @@ def _content(mail: Mail) -> EmailMessage:
     if mail.html is not None:
         content.add_alternative(mail.html, subtype="html")
     for attachment in mail.attachments:
-        if CONTROL.search(attachment.name) or "=?" in attachment.name:
+        if CONTROL_CHARACTER.search(attachment.name) or "=?" in attachment.name:
             raise MailRefused("an attachment's name has control characters or encoded words")
         maintype, _, subtype = attachment.media_type.partition("/")
         content.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)

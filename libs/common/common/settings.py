@@ -5,6 +5,17 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.setting_types import Brokers, DatabaseUrl, Host, MailboxText, Networks
+
+
+class WrongSetting(Exception):
+    """A setting that only trying it out shows to be wrong: `name` is the variable's, `problem` what is wrong."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
 
 class ServiceSettings(BaseSettings):
     """Settings that every service has. Raises `pydantic.ValidationError` naming what is missing or malformed."""
@@ -12,16 +23,16 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     # Both hold a password, and so stay out of what is printed.
-    database_url: str = Field(repr=False)
+    database_url: DatabaseUrl = Field(repr=False)
     # The owner's login, which only `migrate` uses; without one the application's login is taken.
-    migration_database_url: str | None = Field(default=None, repr=False)
+    migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
     database_pool_size: int = Field(default=10, ge=1, le=200)
-    kafka_bootstrap: str
+    kafka_bootstrap: Brokers
 
-    http_host: str = "127.0.0.1"
+    http_host: Host = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
     # Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas.
-    trusted_proxies: str = ""
+    trusted_proxies: Networks = ""
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     # Requests in any 60 seconds per API key and process; 0 is no limit.
     rate_limit_per_minute: int = Field(default=100, ge=0)
@@ -54,14 +65,14 @@ class ServiceSettings(BaseSettings):
 class MailSettings(ServiceSettings):
     """Of a service that writes e-mails."""
 
-    smtp_host: str = "127.0.0.1"
+    smtp_host: Host = "127.0.0.1"
     smtp_port: int = Field(default=1025, ge=1, le=65535)
     # TLS from the first byte (port 465). Otherwise STARTTLS where the server offers it; with a login always.
     smtp_implicit_tls: bool = False
     smtp_username: str | None = None
     smtp_password: SecretStr = Field(default=SecretStr(""))
     smtp_timeout_seconds: float = Field(default=8, gt=0)
-    mail_sender: str
+    mail_sender: MailboxText
 
     @property
     def smtp_login(self) -> tuple[str, str] | None:

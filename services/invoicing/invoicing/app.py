@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from common.component import Component
 from common.messaging import topics
 from common.service import Runtime, Service
+from common.settings import WrongSetting
 
 from invoicing.domain import Address, Seller
 from invoicing.settings import InvoicingSettings
@@ -109,8 +110,14 @@ def _document_store(settings: InvoicingSettings) -> "DocumentStore":
     from invoicing.document_store import BucketDocumentStore, FolderDocumentStore
 
     if settings.document_bucket is not None:
-        return BucketDocumentStore.open(settings.document_bucket)
-    return FolderDocumentStore(settings.document_folder)
+        try:
+            return BucketDocumentStore.open(settings.document_bucket)
+        except Exception as error:  # the store's client has errors of its own
+            raise WrongSetting("DOCUMENT_BUCKET", str(error)) from error
+    try:
+        return FolderDocumentStore(settings.document_folder)
+    except OSError as error:
+        raise WrongSetting("DOCUMENT_FOLDER", f"cannot be used: {error.strerror}") from error
 
 
 SERVICE = Service(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from common.component import Component
 from common.messaging import topics
 from common.service import Runtime, Service
+from common.settings import WrongSetting
 
 from refunds.settings import RefundsSettings
 from refunds.tables import metadata, refund_counts
@@ -55,6 +56,8 @@ def worker(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
     from refunds.worker import ConfirmationJob, RefundJob
 
     settings = runtime.settings
+    if not settings.payment_gateway_key.get_secret_value().strip():
+        raise WrongSetting("PAYMENT_GATEWAY_KEY", "is needed by the worker")
     payment_gateway = StripeGateway(
         settings.payment_gateway_url,
         settings.payment_gateway_key.get_secret_value(),

@@ -1,14 +1,15 @@
 """What refunds is told by its environment, beside what every service is told."""
 
+from common.setting_types import MailboxText, WebAddress
 from common.settings import MailSettings
 from pydantic import Field, SecretStr
 
 
 class RefundsSettings(MailSettings):
     # Stripe's API, or what speaks the refund part of it (deploy/sandbox).
-    payment_gateway_url: str = "https://api.stripe.com"
+    payment_gateway_url: WebAddress = "https://api.stripe.com"
     payment_gateway_key: SecretStr = Field(default=SecretStr(""))
     # Two calls must fit into a job's lease, with room to spare.
     payment_gateway_timeout_seconds: float = Field(default=8, gt=0)
 
-    mail_sender: str = "ArtiCurated <refunds@articurated.example>"
+    mail_sender: MailboxText = "ArtiCurated <refunds@articurated.example>"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData
 
 
 def grant(connection: Connection, login: str, schemas: Iterable[MetaData]) -> None:
@@ -23,4 +23,4 @@ def grant(connection: Connection, login: str, schemas: Iterable[MetaData]) -> No
             if table.info.get("append_only")
         ]
     for statement in statements:
-        connection.execute(text(statement))
+        connection.exec_driver_sql(statement)  # `text` would take a colon in the login's name for a parameter

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import asyncpg
 
+from common.database.address import parse_address
+from common.database.connecting import CONNECT_SECONDS, connect
 from common.database.statements import Connection, prepare_connection
 
 if TYPE_CHECKING:
@@ -42,13 +44,15 @@ async def open_pool(
 ) -> Pool:
     """A pool of at most `size` connections, opened as they are needed, with server settings beside the standard ones.
 
-    Raises what asyncpg raises when the database cannot be reached; see `is_connection_failure`.
+    An `application_name` in the address replaces the one that is given. Raises `InvalidAddress`, and what asyncpg
+    raises when the database cannot be reached; see `is_connection_failure`.
     """
     return await asyncpg.create_pool(
         dsn,
+        connect=cast(Any, connect),
         min_size=1,
         max_size=size,
-        timeout=5,
+        timeout=parse_address(dsn).connect_timeout or CONNECT_SECONDS,
         command_timeout=20,
         max_inactive_connection_lifetime=60,
         connection_class=_PooledConnection,

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import getpass
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -31,7 +31,7 @@ def execute(service: Service[Any], arguments: Sequence[str] | None = None) -> in
     try:
         settings = service.settings()
     except ValidationError as error:
-        return _fail("\n".join(f"{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()))
+        return _fail("\n".join(_told(each) for each in error.errors()))
     if given.topic in (*service.roles, ALL):
         from common.running.process import run
 
@@ -79,6 +79,12 @@ def _parser(service: Service[Any]) -> argparse.ArgumentParser:
     topics.add_parser("migrate", help="bring the database and the topics up to date")
     add_operator_commands(topics)
     return parser
+
+
+def _told(problem: Mapping[str, Any]) -> str:
+    """`HTTP_PORT: Input should be …`: the variable's name and what is wrong with it, without its value."""
+    names = " ".join(str(each).upper() for each in problem["loc"][:1]) or "SETTINGS"
+    return f"{names}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _fail(message: str) -> int:

@@ -7,10 +7,12 @@ from typing import Any
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, func, make_url, pool, select
+from sqlalchemy import Connection, MetaData, func, pool, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from common.database import tables
+from common.database.address import parse_address
+from common.database.connecting import CONNECT_SECONDS, connect
 from common.database.grants import grant
 from common.database.schema_version import RevisionStream, revision_streams
 from common.messaging.topics import create_topics
@@ -23,7 +25,7 @@ _MIGRATION_LOCK = 7_203_341
 
 async def migrate(service: Service[Any], settings: ServiceSettings) -> None:
     """Apply missing revisions, set the application's rights and create missing topics. Repeating it is harmless."""
-    login = str(make_url(settings.database_url).username)
+    login = parse_address(settings.database_url).login
     await migrate_database(revision_streams(service.name), service.metadata, settings.owner_database_url, login)
     await create_topics(
         settings.kafka_bootstrap,
@@ -36,14 +38,18 @@ async def migrate(service: Service[Any], settings: ServiceSettings) -> None:
 
 async def migrate_database(streams: Iterable[RevisionStream], metadata: MetaData, owner_dsn: str, login: str) -> None:
     """All revisions and rights in one transaction: a migration that fails leaves the database as it was."""
-    url = make_url(owner_dsn).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url, poolclass=pool.NullPool)
+    owner = parse_address(owner_dsn)
+    engine = create_async_engine(
+        "postgresql+asyncpg://",  # the dialect only: the address is not SQLAlchemy's to read
+        async_creator=partial(connect, owner_dsn, timeout=owner.connect_timeout or CONNECT_SECONDS),
+        poolclass=pool.NullPool,
+    )
     try:
         async with engine.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             for stream in streams:
                 await connection.run_sync(partial(_upgrade, stream))
-            if login != url.username:
+            if login != owner.login:
                 await connection.run_sync(partial(grant, login=login, schemas=[tables.infrastructure, metadata]))
     finally:
         await engine.dispose()

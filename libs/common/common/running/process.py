@@ -20,6 +20,7 @@ from common.running import relay_role
 from common.running.event_loop import watch_event_loop
 from common.running.http_server import HttpServer
 from common.service import ALL, Runtime, Service, Settings
+from common.settings import WrongSetting
 from common.telemetry import configure_logging
 
 _STARTING = Problem(Code.UNAVAILABLE, "The service is starting.", retry_after=1)
@@ -61,7 +62,7 @@ class _Process(Generic[Settings]):
         await asyncio.wait({stopped, everything}, return_when=asyncio.FIRST_COMPLETED)
         failed = not stopped.done()
         if failed:
-            _log.critical("stopped by a failure", exc_info=everything.exception())
+            _tell(everything.exception())
             self._begin_to_stop(exit_code=1)
         await asyncio.wait({everything}, timeout=max(0.0, self._settings.shutdown_seconds - _CLEANUP_SECONDS))
         if not everything.done():
@@ -92,7 +93,7 @@ class _Process(Generic[Settings]):
 
     async def _run_everything(self) -> None:
         is_api = "api" in self._roles
-        server = HttpServer(HealthPages(self._health, _STARTING if is_api else None), self._settings)
+        server = self._listen(HealthPages(self._health, _STARTING if is_api else None))
         _log.info("listening", address=server.address)
         # The database may be ready before the application and the components are.
         self._health.needs("roles", lambda: None if self._is_built else "being built", only_to_start=True)
@@ -100,6 +101,15 @@ class _Process(Generic[Settings]):
             group.create_task(server.run(self._stopping))
             group.create_task(watch_event_loop(self._stopping))
             group.create_task(self._run_roles(server))
+
+    def _listen(self, app: HealthPages) -> HttpServer:
+        host, port = self._settings.http_host, self._settings.http_port
+        try:
+            return HttpServer(app, self._settings)
+        except OSError as error:
+            raise WrongSetting(
+                "HTTP_HOST or HTTP_PORT", f"cannot listen on {host}, port {port}: {error.strerror}"
+            ) from error
 
     async def _run_roles(self, server: HttpServer) -> None:
         await self._wait_for_migrations()
@@ -147,6 +157,21 @@ class _Process(Generic[Settings]):
         )
         self._pools.append(pool)
         return pool
+
+
+def _tell(failure: BaseException | None) -> None:
+    """A wrong setting is told by its name; of anything else, where it happened matters."""
+    wrong = _wrong_setting(failure)
+    if wrong is None:
+        _log.critical("stopped by a failure", exc_info=failure)
+    else:
+        _log.critical("stopped by a wrong setting", setting=wrong.name, problem=wrong.problem)
+
+
+def _wrong_setting(failure: BaseException | None) -> WrongSetting | None:
+    if isinstance(failure, BaseExceptionGroup):
+        return next(filter(None, map(_wrong_setting, failure.exceptions)), None)
+    return failure if isinstance(failure, WrongSetting) else None
 
 
 def _settle_heap() -> None:

@@ -1,0 +1,225 @@
+"""One address of a database, read once: what the roles connect by, the migrations, the probes and the operators do."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+import trustme
+from common.database.address import InvalidAddress, parse_address
+from common.database.connecting import connect
+from common.database.schema_version import revision_streams
+from common.database.transactions import open_pool
+from common.running.migrate import migrate_database
+from harness.servers import new_postgres
+from harness.service_process import running
+from harness.tls_proxy import tls_in_front_of
+from local_stack.kafka import Kafka
+from local_stack.postgres import Postgres
+from sqlalchemy import MetaData
+
+PASSWORD = "p@:/?#%& wörd +=\"'%41"
+
+
+@dataclass(frozen=True)
+class SecureServer:
+    """A server whose `port` takes TLS and nothing else."""
+
+    postgres: Postgres
+    port: int
+    authority: Path
+    stranger: Path
+    """The certificate of an authority that has not signed the server's."""
+
+    def url(self, login: str, *parameters: str, hosts: str | None = None) -> str:
+        hosts = hosts or f"127.0.0.1:{self.port}"
+        return f"postgresql://{login}:{quote(PASSWORD, safe='')}@{hosts}/orders?{'&'.join(parameters)}"
+
+    def verified(self, login: str, *parameters: str, hosts: str | None = None) -> str:
+        root = quote(str(self.authority), safe="")
+        return self.url(login, "sslmode=verify-full", f"sslrootcert={root}", *parameters, hosts=hosts)
+
+
+@pytest.fixture(scope="module")
+def server(session_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServer]:
+    folder = tmp_path_factory.mktemp("authorities") / "with + & ü"
+    folder.mkdir()
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    trustme.CA().cert_pem.write_to_path(folder / "stranger.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    with (
+        new_postgres(session_folder / "postgres-behind-tls") as postgres,
+        tls_in_front_of(postgres.port, context) as port,
+    ):
+        postgres.create_database("orders")
+        secret = "".join(f"\\{ord(character):04x}" for character in PASSWORD)
+        postgres.execute(*(f"ALTER ROLE {role} PASSWORD U&'{secret}';" for role in ("orders", "orders_owner")))
+        yield SecureServer(postgres, port, folder / "authority.pem", folder / "stranger.pem")
+
+
+SESSION = "SELECT current_user::text, current_setting('application_name'), current_setting('lock_timeout')"
+
+
+async def test_a_password_of_any_characters_and_a_verified_certificate_open_a_connection(server: SecureServer) -> None:
+    url = server.verified("orders", "application_name=the+studio", "options=-c%20lock_timeout=7s")
+    connection = await connect(url, timeout=5, server_settings={"application_name": "ours"})
+    try:
+        assert tuple(await connection.fetchrow(SESSION) or ()) == ("orders", "the+studio", "7s")
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("parameter", ["sslmode=require", "ssl=require", "ssl=true", "sslmode=prefer", ""])
+async def test_both_ways_to_ask_for_tls_are_understood(server: SecureServer, parameter: str) -> None:
+    async with await open_pool(server.url("orders", parameter), size=1, application_name="ours") as pool:
+        assert tuple(await pool.fetchrow(SESSION) or ()) == ("orders", "ours", "5s")
+
+
+async def test_a_certificate_of_a_stranger_is_refused(server: SecureServer) -> None:
+    root = quote(str(server.stranger), safe="")
+    with pytest.raises(OSError, match=r"(?i)certificate.verify.failed"):
+        await connect(server.url("orders", "sslmode=verify-ca", f"sslrootcert={root}"), timeout=5)
+
+
+async def test_a_server_that_wants_tls_takes_nothing_in_clear(server: SecureServer) -> None:
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await connect(server.url("orders", "sslmode=disable"), timeout=5)
+
+
+@pytest.mark.parametrize("target", ["any", "read-write", "primary", "prefer-standby"])
+async def test_of_several_hosts_one_that_answers_is_taken(server: SecureServer, target: str) -> None:
+    hosts = f"127.0.0.1:9,localhost:{server.port}"
+    connection = await connect(server.verified("orders", f"target_session_attrs={target}", hosts=hosts), timeout=5)
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+
+
+async def test_a_host_that_hangs_leaves_the_others_their_time(server: SecureServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says anything
+        hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{server.port}"
+        connection = await connect(server.verified("orders", hosts=hosts), timeout=4)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+
+
+async def test_when_no_host_is_of_the_wanted_kind_that_is_said(server: SecureServer) -> None:
+    port = server.port
+    url = server.verified("orders", "target_session_attrs=standby", hosts=f"127.0.0.1:{port},localhost:{port}")
+    with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
+        await connect(url, timeout=5)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["application_name=x", "target_session_attrs=read-write", "channel_binding=prefer", "connect_timeout=9"],
+        ["client_encoding=utf8", "gssencmode=disable", "options=-c%20search_path%3Dpublic"],
+    ],
+)
+def test_the_same_address_does_for_migrating_running_and_operating(
+    server: SecureServer, kafka_server: Kafka, tmp_path: Path, more: list[str]
+) -> None:
+    hosts = f"127.0.0.1:9,127.0.0.1:{server.port}"
+    environment = {
+        "DATABASE_URL": server.verified("orders", *more, hosts=hosts),
+        "MIGRATION_DATABASE_URL": server.verified("orders_owner", *more, hosts=hosts),
+        "KAFKA_BOOTSTRAP": kafka_server.bootstrap,
+    }
+    for command in (["migrate"], ["api-keys", "list"]):
+        with running("orders", *command, folder=tmp_path, environment=environment) as process:
+            assert process.wait() == 0, process.log
+    with running("orders", "api", folder=tmp_path, environment=environment) as process:
+        process.wait_for("/readyz", 200)
+        assert process.wait_for("/api/v1/health", 200).json()["services"]["database"] == "connected"
+        assert process.stop() == 0, process.log
+
+
+async def test_a_login_with_a_colon_is_granted_its_rights(server: SecureServer) -> None:
+    """SQL that is built of a name is not read for parameters."""
+    server.postgres.execute('CREATE ROLE "a:b" LOGIN;')
+    await migrate_database(revision_streams(None), MetaData(), server.verified("orders_owner"), "a:b")
+    granted = "SELECT has_table_privilege('a:b', 'jobs', 'INSERT')"
+    assert server.postgres.execute(granted + ";", database="orders") == "t"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "must have the form"),
+        ("mysql://u:secret@h/db", "must have the form"),
+        ("postgresql+psycopg://u:secret@h/db", "must have the form"),
+        ("postgresql://u:secret@h:port/db", "host:port"),
+        ("postgresql://u:secret@h:70000/db", "port"),
+        ("postgresql://u:secret@::1/db", "in a password"),
+        ("postgresql://u:secret/1@h/db", "%2F"),
+        ("postgresql://u:1/secret@h/db", "%2F"),
+        ("postgresql://u:1?secret@h/db", "%3F"),
+        ("postgresql://u:1?secret=1@h/db", "%3F"),
+        ("postgresql://u:secret%ff@h/db", "UTF-8"),
+        ("postgresql://u:secret%00@h/db", "NUL"),
+        ("postgresql://u:secret@h1,,h2/db", "host"),
+        ("postgresql://u:secret@h/db?sslmode=sure", "sslmode"),
+        ("postgresql://u:secret@h/db?ssl=sure", "sslmode"),
+        ("postgresql://u:secret@h/db?ssl=require&sslmode=disable", "sslmode twice"),
+        ("postgresql://u:secret@h/db?sslmode=verify-full", "sslrootcert"),
+        ("postgresql://u:secret@h/db?sslmode=verify-full&sslrootcert=/nowhere", "sslrootcert"),
+        ("postgresql://u:secret@h/db?sslmode=verify-full&sslrootcert=/etc/hostname", "TLS"),
+        ("postgresql://u:secret@h/db?sslmode=require&sslrootcert=system", "verify-full"),
+        ("postgresql://u:secret@h/db?channel_binding=require", "channel_binding"),
+        ("postgresql://u:secret@h/db?target_session_attrs=leader", "target_session_attrs"),
+        ("postgresql://u:secret@h/db?service=studio", "service"),
+        ("postgresql://u:secret@h/db?statement_timeout=5", "options=-c%20name=value"),
+        ("postgresql://u:secret@h/db?keepalives=1", "keepalives"),
+        ("postgresql://u:secret@h/db?connect_timeout=soon", "connect_timeout"),
+        ("postgresql://u:secret@h/db?user=other", "user twice"),
+        ("postgresql://u:secret@h/db?host=other", "hosts twice"),
+    ],
+)
+def test_what_is_not_understood_is_named_without_the_password(url: str, told: str) -> None:
+    with pytest.raises(InvalidAddress) as refused:
+        parse_address(url)
+    assert told in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "user", "password", "database"),
+    [
+        ("postgres://u:p@h:1/d", [("h", 1)], "u", "p", "d"),
+        ("postgresql+asyncpg://u:p@[::1]:1/d", [("::1", 1)], "u", "p", "d"),
+        ("postgresql://u:p@h1,h2:2,[::1]/d", [("h1", None), ("h2", 2), ("::1", None)], "u", "p", "d"),
+        ("postgresql://u:p@h1,h2/d?port=1,2", [("h1", 1), ("h2", 2)], "u", "p", "d"),
+        ("postgresql://%2Frun%2Fpostgresql/d", [("/run/postgresql", None)], None, None, "d"),
+        ("postgresql:///d?host=/run/postgresql&user=u&password=a+b", [("/run/postgresql", None)], "u", "a+b", "d"),
+        ("postgresql://u%40x:p%2Fp#p:p@h/d%20d", [("h", None)], "u@x", "p/p#p:p", "d d"),
+        ("postgresql://u:a+b%2B%25@h/d", [("h", None)], "u", "a+b+%", "d"),
+    ],
+)
+def test_the_parts_of_an_address(
+    url: str, hosts: list[tuple[str, int | None]], user: str | None, password: str | None, database: str
+) -> None:
+    address = parse_address(url)
+    assert list(address.hosts) == hosts
+    assert (address.user, address.password, address.database) == (user, password, database)
+    assert "p/p" not in repr(address)
+
+
+def test_system_trust_verifies_names_and_certificates() -> None:
+    arguments = parse_address("postgresql://u@h/d?sslmode=verify-full&sslrootcert=system").arguments()
+    assert arguments["ssl"].check_hostname
+    assert "dsn" not in arguments
+
+
+def test_every_reader_is_this_one() -> None:
+    """Neither asyncpg nor SQLAlchemy is handed an address to read anywhere else."""
+    root = Path(__file__).parents[2]
+    sources = [path for folder in ("libs", "services") for path in (root / folder).rglob("*.py")]
+    readers = {path.name for path in sources if "asyncpg.connect(" in path.read_text()}
+    assert readers == {"connecting.py"}
+    assert not [path.name for path in sources if "make_url(settings" in path.read_text()]
