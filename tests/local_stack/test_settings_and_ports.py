@@ -38,6 +38,7 @@ def test_ports_are_read_by_name() -> None:
     ("environment", "reason"),
     [
         ({"ROLES": "some"}, "ROLES is all or split, not 'some'"),
+        ({"STACK_DIR": "/dev/null/stack"}, "STACK_DIR is a folder, or becomes one; /dev/null is a file"),
         ({"PORT_ORDERS": "http"}, "PORT_ORDERS is a port number, not 'http'"),
         ({"PORT_ORDERS": "65536"}, "PORT_ORDERS is a port number, not '65536'"),
     ],

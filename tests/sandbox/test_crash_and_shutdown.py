@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -132,3 +133,18 @@ def test_a_port_in_use_is_an_error(start_program: StartProgram, tmp_path: Path) 
 
     with pytest.raises(AssertionError, match="did not start"):
         start_program("payments", tmp_path / "second", port=int(addresses["http"].rpartition(":")[2]))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--port=0", "--data=/dev/null/x"], "--data: Not a directory"),
+        (["--port=65536", "--data=x"], "--port: '65536' is not a port"),
+    ],
+)
+def test_a_wrong_option_is_named(options: list[str], told: str) -> None:
+    command = [sys.executable, "-m", "sandbox", "payments", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

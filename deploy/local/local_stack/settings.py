@@ -29,7 +29,7 @@ class StackSettings:
         if roles not in ("all", "split"):
             raise SettingsError(f"ROLES is all or split, not {roles!r}")
         return cls(
-            folder=Path(environment.get("STACK_DIR") or ".local").absolute(),
+            folder=_folder(environment.get("STACK_DIR") or ".local"),
             split=roles == "split",
             ports={
                 name.removeprefix(PORT_PREFIX).lower().replace("_", "-"): _port(name, value)
@@ -40,7 +40,15 @@ class StackSettings:
         )
 
 
+def _folder(text: str) -> Path:
+    folder = Path(text).absolute()
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    if not nearest.is_dir():
+        raise SettingsError(f"STACK_DIR is a folder, or becomes one; {nearest} is a file")
+    return folder
+
+
 def _port(name: str, value: str) -> int:
-    if not value.isdecimal() or not 0 < int(value) < 65536:
+    if not (value.isascii() and value.isdecimal()) or not 0 < int(value) < 65536:
         raise SettingsError(f"{name} is a port number, not {value!r}")
     return int(value)

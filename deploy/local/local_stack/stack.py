@@ -85,6 +85,8 @@ class Stack:
             "invoicing": {
                 "LINK_SIGNING_KEY": self.credentials.link_signing_key,
                 "DOCUMENT_FOLDER": str(self.documents),
+                # Where the seller is whom the invoices name.
+                "SELLER_TIME_ZONE": self._environment.get("SELLER_TIME_ZONE") or "Europe/Paris",
                 "SMTP_HOST": HOST,
                 "SMTP_PORT": str(self._ports["smtp"]),
             },

@@ -15,7 +15,10 @@ def main() -> None:
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     for chatty in ("uvicorn", "mail.log"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    arguments.data.mkdir(parents=True, exist_ok=True)
+    try:
+        arguments.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"--data: {error.strerror}: {arguments.data}")
     if arguments.program == "payments":
         asyncio.run(serve_payments(arguments.host, arguments.port, arguments.data))
     else:
@@ -30,10 +33,16 @@ def _parse_arguments() -> argparse.Namespace:
     for program in (payments, mailbox):
         program.add_argument("--host", default="127.0.0.1")
         program.add_argument("--data", type=Path, required=True, help="directory in which everything is kept")
-    payments.add_argument("--port", type=int, required=True, help="0 takes a free one and logs it")
-    mailbox.add_argument("--smtp-port", type=int, required=True)
-    mailbox.add_argument("--http-port", type=int, required=True)
+    payments.add_argument("--port", type=_port, required=True, help="0 takes a free one and logs it")
+    mailbox.add_argument("--smtp-port", type=_port, required=True)
+    mailbox.add_argument("--http-port", type=_port, required=True)
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, which is a number from 0 to 65535")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from common.component import Component
 from common.messaging import topics
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
-from invoicing.domain import Address, Seller
+from invoicing.domain import Address, Seller, SellerCalendar
 from invoicing.settings import InvoicingSettings
 from invoicing.tables import metadata
 
@@ -37,7 +38,8 @@ def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
 def event_handlers(runtime: Runtime[InvoicingSettings]) -> "Mapping[str, EventHandler[Any]]":
     from invoicing import consumer
 
-    return consumer.event_handlers(_seller(runtime.settings))
+    calendar = SellerCalendar(ZoneInfo(runtime.settings.seller_time_zone))
+    return consumer.event_handlers(_seller(runtime.settings), calendar)
 
 
 def consumer(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:

@@ -8,13 +8,14 @@ from common.database.statements import Connection
 from common.messaging.subscriber import EventHandler, Incoming
 from common.telemetry import new_traceparent
 
-from invoicing.domain import Seller
+from invoicing.domain import UTC_CALENDAR, Seller, SellerCalendar
 from invoicing.events import OrderShipped
 from invoicing.use_cases import ShippedOrder, accept_shipped_orders
 
 
-def event_handlers(seller: Seller) -> Mapping[str, EventHandler[Any]]:
-    """By event type, what invoicing does with it; `seller` is in whose name new invoices are made."""
+def event_handlers(seller: Seller, calendar: SellerCalendar = UTC_CALENDAR) -> Mapping[str, EventHandler[Any]]:
+    """By event type, what invoicing does with it; `seller` is in whose name new invoices are made, and by whose
+    `calendar` they are dated."""
 
     async def on_order_shipped(connection: Connection, events: Sequence[Incoming[OrderShipped]]) -> None:
         shipped = [
@@ -30,6 +31,6 @@ def event_handlers(seller: Seller) -> Mapping[str, EventHandler[Any]]:
             )
             for incoming in events
         ]
-        await accept_shipped_orders(connection, seller, shipped)
+        await accept_shipped_orders(connection, seller, shipped, calendar)
 
     return {"order.shipped": EventHandler(OrderShipped, on_order_shipped)}

@@ -1,5 +1,6 @@
 """Invoices without the world around them: plain Python, no I/O."""
 
+from invoicing.domain.calendar import UTC_CALENDAR, NewYear, SellerCalendar
 from invoicing.domain.invoice import PDF, Document, Failure, IllegalStep, Invoice, InvoiceStatus, MailStatus, Step
 from invoicing.domain.numbering import SERIES, invoice_number
 from invoicing.domain.snapshot import (
@@ -17,6 +18,7 @@ from invoicing.domain.snapshot import (
 __all__ = [
     "PDF",
     "SERIES",
+    "UTC_CALENDAR",
     "Address",
     "Buyer",
     "Document",
@@ -27,7 +29,9 @@ __all__ = [
     "InvoiceStatus",
     "Line",
     "MailStatus",
+    "NewYear",
     "Seller",
+    "SellerCalendar",
     "Snapshot",
     "Step",
     "Tax",

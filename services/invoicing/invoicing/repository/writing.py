@@ -10,17 +10,18 @@ from common.audit import AuditEntry, ChainHead, audit_parameters, insert_audit, 
 from common.database.statements import Connection, prepare, prepare_together
 from common.messaging import outbox
 from common.messaging.outbox import NewEvent
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, extract, func, insert, select, update
+from sqlalchemy import ARRAY, DateTime, Integer, Uuid, any_, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from invoicing.domain import SERIES, Invoice, Snapshot
+from invoicing.domain import SERIES, Invoice, NewYear, Snapshot
 from invoicing.repository.rows import CHANGING, FOR_EVER, all_values, changing_values, to_invoice
 from invoicing.tables import invoice_snapshots, invoices, number_series
 
 
 @dataclass(frozen=True, slots=True)
 class LockedSeries:
-    """A year's numbering series that nobody else can number from; `at` never goes back from number to number."""
+    """The numbering series of a year of the seller's; nobody else can number from it. `at`, an instant, never goes
+    back from number to number."""
 
     seller: str
     year: int
@@ -46,10 +47,14 @@ class LockedInvoice:
 
 # The parameters of the audit row, whose position and hash are the chain's new head.
 _AUDIT_HEAD = ("audit_position", "audit_hash")
+# The database's clock decides on which side of the new year it is. When the new year begins is told to it, so that
+# nobody but Python reads the name of a time zone.
+_new_year = bindparam("new_year", type_=DateTime(timezone=True))
+_year_that_begins = bindparam("year_that_begins", type_=Integer)
 _series = upsert(number_series).values(
     seller=bindparam("seller"),
     kind=SERIES,
-    year=extract("year", func.timezone("UTC", func.now())),
+    year=case((func.now() >= _new_year, _year_that_begins), else_=_year_that_begins - 1),
     last_position=0,
     last_at=func.now(),
 )
@@ -86,9 +91,14 @@ _SAVE = prepare_together(*_saved)
 _SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event())
 
 
-async def lock_series(connection: Connection, seller: str) -> LockedSeries:
-    """This year's series, until the transaction ends; it begins with the year's first invoice."""
-    row = await _LOCK_SERIES.fetch_one(connection, seller=seller)
+async def lock_series(connection: Connection, seller: str, new_year: NewYear) -> LockedSeries:
+    """This year's series, until the transaction ends; it begins with the year's first invoice.
+
+    `new_year` is the one nearest to now, past or future; a clock that is off by weeks still finds it.
+    """
+    row = await _LOCK_SERIES.fetch_one(
+        connection, seller=seller, new_year=new_year.begins, year_that_begins=new_year.year
+    )
     if row is None:
         raise LookupError(f"no numbering series of {seller}")
     return LockedSeries(seller, row["year"], row["last_position"], row["last_at"])

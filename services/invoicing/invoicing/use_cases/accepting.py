@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from common import jobs
@@ -11,6 +11,7 @@ from common.database.statements import Connection
 
 from invoicing import repository
 from invoicing.domain import (
+    UTC_CALENDAR,
     Address,
     Buyer,
     Invoice,
@@ -18,6 +19,7 @@ from invoicing.domain import (
     Line,
     MailStatus,
     Seller,
+    SellerCalendar,
     Snapshot,
     Tax,
     invoice_number,
@@ -35,17 +37,21 @@ class ShippedOrder:
     actor: Actor
 
 
-async def accept_shipped_orders(connection: Connection, seller: Seller, shipped: Sequence[ShippedOrder]) -> int:
+async def accept_shipped_orders(
+    connection: Connection, seller: Seller, shipped: Sequence[ShippedOrder], calendar: SellerCalendar = UTC_CALENDAR
+) -> int:
     """Number, freeze and queue an invoice for every order that has none yet, in the order given; returns how many.
 
-    Raises `ValueError` for an order whose amounts do not add up; no number is used then.
+    Their dates, year and series are those of the seller's `calendar`. Raises `ValueError` for an order whose amounts
+    do not add up; no number is used then.
     """
     first_mention = {each.order.order_id: each for each in reversed(shipped)}
-    series = await repository.lock_series(connection, seller.id)
+    new_year = calendar.nearest_new_year(datetime.now(UTC))
+    series = await repository.lock_series(connection, seller.id, new_year)
     invoiced = await repository.find_invoiced(connection, list(first_mention))
     open_orders = [each for order_id, each in reversed(first_mention.items()) if order_id not in invoiced]
     new = [
-        _accept(seller, series, position, each)
+        _accept(seller, calendar, series, position, each)
         for position, each in enumerate(open_orders, start=series.last_position + 1)
     ]
     if new:
@@ -54,8 +60,10 @@ async def accept_shipped_orders(connection: Connection, seller: Seller, shipped:
     return len(new)
 
 
-def _accept(seller: Seller, series: LockedSeries, position: int, shipped: ShippedOrder) -> NewInvoice:
-    snapshot = _freeze(shipped.order, seller, series, invoice_number(series.year, position))
+def _accept(
+    seller: Seller, calendar: SellerCalendar, series: LockedSeries, position: int, shipped: ShippedOrder
+) -> NewInvoice:
+    snapshot = _freeze(shipped.order, seller, calendar, series.at, invoice_number(series.year, position))
     snapshot.require_consistency()
     invoice = Invoice(
         id=uuid4(),
@@ -84,13 +92,15 @@ def _accept(seller: Seller, series: LockedSeries, position: int, shipped: Shippe
     return NewInvoice(invoice, snapshot, entry)
 
 
-def _freeze(order: OrderShipped, seller: Seller, series: LockedSeries, number: str) -> Snapshot:
+def _freeze(
+    order: OrderShipped, seller: Seller, calendar: SellerCalendar, accepted_at: datetime, number: str
+) -> Snapshot:
     return Snapshot(
         invoice_number=number,
-        invoice_date=series.at.astimezone(UTC).date(),
+        invoice_date=calendar.day_of(accepted_at),
         order_id=order.order_id,
         order_number=order.order_number,
-        shipped_on=order.shipped_at.astimezone(UTC).date(),
+        shipped_on=calendar.day_of(order.shipped_at),
         payment_method=order.payment_method,
         payment_reference=order.payment_reference,
         seller=seller,
