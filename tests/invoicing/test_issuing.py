@@ -185,6 +185,46 @@ async def test_a_mail_that_cannot_be_sent_is_tried_four_times_given_up_and_sent_
     assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.issued", "invoice.failed"]
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["=?utf-8?q?abc?=@customers.example", "ada..l@example.org", '"ada l"@example.org', "ada@example.org\r\nx"],
+)
+async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_the_invoice(
+    address: str, pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=address)
+    await accept(pool, order)
+    async with at_work(pool, renderer, store, mailbox):
+        dead = await in_state(pool, order, "dead", MAIL_JOB)
+    assert [error.partition(":")[0] for error in dead.errors if error] == ["UnusableAddress"]
+    invoice = await invoice_of(pool, order)
+    assert (invoice.status, invoice.mail_status, invoice.failed_step) == ("ISSUED", "FAILED", "mail")
+    assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.issued", "invoice.failed"]
+
+
+async def test_an_older_producers_international_domain_is_written_to_by_its_a_label(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    name = f"ada-{uuid4().hex[:12]}"
+    order = order_shipped(customer_email=f"{name}@münchen.example")
+    await accept(pool, order)
+    async with at_work(pool, renderer, store, mailbox):
+        await in_state(pool, order, "done", MAIL_JOB)
+    [message] = await mailbox.messages_to(name)
+    assert (message["To"], message["Delivered-To"]) == (f"{name}@xn--mnchen-3ya.example",) * 2
+
+
+async def test_an_order_number_is_only_a_text_in_the_subject(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    order = order_shipped(customer_email=an_address(), order_number="=?utf-8?q?Bcc=3A_eve=40example=2Eorg?=")
+    await accept(pool, order)
+    async with at_work(pool, renderer, store, mailbox):
+        await in_state(pool, order, "done", MAIL_JOB)
+    [message] = await mailbox.messages_to(order["customer_email"])
+    assert message["Subject"].endswith("for order =?utf-8?q?Bcc=3A_eve=40example=2Eorg?=")
+
+
 async def test_a_failing_invoice_holds_up_no_other(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:

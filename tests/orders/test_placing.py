@@ -73,6 +73,23 @@ async def test_an_answer_has_exactly_the_members_of_the_contract(gateway: Gatewa
     assert set(order["line_items"][0]) == LINE_CONTRACT
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("user@münchen.example", "user@xn--mnchen-3ya.example"),
+        (" user@MÜNCHEN.example ", "user@xn--mnchen-3ya.example"),
+        ("user@例え.テスト", "user@xn--r8jz45g.xn--zckzah"),
+        ("user@xn--mnchen-3ya.example", "user@xn--mnchen-3ya.example"),
+        ("Ada.O'Neill+vase!#$%&*/=?^_`{|}~-@Customers.Example", "Ada.O'Neill+vase!#$%&*/=?^_`{|}~-@Customers.Example"),
+    ],
+)
+async def test_an_international_domain_is_kept_as_its_a_label(gateway: Gateway, given: str, kept: str) -> None:
+    order = await place(gateway, customer_email=given)
+    assert order["customer_email"] == kept
+    assert (await gateway.get(f"/orders/{order['id']}")).json()["customer_email"] == kept
+    assert (await last_event(gateway.pool, order["id"]))["customer_email"] == kept
+
+
 async def test_lines_keep_their_order_and_texts_their_letters(gateway: Gateway) -> None:
     lines = [{**TOWEL, "product_name": f"Handtuch № {number} “łódź”"} for number in range(200)]
     order = await place(gateway, line_items=lines)

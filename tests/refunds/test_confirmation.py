@@ -102,6 +102,16 @@ async def test_a_server_that_refuses_for_now_is_tried_again(
     assert len(await mailbox.messages_to(address_of(refund))) == 1
 
 
+async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_the_refund(
+    pool: Pool, confirmation_job: ConfirmationJob
+) -> None:
+    refund = await refunded(pool, customer_email="=?utf-8?q?abc?=@customers.example")
+    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
+        job = await in_state(pool, refund, "dead", MAIL_JOB)
+    assert job.attempts == [("failed", "UnusableAddress: the address is malformed")]
+    assert await pool.fetchval("SELECT status FROM refunds WHERE id = $1", refund.id) == "SUCCEEDED"
+
+
 async def test_a_message_sent_twice_carries_the_same_id(
     pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
 ) -> None:
