@@ -54,7 +54,7 @@ async def test_events_that_are_about_to_be_sent_again_are_not_deleted_as_old(
     await write_events(pool, topic, ORDERS, range(1, 2))
     await pool.execute("DELETE FROM outbox_pending")
     await pool.execute("UPDATE outbox SET created_at = now() - interval '100 days' WHERE key <> 'order-0'")
-    settings = ServiceSettings(database_url="", kafka_bootstrap="")
+    settings = ServiceSettings(database_url="postgresql://nowhere", kafka_bootstrap="nowhere")
     (batch,) = [rule.batch for rule in standard_rules(settings) if rule.table.name == "outbox"]
     async with transaction(pool) as purging:
         # What was expired when the purge looked is about to be locked by it, and is asked for again in between.

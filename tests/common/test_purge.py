@@ -8,7 +8,9 @@ from common.settings import ServiceSettings
 from harness.relaying import PARK, write_events
 from harness.waiting import eventually
 
-SETTINGS = ServiceSettings(database_url="", kafka_bootstrap="", outbox_retention_days=7, inbox_retention_days=14)
+SETTINGS = ServiceSettings(
+    database_url="postgresql://nowhere", kafka_bootstrap="nowhere", outbox_retention_days=7, inbox_retention_days=14
+)
 TOPIC = "articurated.orders"
 REMEMBER = """
 INSERT INTO inbox (consumer, event_id, topic, partition, "offset", received_at)

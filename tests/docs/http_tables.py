@@ -30,7 +30,9 @@ def service(name: str) -> Service[Any]:
 
 def gateway(name: str) -> Any:
     """The service's application; it is asked for its routes only, and so needs no servers."""
-    settings = service(name).settings(database_url="-", kafka_bootstrap="-", link_signing_key="-")
+    settings = service(name).settings(
+        database_url="postgresql://nowhere", kafka_bootstrap="nowhere", link_signing_key="-"
+    )
     return service(name).gateway(Runtime(service(name), settings, cast(Any, None), Health(name, settings)))
 
 

@@ -43,7 +43,7 @@ async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
 @asynccontextmanager
 async def consuming(pool: Pool, kafka: str) -> AsyncIterator[None]:
     """The service's own consumer; every one goes on where the last one stopped reading."""
-    settings = ReturnsSettings(database_url="(the pool knows)", kafka_bootstrap=kafka)
+    settings = ReturnsSettings(database_url="postgresql://the-pool-is-given", kafka_bootstrap=kafka)
     (consumer,) = SERVICE.components["consumer"](Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings)))
     stopping = asyncio.Event()
     running = asyncio.ensure_future(consumer.run(stopping))
