@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from common.running.command_line import execute
 from common.setting_types import parse_brokers
+from harness.databases import MakeDatabase
 from harness.service_process import running
 
 NOWHERE = {"DATABASE_URL": "postgresql://secret:secret@127.0.0.1:9/none", "KAFKA_BOOTSTRAP": "127.0.0.1:9"}
@@ -120,3 +121,22 @@ def test_an_address_that_cannot_be_listened_on_is_told_without_a_traceback(tmp_p
         assert "HTTP_HOST" in process.log
         assert "Traceback" not in process.log
         assert '"exception"' not in process.log
+
+
+@pytest.mark.parametrize(
+    ("service", "role", "environment", "told"),
+    [
+        ("refunds", "worker", {"PAYMENT_GATEWAY_KEY": " "}, "PAYMENT_GATEWAY_KEY"),
+        # Nobody can make folders there, whoever runs this.
+        ("invoicing", "api", {"DOCUMENT_FOLDER": "/proc/invoices"}, "DOCUMENT_FOLDER"),
+    ],
+)
+def test_what_only_a_role_can_try_ends_it_by_name(
+    make_database: MakeDatabase, tmp_path: Path, service: str, role: str, environment: dict[str, str], told: str
+) -> None:
+    wiring = {**NOWHERE, "DATABASE_URL": make_database(service).dsn}
+    with running(service, role, folder=tmp_path, environment={**wiring, **environment}) as process:
+        assert process.wait(within=60) == 1
+        assert '"event":"stopped by a wrong setting"' in process.log
+        assert told in process.log
+        assert "Traceback" not in process.log
