@@ -12,6 +12,8 @@ import msgspec
 import prometheus_client
 import structlog
 
+from common.rate_limited_log import LibraryLimit
+
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # its author left it so
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
@@ -105,6 +107,7 @@ def configure_logging(
         cache_logger_on_first_use=True,
     )
     handler = _StandardHandler()
+    handler.addFilter(LibraryLimit())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=describe,
