@@ -2,14 +2,16 @@
 
 import json
 from base64 import b64decode
+from dataclasses import replace
 from uuid import UUID
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, transaction
 from common.errors import Code, Problem
 from common.messaging.inbox import Inbox, replay
-from common.messaging.poison import KeptRecord
+from common.messaging.poison import KeptRecord, NotKept
 from common.messaging.records import EventHandler
 from harness.databases import Database
 from harness.poisons import POISON
@@ -72,10 +74,56 @@ async def test_poison_that_comes_again_is_kept_and_copied_once(pool: Pool, inbox
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
 
 
+@pytest.mark.parametrize("state", ["kept", "replayed"])
+async def test_another_record_at_an_old_place_is_kept_and_copied_too(pool: Pool, inbox: Inbox, state: str) -> None:
+    """Kafka was lost and filled again, or the topic was made anew."""
+    for number, record in enumerate(POISON.values()):
+        await inbox.accept(received(record, first_offset=number // 2))
+    await pool.execute("UPDATE poison SET state = $1, replayed_at = now()", state)
+    for number, record in enumerate(POISON.values()):
+        await inbox.accept(received(record, record, first_offset=number // 2))
+        await inbox.accept(received(record, first_offset=number // 2))
+
+    kept = await pool.fetch('SELECT "offset", digest FROM poison')
+    places = {number // 2 + more for number in range(len(POISON)) for more in (0, 1)}
+    assert {row["offset"] for row in kept} == places
+    assert len({(row["offset"], row["digest"]) for row in kept}) == len(kept)
+    copies = await pool.fetch("SELECT id, aggregateid, topic, key, sequence FROM outbox")
+    assert len(copies) == len(kept)
+    assert len({row["id"] for row in copies}) == len({row["aggregateid"] for row in copies}) == len(kept)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        POISON["no JSON"].with_header("ce_id", b"another"),
+        POISON["no JSON"].without_header("ce_source"),
+        replace(POISON["no JSON"], value=b"{not"),
+        replace(POISON["no JSON"], value=None),
+        replace(POISON["no JSON"], key=None),
+        replace(POISON["no JSON"], key=b"order-2"),
+    ],
+)
+async def test_records_that_differ_in_one_part_are_two(pool: Pool, inbox: Inbox, other: RawRecord) -> None:
+    for record in (POISON["no JSON"], other, POISON["no JSON"], other):
+        await inbox.accept(received(record))
+    assert len(await kept_ids(pool)) == 2
+    assert await pool.fetchval("SELECT count(DISTINCT (topic, key, sequence)) FROM outbox") == 2
+
+
+async def test_poison_that_was_neither_written_nor_there_is_not_passed_over(pool: Pool, database: Database) -> None:
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("CREATE RULE lost AS ON INSERT TO poison DO INSTEAD NOTHING")
+    await owner.close()
+    with pytest.raises(NotKept):
+        await Inbox(pool, GROUP, HANDLERS).accept(received(POISON["no JSON"]))
+
+
 async def test_the_copies_of_one_orders_poison_count_their_sequence(pool: Pool, inbox: Inbox) -> None:
     await inbox.accept(received(POISON["no JSON"], POISON["null value"], POISON["key that is no text"]))
     copies = await pool.fetch("SELECT key, sequence FROM outbox ORDER BY position")
-    assert [tuple(row.values()) for row in copies] == [("poisonous", 1), ("poisonous", 2), (f"{TOPIC}-0-2", 1)]
+    assert [tuple(row.values()) for row in copies] == [("poisonous", 1), ("poisonous", 2), (copies[2]["key"], 1)]
+    assert copies[2]["key"].startswith(f"{TOPIC}-0-2-")
 
 
 async def test_the_copy_of_a_vast_record_goes_without_its_content_and_says_so(pool: Pool, inbox: Inbox) -> None:

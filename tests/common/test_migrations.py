@@ -1,6 +1,10 @@
 """What a database looks like after `migrate`: as the code says, and with no more rights than the application needs."""
 
+import json
 import shutil
+from base64 import b64encode
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +17,15 @@ from alembic.migration import MigrationContext
 from common.database.schema_version import missing_revisions, revision_streams
 from common.database.tables import infrastructure
 from common.database.transactions import Pool
+from common.messaging.inbox import Inbox
 from common.messaging.outbox import lane_of
+from common.messaging.poison import KeptRecord
+from common.messaging.records import EventHandler
 from common.running.migrate import migrate_database
 from harness.databases import Database
+from harness.poisons import POISON
 from harness.relaying import STATES
+from harness.subscribing import GROUP, OrderShipped
 from sqlalchemy import Connection, MetaData, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -36,6 +45,10 @@ SELECT gen_random_uuid(), 'order', 'order-1', 'order.paid', '', 'articurated.ord
        $1, '', state, CASE state WHEN 'published' THEN now() END,
        CASE state WHEN 'parked' THEN 'too large' END
 FROM (VALUES (1, 'published'), (2, 'parked'), (3, 'pending')) AS event (sequence, state)
+"""
+POISON_FROM_BEFORE = """
+INSERT INTO poison (id, topic, partition, "offset", key, value, headers, record_time, error)
+VALUES (gen_random_uuid(), 't', 0, $1, $2, $3, $4, 0, '')
 """
 
 
@@ -85,25 +98,33 @@ async def test_nor_does_the_owner_by_mistake(database: Database, change: str) ->
         await owner.close()
 
 
-async def test_events_that_were_waiting_wait_on_after_the_outbox_was_parted_from_what_is_pending(
-    database: Database, pool: Pool, tmp_path: Path
-) -> None:
+@asynccontextmanager
+async def database_of(
+    database: Database, tmp_path: Path, revisions: Sequence[str]
+) -> AsyncIterator[asyncpg.Connection]:
+    """The owner's connection to the database as these revisions made it; at the end it has all of them."""
     (stream,) = revision_streams(None)
     versions = tmp_path / "versions"
     versions.mkdir()
-    for name in ("0001_infrastructure.py", "0002_jobs_by_kind.py"):
-        shutil.copy(stream.folder / name, versions)
+    for name in revisions:
+        shutil.copy(stream.folder / f"{name}.py", versions)
     login = str(make_url(database.dsn).username)
     migrated = partial(migrate_database, metadata=MetaData(), owner_dsn=database.owner_dsn, login=login)
     owner = await asyncpg.connect(database.owner_dsn)
     try:
         await owner.execute("DROP OWNED BY CURRENT_USER")
         await migrated([replace(stream, folder=versions)])
-        await owner.execute(EVENTS_FROM_BEFORE, lane_of("order-1"))
+        yield owner
     finally:
         await owner.close()
-
     await migrated([stream])
+
+
+async def test_events_that_were_waiting_wait_on_after_the_outbox_was_parted_from_what_is_pending(
+    database: Database, pool: Pool, tmp_path: Path
+) -> None:
+    async with database_of(database, tmp_path, ("0001_infrastructure", "0002_jobs_by_kind")) as owner:
+        await owner.execute(EVENTS_FROM_BEFORE, lane_of("order-1"))
 
     assert [tuple(row) for row in await pool.fetch(STATES)] == [
         ("order-1", 1, "published"),
@@ -113,3 +134,27 @@ async def test_events_that_were_waiting_wait_on_after_the_outbox_was_parted_from
     parked = await pool.fetch("SELECT lane, topic, key, error FROM outbox_parked")
     assert [tuple(row) for row in parked] == [(lane_of("order-1"), "articurated.orders", "order-1", "too large")]
     assert await pool.fetchval("SELECT lane FROM outbox_pending") == lane_of("order-1")
+
+
+async def test_poison_that_was_kept_before_it_had_a_digest_is_known_when_it_comes_again(
+    database: Database, pool: Pool, tmp_path: Path
+) -> None:
+    before = ("0001_infrastructure", "0002_jobs_by_kind", "0003_outbox_pending")
+    async with database_of(database, tmp_path, before) as owner:
+        for offset, record in enumerate(POISON.values()):
+            headers = [
+                (name.encode("unicode_escape").decode(), None if value is None else b64encode(value).decode())
+                for name, value in record.headers
+            ]
+            await owner.execute(POISON_FROM_BEFORE, offset, record.key, record.value, json.dumps(headers))
+
+    inbox = Inbox(pool, GROUP, {"order.shipped": EventHandler(OrderShipped, refuse)})
+    for offset, record in enumerate(POISON.values()):
+        for at in (offset, offset + 1_000):
+            await inbox.accept([KeptRecord("t", 0, at, record.key, record.value, record.headers, 0, "kept")])
+    assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" < 1000') == len(POISON)
+    assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" >= 1000') == len(POISON)
+
+
+async def refuse(*_: object) -> None:
+    raise RuntimeError("not today")

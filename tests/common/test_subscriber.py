@@ -11,13 +11,17 @@ import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.consumer.fetcher import FetchError
+from aiokafka.errors import TopicAuthorizationFailedError
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
 from common.messaging import poison
 from common.messaging.positions import StuckConsumer
 from common.messaging.subscriber import EventHandler, Incoming, Subscriber
+from common.telemetry import configure_logging
 from harness.databases import Database, Databases, MakePool
 from harness.kafka_clients import lose_metadata_task
+from harness.logs import logging_restored
 from harness.members import member
 from harness.poisons import POISON
 from harness.producing import produce, shipped
@@ -240,6 +244,41 @@ async def test_a_consumer_waits_for_its_broker_and_says_so(pool: Pool) -> None:
     async with subscribing(pool, "127.0.0.1:1", ["some-topic"]) as subscriber:
         await asyncio.sleep(0.3)
         assert subscriber.component.not_ready() == "kafka: not connected"
+
+
+async def test_what_the_client_library_catches_is_logged_and_the_role_is_not_ready(
+    pool: Pool, kafka: str, topic: str
+) -> None:
+    async with subscribing(pool, kafka, [topic]) as subscriber:
+        await caught_up(pool)
+        assert subscriber.component.not_ready() is None
+        with capture_logs() as logs:
+            partition = TopicPartition(topic, 0)
+            subscriber._consumer._fetcher._records[partition] = FetchError(
+                error=TopicAuthorizationFailedError(topic), backoff=0
+            )
+
+            async def is_told() -> str | None:
+                return subscriber.component.not_ready()
+
+            assert "TopicAuthorizationFailedError" in str(await eventually(is_told))
+        assert [log["log_level"] for log in logs if log["event"] == "the Kafka client failed"] == ["error"]
+        await produce(kafka, topic, [shipped("order-1")])
+        await eventually(lambda: has_lines(pool, 1))
+
+
+async def test_a_missing_topic_and_a_broker_that_is_away_are_told_in_a_few_lines(
+    pool: Pool, kafka: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with logging_restored():
+        configure_logging("orders", "consumer", style="json")
+        async with (
+            subscribing(pool, kafka, ["no-such-topic", "nor-this-one"]),
+            subscribing(pool, "127.0.0.1:1", ["some-topic"]),
+        ):
+            await asyncio.sleep(6)  # the time in which they would have written hundreds
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 <= len(lines) <= 40
 
 
 async def test_the_lag_of_each_partition_is_shown(pool: Pool, kafka: str, topic: str) -> None:

@@ -51,8 +51,10 @@ async def written_lines(pool: Pool) -> list[tuple[str, int]]:
 
 
 def subscriber(pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS) -> Subscriber:
-    """A member whose partitions go to the others 3 seconds after it was killed."""
-    return Subscriber(pool, bootstrap, group=GROUP, topics=topics, handlers=handlers, session_seconds=3)
+    """A member whose partitions go to the others 3 seconds after it was killed, and that waits for no outbox."""
+    return Subscriber(
+        pool, bootstrap, group=GROUP, topics=topics, handlers=handlers, session_seconds=3, settle_seconds=0
+    )
 
 
 @asynccontextmanager

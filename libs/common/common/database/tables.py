@@ -134,9 +134,14 @@ poison = Table(
     "poison",
     infrastructure,
     Column("id", Uuid, primary_key=True),
+    # A record, or a batch that could not be decoded: its bytes are in `value`, and it ends at `last_offset`.
+    Column("kind", Text, nullable=False, server_default=text("'record'")),
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
+    Column("last_offset", BigInteger),
+    # SHA-256 of key, value and headers: a place in Kafka has another record after Kafka was filled again.
+    Column("digest", LargeBinary, nullable=False),
     Column("key", LargeBinary),
     Column("value", LargeBinary),
     # A list of [name, value in base64 or null], in the order of the record: header names may repeat.
@@ -146,8 +151,9 @@ poison = Table(
     Column("state", Text, nullable=False, server_default=text("'kept'")),
     instant("created_at", nullable=False, server_default=func.now()),
     instant("replayed_at"),
-    UniqueConstraint("topic", "partition", "offset"),
+    UniqueConstraint("topic", "partition", "offset", "digest"),
     CheckConstraint("state IN ('kept', 'replayed')", name="state"),
+    CheckConstraint("kind IN ('record', 'batch')", name="kind"),
 )
 
 # How far a consumer has read a partition, and when it last saw that nothing newer was there (by this database's clock).
@@ -158,6 +164,8 @@ consumer_positions = Table(
     Column("partition", Integer, primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("lag", BigInteger, nullable=False),
+    # How many partitions the topic has: not each of them has a row yet. Null: told by a version from before.
+    Column("partition_count", Integer),
     instant("caught_up_at"),
     instant("reported_at", nullable=False),
 )

@@ -1,9 +1,10 @@
 """Takes in batches of records: each event once, in one transaction with its effect (ADR 0014)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import BigInteger, Integer, Text, bindparam, column, func, select
@@ -15,11 +16,21 @@ from common.database.tables import inbox
 from common.database.transactions import Pool, is_connection_failure, transaction
 from common.errors import Code, Problem, not_found
 from common.messaging import poison
+from common.messaging.batches import UndecodableBatch, decode
 from common.messaging.envelope import Record, UnreadableRecord
 from common.messaging.records import EventHandler, Handlers, Incoming, read
 
 # Beside the try together with the batch; a handler that lost a race against another transaction succeeds then.
 TRIES_ALONE = 2
+# How long a record that is tried alone waits for a lock: the others of its batch wait for it.
+ALONE_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '250ms'"
+
+_CONTENTION = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,  # the statement's timeout
+)
 
 _log = structlog.get_logger(__name__)
 _events = Counter("consumer_events_total", "Records by what became of them", ["consumer", "outcome"])
@@ -43,6 +54,15 @@ _TAKE = prepare(
 )
 
 
+class HeldUp(Exception):
+    """All was taken in but these records: somebody else holds a lock on what they change, or they come after such a one
+    in its key. They are to be handed in again, in their order."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        super().__init__(f"{len(records)} records wait for a lock")
+        self.records = records
+
+
 class Inbox:
     """One consumer's inbox; `handlers` are by the short name of the event's type."""
 
@@ -54,31 +74,45 @@ class Inbox:
     async def accept(self, records: Sequence[Record]) -> None:
         """Take in all records, in one transaction; when that fails, each in one of its own and the bad ones as poison.
 
-        Raises only connection failures: then nothing is known, and the same records are to be handed in again.
+        Raises `HeldUp`, and connection failures: then nothing is known, and the same records are to be handed in again.
         """
         failpoints.hit("consumer.before_tx")
         try:
             await self._accept_together(records)
         except Exception as error:
-            if is_connection_failure(error):
+            if is_connection_failure(error) and not isinstance(error, _CONTENTION):
                 raise
             _log.warning("a batch failed; its records are tried one by one", records=len(records), error=repr(error))
-            for record in records:
-                await self._accept_alone(record)
+            await self.accept_each(records)
 
-    async def _accept_alone(self, record: Record) -> None:
+    async def accept_each(self, records: Iterable[Record]) -> None:
+        """As `accept`, each record in a transaction of its own from the beginning."""
+        held_up: list[Record] = []
+        keys: set[bytes | None] = set()
+        for record in records:
+            if record.key in keys or not await self._accept_alone(record):
+                held_up.append(record)
+                keys.add(record.key)
+        if held_up:
+            raise HeldUp(held_up)
+
+    async def _accept_alone(self, record: Record) -> bool:
+        """Whether it was taken in or kept as poison; not while another transaction is in its way."""
         for tries_left in reversed(range(TRIES_ALONE)):
             try:
-                await self._accept_together([record])
+                await self._accept_together([record], ALONE_LOCK_TIMEOUT)
             except Exception as error:
+                if isinstance(error, _CONTENTION):
+                    return False
                 if is_connection_failure(error):
                     raise
                 if tries_left == 0:
                     await self._keep(record, error)
             else:
-                return
+                return True
+        return True
 
-    async def _accept_together(self, records: Sequence[Record]) -> None:
+    async def _accept_together(self, records: Sequence[Record], setting: str | None = None) -> None:
         wanted: list[tuple[Record, Incoming[Any]]] = []
         unreadable: list[tuple[Record, str]] = []
         for record in records:
@@ -90,6 +124,8 @@ class Inbox:
         new = 0
         if wanted or unreadable:
             async with transaction(self._pool) as connection:
+                if setting is not None:
+                    await connection.execute(setting)
                 new = await take(connection, self._consumer, self._handlers, wanted)
                 for record, reason in unreadable:
                     await poison.keep(connection, self._consumer, record, reason)
@@ -103,10 +139,17 @@ class Inbox:
         self._tell(record, repr(error))
 
     def _tell(self, record: Record, error: str) -> None:
-        _log.error(
-            "record kept as poison",
-            topic=record.topic, partition=record.partition, offset=record.offset, error=error[:200],
-        )  # fmt: skip
+        if isinstance(record, UndecodableBatch):
+            _log.critical(
+                "a batch that cannot be decoded was kept as poison; the records in it were not taken in",
+                alert="batch_undecodable", topic=record.topic, partition=record.partition,
+                offset=record.offset, last_offset=record.last_offset, error=error[:200],
+            )  # fmt: skip
+        else:
+            _log.error(
+                "record kept as poison",
+                topic=record.topic, partition=record.partition, offset=record.offset, error=error[:200],
+            )  # fmt: skip
         self._count(poisoned=1)
 
     def _count(self, **outcomes: int) -> None:
@@ -141,7 +184,7 @@ async def take(
 
 
 async def replay(connection: Connection, consumer: str, handlers: Handlers, poison_id: UUID) -> None:
-    """Take in a record that was kept as poison, after its cause was mended.
+    """Take in a record that was kept as poison, after its cause was mended; of a batch, all its records or none.
 
     Raises `Problem` NOT_FOUND, CONFLICT when it was replayed before or is still unreadable, and what the handler
     raises when it still fails.
@@ -152,9 +195,10 @@ async def replay(connection: Connection, consumer: str, handlers: Handlers, pois
     if record.state != "kept":
         raise Problem(Code.CONFLICT, "The record was replayed before.", {"state": record.state})
     try:
-        incoming = read(record, handlers)
+        records = decode(record.value or b"", record.topic, record.partition) if record.kind == "batch" else [record]
+        read_records = [(each, read(each, handlers)) for each in records]
     except UnreadableRecord as error:
         raise Problem(Code.CONFLICT, "The record is still unreadable.", {"error": str(error)}) from error
-    if incoming is not None:
-        await take(connection, consumer, handlers, [(record, incoming)])
+    wanted = [(each, incoming) for each, incoming in read_records if incoming is not None]
+    await take(connection, consumer, handlers, wanted)
     await poison.set_replayed(connection, poison_id)

@@ -2,12 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from common.database.statements import Connection
+from common.messaging.batches import UndecodableBatch
 from common.messaging.envelope import PREFIX, EventView, ReceivedEvent, Record, UnreadableRecord, parse
+
+LATE_SECONDS = 5.0
 
 View = TypeVar("View", bound=EventView)
 
@@ -38,6 +42,8 @@ Handlers = Mapping[str, EventHandler[Any]]
 
 def read(record: Record, handlers: Handlers) -> Incoming[Any] | None:
     """The event in the record; None when it is of a type that no handler wants. Raises `UnreadableRecord`."""
+    if isinstance(record, UndecodableBatch):
+        raise UnreadableRecord(record.error)
     if _is_unwanted(record, handlers):
         return None
     try:
@@ -50,6 +56,16 @@ def read(record: Record, handlers: Handlers) -> Incoming[Any] | None:
         raise UnreadableRecord("; ".join(problems)) from None
     except Exception as error:  # whatever a record can do to a parser is the record's fault
         raise UnreadableRecord(repr(error)) from error
+
+
+def came_late(record: Record) -> bool:
+    """Whether it was sent long after it was written: its producer's outbox holds a backlog, or did."""
+    times = [value for name, value in record.headers if name == "ce_time" and value]
+    try:
+        written_at = datetime.fromisoformat(times[-1].decode()).timestamp()
+    except (IndexError, ValueError, OverflowError):
+        return False
+    return record.timestamp / 1000 - written_at > LATE_SECONDS
 
 
 def _is_unwanted(record: Record, handlers: Handlers) -> bool:

@@ -35,7 +35,7 @@ _JOB = [
 ]
 _POISON = [
     *(poison.c.id, poison.c.topic, poison.c.partition, poison.c.offset, poison.c.error, poison.c.state),
-    *(poison.c.created_at, poison.c.replayed_at),
+    *(poison.c.created_at, poison.c.replayed_at, poison.c.kind, poison.c.last_offset),
 ]
 _EVENT = (outbox.c.position, outbox.c.id, outbox.c.type, outbox.c.topic, outbox.c.key, outbox.c.sequence)
 

@@ -9,6 +9,7 @@ from common.database.statements import Connection, prepare
 from common.database.tables import consumer_positions
 from common.messaging import topics
 from common.messaging.envelope import ReceivedEvent
+from common.messaging.partitioner import partition_of
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, exists, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
@@ -44,9 +45,9 @@ _DELIVERED = prepare(
     )
 )
 _CAUGHT_UP = prepare(
-    select(consumer_positions.c.partition, consumer_positions.c.caught_up_at).where(
-        consumer_positions.c.topic == topics.ORDERS
-    )
+    select(
+        consumer_positions.c.partition, consumer_positions.c.partition_count, consumer_positions.c.caught_up_at
+    ).where(consumer_positions.c.topic == topics.ORDERS)
 )
 
 _told = insert(known_orders).values({column.name: bindparam(column.name) for column in known_orders.c})
@@ -73,9 +74,15 @@ async def find_delivered(connection: Connection, order_ids: Collection[UUID]) ->
     return {row["order_id"]: row["customer_id"] for row in rows}
 
 
-async def caught_up_at(connection: Connection) -> dict[int, datetime | None]:
-    """Per partition of the orders' topic: all that was in it at this time is in the copy."""
-    return {row["partition"]: row["caught_up_at"] for row in await _CAUGHT_UP.fetch_all(connection)}
+async def caught_up_at(connection: Connection, order_id: UUID) -> datetime | None:
+    """All that was in the order's partition of the orders' topic at this time is in the copy; None: not known."""
+    rows = await _CAUGHT_UP.fetch_all(connection)
+    # Not each partition has a row, before its consumer has first looked at it. Consumers from before do not tell.
+    count = max((row["partition_count"] or 0 for row in rows), default=0) or len(rows)
+    if count == 0:
+        return None
+    wanted = partition_of(str(order_id), count)
+    return next((row["caught_up_at"] for row in rows if row["partition"] == wanted), None)
 
 
 async def keep(connection: Connection, told: Iterable[tuple[OrderView, ReceivedEvent]]) -> None:

@@ -8,7 +8,6 @@ from common.access.auth import Caller
 from common.audit import AuditEntry
 from common.database.statements import Connection
 from common.errors import Code, Problem, not_found
-from common.messaging.partitioner import partition_of
 
 from returns import events
 from returns.domain import Ineligibility, KnownOrder, Return, ineligibility
@@ -84,10 +83,7 @@ def _may_only_be_behind(order: KnownOrder | None, seen: Consideration) -> bool:
 
 async def _is_caught_up(connection: Connection, order_id: UUID, since: datetime) -> bool:
     """Whether all that was told of the order before `since` is in the copy."""
-    positions = await known_orders.caught_up_at(connection)
-    if not positions:
-        return False
-    caught_up_at = positions.get(partition_of(str(order_id), len(positions)))
+    caught_up_at = await known_orders.caught_up_at(connection, order_id)
     return caught_up_at is not None and caught_up_at >= since
 
 

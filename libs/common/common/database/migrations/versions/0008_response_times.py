@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0008_response_times"
-down_revision = "0003_outbox_pending"
+down_revision = "0004_poison_identity"
 branch_labels = None
 depends_on = None
 

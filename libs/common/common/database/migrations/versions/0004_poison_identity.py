@@ -1,0 +1,57 @@
+"""A poison record is known by its place and its content; a batch that cannot be decoded is kept as poison too.
+
+The table is locked while the digests of its rows are computed, a second or so for 100,000 rows. From then on consumers
+of the version before cannot keep a poison record: they end without committing it, and nothing is lost.
+"""
+
+from alembic import op
+
+revision = "0004_poison_identity"
+down_revision = "0003_outbox_pending"
+branch_labels = None
+depends_on = None
+
+# `common.messaging.poison.digest`, in the database's words.
+DIGEST = """
+sha256(
+    int4send(coalesce(octet_length(key), -1)) || coalesce(key, '')
+    || int4send(coalesce(octet_length(value), -1)) || coalesce(value, '')
+    || coalesce(
+        (
+            SELECT string_agg(
+                int4send(octet_length(header.name)) || header.name
+                || int4send(coalesce(octet_length(header.value), -1)) || coalesce(header.value, ''),
+                '' ORDER BY header.place
+            )
+            FROM (
+                SELECT convert_to(item ->> 0, 'UTF8') AS name, decode(item ->> 1, 'base64') AS value, place
+                FROM jsonb_array_elements(headers) WITH ORDINALITY AS each (item, place)
+            ) AS header
+        ),
+        ''
+    )
+)
+"""
+
+STATEMENTS = (
+    """
+    ALTER TABLE poison
+        ADD COLUMN kind TEXT DEFAULT 'record' NOT NULL,
+        ADD COLUMN last_offset BIGINT,
+        ADD COLUMN digest BYTEA,
+        ADD CONSTRAINT ck_poison_kind CHECK (kind IN ('record', 'batch'))
+    """,
+    f"UPDATE poison SET digest = {DIGEST}",  # noqa: S608
+    """
+    ALTER TABLE poison
+        ALTER COLUMN digest SET NOT NULL,
+        DROP CONSTRAINT uq_poison_topic_partition_offset,
+        ADD CONSTRAINT uq_poison_topic_partition_offset_digest UNIQUE (topic, partition, "offset", digest)
+    """,
+    "ALTER TABLE consumer_positions ADD COLUMN partition_count INTEGER",
+)
+
+
+def upgrade() -> None:
+    for statement in STATEMENTS:
+        op.execute(statement)

@@ -1,0 +1,151 @@
+"""What a consumer knows, and keeps, when Kafka was away, hung, or was lost and filled again."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiokafka import TopicPartition
+from common.database.transactions import Pool
+from common.messaging import publisher, relay
+from common.messaging.subscriber import Subscriber
+from common.messaging.topics import create_topics
+from harness.databases import Database
+from harness.poisons import POISON
+from harness.producing import produce, shipped
+from harness.relaying import relaying, write_events
+from harness.servers import new_kafka
+from harness.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from harness.topics import MakeTopic
+from harness.waiting import eventually
+from prometheus_client import REGISTRY
+
+TOPIC = "articurated.orders"
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database, pool: Pool) -> Pool:
+    await create_lines(database)
+    return pool
+
+
+async def poison_values(pool: Pool) -> list[bytes]:
+    return [row["value"] for row in await pool.fetch("SELECT value FROM poison ORDER BY created_at")]
+
+
+@pytest.mark.parametrize("state", ["kept", "replayed"])
+async def test_poison_of_a_kafka_that_was_filled_again_is_kept_beside_that_of_the_lost_one(
+    session_folder: Path, pool: Pool, state: str
+) -> None:
+    async def has_poison(count: int) -> bool:
+        return len(await poison_values(pool)) == count
+
+    with new_kafka(session_folder / f"lost-{state}") as lost:
+        await create_topics(lost.bootstrap, [TOPIC], partitions=1)
+        async with subscribing(pool, lost.bootstrap, [TOPIC]):
+            await produce(lost.bootstrap, TOPIC, [POISON["no JSON"]])
+            await eventually(lambda: has_poison(1))
+    await pool.execute("UPDATE poison SET state = $1", state)
+    broken = shipped("broken", 7)
+    with new_kafka(session_folder / f"filled-{state}") as filled:
+        await create_topics(filled.bootstrap, [TOPIC], partitions=1)
+        async with subscribing(pool, filled.bootstrap, [TOPIC]):
+            await produce(filled.bootstrap, TOPIC, [broken, shipped("fine")])
+            await eventually(lambda: has_poison(2))
+
+            async def is_fine() -> bool:
+                return await written_lines(pool) == [("fine", 1)]
+
+            await eventually(is_fine)
+    assert await poison_values(pool) == [POISON["no JSON"].value, broken.value]
+    copies = await pool.fetch("SELECT id, aggregateid FROM outbox WHERE type = 'record.dead_lettered'")
+    assert len({row["id"] for row in copies}) == len({row["aggregateid"] for row in copies}) == 2
+
+
+@pytest.mark.parametrize("fault", ["hung", "died"])
+async def test_nothing_counts_as_caught_up_while_the_news_of_an_outage_are_still_in_the_outbox(
+    session_folder: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """The relay comes back later than the consumer, as it may: here it waits four seconds between its tries."""
+    monkeypatch.setattr(relay, "SHORTEST_BACKOFF", 4.0)
+    monkeypatch.setattr(relay, "LONGEST_BACKOFF", 4.0)
+    with new_kafka(session_folder / fault) as kafka:
+        await create_topics(kafka.bootstrap, [TOPIC], partitions=1)
+        consumer = Subscriber(pool, kafka.bootstrap, group=GROUP, topics=[TOPIC], handlers=HANDLERS, session_seconds=10)
+        stopping = asyncio.Event()
+        running = asyncio.create_task(consumer.run(stopping))
+        try:
+            async with relaying(pool, kafka.bootstrap):
+                await write_events(pool, TOPIC, ["before"], range(1, 2))
+                await eventually(lambda: is_caught_up(pool))
+                monkeypatch.setattr(publisher, "DELIVERY_SECONDS", 1.0)
+                if fault == "hung":
+                    os.kill(kafka.pid, signal.SIGSTOP)
+                else:
+                    kafka.kill()
+                await eventually(lambda: is_cut_off(consumer))
+                await write_events(pool, TOPIC, ["meanwhile"], range(1, 2))
+                failed = relay_failures()
+
+                async def relay_waits() -> bool:
+                    return relay_failures() > failed
+
+                await eventually(relay_waits, within=60)
+                told_at = await pool.fetchval("SELECT clock_timestamp()")
+                if fault == "hung":
+                    os.kill(kafka.pid, signal.SIGCONT)
+                else:
+                    await asyncio.to_thread(kafka.start)
+
+                async def is_current() -> bool:
+                    query = "SELECT count(*) = 1 FROM consumer_positions WHERE caught_up_at >= $1"
+                    return bool(await pool.fetchval(query, told_at))
+
+                await eventually(is_current, within=60)
+                assert ("meanwhile", 1) in await written_lines(pool)
+        finally:
+            stopping.set()
+            await asyncio.wait_for(running, 15)
+
+
+def relay_failures() -> float:
+    return REGISTRY.get_sample_value("outbox_delivery_failures_total") or 0
+
+
+async def is_caught_up(pool: Pool) -> bool:
+    return bool(await pool.fetchval("SELECT count(*) = 1 FROM consumer_positions WHERE lag = 0 AND position >= 1"))
+
+
+async def is_cut_off(consumer: Subscriber) -> bool:
+    return not consumer.connected
+
+
+async def test_a_report_that_meets_a_rebalance_ends_nothing(
+    pool: Pool, kafka: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The partitions change hands while the report waits for a connection."""
+    topic = await make_topic(partitions=2)
+
+    async def has(count: int) -> bool:
+        return len(await written_lines(pool)) == count
+
+    async with subscribing(pool, kafka, [topic]) as consumer:
+        await produce(kafka, topic, [shipped("order-1")])
+        await eventually(lambda: has(1))
+        positions, reported = consumer._positions, asyncio.Event()
+        report: Any = positions._report
+
+        async def revoke_first(*arguments: object) -> None:
+            monkeypatch.undo()
+            await positions.on_partitions_revoked([TopicPartition(topic, 0)])
+            await report(*arguments)
+            positions.is_assigned = True
+            reported.set()
+
+        monkeypatch.setattr(positions, "_report", revoke_first)
+        await asyncio.wait_for(reported.wait(), 10)
+        await produce(kafka, topic, [shipped("order-1", 2)])
+        await eventually(lambda: has(2))

@@ -1,0 +1,126 @@
+"""A lock that somebody else holds delays the records that need it, and no others."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from common.database.statements import Connection
+from common.database.transactions import Pool
+from common.messaging.inbox import HeldUp, Inbox
+from common.messaging.poison import KeptRecord
+from common.messaging.records import Handlers
+from common.messaging.subscriber import EventHandler, Incoming
+from harness.databases import Database
+from harness.producing import produce, shipped
+from harness.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
+from harness.topics import MakeTopic
+from harness.waiting import eventually
+from prometheus_client import REGISTRY
+
+ORDERS = ("locked", "order-1", "order-2", "order-3")
+
+
+async def lock_and_write(connection: Connection, events: Sequence[Incoming[OrderShipped]]) -> None:
+    """As services do it: the order's row first."""
+    for name in sorted({incoming.data.order for incoming in events}):
+        await connection.execute("SELECT 1 FROM orders WHERE name = $1 FOR UPDATE", name)
+    await write_lines(connection, events)
+
+
+HANDLERS: Handlers = {"order.shipped": EventHandler(OrderShipped, lock_and_write)}
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database, pool: Pool) -> Pool:
+    await create_lines(database)
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("CREATE TABLE orders (name text PRIMARY KEY)")
+    await owner.execute("GRANT ALL ON orders TO PUBLIC")
+    await owner.executemany("INSERT INTO orders VALUES ($1)", [(name,) for name in ORDERS])
+    await owner.close()
+    return pool
+
+
+@asynccontextmanager
+async def locked(database: Database, name: str = "locked") -> AsyncIterator[None]:
+    """Somebody has begun a transaction on the order, and does not end it."""
+    connection = await asyncpg.connect(database.owner_dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM orders WHERE name = $1 FOR UPDATE", name)
+            yield
+    finally:
+        await connection.close()
+
+
+async def test_the_other_records_of_a_batch_are_taken_in_and_the_locked_ones_named(
+    database: Database, pool: Pool
+) -> None:
+    inbox = Inbox(pool, GROUP, HANDLERS)
+    sent = [shipped("locked", 1), shipped("order-1", 1), shipped("locked", 2), shipped("order-2", 1)]
+    records = [KeptRecord("t", 0, at, each.key, each.value, each.headers, 0, "kept") for at, each in enumerate(sent)]
+    async with locked(database):
+        with pytest.raises(HeldUp) as waiting:
+            await inbox.accept(records)
+        assert await written_lines(pool) == [("order-1", 1), ("order-2", 1)]
+    assert waiting.value.records == [records[0], records[2]]
+    await inbox.accept(waiting.value.records)
+    assert await written_lines(pool) == [("order-1", 1), ("order-2", 1), ("locked", 1), ("locked", 2)]
+    assert await pool.fetchval("SELECT count(*) FROM poison") == 0
+
+
+async def test_other_orders_go_on_for_as_long_as_one_is_locked(
+    database: Database, pool: Pool, kafka: str, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic(partitions=1)
+
+    async def has(count: int) -> bool:
+        return len(await written_lines(pool)) == count
+
+    async with subscribing(pool, kafka, [topic], HANDLERS) as consumer:
+        async with locked(database):
+            await produce(kafka, topic, [shipped("locked", 1), shipped("order-1", 1)])
+            await eventually(lambda: has(1))
+            began = asyncio.get_running_loop().time()
+            for sequence in range(2, 6):
+                await produce(kafka, topic, [shipped("locked", sequence), shipped("order-1", sequence)])
+            await eventually(lambda: has(5), within=4)
+            # Longer than the consumer's patience with a member that gets nowhere would be here.
+            assert asyncio.get_running_loop().time() - began < 4
+            assert {name for name, _ in await written_lines(pool)} == {"order-1"}
+            assert REGISTRY.get_sample_value("consumer_waiting_records") == 5
+            assert consumer.component.not_ready() is None
+            assert await pool.fetchval("SELECT position FROM consumer_positions") == 0
+        await eventually(lambda: has(10))
+        assert [line for line in await written_lines(pool) if line[0] == "locked"] == [
+            ("locked", sequence) for sequence in range(1, 6)
+        ]
+        await eventually(lambda: is_read_to(pool, 10))
+    assert await pool.fetchval("SELECT count(*) FROM poison") == 0
+
+
+async def is_read_to(pool: Pool, position: int) -> bool:
+    return bool(await pool.fetchval("SELECT position = $1 AND lag = 0 FROM consumer_positions", position))
+
+
+async def test_a_consumer_that_ends_meanwhile_loses_nothing_of_what_waited(
+    database: Database, pool: Pool, kafka: str, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic(partitions=1)
+
+    async def has(count: int) -> bool:
+        return len(await written_lines(pool)) == count
+
+    async with locked(database), subscribing(pool, kafka, [topic], HANDLERS):
+        records = [shipped(name, sequence) for sequence in (1, 2) for name in ("order-1", "locked", "order-2")]
+        await produce(kafka, topic, records)
+        await eventually(lambda: has(4))
+    async with subscribing(pool, kafka, [topic], HANDLERS):
+        await eventually(lambda: has(6))
+        await eventually(lambda: is_read_to(pool, 6))
+    lines = await written_lines(pool)
+    assert len(set(lines)) == 6
+    assert [line for line in lines if line[0] == "locked"] == [("locked", 1), ("locked", 2)]

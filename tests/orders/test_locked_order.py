@@ -1,0 +1,71 @@
+"""An order whose row is locked by somebody else delays no other order's results."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from common.messaging.envelope import event_headers
+from common.messaging.inbox import HeldUp, Inbox
+from common.messaging.poison import KeptRecord
+from harness.databases import MakeDatabase
+from harness.gateway import serve
+from harness.orders import place_in
+from harness.traces import TRACEPARENT
+from orders.app import SERVICE
+from orders.consumer import EVENT_HANDLERS
+
+
+def refunded(order: dict[str, Any], offset: int) -> KeptRecord:
+    row = {
+        "id": uuid4(),
+        "type": "refund.succeeded",
+        "aggregateid": str(uuid4()),
+        "created_at": datetime.now(UTC),
+        "sequence": 1,
+        "epoch": 1,
+        "key": order["id"],
+        "traceparent": TRACEPARENT,
+        "causation_id": None,
+        "headers": None,
+    }
+    told = {
+        "order_id": order["id"],
+        "cause": "ORDER_CANCELLED",
+        "payment_reference": "ch_teacups",
+        "status": "SUCCEEDED",
+        "transaction_id": f"re_{offset}",
+    }
+    value, headers = json.dumps(told).encode(), event_headers("refunds", row)
+    return KeptRecord("articurated.refunds", 0, offset, order["id"].encode(), value, headers, 0, "kept")
+
+
+async def test_a_refunds_result_waits_for_its_own_order_only(make_database: MakeDatabase) -> None:
+    database = make_database("orders")
+    async with serve(SERVICE, database) as gateway:
+
+        async def refund_status(order: dict[str, Any]) -> str:
+            status: str = (await gateway.get(f"/orders/{order['id']}")).json()["refund_status"]
+            return status
+
+        locked, *others = [await place_in(gateway, "CANCELLED_AFTER_PAYMENT") for _ in range(3)]
+        inbox = Inbox(gateway.pool, "orders", EVENT_HANDLERS)
+        owner = await asyncpg.connect(database.owner_dsn)
+        try:
+            async with owner.transaction():
+                await owner.execute("SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", UUID(locked["id"]))
+                began = time.monotonic()
+                with pytest.raises(HeldUp) as waiting:
+                    await inbox.accept([refunded(order, at) for at, order in enumerate((locked, *others))])
+                assert time.monotonic() - began < 9  # the lock's timeout once, and not once more for each record
+                assert [await refund_status(order) for order in (locked, *others)] == [
+                    "PENDING", "SUCCEEDED", "SUCCEEDED",
+                ]  # fmt: skip
+        finally:
+            await owner.close()
+        await inbox.accept(waiting.value.records)
+        assert await refund_status(locked) == "SUCCEEDED"
+        assert await gateway.pool.fetchval("SELECT count(*) FROM poison") == 0
