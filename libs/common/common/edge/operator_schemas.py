@@ -11,6 +11,7 @@ from common.edge.fields import Pagination
 
 JobStateName = Literal["ready", "running", "done", "dead"]
 PoisonStateName = Literal["kept", "replayed"]
+PoisonKind = Literal["record", "batch"]
 
 
 class JobSummary(TypedDict):
@@ -61,6 +62,8 @@ class PoisonSummary(TypedDict):
     state: PoisonStateName
     created_at: datetime
     replayed_at: datetime | None
+    kind: PoisonKind
+    last_offset: int | None
 
 
 class PoisonDetail(PoisonSummary):
