@@ -71,7 +71,7 @@ async def test_a_note_without_its_event_holds_up_nothing(database: Database, poo
     await pool.execute("SELECT nextval(pg_get_serial_sequence('outbox', 'position')) FROM generate_series(1, 10000)")
     await write_events(pool, topic, ORDERS, range(1, 2))
     async with reading(pool) as connection:
-        assert len(await read_pending(connection, range(32), [])) == len(ORDERS)
+        assert len(await read_pending(connection, range(32))) == len(ORDERS)
 
 
 async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a_backlog(
@@ -86,8 +86,8 @@ async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a
         await relays.execute("SET plan_cache_mode = force_generic_plan")
         lanes, positions = list(range(32)), list(range(100))
         for statement, values in (
-            (_READ, {"lanes": lanes, "held_back": [], "on_their_way": positions}),
-            (_MARK, {"lanes": lanes, "tokens": lanes, "positions": positions}),
+            (_READ, {"lanes": lanes, "hold": 0, "on_their_way": positions}),
+            (_MARK, {"lanes": lanes, "tokens": lanes, "hold": 0, "positions": positions}),
         ):
             plan = await relays.fetch(f"EXPLAIN {statement.sql}", *statement._arguments(values))
             assert not [line for (line,) in plan if re.search(r"Seq Scan on (outbox|outbox_pending)\b", line)]

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -64,19 +65,35 @@ outbox = Table(
     Column("causation_id", Text),
     Column("traceparent", Text, nullable=False),
     Column("headers", JSONB),
-    instant("created_at", nullable=False, server_default=func.now()),
+    # The event's time, which never goes back within a key: it is taken under the key's lock. now() would be the
+    # beginning of a transaction that may have waited for that lock.
+    instant("created_at", nullable=False, server_default=func.clock_timestamp()),
     UniqueConstraint("topic", "key", "epoch", "sequence"),
     CheckConstraint("octet_length(payload) <= 900000", name="payload_fits_kafka"),
     Index("ix_outbox_created_at", "created_at"),
 )
 
-# The rows of the outbox that Kafka has not acknowledged. To delete a row of two numbers costs a tenth of writing an
-# event anew as published, and the commands pay next to nothing for it (ADR 4).
+# The rows of the outbox that Kafka has not acknowledged. To delete a row of three numbers costs a tenth of writing an
+# event anew as published, and the commands pay next to nothing for it (ADR 4). `hold` is 0 for a row that is to be sent
+# now, or names the partition that the row waits for. The index begins with it, so that rows that wait are never read
+# with those that are next, however many they are (ADR 18).
 outbox_pending = Table(
     "outbox_pending",
     infrastructure,
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
     Column("lane", SmallInteger, nullable=False),
+    Column("hold", Integer, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("hold", "position"),
+)
+
+# Partitions that events had to wait for; -1 is a whole topic. A relay keeps in memory which of them it holds back now.
+outbox_holds = Table(
+    "outbox_holds",
+    infrastructure,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    UniqueConstraint("topic", "partition"),
 )
 
 # The rows that Kafka refuses for good; the later ones of their keys wait in `outbox_pending`.
@@ -99,6 +116,8 @@ event_streams = Table(
     Column("topic", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("sequence", BigInteger, nullable=False),
+    # The time of the last event, so that the next one's is not before it.
+    instant("last_at", nullable=False, server_default=func.clock_timestamp()),
 )
 
 relay_lanes = Table(

@@ -18,11 +18,16 @@ _pending_rows = Gauge("outbox_pending_rows", "Outbox rows that Kafka has not ack
 _oldest_age = Gauge("outbox_oldest_pending_age_seconds", "Age of the oldest outbox row not acknowledged yet, or 0")
 _parked_rows = Gauge("outbox_parked_rows", "Outbox rows that Kafka refuses for good; any is an alert")
 
+_held_back_rows = Gauge(
+    "outbox_held_back_rows", "Outbox rows that wait for a partition or topic that takes no events now"
+)
+
 _first = select(func.min(outbox_pending.c.position)).scalar_subquery()
 _first_written = select(outbox.c.created_at).where(outbox.c.position == _first).scalar_subquery()
 _LOOK = prepare(
     select(
         select(count()).select_from(outbox_pending).scalar_subquery().label("pending"),
+        select(count()).where(outbox_pending.c.hold != 0).scalar_subquery().label("held_back"),
         select(count()).select_from(outbox_parked).scalar_subquery().label("parked"),
         func.extract("epoch", func.now() - _first_written).label("oldest_age"),
     )
@@ -41,6 +46,7 @@ async def watch_backlog(pool: Pool) -> None:
             _log.debug("outbox not looked at", error=repr(error))
         else:
             _pending_rows.set(found["pending"])
+            _held_back_rows.set(found["held_back"])
             _parked_rows.set(found["parked"])
             _oldest_age.set(found["oldest_age"] or 0)
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)

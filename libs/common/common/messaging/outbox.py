@@ -6,7 +6,18 @@ from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from sqlalchemy import BigInteger, BindParameter, DateTime, SmallInteger, bindparam, delete, func, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    DateTime,
+    SmallInteger,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database.statements import Connection, prepare
@@ -18,6 +29,7 @@ _COLUMNS = (
     *("id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key"),
     *("causation_id", "traceparent", "headers"),
 )
+_time = bindparam("event_time", type_=DateTime(timezone=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,9 @@ class NewEvent:
     traceparent: str
     causation_id: str | None = None
     headers: dict[str, str] | None = None
+    # When it happened; None: when it is written, by the database's clock. It has to be a time at which the lock that
+    # gives the sequence was held, so that a key's times never go back.
+    time: datetime | None = None
 
 
 def lane_of(key: str) -> int:
@@ -48,6 +63,7 @@ def insert_event() -> Insert:
     `event_parameters` fills it. For an aggregate that counts its events itself.
     """
     values: dict[str, Any] = {name: bindparam(f"event_{name}") for name in (*_COLUMNS, "sequence")}
+    values["created_at"] = func.coalesce(_time, func.clock_timestamp())
     return _noted(insert(outbox).values(values))
 
 
@@ -56,17 +72,22 @@ def insert_next_event() -> Insert:
 
     The stream's row stays locked until the transaction ends, so that sequences are committed in their order.
     """
-    first = insert(event_streams).values(topic=_parameter("topic"), key=_parameter("key"), sequence=1)
+    time = func.coalesce(_time, func.clock_timestamp())
+    first = insert(event_streams).values(topic=_parameter("topic"), key=_parameter("key"), sequence=1, last_at=time)
     advanced = (
         first.on_conflict_do_update(
             index_elements=[event_streams.c.topic, event_streams.c.key],
-            set_={"sequence": event_streams.c.sequence + 1},
+            set_={
+                "sequence": event_streams.c.sequence + 1,
+                # Asked for anew: what is in `excluded` was taken before the stream's lock was had.
+                "last_at": func.greatest(event_streams.c.last_at, time),
+            },
         )
-        .returning(event_streams.c.sequence)
+        .returning(event_streams.c.sequence, event_streams.c.last_at)
         .cte("advanced")
     )
-    event = select(*map(_parameter, _COLUMNS), advanced.c.sequence)
-    return _noted(insert(outbox).from_select([*_COLUMNS, "sequence"], event))
+    event = select(*map(_parameter, _COLUMNS), advanced.c.sequence, advanced.c.last_at)
+    return _noted(insert(outbox).from_select([*_COLUMNS, "sequence", "created_at"], event))
 
 
 def _noted(event: Insert) -> Insert:
@@ -92,6 +113,7 @@ def event_parameters(event: NewEvent) -> dict[str, Any]:
         "event_causation_id": event.causation_id,
         "event_traceparent": event.traceparent,
         "event_headers": event.headers,
+        "event_time": event.time,
     }
     return parameters if event.sequence is None else {**parameters, "event_sequence": event.sequence}
 
@@ -106,9 +128,24 @@ async def append(connection: Connection, *events: NewEvent) -> None:
     await statement.execute_many(connection, [event_parameters(event) for event in events])
 
 
+_parked_position = bindparam("parked_position", type_=BigInteger)
+_later = outbox.alias("later")
+# Those of the key that are held back, too: read apart from the event in front of them, they might be sent before it.
+_FREE_KEY = prepare(
+    update(outbox_pending)
+    .where(
+        outbox_parked.c.position == _parked_position,
+        _later.c.topic == outbox_parked.c.topic,
+        _later.c.key == outbox_parked.c.key,
+        _later.c.position > outbox_parked.c.position,
+        outbox_pending.c.position == _later.c.position,
+        outbox_pending.c.hold != 0,
+    )
+    .values(hold=literal_column("0"))
+)
 _freed = (
     delete(outbox_parked)
-    .where(outbox_parked.c.position == bindparam("parked_position", type_=BigInteger))
+    .where(outbox_parked.c.position == _parked_position)
     .returning(outbox_parked.c.position, outbox_parked.c.lane)
     .cte("freed")
 )
@@ -116,7 +153,9 @@ _REPLAY = prepare(insert(outbox_pending).from_select(["position", "lane"], selec
 
 
 async def replay(connection: Connection, position: int) -> bool:
-    """Have a parked event tried again, and with it those of its key behind it; False when it is not parked."""
+    """Have a parked event tried again, and with it those of its key behind it; False when it is not parked. Needs a
+    transaction."""
+    await _FREE_KEY.execute(connection, parked_position=position)
     return await _REPLAY.execute(connection, parked_position=position) == 1
 
 
@@ -137,14 +176,20 @@ _SEND_AGAIN = prepare(
     )
     .on_conflict_do_nothing()
 )
-# A statement of its own at the end, which sees also what was parked meanwhile.
+# Statements of their own at the end, which see also what was parked or held back meanwhile.
 _LEAVE_PARKED = prepare(delete(outbox_pending).where(outbox_pending.c.position == outbox_parked.c.position))
+_held_back = outbox_pending.alias("held_back")
+_LEAVE_HELD_BACK = prepare(
+    delete(outbox_pending).where(
+        outbox_pending.c.hold == 0, _held_back.c.hold != 0, outbox_pending.c.position == _held_back.c.position
+    )
+)
 
 
 async def send_again(connection: Connection, since: datetime) -> int:
     """Have the events that were written since then sent once more, with the ids that they had; returns how many.
 
-    Those that Kafka refused for good stay parked, and what is behind them waits.
+    Those that Kafka refused for good stay parked, and what is behind them waits; those that are held back stay so.
     """
     first, last = (await _POSITIONS_SINCE.fetch_all(connection, since=since))[0]
     if first is None:
@@ -153,4 +198,5 @@ async def send_again(connection: Connection, since: datetime) -> int:
     for start in range(first, last + 1, ROWS_SENT_AGAIN_AT_ONCE):
         end = start + ROWS_SENT_AGAIN_AT_ONCE - 1
         sent_again += await _SEND_AGAIN.execute(connection, since=since, first=start, last=end)
+    sent_again -= await _LEAVE_HELD_BACK.execute(connection)
     return sent_again - await _LEAVE_PARKED.execute(connection)

@@ -1,10 +1,11 @@
 """The outbox as a relay sees it: which rows are next, and what became of them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from sqlalchemy import (
     BigInteger,
+    Integer,
     SmallInteger,
     Text,
     any_,
@@ -19,12 +20,14 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from common.database.statements import Connection, prepare
 from common.database.tables import outbox, outbox_parked, outbox_pending, relay_lanes
 
+READY = 0  # the hold of rows that are to be sent now
 ROWS_PER_ROUND = 2_000
 BYTES_PER_ROUND = 16 * 1024 * 1024
 # How far a round looks beyond the first row it may send.
@@ -34,11 +37,11 @@ _COLUMNS = (
     "causation_id", "traceparent", "headers", "created_at",
 )  # fmt: skip
 
-Row: TypeAlias = Mapping[str, Any]  # of the outbox, by column name
+Row: TypeAlias = Mapping[str, Any]  # of the outbox, by column name, and its `hold`
 Tokens: TypeAlias = Mapping[int, int]  # lane → token of the lease
 
 _lanes = bindparam("lanes", type_=ARRAY(SmallInteger))
-_held_back = bindparam("held_back", type_=ARRAY(Text))
+_hold = bindparam("hold", type_=Integer)
 _position = outbox_pending.c.position
 _is_behind_parked = exists().where(
     outbox_parked.c.topic == outbox.c.topic,
@@ -47,20 +50,23 @@ _is_behind_parked = exists().where(
 )
 # A scalar, as an EXISTS may be answered by going over the whole outbox.
 _may_be_sent = (
-    select(not_(outbox.c.topic == any_(_held_back)) & not_(_is_behind_parked))
-    .where(outbox.c.position == _position)
-    .correlate(outbox_pending)
-    .scalar_subquery()
+    select(not_(_is_behind_parked)).where(outbox.c.position == _position).correlate(outbox_pending).scalar_subquery()
 )
 # Asked once for the whole round; the events themselves are looked at only when some may have to wait.
-_all_may_be_sent = (func.cardinality(_held_back) == 0) & not_(exists().select_from(outbox_parked))
+_all_may_be_sent = not_(exists().select_from(outbox_parked))
 # A subselect is looked up in a hash table, where an array would be searched once for each row.
 _is_on_its_way = _position.in_(select(func.unnest(bindparam("on_their_way", type_=ARRAY(BigInteger)))))
-_is_next = (outbox_pending.c.lane == any_(_lanes)) & not_(_is_on_its_way) & or_(_all_may_be_sent, _may_be_sent)
+_is_next = (
+    (outbox_pending.c.hold == _hold)
+    & (outbox_pending.c.lane == any_(_lanes))
+    & not_(_is_on_its_way)
+    & or_(_all_may_be_sent, _may_be_sent)
+)
 # Found by what is pending and never by "later than the last one seen", which would lose whoever commits late.
 #
-# The relay's plan is made while nothing is pending, and has to do when a million are: hence a range of positions, which
-# is looked up in the index, and a LATERAL that OFFSET 0 keeps from becoming a join over the whole outbox.
+# What is held back is not looked at: the index begins with the hold. The relay's plan is made while nothing is pending,
+# and has to do when a million are: hence a range of positions, which is looked up in the index, and a LATERAL that
+# OFFSET 0 keeps from becoming a join over the whole outbox.
 _is_there = select(true()).where(outbox.c.position == _position).correlate(outbox_pending).scalar_subquery()
 _first = select(_position).where(_is_next, _is_there).order_by(_position).limit(literal_column("1")).subquery("first")
 _next = (
@@ -84,7 +90,9 @@ _with_bytes = (
 )
 _size = func.octet_length(_with_bytes.c.payload)
 _READ = prepare(
-    select(_with_bytes).where(_with_bytes.c.bytes - _size < BYTES_PER_ROUND).order_by(_with_bytes.c.position)
+    select(_with_bytes, _hold.label("hold"))
+    .where(_with_bytes.c.bytes - _size < BYTES_PER_ROUND)
+    .order_by(_with_bytes.c.position)
 )
 
 _lease = (
@@ -99,12 +107,15 @@ _still_leased = (
 )
 # Rows of a lane that went to another relay are that relay's to judge.
 _is_ours = outbox_pending.c.lane == any_(func.array(_still_leased))
-_MARK = prepare(
-    delete(outbox_pending).where(_position == any_(bindparam("positions", type_=ARRAY(BigInteger))), _is_ours)
+_is_given = (outbox_pending.c.hold == _hold) & (_position == any_(bindparam("positions", type_=ARRAY(BigInteger))))
+_MARK = prepare(delete(outbox_pending).where(_is_given, _is_ours))
+_MOVE = prepare(update(outbox_pending).where(_is_given, _is_ours).values(hold=bindparam("to_hold", type_=Integer)))
+_FREE = prepare(
+    update(outbox_pending).where(outbox_pending.c.hold == _hold, _is_ours).values(hold=literal_column(str(READY)))
 )
 _taken = (
     delete(outbox_pending)
-    .where(_position == bindparam("parked_position", type_=BigInteger), _is_ours)
+    .where(outbox_pending.c.hold == _hold, _position == bindparam("parked_position", type_=BigInteger), _is_ours)
     .returning(_position, outbox_pending.c.lane)
     .cte("taken")
 )
@@ -119,17 +130,17 @@ _PARK = prepare(
 
 
 async def read_pending(
-    connection: Connection, lanes: Iterable[int], held_back: Collection[str], on_their_way: Iterable[Row] = ()
+    connection: Connection, lanes: Iterable[int], hold: int = READY, on_their_way: Iterable[Row] = ()
 ) -> Sequence[Row]:
-    """The next rows of these lanes in their order, without the topics that are held back, the keys behind a parked row,
-    and what is on its way.
+    """The next rows of these lanes in their order, without the keys behind a parked row, and what is on its way: those
+    that are to be sent now, or those of one hold.
 
     What of a key is read while its earlier rows are on their way has later positions than these.
     """
     rows = await _READ.fetch_all(
         connection,
         lanes=list(lanes),
-        held_back=list(held_back),
+        hold=hold,
         on_their_way=[row["position"] for row in on_their_way],
     )
     return cast(list[Row], rows)  # asyncpg's records are mappings in all but their type
@@ -137,12 +148,37 @@ async def read_pending(
 
 async def mark_published(connection: Connection, rows: Iterable[Row], tokens: Tokens) -> int:
     """Returns how many were marked: fewer than given when a lane has gone to another relay."""
-    return await _MARK.execute(connection, positions=[row["position"] for row in rows], **_named(tokens))
+    marked = 0
+    for hold, positions in _by_hold(rows).items():
+        marked += await _MARK.execute(connection, hold=hold, positions=positions, **_named(tokens))
+    return marked
+
+
+async def hold_back(connection: Connection, rows: Iterable[Row], to_hold: int, tokens: Tokens) -> None:
+    """Take rows out of the way, to where `read_pending` finds them by this hold."""
+    for hold, positions in _by_hold(rows).items():
+        if hold != to_hold:
+            await _MOVE.execute(connection, hold=hold, positions=positions, to_hold=to_hold, **_named(tokens))
+
+
+async def free(connection: Connection, hold: int, tokens: Tokens) -> None:
+    """Have whatever is left of a hold read with the rows that are to be sent now."""
+    await _FREE.execute(connection, hold=hold, **_named(tokens))
 
 
 async def park(connection: Connection, row: Row, error: str, tokens: Tokens) -> bool:
     """Take a row, and with it the later ones of its key, out of the way until an operator replays it."""
-    return await _PARK.execute(connection, parked_position=row["position"], error=error, **_named(tokens)) == 1
+    parked = await _PARK.execute(
+        connection, hold=row["hold"], parked_position=row["position"], error=error, **_named(tokens)
+    )
+    return parked == 1
+
+
+def _by_hold(rows: Iterable[Row]) -> dict[int, list[int]]:
+    positions: dict[int, list[int]] = {}
+    for row in rows:
+        positions.setdefault(row["hold"], []).append(row["position"])
+    return positions
 
 
 def _named(tokens: Tokens) -> dict[str, list[int]]:

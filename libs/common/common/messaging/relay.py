@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections import Counter as TopicCounter
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
@@ -19,16 +18,18 @@ from common.messaging.backlog import watch_backlog
 from common.messaging.lanes import LaneLeases
 from common.messaging.outgoing import Row, Tokens, mark_published, park, read_pending
 from common.messaging.publisher import Delivery, Publisher
+from common.messaging.recovery import DeliveryFailed, HeldBack
 from common.pauses import pause
+from common.rate_limited_log import RateLimitedLog
 
 SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
-HELD_BACK_SECONDS = 3.0
 RELEASE_SECONDS = 2.0
 # From this many rows on a batch is part of a backlog. After so many batches of one the lanes are shared out anew.
 LONG_BATCH, BATCHES_OF_A_STRETCH = 500, 20
 
 _log = structlog.get_logger(__name__)
+_repeated = RateLimitedLog(_log)
 _published = Counter("outbox_published_total", "Outbox rows that Kafka acknowledged", ["topic"])
 _failures = Counter("outbox_delivery_failures_total", "Rounds of the relay that ended with rows unsent")
 _lost = Counter("outbox_lost_rows_total", "Rows acknowledged after the lane's lease had gone to another relay")
@@ -40,10 +41,6 @@ Second = TypeVar("Second")
 Third = TypeVar("Third")
 
 
-class DeliveryFailed(Exception):
-    """Rows stay pending because Kafka did not acknowledge them; they are sent again."""
-
-
 class Relay:
     """One relay of a service's outbox; any number may run at once and share the lanes. `owner` tells them apart."""
 
@@ -51,8 +48,8 @@ class Relay:
         self._pool = pool
         self._leases = LaneLeases(pool, owner, lease_seconds=lease_seconds)
         self._publisher = Publisher(bootstrap, source)
+        self._held_back = HeldBack(pool, self._leases, lambda: Publisher(bootstrap, source), self._settle)
         self._alone: set[int] = set()
-        self._held_back: dict[str, float] = {}
 
     @property
     def component(self) -> Component:
@@ -70,6 +67,7 @@ class Relay:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            await self._held_back.close()
             await self._publisher.discard()
             await self._release()
 
@@ -79,13 +77,14 @@ class Relay:
             for task in background:
                 if task.done():
                     task.result()
+            self._held_back.check()
             try:
                 found = await self._round(stopping)
             except Exception as error:
                 if not isinstance(error, KafkaError | DeliveryFailed) and not is_connection_failure(error):
                     raise
                 _failures.inc()
-                _log.warning("outbox rows not sent; trying again", error=repr(error), wait_seconds=backoff)
+                _repeated.warning("outbox rows not sent; trying again", error=repr(error), wait_seconds=backoff)
                 await self._publisher.discard()
                 await pause(stopping, backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
@@ -100,16 +99,18 @@ class Relay:
         await self._publisher.connect()
         await self._leases.give_up_surplus()
         tokens = self._leases.held()
-        rows = await self._read(tokens) if tokens else []
-        if not rows:
+        if not tokens:
             return False
-        if len(rows) >= LONG_BATCH and not self._alone:
-            await self._drain(rows, tokens, stopping)
+        recovering, ready = await self._read_all(tokens)
+        if not recovering and not ready:
+            return False
+        if len(ready) >= LONG_BATCH and not recovering and not self._alone:
+            await self._drain(ready, tokens, stopping)
             return True
         with _seconds.time():
-            delivery = await self._send(rows, tokens, stopping)
+            delivery = await self._send([*recovering, *ready], tokens, stopping)
             await self._settle(delivery, tokens)
-        return bool(delivery.acknowledged)
+        return bool(delivery.acknowledged or delivery.held_back)
 
     async def _drain(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> None:
         """Send batch after batch; beside each the database marks the one before it and reads the one after it.
@@ -130,32 +131,39 @@ class Relay:
             rows = following
         await self._settle(before, tokens)
 
-    async def _read(self, tokens: Tokens, on_their_way: Sequence[Row] = ()) -> Sequence[Row]:
-        now = time.monotonic()
-        self._held_back = {topic: until for topic, until in self._held_back.items() if until > now}
+    async def _read_all(self, tokens: Tokens) -> tuple[Sequence[Row], Sequence[Row]]:
+        """What was held back, and what is next. In this order, as it is decided by the first what the second may do."""
         async with reading(self._pool) as connection:
-            return await read_pending(connection, tokens, self._held_back, on_their_way)
+            await self._held_back.learn(connection, tokens)
+            recovering = await self._held_back.read_recovering(connection, tokens)
+            return recovering, await read_pending(connection, tokens)
+
+    async def _read(self, tokens: Tokens, on_their_way: Sequence[Row]) -> Sequence[Row]:
+        async with reading(self._pool) as connection:
+            return await read_pending(connection, tokens, on_their_way=on_their_way)
 
     async def _send(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> Delivery:
         failpoints.hit("relay.after_read")
         if self._alone:
             self._alone &= {row["position"] for row in rows}
         return await self._publisher.deliver(
-            rows, may_send=lambda: self._leases.are_held(tokens), alone=self._alone, hurry=stopping
+            rows,
+            may_send=lambda: self._leases.are_held(tokens),
+            alone=self._alone,
+            hurry=stopping,
+            holds=self._held_back.holds,
         )
 
     async def _settle(self, delivery: Delivery, tokens: Tokens) -> None:
         """Write down what became of rows. Raises `DeliveryFailed`, after that, when some are still to be sent."""
         failpoints.hit("relay.after_ack_before_mark")
         self._alone |= {row["position"] for row in delivery.suspects}
-        for topic in delivery.unavailable_topics:
-            _log.error("topic is missing or forbidden; its events wait", topic=topic)
-            self._held_back[topic] = time.monotonic() + HELD_BACK_SECONDS
         async with reading(self._pool) as connection:
             if delivery.acknowledged:
                 await self._mark(connection, delivery.acknowledged, tokens)
             for row, error in delivery.refused:
                 await self._park(connection, row, error, tokens)
+            await self._held_back.take(connection, delivery, tokens)
         failpoints.hit("relay.after_mark")
         if delivery.failure is not None:
             raise DeliveryFailed(delivery.failure)
