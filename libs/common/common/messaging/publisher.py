@@ -6,12 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from common import failpoints
 from common.messaging import cluster, metadata_task
-from common.messaging.connecting import first_to_start, stop
+from common.messaging.connecting import Producer, first_to_start
 from common.messaging.envelope import event_headers
 from common.messaging.holds import WHOLE_TOPIC, Hold, Partition, divide
 from common.messaging.outgoing import READY, Row
@@ -69,23 +68,24 @@ class Publisher:
     def __init__(self, bootstrap: str, source: str) -> None:
         self._bootstrap = bootstrap.split(",")
         self._source = source
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: Producer | None = None
         self._topics: set[str] = set()
 
     @property
     def is_connected(self) -> bool:
         return self._producer is not None
 
-    async def connect(self) -> None:
+    async def connect(self) -> Producer:
         """Raises `KafkaError` or `TimeoutError` when no broker answers."""
         if self._producer is not None:
             if not metadata_task.is_lost(self._producer.client):
-                return
+                return self._producer
             await self.discard()
         self._producer = await first_to_start(self._new_producer, self._bootstrap, self._topics, REQUEST_SECONDS)
+        return self._producer
 
-    def _new_producer(self, servers: Sequence[str]) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
+    def _new_producer(self, servers: Sequence[str]) -> Producer:
+        return Producer(
             bootstrap_servers=list(servers),
             enable_idempotence=True,
             acks="all",
@@ -97,7 +97,7 @@ class Publisher:
         """Let go of the producer, and of whatever it was about to send, within seconds."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await stop(producer)
+            await producer.abandon()
 
     async def deliver(
         self,
@@ -117,8 +117,7 @@ class Publisher:
         `patience` seconds is given up where others have to wait for it. Raises `KafkaError` or `TimeoutError` when
         there is no broker to begin with.
         """
-        await self.connect()
-        producer = self._producer
+        producer = await self.connect()
         delivery = Delivery()
         sendings = await self._sort(producer, rows, holds, delivery)
         for sending in sendings:
@@ -144,26 +143,22 @@ class Publisher:
         return delivery
 
     async def _sort(
-        self, producer: AIOKafkaProducer, rows: Sequence[Row], holds: Mapping[Partition, Hold], delivery: Delivery
+        self, producer: Producer, rows: Sequence[Row], holds: Mapping[Partition, Hold], delivery: Delivery
     ) -> list[_Sending]:
         """What is to be sent to each partition. The rest goes to `delivery.held_back`."""
         partitions: dict[Partition, list[Row]] = {}
         for topic, of_topic in _by_topic(rows).items():
             self._topics.add(topic)
-            whole = (topic, WHOLE_TOPIC)
-            ready = [row for row in of_topic if row["hold"] == READY]
+            whole, asked = (topic, WHOLE_TOPIC), of_topic
             if whole in holds:
-                delivery.hold_back(whole, ready)
-                of_topic = [row for row in of_topic if row["hold"] != READY]
-            if not of_topic:
-                continue
-            count = await cluster.partition_count(producer.client, topic)
+                delivery.hold_back(whole, _ready(of_topic))
+                asked = [row for row in of_topic if row["hold"] != READY]
+            count = await cluster.partition_count(producer.client, topic) if asked else 0
             if count is None:
                 delivery.unavailable[whole] = "missing or forbidden"
-                if whole not in holds:
-                    delivery.hold_back(whole, ready)
+                delivery.hold_back(whole, _ready(asked))
                 continue
-            for row in of_topic:
+            for row in asked:
                 partitions.setdefault((topic, partition_of(row["key"], count)), []).append(row)
         sendings = []
         for partition, of_partition in partitions.items():
@@ -176,7 +171,7 @@ class Publisher:
 
     async def _send(
         self,
-        producer: AIOKafkaProducer,
+        producer: Producer,
         sending: _Sending,
         may_send: Callable[[], bool],
         alone: Collection[int],
@@ -211,8 +206,7 @@ class Publisher:
 
     async def answers(self, partition: Partition) -> bool:
         """Whether the topic exists and the partition's leader answers: all that can be told without an event."""
-        await self.connect()
-        client: Any = self._producer and self._producer.client
+        client = (await self.connect()).client
         self._topics.add(partition[0])
         if await cluster.partition_count(client, partition[0]) is None:
             return False
@@ -220,6 +214,10 @@ class Publisher:
             return True
         is_fresh, broker = await cluster.refresh(client), cluster.leader(client, partition)
         return is_fresh and broker is not None and await cluster.answers(client, broker)
+
+
+def _ready(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["hold"] == READY]
 
 
 def _by_topic(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -246,7 +244,7 @@ async def _with_leader(client: Any, sendings: list[_Sending], delivery: Delivery
 
 
 async def _watch(
-    producer: AIOKafkaProducer,
+    producer: Producer,
     sendings: Sequence[_Sending],
     everything: asyncio.Future[Any],
     hurry: asyncio.Event,
@@ -267,9 +265,7 @@ async def _watch(
         delivery.failure = delivery.failure or "no acknowledgement in time"
 
 
-def _give_up_silent(
-    producer: AIOKafkaProducer, sendings: Sequence[_Sending], patience: float, delivery: Delivery
-) -> None:
+def _give_up_silent(producer: Producer, sendings: Sequence[_Sending], patience: float, delivery: Delivery) -> None:
     """Give up what has waited long enough; with it, where its broker says nothing at all, all that this broker leads.
 
     A cluster's only broker is waited for, unless it answers: nobody else could take anything in the meantime.
@@ -291,7 +287,7 @@ def _give_up_silent(
 
 
 def _batches(
-    producer: AIOKafkaProducer, source: str, rows: Iterable[Row], alone: Collection[int]
+    producer: Producer, source: str, rows: Iterable[Row], alone: Collection[int]
 ) -> Iterator[tuple[Any, list[Row]]]:
     """Fill batches one after the other; a row that does not fit begins the next one."""
     batch, in_batch = producer.create_batch(), list[Row]()

@@ -1,0 +1,195 @@
+"""A partition that takes no events holds up its own keys only; these go out in sequence once it takes them again."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from common.database.transactions import Pool
+from common.messaging.partitioner import partition_of
+from common.messaging.topics import create_topics
+from harness.pausing import paused
+from harness.relaying import all_published, relaying, write_events
+from harness.topics import MakeTopic, Topics
+from harness.waiting import eventually
+from local_stack.kafka import Kafka, start_cluster
+
+PARTITIONS = 6
+AT_MOST_SECONDS = 2.5  # while it is found out, once; a second is the aim, and other tests share the machine
+_keys = (f"order-{number}" for number in itertools.count())
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def brokers(session_folder: Path) -> Iterator[list[Kafka]]:
+    nodes = start_cluster(session_folder / "three-brokers", 3)
+    yield nodes
+    for node in nodes:
+        node.kill()
+
+
+@pytest.fixture
+def bootstrap(brokers: list[Kafka]) -> str:
+    return ",".join(node.bootstrap for node in brokers)
+
+
+Trouble = Callable[[Kafka], AbstractAsyncContextManager[None]]
+
+
+class Spread:
+    """A topic of one copy each, whose partitions three brokers lead; `victim` is one of them."""
+
+    def __init__(self, topic: str, leaders: dict[int, int], victim: Kafka) -> None:
+        self.topic = topic
+        self.victim = victim
+        self._dead = {partition for partition, leader in leaders.items() if leader == victim.node}
+        assert 0 < len(self._dead) < PARTITIONS
+
+    def keys(self, count: int, *, lost: bool) -> list[str]:
+        fitting = (key for key in _keys if (partition_of(key, PARTITIONS) in self._dead) is lost)
+        return list(itertools.islice(fitting, count))
+
+
+@pytest_asyncio.fixture
+async def spread(brokers: list[Kafka], bootstrap: str) -> Spread:
+    topic = f"spread-{next(_keys)}"
+    await create_topics(bootstrap, [topic], partitions=PARTITIONS, replication=1)
+
+    async def leaders() -> dict[int, int]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        try:
+            found = {
+                each["partition"]: each["leader"] for each in (await admin.describe_topics([topic]))[0]["partitions"]
+            }
+        finally:
+            await admin.close()
+        return found if len(found) == PARTITIONS and -1 not in found.values() else {}
+
+    return Spread(topic, await eventually(leaders), brokers[0])
+
+
+@asynccontextmanager
+async def hung(broker: Kafka) -> AsyncIterator[None]:
+    with paused(broker):
+        yield
+
+
+@asynccontextmanager
+async def dead(broker: Kafka) -> AsyncIterator[None]:
+    await asyncio.to_thread(broker.kill)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(broker.start)
+
+
+async def seconds_to_send(pool: Pool, topic: str, key: str) -> float:
+    began = time.monotonic()
+    await write_events(pool, topic, [key], range(1, 2))
+    query = "SELECT NOT EXISTS (SELECT FROM outbox_pending JOIN outbox USING (position) WHERE key = $1)"
+
+    async def is_sent() -> bool:
+        return bool(await pool.fetchval(query, key))
+
+    await eventually(is_sent, within=30)
+    return time.monotonic() - began
+
+
+async def slowest_of(pool: Pool, spread: Spread, count: int = 5) -> float:
+    return max([await seconds_to_send(pool, spread.topic, key) for key in spread.keys(count, lost=False)])
+
+
+@pytest.mark.parametrize("trouble", [dead, hung])
+async def test_other_partitions_events_go_on_while_one_broker_takes_none(
+    pool: Pool, bootstrap: str, spread: Spread, trouble: Trouble
+) -> None:
+    lost, fine = spread.keys(400, lost=True), spread.keys(50, lost=False)
+    async with relaying(pool, bootstrap):
+        await write_events(pool, spread.topic, [*lost, *fine], range(1, 2))
+        await all_published(pool)
+        async with trouble(spread.victim):
+            await write_events(pool, spread.topic, lost[:1], range(2, 3))
+            assert await slowest_of(pool, spread) < AT_MOST_SECONDS
+            assert await slowest_of(pool, spread) < 1
+            await write_events(pool, spread.topic, lost[1:], range(2, 3))
+            await write_events(pool, spread.topic, lost, range(3, 14))
+            assert await slowest_of(pool, spread) < AT_MOST_SECONDS
+            assert await slowest_of(pool, spread) < 1
+            assert await pool.fetchval("SELECT count(*) FROM outbox_pending") > 4000
+        await write_events(pool, spread.topic, lost, range(14, 15))
+        await all_published(pool, within=60)
+    sequences, _ = await Topics(bootstrap).sequences(spread.topic)
+    assert {key: sequences[key] for key in lost} == {key: list(range(1, 15)) for key in lost}
+    assert await pool.fetchval("SELECT count(*) FROM outbox_pending WHERE hold <> 0") == 0
+
+
+@pytest.mark.parametrize("trouble", [dead, hung])
+async def test_a_relay_that_starts_while_one_broker_takes_none_sends_the_others_events(
+    pool: Pool, bootstrap: str, spread: Spread, trouble: Trouble
+) -> None:
+    lost = spread.keys(3, lost=True)
+    async with trouble(spread.victim):
+        await write_events(pool, spread.topic, lost, range(1, 4))
+        async with relaying(pool, bootstrap):
+            assert await slowest_of(pool, spread, 1) < 8  # it has to find lanes and a broker first
+            assert await slowest_of(pool, spread) < AT_MOST_SECONDS
+        await write_events(pool, spread.topic, lost, range(4, 5))
+        async with relaying(pool, bootstrap):  # which finds rows that another one has held back
+            assert await slowest_of(pool, spread, 1) < 8
+            assert await slowest_of(pool, spread) < AT_MOST_SECONDS
+    async with relaying(pool, bootstrap):
+        await write_events(pool, spread.topic, lost, range(5, 6))
+        await all_published(pool, within=60)
+    sequences, _ = await Topics(bootstrap).sequences(spread.topic)
+    assert {key: sequences[key] for key in lost} == {key: [1, 2, 3, 4, 5] for key in lost}
+
+
+async def test_a_leader_that_moves_takes_the_held_back_events_with_it(
+    pool: Pool, brokers: list[Kafka], bootstrap: str
+) -> None:
+    topic = f"copied-{next(_keys)}"
+    await create_topics(bootstrap, [topic], partitions=PARTITIONS, replication=3)
+    orders = list(itertools.islice(_keys, 50))
+    async with relaying(pool, bootstrap):
+        await write_events(pool, topic, orders, range(1, 3))
+        await all_published(pool)
+        async with hung(brokers[0]):
+            await write_events(pool, topic, orders, range(3, 6))
+            await all_published(pool, within=30)
+        await write_events(pool, topic, orders, range(6, 8))
+        await all_published(pool)
+    assert (await Topics(bootstrap).sequences(topic))[0] == {order: list(range(1, 8)) for order in orders}
+
+
+async def set_topic(kafka: str, topic: str, **settings: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])
+    finally:
+        await admin.close()
+
+
+async def test_a_topic_with_too_few_replicas_holds_up_its_own_events_only(
+    pool: Pool, kafka: str, make_topic: MakeTopic
+) -> None:
+    """By a cluster's only broker, too: it answers, that it takes none."""
+    lacking, other = await make_topic(partitions=2), await make_topic(partitions=2)
+    await set_topic(kafka, lacking, **{"min.insync.replicas": "2"})
+    orders = [f"order-{number}" for number in range(10)]
+    async with relaying(pool, kafka):
+        await write_events(pool, lacking, orders, range(1, 4))
+        assert await seconds_to_send(pool, other, "first") < AT_MOST_SECONDS
+        assert max([await seconds_to_send(pool, other, f"order-{number}") for number in range(5)]) < 1
+        await set_topic(kafka, lacking, **{"min.insync.replicas": "1"})
+        await write_events(pool, lacking, orders, range(4, 6))
+        await all_published(pool)
+    assert (await Topics(kafka).sequences(lacking))[0] == {order: [1, 2, 3, 4, 5] for order in orders}
