@@ -1,19 +1,23 @@
 """What is pending beside the outbox: found by index, sent again when an operator asks, and never deleted meanwhile."""
 
 import re
-from datetime import UTC, datetime
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool, reading, transaction
 from common.messaging import outbox
+from common.messaging.outbox import NewEvent
 from common.messaging.outgoing import _MARK, _READ, read_pending
 from common.running.purge import standard_rules
 from common.running.relay_role import SERVER_SETTINGS
 from common.settings import ServiceSettings
 from harness.databases import Database
-from harness.relaying import PARK, STATES, relaying, write_events
+from harness.relaying import PARK, STATES, order_event, relaying, write_events
 from harness.topics import MakeTopic, Topics
 from harness.waiting import eventually
 
@@ -94,3 +98,83 @@ async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a
     finally:
         await relays.close()
         await owner.close()
+
+
+@pytest.mark.parametrize("has_counter", [True, False])
+async def test_the_time_of_a_keys_events_never_goes_back(pool: Pool, topic: str, has_counter: bool) -> None:
+    """Whoever waited for the lock began its transaction earlier, and the clock may have been set back since."""
+
+    def event(sequence: int, time: datetime | None = None) -> NewEvent:
+        return replace(order_event(topic, "order-1", sequence), sequence=sequence if has_counter else None, time=time)
+
+    async with transaction(pool) as late:
+        await late.fetchval("SELECT 1")
+        await write(pool, event(1))
+        await outbox.append(late, event(2))
+    if not has_counter:
+        await pool.execute("UPDATE event_streams SET last_at = now() + interval '1 hour'")
+        await write(pool, event(3))
+    else:
+        await write(pool, event(3, datetime(2999, 1, 1, tzinfo=UTC)))
+    times = [time for (time,) in await pool.fetch("SELECT created_at FROM outbox ORDER BY sequence")]
+    assert times == sorted(times)
+    assert len(set(times)) == 3
+    assert times[2] > times[1] + timedelta(minutes=50)
+
+
+async def write(pool: Pool, event: NewEvent) -> None:
+    async with transaction(pool) as connection:
+        await outbox.append(connection, event)
+
+
+async def test_events_that_are_held_back_are_not_doubled_when_all_are_sent_again(pool: Pool, topic: str) -> None:
+    await write_events(pool, topic, ["order-1"], range(1, 5))
+    await pool.execute(
+        "DELETE FROM outbox_pending USING outbox WHERE outbox.position = outbox_pending.position AND sequence < 3"
+    )
+    await pool.execute(
+        "UPDATE outbox_pending AS pending SET hold = 7 FROM outbox"
+        " WHERE outbox.position = pending.position AND sequence = 4"
+    )
+    async with transaction(pool) as connection:
+        assert await outbox.send_again(connection, datetime(2026, 1, 1, tzinfo=UTC)) == 2
+    found = await pool.fetch("SELECT sequence, hold FROM outbox_pending JOIN outbox USING (position) ORDER BY sequence")
+    assert [tuple(row) for row in found] == [(1, 0), (2, 0), (3, 0), (4, 7)]
+
+
+async def test_what_is_held_back_behind_a_parked_event_is_sent_after_it(pool: Pool, topic: str) -> None:
+    await write_events(pool, topic, ["order-1"], range(1, 4))
+    position = await pool.fetchval(PARK, topic, "order-1", 1)
+    await pool.execute("UPDATE outbox_pending SET hold = 7")
+    async with transaction(pool) as connection:
+        assert await outbox.replay(connection, position)
+        assert [row["sequence"] for row in await read_pending(connection, range(32))] == [1, 2, 3]
+        assert await read_pending(connection, range(32), 7) == []
+
+
+async def test_a_hundred_thousand_events_that_are_held_back_do_not_slow_the_others(pool: Pool, topic: str) -> None:
+    await pool.execute(
+        "WITH event AS (INSERT INTO outbox"
+        " (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, traceparent)"
+        " SELECT gen_random_uuid(), 'order', 'held', 'order.paid', 'x', $1, 'held', number, '' "
+        " FROM generate_series(1, 100000) AS number RETURNING position)"
+        " INSERT INTO outbox_pending SELECT position, 1, 7 FROM event",
+        topic,
+    )
+    await write_events(pool, topic, ORDERS, range(1, 3))
+    async with reading(pool) as connection:
+        await connection.execute("SET enable_seqscan = off")
+        rows = await read_pending(connection, range(32))
+        began = time.perf_counter()
+        for _ in range(10):
+            await read_pending(connection, range(32))
+        took = (time.perf_counter() - began) / 10
+        plan = await connection.fetch(
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_READ.sql}",
+            *_READ._arguments({"lanes": list(range(32)), "hold": 0, "on_their_way": []}),
+        )
+        await connection.execute("RESET enable_seqscan")
+    assert len(rows) == 2 * len(ORDERS)
+    top = plan[0][0][0]["Plan"]
+    assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < 1000
+    assert took < 0.05

@@ -216,4 +216,5 @@ def new_event(event_type: str, order: Order, sequence: int, actor: Actor, paymen
         data=order_data(order, event_type, payment),
         traceparent=actor.traceparent,
         causation_id=actor.causation_id,
+        time=order.updated_at,
     )

@@ -88,4 +88,5 @@ def new_event(of: Return, sequence: int, actor: Actor) -> NewEvent:
         data=return_data(of).model_dump_json().encode(),
         traceparent=actor.traceparent,
         causation_id=actor.causation_id,
+        time=of.updated_at,
     )
