@@ -4,20 +4,24 @@
 
 One stack with a process per role (ROLES=split) serves all runs. In each, an order goes from placement to refund while
 one process gets SIGKILL; the stack restarts it. Victims are taken from a shuffled list, so that everyone is hit once
-before anyone is hit twice. The seed fixes victims and moments.
+before anyone is hit twice. The seed fixes victims and moments; whatever ends a campaign early, the command that repeats
+it is the last line, and the folder with the stack's logs is kept.
 """
 
 import argparse
 import asyncio
 import os
 import random
+import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 from demo import journeys
@@ -120,7 +124,7 @@ async def campaign(stack: StackDescription, folder: Path, runs: int, seed: int, 
     done: list[Run] = []
     try:
         undisturbed = min([await timed_life(shop, f"undisturbed_{number}") for number in range(3)])
-        console.print(f"seed {seed}: undisturbed, a life takes {undisturbed:.2f} s")
+        console.print(f"undisturbed, a life takes {undisturbed:.2f} s")
         for number, victim in zip(range(1, runs + 1), _victims(stack, dice), strict=False):
             run = await killed_run(shop, folder, number, victim, dice.uniform(0, undisturbed))
             done.append(run)
@@ -147,20 +151,33 @@ def check(events: list[Seen], runs: list[Run]) -> None:
         raise Unexpected("an invoice number was given twice")
 
 
+@contextmanager
+def repeatable(runs: int, seed: int, folder: Path) -> Iterator[None]:
+    """Whatever ends the block early ends the program with status 1, and with the command that does the same again."""
+    try:
+        yield
+    except BaseException as failure:
+        if not isinstance(failure, Unexpected):
+            traceback.print_exc()
+        print(f"kill runs failed: {str(failure) or type(failure).__name__}", file=sys.stderr)
+        print(f"the stack's logs are in {folder}", file=sys.stderr)
+        print(f"repeat with: make kill-runs RUNS={runs} SEED={seed}", file=sys.stderr, flush=True)
+        sys.exit(1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     console = Console(highlight=False)
+    print(f"seed {arguments.seed}, {arguments.runs} runs", flush=True)
     os.environ |= {"ROLES": "split", "RETRY_UNIT_SECONDS": "1", "RATE_LIMIT_PER_MINUTE": "0"}
-    with TemporaryDirectory(prefix="articurated-kill-runs-") as folder:
-        os.environ["STACK_DIR"] = folder
-        try:
-            with fresh_stack(Path(folder)) as stack:
-                runs = asyncio.run(campaign(stack, Path(folder), arguments.runs, arguments.seed, console))
-        except Unexpected as failure:
-            sys.exit(f"kill runs failed: {failure}")
+    folder = Path(mkdtemp(prefix="articurated-kill-runs-"))
+    os.environ["STACK_DIR"] = str(folder)
+    with repeatable(arguments.runs, arguments.seed, folder), fresh_stack(folder) as stack:
+        runs = asyncio.run(campaign(stack, folder, arguments.runs, arguments.seed, console))
+    shutil.rmtree(folder)
     hit = {run.victim for run in runs}
     doubled = sum(run.mails - 1 for run in runs)
     console.print(

@@ -20,12 +20,14 @@ mkdir -p "$cache"
 . $here/timed.sh
 
 main() {
-  timed "Compose" find_compose
   trap stop EXIT
+  timed "Compose" find_compose
   for name in orders returns invoicing refunds; do timed "image of $name" build "$name" "services/$name"; done
   timed "image of sandbox" build sandbox deploy/sandbox
-  show_images
-  for name in orders returns invoicing refunds sandbox; do $here/check_image.sh articurated/$name:dev; done
+  timed "sizes of the images" show_images
+  for name in orders returns invoicing refunds sandbox; do
+    timed "check of the image of $name" $here/check_image.sh "articurated/$name:dev"
+  done
   timed "the same image once more" check_sameness
 
   timed "Compose's own build, cached" compose_build # by 1.29 there are no secrets, so that alone it would miss CA_FILE
@@ -35,7 +37,9 @@ main() {
   before=$(orders)
   timed "down" down
   timed "up again" up
-  test "$(orders)" = "$before" && echo "kept: $before orders"
+  after=$(orders)
+  if [ "$after" != "$before" ]; then echo "$before orders before, $after after down and up again"; return 1; fi
+  echo "kept: $before orders"
   for container in $(docker ps --quiet --filter "$ours"); do kill_main_process "$container"; done
   timed "smoke test after the kills" deploy/smoke.sh
   timed "and everything stays healthy" stay_healthy
@@ -54,29 +58,42 @@ find_compose() {
     command="$command -f docker-compose.yml -f $here/without-registry.yml"
   fi
   export COMPOSE=$command
-  $COMPOSE version | head -1
-  $COMPOSE config > /dev/null
+  logged version $COMPOSE version
+  head -1 "$work/version.log"
+  logged config $COMPOSE config
+  COMPOSE_FOUND=yes
 }
 
 build_compose() {
   mkdir "$work/compose"
   printf 'module compose\n\nrequire github.com/docker/compose/v2 v2.40.3\n' > "$work/compose/go.mod"
   printf 'package compose\n\nimport _ "github.com/docker/compose/v2/cmd"\n' > "$work/compose/compose.go"
-  (cd "$work/compose" && go mod tidy -e && go build -o "$cache/docker-compose" github.com/docker/compose/v2/cmd) \
-    > "$work/compose.log" 2>&1
+  if ! command -v go > /dev/null; then
+    echo "Compose v2 is missing and there is no Go to build it with; COMPOSE=docker-compose takes 1.29"
+    return 1
+  fi
+  logged compose go_build "$cache/docker-compose.partial"
+  mv "$cache/docker-compose.partial" "$cache/docker-compose"
 }
 
+go_build() (
+  cd "$work/compose" && go mod tidy -e && go build -o "$1" github.com/docker/compose/v2/cmd
+)
+
 stop() {
+  local status=$?
+  told $status
   if [ -z "${KEEP:-}" ]; then
-    $COMPOSE down --volumes > "$work/down.log" 2>&1 || tail -5 "$work/down.log"
+    if [ -n "${COMPOSE_FOUND:-}" ]; then $COMPOSE down --volumes > "$work/last-down.log" 2>&1 || cat "$work/last-down.log"; fi
     rm -rf "$work"
   fi
+  exit "$status"
 }
 
 # build NAME SOURCE [TAG [OPTION…]]
 build() {
-  docker build --quiet --file deploy/Dockerfile --build-arg "SERVICE=$1" --build-arg "SOURCE=$2" "${@:4}" \
-    ${CA_FILE:+--secret "id=ca,src=$CA_FILE"} --tag "articurated/$1:${3:-dev}" . > /dev/null
+  logged "image-$1" docker build --quiet --file deploy/Dockerfile --build-arg "SERVICE=$1" --build-arg "SOURCE=$2" "${@:4}" \
+    ${CA_FILE:+--secret "id=ca,src=$CA_FILE"} --tag "articurated/$1:${3:-dev}" .
 }
 
 show_images() {
@@ -91,7 +108,14 @@ show_images() {
 # The same source has the same labels and the same bill of materials, whenever it is built.
 check_sameness() {
   build orders services/orders again --no-cache
-  test "$(described orders:dev)" = "$(described orders:again)"
+  local first second
+  first=$(described orders:dev)
+  second=$(described orders:again)
+  if [ "$first" != "$second" ]; then
+    echo "the same source built twice is described differently:"
+    diff <(echo "$first") <(echo "$second")
+    return 1
+  fi
 }
 
 described() {
@@ -100,24 +124,27 @@ described() {
 }
 
 compose_build() {
-  $COMPOSE build > "$work/build.log" 2>&1 || { cat "$work/build.log"; return 1; }
+  logged build $COMPOSE build
 }
 
 up() {
-  $COMPOSE up -d > "$work/up.log" 2>&1 || { cat "$work/up.log"; return 1; }
+  logged up $COMPOSE up -d
   await_health
 }
 
 # The containers stay to be looked at after `stop`; `down` removes them.
 down() {
-  $COMPOSE stop > "$work/stop.log" 2>&1 || { cat "$work/stop.log"; return 1; }
+  logged stop $COMPOSE stop
   docker ps --all --filter "$ours" --format '{{.Names}} {{.Status}}' > "$work/stopped"
-  $COMPOSE down > "$work/down.log" 2>&1 || { cat "$work/down.log"; return 1; }
+  logged down $COMPOSE down
 }
 
 # 137 would be a container that its stop_grace_period ran out for.
 stopped_in_time() {
-  if grep -F 'Exited (137)' "$work/stopped"; then return 1; fi
+  if grep -F 'Exited (137)' "$work/stopped"; then
+    echo "these were killed, as they did not stop within their stop_grace_period"
+    return 1
+  fi
   echo "stopped within their stop_grace_period: $(wc -l < "$work/stopped") containers"
 }
 
@@ -155,7 +182,11 @@ kill_main_process() {
   name=$(docker inspect --format '{{.Name}}' "$1")
   restarts=$(docker inspect --format '{{.RestartCount}}' "$1")
   kill -KILL "$(docker inspect --format '{{.State.Pid}}' "$1")"
-  until [ "$(docker inspect --format '{{.RestartCount}}' "$1")" -gt "$restarts" ]; do sleep 0.1; done
+  local deadline=$((SECONDS + 60))
+  until [ "$(docker inspect --format '{{.RestartCount}}' "$1")" -gt "$restarts" ]; do
+    if [ $SECONDS -gt $deadline ]; then echo "killed, and not restarted within 60 s: ${name#/}"; return 1; fi
+    sleep 0.1
+  done
   await_health
   printf 'killed %-33s healthy after %5.1f s\n' "${name#/}" "$(echo "$EPOCHREALTIME - $began" | bc)"
 }

