@@ -6,7 +6,7 @@ before go on working.
 
 from alembic import op
 
-revision = "0007_outbox_holds"
+revision = "0009_outbox_holds"
 down_revision = "0008_response_times"
 branch_labels = None
 depends_on = None
