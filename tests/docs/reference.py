@@ -16,6 +16,7 @@ import common
 import invoicing.worker
 import orders.use_cases  # noqa: F401 - its metrics
 import refunds.worker
+from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands
 from contracts.event_schemas import PUBLISHED, example_files, schema_file, schema_of
 from docs.documents import ROOT
@@ -99,6 +100,14 @@ def metrics() -> str:
     return table(["metric", "kind", "labels", "meaning"], (rows[name] for name in sorted(rows)))
 
 
+def rulings() -> str:
+    rows = []
+    for each in RULINGS:
+        verdict = "fault" if each.failure is None else each.failure.value
+        rows.append([f"`{each.code}`", each.meaning, verdict, "yes" if each.lets_go else "-", each.reason])
+    return table(["code", "meaning", "counts as", "let go", "why"], rows)
+
+
 def commands() -> str:
     topics = argparse.ArgumentParser().add_subparsers()
     add_operator_commands(topics)
@@ -158,6 +167,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "data of dead letters": partial(event_data, "job.dead_lettered", "record.dead_lettered"),
     "metrics": metrics,
     "commands": commands,
+    "rulings on database errors": rulings,
 }
 
 

@@ -1,15 +1,37 @@
-"""Connections and transactions: who opens one, how it ends, and which failures are nobody's fault."""
+"""Connections and transactions: who opens one, and how it ends."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import asyncpg
 
 from common.database.address import parse_address
 from common.database.connecting import CONNECT_SECONDS, connect
+from common.database.failures import (
+    DatabaseUnavailable,
+    ends_connection,
+    is_connection_failure,
+    is_contention,
+    is_database_failure,
+    is_read_only,
+)
 from common.database.statements import Connection, prepare_connection
+
+# With what a caller needs to judge the errors that come out of a transaction.
+__all__ = [
+    "SERVER_SETTINGS",
+    "DatabaseUnavailable",
+    "Pool",
+    "is_connection_failure",
+    "is_contention",
+    "is_database_failure",
+    "open_pool",
+    "reading",
+    "transaction",
+]
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -17,6 +39,8 @@ else:
     Pool = asyncpg.Pool
 
 ACQUIRE_SECONDS = 5
+# A connection that was opened so recently was opened to the server that is there now.
+YOUNG_SECONDS = 1
 
 # A statement that waits longer than this for a row lock or an answer is given up, so that one stuck transaction
 # cannot take every connection with it.
@@ -28,12 +52,12 @@ SERVER_SETTINGS = {
 }
 
 
-class DatabaseUnavailable(Exception):
-    """No connection was to be had: the server is away, or every connection of the pool is busy."""
-
-
 class _PooledConnection(asyncpg.Connection):
     """Keeps no session state, so handing it back needs no `RESET ALL`: one round trip less per transaction."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.opened_at = time.monotonic()
 
     def get_reset_query(self) -> str:
         return ""
@@ -61,14 +85,29 @@ async def open_pool(
     )
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def reading(pool: Pool) -> AsyncIterator[Connection]:
     """A connection without a transaction: each statement sees its own snapshot. Raises `DatabaseUnavailable`."""
     connection = await _acquire(pool)
     try:
         yield connection
+    except BaseException as error:
+        if ends_connection(error):
+            await _let_go(pool, connection, error)
+        raise
     finally:
         await pool.release(connection)
+
+
+async def _let_go(pool: Pool, connection: Any, error: BaseException) -> None:
+    """Close the connection. After a failover to another server the idle ones go too: they would all fail once, and
+    those that only read would go on with old data."""
+    with contextlib.suppress(asyncpg.InterfaceError):  # the server has closed it, and the pool has seen that already
+        age = time.monotonic() - connection.opened_at
+        connection.terminate()
+        # While a server stays read-only, new connections to it fail too: that is no reason to expire all of them again.
+        if is_read_only(error) and age > YOUNG_SECONDS:
+            await pool.expire_connections()
 
 
 async def _acquire(pool: Pool) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
@@ -80,7 +119,7 @@ async def _acquire(pool: Pool) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One transaction, committed at the end of the block, rolled back when it raises. Raises `DatabaseUnavailable`.
 
@@ -114,26 +153,3 @@ async def _to_the_end(step: Coroutine[Any, Any, None]) -> None:
     task.result()
     if cancelled is not None:
         raise cancelled
-
-
-def is_database_failure(error: BaseException) -> bool:
-    """Whether the database was away or gave up on us, so that the same work may succeed later unchanged."""
-    if isinstance(error, asyncpg.InterfaceError):
-        return not isinstance(error, ValueError)  # asyncpg's own word for an argument that the database cannot hold
-    return isinstance(
-        error,
-        DatabaseUnavailable
-        | asyncpg.InternalClientError  # what asyncpg says when a connection breaks in the middle of its protocol
-        | asyncpg.PostgresConnectionError
-        | asyncpg.OperatorInterventionError
-        | asyncpg.InsufficientResourcesError
-        | asyncpg.LockNotAvailableError
-        | asyncpg.DeadlockDetectedError
-        | asyncpg.SerializationError
-        | asyncpg.IdleInTransactionSessionTimeoutError,
-    )
-
-
-def is_connection_failure(error: BaseException) -> bool:
-    """As `is_database_failure`, where the database is the only thing outside that can have failed."""
-    return is_database_failure(error) or isinstance(error, OSError | TimeoutError)

@@ -9,7 +9,7 @@ from prometheus_client import Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from common.database.transactions import is_connection_failure, is_database_failure
+from common.database.failures import Failure, failure_of, is_connection_failure
 from common.edge.problem_responses import problem_response
 from common.edge.response_times import ResponseTimes
 from common.errors import Code, Problem, excerpt
@@ -105,9 +105,17 @@ def _incoming_traceparent(scope: Scope) -> str | None:
 def _failure(error: Exception, scope: Scope) -> Problem:
     context: dict[str, Any] = {"path": excerpt(scope["path"]), "trace_id": trace_id(scope["traceparent"])}
     if is_connection_failure(error):
-        # A bare OSError or TimeoutError may be the database's as well as a document store's.
-        what = "its database" if is_database_failure(error) else "a part that this needs"
         _log.warning("dependency unavailable", reason=f"{type(error).__name__}: {error}", **context)
-        return Problem(Code.UNAVAILABLE, f"The service cannot reach {what}; please try again.", retry_after=1)
+        return Problem(Code.UNAVAILABLE, f"{_why_unavailable(error)}; please try again.", retry_after=1)
     _log.error("request failed", exc_info=error, **context)
     return Problem(Code.INTERNAL_ERROR, "Something went wrong on our side; the trace id finds it in our logs.")
+
+
+def _why_unavailable(error: Exception) -> str:
+    match failure_of(error):
+        case Failure.CONTENDED:
+            return "The database was too busy with other work on the same data"
+        case Failure.AWAY:
+            return "The service cannot use its database now"
+        case None:  # a bare OSError or TimeoutError may be the database's as well as a document store's
+            return "The service cannot reach a part that it needs"

@@ -12,10 +12,11 @@ import structlog
 import uvloop
 
 from common.component import Component
-from common.database.transactions import Pool, open_pool
+from common.database.transactions import Pool, is_connection_failure, open_pool
 from common.edge.health_pages import HealthPages
 from common.errors import Code, Problem
 from common.health import Health
+from common.pauses import pause
 from common.running import relay_role
 from common.running.event_loop import watch_event_loop
 from common.running.http_server import HttpServer
@@ -148,15 +149,26 @@ class _Process(Generic[Settings]):
             wait = min(wait * 2, _LONGEST_WAIT)
 
     async def _open_pool(self, role: str) -> Pool:
-        """Each role has a pool of its own, so that in one process too none can take the others' connections."""
-        pool = await open_pool(
-            self._settings.database_url,
-            size=self._settings.database_pool_size,
-            application_name=f"{self._service.name} {role}",
-            server_settings=relay_role.SERVER_SETTINGS if role == "relay" else None,
-        )
-        self._pools.append(pool)
-        return pool
+        """Each role has a pool of its own, so that in one process too none can take the others' connections.
+
+        Waits for a database that went away after it had been found up to date.
+        """
+        while True:
+            try:
+                pool = await open_pool(
+                    self._settings.database_url,
+                    size=self._settings.database_pool_size,
+                    application_name=f"{self._service.name} {role}",
+                    server_settings=relay_role.SERVER_SETTINGS if role == "relay" else None,
+                )
+            except Exception as error:
+                if self._stopping.is_set() or not is_connection_failure(error):
+                    raise
+                _log.warning("waiting for the database", reason=f"{type(error).__name__}: {error}")
+                await pause(self._stopping, _LONGEST_WAIT)
+            else:
+                self._pools.append(pool)
+                return pool
 
 
 def _tell(failure: BaseException | None) -> None:

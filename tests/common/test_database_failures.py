@@ -1,0 +1,147 @@
+"""What each error of PostgreSQL means to us, code by code and on a real server."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from common.database.failures import (
+    RULINGS,
+    DatabaseUnavailable,
+    Failure,
+    ends_connection,
+    failure_of,
+    is_connection_failure,
+    is_contention,
+)
+from common.database.transactions import Pool, open_pool, reading, transaction
+from harness.databases import Database
+from harness.waiting import eventually
+
+AWAY, CONTENDED, OURS = Failure.AWAY, Failure.CONTENDED, None
+WRITE = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"
+READ_ONLY = "SET default_transaction_read_only = on"
+
+JUDGED = {
+    **dict.fromkeys(["08000", "08001", "08003", "08004", "08006", "08007", "08P01"], AWAY),
+    "25006": AWAY,
+    **dict.fromkeys(["28000", "28P01", "3D000", "40003"], AWAY),
+    **dict.fromkeys(["53000", "53100", "53200", "53300", "53400"], AWAY),
+    **dict.fromkeys(["57000", "57P01", "57P02", "57P03", "57P04", "57P05"], AWAY),
+    "57P99": AWAY,  # a code that asyncpg does not know goes by its class
+    **dict.fromkeys(["58000", "58030", "58P01", "58P02", "58P03", "F0000", "F0001"], AWAY),
+    **dict.fromkeys(["25P03", "25P04", "40000", "40001", "40P01", "55P03", "57014"], CONTENDED),
+    **dict.fromkeys(["22P02", "23505", "25001", "25P02", "26000", "40002", "42501", "42P01", "42601"], OURS),
+    **dict.fromkeys(["54000", "55000", "55006", "0A000", "P0001", "XX000", "XX001", "XX002"], OURS),
+}
+CLOSED_OR_WRONG = {"08006", "25006", "25P03", "25P04", "57P01", "57P02", "57P03", "57P05"}
+
+
+def raised(code: str) -> asyncpg.PostgresError:
+    error = asyncpg.PostgresError.new({"C": code, "M": "as the server says it", "S": "ERROR"})
+    assert isinstance(error, asyncpg.PostgresError)
+    return error
+
+
+@pytest.mark.parametrize("code", JUDGED)
+def test_each_code_is_judged_by_itself_or_by_its_class(code: str) -> None:
+    assert failure_of(raised(code)) is JUDGED[code]
+
+
+def test_every_ruling_is_tried_here() -> None:
+    assert [ruling.code for ruling in RULINGS if not any(code.startswith(ruling.code) for code in JUDGED)] == []
+
+
+@pytest.mark.parametrize("code", ["57014", "55P03", "40P01", "53100", "23505"])
+def test_a_connection_that_is_still_good_is_kept(code: str) -> None:
+    assert not ends_connection(raised(code))
+
+
+@pytest.mark.parametrize("code", sorted(CLOSED_OR_WRONG))
+def test_a_connection_that_is_closed_or_leads_to_the_wrong_server_is_let_go(code: str) -> None:
+    assert ends_connection(raised(code))
+    assert ends_connection(ExceptionGroup("several", [ValueError(), raised(code)]))
+
+
+def test_errors_of_the_client_library_are_judged_too() -> None:
+    assert failure_of(DatabaseUnavailable("away")) is AWAY
+    assert failure_of(asyncpg.InterfaceError("connection is closed")) is AWAY
+    assert failure_of(asyncpg.InternalClientError("unexpected message")) is AWAY
+    assert failure_of(asyncpg.ConnectionDoesNotExistError("closed in the middle of an operation")) is AWAY
+    assert failure_of(asyncpg.DataError("value out of int64 range")) is OURS
+    assert failure_of(asyncpg.InvalidCachedStatementError("the table was changed")) is CONTENDED
+    assert failure_of(ConnectionResetError()) is OURS
+    assert is_connection_failure(ConnectionResetError())
+
+
+def test_a_group_of_errors_is_a_failure_of_the_database_when_each_of_them_is_one() -> None:
+    assert failure_of(BaseExceptionGroup("both", [raised("57P01"), raised("55P03")])) is AWAY
+    assert failure_of(BaseExceptionGroup("both", [raised("55P03")])) is CONTENDED
+    assert failure_of(BaseExceptionGroup("one of ours", [raised("57P01"), ValueError()])) is OURS
+    assert is_connection_failure(ExceptionGroup("both", [raised("57P01"), TimeoutError()]))
+
+
+async def test_a_lock_that_is_not_had_and_a_statement_that_takes_too_long_are_contention(pool: Pool) -> None:
+    with pytest.raises(asyncpg.QueryCanceledError) as cancelled:
+        async with transaction(pool) as connection:
+            await connection.execute("SET LOCAL statement_timeout = '10ms'")
+            await connection.execute("SELECT pg_sleep(5)")
+    async with transaction(pool) as holder:
+        await holder.execute("LOCK TABLE event_streams IN SHARE MODE")
+        with pytest.raises(asyncpg.LockNotAvailableError) as locked:
+            async with transaction(pool) as connection:
+                await connection.execute("SET LOCAL lock_timeout = '10ms'")
+                await connection.execute(WRITE, "nobody")
+    assert is_contention(cancelled.value)
+    assert is_contention(locked.value)
+
+
+async def test_after_a_read_only_server_was_met_the_whole_pool_connects_anew(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a failover behind one name: a connection that is opened now leads to the new primary."""
+    monkeypatch.setattr("common.database.transactions.YOUNG_SECONDS", 0)
+    async with reading(pool) as first, reading(pool) as second:
+        for connection in (first, second):
+            await connection.execute(READ_ONLY)
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as refused:
+        async with transaction(pool) as connection:
+            await connection.execute(WRITE, "in vain")
+    assert failure_of(refused.value) is AWAY
+    async with transaction(pool) as first, transaction(pool) as second:
+        await first.execute(WRITE, "one")
+        await second.execute(WRITE, "two")
+
+
+async def test_while_a_server_stays_read_only_other_connections_are_not_opened_anew_each_time(pool: Pool) -> None:
+    async with reading(pool) as other:
+        kept = await other.fetchval("SELECT pg_backend_pid()")
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            async with reading(pool) as just_opened:
+                await just_opened.execute(READ_ONLY)
+                await just_opened.execute(WRITE, "in vain")
+    async with reading(pool) as first, reading(pool) as second:
+        assert kept in [await each.fetchval("SELECT pg_backend_pid()") for each in (first, second)]
+
+
+async def test_a_connection_that_the_server_ended_is_not_handed_out_again(database: Database, pool: Pool) -> None:
+    async with reading(pool) as connection:
+        ended = await connection.fetchval("SELECT pg_backend_pid()")
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as told:
+            async with transaction(pool) as connection:
+                sleeping = asyncio.create_task(connection.execute("SELECT pg_sleep(20)"))
+                await eventually(lambda: owner.fetchval("SELECT pg_terminate_backend($1)", ended))
+                await sleeping
+    finally:
+        await owner.close()
+    assert failure_of(told.value) is AWAY
+    async with reading(pool) as connection:
+        assert await connection.fetchval("SELECT pg_backend_pid()") != ended
+
+
+async def test_a_login_that_is_refused_is_a_database_that_is_away(database: Database) -> None:
+    wrong = database.dsn.replace("://infrastructure:", "://infrastructure:wrong")
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await open_pool(wrong, application_name="wrong password")
+    assert failure_of(refused.value) is AWAY

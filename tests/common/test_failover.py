@@ -1,0 +1,144 @@
+"""A primary that turns read-only, as during a failover: everything waits, nothing ends, and all goes on afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from common import jobs
+from common.database.statements import Connection
+from common.database.transactions import Pool, transaction
+from common.jobs import Job, NewJob, Schedule
+from common.running.purge import Purger, standard_rules
+from common.settings import ServiceSettings
+from common.worker import JobHandler, Worker
+from harness.databases import Databases, MakePool
+from harness.relaying import all_published, relaying, write_events
+from harness.servers import new_postgres
+from harness.subscribing import create_lines, subscribing, written_lines
+from harness.topics import MakeTopic
+from harness.traces import TRACEPARENT
+from harness.waiting import eventually
+from harness.workshop import open_workshop
+from local_stack.postgres import Postgres
+from structlog.testing import capture_logs
+
+ORDERS = [f"order-{number}" for number in range(20)]
+VASE = {"name": "celadon", "price": 20}
+
+
+@asynccontextmanager
+async def working(pool: Pool) -> AsyncIterator[None]:
+    """A worker and a purger. Raises what ends one of them."""
+    stopping = asyncio.Event()
+
+    async def run(job: Job) -> None:
+        async with transaction(pool) as connection:
+            await jobs.complete(connection, job)
+
+    async def on_dead(_connection: Connection, _job: Job, _error: str) -> None:
+        raise AssertionError("no job may die of this")
+
+    worker = Worker(pool, {"pack": JobHandler(run, on_dead, Schedule((1, 2)))}, retry_unit_seconds=0.1, lease_seconds=2)
+    settings = ServiceSettings(database_url="postgresql://nowhere/nothing", kafka_bootstrap="nowhere:9092")
+    purger = Purger(pool, standard_rules(settings), seconds_between_rounds=0.1)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run(stopping))
+        group.create_task(purger.run(stopping))
+        yield
+        stopping.set()
+
+
+async def enqueue(pool: Pool, *keys: str) -> None:
+    async with transaction(pool) as connection:
+        await jobs.enqueue(connection, *[NewJob("pack", key, {}, TRACEPARENT) for key in keys])
+
+
+def set_read_only(server: Postgres, setting: str) -> None:
+    server.execute(
+        "SET default_transaction_read_only = off;",
+        f"ALTER SYSTEM SET default_transaction_read_only = {setting};",
+        "SELECT pg_reload_conf();",
+    )
+
+
+def sent_back(answer: httpx.Response) -> bool:
+    return (
+        answer.status_code == 503
+        and answer.json()["error"]["code"] == "UNAVAILABLE"
+        and "Retry-After" in answer.headers
+    )
+
+
+@pytest.mark.timeout(120)
+async def test_while_the_primary_is_read_only_everything_waits_and_afterwards_all_is_done_once(
+    session_folder: Path, make_pool: MakePool, make_topic: MakeTopic, kafka: str
+) -> None:
+    with new_postgres(session_folder / "demoted-postgres") as server:
+        databases = Databases(server)
+        database = databases.create(None)
+        await create_lines(database)
+        topic = await make_topic(partitions=3)
+        pool = await make_pool(database)
+        async with (
+            open_workshop(database) as workshop,
+            workshop.client() as client,
+            relaying(pool, kafka),
+            subscribing(pool, kafka, [topic]) as member,
+            working(pool),
+        ):
+            await write_events(pool, topic, ORDERS, range(1, 2))
+            await enqueue(pool, "before")
+            await eventually(lambda: taken_in(pool, len(ORDERS)))
+            await write_events(pool, topic, ORDERS, range(2, 3))
+            await enqueue(pool, *(f"during-{number}" for number in range(20)))
+
+            set_read_only(server, "on")
+            with capture_logs() as logs:
+                await eventually(lambda: is_refused(client))
+                assert (await client.get("/vases")).status_code == 200
+                await eventually(lambda: all_waits(logs))
+            for _ in range(20):
+                assert sent_back(await client.post("/vases", json=VASE))
+            assert member.connected
+
+            set_read_only(server, "off")
+            await eventually(lambda: is_made(client))
+            await enqueue(pool, "after")
+            await write_events(pool, topic, ORDERS, range(3, 4))
+            await all_published(pool)
+            await eventually(lambda: taken_in(pool, 3 * len(ORDERS)))
+            await eventually(lambda: all_done(pool))
+        lines = await written_lines(pool)
+        assert sorted(lines) == sorted((order, sequence) for order in ORDERS for sequence in (1, 2, 3))
+        assert await pool.fetchval("SELECT count(*) FROM poison") == 0
+        assert await pool.fetchval("SELECT sum(failures) + sum(abandoned) FROM jobs") == 0
+        assert await pool.fetchval("SELECT count(*) FROM job_attempts WHERE outcome IN ('failed', 'abandoned')") == 0
+
+
+async def is_refused(client: httpx.AsyncClient) -> bool:
+    answer = await client.post("/vases", json=VASE)
+    assert answer.status_code == 201 or sent_back(answer), answer.text
+    return answer.status_code == 503
+
+
+async def all_waits(logs: list[Any]) -> bool:
+    """Whether the worker and the relay have met the read-only server."""
+    return {"jobs cannot be claimed now", "lane leases not renewed"} <= {line["event"] for line in logs}
+
+
+async def is_made(client: httpx.AsyncClient) -> bool:
+    answer = await client.post("/vases", json=VASE)
+    assert answer.status_code == 201 or sent_back(answer), answer.text
+    return answer.status_code == 201
+
+
+async def taken_in(pool: Pool, count: int) -> bool:
+    return len(await written_lines(pool)) >= count
+
+
+async def all_done(pool: Pool) -> bool:
+    return bool(await pool.fetchval("SELECT bool_and(state = 'done') FROM jobs"))
