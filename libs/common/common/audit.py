@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database import tables
 from common.database.statements import Connection, prepare
+from common.storable_text import storable
 
 GENESIS = bytes(32)
 # `json.dumps` would make an encoder at each call. What the second one writes is what every hash is over.
@@ -82,7 +83,7 @@ def insert_audit_details() -> Insert:
 def audit_parameters(entry: AuditEntry, head: ChainHead) -> tuple[dict[str, Any], ChainHead]:
     """The parameters of both inserts, and the chain's new head."""
     salt = secrets.token_bytes(16)
-    details = _encode_details(entry.details)
+    details = storable(_encode_details(entry.details))
     row: dict[str, Any] = {
         "id": uuid4(),
         "entity_type": entry.entity_type,

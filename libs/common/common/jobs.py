@@ -26,10 +26,11 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from common.database.statements import Connection, Statement, prepare
 from common.database.tables import job_attempts, jobs
+from common.storable_text import LONGEST_ERROR, storable, storable_json
 
 
 class LeaseLost(Exception):
@@ -62,10 +63,13 @@ class NewJob:
     causation_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """A claimed job. `attempt` counts claims from 1, `abandoned` those after which nothing was heard of the worker;
-    `waited_seconds` is how long after its due time it was claimed."""
+    """A claimed job. `attempt` counts claims from 1, `abandoned` those after which nothing was heard of the worker, and
+    `set_backs` those that the database ended; `waited_seconds` is how long after its due time it was claimed.
+
+    `result` is what its outside work came to, once that is recorded; `given_up` why there will be no further try.
+    """
 
     id: UUID
     kind: str
@@ -78,6 +82,9 @@ class Job:
     waited_seconds: float
     traceparent: str
     causation_id: str | None
+    set_backs: int = 0
+    result: Mapping[str, Any] | None = None
+    given_up: str | None = None
 
 
 def _state(name: str) -> Any:
@@ -151,8 +158,29 @@ _COMPLETE = _settle("succeeded", state="done", finished_at=func.now(), last_erro
 _RETRY = _settle("failed", state="ready", failures=jobs.c.failures + 1, due_at=_delayed, last_error=_error)
 _BURY = _settle("failed", state="dead", failures=jobs.c.failures + 1, finished_at=func.now(), last_error=_error)
 _HAND_BACK = _settle("handed_back", state="ready")
+_SET_BACK = _settle("handed_back", state="ready", set_backs=jobs.c.set_backs + 1, due_at=_delayed, last_error=_error)
+_GIVE_UP = _settle(
+    "failed", state="ready", set_backs=jobs.c.set_backs + 1, due_at=_delayed, last_error=_error, given_up=_error
+)
+# Only the job's own row, which nobody else locks for long.
+_RECORD_RESULT = prepare(update(jobs).where(_held).values(result=bindparam("result", type_=JSONB)))
 
-_EXTEND = prepare(update(jobs).where(_held).values(leased_until=func.now() + bindparam("lease", type_=Interval)))
+# A row that is locked (by its own attempt's end, or by hand) must not cost the other jobs their leases.
+_given = (
+    func.unnest(bindparam("ids", type_=ARRAY(Uuid)), bindparam("tokens", type_=ARRAY(BigInteger)))
+    .table_valued(column("id", Uuid), column("token", BigInteger), name="given")
+    .render_derived()
+)
+_kept = (
+    select(jobs.c.id)
+    .join(_given, and_(jobs.c.id == _given.c.id, jobs.c.lease_token == _given.c.token))
+    .where(jobs.c.state == _state("running"))
+    .with_for_update(of=jobs, skip_locked=True)
+    .cte("kept")
+)
+_EXTEND = prepare(
+    update(jobs).where(jobs.c.id == _kept.c.id).values(leased_until=func.now() + bindparam("lease", type_=Interval))
+)
 
 _expired = (
     select(jobs.c.id)
@@ -175,7 +203,7 @@ _RELEASE_EXPIRED = prepare(
 _REPLAY = prepare(
     update(jobs)
     .where(jobs.c.id == bindparam("job_id", type_=Uuid), jobs.c.state == _state("dead"))
-    .values(state="ready", failures=0, abandoned=0, due_at=func.now(), finished_at=None)
+    .values(state="ready", failures=0, abandoned=0, set_backs=0, given_up=None, due_at=func.now(), finished_at=None)
 )
 
 
@@ -215,6 +243,9 @@ async def claim(connection: Connection, limits: Mapping[str, int], *, lease: tim
             waited_seconds=row["waited"].total_seconds(),
             traceparent=row["traceparent"],
             causation_id=row["causation_id"],
+            set_backs=row["set_backs"],
+            result=row["result"],
+            given_up=row["given_up"],
         )
         for row in rows
     ]
@@ -236,21 +267,43 @@ async def bury(connection: Connection, job: Job, error: str) -> None:
 
 
 async def hand_back(connection: Connection, job: Job) -> None:
-    """The worker is stopping: somebody else may take the job at once, and no failure is counted."""
+    """The worker is stopping: somebody else may take the job at once, and no failure is counted. Raises `LeaseLost`."""
     await _settled(_HAND_BACK, connection, job, error=None)
 
 
-async def _settled(step: Statement, connection: Connection, job: Job, **parameters: Any) -> None:
-    settled = await step.execute(connection, job_id=job.id, token=job.lease_token, attempt=job.attempt, **parameters)
+async def set_back(connection: Connection, job: Job, error: str, delay: timedelta) -> None:
+    """The database ended the attempt: due again after `delay`; counted, but not as a failure. Raises `LeaseLost`."""
+    await _settled(_SET_BACK, connection, job, error=error, delay=delay)
+
+
+async def give_up(connection: Connection, job: Job, error: str, delay: timedelta) -> None:
+    """There will be no further try, but what follows that could not be written yet: the next claim, after `delay`, is
+    to bury the job. Raises `LeaseLost`."""
+    await _settled(_GIVE_UP, connection, job, error=error, delay=delay)
+
+
+async def record_result(connection: Connection, job: Job, result: Mapping[str, Any]) -> None:
+    """The outside work is done, and came to this. Raises `LeaseLost`."""
+    if not await _RECORD_RESULT.execute(connection, job_id=job.id, token=job.lease_token, result=storable_json(result)):
+        raise _lease_lost(job)
+
+
+async def _settled(step: Statement, connection: Connection, job: Job, *, error: str | None, **parameters: Any) -> None:
+    parameters |= {"job_id": job.id, "token": job.lease_token, "attempt": job.attempt}
+    told = None if error is None else storable(error, LONGEST_ERROR)
+    settled = await step.execute(connection, error=told, **parameters)
     if settled == 0:
-        raise LeaseLost(f"job {job.id} was taken over after attempt {job.attempt} began")
+        raise _lease_lost(job)
+
+
+def _lease_lost(job: Job) -> LeaseLost:
+    return LeaseLost(f"job {job.id} was taken over after attempt {job.attempt} began")
 
 
 async def extend(connection: Connection, running: Sequence[Job], lease: timedelta) -> None:
     """Prolong the leases of jobs that are still being worked on; a lease already lost stays lost."""
-    await _EXTEND.execute_many(
-        connection, [{"job_id": job.id, "token": job.lease_token, "lease": lease} for job in running]
-    )
+    tokens = [job.lease_token for job in running]
+    await _EXTEND.execute(connection, ids=[job.id for job in running], tokens=tokens, lease=lease)
 
 
 async def release_expired(connection: Connection) -> int:

@@ -13,6 +13,7 @@ import prometheus_client
 import structlog
 
 from common.rate_limited_log import LibraryLimit
+from common.storable_text import storable, storable_json
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # its author left it so
 
@@ -120,7 +121,21 @@ def configure_logging(
 
 
 def _to_json(_logger: Any, _method: str, event: Mapping[str, Any]) -> str:
-    return _encoder.encode(event).decode()
+    """Never raises: whoever logs what went wrong must not fail over the text of it."""
+    try:
+        return _encoder.encode(event).decode()
+    except Exception:  # half a surrogate pair, or an object whose `str()` raises
+        return _encoder.encode({storable(name): storable_json(_shown(value)) for name, value in event.items()}).decode()
+
+
+def _shown(value: object) -> object:
+    try:
+        _encoder.encode(value)
+    except UnicodeEncodeError:
+        return value
+    except Exception as error:
+        return f"(cannot be shown: {type(error).__name__})"
+    return value
 
 
 def get_logger(name: str) -> Any:

@@ -1,7 +1,6 @@
 """Runs jobs: claims what is due, keeps the leases while it works, and decides what follows a failure (ADR 0007)."""
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections import Counter as Counts
@@ -13,14 +12,19 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from common import jobs
+from common.database.failures import Failure, failure_of, is_connection_failure
 from common.database.statements import Connection
-from common.database.transactions import Pool, is_connection_failure, is_database_failure, reading, transaction
+from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, LeaseLost, PermanentFailure, Schedule
+from common.outside_work import persist
+from common.storable_text import LONGEST_ERROR, describe_error, storable
 
 # A job whose worker died this often takes its workers with it; it is buried for an operator to look at.
 MOST_ABANDONED = 10
 SHORTEST_IDLE, LONGEST_IDLE = 0.01, 0.15
-_LONGEST_ERROR = 2000
+# After so many, an attempt that the database ended counts as a failed one.
+MOST_SET_BACKS = 10
+LONGEST_SET_BACK = 30
 
 _log = structlog.get_logger(__name__)
 _attempts = Counter("job_attempts_total", "Attempts at jobs by how they ended", ["kind", "outcome"])
@@ -32,9 +36,9 @@ _start_delay = Histogram("job_start_delay_seconds", "From a job's due time to th
 class JobHandler:
     """How one kind of job is done.
 
-    `run` does the outside work, then commits the result together with `jobs.complete` in one transaction of its own.
-    `on_dead` writes what follows the final failure (events, a dead letter) in the transaction that buries the job.
-    An attempt that takes longer than `timeout_seconds` has failed.
+    `run` does the outside work through `outside_work.once`, then commits what follows together with `jobs.complete` in
+    one transaction of its own. `on_dead` writes what follows the final failure (events, a dead letter) in the
+    transaction that buries the job. An attempt that takes longer than `timeout_seconds` has failed.
     """
 
     run: Callable[[Job], Awaitable[None]]
@@ -91,7 +95,7 @@ class Worker:
         except Exception as error:
             if not is_connection_failure(error):
                 raise
-            _log.warning("jobs cannot be claimed now", error=repr(error))
+            _log.warning("jobs cannot be claimed now", error=describe_error(error))
             return 0
         for job in claimed:
             _start_delay.labels(job.kind).observe(max(job.waited_seconds, 0))
@@ -104,23 +108,26 @@ class Worker:
             task.result()
 
     async def _attempt(self, job: Job, handler: JobHandler) -> None:
+        """Never raises, but for a cancellation from outside: one job must not end the worker that runs all the others.
+
+        Where an attempt's end cannot be recorded, its lease runs out by itself, and the job is then tried again.
+        """
         log = _log.bind(job_id=str(job.id), kind=job.kind, business_key=job.business_key, attempt=job.attempt)
         with _seconds.labels(job.kind).time():
             try:
                 outcome = await self._try(job, handler)
             except LeaseLost as error:
                 outcome = "lease_lost"
-                log.warning("another worker has taken the job over", error=str(error))
+                log.warning("another worker has taken the job over", error=describe_error(error))
             except Exception as error:
-                # The database is away: the lease runs out by itself, and the job is then tried again.
-                if not is_connection_failure(error):
-                    raise
                 outcome = "unrecorded"
-                log.warning("an attempt's end could not be recorded", error=repr(error))
+                log.error("an attempt's end could not be recorded", error=describe_error(error))
         _attempts.labels(job.kind, outcome).inc()
         log.info("job attempt ended", outcome=outcome)
 
     async def _try(self, job: Job, handler: JobHandler) -> str:
+        if job.given_up is not None:
+            return await self._bury(job, handler, job.given_up)
         try:
             if job.abandoned >= MOST_ABANDONED:
                 raise PermanentFailure(f"{job.abandoned} workers ended with this job in hand")
@@ -128,27 +135,72 @@ class Worker:
                 await handler.run(job)
         except LeaseLost:
             raise
-        except Exception as error:
-            if is_database_failure(error):
-                return await self._hand_back(job)
+        except BaseException as error:
+            if _is_cancelled_from_outside(error):
+                raise
+            if _is_set_back(job, error):
+                return await self._set_back(job, error)
             return await self._fail(job, handler, error)
         return "succeeded"
 
-    async def _hand_back(self, job: Job) -> str:
-        async with transaction(self._pool) as connection:
-            await jobs.hand_back(connection, job)
+    async def _set_back(self, job: Job, error: BaseException) -> str:
+        reason, delay = describe_error(error), self._set_back_delay(job)
+
+        async def set_back() -> None:
+            async with transaction(self._pool) as connection:
+                await jobs.set_back(connection, job, reason, delay)
+
+        await persist(set_back)
         return "handed_back"
 
-    async def _fail(self, job: Job, handler: JobHandler, error: Exception) -> str:
-        reason = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+    async def _fail(self, job: Job, handler: JobHandler, error: BaseException) -> str:
+        reason = describe_error(error)
         delay = handler.schedule.delay(job.failures + 1, self._retry_unit)
-        async with transaction(self._pool) as connection:
-            if delay is not None and not isinstance(error, PermanentFailure):
+        if delay is None or _is_permanent(error):
+            return await self._bury(job, handler, reason)
+
+        async def retry() -> None:
+            async with transaction(self._pool) as connection:
                 await jobs.retry(connection, job, reason, delay)
-                return "failed"
-            await jobs.bury(connection, job, reason)
-            await handler.on_dead(connection, job, reason)
+
+        await persist(retry)
+        return "failed"
+
+    async def _bury(self, job: Job, handler: JobHandler, reason: str) -> str:
+        """The job is dead, and what follows is written; where that fails, it is noted on the job that only this is left
+        to do. What follows and never can be written does not keep the job from being seen as dead."""
+        try:
+            async with transaction(self._pool) as connection:
+                await jobs.bury(connection, job, reason)
+                await handler.on_dead(connection, job, reason)
+        except LeaseLost:
+            raise
+        except BaseException as error:
+            if _is_cancelled_from_outside(error):
+                raise
+            return await self._give_up(job, reason, error)
         return "dead"
+
+    async def _give_up(self, job: Job, reason: str, error: BaseException) -> str:
+        is_hopeless = not is_connection_failure(error) and job.set_backs >= MOST_SET_BACKS
+        delay = self._set_back_delay(job)
+        what_failed = describe_error(error)
+        _log.error("what follows a dead job could not be written", job_id=str(job.id), kind=job.kind, error=what_failed)
+
+        async def give_up() -> None:
+            async with transaction(self._pool) as connection:
+                if is_hopeless:
+                    told = storable(f"{reason} (what follows could not be written: {what_failed})", LONGEST_ERROR)
+                    await jobs.bury(connection, job, told)
+                else:
+                    await jobs.give_up(connection, job, reason, delay)
+
+        await persist(give_up)
+        return "dead" if is_hopeless else "given_up"
+
+    def _set_back_delay(self, job: Job) -> timedelta:
+        """1, 2, 4, … up to 30 sixtieths of a retry unit: seconds, unless the setting says otherwise."""
+        return timedelta(seconds=self._retry_unit / 60 * min(2 ** min(job.set_backs, 10), LONGEST_SET_BACK))
 
     async def _keep_leases(self) -> None:
         """Prolong the leases of running jobs, and free those of workers that no longer do."""
@@ -162,7 +214,7 @@ class Worker:
             except Exception as error:
                 if not is_connection_failure(error):
                     raise
-                _log.warning("leases cannot be kept now", error=repr(error))
+                _log.warning("leases cannot be kept now", error=describe_error(error))
             await asyncio.sleep(self._lease.total_seconds() / 4)
 
     async def _hand_back_rest(self) -> None:
@@ -172,5 +224,40 @@ class Worker:
         await asyncio.gather(*left, return_exceptions=True)
         for task, job in left.items():
             if task.cancelled():
-                with contextlib.suppress(LeaseLost):
-                    await self._hand_back(job)
+                await self._hand_back(job)
+
+    async def _hand_back(self, job: Job) -> None:
+        try:
+            async with transaction(self._pool) as connection:
+                await jobs.hand_back(connection, job)
+        except LeaseLost:
+            pass
+        except Exception as error:
+            if not is_connection_failure(error):
+                raise
+            _log.warning("a job was not handed back; its lease will end", error=describe_error(error))
+
+
+def _is_set_back(job: Job, error: BaseException) -> bool:
+    """Whether the database ended the attempt, and the next one will repeat nothing outside, or not too often.
+
+    A lock or statement timeout is a failure like any other until the outside work's result is recorded: nobody knows
+    how far the work came. That the database was away is not the job's fault, but when it seems to be so at every
+    attempt, it is counted as a failure.
+    """
+    failure = failure_of(error)
+    if job.result is not None:
+        return failure is not None
+    return failure is Failure.AWAY and job.set_backs < MOST_SET_BACKS
+
+
+def _is_cancelled_from_outside(error: BaseException) -> bool:
+    """Unlike a `CancelledError` that the work itself let out: that is a failure of the attempt."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _is_permanent(error: BaseException) -> bool:
+    return isinstance(error, PermanentFailure) or (
+        isinstance(error, BaseExceptionGroup) and error.subgroup(PermanentFailure) is not None
+    )

@@ -173,6 +173,8 @@ poison = Table(
     UniqueConstraint("topic", "partition", "offset", "digest"),
     CheckConstraint("state IN ('kept', 'replayed')", name="state"),
     CheckConstraint("kind IN ('record', 'batch')", name="kind"),
+    Index("ix_poison_kept", "created_at", postgresql_where=text("state = 'kept'")),
+    Index("ix_poison_replayed", "replayed_at", postgresql_where=text("state = 'replayed'")),
 )
 
 # How far a consumer has read a partition, and when it last saw that nothing newer was there (by this database's clock).
@@ -201,6 +203,8 @@ jobs = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     # How often a worker died or stopped answering with the job in hand.
     Column("abandoned", Integer, nullable=False, server_default=text("0")),
+    # How often the database ended an attempt; such an attempt is no failure of the job.
+    Column("set_backs", Integer, nullable=False, server_default=text("0")),
     instant("due_at", nullable=False, server_default=func.now()),
     # Rises with every claim; a write that names an older token is refused (a paused worker that wakes up too late).
     Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
@@ -208,12 +212,17 @@ jobs = Table(
     Column("causation_id", Text),
     Column("traceparent", Text, nullable=False),
     Column("last_error", Text),
+    # What the outside work came to: written before anything else, and the work is never done again.
+    Column("result", JSONB(none_as_null=True)),
+    # Why there will be no further try, while what follows that is still to be written.
+    Column("given_up", Text),
     instant("created_at", nullable=False, server_default=func.now()),
     instant("finished_at"),
     UniqueConstraint("kind", "business_key"),
     CheckConstraint("state IN ('ready', 'running', 'done', 'dead')", name="state"),
     Index("ix_jobs_ready", "kind", "due_at", postgresql_where=text("state = 'ready'")),
     Index("ix_jobs_running", "leased_until", postgresql_where=text("state = 'running'")),
+    Index("ix_jobs_done", "finished_at", postgresql_where=text("state = 'done'")),
     Index("ix_jobs_dead", "finished_at", postgresql_where=text("state = 'dead'")),
 )
 

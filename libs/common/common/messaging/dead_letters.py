@@ -9,6 +9,7 @@ from common.jobs import Job
 from common.messaging import outbox, topics
 from common.messaging.envelope import EventData
 from common.messaging.outbox import NewEvent
+from common.storable_text import storable
 from common.telemetry import new_traceparent
 
 DEAD_JOB = "job.dead_lettered"
@@ -34,7 +35,7 @@ async def append_dead_job(connection: Connection, service: str, key: str, job: J
         business_key=job.business_key,
         payload=job.payload,
         attempts=job.attempt,
-        error=error,
+        error=storable(error),
     )
     event = NewEvent(
         type=DEAD_JOB,

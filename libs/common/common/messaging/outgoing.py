@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from common.database.statements import Connection, prepare
 from common.database.tables import outbox, outbox_parked, outbox_pending, relay_lanes
+from common.storable_text import LONGEST_ERROR, storable
 
 READY = 0  # the hold of rows that are to be sent now
 ROWS_PER_ROUND = 2_000
@@ -168,10 +169,8 @@ async def free(connection: Connection, hold: int, tokens: Tokens) -> None:
 
 async def park(connection: Connection, row: Row, error: str, tokens: Tokens) -> bool:
     """Take a row, and with it the later ones of its key, out of the way until an operator replays it."""
-    parked = await _PARK.execute(
-        connection, hold=row["hold"], parked_position=row["position"], error=error, **_named(tokens)
-    )
-    return parked == 1
+    place = {"hold": row["hold"], "parked_position": row["position"]}
+    return await _PARK.execute(connection, **place, error=storable(error, LONGEST_ERROR), **_named(tokens)) == 1
 
 
 def _by_hold(rows: Iterable[Row]) -> dict[int, list[int]]:

@@ -17,11 +17,11 @@ from common.messaging.batches import UndecodableBatch
 from common.messaging.envelope import EventData, Record
 from common.messaging.outbox import NewEvent
 from common.messaging.topics import dead_letters
+from common.storable_text import LONGEST_ERROR, storable
 from common.telemetry import new_traceparent
 
 DEAD_RECORD = "record.dead_lettered"
 MOST_BYTES_SENT = 900_000
-LONGEST_ERROR = 2_000
 LONGEST_KEY = 255
 
 _COLUMNS = (
@@ -92,7 +92,7 @@ async def keep(connection: Connection, service: str, record: Record, error: str)
     is at an old place. Raises `NotKept`.
     """
     last_offset = record.last_offset if isinstance(record, UndecodableBatch) else None
-    error = _storable(error)[:LONGEST_ERROR]
+    error = storable(error, LONGEST_ERROR)
     headers = [(_escaped(name), _base64(value)) for name, value in record.headers]
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
     content_digest = digest(record.key, record.value, record.headers)
@@ -191,11 +191,6 @@ def _text_key(key: bytes | None) -> str | None:
 
 def _base64(value: bytes | None) -> str | None:
     return None if value is None else b64encode(value).decode()
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's text holds neither NUL nor half a surrogate pair."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _escaped(name: str) -> str:

@@ -1,5 +1,7 @@
 """Makes the document of an accepted invoice: typeset, stored once, and then issued."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from common import failpoints, jobs
@@ -8,12 +10,14 @@ from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, Schedule
 from common.messaging import dead_letters
+from common.outside_work import once
 from common.telemetry import get_logger, new_traceparent
 from common.worker import JobHandler
 from prometheus_client import Counter
 
 from invoicing import repository
 from invoicing.document_store import DocumentStore
+from invoicing.domain import Document
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import SERVICE, fail_document, issue_invoice
 
@@ -38,15 +42,20 @@ class DocumentJob:
     async def run(self, job: Job) -> None:
         """A crash after storing leaves a document that the next attempt finds: the same snapshot, the same bytes."""
         invoice_id = UUID(job.payload["invoice_id"])
-        async with reading(self._pool) as connection:
-            snapshot = await repository.find_snapshot(connection, invoice_id)
-        document = await self._store.put(invoice_id, await self._renderer.render(snapshot))
-        failpoints.hit("invoice.after_store")
+        stored = await once(self._pool, job, lambda: self._store_document(invoice_id))
+        document = Document(stored["sha256"], stored["size_bytes"])
         async with transaction(self._pool) as connection:
             invoice = await issue_invoice(connection, invoice_id, document, acting(job))
             await jobs.complete(connection, job)
         _invoices.labels("issued").inc()
         _log.info("invoice issued", invoice_number=invoice.number, order_id=str(invoice.order_id))
+
+    async def _store_document(self, invoice_id: UUID) -> Mapping[str, Any]:
+        async with reading(self._pool) as connection:
+            snapshot = await repository.find_snapshot(connection, invoice_id)
+        document = await self._store.put(invoice_id, await self._renderer.render(snapshot))
+        failpoints.hit("invoice.after_store")
+        return {"sha256": document.sha256, "size_bytes": document.size_bytes}
 
     async def on_dead(self, connection: Connection, job: Job, error: str) -> None:
         invoice = await fail_document(connection, UUID(job.payload["invoice_id"]), error, job.attempt, acting(job))

@@ -1,5 +1,7 @@
 """Sends an issued invoice to the buyer; it stays issued, whatever becomes of the message."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from common import failpoints, jobs
@@ -8,6 +10,7 @@ from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, Schedule
 from common.mailer import Attachment, Mail, Mailer
 from common.messaging import dead_letters
+from common.outside_work import once
 from common.telemetry import get_logger
 from common.worker import JobHandler
 from prometheus_client import Counter
@@ -39,6 +42,13 @@ class MailJob:
     async def run(self, job: Job) -> None:
         """A crash after sending sends the same message again; its Message-ID lets mail programs tell."""
         invoice_id = UUID(job.payload["invoice_id"])
+        await once(self._pool, job, lambda: self._send(invoice_id))
+        async with transaction(self._pool) as connection:
+            await record_mail(connection, invoice_id, acting(job))
+            await jobs.complete(connection, job)
+        _mails.labels("sent").inc()
+
+    async def _send(self, invoice_id: UUID) -> Mapping[str, Any]:
         async with reading(self._pool) as connection:
             invoice = await get_invoice(connection, invoice_id)
             snapshot = await repository.find_snapshot(connection, invoice_id)
@@ -47,10 +57,7 @@ class MailJob:
         content = await self._store.get(invoice_id, invoice.document)
         await self._mailer.send(invoice_mail(invoice_id, snapshot, content))
         failpoints.hit("invoice.after_mail")
-        async with transaction(self._pool) as connection:
-            await record_mail(connection, invoice_id, acting(job))
-            await jobs.complete(connection, job)
-        _mails.labels("sent").inc()
+        return {"sent": True}
 
     async def on_dead(self, connection: Connection, job: Job, error: str) -> None:
         invoice = await fail_mail(connection, UUID(job.payload["invoice_id"]), error, job.attempt, acting(job))

@@ -1,7 +1,9 @@
 """Tells the customer by e-mail; the refund is done by then, and stays so whatever becomes of the message."""
 
+from collections.abc import Mapping
 from html import escape
 from textwrap import fill
+from typing import Any
 from uuid import UUID
 
 from common import jobs
@@ -10,6 +12,7 @@ from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, Schedule
 from common.mailer import Mail, Mailer
 from common.messaging import dead_letters
+from common.outside_work import once
 from common.telemetry import get_logger
 from common.worker import JobHandler
 from prometheus_client import Counter
@@ -43,12 +46,16 @@ class ConfirmationJob:
 
     async def run(self, job: Job) -> None:
         """A crash after sending sends the same message again; its Message-ID lets mail programs tell."""
-        async with reading(self._pool) as connection:
-            refund = await queries.get(connection, UUID(job.payload["refund_id"]))
-        await self._mailer.send(confirmation(refund))
+        await once(self._pool, job, lambda: self._send(UUID(job.payload["refund_id"])))
         async with transaction(self._pool) as connection:
             await jobs.complete(connection, job)
         _mails.labels("sent").inc()
+
+    async def _send(self, refund_id: UUID) -> Mapping[str, Any]:
+        async with reading(self._pool) as connection:
+            refund = await queries.get(connection, refund_id)
+        await self._mailer.send(confirmation(refund))
+        return {"sent": True}
 
     async def on_dead(self, connection: Connection, job: Job, error: str) -> None:
         refund = await queries.get(connection, UUID(job.payload["refund_id"]))

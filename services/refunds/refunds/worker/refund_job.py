@@ -1,11 +1,14 @@
 """Makes a refund at the payment gateway, once, whatever crashes or times out (ADR 0012)."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from common import failpoints
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import Job, Schedule
+from common.outside_work import once
 from common.telemetry import get_logger
 from common.worker import JobHandler
 from prometheus_client import Counter
@@ -32,8 +35,8 @@ class RefundJob:
 
     async def run(self, job: Job) -> None:
         """One attempt. Raises `GatewayFailure` when there is no refund at its end, or none that we know of."""
-        transaction_id = await self._refund_once(job)
-        failpoints.hit("refund.after_call")
+        made = await once(self._pool, job, lambda: self._refund(job))
+        transaction_id: str = made["transaction_id"]
         async with transaction(self._pool) as connection:
             refund = await record_success(connection, job, _refund_id(job), transaction_id)
         _refunds.labels("succeeded").inc()
@@ -51,7 +54,12 @@ class RefundJob:
             error=error,
         )
 
-    async def _refund_once(self, job: Job) -> str:
+    async def _refund(self, job: Job) -> Mapping[str, Any]:
+        transaction_id = await self._find_or_send(job)
+        failpoints.hit("refund.after_call")
+        return {"transaction_id": transaction_id}
+
+    async def _find_or_send(self, job: Job) -> str:
         """Any attempt but the first begins by asking: an earlier call may have arrived although its answer did not."""
         async with reading(self._pool) as connection:
             refund = await queries.get(connection, _refund_id(job))

@@ -1,0 +1,305 @@
+"""No error of a job, of what follows its death or of the database ends the worker, and none repeats work uncounted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from common import jobs
+from common.database.statements import Connection
+from common.database.transactions import Pool, open_pool, transaction
+from common.jobs import Job, NewJob, PermanentFailure, Schedule
+from common.outside_work import once
+from common.worker import MOST_SET_BACKS, JobHandler, Worker
+from harness.databases import Database
+from harness.traces import TRACEPARENT
+from harness.waiting import eventually
+
+SCHEDULE = Schedule((1, 2, 4))
+Run = Callable[[Job], Awaitable[None]]
+OnDead = Callable[[Connection, Job, str], Awaitable[None]]
+
+
+@pytest_asyncio.fixture
+async def hasty(database: Database) -> AsyncIterator[Pool]:
+    """Connections that give up a lock after a moment."""
+    pool = await open_pool(database.dsn, application_name="hasty", server_settings={"lock_timeout": "100ms"})
+    yield pool
+    await asyncio.wait_for(pool.close(), 20)
+
+
+@asynccontextmanager
+async def locked(database: Database, lock: str) -> AsyncIterator[None]:
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        async with owner.transaction():
+            await owner.execute(lock)
+            yield
+    finally:
+        await owner.close()
+
+
+async def nothing_follows(_connection: Connection, _job: Job, _error: str) -> None:
+    pass
+
+
+@asynccontextmanager
+async def at_work(
+    pool: Pool, run: Run, on_dead: OnDead = nothing_follows, *, unit: float = 0.01, lease: float = 5
+) -> AsyncIterator[None]:
+    """A worker for "bad" jobs, which `run` does, and for "good" ones. Raises what ends it."""
+
+    async def good(job: Job) -> None:
+        async with transaction(pool) as connection:
+            await jobs.complete(connection, job)
+
+    handlers = {"bad": JobHandler(run, on_dead, SCHEDULE), "good": JobHandler(good, nothing_follows, SCHEDULE)}
+    stopping = asyncio.Event()
+    running = asyncio.create_task(Worker(pool, handlers, retry_unit_seconds=unit, lease_seconds=lease).run(stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 15)
+
+
+async def enqueue(pool: Pool, *kinds: str) -> None:
+    async with transaction(pool) as connection:
+        await jobs.enqueue(connection, *[NewJob(kind, "walnut bowl", {}, TRACEPARENT) for kind in kinds])
+
+
+async def in_state(pool: Pool, kind: str, state: str) -> None:
+    await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE kind = $1 AND state = $2", kind, state))
+
+
+async def attempts(pool: Pool, kind: str = "bad") -> list[str | None]:
+    made = "SELECT outcome FROM job_attempts JOIN jobs ON id = job_id WHERE kind = $1 ORDER BY number"
+    return [row["outcome"] for row in await pool.fetch(made, kind)]
+
+
+async def last_error(pool: Pool) -> str:
+    return str(await pool.fetchval("SELECT last_error FROM jobs WHERE kind = 'bad'"))
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+NESTED = BaseExceptionGroup("several", [SystemExit("deep"), ExceptionGroup("inside", [OSError("\0")])])
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("declined\0 here"), "RuntimeError: declined\\0 here"),
+        (RuntimeError("declined \ud800 here"), "RuntimeError: declined \\ud800 here"),
+        (RuntimeError("\0" * 5_000_000), "RuntimeError: \\0\\0"),
+        (Unspeakable(), "Unspeakable: (its text cannot be read: RuntimeError)"),
+        (NESTED, "BaseExceptionGroup: several (2 sub-exceptions) [SystemExit: deep; ExceptionGroup: inside"),
+        (SystemExit(3), "SystemExit: 3"),
+        (asyncio.CancelledError("let out by a library"), "CancelledError: let out by a library"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_job_notices(
+    pool: Pool, error: BaseException, told: str
+) -> None:
+    async def raise_it(_: Job) -> None:
+        raise error
+
+    await enqueue(pool, "bad")
+    async with at_work(pool, raise_it):
+        await in_state(pool, "bad", "dead")
+        await enqueue(pool, "good")
+        await in_state(pool, "good", "done")
+    assert await attempts(pool) == ["failed"] * 4
+    assert (await last_error(pool)).startswith(told)
+    assert len(await last_error(pool)) <= 2000
+
+
+async def test_a_hopeless_failure_inside_a_group_is_final_too(pool: Pool) -> None:
+    async def decline(_: Job) -> None:
+        raise ExceptionGroup("several", [OSError(), PermanentFailure("declined")])
+
+    await enqueue(pool, "bad")
+    async with at_work(pool, decline):
+        await in_state(pool, "bad", "dead")
+    assert await attempts(pool) == ["failed"]
+
+
+async def test_what_follows_a_dead_job_is_tried_again_without_the_work(pool: Pool) -> None:
+    tries: list[str] = []
+
+    async def fail(_: Job) -> None:
+        tries.append("work")
+        raise OSError("no paper")
+
+    async def follow(_connection: Connection, _job: Job, error: str) -> None:
+        tries.append(error)
+        if len(tries) < 7:
+            raise KeyError("order_id")
+
+    await enqueue(pool, "bad")
+    async with at_work(pool, fail, follow):
+        await in_state(pool, "bad", "dead")
+    assert tries == ["work"] * 4 + ["OSError: no paper"] * 3
+
+
+async def test_what_follows_and_never_can_be_written_leaves_a_dead_job_that_says_so(pool: Pool) -> None:
+    tries: list[str] = []
+
+    async def fail(_: Job) -> None:
+        tries.append("work")
+        raise PermanentFailure("declined")
+
+    async def never_follow(_connection: Connection, _job: Job, _error: str) -> None:
+        raise LookupError("no such order\0")
+
+    await enqueue(pool, "bad")
+    async with at_work(pool, fail, never_follow):
+        await in_state(pool, "bad", "dead")
+        await enqueue(pool, "good")
+        await in_state(pool, "good", "done")
+    assert tries == ["work"]
+    assert await attempts(pool) == ["failed"] * (MOST_SET_BACKS + 1)
+    assert await last_error(pool) == (
+        "PermanentFailure: declined (what follows could not be written: LookupError: no such order\\0)"
+    )
+
+
+async def test_a_lock_held_over_what_follows_a_dead_job_delays_only_that(
+    database: Database, pool: Pool, hasty: Pool
+) -> None:
+    tries: list[str] = []
+
+    async def fail(_: Job) -> None:
+        tries.append("work")
+        raise PermanentFailure("declined")
+
+    async def follow(connection: Connection, _job: Job, _error: str) -> None:
+        await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', 1)")
+
+    await enqueue(pool, "bad")
+    async with at_work(hasty, fail, follow):
+        async with locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
+            await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > $1", MOST_SET_BACKS))
+        await in_state(pool, "bad", "dead")
+    assert tries == ["work"]
+    assert await pool.fetchval("SELECT count(*) FROM event_streams") == 1
+
+
+async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_lock(
+    database: Database, pool: Pool, hasty: Pool
+) -> None:
+    sent: list[int] = []
+
+    async def send() -> dict[str, int]:
+        sent.append(1)
+        return {"receipt": 17}
+
+    async def run(job: Job) -> None:
+        result = await once(hasty, job, send)
+        async with transaction(hasty) as connection:
+            await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', $1)", result["receipt"])
+            await jobs.complete(connection, job)
+
+    await enqueue(pool, "bad")
+    async with at_work(hasty, run):
+        async with locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
+            await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > $1", MOST_SET_BACKS))
+        await in_state(pool, "bad", "done")
+    assert sent == [1]
+    assert await pool.fetchval("SELECT failures FROM jobs") == 0
+    assert set(await attempts(pool)) == {"handed_back", "succeeded"}
+    assert await pool.fetchval("SELECT sequence FROM event_streams") == 17
+
+
+@pytest.mark.parametrize("lock", ["SELECT 1 FROM jobs FOR UPDATE", "LOCK TABLE jobs IN SHARE MODE"])
+async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
+    database: Database, pool: Pool, hasty: Pool, lock: str
+) -> None:
+    sent: list[str] = []
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def send() -> dict[str, str]:
+        begun.set()
+        await go_on.wait()
+        sent.append("a mail")
+        return {}
+
+    async def run(job: Job) -> None:
+        await once(hasty, job, send)
+        async with transaction(hasty) as connection:
+            await jobs.complete(connection, job)
+
+    await enqueue(pool, "bad")
+    async with at_work(hasty, run, lease=1):
+        await begun.wait()
+        async with locked(database, lock):
+            go_on.set()
+            is_over = "SELECT leased_until < now() FROM jobs"
+            await eventually(lambda: pool.fetchval(is_over))
+        await in_state(pool, "bad", "done")
+    assert sent == ["a mail"]
+    assert await attempts(pool) == ["succeeded"]
+
+
+async def test_a_lock_timeout_before_work_is_known_to_be_done_is_a_failure_by_the_schedule(
+    database: Database, pool: Pool, hasty: Pool
+) -> None:
+    async def run(_: Job) -> None:
+        async with transaction(hasty) as connection:
+            await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', 1)")
+
+    await enqueue(pool, "bad")
+    async with at_work(hasty, run), locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
+        await in_state(pool, "bad", "dead")
+    assert await attempts(pool) == ["failed"] * 4
+
+
+async def test_a_database_that_is_away_at_each_attempt_counts_in_the_end(pool: Pool) -> None:
+    """Such as a disk that is full for one table only: nobody knows how often the work was done by then."""
+
+    async def run(_: Job) -> None:
+        raise asyncpg.DiskFullError("could not extend file")
+
+    await enqueue(pool, "bad")
+    async with at_work(pool, run):
+        await in_state(pool, "bad", "dead")
+    assert await attempts(pool) == ["handed_back"] * MOST_SET_BACKS + ["failed"] * 4
+
+
+async def test_an_attempt_that_the_database_ended_is_not_made_again_at_once(pool: Pool) -> None:
+    async def run(_: Job) -> None:
+        raise asyncpg.ReadOnlySQLTransactionError("cannot execute UPDATE in a read-only transaction")
+
+    await enqueue(pool, "bad")
+    async with at_work(pool, run, unit=60):
+        await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs = 2"))
+        wait = await pool.fetchval("SELECT extract(epoch FROM due_at - now()) FROM jobs")
+    assert 1 < wait <= 2
+
+
+async def test_a_locked_job_does_not_cost_the_others_their_leases(database: Database, pool: Pool, hasty: Pool) -> None:
+    both, go_on = asyncio.Barrier(3), asyncio.Event()
+
+    async def run(job: Job) -> None:
+        await both.wait()
+        await go_on.wait()
+        async with transaction(hasty) as connection:
+            await jobs.complete(connection, job)
+
+    async with transaction(pool) as connection:
+        await jobs.enqueue(connection, *[NewJob("bad", key, {}, TRACEPARENT) for key in ("locked", "free")])
+    async with at_work(hasty, run, lease=1):
+        await both.wait()
+        prolonged = "SELECT leased_until > claimed + interval '1 s' FROM jobs, (SELECT $1::timestamptz AS claimed) c"
+        first = await pool.fetchval("SELECT leased_until FROM jobs WHERE business_key = 'free'")
+        async with locked(database, "SELECT 1 FROM jobs WHERE business_key = 'locked' FOR UPDATE"):
+            await eventually(lambda: pool.fetchval(f"{prolonged} WHERE business_key = 'free'", first))
+        go_on.set()
+        await eventually(lambda: pool.fetchval("SELECT bool_and(state = 'done') FROM jobs"))
+    assert await pool.fetchval("SELECT abandoned FROM jobs WHERE business_key = 'free'") == 0
