@@ -1,0 +1,73 @@
+"""While somebody locks what an invoice's job has to write, its e-mail goes out once and its document is made once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from common.database.transactions import Pool, open_pool
+from common.worker import Worker
+from harness.databases import Database
+from harness.invoices import accept, at_work, events, in_state, invoice_of
+from harness.mailbox import Mailbox
+from harness.shipments import order_shipped
+from harness.waiting import eventually
+from invoicing.document_store import FolderDocumentStore
+from invoicing.invoice_pdf.renderer import Renderer
+from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
+from invoicing.worker import DocumentJob
+
+
+@pytest_asyncio.fixture
+async def hasty(database: Database) -> AsyncIterator[Pool]:
+    """The worker's connections, which give up a lock after a moment."""
+    pool = await open_pool(database.dsn, application_name="hasty", server_settings={"lock_timeout": "200ms"})
+    yield pool
+    await asyncio.wait_for(pool.close(), 20)
+
+
+async def issue(pool: Pool, order: dict[str, Any], renderer: Renderer, store: FolderDocumentStore) -> None:
+    """Make the document, so that only the mail is left to do."""
+    stopping = asyncio.Event()
+    handlers = {DOCUMENT_JOB: DocumentJob(pool, renderer, store).handler}
+    running = asyncio.create_task(Worker(pool, handlers, retry_unit_seconds=1, lease_seconds=5).run(stopping))
+    await in_state(pool, order, "done", DOCUMENT_JOB)
+    stopping.set()
+    await asyncio.wait_for(running, 15)
+
+
+@pytest.mark.parametrize("table", ["invoices", "audit", "audit_details"])
+@pytest.mark.parametrize("kind", [MAIL_JOB, DOCUMENT_JOB])
+async def test_a_table_locked_for_a_while_repeats_nothing_and_fails_nothing(
+    database: Database,
+    pool: Pool,
+    hasty: Pool,
+    renderer: Renderer,
+    store: FolderDocumentStore,
+    mailbox: Mailbox,
+    table: str,
+    kind: str,
+) -> None:
+    address = f"{uuid4().hex}@example.org"
+    order = order_shipped(customer_email=address)
+    await accept(pool, order)
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        if kind == MAIL_JOB:
+            await issue(pool, order, renderer, store)
+        async with at_work(hasty, renderer, store, mailbox):
+            async with owner.transaction():
+                await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")  # as CREATE INDEX does; reading goes on
+                was_set_back = "SELECT true FROM jobs WHERE kind = $1 AND set_backs > 12"
+                await eventually(lambda: pool.fetchval(was_set_back, kind))
+            await in_state(pool, order, "done", DOCUMENT_JOB)
+            await in_state(pool, order, "done", MAIL_JOB)
+    finally:
+        await owner.close()
+    assert len(await mailbox.messages_to(address)) == 1
+    assert await pool.fetchval("SELECT failures FROM jobs WHERE kind = $1", kind) == 0
+    assert (await invoice_of(pool, order)).mail_status == "SENT"
+    assert [type_ for type_, _ in await events(pool, order)] == ["invoice.issued"]

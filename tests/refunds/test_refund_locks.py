@@ -1,0 +1,107 @@
+"""While somebody locks what a refund's job has to write, the gateway is called once and the customer is told once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from common.database.transactions import Pool, open_pool
+from common.mailer import Mailer
+from common.worker import Worker
+from harness.databases import Database
+from harness.mailbox import Mailbox, running_mailbox
+from harness.payments import FakePaymentGateway
+from harness.refunds import RETRY_UNIT, in_state, open_refund
+from harness.waiting import eventually
+from refunds.domain import Refund
+from refunds.payment_gateway import StripeGateway
+from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB
+from refunds.worker import ConfirmationJob, RefundJob
+
+
+@pytest_asyncio.fixture
+async def hasty(database: Database) -> AsyncIterator[Pool]:
+    """The worker's connections, which give up a lock after a moment."""
+    pool = await open_pool(database.dsn, application_name="hasty", server_settings={"lock_timeout": "200ms"})
+    yield pool
+    await asyncio.wait_for(pool.close(), 20)
+
+
+@pytest.fixture(scope="module")
+def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
+    with running_mailbox(tmp_path_factory.mktemp("mailbox")) as running:
+        yield running
+
+
+class CountedGateway(FakePaymentGateway):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    async def refund(self, refund: Refund) -> str:
+        self.calls.append("refund")
+        return await super().refund(refund)
+
+    async def find(self, refund: Refund) -> str | None:
+        self.calls.append("find")
+        return await super().find(refund)
+
+
+@pytest.mark.parametrize("table", ["refunds", "audit", "outbox", "event_streams"])
+async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
+    database: Database, pool: Pool, hasty: Pool, mailbox: Mailbox, table: str
+) -> None:
+    address = f"{uuid4().hex}@example.org"
+    refund, gateway = await open_refund(pool, customer_email=address), CountedGateway()
+    mailer = Mailer(mailbox.host, mailbox.port, "ArtiCurated <billing@articurated.example>", timeout=5)
+    handlers = {
+        REFUND_JOB: RefundJob(hasty, gateway).handler,
+        MAIL_JOB: ConfirmationJob(hasty, mailer).handler,
+    }
+    worker = Worker(hasty, handlers, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
+    owner, stopping = await asyncpg.connect(database.owner_dsn), asyncio.Event()
+    try:
+        async with owner.transaction():
+            await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")
+            running = asyncio.create_task(worker.run(stopping))
+            await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > 12"))
+        job = await in_state(pool, refund, "done")
+        await in_state(pool, refund, "done", MAIL_JOB)
+        stopping.set()
+        await asyncio.wait_for(running, 15)
+    finally:
+        await owner.close()
+    assert gateway.calls == ["refund"]
+    assert {outcome for outcome, _ in job.attempts} == {"handed_back", "succeeded"}
+    assert len(await mailbox.messages_to(address)) == 1
+
+
+@pytest.mark.timeout(120)
+async def test_an_answer_of_zero_bytes_is_a_failure_by_the_schedule_and_other_refunds_go_on(pool: Pool) -> None:
+    """What lies between us and the gateway may answer anything."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 32\r\nConnection: close\r\n\r\n"
+        writer.write(head + bytes(32))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    gateway = StripeGateway(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "sk_test_1", timeout=2)
+    refunds = [await open_refund(pool) for _ in range(2)]
+    worker = Worker(pool, {REFUND_JOB: RefundJob(pool, gateway).handler}, retry_unit_seconds=0.01, lease_seconds=5)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(worker.run(stopping))
+    try:
+        jobs = [await in_state(pool, refund, "dead") for refund in refunds]
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 15)
+        server.close()
+        await gateway.close()
+    assert [[outcome for outcome, _ in job.attempts] for job in jobs] == [["failed"] * 6] * 2
+    rows = await pool.fetch("SELECT type FROM outbox WHERE topic = 'articurated.refunds'")
+    assert [row["type"] for row in rows] == ["refund.failed"] * 2
