@@ -21,8 +21,6 @@ API = f"http://127.0.0.1:{os.environ.get('PROMETHEUS_PORT') or 9090}/api/v1"
 ONLY_IN_TROUBLE = (
     'count(up{job="articurated"} == 0)',
     'count(ALERTS{alertstate="firing"})',
-    'outcome="dead"',
-    'outcome="poisoned"',
 )
 
 

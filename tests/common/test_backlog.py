@@ -1,0 +1,65 @@
+"""What an operator has to do is counted in the tables, whichever process made it and whether it still lives."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from common.database.transactions import Pool
+from common.messaging import backlog
+from harness.waiting import eventually
+from prometheus_client import REGISTRY
+
+DEAD_JOB = """
+INSERT INTO jobs (id, kind, business_key, payload, state, finished_at, traceparent)
+VALUES (gen_random_uuid(), $1, gen_random_uuid()::text, '{}', 'dead', now(), '')
+"""
+POISON = """
+INSERT INTO poison (id, topic, partition, "offset", headers, record_time, error)
+VALUES (gen_random_uuid(), $1, 0, $2, '[]', 0, 'unreadable')
+"""
+
+
+@asynccontextmanager
+async def watching(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    monkeypatch.setattr(backlog, "SECONDS_BETWEEN_LOOKS", 0.02)
+    task = asyncio.create_task(backlog.watch_backlog(pool))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def shown(name: str, value: float | None, **labels: str) -> None:
+    async def is_shown() -> bool:
+        return REGISTRY.get_sample_value(name, labels) == value
+
+    await eventually(is_shown)
+
+
+async def test_dead_jobs_and_kept_poison_are_shown_until_they_are_replayed(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("refund", "refund", "refund-mail"):
+        await pool.execute(DEAD_JOB, kind)
+    for offset in range(3):
+        await pool.execute(POISON, "articurated.orders", offset)
+    async with watching(pool, monkeypatch):
+        await shown("jobs_dead_rows", 2, kind="refund")
+        await shown("jobs_dead_rows", 1, kind="refund-mail")
+        await shown("poison_kept_rows", 3, topic="articurated.orders")
+
+        await pool.execute("UPDATE jobs SET state = 'ready', finished_at = NULL WHERE kind = 'refund'")
+        await pool.execute("UPDATE poison SET state = 'replayed', replayed_at = now()")
+        await shown("jobs_dead_rows", None, kind="refund")
+        await shown("jobs_dead_rows", 1, kind="refund-mail")
+        await shown("poison_kept_rows", None, topic="articurated.orders")
+        await shown("poison_kept_rows", 0, topic="")
+
+
+async def test_that_there_is_nothing_to_do_is_shown_as_zero(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(pool, monkeypatch):
+        await shown("jobs_dead_rows", 0, kind="")
+        await shown("poison_kept_rows", 0, topic="")
