@@ -1,6 +1,7 @@
 """A primary that turns read-only, as during a failover: everything waits, nothing ends, and all goes on afterwards."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from common import jobs
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
 from common.jobs import Job, NewJob, Schedule
+from common.outside_work import once
 from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
 from common.worker import JobHandler, Worker
@@ -31,11 +33,17 @@ VASE = {"name": "celadon", "price": 20}
 
 
 @asynccontextmanager
-async def working(pool: Pool) -> AsyncIterator[None]:
-    """A worker and a purger. Raises what ends one of them."""
+async def working(pool: Pool, packed: Counter[str], go_on: asyncio.Event) -> AsyncIterator[None]:
+    """A worker, whose work takes until `go_on` is set, and a purger. Raises what ends one of them."""
     stopping = asyncio.Event()
 
     async def run(job: Job) -> None:
+        async def pack() -> dict[str, str]:
+            await go_on.wait()
+            packed[job.business_key] += 1
+            return {}
+
+        await once(pool, job, pack)
         async with transaction(pool) as connection:
             await jobs.complete(connection, job)
 
@@ -83,18 +91,20 @@ async def test_while_the_primary_is_read_only_everything_waits_and_afterwards_al
         await create_lines(database)
         topic = await make_topic(partitions=3)
         pool = await make_pool(database)
+        packed, go_on = Counter[str](), asyncio.Event()
         async with (
             open_workshop(database) as workshop,
             workshop.client() as client,
             relaying(pool, kafka),
             subscribing(pool, kafka, [topic]) as member,
-            working(pool),
+            working(pool, packed, go_on),
         ):
             await write_events(pool, topic, ORDERS, range(1, 2))
             await enqueue(pool, "before")
             await eventually(lambda: taken_in(pool, len(ORDERS)))
             await write_events(pool, topic, ORDERS, range(2, 3))
-            await enqueue(pool, *(f"during-{number}" for number in range(20)))
+            await enqueue(pool, *(f"during-{number}" for number in range(8)))
+            await eventually(lambda: pool.fetchval("SELECT count(*) = 4 FROM jobs WHERE state = 'running'"))
 
             set_read_only(server, "on")
             with capture_logs() as logs:
@@ -105,6 +115,10 @@ async def test_while_the_primary_is_read_only_everything_waits_and_afterwards_al
                 assert sent_back(await client.post("/vases", json=VASE))
             assert member.connected
 
+            go_on.set()
+            await eventually(lambda: all_packed(packed, 4))
+            await eventually(lambda: pool.fetchval("SELECT bool_and(leased_until < now()) FROM jobs"))
+
             set_read_only(server, "off")
             await eventually(lambda: is_made(client))
             await enqueue(pool, "after")
@@ -112,6 +126,8 @@ async def test_while_the_primary_is_read_only_everything_waits_and_afterwards_al
             await all_published(pool)
             await eventually(lambda: taken_in(pool, 3 * len(ORDERS)))
             await eventually(lambda: all_done(pool))
+        assert len(packed) == 10
+        assert set(packed.values()) == {1}
         lines = await written_lines(pool)
         assert sorted(lines) == sorted((order, sequence) for order in ORDERS for sequence in (1, 2, 3))
         assert await pool.fetchval("SELECT count(*) FROM poison") == 0
@@ -127,13 +143,17 @@ async def is_refused(client: httpx.AsyncClient) -> bool:
 
 async def all_waits(logs: list[Any]) -> bool:
     """Whether the worker and the relay have met the read-only server."""
-    return {"jobs cannot be claimed now", "lane leases not renewed"} <= {line["event"] for line in logs}
+    return {"leases cannot be kept now", "lane leases not renewed"} <= {line["event"] for line in logs}
 
 
 async def is_made(client: httpx.AsyncClient) -> bool:
     answer = await client.post("/vases", json=VASE)
     assert answer.status_code == 201 or sent_back(answer), answer.text
     return answer.status_code == 201
+
+
+async def all_packed(packed: Counter[str], number: int) -> bool:
+    return packed.total() == number
 
 
 async def taken_in(pool: Pool, count: int) -> bool:

@@ -5,15 +5,18 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from common.database.transactions import Pool
 from common.edge.health_pages import HealthPages
 from common.health import Health, SharedProbe
 from common.settings import ServiceSettings
 from harness.databases import Database, Databases
 from harness.pausing import paused
 from harness.servers import new_kafka, new_postgres
+from harness.waiting import eventually
 from harness.workshop import Workshop, open_workshop
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
@@ -77,6 +80,42 @@ async def test_a_hung_database_is_told_within_a_second(session_folder: Path, kaf
             errors = await assert_unhealthy(health, database="disconnected", kafka="connected")
         assert errors == ["database: no answer within 0.8 s"]
         assert (await health.document())["status"] == "healthy"
+
+
+async def test_probes_keep_one_connection_and_open_it_anew_when_the_server_ended_it(
+    database: Database, pool: Pool, kafka: str
+) -> None:
+    health = health_of(database.dsn, kafka)
+    owner = await asyncpg.connect(database.owner_dsn)
+    probes = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'service probe' AND datname = $1"
+    try:
+        for _ in range(5):
+            assert (await health.document())["status"] == "healthy"
+            assert await health.why_not_ready() == []
+        [first] = await owner.fetchval(probes, database.name)
+        await pool.fetchval("SELECT pg_terminate_backend($1)", first)
+        assert (await health.document())["status"] == "healthy"
+        [second] = await owner.fetchval(probes, database.name)
+        assert second != first
+    finally:
+        await owner.close()
+        await health.close()
+
+
+async def test_the_probes_connection_to_a_server_that_only_reads_is_not_kept(
+    database: Database, postgres: Postgres, kafka: str
+) -> None:
+    """Another server may be the primary by now, behind the same name."""
+    health = health_of(database.dsn, kafka)
+    postgres.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    assert (await health.document())["status"] == "healthy"
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        left = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'service probe' AND datname = $1"
+        await eventually(lambda: owner.fetchval(left, database.name))
+    finally:
+        await owner.close()
+        await health.close()
 
 
 async def test_a_hung_broker_is_told_within_a_second_and_the_gateway_stays_ready(

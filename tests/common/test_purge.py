@@ -9,7 +9,12 @@ from harness.relaying import PARK, write_events
 from harness.waiting import eventually
 
 SETTINGS = ServiceSettings(
-    database_url="postgresql://nowhere", kafka_bootstrap="nowhere", outbox_retention_days=7, inbox_retention_days=14
+    database_url="postgresql://nowhere",
+    kafka_bootstrap="nowhere",
+    outbox_retention_days=7,
+    inbox_retention_days=14,
+    job_retention_days=30,
+    poison_retention_days=60,
 )
 TOPIC = "articurated.orders"
 REMEMBER = """
@@ -21,6 +26,22 @@ ANSWER = """
 INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, expires_at)
 SELECT '', key, '', 200, '{}', '', now() + due::interval
 FROM (VALUES ('new', '1 hour'), ('old', '-1 second')) AS answer(key, due)
+"""
+JOBS = """
+WITH made AS (
+    INSERT INTO jobs (id, kind, business_key, payload, state, created_at, finished_at, traceparent)
+    SELECT gen_random_uuid(), 'mail', key, '{}', state, now() - interval '90 days', now() - age::interval, ''
+    FROM (VALUES ('done long ago', 'done', '31 days'), ('done lately', 'done', '29 days'),
+                 ('dead long ago', 'dead', '89 days'), ('never begun', 'ready', NULL),
+                 ('begun', 'running', NULL)) AS job(key, state, age)
+    RETURNING id)
+INSERT INTO job_attempts (job_id, number, worker) SELECT id, number, 'anna' FROM made, generate_series(1, 2) AS number
+"""
+POISON = """
+INSERT INTO poison (id, topic, partition, "offset", headers, record_time, error, state, created_at, replayed_at)
+SELECT gen_random_uuid(), key, 0, 0, '[]', 0, 'unreadable', state, now() - interval '90 days', now() - age::interval
+FROM (VALUES ('replayed long ago', 'replayed', '61 days'), ('replayed lately', 'replayed', '59 days'),
+             ('never replayed', 'kept', NULL)) AS record(key, state, age)
 """
 SENT = "DELETE FROM outbox_pending USING outbox WHERE outbox.position = outbox_pending.position AND key = ANY ($1)"
 
@@ -59,3 +80,28 @@ async def test_answers_are_forgotten_when_they_expire(pool: Pool) -> None:
     await pool.execute(ANSWER)
     await purge_until(pool, "SELECT count(*) = 1 FROM idempotency_keys")
     assert await pool.fetchval("SELECT key FROM idempotency_keys") == "new"
+
+
+async def test_only_jobs_that_are_done_are_deleted_with_their_attempts_when_their_time_is_over(pool: Pool) -> None:
+    await pool.execute(JOBS)
+    await purge_until(pool, "SELECT count(*) = 4 FROM jobs")
+    kept = ["begun", "dead long ago", "done lately", "never begun"]
+    assert await pool.fetchval("SELECT array_agg(business_key ORDER BY business_key) FROM jobs") == kept
+    assert await pool.fetchval("SELECT count(*) FROM job_attempts") == 2 * len(kept)
+
+
+async def test_only_poison_that_was_replayed_is_deleted_when_its_time_is_over(pool: Pool) -> None:
+    await pool.execute(POISON)
+    await purge_until(pool, "SELECT count(*) = 2 FROM poison")
+    assert await pool.fetchval("SELECT array_agg(topic ORDER BY topic) FROM poison") == [
+        "never replayed",
+        "replayed lately",
+    ]
+
+
+async def test_the_sequences_given_out_are_never_forgotten(pool: Pool) -> None:
+    """An event that began with 1 again would be taken for an old one."""
+    await pool.execute("INSERT INTO event_streams VALUES ('articurated.refunds', 'order-1', 3)")
+    await pool.execute(ANSWER)
+    await purge_until(pool, "SELECT count(*) = 1 FROM idempotency_keys")
+    assert await pool.fetchval("SELECT sequence FROM event_streams") == 3

@@ -44,6 +44,15 @@ async def test_a_shipped_order_is_invoiced_once_even_if_redelivered(pool: Pool) 
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 2
 
 
+async def test_an_event_that_comes_again_after_its_jobs_were_purged_makes_no_second_one(pool: Pool) -> None:
+    order = order_shipped()
+    await accept(pool, order)
+    await pool.execute("DELETE FROM jobs")
+    await accept(pool, order)
+    assert await pool.fetchval("SELECT count(*) FROM jobs") == 0
+    assert await numbers(pool) == first_numbers(1)
+
+
 async def test_numbers_follow_the_order_of_the_events(pool: Pool) -> None:
     orders = [order_shipped() for _ in range(20)]
     await accept(pool, *orders)

@@ -1,5 +1,6 @@
 """Invoices over HTTP: documents by signed link, everything else for staff."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -160,6 +161,22 @@ async def test_invoices_are_listed_newest_first_with_exact_totals(
         "total": 5,
         "by_status": {"PENDING": 3, "ISSUED": 2, "FAILED": 0},
     }
+
+
+async def test_a_page_and_its_total_agree_while_invoices_come_in(gateway: Gateway, pool: Pool) -> None:
+    async def invoice_many() -> None:
+        for _ in range(30):
+            await accept(pool, order_shipped())
+
+    incoming = asyncio.create_task(invoice_many())
+    while not incoming.done():
+        page = (await gateway.get("/invoices?limit=100")).json()
+        assert len(page["data"]) == page["pagination"]["total"]
+        pending = (await gateway.get("/invoices?limit=100&status=PENDING")).json()
+        assert len(pending["data"]) == pending["pagination"]["total"]
+        counted = (await gateway.get("/metrics")).json()["invoices"]
+        assert counted["by_status"] == {"PENDING": counted["total"], "ISSUED": 0, "FAILED": 0}
+    await incoming
 
 
 @pytest.mark.parametrize(("query", "found"), [("", 1), ("&status=PENDING", 1), ("&status=ISSUED", 0), ("&offset=1", 0)])

@@ -174,6 +174,17 @@ async def test_the_same_return_under_a_new_event_id_opens_no_second_refund(inbox
     assert await counts(pool) == (1, 1, 1, 0)
 
 
+async def test_an_event_that_comes_again_after_its_jobs_were_purged_makes_no_second_one(
+    inbox: Inbox, pool: Pool
+) -> None:
+    completed = return_completed()
+    await inbox.accept([record("return.completed", completed)])
+    await pool.execute("DELETE FROM jobs")
+    await inbox.accept([record("return.completed", completed)])
+    assert await pool.fetchval("SELECT count(*) FROM jobs") == 0
+    assert len(await refunds(pool)) == 1
+
+
 async def test_fifty_duplicates_at_once_open_one_refund_each(database: Database) -> None:
     pool = await open_pool(database.dsn, size=20, application_name="test")
     inbox = Inbox(pool, "refunds", EVENT_HANDLERS)

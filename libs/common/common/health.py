@@ -1,14 +1,13 @@
-"""Is it well? Probes on connections of their own, each with a deadline, so that a hung dependency is told in time."""
+"""Is it well? Probes beside the work's own connections, each with a deadline: a hung dependency is told in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from common.database.connecting import connect
+from common.database.probe_connection import ProbeConnection
 from common.database.schema_version import missing_revisions
-from common.database.statements import Connection
 from common.setting_types import parse_brokers
 from common.settings import ServiceSettings
 
@@ -55,6 +54,9 @@ class Health:
     def __init__(self, service: str | None, settings: ServiceSettings) -> None:
         self._service = service
         self._settings = settings
+        self._connection = ProbeConnection(
+            settings.database_url, application_name=f"{service or 'service'} probe", connect_seconds=PROBE_SECONDS
+        )
         self.is_migrated = False
         self._needs: dict[str, NotReady] = {}
         self._needs_to_start: dict[str, NotReady] = {}
@@ -89,25 +91,17 @@ class Health:
         }
         return {**document, "errors": errors} if errors else document
 
+    async def close(self) -> None:
+        await self._connection.close()
+
     async def _probe_database(self) -> None:
-        async with self._connection() as connection:
-            await connection.fetchval("SELECT 1")
+        await self._connection.ask(lambda connection: connection.fetchval("SELECT 1"))
 
     async def _probe_migrations(self) -> None:
-        async with self._connection() as connection:
-            missing = await missing_revisions(connection, self._service)
+        missing = await self._connection.ask(lambda connection: missing_revisions(connection, self._service))
         if missing:
             raise NotHealthy(f"missing: {', '.join(missing)}")
         self.is_migrated = True
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        connection = await connect(self._settings.database_url, timeout=PROBE_SECONDS)
-        try:
-            yield connection
-            await connection.close()
-        finally:
-            connection.terminate()
 
     async def _probe_kafka(self) -> None:
         brokers = [asyncio.create_task(_ask(*each)) for each in parse_brokers(self._settings.kafka_bootstrap)]

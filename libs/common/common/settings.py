@@ -47,6 +47,10 @@ class ServiceSettings(BaseSettings):
 
     outbox_retention_days: float = Field(default=90, gt=0)
     inbox_retention_days: float = Field(default=120, gt=0)
+    # Of jobs that are done, with their attempts; dead ones stay.
+    job_retention_days: float = Field(default=120, gt=0)
+    # Of records that were replayed; those that were not stay.
+    poison_retention_days: float = Field(default=120, gt=0)
     topic_partitions: int = Field(default=12, ge=1)
     topic_retention_days: int = Field(default=90, ge=1)
     topic_replication: int = Field(default=1, ge=1)

@@ -71,6 +71,7 @@ class _Process(Generic[Settings]):
         await _end(everything)
         for pool in self._pools:
             await _close(pool)
+        await self._health.close()
         _log.info("stopped")
         return 1 if failed else 0
 

@@ -8,13 +8,26 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Table, any_, bindparam, delete, exists, func, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import UserDefinedType
 
 from common.component import Component
 from common.database.statements import Connection, Statement, prepare
-from common.database.tables import idempotency_keys, inbox, outbox, outbox_parked, outbox_pending
+from common.database.tables import idempotency_keys, inbox, jobs, outbox, outbox_parked, outbox_pending, poison
 from common.database.transactions import Pool, is_connection_failure, transaction
 from common.pauses import pause
 from common.settings import ServiceSettings
@@ -75,14 +88,27 @@ def older_than(column: ColumnElement[object], days: float) -> ColumnElement[bool
 
 
 def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
-    """What every service keeps for a while only. Events stay long enough to refill a broker that lost its data, inbox
-    rows longer than Kafka keeps the events they know."""
+    """What every service keeps for a while only.
+
+    Events stay long enough to refill a broker that lost its data, inbox rows longer than Kafka keeps the events they
+    know. A job that is done may go: what was asked for once is known by a unique key of the service's own tables, which
+    are never purged. `event_streams` is never purged either: a sequence that began anew would be taken for an old one.
+    """
     is_unsent = or_(*(exists().where(each.c.position == outbox.c.position) for each in (outbox_pending, outbox_parked)))
     return [
         PurgeRule(outbox, older_than(outbox.c.created_at, settings.outbox_retention_days) & not_(is_unsent)),
         PurgeRule(inbox, older_than(inbox.c.received_at, settings.inbox_retention_days)),
+        PurgeRule(jobs, _is(jobs.c.state, "done") & older_than(jobs.c.finished_at, settings.job_retention_days)),
+        PurgeRule(
+            poison, _is(poison.c.state, "replayed") & older_than(poison.c.replayed_at, settings.poison_retention_days)
+        ),
         PurgeRule(idempotency_keys, idempotency_keys.c.expires_at < func.now()),
     ]
+
+
+def _is(state: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Spelled out in the statement, so that the partial index is seen."""
+    return state == literal(name, literal_execute=True)
 
 
 class Purger:

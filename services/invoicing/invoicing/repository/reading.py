@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 from common.database.statements import Connection, Statement, prepare
-from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select
+from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select, true
 
 from invoicing.domain import SERIES, Invoice, InvoiceStatus, Snapshot
 from invoicing.repository.rows import to_invoice
@@ -17,31 +17,50 @@ _FIND_SNAPSHOT = prepare(
 )
 
 
-def _page(*conditions: ColumnElement[bool]) -> Statement:
-    return prepare(
-        select(invoices)
-        .where(*conditions)
-        .order_by(invoices.c.created_at.desc(), invoices.c.id.desc())
-        .limit(bindparam("limit", type_=Integer))
-        .offset(bindparam("offset", type_=Integer))
-    )
-
-
 def _spelled_out(status: InvoiceStatus) -> ColumnElement[str]:
     """For the planner, which must see that the partial index applies."""
     return literal(status.value, literal_execute=True)
 
 
-_PAGE = _page()
-_PAGE_OF = {status: _page(invoices.c.status == _spelled_out(status)) for status in InvoiceStatus}
-_COUNT_NUMBERS = prepare(
-    select(func.coalesce(func.sum(number_series.c.last_position), 0)).where(number_series.c.kind == SERIES)
+# Exact, and cheap at any size: a series without gaps counts its own invoices, and few are not issued. Each statement
+# counts and shows by one snapshot, so that a total never disagrees with the others or with the page beside it.
+_numbers = (
+    select(func.coalesce(func.sum(number_series.c.last_position), 0))
+    .where(number_series.c.kind == SERIES)
+    .scalar_subquery()
 )
-_COUNT_NOT_ISSUED = prepare(
-    select(invoices.c.status, func.count().label("count"))
-    .where(invoices.c.status != _spelled_out(InvoiceStatus.ISSUED))
-    .group_by(invoices.c.status)
-)
+_not_issued = invoices.c.status != _spelled_out(InvoiceStatus.ISSUED)
+
+
+def _total(status: InvoiceStatus | None) -> ColumnElement[int]:
+    if status is None:
+        return _numbers
+    counted = _not_issued if status is InvoiceStatus.ISSUED else invoices.c.status == _spelled_out(status)
+    number = select(func.count()).select_from(invoices).where(counted).scalar_subquery()
+    return _numbers - number if status is InvoiceStatus.ISSUED else number
+
+
+def _page(status: InvoiceStatus | None) -> Statement:
+    """The total on every row; an empty page is a row without an invoice."""
+    of_status = () if status is None else (invoices.c.status == _spelled_out(status),)
+    page = (
+        select(invoices)
+        .where(*of_status)
+        .order_by(invoices.c.created_at.desc(), invoices.c.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+        .offset(bindparam("offset", type_=Integer))
+        .subquery("page")
+    )
+    total = select(_total(status).label("total")).subquery("counted")
+    return prepare(
+        select(total.c.total, page)
+        .select_from(total.outerjoin(page, true()))
+        .order_by(page.c.created_at.desc(), page.c.id.desc())
+    )
+
+
+_PAGES = {status: _page(status) for status in (None, *InvoiceStatus)}
+_COUNT = prepare(select(*(_total(status).label(status.value) for status in InvoiceStatus)))
 
 
 async def find(connection: Connection, invoice_id: UUID) -> Invoice | None:
@@ -62,15 +81,14 @@ async def find_snapshot(connection: Connection, invoice_id: UUID) -> Snapshot:
     return msgspec.convert(found, Snapshot)
 
 
-async def find_page(connection: Connection, status: InvoiceStatus | None, *, limit: int, offset: int) -> list[Invoice]:
-    """Newest first; of every status when it is None."""
-    page = _PAGE if status is None else _PAGE_OF[status]
-    return [to_invoice(row) for row in await page.fetch_all(connection, limit=limit, offset=offset)]
+async def find_page(
+    connection: Connection, status: InvoiceStatus | None, *, limit: int, offset: int
+) -> tuple[list[Invoice], int]:
+    """Newest first, and how many there are in all; of every status when it is None."""
+    rows = await _PAGES[status].fetch_all(connection, limit=limit, offset=offset)
+    return [to_invoice(row) for row in rows if row["id"] is not None], int(rows[0]["total"])
 
 
 async def count_by_status(connection: Connection) -> dict[InvoiceStatus, int]:
-    """Exact, and cheap at any size: a series without gaps counts its own invoices, and few are not issued."""
-    not_issued = {row["status"]: row["count"] for row in await _COUNT_NOT_ISSUED.fetch_all(connection)}
-    numbers = int(await _COUNT_NUMBERS.fetch_value(connection))
-    counts = {status: not_issued.get(status.value, 0) for status in InvoiceStatus}
-    return counts | {InvoiceStatus.ISSUED: numbers - sum(not_issued.values())}
+    [row] = await _COUNT.fetch_all(connection)
+    return {status: int(row[status.value]) for status in InvoiceStatus}

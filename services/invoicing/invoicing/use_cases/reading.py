@@ -34,9 +34,7 @@ async def list_invoices(
         invoice = await repository.find_of_order(connection, order_id)
         matching = [] if invoice is None or status not in (None, invoice.status) else [invoice]
         return InvoicePage(matching[offset : offset + limit], len(matching))
-    counts = await repository.count_by_status(connection)
-    found = await repository.find_page(connection, status, limit=limit, offset=offset)
-    return InvoicePage(found, sum(counts.values()) if status is None else counts[status])
+    return InvoicePage(*await repository.find_page(connection, status, limit=limit, offset=offset))
 
 
 async def count_invoices(connection: Connection) -> Mapping[str, Any]:

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any
 from uuid import UUID
 
-from common.database.statements import Connection, Statement, prepare
+from common.database.paged_list import PagedList
+from common.database.statements import Connection, prepare
 from common.database.tables import job_attempts, jobs
-from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func, select
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, select
 
 from refunds.domain import Refund
 from refunds.repository.rows import refund_columns, to_refund
@@ -37,18 +36,8 @@ _ATTEMPTS = prepare(
 )
 
 
-@cache
-def _matching(names: frozenset[str]) -> tuple[Statement, Statement]:
-    """One page, and the total, of the refunds that are equal in these columns: counted by index, or known by status."""
-
-    def narrowed(query: Select[Any]) -> Select[Any]:
-        return query.where(*(refunds.c[name] == bindparam(name) for name in sorted(names)))
-
-    newest_first = narrowed(select(*refund_columns)).order_by(refunds.c.created_at.desc(), refunds.c.id.desc())
-    page = newest_first.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
-    if names <= {"status"}:
-        return prepare(page), prepare(select(refund_counts.total(of_one_status=bool(names))))
-    return prepare(page), prepare(narrowed(select(func.count()).select_from(refunds)))
+_FILTERS = {name: refunds.c[name] == bindparam(name) for name in ("order_id", "return_id", "status")}
+_LIST = PagedList(refunds, select(*refund_columns), _FILTERS, refund_counts)
 
 
 async def find(connection: Connection, refund_id: UUID) -> Refund | None:
@@ -67,14 +56,13 @@ async def get(connection: Connection, refund_id: UUID) -> Refund:
 async def page(
     connection: Connection, filters: Mapping[str, object], limit: int, offset: int
 ) -> tuple[list[Refund], int]:
-    """The newest first, and how many there are in all; `filters` names columns and the values they must have."""
-    find_page, count = _matching(frozenset(filters))
-    rows = await find_page.fetch_all(connection, **filters, limit=limit, offset=offset)
-    return [to_refund(row) for row in rows], await count.fetch_value(connection, **filters)
+    """The newest first, and by the same snapshot how many there are in all; `filters` gives columns their values."""
+    rows, total = await _LIST.fetch(connection, filters, limit=limit, offset=offset)
+    return [to_refund(row) for row in rows], total
 
 
 async def attempts_of(connection: Connection, kind: str, of: Sequence[Refund]) -> dict[str, list[Attempt]]:
-    """The attempts of these refunds' jobs by business key, oldest first."""
+    """The attempts of these refunds' jobs by business key, oldest first; none of a job that was purged."""
     found: dict[str, list[Attempt]] = {refund.reference: [] for refund in of}
     for row in await _ATTEMPTS.fetch_all(connection, kind=kind, keys=list(found)):
         found[row["business_key"]].append(Attempt(*(row[name] for name in _ATTEMPT)))
