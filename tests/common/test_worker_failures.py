@@ -303,3 +303,32 @@ async def test_a_locked_job_does_not_cost_the_others_their_leases(database: Data
         go_on.set()
         await eventually(lambda: pool.fetchval("SELECT bool_and(state = 'done') FROM jobs"))
     assert await pool.fetchval("SELECT abandoned FROM jobs WHERE business_key = 'free'") == 0
+
+
+async def test_a_lease_that_ran_out_while_the_database_was_away_stays_with_a_worker_that_lives(
+    pool: Pool, hasty: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers meet a database that comes back: neither takes away what the other still works on."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def run(job: Job) -> None:
+        begun.set()
+        await go_on.wait()
+        async with transaction(hasty) as connection:
+            await jobs.complete(connection, job)
+
+    await enqueue(pool, "bad")
+    async with at_work(hasty, run, lease=1), at_work(pool, run, lease=1):
+        await begun.wait()
+        extend = jobs.extend
+
+        async def away(*_: object) -> None:
+            raise asyncpg.CannotConnectNowError("the database system is starting up")
+
+        monkeypatch.setattr(jobs, "extend", away)
+        await eventually(lambda: pool.fetchval("SELECT leased_until < now() - interval '0.5 s' FROM jobs"))
+        monkeypatch.setattr(jobs, "extend", extend)
+        await eventually(lambda: pool.fetchval("SELECT leased_until > now() FROM jobs"))
+        go_on.set()
+        await in_state(pool, "bad", "done")
+    assert await attempts(pool) == ["succeeded"]

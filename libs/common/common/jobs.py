@@ -17,6 +17,7 @@ from sqlalchemy import (
     Interval,
     Text,
     Uuid,
+    all_,
     and_,
     bindparam,
     column,
@@ -184,7 +185,11 @@ _EXTEND = prepare(
 
 _expired = (
     select(jobs.c.id)
-    .where(jobs.c.state == _state("running"), jobs.c.leased_until < func.now())
+    .where(
+        jobs.c.state == _state("running"),
+        jobs.c.leased_until < func.now(),
+        jobs.c.id != all_(bindparam("mine", type_=ARRAY(Uuid))),
+    )
     .with_for_update(skip_locked=True)
     .cte("expired")
 )
@@ -306,9 +311,9 @@ async def extend(connection: Connection, running: Sequence[Job], lease: timedelt
     await _EXTEND.execute(connection, ids=[job.id for job in running], tokens=tokens, lease=lease)
 
 
-async def release_expired(connection: Connection) -> int:
-    """Make jobs whose worker died claimable again; returns how many."""
-    return await _RELEASE_EXPIRED.execute(connection)
+async def release_expired(connection: Connection, mine: Sequence[Job] = ()) -> int:
+    """Make jobs whose worker died claimable again, but for those that the caller is working on; returns how many."""
+    return await _RELEASE_EXPIRED.execute(connection, mine=[job.id for job in mine])
 
 
 async def replay(connection: Connection, job_id: UUID) -> bool:

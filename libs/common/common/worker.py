@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import time
 from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -203,17 +204,25 @@ class Worker:
         return timedelta(seconds=self._retry_unit / 60 * min(2 ** min(job.set_backs, 10), LONGEST_SET_BACK))
 
     async def _keep_leases(self) -> None:
-        """Prolong the leases of running jobs, and free those of workers that no longer do."""
+        """Prolong the leases of running jobs, and free those of workers that no longer do.
+
+        A lease that ran out while the database was away says nothing about its worker, which then gets the time of one
+        more lease to prolong it.
+        """
+        release_from = 0.0
         while True:
             try:
+                mine = list(self._running.values())
                 async with reading(self._pool) as connection:
-                    await jobs.extend(connection, list(self._running.values()), self._lease)
-                    released = await jobs.release_expired(connection)
+                    await jobs.extend(connection, mine, self._lease)
+                    may_release = time.monotonic() >= release_from
+                    released = await jobs.release_expired(connection, mine) if may_release else 0
                 if released:
                     _log.warning("jobs were taken back from workers that ended", count=released)
             except Exception as error:
                 if not is_connection_failure(error):
                     raise
+                release_from = time.monotonic() + self._lease.total_seconds()
                 _log.warning("leases cannot be kept now", error=describe_error(error))
             await asyncio.sleep(self._lease.total_seconds() / 4)
 
