@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import BigInteger, Integer, Text, bindparam, column, func, select
@@ -13,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from common import failpoints
 from common.database.statements import Connection, prepare
 from common.database.tables import inbox
-from common.database.transactions import Pool, is_connection_failure, transaction
+from common.database.transactions import Pool, is_connection_failure, is_contention, transaction
 from common.errors import Code, Problem, not_found
 from common.messaging import poison
 from common.messaging.batches import UndecodableBatch, decode
@@ -24,13 +23,6 @@ from common.messaging.records import EventHandler, Handlers, Incoming, read
 TRIES_ALONE = 2
 # How long a record that is tried alone waits for a lock: the others of its batch wait for it.
 ALONE_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '250ms'"
-
-_CONTENTION = (
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,  # the statement's timeout
-)
 
 _log = structlog.get_logger(__name__)
 _events = Counter("consumer_events_total", "Records by what became of them", ["consumer", "outcome"])
@@ -80,7 +72,7 @@ class Inbox:
         try:
             await self._accept_together(records)
         except Exception as error:
-            if is_connection_failure(error) and not isinstance(error, _CONTENTION):
+            if is_connection_failure(error) and not is_contention(error):
                 raise
             _log.warning("a batch failed; its records are tried one by one", records=len(records), error=repr(error))
             await self.accept_each(records)
@@ -102,7 +94,7 @@ class Inbox:
             try:
                 await self._accept_together([record], ALONE_LOCK_TIMEOUT)
             except Exception as error:
-                if isinstance(error, _CONTENTION):
+                if is_contention(error):
                     return False
                 if is_connection_failure(error):
                     raise
