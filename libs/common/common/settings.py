@@ -34,6 +34,15 @@ class ServiceSettings(BaseSettings):
     # Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas.
     trusted_proxies: Networks = ""
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    # Connections that clients may have open; beyond, those that wait longest for their client are closed.
+    http_max_connections: int = Field(default=2000, ge=1)
+    # From a request's first byte to the end of its head, and from there to the end of its body.
+    http_head_seconds: float = Field(default=10, gt=0)
+    http_body_seconds: float = Field(default=30, gt=0)
+    # How long an answer may wait for a client that does not read it.
+    http_stall_seconds: float = Field(default=20, gt=0)
+    # Of all answers together that clients have not read yet; beyond, those that wait longest are cut off.
+    http_max_unsent_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     # Requests in any 60 seconds per API key and process; 0 is no limit.
     rate_limit_per_minute: int = Field(default=100, ge=0)
     # A revoked key is refused at the latest this many seconds later.

@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
+from common.running.http_connections import Connections
+from common.running.http_limits import HttpLimits
+from common.running.http_protocol import BoundedProtocol
 from common.settings import ServiceSettings
 
 _BACKLOG = 2048
-# Longer than load balancers keep idle connections (60 s), so that it is never us who close one that is just being used.
-_KEEP_ALIVE_SECONDS = 75
+# Besides the connections of clients: those to PostgreSQL and Kafka, files, libraries.
+_OTHER_FILES = 512
 
 
 class _Uvicorn(uvicorn.Server):
@@ -24,18 +29,21 @@ class _Uvicorn(uvicorn.Server):
 class HttpServer:
     """Listens from the moment it is made. `app`, an ASGI application, may be exchanged while it runs."""
 
-    def __init__(self, app: Any, settings: ServiceSettings) -> None:
-        """Raises `OSError` when the address is taken."""
+    def __init__(self, app: Any, settings: ServiceSettings, limits: HttpLimits | None = None) -> None:
+        """`limits` are those of the settings if not given. Raises `OSError` when the address is taken."""
         self.app = app
         family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
         self._socket = socket.create_server((settings.http_host, settings.http_port), family=family, backlog=_BACKLOG)
         host, port, *_ = self._socket.getsockname()
         self.address = f"http://{host}:{port}"
+        self.connections = Connections(limits or HttpLimits.of(settings))
+        _allow_open_files(self.connections.limits.connections + _OTHER_FILES)
+        protocol = cast(type[asyncio.Protocol], partial(BoundedProtocol, connections=self.connections))
         self._server = _Uvicorn(
             uvicorn.Config(
                 self._call,
                 interface="asgi3",
-                http="httptools",
+                http=protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -44,21 +52,30 @@ class HttpServer:
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=settings.trusted_proxies,
                 backlog=_BACKLOG,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
         )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until `stopping` is set, then take no more, and return when the last answer is out."""
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        sweeping = asyncio.create_task(self.connections.sweep_regularly())
         stopped = asyncio.create_task(stopping.wait())
         try:
-            await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            self._server.should_exit = True
+            await asyncio.wait({serving, sweeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            self.connections.is_stopping = self._server.should_exit = True
             await serving
+            if sweeping.done():
+                await sweeping  # raises what ended it
         finally:
-            serving.cancel()
-            stopped.cancel()
+            for task in (serving, sweeping, stopped):
+                task.cancel()
 
     async def _call(self, scope: Any, receive: Any, send: Any) -> None:
         await self.app(scope, receive, send)
+
+
+def _allow_open_files(number: int) -> None:
+    """Raise this process's limit where the system's default, often 1,024, is less than what the settings allow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < number:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(number, hard), hard))

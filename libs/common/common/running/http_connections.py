@@ -1,0 +1,108 @@
+"""The connections of one server: how many there are, whose time is over, and who makes room for a new one."""
+
+import asyncio
+import heapq
+from typing import Protocol
+
+from prometheus_client import Counter, Gauge
+
+from common.running.http_limits import HttpLimits
+
+NEVER = float("inf")
+
+_open_connections = Gauge("http_server_connections", "Open connections of clients")
+ended = Counter(
+    "http_server_ended_connections",
+    "Connections that the server ended by a limit of its own or because the request was malformed",
+    ["reason"],
+)
+
+
+class Connection(Protocol):
+    """A client's connection, as far as its limits go."""
+
+    @property
+    def waiting_since(self) -> float:
+        """The server's time since which nothing but the client is waited for; NEVER while it is not."""
+
+    @property
+    def unsent_bytes(self) -> int: ...
+
+    def check(self, now: float) -> None:
+        """End what has had its time."""
+
+    def make_room(self) -> None:
+        """End at once, for the sake of another connection."""
+
+    def abort_unread(self, reason: str) -> None:
+        """End at once, whatever of the answer is not sent."""
+
+
+class Connections:
+    """`now` is the server's own time in seconds: it does not pass while the event loop is blocked, so that a client is
+    never ended for what the server had no time to read. It is brought up to date by `sweep_regularly` only."""
+
+    def __init__(self, limits: HttpLimits) -> None:
+        self.limits = limits
+        self.now = 0.0
+        self.is_stopping = False
+        self._open: set[Connection] = set()
+        # Whose answer does not fit into the system's buffers; a dict for its order, the longest stalled first.
+        self._stalled: dict[Connection, None] = {}
+
+    @property
+    def number(self) -> int:
+        return len(self._open)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Of answers that wait for their readers."""
+        return sum(each.unsent_bytes for each in self._stalled)
+
+    def add(self, connection: Connection) -> bool:
+        """False if the limit is reached and nobody waits: then the connection is to be refused."""
+        if len(self._open) >= self.limits.connections:
+            self._make_room()
+        has_room = len(self._open) < self.limits.connections
+        self._open.add(connection)
+        _open_connections.inc()
+        return has_room
+
+    def remove(self, connection: Connection) -> None:
+        if connection in self._open:
+            self._open.remove(connection)
+            _open_connections.dec()
+        self._stalled.pop(connection, None)
+
+    def stall(self, connection: Connection) -> None:
+        """An answer waits for its reader. Beyond the limit of unsent bytes those that waited longest are ended."""
+        self._stalled[connection] = None
+        unsent = self.unsent_bytes
+        for each in list(self._stalled):
+            if unsent <= self.limits.unsent_bytes or each is connection:
+                break
+            unsent -= each.unsent_bytes
+            each.abort_unread("unsent bytes")
+
+    def flow(self, connection: Connection) -> None:
+        """The answer is taken again."""
+        self._stalled.pop(connection, None)
+
+    async def sweep_regularly(self) -> None:
+        """End, for as long as the server runs, whatever has had its time."""
+        loop, interval = asyncio.get_running_loop(), self.limits.sweep_seconds
+        last = loop.time()
+        while True:
+            await asyncio.sleep(interval)
+            last, elapsed = loop.time(), loop.time() - last
+            self.now += min(elapsed, 2 * interval)
+            for connection in list(self._open):
+                connection.check(self.now)
+
+    def _make_room(self) -> None:
+        """End those that have waited longest for their client, some at a time, as looking for them costs a pass."""
+        waiting = [each for each in self._open if each.waiting_since < NEVER]
+        number = max(1, self.limits.connections // 20)
+        for each in heapq.nsmallest(number, waiting, key=lambda connection: connection.waiting_since):
+            self.remove(each)
+            each.make_room()

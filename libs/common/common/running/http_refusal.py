@@ -1,0 +1,53 @@
+"""A refusal as the bytes of a whole answer: for what ends before the application sees it."""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
+
+import structlog
+
+from common.edge.problem_details import PROBLEM_JSON, encode_problem, problem_headers
+from common.errors import Code, Problem
+from common.telemetry import new_traceparent, trace_id
+
+# What every role has at some address.
+ALLOWED_METHODS = "GET, HEAD"
+
+_log = structlog.get_logger(__name__)
+
+
+def refusal(
+    problem: Problem,
+    *,
+    reason: str,
+    client: str | None,
+    target: bytes = b"",
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    server_headers: Iterable[tuple[bytes, bytes]] = (),
+    without_body: bool = False,
+) -> bytes:
+    """The answer, which ends the connection; its `X-Request-Id` is logged with `reason`.
+
+    `target` and `headers` are those of the request as far as they are known.
+    """
+    traceparent = new_traceparent()
+    _log.info("request refused", reason=reason, detail=problem.message, client=client, trace_id=trace_id(traceparent))
+    path = unquote_to_bytes(target.partition(b"?")[0]).decode("utf-8", "replace")
+    body = encode_problem(problem, path)
+    wants_problem_json = any(n == b"accept" and PROBLEM_JSON.encode() in v.lower() for n, v in headers)
+    answered = {
+        "Content-Type": PROBLEM_JSON if wants_problem_json else "application/json",
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        "Connection": "close",
+        "X-Request-Id": trace_id(traceparent),
+        "traceparent": traceparent,
+        **problem_headers(problem),
+    }
+    if problem.code is Code.METHOD_NOT_ALLOWED:
+        answered["Allow"] = ALLOWED_METHODS
+    status = problem.code.status
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+    lines += [name + b": " + value for name, value in server_headers]
+    lines += [f"{name}: {value}".encode("latin-1") for name, value in answered.items()]
+    return b"\r\n".join([*lines, b"", b"" if without_body else body])

@@ -1,0 +1,185 @@
+"""What may stand in a request's head, byte by byte on real sockets, and what a refusal looks like."""
+
+import importlib.metadata
+import json
+
+import pytest
+from common.running.http_protocol import CHECKED_UVICORN
+from harness.raw_http import GET, HOST, Shop, assert_others_are_served, assert_refused, limits, post, raw_server
+
+
+def test_this_version_of_uvicorn_is_the_one_whose_private_parts_were_checked() -> None:
+    """With another one: read the differences of its `httptools_impl.py`, then run this file."""
+    assert importlib.metadata.version("uvicorn") == CHECKED_UVICORN
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 70_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 5_000_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 1000) for n in range(70)) + b"\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"x" * 400_000,
+    ],
+    ids=["one header", "one header of 5 MB", "many headers", "no end"],
+)
+async def test_a_head_of_more_than_64_kib_is_refused(head: bytes) -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        assert assert_refused(await client.ask(head), 400, "BAD_REQUEST") == {"limit_bytes": 65536}
+        await assert_others_are_served(server)
+
+
+async def test_a_head_of_a_little_less_than_64_kib_is_served() -> None:
+    shop = Shop()
+    async with raw_server(shop) as server, await server.connect() as client:
+        head = b"GET /hello HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 65_400 + b"\r\n\r\n"
+        assert (await client.ask(head)).body == b"GET"
+        assert (await client.ask(head[:100], head[100:])).body == b"GET"
+
+
+@pytest.mark.parametrize("lines", [101, 200_000])
+async def test_more_than_100_header_lines_are_refused(lines: int) -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        answer = await client.ask(b"GET / HTTP/1.1\r\n" + HOST, b"a: b\r\n" * lines, b"\r\n")
+        assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_lines": 100}
+
+
+async def test_100_header_lines_are_served() -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        assert (await client.ask(b"GET / HTTP/1.1\r\n" + HOST, b"a: b\r\n" * 99, b"\r\n")).status == 200
+
+
+async def test_an_address_of_more_than_8_kib_is_refused() -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        answer = await client.ask(b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_bytes": 8192}
+
+
+async def test_the_head_of_a_request_behind_a_large_body_is_not_taken_for_large() -> None:
+    async with raw_server(Shop(), limits(body_bytes=200_000)) as server, await server.connect() as client:
+        requests = post(b"/echo", b"x" * 150_000) + GET[:30]
+        await client.send(requests)
+        assert len((await client.answer()).body) == 150_000
+        assert (await client.ask(GET[30:])).body == b"GET"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: user@a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a,b@\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: -3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999999999999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: identity\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/2.0\r\n" + HOST + b"\r\n",
+        b"GET / HTTP/1.2\r\n" + HOST + b"\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/1.1 \r\n" + HOST + b"\r\n",
+        b"GET  HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET hello HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET * HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b" folded: yes\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"A : b\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"no colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"A: b\x00c\r\n\r\n",
+        b"GET / HTTP/1.1\n" + HOST + b"\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"G\xc3\x89T / HTTP/1.1\r\n" + HOST + b"\r\n",
+    ],
+)
+async def test_a_malformed_request_is_refused_in_the_one_shape_and_the_connection_ends(request_bytes: bytes) -> None:
+    shop = Shop()
+    async with raw_server(shop) as server, await server.connect() as client:
+        assert_refused(await client.ask(request_bytes), 400, "BAD_REQUEST")
+        assert await client.rest() == b""
+        assert all(scope["path"] == "/" for scope in shop.seen)
+
+
+@pytest.mark.parametrize(
+    "host", [b"a", b"a:80", b"127.0.0.1:8001", b"[::1]:80", b"xn--mnchen-3ya.example", b" a \t", b"a_b"]
+)
+async def test_a_host_that_is_one_is_served(host: bytes) -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        assert (await client.ask(b"GET /hello HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")).status == 200
+
+
+async def test_a_refusal_names_the_path_and_is_problem_json_for_those_who_ask() -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        answer = await client.ask(b"GET /a%20b?c HTTP/1.1\r\nAccept: application/problem+json\r\n\r\n")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "Host" in answer.error["message"]
+        assert json.loads(answer.body)["instance"].startswith("/a")
+
+
+async def test_a_refused_head_request_has_no_body() -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        await client.send(b"HEAD / HTTP/1.1\r\n\r\n")
+        answer = await client.answer(has_body=False)
+        assert answer.status == 400
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("method", [b"FOO", b"get", b"M-SEARCH", b"PROPFIND", b"QUERY", b"X" * 32])
+async def test_a_method_that_nobody_knows_is_the_applications_to_refuse(method: bytes) -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        request = method + b" /hello HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
+        assert (await client.ask(request)).body == method
+        assert (await client.ask(GET)).body == b"GET"
+
+
+async def test_connect_is_no_method_of_this_server() -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        answer = await client.ask(b"CONNECT shop.example:443 HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert_refused(answer, 405, "METHOD_NOT_ALLOWED")
+        assert answer.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("upgrade", [b"websocket", b"h2c"])
+async def test_an_upgrade_is_ignored_and_the_connection_goes_on(upgrade: bytes) -> None:
+    asking = b"Upgrade: " + upgrade, b"Connection: Upgrade"
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        first = post(b"/echo", b"body", *asking)
+        await client.send(first + GET)
+        assert (await client.answer()).body == b"body"
+        assert (await client.answer()).body == b"GET"
+        assert (await client.ask(first)).body == b"body"
+        chunked = b"POST /echo HTTP/1.1\r\n" + HOST + b"\r\n".join(asking) + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await client.send(chunked, b"2\r\nhi\r\n0\r\n\r\n")
+        assert (await client.answer()).body == b"hi"
+
+
+async def test_http_1_0_is_served_without_a_host_and_closed() -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        answer = await client.ask(b"GET /hello HTTP/1.0\r\n\r\n")
+        assert (answer.body, answer.headers["connection"]) == (b"GET", "close")
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "target", [b"http://shop.example/hello", b"http://shop.example/hello?a=b", b"HTTP://x:80/hello"]
+)
+async def test_a_whole_url_is_an_address_too(target: bytes) -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        assert (await client.ask(b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n")).body == b"GET"
+
+
+async def test_a_url_without_a_path_means_the_root() -> None:
+    shop = Shop()
+    async with raw_server(shop) as server, await server.connect() as client:
+        assert (await client.ask(b"GET http://shop.example?a HTTP/1.1\r\n" + HOST + b"\r\n")).status == 200
+        assert (shop.seen[0]["path"], shop.seen[0]["query_string"]) == ("/", b"a")

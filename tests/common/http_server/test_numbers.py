@@ -1,0 +1,118 @@
+"""How many connections and requests there may be, and how the server ends."""
+
+import asyncio
+
+from harness.raw_http import (
+    GET,
+    HOST,
+    Shop,
+    assert_others_are_served,
+    assert_refused,
+    limits,
+    post,
+    raw_server,
+    wait_until,
+)
+
+
+async def test_the_connection_that_waits_longest_makes_room_for_a_new_one() -> None:
+    async with (
+        raw_server(Shop(), limits(connections=3, head_seconds=2)) as server,
+        await server.connect() as half_sent,
+        await server.connect() as idle,
+        await server.connect() as unused,
+    ):
+        await half_sent.send(b"GET / HT")
+        await wait_until(lambda: server.server.connections.now > 0)
+        assert (await idle.ask(GET)).status == 200
+        assert (await unused.ask(GET)).status == 200
+        await assert_others_are_served(server)
+        assert_refused(await half_sent.answer(), 503, "UNAVAILABLE")
+        assert await half_sent.rest() == b""
+        assert (await idle.ask(GET)).status == 200
+        assert (await unused.ask(GET)).status == 200
+
+
+async def test_many_half_sent_requests_do_not_lock_others_out() -> None:
+    async with raw_server(Shop(), limits(connections=50)) as server:
+        attackers = [await server.connect() for _ in range(200)]
+        for each in attackers[:100]:
+            each.writer.write(b"GET / HTTP/1.1\r\nA: b")
+        for _ in range(10):
+            await assert_others_are_served(server)
+        assert server.server.connections.number <= 50
+
+
+async def test_a_connection_too_many_is_told_so_when_all_others_are_being_answered() -> None:
+    shop = Shop()
+    async with raw_server(shop, limits(connections=2)) as server:
+        busy = [await server.connect() for _ in range(2)]
+        for each in busy:
+            await each.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")
+        await wait_until(lambda: len(shop.seen) == 2)
+        for _ in range(3):
+            async with await server.connect() as client:
+                answer = await client.ask(GET)
+                assert_refused(answer, 503, "UNAVAILABLE")
+                assert answer.headers["retry-after"] == "1"
+        shop.gate.set()
+        assert [(await each.answer()).body for each in busy] == [b"at last"] * 2
+
+
+async def test_requests_in_a_row_are_answered_in_order_up_to_a_number() -> None:
+    shop = Shop()
+    async with raw_server(shop) as server, await server.connect() as client:
+        await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n" + GET * 5000)
+        await wait_until(lambda: len(shop.seen) == 1)
+        shop.gate.set()
+        assert (await client.answer()).body == b"at last"
+        for _ in range(100):
+            assert (await client.answer()).body == b"GET"
+        assert_refused(await client.answer(), 400, "BAD_REQUEST")
+
+
+async def test_what_was_asked_before_a_malformed_request_is_answered_first() -> None:
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        await client.send(GET + post(b"/echo", b"abc") + b"nonsense\r\n\r\n")
+        assert (await client.answer()).body == b"GET"
+        assert (await client.answer()).body == b"abc"
+        assert_refused(await client.answer(), 400, "BAD_REQUEST")
+
+
+async def test_a_refusal_is_read_by_a_client_that_is_still_sending() -> None:
+    """A close on unread input resets the connection, and a reset throws away what the client has not read yet."""
+    async with raw_server(Shop()) as server, await server.connect() as client:
+        await client.send(b"GET / HTTP/1.1\r\n", *[b"x" * 1_000_000] * 30)
+        assert_refused(await client.answer(), 400, "BAD_REQUEST")
+
+
+async def test_after_a_refusal_the_client_is_waited_for_only_for_a_time() -> None:
+    async with (
+        raw_server(Shop(), limits(linger_seconds=0.3, head_seconds=1)) as server,
+        await server.connect() as client,
+    ):
+        assert_refused(await client.ask(b"nonsense\r\n\r\n"), 400, "BAD_REQUEST")
+        await wait_until(lambda: server.server.connections.number == 0, within=5)
+
+
+async def test_the_server_ends_in_time_with_a_thousand_requests_half_sent() -> None:
+    chosen = limits(connections=2000, stopping_seconds=0.5)
+    async with raw_server(Shop(), chosen) as server:
+        clients = await asyncio.gather(*(server.connect() for _ in range(1000)))
+        halves = [b"", b"GET /hel", GET[:-2], post(b"/echo", b"abc")[:-1], b"nonsense\r\n\r\n"]
+        for number, client in enumerate(clients):
+            await client.send(halves[number % len(halves)])
+        async with await server.connect() as unread:
+            await unread.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
+            await wait_until(lambda: server.server.connections.number == 1001)
+
+
+async def test_a_request_that_is_being_answered_is_answered_when_the_server_stops() -> None:
+    shop = Shop()
+    async with raw_server(shop) as server, await server.connect() as client:
+        await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")
+        await wait_until(lambda: bool(shop.seen))
+        asyncio.get_running_loop().call_later(0.3, shop.gate.set)
+        answer = asyncio.create_task(client.answer())
+        server.server._server.should_exit = True
+        assert (await answer).body == b"at last"
