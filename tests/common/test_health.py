@@ -1,6 +1,7 @@
 """What a gateway says of itself while its servers are well, away, hung, and not migrated."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool
-from common.edge.health_pages import HealthPages
+from common.edge.health_pages import HealthPages, Page
 from common.health import Health, SharedProbe
 from common.settings import ServiceSettings
 from harness.databases import Database, Databases
@@ -197,3 +198,22 @@ async def test_a_role_without_a_gateway_serves_the_pages_alone(method: str, path
     assert (answer.content == b"") == (method == "HEAD")
     if status in (404, 405):
         assert list(answer.json()) == ["error", "type", "title", "status", "detail", "instance"]
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
+    assert answer.headers.get("Allow") == ("GET, HEAD" if status == 405 else None)
+
+
+async def test_the_pages_of_a_role_continue_a_trace_and_have_one_shape_of_refusal() -> None:
+    pages = HealthPages(health_of("postgresql://nobody@127.0.0.1:9/nothing"))
+    traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://worker") as client:
+        assert (await client.get("/livez", headers={"traceparent": traceparent})).headers["X-Request-Id"] == "ab" * 16
+        refused = await client.post("/livez", headers={"Accept": "application/problem+json"})
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        pages.pages["/livez"] = _fail
+        failed = await client.get("/livez")
+    assert (failed.status_code, failed.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert "secret" not in failed.text
+
+
+async def _fail() -> Page:
+    raise RuntimeError("secret")

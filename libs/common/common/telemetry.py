@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from functools import cache
 from typing import Any, Literal
 
@@ -35,6 +35,19 @@ def new_traceparent(parent: str | None = None) -> str:
     if match is None:
         return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
     return f"00-{match[1]}-{os.urandom(8).hex()}-{match[2]}"
+
+
+def incoming_traceparent(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """What a request's headers say, well-formed or not."""
+    for name, value in headers:
+        if name == b"traceparent":
+            return value.decode("latin-1")
+    return None
+
+
+def trace_headers(traceparent: str) -> list[tuple[bytes, bytes]]:
+    """What every answer says of its trace."""
+    return [(b"x-request-id", trace_id(traceparent).encode()), (b"traceparent", traceparent.encode())]
 
 
 def trace_id(traceparent: str) -> str:

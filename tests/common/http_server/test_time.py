@@ -6,6 +6,7 @@ import pytest
 from harness.raw_http import (
     GET,
     HOST,
+    RawServer,
     Shop,
     assert_refused,
     limits,
@@ -101,7 +102,11 @@ async def test_unread_answers_are_bounded_all_together_and_the_oldest_is_given_u
         for client, left in zip(clients, [3, 2, 1], strict=True):
             await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            await wait_until(lambda left=left: server.server.connections.number == left)
+            await _until_number(server, left)
             await wait_until(lambda: server.server.connections.unsent_bytes > 5_000_000)
         clients[2].writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert len((await clients[2].answer()).body) == 20_000_000
+
+
+async def _until_number(server: RawServer, number: int) -> None:
+    await wait_until(lambda: server.server.connections.number == number)

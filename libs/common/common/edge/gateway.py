@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
 
 from common.edge.direct_routes import REFUSALS, DirectRoutes
 from common.edge.health_pages import HealthPages
@@ -45,11 +46,19 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
         operator_router(runtime),
     ]
     own = [route.under(PREFIX) for router in (*routers, *common_routers) for route in _guarded(router)]
+    _allow_head(app)
     # Routes are tried in order, so FastAPI's few pages come last.
     app.router.routes[:0] = [*own, *_guarded(pages_router(HealthPages(runtime.health)))]
     complete_document(app)
     app.middleware_stack = DirectRoutes(own, app.build_middleware_stack(), response_times)
     return app
+
+
+def _allow_head(app: FastAPI) -> None:
+    """On FastAPI's own pages too: a GuardedRoute answers HEAD by itself."""
+    for route in app.router.routes:
+        if isinstance(route, Route) and route.methods is not None and "GET" in route.methods:
+            route.methods.add("HEAD")
 
 
 def _guarded(router: APIRouter) -> Iterator[GuardedRoute]:

@@ -1,17 +1,21 @@
 """`/livez`, `/readyz` and `/metrics` as plain ASGI: the same in every role, with or without a web framework."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from common.edge.problem_details import problem_body
+from common.edge.problem_details import encode_problem, problem_headers, problem_media_type
 from common.errors import Code, Problem
 from common.health import Health
+from common.telemetry import incoming_traceparent, new_traceparent, trace_headers
 
 _encode = msgspec.json.encode
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class Page:
     status: int
     body: bytes
     media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def json_page(status: int, document: object) -> Page:
@@ -26,7 +31,11 @@ def json_page(status: int, document: object) -> Page:
 
 
 def _refusal(problem: Problem, scope: Any) -> Page:
-    return json_page(problem.code.status, problem_body(problem, scope["path"]))
+    headers = dict(problem_headers(problem))
+    if problem.code is Code.METHOD_NOT_ALLOWED:
+        headers["Allow"] = "GET, HEAD"
+    body = encode_problem(problem, scope["path"])
+    return Page(problem.code.status, body, problem_media_type(scope["headers"]), headers)
 
 
 class HealthPages:
@@ -51,14 +60,23 @@ class HealthPages:
         elif scope["method"] not in ("GET", "HEAD"):
             answer = _refusal(Problem(Code.METHOD_NOT_ALLOWED, "Only GET and HEAD are possible here."), scope)
         else:
-            answer = await page()
+            answer = await self._made(page, scope)
         headers = [
             (b"content-type", answer.media_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
             (b"cache-control", b"no-store"),
+            *((name.encode(), value.encode()) for name, value in answer.headers.items()),
+            *trace_headers(new_traceparent(incoming_traceparent(scope["headers"]))),
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    async def _made(self, page: Callable[[], Awaitable[Page]], scope: Any) -> Page:
+        try:
+            return await page()
+        except Exception as error:
+            _log.error("request failed", exc_info=error, path=scope["path"])
+            return _refusal(Problem(Code.INTERNAL_ERROR, "Something went wrong on our side."), scope)
 
     async def _livez(self) -> Page:
         return json_page(200, {"status": "alive"})

@@ -13,7 +13,7 @@ from common.database.failures import Failure, failure_of, is_connection_failure
 from common.edge.problem_responses import problem_response
 from common.edge.response_times import ResponseTimes
 from common.errors import Code, Problem, excerpt
-from common.telemetry import new_traceparent, trace_id
+from common.telemetry import incoming_traceparent, new_traceparent, trace_headers, trace_id
 
 DURATION = Histogram(
     "http_server_request_duration_seconds",
@@ -44,18 +44,15 @@ class RequestObserver:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        traceparent = scope["traceparent"] = new_traceparent(_incoming_traceparent(scope))
-        trace_headers = [
-            (b"x-request-id", trace_id(traceparent).encode()),
-            (b"traceparent", traceparent.encode()),
-        ]
+        traceparent = scope["traceparent"] = new_traceparent(incoming_traceparent(scope["headers"]))
+        own_headers = trace_headers(traceparent)
         status = 0
 
         async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *trace_headers, *scope.get("rate_headers", ())]
+                message["headers"] = [*message["headers"], *own_headers, *scope.get("rate_headers", ())]
             await send(message)
 
         try:
@@ -93,13 +90,6 @@ class RequestObserver:
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-def _incoming_traceparent(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"traceparent":
-            return str(value, "latin-1")
-    return None
 
 
 def _failure(error: Exception, scope: Scope) -> Problem:

@@ -1,6 +1,7 @@
 """Every refusal in one shape: the contract's `error` beside the members of RFC 9457."""
 
 import math
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -30,6 +31,12 @@ def problem_body(problem: Problem, path: str) -> dict[str, Any]:
         "detail": message,
         "instance": path[:LONGEST_ADDRESS],
     }
+
+
+def problem_media_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """`application/problem+json` for a request that asks for it."""
+    wanted = any(name == b"accept" and PROBLEM_JSON.encode() in value.lower() for name, value in headers)
+    return PROBLEM_JSON if wanted else "application/json"
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:

@@ -8,9 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
-from common.edge.problem_details import LONGEST_ADDRESS, PROBLEM_JSON, encode_problem, problem_headers
+from common.edge.problem_details import LONGEST_ADDRESS, encode_problem, problem_headers, problem_media_type
 from common.errors import LISTED_PROBLEMS, Code, Problem, excerpt, validation_errors
 
 _BY_STATUS = {
@@ -24,12 +24,11 @@ _BY_STATUS = {
 
 
 def problem_response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    wants_problem_json = PROBLEM_JSON in request.headers.get("accept", "").lower()
     return Response(
         encode_problem(problem, request.url.path),
         problem.code.status,
         {**problem_headers(problem), **(headers or {})},
-        PROBLEM_JSON if wants_problem_json else "application/json",
+        problem_media_type(request.scope["headers"]),
     )
 
 
@@ -54,8 +53,11 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> list[str]:
     """All that the path allows: Starlette itself names only those of the first route that has it."""
     path = request.url.path
-    found = [each.methods for each in request.app.routes if isinstance(each, Route) and each.path_regex.match(path)]
-    allowed = set().union(*(methods for methods in found if methods))
+    allowed: set[str] = set()
+    for each in request.app.routes:
+        if isinstance(each, Route | Mount) and each.path_regex.match(path):
+            # The only mount is that of the files of `/docs`.
+            allowed |= (each.methods or set()) if isinstance(each, Route) else {"GET"}
     return sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)
 
 

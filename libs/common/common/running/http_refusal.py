@@ -6,9 +6,9 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from common.edge.problem_details import PROBLEM_JSON, encode_problem, problem_headers
+from common.edge.problem_details import encode_problem, problem_headers, problem_media_type
 from common.errors import Code, Problem
-from common.telemetry import new_traceparent, trace_id
+from common.telemetry import new_traceparent, trace_headers, trace_id
 
 # What every role has at some address.
 ALLOWED_METHODS = "GET, HEAD"
@@ -34,20 +34,17 @@ def refusal(
     _log.info("request refused", reason=reason, detail=problem.message, client=client, trace_id=trace_id(traceparent))
     path = unquote_to_bytes(target.partition(b"?")[0]).decode("utf-8", "replace")
     body = encode_problem(problem, path)
-    wants_problem_json = any(n == b"accept" and PROBLEM_JSON.encode() in v.lower() for n, v in headers)
     answered = {
-        "Content-Type": PROBLEM_JSON if wants_problem_json else "application/json",
+        "Content-Type": problem_media_type(headers),
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
         "Connection": "close",
-        "X-Request-Id": trace_id(traceparent),
-        "traceparent": traceparent,
         **problem_headers(problem),
     }
     if problem.code is Code.METHOD_NOT_ALLOWED:
         answered["Allow"] = ALLOWED_METHODS
     status = problem.code.status
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
-    lines += [name + b": " + value for name, value in server_headers]
+    lines += [name + b": " + value for name, value in (*server_headers, *trace_headers(traceparent))]
     lines += [f"{name}: {value}".encode("latin-1") for name, value in answered.items()]
     return b"\r\n".join([*lines, b"", b"" if without_body else body])

@@ -1,0 +1,59 @@
+"""Every address of every gateway: HEAD is GET without its body, and other methods are told what is allowed."""
+
+import importlib
+import re
+
+import httpx
+import pytest
+from harness.databases import Databases
+from harness.gateway import serve
+from local_stack.stack import SERVICES
+from starlette.routing import Mount, Route
+
+ID = "01920000-0000-7000-8000-000000000000"
+PARAMETER = re.compile(r"\{\w+(:\w+)?\}")
+EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_head_is_answered_like_get_and_every_405_says_what_is_allowed(databases: Databases, name: str) -> None:
+    database = databases.create(name)
+    async with serve(importlib.import_module(f"{name}.app").SERVICE, database) as gateway:
+        allowed = _allowed_methods(gateway.app.routes)
+        assert {"/docs", "/openapi.json", "/livez", "/api/v1/ops/jobs"} < allowed.keys()
+        transport = httpx.ASGITransport(gateway.app, raise_app_exceptions=False)
+        headers = {"X-API-Key": "ops.the-secret-of-a-test"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
+            for path, methods in allowed.items():
+                if "GET" in methods:
+                    await _check_head(client, path)
+                await _check_405(client, path, methods)
+    databases.drop(database)
+
+
+def _allowed_methods(routes: list[object]) -> dict[str, set[str]]:
+    allowed: dict[str, set[str]] = {}
+    for route in routes:
+        if isinstance(route, Route):
+            allowed.setdefault(PARAMETER.sub(ID, route.path), set()).update(route.methods or ())
+        elif isinstance(route, Mount):
+            allowed[f"{route.path}/swagger-ui.css"] = {"GET"}
+    return {path: methods | {"HEAD"} if "GET" in methods else methods for path, methods in allowed.items()}
+
+
+async def _check_head(client: httpx.AsyncClient, path: str) -> None:
+    get, head = await client.get(path), await client.head(path)
+    assert head.status_code == get.status_code, path
+    assert head.content == b"", path
+    assert head.headers["Content-Type"] == get.headers["Content-Type"], path
+    if path not in ("/metrics", "/api/v1/metrics"):  # they count the requests that came in between
+        assert head.headers["Content-Length"] == get.headers["Content-Length"], path
+
+
+async def _check_405(client: httpx.AsyncClient, path: str, methods: set[str]) -> None:
+    for method in set(EVERY_METHOD) - methods:
+        answer = await client.request(method, path)
+        assert answer.status_code == 405, (method, path, answer.text)
+        assert answer.headers["Allow"] == ", ".join(sorted(methods)), (method, path)
+        assert answer.headers["X-Request-Id"]
+        assert method == "HEAD" or answer.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
