@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from collections.abc import Iterable
 
 import httpx
 import pytest
@@ -31,7 +32,7 @@ async def test_head_is_answered_like_get_and_every_405_says_what_is_allowed(data
     databases.drop(database)
 
 
-def _allowed_methods(routes: list[object]) -> dict[str, set[str]]:
+def _allowed_methods(routes: Iterable[object]) -> dict[str, set[str]]:
     allowed: dict[str, set[str]] = {}
     for route in routes:
         if isinstance(route, Route):

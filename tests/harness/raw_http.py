@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from common.running.http_limits import HttpLimits
+from common.running.http.limits import HttpLimits
 from common.running.http_server import HttpServer
 from common.settings import ServiceSettings
 from harness.waiting import eventually

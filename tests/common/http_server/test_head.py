@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 
 import pytest
-from common.running.http_protocol import CHECKED_UVICORN
+from common.running.http.ending import CHECKED_UVICORN
 from harness.raw_http import GET, HOST, Shop, assert_others_are_served, assert_refused, limits, post, raw_server
 
 

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import uvicorn
 
-from common.running.http_connections import Connections
-from common.running.http_limits import HttpLimits
-from common.running.http_protocol import BoundedProtocol
+from common.running.http.connections import Connections
+from common.running.http.limits import HttpLimits
+from common.running.http.protocol import BoundedProtocol
 from common.settings import ServiceSettings
 
 _BACKLOG = 2048

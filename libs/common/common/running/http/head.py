@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from common.errors import Code, Problem
-from common.running.http_limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, MAX_TARGET_BYTES
+from common.running.http.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, MAX_TARGET_BYTES
 
 # RFC 3986, 3.2.2 and 3.2.3, without the empty host, which RFC 9110 (4.2.1) refuses.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
@@ -45,22 +45,20 @@ def check_version(version: str) -> None:
         raise bad_request("The protocol must be HTTP/1.1 or HTTP/1.0.")
 
 
-def check_host(version: str, hosts: Sequence[bytes]) -> None:
-    """Exactly one `Host` that names a host (RFC 9112, 3.2); HTTP/1.0 may do without. Raises `Problem`."""
-    if len(hosts) == 1:
-        if _HOST.fullmatch(hosts[0].strip(_BLANKS)) is None:
-            raise bad_request("The header Host does not name a host.")
-    elif hosts:
-        raise bad_request("The header Host must be given once.")
-    elif version == "1.1":
-        raise bad_request("The header Host is missing.")
+def check_host(version: str, host: bytes | None) -> None:
+    """It names a host (RFC 9112, 3.2); HTTP/1.0 may do without one. Raises `Problem`."""
+    if host is None:
+        if version == "1.1":
+            raise bad_request("The header Host is missing.")
+    elif _HOST.fullmatch(host.strip(_BLANKS)) is None:
+        raise bad_request("The header Host does not name a host.")
 
 
-def check_transfer_encoding(version: str, encodings: Sequence[bytes]) -> None:
-    """Only `chunked`, once, and not in HTTP/1.0 (RFC 9112, 6.1). Raises `Problem`."""
+def check_transfer_encoding(version: str, encoding: bytes) -> None:
+    """Only `chunked`, and not in HTTP/1.0 (RFC 9112, 6.1). Raises `Problem`."""
     if version != "1.1":
         raise bad_request("HTTP/1.0 has no Transfer-Encoding.")
-    if len(encodings) > 1 or encodings[0].strip(_BLANKS).lower() != b"chunked":
+    if encoding.strip(_BLANKS).lower() != b"chunked":
         raise bad_request("The only Transfer-Encoding is chunked.")
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from prometheus_client import Counter, Gauge
 
-from common.running.http_limits import HttpLimits
+from common.running.http.limits import HttpLimits
 
 NEVER = float("inf")
 

@@ -1,0 +1,220 @@
+"""uvicorn's HTTP protocol with limits to what a client may send (ADR 0017)."""
+
+from typing import Any
+
+import httptools
+
+from common.errors import Code, Problem
+from common.running.http.connections import NEVER
+from common.running.http.ending import Phase
+from common.running.http.head import (
+    bad_request,
+    check_host,
+    check_transfer_encoding,
+    check_version,
+    head_size,
+    head_too_large,
+    method_of,
+    origin_target,
+    target_too_long,
+    too_many_lines,
+)
+from common.running.http.limits import (
+    MAX_DISCARDED_BYTES,
+    MAX_FRAMING_BYTES,
+    MAX_FRAMING_FACTOR,
+    MAX_HEAD_BYTES,
+    MAX_HEADER_LINES,
+    MAX_PIPELINED,
+    MAX_TARGET_BYTES,
+)
+from common.running.http.timing import TimedProtocol
+
+_NO_HOST = b"\n"  # what no header can be
+_SPECIAL_HEADERS = frozenset({b"host", b"transfer-encoding", b"content-length", b"expect"})
+
+
+class BoundedProtocol(TimedProtocol):
+    """One connection of a client."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # What follows is of the request that is being read.
+        self._fed_bytes = self._head_bytes = self._wire_bytes = self._body_bytes = self._discarded_bytes = 0
+        self._host: bytes | None = None
+        self._checked_host = _NO_HOST  # the last one, as most requests of a connection have the same
+        self._must_close = False
+        self._trailers = 0
+        # The header that tells where the body ends; empty where there is none.
+        self._framing = b""
+        self._is_resuming = False
+
+    def data_received(self, data: bytes) -> None:
+        while data:
+            if self._phase is Phase.NOTHING:
+                self._discard(len(data))
+                return
+            data = self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Have it parsed, and return what of it is to be parsed by another parser."""
+        self._fed_bytes, begun, was_new = len(data), self._begun, self._phase is Phase.REQUEST
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade()
+            return data[upgrade.args[0] :]
+        except httptools.HttpParserInvalidMethodError:
+            # The parser knows a list of methods. The application knows what to say to others.
+            line = data.lstrip(b"\r\n")
+            method = method_of(line) if was_new and self._begun == begun + 1 else None
+            if method is not None:
+                self._method, self._phase = method, Phase.REQUEST
+                self._renew_parser()
+                return b"GET" + line[len(method) :]
+            self._refuse(bad_request("The request begins with no method that is known here."), "malformed")
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            malformed = bad_request("The request is not valid HTTP/1.1.", reason=str(error))
+            self._refuse(cause if isinstance(cause, Problem) else malformed, "malformed")
+        else:
+            self._count(len(data))
+        return b""
+
+    def _count(self, size: int) -> None:
+        """The bytes of a head, and of a body's framing, that is not complete. Of the data that a head or a body began
+        in nobody knows where it began: it is not counted (see `_not_yet`)."""
+        if self._phase is Phase.HEAD:
+            self._head_bytes += size
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(head_too_large(), "head too large")
+        elif self._phase is Phase.BODY:
+            self._wire_bytes += size
+            if self._wire_bytes > MAX_FRAMING_BYTES + MAX_FRAMING_FACTOR * self._body_bytes:
+                self._refuse(bad_request("The body's chunks are mostly framing."), "malformed")
+
+    def _not_yet(self) -> int:
+        """Where a count begins so that the data being fed comes to nothing."""
+        return -self._fed_bytes
+
+    def _discard(self, size: int) -> None:
+        self._discarded_bytes += size
+        if self._discarded_bytes > MAX_DISCARDED_BYTES:
+            if self._is_ending:
+                self._raw.abort()
+            else:
+                self.flow.pause_reading()
+
+    def _ignore_upgrade(self) -> None:
+        """An upgrade may be ignored (RFC 9110, 7.8), but the parser has taken the request for one without a body, and
+        takes nothing more: another one goes on with the body."""
+        self._renew_parser()
+        if self._phase is Phase.BODY:
+            self._is_resuming = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n" + self._framing + b"\r\n\r\n")
+            self._is_resuming = False
+
+    def _renew_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    # Callbacks of the parser. A `Problem` that one of them raises is the answer.
+
+    def on_message_begin(self) -> None:
+        if self._is_resuming:
+            return
+        super().on_message_begin()
+        self._phase = Phase.HEAD
+        self._begun += 1
+        self._head_bytes = self._not_yet()
+        self._host, self._must_close, self._trailers, self._framing = None, False, 0, b""
+        self._wait(self._limits.head_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        if self._is_resuming:
+            return
+        self.url += url
+        if len(self.url) > MAX_TARGET_BYTES:
+            raise target_too_long()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_resuming:
+            return
+        if self._phase is not Phase.HEAD:
+            # Trailers are not fields of the head, which has been acted upon already.
+            self._trailers += 1
+            if self._trailers > MAX_HEADER_LINES:
+                raise too_many_lines()
+            return
+        name = name.lower()
+        self.headers.append((name, value))
+        if name in _SPECIAL_HEADERS:
+            self._note(name, value)
+        if len(self.headers) > MAX_HEADER_LINES:
+            raise too_many_lines()
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            if self._host is not None:
+                raise bad_request("The header Host must be given once.")
+            self._host = value
+        elif name == b"transfer-encoding":
+            if self._framing:
+                raise bad_request("The header Transfer-Encoding must be given once.")
+            check_transfer_encoding(self.parser.get_http_version(), value)
+            self._framing = b"Transfer-Encoding: chunked"
+        elif name == b"content-length":
+            # What is too large is refused by the application, in the order of the contract, and is not read.
+            size = int(value)
+            self._must_close |= size > self._limits.body_bytes
+            self._framing = b"Content-Length: %d" % size if size else b""
+        elif value.strip().lower() == b"100-continue":
+            # Whether the body comes after a refusal is the client's choice: nothing can be read after it.
+            self.expect_100_continue = self._must_close = True
+
+    def on_headers_complete(self) -> None:
+        if self._is_resuming:
+            return
+        version = self.parser.get_http_version()
+        method = self._method or self.parser.get_method()
+        self._check_head(version, method)
+        super().on_headers_complete()
+        self.scope["method"], self._method = method.decode("ascii"), None
+        if self._must_close:
+            self.cycle.keep_alive = False
+        self._phase = Phase.BODY
+        if self._framing:
+            self._body_bytes, self._wire_bytes = 0, self._not_yet()
+            self._wait(self._limits.body_seconds)
+
+    def _check_head(self, version: str, method: bytes) -> None:
+        check_version(version)
+        if self._host != self._checked_host:
+            check_host(version, self._host)
+            self._checked_host = self._host or _NO_HOST
+        # Counted exactly where it may be too large, as it seldom is.
+        may_be_large = self._head_bytes + 2 * self._fed_bytes > MAX_HEAD_BYTES
+        if may_be_large and head_size(method, self.url, self.headers) > MAX_HEAD_BYTES:
+            raise head_too_large()
+        if not self.url.startswith(b"/"):
+            self.url = origin_target(method, self.url)
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise bad_request(f"More than {MAX_PIPELINED} requests wait for an answer.", limit=MAX_PIPELINED)
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.body_bytes:
+            if self.cycle.response_complete:
+                raise Problem(Code.PAYLOAD_TOO_LARGE, "The body is too large.")
+            self.cycle.keep_alive = False
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._framing and self.parser.should_upgrade():
+            return
+        super().on_message_complete()
+        self._phase = Phase.REQUEST
+        if self.cycle.response_complete:
+            self._wait(self._limits.keep_alive_seconds)
+        else:
+            self._deadline = NEVER

@@ -1,0 +1,249 @@
+"""Attack a running system as somebody without a key could, while customers place orders: they should not notice.
+
+    cd tests && python -m chaos.hostile_clients [--roles all] [--seconds 20] [--attack "large head"]...
+
+A fresh stack takes 20 orders a second. Attack by attack, the table has the time of these orders before, during and
+after it, the memory of the processes that were attacked, and whether a Kafka group lost a member. It fails where a
+group was lost, memory stayed, an order was refused, or an event did not come through. What the times were is for people
+to judge, beside the load of the machine.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
+from chaos.hostile_attacks import ATTACKS
+from demo.journeys import example
+from demo.kafka_reader import read_events
+from demo.own_stack import fresh_stack
+from harness.waiting import eventually
+from local_stack.stack_json import RunningProcess, StackDescription
+
+RATE = 20
+WARM_UP_SECONDS = 5
+# Memory counts as returned when a process has at most this much more than before: allocators keep some.
+KEPT_FACTOR, KEPT_MIB = 1.25, 30.0
+SETTLE_SECONDS = 30
+GROUPS = ["orders", "returns", "invoicing", "refunds"]
+LARGE_ORDERS = 100
+
+
+@dataclass
+class Orders:
+    """Orders at a steady rate, each on a connection of its own; times count from when an order was due."""
+
+    port: int
+    body: bytes
+    key: str
+    seconds: list[float] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    placed: int = 0
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            due = time.perf_counter()
+            while True:
+                group.create_task(self._place(due))
+                due += 1 / RATE
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+
+    async def _place(self, due: float) -> None:
+        try:
+            async with asyncio.timeout(60):
+                status = await post(self.port, self.key, self.body)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            status = repr(error)
+        self.seconds.append(time.perf_counter() - due)
+        if status == "201":
+            self.placed += 1
+        else:
+            self.refused.append(status)
+
+    def take(self) -> tuple[float, float]:
+        """The median and the 99th percentile since the last call, in milliseconds."""
+        ordered, self.seconds = sorted(self.seconds), []
+        return ordered[len(ordered) // 2] * 1000, ordered[len(ordered) * 99 // 100] * 1000
+
+
+async def post(port: int, key: str, body: bytes) -> str:
+    """The status of placing an order."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST /api/v1/orders HTTP/1.1\r\nHost: shop\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+    try:
+        writer.write(head.encode() + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        status = (await reader.readuntil(b"\r\n")).split(b" ")[1].decode()
+        await reader.read()
+        return status
+    finally:
+        writer.transport.abort()
+
+
+class Memory:
+    """The resident memory of processes, in MiB, and its peak since the last look."""
+
+    def __init__(self, processes: list[RunningProcess]) -> None:
+        self._pids = [process["pid"] for process in processes]
+        self.peak = 0.0
+
+    def now(self) -> float:
+        """Of the largest."""
+        return max(_resident_mib(pid) for pid in self._pids)
+
+    async def watch(self) -> None:
+        while True:
+            self.peak = max(self.peak, self.now())
+            await asyncio.sleep(0.05)
+
+
+def _resident_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+# aiokafka 0.14 reads the answer to version 3 as if it were version 2.
+DescribeGroupsRequest_v3.RESPONSE_TYPE = DescribeGroupsResponse_v3
+
+
+async def group_members(bootstrap: str) -> dict[str, list[str]]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await admin.describe_consumer_groups(GROUPS)
+        groups = [group for response in found for group in response.to_object()["groups"]]
+        return {group["group"]: sorted(member["member_id"] for member in group["members"]) for group in groups}
+    finally:
+        await admin.close()
+
+
+@dataclass
+class Row:
+    attack: str
+    before: tuple[float, float]
+    during: tuple[float, float]
+    after: tuple[float, float]
+    memory: tuple[float, float, float]
+    lost_groups: list[str]
+    refused: int
+
+    def __str__(self) -> str:
+        times = [f"{p50:.0f} / {p99:.0f}" for p50, p99 in (self.before, self.during, self.after)]
+        memory = [f"{mib:.0f}" for mib in self.memory]
+        lost = ", ".join(self.lost_groups) or "no"
+        return f"| {' | '.join([self.attack, *times, *memory, lost, str(self.refused)])} |"
+
+    def failures(self) -> list[str]:
+        before, _, after = self.memory
+        found = [f"{self.attack}: the group of {group} lost a member" for group in self.lost_groups]
+        if after > before * KEPT_FACTOR + KEPT_MIB:
+            found.append(f"{self.attack}: {before:.0f} MiB became {after:.0f}")
+        if self.refused:
+            found.append(f"{self.attack}: {self.refused} orders were not placed")
+        return found
+
+
+HEADINGS = ["attack", "before", "during", "after", "MiB before", "peak", "after", "group lost", "orders not placed"]
+
+
+@asynccontextmanager
+async def running(*work: object) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(each) for each in work]  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def attacked(stack: StackDescription, orders: Orders, attack: str, seconds: float) -> Row:
+    targets = [process for process in stack["processes"] if process["service"] == "orders"]
+    if attack.startswith("unread"):
+        targets = [process for process in targets if process["role"] in ("api", "all")]
+    memory, bootstrap = Memory(targets), stack["kafka"]["bootstrap"]
+    orders.take() if orders.seconds else None
+    refused, members = len(orders.refused), await group_members(bootstrap)
+    await asyncio.sleep(seconds)
+    before, memory_before = orders.take(), memory.now()
+    ports = [process["url"].rpartition(":")[2] for process in targets]
+    command = ["-m", "chaos.hostile_attacks", attack, str(seconds), *ports, "--key", orders.key]
+    async with running(memory.watch()):
+        attackers = await asyncio.create_subprocess_exec(sys.executable, *command)
+        await asyncio.sleep(seconds)
+        during = orders.take()
+        with contextlib.suppress(ProcessLookupError):
+            attackers.kill()
+        await attackers.wait()
+    await _settle(memory, memory_before)
+    orders.take()
+    await asyncio.sleep(seconds / 2)
+    now = await group_members(bootstrap)
+    lost = [group for group in members if members[group] != now[group]]
+    figures = (memory_before, memory.peak, memory.now())
+    return Row(attack, before, during, orders.take(), figures, lost, len(orders.refused) - refused)
+
+
+async def _settle(memory: Memory, before: float) -> None:
+    async def has_returned() -> bool:
+        return memory.now() <= before * KEPT_FACTOR + KEPT_MIB
+
+    await asyncio.sleep(2)
+    with contextlib.suppress(AssertionError):
+        await eventually(has_returned, within=SETTLE_SECONDS, pause=0.2)
+
+
+async def campaign(stack: StackDescription, attacks: list[str], seconds: float) -> list[str]:
+    port, key = int(stack["services"]["orders"]["url"].rpartition(":")[2]), stack["api_keys"]["client"]
+    orders = Orders(port, json.dumps(example("kept-order")).encode(), key)
+    failures: list[str] = []
+    if "unread pages" in attacks:
+        for _ in range(LARGE_ORDERS):
+            orders.placed += await post(port, key, _large_order()) == "201"
+    print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
+    async with running(orders.run()):
+        await asyncio.sleep(WARM_UP_SECONDS)
+        for attack in attacks:
+            row = await attacked(stack, orders, attack, seconds)
+            print(row, flush=True)
+            failures += row.failures()
+    await asyncio.sleep(3)
+    events = await read_events(stack["kafka"]["bootstrap"])
+    created = sum(event.type == "order.created" and not event.repeat for event in events)
+    print(f"{orders.placed} orders placed, {created} of their events read from Kafka; times are p50 / p99 in ms")
+    if created < orders.placed:
+        failures.append(f"{orders.placed - created} events are missing")
+    return failures
+
+
+def _large_order() -> bytes:
+    order = example("kept-order")
+    line = {**order["line_items"][0], "product_name": "x" * 255, "quantity": 1}
+    return json.dumps({**order, "line_items": [line] * 200}).encode()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--roles", choices=["split", "all"], default="split")
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--attack", choices=ATTACKS, action="append")
+    chosen = parser.parse_args()
+    os.environ |= {"ROLES": chosen.roles, "RATE_LIMIT_PER_MINUTE": "0"}
+    print(f"roles: {chosen.roles}; load of the machine: {os.getloadavg()[0]:.1f}")
+    with TemporaryDirectory(prefix="articurated-hostile-clients-") as folder, fresh_stack(Path(folder)) as stack:
+        failures = asyncio.run(campaign(stack, chosen.attack or list(ATTACKS), chosen.seconds))
+    print(f"load of the machine at the end: {os.getloadavg()[0]:.1f}")
+    if failures:
+        sys.exit("hostile clients were noticed: " + "; ".join(failures))
+
+
+if __name__ == "__main__":
+    main()
