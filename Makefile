@@ -15,7 +15,7 @@ OWN := libs/common services/orders services/returns services/invoicing services/
 SOURCES := libs services deploy tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts reference lock kill-runs fuzz clean
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts reference lock kill-runs fuzz hostile-clients clean
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -90,6 +90,9 @@ kill-runs: setup ## kill every process of a running stack at random moments; not
 
 fuzz: setup ## send CASES requests made from the OpenAPI documents to both gateways of a running stack
 	$(BIN)/python tests/chaos/fuzz_gateways.py --cases $(CASES) --seed $(SEED)
+
+hostile-clients: setup ## attack a running stack with half-sent, huge and unread HTTP while orders are placed; ROLES=all or split
+	cd tests && ../$(BIN)/python -m chaos.hostile_clients --roles $(or $(ROLES),split)
 
 clean: ## remove what was installed and made; a stack's data in .local stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* reports

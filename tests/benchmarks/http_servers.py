@@ -71,7 +71,9 @@ def measure(variant: str, seconds: float) -> tuple[float, float]:
     """Requests a second, and microseconds of the server's processor time for each."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "benchmarks.http_servers", "serve", variant, str(port)])
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.http_servers", "serve", variant, str(port)], start_new_session=True
+    )
     try:
         _wait_for(port)
         before = _processor_seconds(server.pid)
@@ -83,7 +85,7 @@ def measure(variant: str, seconds: float) -> tuple[float, float]:
         spent = _processor_seconds(server.pid) - before
         return result["per_second"], spent / result["requests"] * 1e6
     finally:
-        server.send_signal(signal.SIGKILL)
+        os.killpg(server.pid, signal.SIGKILL)  # with the workers that some have
         server.wait()
 
 

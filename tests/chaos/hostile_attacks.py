@@ -16,6 +16,8 @@ Attack = Callable[[int, str], Coroutine[Any, Any, None]]
 
 HALF_OPEN = 1_000
 UNREAD = 100
+# Whose orders are the largest that there can be.
+LARGE_CUSTOMER = "6f1d2c9a-4b1e-4e55-9d0a-0c6f3c1f0002"
 HEADER_LINES = 200_000
 HEAD_BYTES = 100_000_000
 # 1.5 MB, open to everybody: with 14 of them, a connection has 20 MB to read.
@@ -47,7 +49,7 @@ async def unread_answers(port: int, _: str) -> None:
 
 async def unread_pages(port: int, key: str) -> None:
     """The largest list pages, with a client's key; three a second, so that making them is not the attack."""
-    request = f"GET /api/v1/orders?limit=100 HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\n\r\n".encode()
+    request = f"GET /api/v1/orders?limit=100&customer_id={LARGE_CUSTOMER} HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\n\r\n".encode()
     await asyncio.gather(*(_never_read(port, request, number / 3) for number in range(UNREAD)))
 
 

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
-from chaos.hostile_attacks import ATTACKS
+from chaos.hostile_attacks import ATTACKS, LARGE_CUSTOMER
 from demo.journeys import example
 from demo.kafka_reader import read_events
 from demo.own_stack import fresh_stack
@@ -227,7 +227,7 @@ async def campaign(stack: StackDescription, attacks: list[str], seconds: float) 
 def _large_order() -> bytes:
     order = example("kept-order")
     line = {**order["line_items"][0], "product_name": "x" * 255, "quantity": 1}
-    return json.dumps({**order, "line_items": [line] * 200}).encode()
+    return json.dumps({**order, "customer_id": LARGE_CUSTOMER, "line_items": [line] * 200}).encode()
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
 """A service's application for the role `api`: its own routes, those for operators, and those that need no key."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from common.edge.direct_routes import REFUSALS, DirectRoutes
 from common.edge.health_pages import HealthPages
@@ -15,6 +17,7 @@ from common.edge.http_metrics import RequestObserver
 from common.edge.openapi import complete_document
 from common.edge.operator_routes import operator_router
 from common.edge.response_times import ResponseTimes
+from common.edge.static_files import static_router
 from common.service import Runtime
 
 PREFIX = "/api/v1"
@@ -46,19 +49,23 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
         operator_router(runtime),
     ]
     own = [route.under(PREFIX) for router in (*routers, *common_routers) for route in _guarded(router)]
-    _allow_head(app)
+    pages = _guarded(pages_router(HealthPages(runtime.health)))
     # Routes are tried in order, so FastAPI's few pages come last.
-    app.router.routes[:0] = [*own, *_guarded(pages_router(HealthPages(runtime.health)))]
+    app.router.routes[:] = [*own, *pages, *_own_pages(app)]
     complete_document(app)
     app.middleware_stack = DirectRoutes(own, app.build_middleware_stack(), response_times)
     return app
 
 
-def _allow_head(app: FastAPI) -> None:
-    """On FastAPI's own pages too: a GuardedRoute answers HEAD by itself."""
+def _own_pages(app: FastAPI) -> Iterator[BaseRoute]:
+    """FastAPI's own, with HEAD, and with the files of `/docs` as routes."""
     for route in app.router.routes:
+        if isinstance(route, Mount) and isinstance(route.app, StaticFiles) and route.app.directory is not None:
+            yield from static_router(route.path, Path(route.app.directory)).routes
+            continue
         if isinstance(route, Route) and route.methods is not None and "GET" in route.methods:
             route.methods.add("HEAD")
+        yield route
 
 
 def _guarded(router: APIRouter) -> Iterator[GuardedRoute]:

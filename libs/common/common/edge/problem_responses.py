@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from common.edge.problem_details import LONGEST_ADDRESS, encode_problem, problem_headers, problem_media_type
 from common.errors import LISTED_PROBLEMS, Code, Problem, excerpt, validation_errors
@@ -53,11 +53,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> list[str]:
     """All that the path allows: Starlette itself names only those of the first route that has it."""
     path = request.url.path
-    allowed: set[str] = set()
-    for each in request.app.routes:
-        if isinstance(each, Route | Mount) and each.path_regex.match(path):
-            # The only mount is that of the files of `/docs`.
-            allowed |= (each.methods or set()) if isinstance(each, Route) else {"GET"}
+    found = [each.methods for each in request.app.routes if isinstance(each, Route) and each.path_regex.match(path)]
+    allowed = set().union(*(methods for methods in found if methods))
     return sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)
 
 

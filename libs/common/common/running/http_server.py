@@ -16,6 +16,7 @@ from common.running.http.protocol import BoundedProtocol
 from common.settings import ServiceSettings
 
 _BACKLOG = 2048
+_SEND_BUFFER_BYTES = 256 * 1024
 # Besides the connections of clients: those to PostgreSQL and Kafka, files, libraries.
 _OTHER_FILES = 512
 
@@ -34,6 +35,8 @@ class HttpServer:
         self.app = app
         family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
         self._socket = socket.create_server((settings.http_host, settings.http_port), family=family, backlog=_BACKLOG)
+        # Connections have this from the one that listens. By itself the system takes up to 4 MiB of an unread answer.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         host, port, *_ = self._socket.getsockname()
         self.address = f"http://{host}:{port}"
         self.connections = Connections(limits or HttpLimits.of(settings))

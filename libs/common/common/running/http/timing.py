@@ -69,12 +69,16 @@ class TimedProtocol(EndingProtocol):
     def unsent_bytes(self) -> int:
         return self._raw.get_write_buffer_size()
 
-    def check(self, now: float) -> None:
+    def check(self, now: float) -> bool:
         if self.flow.write_paused:
-            if now >= self._stall_until:
+            is_due = now >= self._stall_until
+            if is_due:
                 self._check_progress()
-        elif now >= self._deadline:
-            self._expire()
+        else:
+            is_due = now >= self._deadline
+            if is_due:
+                self._expire()
+        return is_due
 
     def make_room(self) -> None:
         if self._phase in (Phase.HEAD, Phase.BODY):
