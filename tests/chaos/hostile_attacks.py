@@ -49,8 +49,9 @@ async def unread_answers(port: int, _: str) -> None:
 
 async def unread_pages(port: int, key: str) -> None:
     """The largest list pages, with a client's key; three a second, so that making them is not the attack."""
-    request = f"GET /api/v1/orders?limit=100&customer_id={LARGE_CUSTOMER} HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\n\r\n".encode()
-    await asyncio.gather(*(_never_read(port, request, number / 3) for number in range(UNREAD)))
+    address = f"/api/v1/orders?limit=100&customer_id={LARGE_CUSTOMER}"
+    request = f"GET {address} HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\n\r\n"
+    await asyncio.gather(*(_never_read(port, request.encode(), number / 3) for number in range(UNREAD)))
 
 
 ATTACKS: dict[str, Attack] = {

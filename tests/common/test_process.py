@@ -1,5 +1,6 @@
 """Roles as processes, with the orders service on real servers: how they start, and that they end."""
 
+import json
 import signal
 import socket
 import time
@@ -45,6 +46,26 @@ def test_a_role_becomes_ready_and_ends_with_0_when_told(migrated: dict[str, str]
         assert time.monotonic() - began < 4
         assert '"level":"critical"' not in process.log
         assert "Traceback" not in process.log
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_bounds_what_it_reads_and_for_how_long(migrated: dict[str, str], tmp_path: Path, role: str) -> None:
+    environment = {**migrated, "HTTP_HEAD_SECONDS": "0.5", "HTTP_MAX_CONNECTIONS": "20"}
+    with running("orders", role, folder=tmp_path, environment=environment) as process:
+        process.wait_for("/livez", 200)
+        address = next(json.loads(line)["address"] for line in process.log.splitlines() if "listening" in line)
+        port = int(address.rpartition(":")[2])
+        waiting = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(50)]
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as large:
+            large.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 500_000)
+            assert b'"limit_bytes":65536' in large.makefile("rb").read()
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
+            slow.sendall(b"GET /livez HTTP/1.1\r\n")
+            assert b'"limit_seconds":0.5' in slow.makefile("rb").read()
+        process.wait_for("/livez", 200)
+        assert process.stop() == 0, process.log
+        for each in waiting:
+            each.close()
 
 
 def test_a_role_waits_for_its_database_and_its_migrations(

@@ -107,9 +107,11 @@ def limits(**chosen: Any) -> HttpLimits:
 
 
 @asynccontextmanager
-async def raw_server(app: Any, chosen: HttpLimits | None = None) -> AsyncIterator[RawServer]:
+async def raw_server(
+    app: Any, chosen: HttpLimits | None = None, settings: ServiceSettings = SETTINGS
+) -> AsyncIterator[RawServer]:
     """`app` on a real server, which has 5 seconds to end."""
-    server, stopping = RawServer(HttpServer(app, SETTINGS, chosen or limits())), asyncio.Event()
+    server, stopping = RawServer(HttpServer(app, settings, chosen or limits())), asyncio.Event()
     running = asyncio.create_task(server.server.run(stopping))
     try:
         yield server

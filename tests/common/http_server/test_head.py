@@ -5,7 +5,17 @@ import json
 
 import pytest
 from common.running.http.ending import CHECKED_UVICORN
-from harness.raw_http import GET, HOST, Shop, assert_others_are_served, assert_refused, limits, post, raw_server
+from harness.raw_http import (
+    GET,
+    HOST,
+    SETTINGS,
+    Shop,
+    assert_others_are_served,
+    assert_refused,
+    limits,
+    post,
+    raw_server,
+)
 
 
 def test_this_version_of_uvicorn_is_the_one_whose_private_parts_were_checked() -> None:
@@ -183,3 +193,14 @@ async def test_a_url_without_a_path_means_the_root() -> None:
     async with raw_server(shop) as server, await server.connect() as client:
         assert (await client.ask(b"GET http://shop.example?a HTTP/1.1\r\n" + HOST + b"\r\n")).status == 200
         assert (shop.seen[0]["path"], shop.seen[0]["query_string"]) == ("/", b"a")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "client"), [("127.0.0.1", "203.0.113.7"), ("", "127.0.0.1"), ("192.0.2.1", "127.0.0.1")]
+)
+async def test_only_a_trusted_proxy_is_believed_whom_it_speaks_for(proxies: str, client: str) -> None:
+    shop = Shop()
+    settings = SETTINGS.model_copy(update={"trusted_proxies": proxies})
+    async with raw_server(shop, settings=settings) as server, await server.connect() as proxy:
+        await proxy.ask(b"GET / HTTP/1.1\r\n" + HOST + b"X-Forwarded-For: 203.0.113.7\r\n\r\n")
+        assert shop.seen[0]["client"][0] == client
