@@ -14,6 +14,10 @@ MAX_FRAMING_BYTES = 64 * 1024
 MAX_FRAMING_FACTOR = 8
 # What is read and dropped after a refusal, so that the client can finish sending and then read the answer.
 MAX_DISCARDED_BYTES = 128 * 1024 * 1024
+# After each so many of them nothing is read for a moment: a client that goes on sending takes no more than 50 MiB
+# a second of the process's time.
+DISCARDED_AT_ONCE_BYTES = 1024 * 1024
+DISCARDING_PAUSE_SECONDS = 0.02
 # A client that takes an answer more slowly than this counts as one that does not take it.
 MIN_ANSWER_BYTES_PER_SECOND = 16 * 1024
 

@@ -20,6 +20,8 @@ from common.running.http.head import (
     too_many_lines,
 )
 from common.running.http.limits import (
+    DISCARDED_AT_ONCE_BYTES,
+    DISCARDING_PAUSE_SECONDS,
     MAX_DISCARDED_BYTES,
     MAX_FRAMING_BYTES,
     MAX_FRAMING_FACTOR,
@@ -98,12 +100,18 @@ class BoundedProtocol(TimedProtocol):
         return -self._fed_bytes
 
     def _discard(self, size: int) -> None:
+        at_once = DISCARDED_AT_ONCE_BYTES
+        is_to_pause = self._discarded_bytes // at_once != (self._discarded_bytes + size) // at_once
         self._discarded_bytes += size
         if self._discarded_bytes > MAX_DISCARDED_BYTES:
-            if self._is_ending:
-                self._raw.abort()
-            else:
-                self.flow.pause_reading()
+            self._raw.abort()
+        elif is_to_pause:
+            self.flow.pause_reading()
+            self.loop.call_later(DISCARDING_PAUSE_SECONDS, self._go_on_discarding)
+
+    def _go_on_discarding(self) -> None:
+        if not self._raw.is_closing():
+            self.flow.resume_reading()
 
     def _ignore_upgrade(self) -> None:
         """An upgrade may be ignored (RFC 9110, 7.8), but the parser has taken the request for one without a body, and
