@@ -13,6 +13,7 @@ _LONG_ENUMERATION = 12
 # What every service has.
 COMMON = ("/api/v1/health", "/api/v1/metrics", "/livez", "/readyz", "/metrics")
 OPERATORS = "/api/v1/ops/"
+FILES_OF_DOCS = "/static-offline-docs/"
 
 Schema = Mapping[str, Any]
 
@@ -47,7 +48,7 @@ def routes(name: str, is_wanted: Callable[[str], bool]) -> str:
 
 
 def is_own(path: str) -> bool:
-    return path not in COMMON and not path.startswith(OPERATORS)
+    return path not in COMMON and not path.startswith((OPERATORS, FILES_OF_DOCS))
 
 
 def _endpoints(app: Any) -> Iterator[tuple[str, str, Callable[..., Any]]]:

@@ -8,6 +8,7 @@ import asyncio
 from enum import Enum
 from typing import Any, cast
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from common.errors import Problem
@@ -40,6 +41,8 @@ class EndingProtocol(HttpToolsProtocol):
         self._is_ending = False
         # A refusal that waits until earlier requests are answered.
         self._refusal: bytes | None = None
+        # Whose answer is under way: with requests in a row not `cycle`, which is the last one.
+        self._answering: RequestResponseCycle | None = None
         self._begun = 0  # requests whose first byte has come
         self._method: bytes | None = None  # of a request that the parser is shown under another method's name
 
@@ -47,6 +50,18 @@ class EndingProtocol(HttpToolsProtocol):
         self._raw = cast(asyncio.Transport, transport)
         ours = OurTransport(self._raw, self._close, lambda: self._is_ending or self._raw.is_closing())
         super().connection_made(cast(asyncio.Transport, ours))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_ending = True
+        self.pipeline.clear()
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """As uvicorn has it, but without a timer for each request."""

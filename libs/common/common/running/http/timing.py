@@ -24,7 +24,6 @@ class TimedProtocol(EndingProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.remove(self)
-        self._is_ending = True
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
