@@ -83,6 +83,7 @@ async def test_an_answer_that_is_not_read_is_given_up() -> None:
     async with raw_server(Shop(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
         await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await wait_until(lambda: server.server.connections.unsent_bytes > 0)
         await wait_until(lambda: server.server.connections.number == 0, within=5)
 
 
@@ -92,6 +93,7 @@ async def test_answers_in_a_row_that_are_not_read_are_given_up_without_an_error(
     async with raw_server(Shop(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
         await client.send((b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n") * 5)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await wait_until(lambda: server.server.connections.unsent_bytes > 0)
         await wait_until(lambda: server.server.connections.number == 0, within=5)
     assert not [record for record in caplog.records if record.name == "uvicorn.error" and record.levelno >= 30]
 
