@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from local_stack.logs import printable
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -34,8 +35,9 @@ class Narrator:
 
     def _line(self, mark: str, actor: str, deed: str, outcome: str, start: float) -> None:
         milliseconds = (time.perf_counter() - start) * 1000
+        told = escape(printable(outcome))
         self._console.print(
-            f"{mark}[/] [dim]{milliseconds:6.0f} ms[/]  [bold]{escape(actor)}[/] {escape(deed)}: {escape(outcome)}",
+            f"{mark}[/] [dim]{milliseconds:6.0f} ms[/]  [bold]{escape(actor)}[/] {escape(deed)}: {told}",
             soft_wrap=True,
         )
 
@@ -54,6 +56,6 @@ class Narrator:
         # Ids stay whole in a narrow terminal.
         table = Table(*(Column(title, overflow="fold") for title in columns), header_style="bold")
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*(escape(printable(cell)) for cell in row))
         self._console.print()
         self._console.print(table)

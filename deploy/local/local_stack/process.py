@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from local_stack.logs import printable
 from local_stack.privileges import drop_privileges
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -92,8 +93,9 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
 
 
 def tail(log: Path, lines: int = 12) -> str:
+    """The log's last lines, as a terminal may show them."""
     text = log.read_text(errors="replace") if log.exists() else ""
-    return "\n".join(text.splitlines()[-lines:])
+    return printable("\n".join(text.splitlines()[-lines:]))
 
 
 class CommandError(Exception):

@@ -14,6 +14,7 @@ import structlog
 
 from common.rate_limited_log import LibraryLimit
 from common.storable_text import storable, storable_json
+from common.terminal_text import for_terminal, json_for_terminal
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # its author left it so
 
@@ -23,6 +24,7 @@ _EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
 # `client_0123456789ab.…` as they are made here, `ak_client_01234567.…` as the local stack makes them.
 _API_KEY = re.compile(r"\b([a-z]+(?:_[a-z]+)?_[0-9a-f]{8,})\.[\w-]{16,}")
+_OF_MANY_LINES = frozenset({"exception", "stack"})
 _encoder = msgspec.json.Encoder(enc_hook=str)
 # The same list for ever: a logger keeps the one that it found when it was first used.
 _processors: list[Any] = []
@@ -38,11 +40,10 @@ def new_traceparent(parent: str | None = None) -> str:
 
 
 def incoming_traceparent(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """What a request's headers say, well-formed or not."""
-    for name, value in headers:
-        if name == b"traceparent":
-            return value.decode("latin-1")
-    return None
+    """What a request's header says, well-formed or not; None where it is given twice: nobody knows which trace is meant
+    (W3C Trace Context, 3.2.1)."""
+    found = [value.strip(b" \t") for name, value in headers if name == b"traceparent"]
+    return found[0].decode("latin-1") if len(found) == 1 else None
 
 
 def trace_headers(traceparent: str) -> list[tuple[bytes, bytes]]:
@@ -73,6 +74,14 @@ def without_secrets(text: str) -> str:
     if "@" in text:
         text = _EMAIL.sub("[address]", _URL_PASSWORD.sub(r"\1[redacted]@", text))
     return _API_KEY.sub(r"\1.[redacted]", text) if "." in text else text
+
+
+def show_controls(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor for a terminal: what clients sent cannot steer it. Tracebacks keep their lines."""
+    for name, value in event.items():
+        if type(value) is str:
+            event[name] = for_terminal(value, keep_lines=name in _OF_MANY_LINES)
+    return event
 
 
 class _Lines:
@@ -111,7 +120,7 @@ def configure_logging(
         add_origin,
     ]
     # Tracebacks become text before anything is redacted; and never with local variables, which hold keys and names.
-    clean: list[Any] = [structlog.processors.format_exc_info, redact]
+    clean: list[Any] = [structlog.processors.format_exc_info, redact, *([show_controls] if pretty else [])]
     render = structlog.dev.ConsoleRenderer() if pretty else _to_json
     _processors[:] = [*clean, *describe, render]
     structlog.configure(
@@ -134,11 +143,15 @@ def configure_logging(
 
 
 def _to_json(_logger: Any, _method: str, event: Mapping[str, Any]) -> str:
-    """Never raises: whoever logs what went wrong must not fail over the text of it."""
+    """Never raises: whoever logs what went wrong must not fail over the text of it.
+
+    JSON escapes the controls below U+0020; the rest is escaped here, as terminals obey some of it too.
+    """
     try:
-        return _encoder.encode(event).decode()
+        line = _encoder.encode(event).decode()
     except Exception:  # half a surrogate pair, or an object whose `str()` raises
-        return _encoder.encode({storable(name): storable_json(_shown(value)) for name, value in event.items()}).decode()
+        line = _encoder.encode({storable(name): storable_json(_shown(value)) for name, value in event.items()}).decode()
+    return line if line.isprintable() else json_for_terminal(line)
 
 
 def _shown(value: object) -> object:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from common.access.auth import STAFF, allow, open_to_all
 from common.database.transactions import reading
+from common.edge.entity_tags import client_has
 from common.edge.fields import Limit, Offset
 from common.edge.http import GuardedRoute, read
 from common.edge.openapi import error_response
@@ -81,9 +82,8 @@ async def get_document(request: Request, invoice_id: UUID, expires: int = 0, sig
         "ETag": f'"{invoice.document.sha256}"',
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f'attachment; filename="{invoice.number}.pdf"',
-        "X-Content-Type-Options": "nosniff",
     }
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    if client_has(request.scope, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     store: DocumentStore = request.app.state.document_store
     return Response(await store.get(invoice_id, invoice.document), headers=headers, media_type=PDF)

@@ -112,8 +112,8 @@ async def change_state(connection: Connection, caller: Caller, order_id: UUID, c
 
     A payment that is reported again, by its id, is no refusal: the answer is the order as it is (ADR 16).
     """
-    locked = await writing.lock(connection, order_id)
-    if locked is None or not _may_see(caller, locked.order.customer.id):
+    locked = await writing.lock(connection, order_id, _bound_to(caller))
+    if locked is None:
         raise not_found("order", order_id)
     require(caller, *ROLES[change.new_state])
     try:
@@ -199,8 +199,8 @@ def _entry(locked: LockedOrder, change: StateChange, actor: Actor, outcome: Outc
 
 
 async def get_order(connection: Connection, caller: Caller, order_id: UUID) -> Order:
-    order = await reading.find(connection, order_id)
-    if order is None or not _may_see(caller, order.customer.id):
+    order = await reading.find(connection, order_id, _bound_to(caller))
+    if order is None:
         raise not_found("order", order_id)
     return order
 
@@ -257,8 +257,7 @@ async def record_invoices(connection: Connection, issued: Iterable[tuple[Invoice
 
 
 async def _check_visible(connection: Connection, caller: Caller, order_id: UUID) -> None:
-    customer_id = await reading.find_customer(connection, order_id)
-    if customer_id is None or not _may_see(caller, customer_id):
+    if not await reading.is_visible(connection, order_id, _bound_to(caller)):
         raise not_found("order", order_id)
 
 

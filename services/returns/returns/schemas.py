@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from common.edge.fields import Lines, Pagination, RequestBody, pagination
+from common.edge.fields import Lines, OptionalLines, Pagination, RequestBody, pagination
 from common.edge.health_routes import EntityCounts
 from common.edge.http import JsonNumber
 from common.edge.response_times import Performance
@@ -19,7 +19,7 @@ from returns.use_cases import NewReturn
 class ReturnCreate(RequestBody):
     order_id: UUID
     reason: Lines = Field(max_length=1000)
-    customer_notes: Lines | None = Field(default=None, max_length=2000)
+    customer_notes: OptionalLines | None = Field(default=None, max_length=2000)
 
     def to_new_return(self) -> NewReturn:
         return NewReturn(self.order_id, self.reason, self.customer_notes)

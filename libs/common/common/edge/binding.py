@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import PydanticUndefined
 from starlette.requests import Request
 
+from common.edge.query_parameters import declared_names, query_problems
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -20,10 +22,11 @@ class Binding:
     name: str | None
     takes: Dependant
     dependencies: tuple["Binding", ...]
+    query_names: frozenset[str]
 
     async def arguments(self, request: Request) -> dict[str, Any]:
         """Raises `RequestValidationError` with all that is wrong."""
-        problems: list[Any] = []
+        problems: list[Any] = list(query_problems(request, self.query_names))
         values = await self._values(request, problems)
         if problems:
             raise RequestValidationError(problems)
@@ -64,4 +67,6 @@ def bind(dependant: Dependant, *, bodies: int = 1) -> Binding | None:
     if function is None or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         return None
     bound = tuple(each for each in dependencies if each is not None)
-    return Binding(function, dependant.name, dependant, bound) if len(bound) == len(dependencies) else None
+    if len(bound) < len(dependencies):
+        return None
+    return Binding(function, dependant.name, dependant, bound, declared_names(dependant))

@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
 from common.email_address import LONGEST, parse_email_address
+from common.visible_text import shows_nothing
 
 # The largest value of PostgreSQL's integer.
 _MAXIMUM_OFFSET = 2**31 - 1
@@ -24,7 +25,7 @@ class RequestBody(BaseModel):
 
 
 def _printable(text: str) -> str:
-    if any(category(character) in {"Cc", "Cs"} for character in text):
+    if not text.isprintable() and any(category(character) in {"Cc", "Cs"} for character in text):
         raise ValueError("must not contain control characters")
     return text
 
@@ -34,10 +35,25 @@ def _printable_lines(text: str) -> str:
     return text
 
 
+def _shown(text: str) -> str:
+    if shows_nothing(text):
+        raise ValueError("must contain a visible character")
+    return text
+
+
+def _empty_unless_shown(text: str) -> str:
+    return "" if shows_nothing(text) else text
+
+
 _not_blank = StringConstraints(strip_whitespace=True, min_length=1)
-# Both without blanks at the ends, and not empty.
-Line = Annotated[str, _not_blank, AfterValidator(_printable)]
-Lines = Annotated[str, _not_blank, AfterValidator(_printable_lines)]
+# Both without blanks at the ends, and not empty: a text of invisible characters only counts as empty.
+Line = Annotated[str, _not_blank, AfterValidator(_printable), AfterValidator(_shown)]
+Lines = Annotated[str, _not_blank, AfterValidator(_printable_lines), AfterValidator(_shown)]
+
+_stripped = StringConstraints(strip_whitespace=True)
+# The same, but they may be empty.
+OptionalLine = Annotated[str, _stripped, AfterValidator(_printable), AfterValidator(_empty_unless_shown)]
+OptionalLines = Annotated[str, _stripped, AfterValidator(_printable_lines), AfterValidator(_empty_unless_shown)]
 
 
 EmailAddress = Annotated[
@@ -49,13 +65,29 @@ EmailAddress = Annotated[
 
 
 def _number(value: object) -> object:
-    """Bodies are read with fractions as decimals (common.request_body): a float would have lost digits already."""
+    """Bodies are read with fractions as decimals (common.edge.request_body): a float would have lost digits already.
+
+    Negative zero is zero: it would be shown as `-0.00`, and stored as 0.00.
+    """
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("must be a number")
-    return value
+    return value or 0
 
 
 ExactNumber = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
+
+# The most digits that a whole number in a body has, which keeps `1e999999` from being written out.
+_WHOLE_DIGITS = 18
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: `1.0` and `1e0` are the integer 1."""
+    if isinstance(value, Decimal) and value.adjusted() < _WHOLE_DIGITS and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole, json_schema_input_type=int)]
 
 
 def _instant(value: object) -> object:

@@ -16,6 +16,7 @@ from common.edge.http import Edge, GuardedRoute
 from common.edge.http_metrics import RequestObserver
 from common.edge.openapi import complete_document
 from common.edge.operator_routes import operator_router
+from common.edge.query_parameters import WithoutQuery
 from common.edge.response_times import ResponseTimes
 from common.edge.static_files import static_router
 from common.service import Runtime
@@ -58,13 +59,15 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
 
 
 def _own_pages(app: FastAPI) -> Iterator[BaseRoute]:
-    """FastAPI's own, with HEAD, and with the files of `/docs` as routes."""
+    """FastAPI's own, with HEAD, without query parameters, and with the files of `/docs` as routes."""
     for route in app.router.routes:
         if isinstance(route, Mount) and isinstance(route.app, StaticFiles) and route.app.directory is not None:
             yield from static_router(route.path, Path(route.app.directory)).routes
             continue
         if isinstance(route, Route) and route.methods is not None and "GET" in route.methods:
             route.methods.add("HEAD")
+        if isinstance(route, Route | Mount):
+            route.app = WithoutQuery(route.app)
         yield route
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from common.edge.problem_details import encode_problem, problem_headers, problem_media_type
-from common.errors import Code, Problem
+from common.edge.problem_details import encode_problem, instance_of, problem_headers, problem_media_type
+from common.errors import Code, Problem, validation_error
 from common.health import Health
 from common.telemetry import incoming_traceparent, new_traceparent, trace_headers
 
@@ -34,7 +35,7 @@ def _refusal(problem: Problem, scope: Any) -> Page:
     headers = dict(problem_headers(problem))
     if problem.code is Code.METHOD_NOT_ALLOWED:
         headers["Allow"] = "GET, HEAD"
-    body = encode_problem(problem, scope["path"])
+    body = encode_problem(problem, instance_of(scope))
     return Page(problem.code.status, body, problem_media_type(scope["headers"]), headers)
 
 
@@ -59,12 +60,16 @@ class HealthPages:
             answer = _refusal(self._otherwise, scope)
         elif scope["method"] not in ("GET", "HEAD"):
             answer = _refusal(Problem(Code.METHOD_NOT_ALLOWED, "Only GET and HEAD are possible here."), scope)
+        elif parameters := parse_qsl(scope["query_string"], keep_blank_values=True):
+            name = parameters[0][0].decode(errors="replace")
+            answer = _refusal(validation_error(name, "is not a query parameter of this page"), scope)
         else:
             answer = await self._made(page, scope)
         headers = [
             (b"content-type", answer.media_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
             (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
             *((name.encode(), value.encode()) for name, value in answer.headers.items()),
             *trace_headers(new_traceparent(incoming_traceparent(scope["headers"]))),
         ]

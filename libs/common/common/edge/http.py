@@ -20,6 +20,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
 from starlette.routing import Match
@@ -32,9 +33,11 @@ from common.edge import idempotency
 from common.edge.admission import Admission
 from common.edge.binding import Binding, bind
 from common.edge.body_bounds import THINNED_ABOVE_BYTES, body_model, drop_unknown_fields
+from common.edge.headers import single_header
 from common.edge.idempotency import Answer
 from common.edge.openapi import describe
 from common.edge.problem_responses import problem_response
+from common.edge.query_parameters import declared_names, query_problems
 from common.edge.rate_limit import RateLimit
 from common.edge.request_body import read_json
 from common.errors import Code, Problem
@@ -65,7 +68,7 @@ class Edge:
         self._rate_limit = RateLimit(settings.rate_limit_per_minute)
 
     async def admit(self, request: Request, roles: frozenset[Role]) -> None:
-        """Raises `Problem` UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order."""
+        """Raises `Problem` BAD_REQUEST for two keys, UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order."""
         scope = request.scope
         presented = _api_key(request)
         ip_address = scope["client"][0] if scope.get("client") else None
@@ -122,10 +125,12 @@ class GuardedRoute(APIRoute):
         return app
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, guard = super().get_route_handler(), self._guard()
+        handle, guard, query_names = super().get_route_handler(), self._guard(), declared_names(self.dependant)
 
         async def guarded(request: Request) -> Response:
             await guard(request)
+            if problems := query_problems(request, query_names):
+                raise RequestValidationError(problems)
             return await handle(request)
 
         return guarded
@@ -178,13 +183,13 @@ async def perform(
         kept = None if without_secret is None else _encode(render(without_secret(outcome)))
         return Answer(status, headers(outcome), _encode(render(outcome)), kept)
 
-    key = request.headers.get("idempotency-key")
+    key = single_header(request.scope, b"idempotency-key")
     if key is None:
         async with transaction(edge.pool) as connection:
             answer = await effect(connection)
     else:
         claim = idempotency.claim(
-            key,
+            key.decode("latin-1"),
             caller=caller_of(request).key_prefix,
             method=request.method,
             path=request.url.path,
@@ -210,7 +215,7 @@ async def read(
 
 
 def _api_key(request: Request) -> bytes:
-    for name, value in request.scope["headers"]:
-        if name == b"x-api-key":
-            return bytes(value)
-    raise Problem(Code.UNAUTHENTICATED, "The header X-API-Key is missing.")
+    key = single_header(request.scope, b"x-api-key")
+    if key is None:
+        raise Problem(Code.UNAUTHENTICATED, "The header X-API-Key is missing.")
+    return key

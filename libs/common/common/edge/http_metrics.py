@@ -1,7 +1,7 @@
 """Around every request: its duration by route, its trace, one log line, and an answer even where the code failed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import structlog
@@ -52,7 +52,8 @@ class RequestObserver:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *own_headers, *scope.get("rate_headers", ())]
+                headers = message["headers"]
+                message["headers"] = [*headers, *own_headers, *_privacy(headers), *scope.get("rate_headers", ())]
             await send(message)
 
         try:
@@ -87,6 +88,19 @@ class RequestObserver:
             caller=caller.key_prefix if caller is not None else None,
             trace_id=trace_id(scope["traceparent"]),
         )
+
+
+# Nearly every answer holds personal data: no cache keeps one, and no browser takes it for another type than it says.
+_NOT_SNIFFED = (b"x-content-type-options", b"nosniff")
+_NOT_STORED = (b"cache-control", b"no-store")
+_STORED_BY_CHOICE = frozenset({b"cache-control", b"etag"})
+
+
+def _privacy(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """An answer that says itself how it may be kept, or has a validator as the files of `/docs` have, is left so."""
+    yield _NOT_SNIFFED
+    if not any(name in _STORED_BY_CHOICE for name, _ in headers):
+        yield _NOT_STORED
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,9 +1,11 @@
 """Every refusal in one shape: the contract's `error` beside the members of RFC 9457."""
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -12,14 +14,30 @@ from common.errors import Code, Problem, excerpt
 PROBLEM_JSON = "application/problem+json"
 # Every address of ours is shorter; of a longer one, which leads nowhere, the beginning is repeated.
 LONGEST_ADDRESS = 1000
+# What a path may hold besides letters and digits (RFC 3986, 3.3).
+_PATH_CHARACTERS = "/-._~!$&'()*+,;=:@"
+_ENCODED = re.compile(r"(%[0-9A-Fa-f]{2})")
+_HALF_ENCODED = re.compile(r"%.?$")
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
-def encode_problem(problem: Problem, path: str) -> bytes:
-    return _encoder.encode(problem_body(problem, path))
+def instance_of(scope: Mapping[str, Any]) -> str:
+    """The path of an ASGI request as a URI reference (RFC 9457, 3.1.5): as the client sent it, the rest encoded.
+
+    `//host/path` would name a host (RFC 3986, 4.2), so an empty first segment is put behind `/.`.
+    """
+    path = (scope.get("raw_path") or scope["path"].encode())[:LONGEST_ADDRESS]
+    parts = _ENCODED.split(path.decode("latin-1"))
+    encoded = "".join(part if _ENCODED.fullmatch(part) else quote(part, _PATH_CHARACTERS, "latin-1") for part in parts)
+    cut = _HALF_ENCODED.sub("", encoded[:LONGEST_ADDRESS])
+    return f"/.{cut}" if cut.startswith("//") else cut
 
 
-def problem_body(problem: Problem, path: str) -> dict[str, Any]:
+def encode_problem(problem: Problem, instance: str) -> bytes:
+    return _encoder.encode(problem_body(problem, instance))
+
+
+def problem_body(problem: Problem, instance: str) -> dict[str, Any]:
     """Texts that repeat what a client sent are cut: a refusal is never much larger than what it answers."""
     name, message = problem.code.wire_name, excerpt(problem.message)
     details = {key: excerpt(value) if type(value) is str else value for key, value in problem.details.items()}
@@ -29,7 +47,7 @@ def problem_body(problem: Problem, path: str) -> dict[str, Any]:
         "title": HTTPStatus(problem.code.status).phrase,
         "status": problem.code.status,
         "detail": message,
-        "instance": path[:LONGEST_ADDRESS],
+        "instance": instance,
     }
 
 
@@ -40,10 +58,12 @@ def problem_media_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
-    """The headers that belong to a refusal: when to come back, how to authenticate."""
+    """The headers that belong to a refusal: when to come back, how to authenticate, which content coding to use."""
     headers = {}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after)))
     if problem.code is Code.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'ApiKey realm="articurated", header="X-API-Key"'
+    if "content_encoding" in problem.details:
+        headers["Accept-Encoding"] = "identity"
     return headers

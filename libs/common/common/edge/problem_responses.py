@@ -10,7 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from common.edge.problem_details import LONGEST_ADDRESS, encode_problem, problem_headers, problem_media_type
+from common.edge.problem_details import (
+    LONGEST_ADDRESS,
+    encode_problem,
+    instance_of,
+    problem_headers,
+    problem_media_type,
+)
 from common.errors import LISTED_PROBLEMS, Code, Problem, excerpt, validation_errors
 
 _BY_STATUS = {
@@ -25,7 +31,7 @@ _BY_STATUS = {
 
 def problem_response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
-        encode_problem(problem, request.url.path),
+        encode_problem(problem, instance_of(request.scope)),
         problem.code.status,
         {**problem_headers(problem), **(headers or {})},
         problem_media_type(request.scope["headers"]),

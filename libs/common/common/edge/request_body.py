@@ -6,9 +6,13 @@ from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
 
+from common.edge.headers import header_values, single_header
+from common.edge.json_members import find_duplicate
 from common.errors import Code, Problem, validation_error
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_TYPE = re.compile(r"application/([!-~]+\+)?json")
 
 
@@ -24,18 +28,25 @@ _decoder = msgspec.json.Decoder(float_hook=_number)
 
 async def read_json(request: Request, limit: int) -> bytes:
     """Read the body and leave its JSON where FastAPI looks for it. Raises `Problem` 400, 413, 415 or 422."""
+    _check_content_encoding(request.scope)
     body = await _read(request, limit)
     request._body = body
     if body:
-        _check_content_type(request)
+        _check_content_type(request.scope)
         request._json = parse_json(body)
     return body
 
 
 def parse_json(body: bytes) -> Any:
-    """Fractions as `Decimal`, no NaN or Infinity (RFC 8259), and no NUL, which PostgreSQL cannot store in a text."""
+    """Fractions as `Decimal`, no NaN or Infinity, no member twice, and no NUL, which PostgreSQL cannot store in a text.
+
+    A byte order mark at the start is passed over, as RFC 8259 (8.1) lets parsers do: some clients cannot leave it out.
+    Raises `Problem` BAD_REQUEST, or VALIDATION_ERROR for what is JSON but cannot be stored.
+    """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         value = _decoder.decode(body)
+        duplicate = find_duplicate(body, value)
         holds_nul = b"\\u0000" in body and _holds_nul(value)
     except msgspec.ValidationError as error:  # without a type to decode to, numbers alone can be wrong
         raise validation_error("body", "holds a number that is too large or too small to be read") from error
@@ -43,6 +54,8 @@ def parse_json(body: bytes) -> Any:
         raise Problem(Code.BAD_REQUEST, "The body is not valid JSON.", {"reason": str(error)}) from error
     except RecursionError as error:
         raise Problem(Code.BAD_REQUEST, "The body is nested too deeply.") from error
+    if duplicate is not None:
+        raise Problem(Code.BAD_REQUEST, f"The body has the member {duplicate} twice.", {"member": duplicate})
     if holds_nul:
         raise validation_error("body", "Texts must not contain NUL characters")
     return value
@@ -66,9 +79,20 @@ async def _read(request: Request, limit: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _check_content_type(request: Request) -> None:
+def _check_content_encoding(scope: Scope) -> None:
+    codings = [
+        coding.strip().lower() for value in header_values(scope, b"content-encoding") for coding in value.split(b",")
+    ]
+    unknown = next((coding for coding in codings if coding not in (b"", b"identity")), None)
+    if unknown is not None:
+        details = {"content_encoding": unknown.decode("latin-1")}
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be sent as it is, without a content coding.", details)
+
+
+def _check_content_type(scope: Scope) -> None:
     """JSON, or a type built on it (RFC 6839); a client that names none is taken at its word."""
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    given = (single_header(scope, b"content-type") or b"application/json").decode("latin-1")
+    media_type = given.partition(";")[0].strip().lower()
     if not _JSON_TYPE.fullmatch(media_type):
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.", {"content_type": media_type})
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
+from common.terminal_text import for_terminal, json_for_terminal
+
 _LONGEST_CELL = 60
 
 
 def print_result(result: Mapping[str, Any], style: str | None) -> None:
     """`style` is `text` or `json`; None takes what suits where stdout goes."""
     if (style or ("text" if sys.stdout.isatty() else "json")) == "json":
-        text = msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+        text = json_for_terminal(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:
         text = "\n".join(_table(result["data"]) if "data" in result else _fields(result))
     sys.stdout.write(f"{text}\n")
@@ -47,4 +49,4 @@ def _cell(value: Any) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "-"
-    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else for_terminal(str(value))

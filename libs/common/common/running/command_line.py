@@ -18,6 +18,7 @@ from common.operators.output import print_result
 from common.service import ALL, Runtime, Service
 from common.settings import ServiceSettings
 from common.telemetry import configure_logging, new_traceparent
+from common.terminal_text import for_terminal
 
 
 def main(service: Service[Any], arguments: Sequence[str] | None = None) -> NoReturn:
@@ -88,5 +89,5 @@ def _told(problem: Mapping[str, Any]) -> str:
 
 
 def _fail(message: str) -> int:
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{for_terminal(message, keep_lines=True)}\n")
     return 1

@@ -111,8 +111,10 @@ def _block(label: str, lines: list[str]) -> Paragraph:
 
 
 def _address(address: Address) -> list[str]:
-    town = f"{address.zip} {address.city}, {address.state}"
-    return [markup(address.street), markup(town), markup(address.country)]
+    """Without what the address does not have: no stray comma, no blank line."""
+    city = " ".join(filter(None, (markup(address.zip), markup(address.city))))
+    town = ", ".join(filter(None, (city, markup(address.state))))
+    return [line for line in (markup(address.street), town, markup(address.country)) if line]
 
 
 def _lines(snapshot: Snapshot) -> Table:

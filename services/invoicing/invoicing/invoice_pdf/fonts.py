@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from common.visible_text import without_ignorable
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
@@ -38,12 +39,11 @@ _NOTO_SANS = _register_fonts()
 
 
 def markup(text: str, *, fallback: str = "") -> str:
-    """`text` for a reportlab paragraph: what it says, never markup of its own; `fallback` when it says nothing."""
-    clean = " ".join(unicodedata.normalize("NFC", text).split()) or fallback
+    """`text` for a reportlab paragraph: what it shows, never markup of its own; `fallback` when it shows nothing."""
+    clean = " ".join(without_ignorable(unicodedata.normalize("NFC", text)).split()) or fallback
     if _NOTO_SANS.issuperset(clean):
         return escape(clean)
-    visible = "".join(character for character in clean if unicodedata.category(character) != "Cf")
-    runs = groupby(visible, _font_for)
+    runs = groupby(clean, _font_for)
     return "".join(_run(font, "".join(characters)) for font, characters in runs)
 
 

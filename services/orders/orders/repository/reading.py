@@ -8,10 +8,10 @@ from uuid import UUID
 
 from common.database.paged_list import PagedList
 from common.database.statements import Connection, Record, prepare
-from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam, select
+from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam, exists, select
 
 from orders.domain import Order, OrderStatus
-from orders.repository.rows import number_of_lines, order_columns, to_order
+from orders.repository.rows import number_of_lines, order_columns, the_visible_order, to_order
 from orders.tables import order_counts, order_invoices, orders
 
 
@@ -48,20 +48,21 @@ LINES_PER_PAGE = 2_000
 _LIST = PagedList(
     orders, select(*order_columns), _CONDITIONS, order_counts, size=number_of_lines, page_size=LINES_PER_PAGE
 )
-_FIND = prepare(select(*order_columns).where(orders.c.id == bindparam("order_id", type_=Uuid)))
-_CUSTOMER = prepare(select(orders.c.customer_id).where(orders.c.id == bindparam("order_id", type_=Uuid)))
+_FIND = prepare(select(*order_columns).where(the_visible_order))
+_IS_VISIBLE = prepare(select(exists().where(the_visible_order)))
 _INVOICE = prepare(select(order_invoices).where(order_invoices.c.order_id == bindparam("order_id", type_=Uuid)))
 
 
-async def find(connection: Connection, order_id: UUID) -> Order | None:
-    row = await _FIND.fetch_one(connection, order_id=order_id)
+async def find(connection: Connection, order_id: UUID, visible_to: UUID | None) -> Order | None:
+    """None as well for an order that is not this customer's; without a customer, every order is found."""
+    row = await _FIND.fetch_one(connection, order_id=order_id, visible_to=visible_to)
     return None if row is None else to_order(row)
 
 
-async def find_customer(connection: Connection, order_id: UUID) -> UUID | None:
-    """Whose order it is; None when there is no such order."""
-    customer_id: UUID | None = await _CUSTOMER.fetch_value(connection, order_id=order_id)
-    return customer_id
+async def is_visible(connection: Connection, order_id: UUID, visible_to: UUID | None) -> bool:
+    """Whether `find` finds it."""
+    visible: bool = await _IS_VISIBLE.fetch_value(connection, order_id=order_id, visible_to=visible_to)
+    return visible
 
 
 async def find_invoice(connection: Connection, order_id: UUID) -> Record | None:

@@ -34,6 +34,8 @@ from orders.repository.rows import (
     line_columns,
     order_columns,
     payment_columns,
+    the_order,
+    the_visible_order,
     to_order,
     to_payment,
 )
@@ -59,7 +61,6 @@ class Placement:
     now: datetime
 
 
-_THE_ORDER = orders.c.id == bindparam("order_id", type_=Uuid)
 # Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
 _now = func.greatest(func.clock_timestamp(), orders.c.updated_at).label("now")
 # What the statement saw before it waited for the lock: if the order has another version by now, then perhaps also other
@@ -72,7 +73,7 @@ _seen_version = (
     .label("seen_version")
 )
 _tracked = (_now, orders.c.sequence, orders.c.audit_position, orders.c.audit_hash, _seen_version)
-_LOCK = prepare(select(*order_columns, *_tracked).where(_THE_ORDER).with_for_update(of=orders))
+_LOCK = prepare(select(*order_columns, *_tracked).where(the_visible_order).with_for_update(of=orders))
 _PLACEMENT = prepare(select(func.uuidv7(), order_numbers.next_value(), func.clock_timestamp()))
 _REFERENCE = bindparam("reference", type_=Text)
 _HAS_PAYMENT = prepare(
@@ -108,8 +109,8 @@ def _insert_lines() -> UpdateBase:
 # The parameters of the audit row (`audit_position`, `audit_hash`) are at the same time the order's new chain head.
 _HEAD = ("audit_position", "audit_hash")
 _ordered = insert(orders).values(_parameters(*(column.name for column in orders.c)))
-_changed = update(orders).where(_THE_ORDER).values(_parameters(*CHANGING, "sequence", *_HEAD))
-_head_moved = update(orders).where(_THE_ORDER).values(_parameters(*_HEAD))
+_changed = update(orders).where(the_order).values(_parameters(*CHANGING, "sequence", *_HEAD))
+_head_moved = update(orders).where(the_order).values(_parameters(*_HEAD))
 _audited = (audit.insert_audit(), audit.insert_audit_details())
 _paid = insert(payments).values(
     order_id=bindparam("order_id"),
@@ -143,9 +144,9 @@ async def new_placement(connection: Connection) -> Placement:
     return Placement(*row)
 
 
-async def lock(connection: Connection, order_id: UUID) -> LockedOrder | None:
-    """The order as it is once nobody else changes it; None when there is none."""
-    row = await _LOCK.fetch_one(connection, order_id=order_id)
+async def lock(connection: Connection, order_id: UUID, visible_to: UUID | None = None) -> LockedOrder | None:
+    """The order as it is once nobody else changes it; None when there is none that this customer may see."""
+    row = await _LOCK.fetch_one(connection, order_id=order_id, visible_to=visible_to)
     if row is None:
         return None
     order = to_order(row)

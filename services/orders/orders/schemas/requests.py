@@ -6,7 +6,16 @@ from typing import Annotated
 from uuid import UUID
 
 from common import money
-from common.edge.fields import EmailAddress, ExactNumber, Line, Lines, RequestBody, field_errors
+from common.edge.fields import (
+    EmailAddress,
+    ExactNumber,
+    Line,
+    Lines,
+    OptionalLine,
+    RequestBody,
+    WholeNumber,
+    field_errors,
+)
 from pydantic import (
     AfterValidator,
     Field,
@@ -36,11 +45,16 @@ def _as_rate(percent: Decimal) -> Decimal:
     rate = percent.quantize(HUNDREDTH)
     if rate != percent:
         raise ValueError("must have at most 2 decimals")
-    return abs(rate)
+    return rate
 
 
 Currency = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(money.MINOR_DIGITS)})]
 # In the document a bound is left out, or misspelt, where a validator comes first: so it is told there in JSON's words.
+Quantity = Annotated[
+    WholeNumber,
+    Field(ge=1, le=1_000_000),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000}),
+]
 UnitPrice = Annotated[
     ExactNumber,
     Field(ge=0, lt=10**9),
@@ -55,10 +69,12 @@ TaxRate = Annotated[
 
 
 class Address(RequestBody):
+    """Many countries have no states, and some no postal codes: both may be empty."""
+
     street: Line = Field(max_length=255)
     city: Line = Field(max_length=100)
-    state: Line = Field(max_length=50)
-    zip: Line = Field(max_length=20)
+    state: OptionalLine = Field(max_length=50)
+    zip: OptionalLine = Field(max_length=20)
     country: Line = Field(max_length=50)
 
     def to_domain(self) -> domain.Address:
@@ -70,7 +86,7 @@ class LineItem(RequestBody):
 
     product_id: UUID
     product_name: Line = Field(max_length=255)
-    quantity: int = Field(strict=True, ge=1, le=1_000_000)
+    quantity: Quantity
     unit_price: UnitPrice
     tax_rate: TaxRate = Field(default=Decimal("0.00"), json_schema_extra={"default": 0})
 
@@ -85,7 +101,7 @@ class OrderCreate(RequestBody):
     buyer_vat_id: Line | None = Field(default=None, max_length=50)
     currency: Currency = "USD"
     line_items: list[LineItem] = Field(min_length=1, max_length=200)
-    payment_method: Line = Field(max_length=50)
+    payment_method: Line = Field(max_length=255)
     shipping_address: Address
     billing_address: Address
 

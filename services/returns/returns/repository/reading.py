@@ -8,10 +8,10 @@ from uuid import UUID
 
 from common.database.paged_list import PagedList
 from common.database.statements import Connection, prepare
-from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam, select
+from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam, exists, select
 
 from returns.domain import Return, ReturnStatus
-from returns.repository.rows import to_return
+from returns.repository.rows import the_visible_return, to_return
 from returns.tables import return_counts, returns
 
 
@@ -46,20 +46,20 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "created_to": returns.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
 }
 _LIST = PagedList(returns, select(returns), _CONDITIONS, return_counts)
-_THE_RETURN = returns.c.id == bindparam("return_id", type_=Uuid)
-_FIND = prepare(select(returns).where(_THE_RETURN))
-_CUSTOMER = prepare(select(returns.c.customer_id).where(_THE_RETURN))
+_FIND = prepare(select(returns).where(the_visible_return))
+_IS_VISIBLE = prepare(select(exists().where(the_visible_return)))
 
 
-async def find(connection: Connection, return_id: UUID) -> Return | None:
-    row = await _FIND.fetch_one(connection, return_id=return_id)
+async def find(connection: Connection, return_id: UUID, visible_to: UUID | None) -> Return | None:
+    """None as well for a return that is not this customer's; without a customer, every return is found."""
+    row = await _FIND.fetch_one(connection, return_id=return_id, visible_to=visible_to)
     return None if row is None else to_return(row)
 
 
-async def find_customer(connection: Connection, return_id: UUID) -> UUID | None:
-    """Whose return it is; None when there is no such return."""
-    customer_id: UUID | None = await _CUSTOMER.fetch_value(connection, return_id=return_id)
-    return customer_id
+async def is_visible(connection: Connection, return_id: UUID, visible_to: UUID | None = None) -> bool:
+    """Whether `find` finds it."""
+    visible: bool = await _IS_VISIBLE.fetch_value(connection, return_id=return_id, visible_to=visible_to)
+    return visible
 
 
 async def count_by_status(connection: Connection) -> dict[ReturnStatus, int]:

@@ -5,8 +5,10 @@ from typing import Any
 
 from common.database.statements import Record
 from common.money import quantize
+from sqlalchemy import ColumnElement, Uuid, bindparam, or_
 
 from returns.domain import KnownOrder, RefundStatus, RejectionReason, Return, ReturnStatus
+from returns.tables import returns
 
 _RETURN = tuple(field.name for field in fields(Return))
 _KNOWN_ORDER = tuple(field.name for field in fields(KnownOrder))
@@ -23,6 +25,12 @@ CHANGING = (
     "completed_at",
     "version",
 )
+
+the_return: ColumnElement[bool] = returns.c.id == bindparam("return_id", type_=Uuid)
+_viewer = bindparam("visible_to", type_=Uuid)
+# The return, where the one customer named by `visible_to` may see it; None sees every return. Another customer's
+# return is found as little as one that does not exist: the same statement, no row, no lock, and so the same time.
+the_visible_return: ColumnElement[bool] = the_return & or_(_viewer.is_(None), returns.c.customer_id == _viewer)
 
 
 def changing_values(of: Return) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from common.audit import AuditEntry, ChainHead
 from common.database.statements import Connection, prepare, prepare_together
 from common.messaging import outbox
 from common.messaging.outbox import NewEvent
-from sqlalchemy import BindParameter, Uuid, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, bindparam, func, insert, select, update
 
 from returns.domain import Return
-from returns.repository.rows import CHANGING, all_values, changing_values, to_return
+from returns.repository.rows import CHANGING, all_values, changing_values, the_return, the_visible_return, to_return
 from returns.tables import return_counts, returns
 
 
@@ -36,17 +36,16 @@ def _parameters(*names: str) -> dict[str, BindParameter[Any]]:
     return {name: bindparam(name) for name in names}
 
 
-_THE_RETURN = returns.c.id == bindparam("return_id", type_=Uuid)
 # Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
 _now = func.greatest(func.clock_timestamp(), returns.c.updated_at).label("now")
-_LOCK = prepare(select(returns, _now).where(_THE_RETURN).with_for_update())
+_LOCK = prepare(select(returns, _now).where(the_visible_return).with_for_update())
 
 # The parameters of the audit row (`audit_position`, `audit_hash`) are at the same time the return's new chain head.
 _HEAD = ("audit_position", "audit_hash")
 _OF_REFUND_EVENT = {"refund_epoch", "refund_sequence"}
 _opened = insert(returns).values(_parameters(*(c.name for c in returns.c if c.name not in _OF_REFUND_EVENT)))
-_changed = update(returns).where(_THE_RETURN).values(_parameters(*CHANGING, "sequence", *_HEAD))
-_head_moved = update(returns).where(_THE_RETURN).values(_parameters(*_HEAD))
+_changed = update(returns).where(the_return).values(_parameters(*CHANGING, "sequence", *_HEAD))
+_head_moved = update(returns).where(the_return).values(_parameters(*_HEAD))
 _audited = (audit.insert_audit(), audit.insert_audit_details())
 _ADD = prepare_together(_opened, *_audited, return_counts.arrival(), outbox.insert_event())
 _SAVE = prepare_together(_changed, *_audited, return_counts.transition(), outbox.insert_event())
@@ -55,9 +54,9 @@ _REFUSE = prepare_together(_head_moved, *_audited)
 _ONE_RETURN_PER_ORDER = {"uq_returns_order_id", "uq_outbox_topic_key_epoch_sequence"}
 
 
-async def lock(connection: Connection, return_id: UUID) -> LockedReturn | None:
-    """The return as it is once nobody else changes it; None when there is none."""
-    row = await _LOCK.fetch_one(connection, return_id=return_id)
+async def lock(connection: Connection, return_id: UUID, visible_to: UUID | None) -> LockedReturn | None:
+    """The return as it is once nobody else changes it; None when there is none that this customer may see."""
+    row = await _LOCK.fetch_one(connection, return_id=return_id, visible_to=visible_to)
     if row is None:
         return None
     head = ChainHead(row["audit_position"], row["audit_hash"])

@@ -14,7 +14,7 @@ from returns import events
 from returns.domain import RejectionReason, Return, ReturnStatus, TransitionRefused
 from returns.repository import writing
 from returns.tables import ENTITY
-from returns.use_cases.visibility import may_see
+from returns.use_cases.visibility import bound_to
 
 Step: TypeAlias = Callable[[Return, datetime], Return]
 
@@ -80,8 +80,8 @@ async def _take_step(
     step: Step,
     details: Mapping[str, Any],
 ) -> Return | Problem:
-    locked = await writing.lock(connection, return_id)
-    if locked is None or not may_see(caller, locked.value.customer_id):
+    locked = await writing.lock(connection, return_id, bound_to(caller))
+    if locked is None:
         raise not_found("return", return_id)
     require(caller, *_ROLES[new_state])
     before = locked.value

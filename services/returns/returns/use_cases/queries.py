@@ -13,12 +13,12 @@ from returns.domain import Return
 from returns.repository import reading
 from returns.repository.reading import Page, ReturnFilter
 from returns.tables import ENTITY
-from returns.use_cases.visibility import bound_to, may_see
+from returns.use_cases.visibility import bound_to
 
 
 async def get_return(connection: Connection, caller: Caller, return_id: UUID) -> Return:
-    found = await reading.find(connection, return_id)
-    if found is None or not may_see(caller, found.customer_id):
+    found = await reading.find(connection, return_id, bound_to(caller))
+    if found is None:
         raise not_found("return", return_id)
     return found
 
@@ -32,8 +32,7 @@ async def list_returns(
 
 
 async def get_history(connection: Connection, caller: Caller, return_id: UUID, wanted: HistoryWanted) -> HistoryPage:
-    customer_id = await reading.find_customer(connection, return_id)
-    if customer_id is None or not may_see(caller, customer_id):
+    if not await reading.is_visible(connection, return_id, bound_to(caller)):
         raise not_found("return", return_id)
     return await find_history(connection, ENTITY, return_id, wanted)
 

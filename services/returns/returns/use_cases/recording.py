@@ -22,5 +22,5 @@ async def record_refund_result(connection: Connection, refund: RefundView, event
     if refund.return_id is None:
         return
     recorded = await results.settle_refund(connection, refund, event)
-    if not recorded and await reading.find_customer(connection, refund.return_id) is None:
+    if not recorded and not await reading.is_visible(connection, refund.return_id):
         raise LookupError(f"a refund of the unknown return {refund.return_id}")
