@@ -50,7 +50,7 @@ def assert_refused(answer: httpx.Response, status: int, code: str) -> dict[str, 
     assert body["error"]["code"] == code
     assert body["status"] == status
     assert body["detail"] == body["error"]["message"]
-    assert body["instance"] == answer.request.url.path
+    assert body["instance"] == answer.request.url.raw_path.decode().partition("?")[0]
     assert answer.headers["content-type"] == "application/json"
     details: dict[str, Any] = body["error"]["details"]
     return details

@@ -1,0 +1,221 @@
+"""A request means one thing only: what could be read in two ways, or is silently left out, is refused."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from common.edge.entity_tags import client_has
+from common.edge.json_members import find_duplicate
+from common.edge.problem_details import instance_of
+from common.edge.request_body import parse_json
+from common.errors import Problem
+from harness.databases import Databases
+from harness.workshop import Workshop, open_workshop
+
+VASE = {"name": "Vase bleu", "price": 12.5}
+JSON = {"Content-Type": "application/json"}
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def workshop(databases: Databases) -> AsyncIterator[Workshop]:
+    database = databases.create()
+    async with open_workshop(database) as workshop:
+        yield workshop
+    databases.drop(database)
+
+
+@pytest_asyncio.fixture
+async def client(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
+    async with workshop.client() as client:
+        yield client
+
+
+def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    details: dict[str, Any] = answer.json()["error"]["details"]
+    return details
+
+
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        ('{"name": "a", "price": 1, "name": "b"}', "name"),
+        ('{"name": "a", "price": 1, "price": 1}', "price"),
+        ('{"name": "a", "price": 1, "n\\u0061me": "a"}', "name"),
+        ('{"name": "a\\"\\\\", "price": 1, "name": "\\\\\\""}', "name"),
+        ('{"name": "a", "price": 1, "glazes": [{"colour": "red"}, {"colour": "x", "colour": "y"}]}', "glazes.1.colour"),
+        ('{"name": "a", "price": 1, "": 1, "": 2}', ""),
+        ('{"unknown": {"deep": [[{"a": {}, "a": {}}]]}}', "unknown.deep.0.0.a"),
+        ('[{"a": 1, "a": 1}]', "0.a"),
+    ],
+)
+async def test_a_member_given_twice_is_refused_by_name(client: httpx.AsyncClient, body: str, member: str) -> None:
+    answer = await client.post("/vases", content=body, headers=JSON)
+    assert refused(answer, 400) == {"member": member}
+    assert answer.json()["error"]["code"] == "BAD_REQUEST"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]}',
+        '{"a": "\\"a\\": 1, \\"a\\": 2"}',
+        '{"a": "\\u0022", "b": "\\\\", "c\\"": "\\\\\\""}',
+        '{"a\\u0022": "\\u005c\\u0022", "\\\\": 1e400, "é": "\\u00e9\\ud83d\\ude00"}',
+        '["a", "a"]',
+        "{}",
+        "1.50",
+    ],
+)
+def test_no_member_is_taken_for_another(text: str) -> None:
+    value = parse_json(text.encode())
+    assert find_duplicate(text.encode(), value) is None
+
+
+async def test_the_members_of_a_large_body_are_told_apart_in_time(client: httpx.AsyncClient) -> None:
+    body = '{"glazes": [' + ",".join(['{"colour": "x"}'] * 50) + ',{"colour": "x", "colour": "x"}]}'
+    assert refused(await client.post("/vases", content=body, headers=JSON), 400) == {"member": "glazes.50.colour"}
+
+
+async def test_a_byte_order_mark_is_passed_over_once(client: httpx.AsyncClient) -> None:
+    body = json.dumps(VASE).encode()
+    assert (await client.post("/vases", content=BYTE_ORDER_MARK + body, headers=JSON)).status_code == 201
+    for wrong in (BYTE_ORDER_MARK * 2 + body, b" " + BYTE_ORDER_MARK + body, body + BYTE_ORDER_MARK, BYTE_ORDER_MARK):
+        refused(await client.post("/vases", content=wrong, headers=JSON), 400)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "GZIP", "x", "deflate "])
+async def test_a_body_with_a_content_coding_is_refused(client: httpx.AsyncClient, coding: str) -> None:
+    answer = await client.post("/vases", json=VASE, headers={"Content-Encoding": coding})
+    refused(answer, 415)
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["identity", " Identity ", "", "identity, identity"])
+async def test_a_body_as_it_is_may_say_so(client: httpx.AsyncClient, coding: str) -> None:
+    assert (await client.post("/vases", json=VASE, headers={"Content-Encoding": coding})).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/vases", "/vases/01920000-0000-7000-8000-000000000000", "/health", "/metrics"])
+async def test_unknown_query_parameters_are_refused(client: httpx.AsyncClient, path: str) -> None:
+    details = refused(await client.get(f"{path}?custmer_id=7&%20name&limt"), 422)
+    assert [each["field"] for each in details["errors"]] == ["custmer_id", " name", "limt"]
+    assert (await client.head(f"{path}?limt=7")).status_code == 422
+
+
+@pytest.mark.parametrize("page", ["livez", "readyz", "metrics", "docs", "openapi.json"])
+async def test_pages_take_no_query_parameters(workshop: Workshop, page: str) -> None:
+    async with workshop.client(None) as anybody:
+        assert refused(await anybody.get(f"http://workshop/{page}?verbose=1"), 422)["field"] == "verbose"
+        assert (await anybody.get(f"http://workshop/{page}?")).status_code == 200
+
+
+@pytest.mark.parametrize("action", ["paint", "paint-with-dependency", "paint-through-fastapi"])
+async def test_parameters_of_dependencies_are_known_and_given_once(client: httpx.AsyncClient, action: str) -> None:
+    path, glaze = f"/vases/01920000-0000-7000-8000-000000000000/{action}", {"colour": "blue"}
+    assert (await client.post(f"{path}?coats=3", json=glaze)).json()["coats"] == 3
+    assert refused(await client.post(f"{path}?coats=3&coats=3", json=glaze), 422)["field"] == "coats"
+    assert refused(await client.post(f"{path}?coat=3", json=glaze), 422)["field"] == "coat"
+
+
+async def test_a_refusal_names_unknown_parameters_beside_all_else(client: httpx.AsyncClient) -> None:
+    details = refused(await client.get("/vases?limit=0&limt=1"), 422)
+    assert {each["field"] for each in details["errors"]} == {"limit", "limt"}
+
+
+@pytest.mark.parametrize("name", ["X-API-Key", "Idempotency-Key", "Content-Type"])
+async def test_a_header_of_one_value_given_twice_is_refused(workshop: Workshop, name: str) -> None:
+    value = {"X-API-Key": workshop.keys["client"], "Idempotency-Key": "k", "Content-Type": "application/json"}
+    headers = [*value.items(), (name, value[name])]
+    async with workshop.client(None) as client:
+        answer = await client.post("/vases", content=json.dumps(VASE), headers=headers)
+    assert refused(answer, 400) == {"header": name.lower()}
+
+
+async def test_blanks_around_a_header_value_do_not_count(workshop: Workshop) -> None:
+    body = json.dumps({**VASE, "name": "blanks"}).encode()
+    async with workshop.client(None) as client:
+        answers = [
+            await client.post(
+                "/vases",
+                content=body,
+                headers={
+                    "X-API-Key": f"{blank}{workshop.keys['client']}{blank}",
+                    "Idempotency-Key": f"{blank}twelve vases{blank}",
+                    "Content-Type": f"{blank}application/json{blank}; charset=utf-8{blank}",
+                },
+            )
+            for blank in ("", " ", "\t ")
+        ]
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "has"),
+    [
+        ([], False),
+        (['"abc"'], True),
+        (['W/"abc"'], True),
+        (["*"], True),
+        ([" * "], True),
+        (['"x", W/"abc"'], True),
+        (['"x"', '"abc"'], True),
+        (['"x","y" ,\t"abc",'], True),
+        (['"x", "y"'], False),
+        (['"ab,c", "x"'], False),
+        (["abc"], False),
+        (['w/"abc"'], False),
+        (['"abc" "x"'], False),
+        (['"abc", *'], False),
+        ([""], False),
+    ],
+)
+def test_if_none_match_is_a_list_of_tags_weak_or_strong(given: list[str], has: bool) -> None:
+    scope = {"headers": [(b"if-none-match", each.encode()) for each in given]}
+    assert client_has(scope, '"abc"') is has
+
+
+@pytest.mark.parametrize(
+    ("path", "instance"),
+    [
+        ("/api/v1/vases/Vase bleu", "/api/v1/vases/Vase%20bleu"),
+        ("/api/v1/vases/Małgorzata", "/api/v1/vases/Ma%C5%82gorzata"),
+        ("/api/v1/vases/a%2Fb", "/api/v1/vases/a%2Fb"),
+        ("/api/v1/vases/{id}<>\"|^`\\", "/api/v1/vases/%7Bid%7D%3C%3E%22%7C%5E%60%5C"),
+        ("/100%", "/100%25"),
+        ("//evil.example/x", "/.//evil.example/x"),
+        ("/a:b@c;d=e,f!$&'()*+~", "/a:b@c;d=e,f!$&'()*+~"),
+        ("/\x1b[2J", "/%1B%5B2J"),
+    ],
+)
+def test_the_instance_of_a_problem_is_a_uri_reference(path: str, instance: str) -> None:
+    assert instance_of({"path": "/decoded", "raw_path": path.encode()}) == instance
+    assert instance_of({"path": path}) == instance
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/vases"), ("POST", "/vases"), ("GET", "/vases/17"), ("POST", "/vases/faulty"), ("GET", "/nothing"),
+     ("DELETE", "/vases"), ("GET", "/health"), ("GET", "/metrics"), ("GET", "/ops/api-keys"),
+     ("GET", "http://workshop/livez")],
+)  # fmt: skip
+@pytest.mark.parametrize("role", ["client", None])
+async def test_no_answer_is_kept_by_a_cache_or_taken_for_another_type(
+    workshop: Workshop, role: str | None, method: str, path: str
+) -> None:
+    async with workshop.client(role) as client:
+        headers = (await client.request(method, path, json=VASE)).headers
+    assert headers.get_list("Cache-Control") == ["no-store"]
+    assert headers.get_list("X-Content-Type-Options") == ["nosniff"]
+
+
+def test_numbers_keep_every_digit_and_the_whole_body_is_one_text() -> None:
+    assert str(parse_json(b"1.1234567890123456789012345678901")) == "1.1234567890123456789012345678901"
+    for text in (b"{} {}", b"[1]]", b"\xff\xfe[\x00]\x00", b"[\x00]", b"{'a': 1}", b"[1,]", b"[01]", b"[.5]", b"[+1]"):
+        with pytest.raises(Problem):
+            parse_json(text)

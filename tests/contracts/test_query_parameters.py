@@ -1,0 +1,47 @@
+"""On every route of every service, a query parameter that the route does not know is refused, and named."""
+
+import re
+from importlib import import_module
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from common.service import Service
+from fastapi import FastAPI
+from harness.databases import MakeDatabase
+from harness.gateway import serve
+from starlette.routing import Mount, Route
+
+SERVICES = ["orders", "returns", "invoicing", "refunds"]
+
+
+def every_route(app: FastAPI) -> list[tuple[str, str]]:
+    found = []
+    for route in app.routes:
+        if isinstance(route, Route):
+            path = re.sub(r"\{position\}", "1", route.path)
+            path = re.sub(r"\{\w+\}", lambda _: str(uuid4()), path)
+            found += [(method, path) for method in sorted(route.methods or ())]
+        elif isinstance(route, Mount):
+            found.append(("GET", f"{route.path}/swagger-ui.css"))
+        else:
+            raise TypeError(route)
+    return found
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_no_route_of_a_service_ignores_a_query_parameter(name: str, make_database: MakeDatabase) -> None:
+    service: Service[Any] = import_module(f"{name}.app").SERVICE
+    async with serve(service, make_database(name)) as gateway:
+        routes = every_route(gateway.app)
+        assert len(routes) >= 20
+        transport = httpx.ASGITransport(gateway.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            for method, path in routes:
+                headers = {"X-API-Key": "ops.the-secret-of-a-test"}
+                answer = await client.request(method, f"{path}?custmer_id=7", headers=headers)
+                assert answer.status_code == 422, (method, path, answer.text)
+                if method != "HEAD":
+                    errors = answer.json()["error"]["details"]["errors"]
+                    assert "custmer_id" in [each["field"] for each in errors], (method, path, answer.text)
