@@ -186,7 +186,7 @@ def test_if_none_match_is_a_list_of_tags_weak_or_strong(given: list[str], has: b
         ("/api/v1/vases/Vase bleu", "/api/v1/vases/Vase%20bleu"),
         ("/api/v1/vases/Małgorzata", "/api/v1/vases/Ma%C5%82gorzata"),
         ("/api/v1/vases/a%2Fb", "/api/v1/vases/a%2Fb"),
-        ("/api/v1/vases/{id}<>\"|^`\\", "/api/v1/vases/%7Bid%7D%3C%3E%22%7C%5E%60%5C"),
+        ('/api/v1/vases/{id}<>"|^`\\', "/api/v1/vases/%7Bid%7D%3C%3E%22%7C%5E%60%5C"),
         ("/100%", "/100%25"),
         ("//evil.example/x", "/.//evil.example/x"),
         ("/a:b@c;d=e,f!$&'()*+~", "/a:b@c;d=e,f!$&'()*+~"),

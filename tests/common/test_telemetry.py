@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from common.telemetry import configure_logging, get_logger, new_traceparent, trace_id, without_secrets
@@ -93,3 +94,28 @@ def test_people_get_lines_they_can_read(capsys: pytest.CaptureFixture[str]) -> N
     configure_logging("orders", "api", style="pretty")
     get_logger("ours").warning("shipped late", order="1")
     assert "shipped late" in capsys.readouterr().err
+
+
+HOSTILE = "/\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\x7f\u202efdp.exe\u2028\x00"
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+@pytest.mark.parametrize("style", ["pretty", "json"])
+def test_what_clients_send_cannot_steer_a_terminal(
+    style: Literal["pretty", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("orders", "api", style=style)
+    get_logger("ours").info("request", path=HOSTILE, several=[HOSTILE], error=ValueError(HOSTILE))
+    get_logger("ours").info(HOSTILE)
+    logging.getLogger("theirs").warning("no route for %s", HOSTILE)
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        get_logger("ours").exception("failed")
+    written = capsys.readouterr().err
+    own_colours = re.sub(r"\x1b\[[0-9;]*m", "", written)
+    assert not CONTROLS.search(own_colours)
+    assert "\x1b[2J" not in written
+    assert "x1b" in written or "u001b" in written
+    if style == "json":
+        assert [json.loads(line).get("path", HOSTILE) for line in written.splitlines()] == [HOSTILE] * 4

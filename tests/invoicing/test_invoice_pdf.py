@@ -153,6 +153,51 @@ def test_invisible_characters_cannot_turn_the_text_around() -> None:
     assert "Vase blue" in text(a_snapshot(lines=[a_line(name="Va\u202ese\u2066 \u200bblue")]))
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("葛\U000e0100城", "葛城"),
+        ("☎\ufe0f", "☎"),
+        ("❤\ufe0f\u200d🔥", REPLACEMENT * 2),
+        ("Zu\u00adcker", "Zucker"),
+        ("a\u3164b\uffa0c\u115fd\u180ee\U000e0041f\u034fg\ufeffh\ufff9i", "abcdefghi"),
+        ("a\u2800b", "a b"),
+    ],
+)
+def test_what_shows_nothing_is_left_out_of_the_page(name: str, shown: str) -> None:
+    page = text(a_snapshot(lines=[a_line(name=f"Vase {name} blue")]))
+    # Whether a font has the sign itself is another matter.
+    assert f"Vase {shown} blue" in page or f"Vase {REPLACEMENT * len(shown)} blue" in page
+    assert page.count(REPLACEMENT) <= len(shown)
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\ufe0f \U000e0100", "\u2800"])
+def test_a_name_that_shows_nothing_is_no_name(name: str) -> None:
+    snapshot = a_snapshot()
+    buyer = replace(snapshot.buyer, name=name)
+    assert f"Customer {buyer.customer_id}" in text(replace(snapshot, buyer=buyer))
+
+
+@pytest.mark.parametrize(
+    ("missing", "town"),
+    [
+        ({"state": ""}, "60311 Frankfurt am Main"),
+        ({"zip": ""}, "Frankfurt am Main, Hessen"),
+        ({"state": "", "zip": ""}, "Frankfurt am Main"),
+        ({"state": "\u200b", "zip": "\u3164"}, "Frankfurt am Main"),
+        ({}, "60311 Frankfurt am Main, Hessen"),
+    ],
+)
+def test_an_address_without_state_or_postal_code_has_no_gap(missing: dict[str, str], town: str) -> None:
+    address = replace(HOME, **missing)
+    snapshot = a_snapshot(shipping_address=address)
+    [page] = pages(replace(snapshot, buyer=replace(snapshot.buyer, address=address)))
+    lines = [line.strip() for line in page.splitlines()]
+    assert lines.count(town) == 2
+    assert lines[lines.index(town) - 1] == HOME.street
+    assert lines[lines.index(town) + 1] == HOME.country
+
+
 def test_latin_text_is_set_in_embedded_fonts_only() -> None:
     assert all(fonts(a_snapshot()).values())
 

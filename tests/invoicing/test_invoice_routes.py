@@ -62,13 +62,17 @@ async def test_whoever_has_a_signed_link_gets_the_document_without_a_key(gateway
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.headers["content-disposition"].startswith('attachment; filename="INV-')
     assert answer.headers["etag"] == f'"{hashlib.sha256(PDF).hexdigest()}"'
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert answer.headers.get_list("cache-control") == ["private, no-cache"]
 
 
 async def test_a_document_that_the_client_has_already_is_not_sent_again(gateway: Gateway, issued: UUID) -> None:
-    first = await gateway.call("GET", link_to(issued))
-    again = await gateway.call("GET", link_to(issued), headers={"If-None-Match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    tag = (await gateway.call("GET", link_to(issued))).headers["etag"]
+    for known in (tag, f"W/{tag}", f'"older", W/"other",{tag}', "*", f" {tag} "):
+        again = await gateway.call("GET", link_to(issued), headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    for other in ('"older"', tag.strip('"'), f"{tag[:-1]}x", '"a", W/"b"'):
+        assert (await gateway.call("GET", link_to(issued), headers={"If-None-Match": other})).status_code == 200
 
 
 @pytest.mark.parametrize(

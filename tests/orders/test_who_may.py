@@ -1,12 +1,20 @@
 """Who may do what with whose order, and in which order it is refused (docs/reference/errors.md)."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from common.access.auth import Caller, Role
+from common.database.statements import Connection
+from common.database.transactions import reading, transaction
+from common.errors import Problem
 from harness.effects import effects
 from harness.gateway import Gateway
 from harness.orders import ADA, an_order, an_order_id, created, place, place_in
+from harness.traces import TRACEPARENT
+from orders import use_cases
 
 EVERYONE = {"client", "warehouse", "payments", "manager", "ops"}
 CHANGES: dict[str, tuple[str, dict[str, str], set[str]]] = {
@@ -133,3 +141,39 @@ async def test_the_role_comes_before_the_state(gateway: Gateway) -> None:
     order = await place_in(gateway, "DELIVERED")
     response = await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"}, key="warehouse")
     assert code(response) == (403, "FORBIDDEN")
+
+
+def as_a_stranger() -> Caller:
+    return Caller("client_stranger", Role.CLIENT, uuid4(), None, TRACEPARENT)
+
+
+COMMANDS: dict[str, Callable[[Connection, UUID], Awaitable[Any]]] = {
+    "read": lambda connection, order: use_cases.get_order(connection, as_a_stranger(), order),
+    "history": lambda connection, order: use_cases.get_history(connection, as_a_stranger(), order, everything=True),
+    "invoice": lambda connection, order: use_cases.get_invoice(connection, as_a_stranger(), order),
+    "cancel": lambda connection, order: use_cases.cancel_order(connection, as_a_stranger(), order, "not mine"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_the_database_does_the_same_for_a_foreign_order_as_for_none(gateway: Gateway, command: str) -> None:
+    foreign, statements = await place(gateway), list[list[str]]()
+    for order_id in (foreign["id"], an_order_id()):
+        asked: list[str] = []
+        async with reading(gateway.pool) as connection:
+            with (
+                connection.query_logger(lambda query, asked=asked: asked.append(query.query)),
+                pytest.raises(Problem, match="No order with id"),
+            ):
+                await COMMANDS[command](connection, UUID(order_id))
+        statements.append(asked)
+    assert statements[0] == statements[1] != []
+
+
+async def test_a_foreign_order_is_none_also_while_somebody_changes_it(gateway: Gateway) -> None:
+    order, stranger = await place(gateway), await gateway.new_client(uuid4())
+    async with transaction(gateway.pool) as connection:
+        await connection.execute("SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", order["id"])
+        async with asyncio.timeout(10):
+            answer = await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "not mine"}, key=stranger)
+    assert code(answer) == (404, "NOT_FOUND")

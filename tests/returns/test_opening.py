@@ -1,6 +1,7 @@
 """`POST /returns`: which orders can be returned, what is then written, and what each refusal says."""
 
 import asyncio
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -186,6 +187,22 @@ async def test_the_longest_texts_are_taken(gateway: Gateway) -> None:
     order_id = await tell(gateway.pool, order_told())
     opened = created(await gateway.post("/returns", a_return(order_id, reason="ü" * 1000, customer_notes="ł" * 2000)))
     assert (len(opened["reason"]), len(opened["customer_notes"])) == (1000, 2000)
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "\u200b\u3164"])
+async def test_a_customer_may_have_nothing_to_add(gateway: Gateway, nothing: str) -> None:
+    order_id = await tell(gateway.pool, order_told())
+    opened = created(await gateway.post("/returns", a_return(order_id, customer_notes=nothing)))
+    payload = await gateway.pool.fetchval("SELECT payload FROM outbox WHERE aggregateid = $1", opened["id"])
+    assert opened["customer_notes"] == json.loads(payload)["customer_notes"] == ""
+    assert (await gateway.get(f"/returns/{opened['id']}")).json() == opened
+
+
+@pytest.mark.parametrize("nothing", ["", "\u200b", "\u2800 \ufe0f"])
+async def test_a_reason_has_to_show_something(gateway: Gateway, nothing: str) -> None:
+    response = await gateway.post("/returns", a_return(str(uuid4()), reason=nothing))
+    assert response.status_code == 422
+    assert response.json()["error"]["details"]["field"] == "reason"
 
 
 async def test_the_same_key_and_body_open_one_return(gateway: Gateway) -> None:

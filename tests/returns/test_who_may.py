@@ -1,10 +1,12 @@
 """Who may do what with a return: each role with each route and state, and whose return it is."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from common.access.auth import Role
+from common.database.transactions import transaction
 from harness.effects import effects
 from harness.gateway import Gateway
 from harness.orders import ADA
@@ -94,3 +96,21 @@ async def test_without_a_valid_key_nothing_is_said(gateway: Gateway, key: str) -
     response = await gateway.get(f"/returns/{opened['id']}", key=key)
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_foreign_return_is_none_also_while_somebody_changes_it(gateway: Gateway) -> None:
+    opened, stranger = await open_in(gateway, "APPROVED"), await gateway.new_client(uuid4())
+    async with transaction(gateway.pool) as connection:
+        await connection.execute("SELECT 1 FROM returns WHERE id = $1 FOR UPDATE", opened["id"])
+        async with asyncio.timeout(10):
+            answer = await gateway.patch(f"/returns/{opened['id']}/state", {"new_state": "IN_TRANSIT"}, key=stranger)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_a_foreign_return_is_read_and_found_as_little_as_none(gateway: Gateway) -> None:
+    opened, stranger = await open_return(gateway), await gateway.new_client(uuid4())
+    for path in ("", "/history", "/history?include=all"):
+        foreign = await gateway.get(f"/returns/{opened['id']}{path}", key=stranger)
+        missing = await gateway.get(f"/returns/{uuid4()}{path}", key=stranger)
+        assert foreign.status_code == missing.status_code == 404
+    assert (await gateway.get(f"/returns?order_id={opened['order_id']}", key=stranger)).json()["data"] == []
