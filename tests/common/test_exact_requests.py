@@ -8,11 +8,14 @@ import httpx
 import pytest
 import pytest_asyncio
 from common.edge.entity_tags import client_has
+from common.edge.health_pages import HealthPages
 from common.edge.json_members import find_duplicate
 from common.edge.problem_details import instance_of
 from common.edge.request_body import parse_json
 from common.errors import Problem
-from harness.databases import Databases
+from common.health import Health
+from common.settings import ServiceSettings
+from harness.databases import Database, Databases
 from harness.workshop import Workshop, open_workshop
 
 VASE = {"name": "Vase bleu", "price": 12.5}
@@ -112,6 +115,17 @@ async def test_pages_take_no_query_parameters(workshop: Workshop, page: str) -> 
     async with workshop.client(None) as anybody:
         assert refused(await anybody.get(f"http://workshop/{page}?verbose=1"), 422)["field"] == "verbose"
         assert (await anybody.get(f"http://workshop/{page}?")).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["livez", "readyz", "metrics"])
+async def test_pages_of_roles_without_a_framework_take_none_either(database: Database, page: str) -> None:
+    settings = ServiceSettings(database_url=database.dsn, kafka_bootstrap="127.0.0.1:9")
+    transport = httpx.ASGITransport(HealthPages(Health(None, settings)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://relay") as anybody:
+        assert refused(await anybody.get(f"/{page}?verbose=1"), 422)["field"] == "verbose"
+        answer = await anybody.get(f"/{page}?")
+        assert answer.status_code in (200, 503)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize("action", ["paint", "paint-with-dependency", "paint-through-fastapi"])

@@ -1,0 +1,15 @@
+"""The last lines of a log are shown on a terminal when a process does not start."""
+
+from pathlib import Path
+
+from local_stack.logs import printable
+from local_stack.process import tail
+
+
+def test_what_a_log_repeats_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    log = tmp_path / "api.log"
+    log.write_bytes(b"first\nGET /\x1b[2J\x9b1m \xc2\x9b1m\x07\n\tlast \xe2\x80\xae\xff\n")
+    shown = tail(log, lines=2)
+    assert shown.startswith("GET /\\x1b[2J")
+    assert shown.replace("\n", "").replace("\t", "").isprintable()
+    assert printable("Zoë 山田\n") == "Zoë 山田\n"
