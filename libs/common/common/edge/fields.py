@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
 from common.email_address import LONGEST, parse_email_address
-from common.visible_text import shows_nothing
+from common.visible_text import CONTROLS, INVISIBLE, shows_nothing
 
 # The largest value of PostgreSQL's integer.
 _MAXIMUM_OFFSET = 2**31 - 1
@@ -45,15 +45,45 @@ def _empty_unless_shown(text: str) -> str:
     return "" if shows_nothing(text) else text
 
 
+def _documented(pattern: str) -> Any:
+    """The rule as the document tells it; the code that holds is the validator's."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+_LAYOUT_LESS = CONTROLS.replace(r"\u0000-\u001f", r"\u0000-\u0008\u000b\u000c\u000e-\u001f")
 _not_blank = StringConstraints(strip_whitespace=True, min_length=1)
 # Both without blanks at the ends, and not empty: a text of invisible characters only counts as empty.
-Line = Annotated[str, _not_blank, AfterValidator(_printable), AfterValidator(_shown)]
-Lines = Annotated[str, _not_blank, AfterValidator(_printable_lines), AfterValidator(_shown)]
+Line = Annotated[
+    str,
+    _not_blank,
+    AfterValidator(_printable),
+    AfterValidator(_shown),
+    _documented(f"^[^{CONTROLS}]*[^{INVISIBLE}][^{CONTROLS}]*$"),
+]
+Lines = Annotated[
+    str,
+    _not_blank,
+    AfterValidator(_printable_lines),
+    AfterValidator(_shown),
+    _documented(f"^[^{_LAYOUT_LESS}]*[^{INVISIBLE}][^{_LAYOUT_LESS}]*$"),
+]
 
 _stripped = StringConstraints(strip_whitespace=True)
 # The same, but they may be empty.
-OptionalLine = Annotated[str, _stripped, AfterValidator(_printable), AfterValidator(_empty_unless_shown)]
-OptionalLines = Annotated[str, _stripped, AfterValidator(_printable_lines), AfterValidator(_empty_unless_shown)]
+OptionalLine = Annotated[
+    str,
+    _stripped,
+    AfterValidator(_printable),
+    AfterValidator(_empty_unless_shown),
+    _documented(f"^[^{CONTROLS}]*$"),
+]
+OptionalLines = Annotated[
+    str,
+    _stripped,
+    AfterValidator(_printable_lines),
+    AfterValidator(_empty_unless_shown),
+    _documented(f"^[^{_LAYOUT_LESS}]*$"),
+]
 
 
 EmailAddress = Annotated[

@@ -80,13 +80,17 @@ HEADERS: Mapping[str, dict[str, Any]] = {
     "Retry-After": _header("Seconds to wait before the next try.", "integer"),
     "WWW-Authenticate": _header("How to authenticate."),
     "Location": _header("The path of what was created."),
+    "Cache-Control": _header("`no-store`, but for a document, which has an `ETag`."),
+    "X-Content-Type-Options": _header("`nosniff`."),
+    "Accept-Encoding": _header("`identity`, when the body's content coding was refused."),
     "Idempotency-Replayed": _header("`true` when the answer is the one that this Idempotency-Key got before."),
 }
-_OF_EVERY_ANSWER = ("X-Request-Id", "traceparent")
+_OF_EVERY_ANSWER = ("X-Request-Id", "traceparent", "Cache-Control", "X-Content-Type-Options")
 _OF_A_KEY = ("RateLimit-Policy", "RateLimit")
 _OF_STATUS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     409: ("Retry-After",),
+    415: ("Accept-Encoding",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }

@@ -128,7 +128,7 @@ _identified = (
     )
     .values(reference=bindparam("payment_reference"), first_reference=bindparam("first_reference"))
 )
-_noted = update(orders).where(_THE_ORDER).values(_parameters(*CHANGING, "sequence"))
+_noted = update(orders).where(the_order).values(_parameters(*CHANGING, "sequence"))
 _ADD = prepare_together(_ordered, _insert_lines(), *_audited, order_counts.arrival(), outbox.insert_event())
 _SAVE = prepare_together(_changed, *_audited, order_counts.transition(), outbox.insert_event())
 _SAVE_PAID = prepare_together(_changed, *_audited, order_counts.transition(), _paid, outbox.insert_event())
