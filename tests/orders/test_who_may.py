@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from common.access.auth import Caller, Role
+from common.audit import HistoryWanted
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.errors import Problem
@@ -143,13 +144,16 @@ async def test_the_role_comes_before_the_state(gateway: Gateway) -> None:
     assert code(response) == (403, "FORBIDDEN")
 
 
+ALL_OF_IT = HistoryWanted(everything=True, limit=100, offset=0)
+
+
 def as_a_stranger() -> Caller:
     return Caller("client_stranger", Role.CLIENT, uuid4(), None, TRACEPARENT)
 
 
 COMMANDS: dict[str, Callable[[Connection, UUID], Awaitable[Any]]] = {
     "read": lambda connection, order: use_cases.get_order(connection, as_a_stranger(), order),
-    "history": lambda connection, order: use_cases.get_history(connection, as_a_stranger(), order, everything=True),
+    "history": lambda connection, order: use_cases.get_history(connection, as_a_stranger(), order, ALL_OF_IT),
     "invoice": lambda connection, order: use_cases.get_invoice(connection, as_a_stranger(), order),
     "cancel": lambda connection, order: use_cases.cancel_order(connection, as_a_stranger(), order, "not mine"),
 }
