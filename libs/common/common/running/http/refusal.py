@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from common.edge.problem_details import encode_problem, problem_headers, problem_media_type
+from common.edge.problem_details import encode_problem, instance_of, problem_headers, problem_media_type
 from common.errors import Code, Problem
 from common.telemetry import new_traceparent, trace_headers, trace_id
 
@@ -32,12 +31,12 @@ def refusal(
     """
     traceparent = new_traceparent()
     _log.info("request refused", reason=reason, detail=problem.message, client=client, trace_id=trace_id(traceparent))
-    path = unquote_to_bytes(target.partition(b"?")[0]).decode("utf-8", "replace")
-    body = encode_problem(problem, path)
+    body = encode_problem(problem, instance_of({"raw_path": target.partition(b"?")[0], "path": ""}))
     answered = {
         "Content-Type": problem_media_type(headers),
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
         "Connection": "close",
         **problem_headers(problem),
     }
