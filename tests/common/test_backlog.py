@@ -15,8 +15,8 @@ INSERT INTO jobs (id, kind, business_key, payload, state, finished_at, tracepare
 VALUES (gen_random_uuid(), $1, gen_random_uuid()::text, '{}', 'dead', now(), '')
 """
 POISON = """
-INSERT INTO poison (id, topic, partition, "offset", headers, record_time, error)
-VALUES (gen_random_uuid(), $1, 0, $2, '[]', 0, 'unreadable')
+INSERT INTO poison (id, topic, partition, "offset", digest, headers, record_time, error)
+VALUES (gen_random_uuid(), $1, 0, $2, '', '[]', 0, 'unreadable')
 """
 
 

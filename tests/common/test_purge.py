@@ -38,8 +38,8 @@ WITH made AS (
 INSERT INTO job_attempts (job_id, number, worker) SELECT id, number, 'anna' FROM made, generate_series(1, 2) AS number
 """
 POISON = """
-INSERT INTO poison (id, topic, partition, "offset", headers, record_time, error, state, created_at, replayed_at)
-SELECT gen_random_uuid(), key, 0, 0, '[]', 0, 'unreadable', state, now() - interval '90 days', now() - age::interval
+INSERT INTO poison (id, topic, partition, "offset", digest, headers, record_time, error, state, created_at, replayed_at)
+SELECT gen_random_uuid(), key, 0, 0, '', '[]', 0, 'unreadable', state, now() - interval '90 days', now() - age::interval
 FROM (VALUES ('replayed long ago', 'replayed', '61 days'), ('replayed lately', 'replayed', '59 days'),
              ('never replayed', 'kept', NULL)) AS record(key, state, age)
 """
