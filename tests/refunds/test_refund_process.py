@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from common import audit, jobs
 from common.database.transactions import Pool, open_pool, transaction
@@ -210,7 +211,7 @@ class RefundProcess(RuleBasedStateMachine):
 
     async def _refund(self) -> Refund:
         async with self._pool.acquire() as connection:
-            refunds, total = await queries.page(connection, {"business_key": self._key}, 2, 0)
+            refunds, total = await queries.page(connection, {"return_id": UUID(self._completed["return_id"])}, 2, 0)
         assert total == 1
         return refunds[0]
 
