@@ -105,6 +105,7 @@ async def test_a_parked_event_is_given_back_to_the_relay(workshop: Workshop, ops
     assert (await ops.post(f"/ops/outbox/{position}/replay")).json()["state"] == "pending"
     assert (await ops.post(f"/ops/outbox/{position}/replay")).status_code == 409
     assert (await ops.post("/ops/outbox/999/replay")).status_code == 404
+    assert (await ops.post(f"/ops/outbox/+{position}/replay")).status_code == 422
     assert (await ops.get("/ops/outbox")).json()["data"] == []
     assert [each[:2] for each in await audited(workshop, "OUTBOX", UUID(listed["id"]))] == [("PARKED", "PENDING")]
 

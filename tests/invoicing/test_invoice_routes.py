@@ -92,6 +92,12 @@ async def test_a_link_that_was_altered_opens_nothing(gateway: Gateway, issued: U
     assert answer.json()["error"]["code"] == "FORBIDDEN"
 
 
+async def test_the_end_of_a_link_is_written_in_digits(gateway: Gateway, issued: UUID) -> None:
+    for prefix in ("%2B", "%20", "0x"):
+        link = link_to(issued).replace("expires=", f"expires={prefix}")
+        assert (await gateway.call("GET", link)).status_code == 422
+
+
 async def test_a_link_ends_at_its_time_and_opens_one_document_only(gateway: Gateway, issued: UUID) -> None:
     other = link_to(issued).replace(str(issued), str(uuid4()))
     for link in (link_to(issued, minutes=-1), link_to(issued, key="another key"), other):

@@ -212,17 +212,40 @@ async def test_cancelling_needs_a_reason(gateway: Gateway, body: dict[str, Any])
         "limit=0",
         "limit=101",
         "limit=ten",
+        "limit=1_0",
+        "limit=%2B10",
+        "limit=%2010",
+        "limit=%D9%A1",
+        "limit=1e1",
         "offset=-1",
+        "offset=0x1",
         "offset=9223372036854775808",
         "status=LOST",
         "customer_id=ada",
         "created_from=yesterday",
         "created_to=1700000000",
         "created_from=9999-12-31T23:59:59-23:59",
+        "created_from=2026-11-22-10:00",
+        "created_from=2026-11-22x10:00:00Z",
     ],
 )
 async def test_a_bad_query_is_refused(gateway: Gateway, query: str) -> None:
     assert await refusals_of(gateway, None, f"/orders?{query}", "GET") == [query.partition("=")[0]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=010&offset=0",
+        "limit=10.0&offset=-0",
+        "created_from=2026-11-22",
+        "created_from=20261122T100000Z",
+        "created_from=2026-W47-7T10:00%2B01:00",
+        "created_from=2026-11-22+10:00:00.5",
+    ],
+)
+async def test_numbers_and_times_may_be_written_in_each_regular_way(gateway: Gateway, query: str) -> None:
+    assert (await gateway.get(f"/orders?{query}")).status_code == 200
 
 
 async def test_an_id_is_a_uuid(gateway: Gateway) -> None:

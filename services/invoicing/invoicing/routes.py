@@ -1,12 +1,13 @@
 """Invoices over HTTP: their documents for whoever has a signed link, and what is known of them for staff."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import STAFF, allow, open_to_all
 from common.database.transactions import reading
 from common.edge.entity_tags import client_has
-from common.edge.fields import Limit, Offset
+from common.edge.fields import InDigits, Limit, Offset
 from common.edge.http import GuardedRoute, read
 from common.edge.openapi import error_response
 from common.errors import Code, Problem, not_found
@@ -69,7 +70,9 @@ async def get_invoice(request: Request, invoice_id: UUID) -> Response:
     response_class=Response,
 )
 @open_to_all
-async def get_document(request: Request, invoice_id: UUID, expires: int = 0, signature: str = "") -> Response:
+async def get_document(
+    request: Request, invoice_id: UUID, expires: Annotated[int, InDigits] = 0, signature: str = ""
+) -> Response:
     """The PDF. The link is the permission: 403 when it was altered or has expired."""
     key: str = request.app.state.link_signing_key
     if not verify(key, request.url.path, expires, signature, datetime.now(UTC)):

@@ -1,5 +1,6 @@
 """Types of request fields that mean the same in every gateway: texts, exact numbers, times, paging."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -120,10 +121,17 @@ def _whole(value: object) -> object:
 WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole, json_schema_input_type=int)]
 
 
+# A date, and perhaps a time behind `T` or a blank. Python takes any character between the two: the day with an offset
+# `2026-11-22-10:00` would be read as ten o'clock.
+_ISO_8601 = re.compile(r"[0-9W-]{7,10}([Tt ].*)?", re.ASCII)
+
+
 def _instant(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
+        if _ISO_8601.fullmatch(value) is None:
+            raise ValueError
         moment = datetime.fromisoformat(value)
         return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -132,8 +140,19 @@ def _instant(value: object) -> object:
 
 # Without an offset it is taken as UTC.
 Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
-Limit = Annotated[int, Query(ge=1, le=100)]
-Offset = Annotated[int, Query(ge=0, le=_MAXIMUM_OFFSET)]
+
+
+def _in_digits(value: object) -> object:
+    if isinstance(value, str) and _DIGITS.fullmatch(value) is None:
+        raise ValueError("must be a whole number in digits, such as 20")
+    return value
+
+
+# Whole numbers in an address. Pydantic takes Python's notation too: `1_0` and `+10` are 10 to it.
+_DIGITS = re.compile(r"-?[0-9]+(\.0+)?")
+InDigits = BeforeValidator(_in_digits)
+Limit = Annotated[int, Query(ge=1, le=100), InDigits]
+Offset = Annotated[int, Query(ge=0, le=_MAXIMUM_OFFSET), InDigits]
 
 
 class Pagination(TypedDict):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.access.auth import Role, allow
 from common.edge import operator_schemas as schemas
-from common.edge.fields import Limit, Line, Offset, RequestBody
+from common.edge.fields import InDigits, Limit, Line, Offset, RequestBody
 from common.edge.http import GuardedRoute, caller_of, perform, read
 from common.operators import commands as operator_commands
 from common.operators import queries as operator_queries
@@ -110,7 +110,7 @@ def operator_router(runtime: Runtime[Any]) -> APIRouter:
         "/outbox/{position}/replay", operation_id="replayEvent", responses={200: {"model": schemas.ReplayedEvent}}
     )
     @allow()
-    async def replay_event(request: Request, position: Annotated[int, Path(ge=1, lt=2**63)]) -> Response:
+    async def replay_event(request: Request, position: Annotated[int, Path(ge=1, lt=2**63), InDigits]) -> Response:
         actor = caller_of(request).actor
         return await perform(request, lambda connection: operator_commands.replay_event(connection, actor, position))
 
