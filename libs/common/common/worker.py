@@ -200,7 +200,7 @@ class Worker:
         return "dead" if is_hopeless else "given_up"
 
     def _set_back_delay(self, job: Job) -> timedelta:
-        """1, 2, 4, … up to 30 sixtieths of a retry unit: seconds, unless the setting says otherwise."""
+        """1, 2, 4, … up to 30 seconds where the retry unit is a minute, else in proportion."""
         return timedelta(seconds=self._retry_unit / 60 * min(2 ** min(job.set_backs, 10), LONGEST_SET_BACK))
 
     async def _keep_leases(self) -> None:
