@@ -93,13 +93,12 @@ class RequestObserver:
 # Nearly every answer holds personal data: no cache keeps one, and no browser takes it for another type than it says.
 _NOT_SNIFFED = (b"x-content-type-options", b"nosniff")
 _NOT_STORED = (b"cache-control", b"no-store")
-_STORED_BY_CHOICE = frozenset({b"cache-control", b"etag"})
 
 
 def _privacy(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-    """An answer that says itself how it may be kept, or has a validator as the files of `/docs` have, is left so."""
+    """An answer that says itself how it may be kept, as a document and the files of `/docs` do, is left so."""
     yield _NOT_SNIFFED
-    if not any(name in _STORED_BY_CHOICE for name, _ in headers):
+    if not any(name == b"cache-control" for name, _ in headers):
         yield _NOT_STORED
 
 
