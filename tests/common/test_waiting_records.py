@@ -45,12 +45,14 @@ async def pool(database: Database, pool: Pool) -> Pool:
 
 
 @asynccontextmanager
-async def locked(database: Database, name: str = "locked") -> AsyncIterator[None]:
-    """Somebody has begun a transaction on the order, and does not end it."""
+async def locked(
+    database: Database, lock: str = "SELECT 1 FROM orders WHERE name = 'locked' FOR UPDATE"
+) -> AsyncIterator[None]:
+    """Somebody has begun a transaction on the order, or on more, and does not end it."""
     connection = await asyncpg.connect(database.owner_dsn)
     try:
         async with connection.transaction():
-            await connection.execute("SELECT 1 FROM orders WHERE name = $1 FOR UPDATE", name)
+            await connection.execute(lock)
             yield
     finally:
         await connection.close()
@@ -124,3 +126,23 @@ async def test_a_consumer_that_ends_meanwhile_loses_nothing_of_what_waited(
     lines = await written_lines(pool)
     assert len(set(lines)) == 6
     assert [line for line in lines if line[0] == "locked"] == [("locked", 1), ("locked", 2)]
+
+
+async def test_many_records_that_wait_for_one_lock_do_not_end_the_consumer(
+    database: Database, pool: Pool, kafka: str, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic(partitions=1)
+    names = [f"order-{number}" for number in range(30)]
+    # One after the other they wait longer than a consumer may be without progress.
+    async with subscribing(pool, kafka, [topic], HANDLERS, stuck_after_seconds=6) as consumer:
+        async with locked(database, lock="LOCK TABLE lines IN EXCLUSIVE MODE"):
+            await produce(kafka, topic, [shipped(name) for name in names])
+            await eventually(lambda: all_wait(len(names)), within=20)
+            await asyncio.sleep(8)
+            assert consumer.component.not_ready() is None
+        await eventually(lambda: is_read_to(pool, len(names)))
+    assert sorted(await written_lines(pool)) == sorted((name, 1) for name in names)
+
+
+async def all_wait(count: int) -> bool:
+    return REGISTRY.get_sample_value("consumer_waiting_records") == count

@@ -217,6 +217,34 @@ async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_l
     assert await pool.fetchval("SELECT sequence FROM event_streams") == 17
 
 
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError()], ids=["timeout", "reset"])
+async def test_a_database_that_answers_nothing_after_the_work_is_no_failure_of_the_job(
+    pool: Pool, error: Exception
+) -> None:
+    """A connection that hangs ends with the driver's own time limit, which has no SQLSTATE."""
+    sent: list[str] = []
+    attempt = 0
+
+    async def send() -> dict[str, str]:
+        sent.append("a mail")
+        return {}
+
+    async def run(job: Job) -> None:
+        nonlocal attempt
+        await once(pool, job, send)
+        attempt += 1
+        if attempt <= 5:
+            raise error
+        async with transaction(pool) as connection:
+            await jobs.complete(connection, job)
+
+    await enqueue(pool, "bad")
+    async with at_work(pool, run):
+        await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE state IN ('done', 'dead')"))
+    assert sent == ["a mail"]
+    assert await attempts(pool) == ["handed_back"] * 5 + ["succeeded"]
+
+
 @pytest.mark.parametrize("lock", ["SELECT 1 FROM jobs FOR UPDATE", "LOCK TABLE jobs IN SHARE MODE"])
 async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
     database: Database, pool: Pool, hasty: Pool, lock: str

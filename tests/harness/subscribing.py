@@ -50,19 +50,20 @@ async def written_lines(pool: Pool) -> list[tuple[str, int]]:
     return [(row["order"], row["sequence"]) for row in await pool.fetch("SELECT * FROM lines ORDER BY number")]
 
 
-def subscriber(pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS) -> Subscriber:
+def subscriber(
+    pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS, **settings: float
+) -> Subscriber:
     """A member whose partitions go to the others 3 seconds after it was killed, and that waits for no outbox."""
-    return Subscriber(
-        pool, bootstrap, group=GROUP, topics=topics, handlers=handlers, session_seconds=3, settle_seconds=0
-    )
+    timing = {"session_seconds": 3, "settle_seconds": 0, **settings}
+    return Subscriber(pool, bootstrap, group=GROUP, topics=topics, handlers=handlers, **timing)
 
 
 @asynccontextmanager
 async def subscribing(
-    pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS
+    pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS, **settings: float
 ) -> AsyncIterator[Subscriber]:
     stopping = asyncio.Event()
-    member = subscriber(pool, bootstrap, topics, handlers)
+    member = subscriber(pool, bootstrap, topics, handlers, **settings)
     running = asyncio.create_task(member.run(stopping))
     try:
         yield member

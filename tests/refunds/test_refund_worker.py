@@ -1,5 +1,6 @@
 """The refund job against the real sandbox: what fails, what is lost, and that the money goes back once."""
 
+import asyncio
 import itertools
 import json
 from dataclasses import replace
@@ -11,8 +12,9 @@ from uuid import UUID, uuid4
 import pytest
 import structlog
 from common import jobs
+from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.jobs import LeaseLost
+from common.jobs import Job, LeaseLost
 from common.messaging.topics import REFUNDS, dead_letters
 from harness.effects import effects, last_event
 from harness.payments import FakePaymentGateway, PaymentSandbox
@@ -294,6 +296,42 @@ async def test_an_id_that_comes_while_the_derived_name_is_being_declined_is_used
     async with at_work(pool, RefundJob(pool, gateway).handler):
         job = await in_state(pool, refund, "done")
     assert [outcome for outcome, _ in job.attempts] == ["succeeded"]
+    assert len(await gateway.refunds(known)) == 1
+
+
+async def test_an_id_that_comes_while_a_declined_refund_is_being_given_up_is_not_missed(pool: Pool) -> None:
+    """Neither sees what the other has not committed yet: the dead job, the id."""
+    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
+    gateway = FakePaymentGateway(knows_derived_references=False)
+    refund_job = RefundJob(pool, gateway)
+
+    async def give_up(connection: Connection, job: Job, error: str) -> None:
+        await identify(pool, order_id, known)
+        await refund_job.on_dead(connection, job, error)
+
+    async with at_work(pool, replace(refund_job.handler, on_dead=give_up)):
+        await in_state(pool, refund, "done")
+    assert len(await gateway.refunds(known)) == 1
+    seen = await effects(pool, "REFUND", str(refund.id))
+    assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+
+
+async def test_a_refund_that_is_given_up_holds_up_an_id_that_comes_until_it_can_be_seen(pool: Pool) -> None:
+    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
+    gateway = FakePaymentGateway(knows_derived_references=False)
+    refund_job = RefundJob(pool, gateway)
+    identifying: list[asyncio.Task[None]] = []
+
+    async def give_up(connection: Connection, job: Job, error: str) -> None:
+        await refund_job.on_dead(connection, job, error)
+        if not identifying:
+            identifying.append(asyncio.create_task(identify(pool, order_id, known)))
+            await asyncio.sleep(0.3)
+
+    async with at_work(pool, replace(refund_job.handler, on_dead=give_up)):
+        await in_state(pool, refund, "done")
     assert len(await gateway.refunds(known)) == 1
 
 

@@ -252,12 +252,12 @@ def _is_set_back(job: Job, error: BaseException) -> bool:
 
     A lock or statement timeout is a failure like any other until the outside work's result is recorded: nobody knows
     how far the work came. That the database was away is not the job's fault, but when it seems to be so at every
-    attempt, it is counted as a failure.
+    attempt, it is counted as a failure. Once the result is recorded, only the database is left outside: then a time
+    limit of ours or of the driver's is its doing too.
     """
-    failure = failure_of(error)
     if job.result is not None:
-        return failure is not None
-    return failure is Failure.AWAY and job.set_backs < MOST_SET_BACKS
+        return is_connection_failure(error)
+    return failure_of(error) is Failure.AWAY and job.set_backs < MOST_SET_BACKS
 
 
 def _is_cancelled_from_outside(error: BaseException) -> bool:

@@ -1,6 +1,6 @@
 """Takes in batches of records: each event once, in one transaction with its effect (ADR 0014)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -56,12 +56,16 @@ class HeldUp(Exception):
 
 
 class Inbox:
-    """One consumer's inbox; `handlers` are by the short name of the event's type."""
+    """One consumer's inbox; `handlers` are by the short name of the event's type. `on_held_up` is called for each
+    record that another transaction is in the way of: many that are tried one after the other take their time."""
 
-    def __init__(self, pool: Pool, consumer: str, handlers: Handlers) -> None:
+    def __init__(
+        self, pool: Pool, consumer: str, handlers: Handlers, *, on_held_up: Callable[[], None] = lambda: None
+    ) -> None:
         self._pool = pool
         self._consumer = consumer
         self._handlers = handlers
+        self._on_held_up = on_held_up
 
     async def accept(self, records: Sequence[Record]) -> None:
         """Take in all records, in one transaction; when that fails, each in one of its own and the bad ones as poison.
@@ -95,6 +99,7 @@ class Inbox:
                 await self._accept_together([record], ALONE_LOCK_TIMEOUT)
             except Exception as error:
                 if is_contention(error):
+                    self._on_held_up()
                     return False
                 if is_connection_failure(error):
                     raise

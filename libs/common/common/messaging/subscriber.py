@@ -81,10 +81,10 @@ class Subscriber:
         self._group = group
         self._topics = topics
         self._session_ms = round(session_seconds * 1000)
-        self._inbox = Inbox(pool, group, handlers)
+        self._positions = Positions(pool, stuck_after_seconds=stuck_after_seconds, settle_seconds=settle_seconds)
+        self._inbox = Inbox(pool, group, handlers, on_held_up=self._positions.excuse_all)
         self._waiting = WaitingRecords(self._inbox)
         self._waiting_since = 0  # the generation whose records wait
-        self._positions = Positions(pool, stuck_after_seconds=stuck_after_seconds, settle_seconds=settle_seconds)
         self._log = RateLimitedLog(_log)
         self._ending = asyncio.Event()
         self._failure: Exception | None = None

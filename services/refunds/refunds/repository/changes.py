@@ -16,7 +16,15 @@ from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, func, select, u
 from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain import Refund
-from refunds.repository.rows import CHANGING, HEAD, all_values, changing_values, refund_columns, to_refund
+from refunds.repository.rows import (
+    CHANGING,
+    HEAD,
+    all_values,
+    changing_values,
+    identified_reference,
+    refund_columns,
+    to_refund,
+)
 from refunds.tables import identified_payments, refund_counts, refunds
 
 
@@ -61,6 +69,15 @@ _IDENTIFY = prepare(
     .values({name: bindparam(name) for name in ("order_id", "first_reference", "reference")})
     .on_conflict_do_nothing()
 )
+_LOCK_CLAIM = prepare(
+    select(refunds.c.id)
+    .where(
+        refunds.c.order_id == bindparam("order_id", type_=Uuid),
+        refunds.c.payment_reference == bindparam("reference", type_=Text),
+    )
+    .with_for_update()
+)
+_IDENTIFIED = prepare(select(identified_reference).where(_THE_REFUND))
 # Of a refund that was given up: the job that waits for an operator.
 _DEAD_JOB = prepare(
     select(jobs.c.id)
@@ -126,8 +143,17 @@ async def spend_key(connection: Connection, refund: Refund) -> None:
 
 
 async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> None:
-    """Keep the provider's id of a payment, for claims of it that are there or are yet to come."""
+    """Keep the provider's id of a payment, for claims of it that are there or are yet to come.
+
+    A refund of it stays locked until the transaction ends: who gives it up meanwhile sees the id, or is seen.
+    """
     await _IDENTIFY.execute(connection, order_id=order_id, first_reference=first_reference, reference=reference)
+    await _LOCK_CLAIM.fetch_value(connection, order_id=order_id, reference=first_reference)
+
+
+async def is_identified(connection: Connection, locked: LockedRefund) -> bool:
+    """Whether the id of its payment is known by now; it may have come while the refund's lock was waited for."""
+    return await _IDENTIFIED.fetch_value(connection, refund_id=locked.refund.id) is not None
 
 
 async def find_dead_job(connection: Connection, kind: str, order_id: UUID, reference: str) -> UUID | None:

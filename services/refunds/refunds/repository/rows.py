@@ -14,7 +14,7 @@ from refunds.tables import identified_payments, refunds
 CHANGING = ("transaction_id", "error", "attempts", "completed_at", "key_epoch", "key_spent")
 HEAD = ("audit_position", "audit_hash")
 # The provider's id of the refund's payment, where it came after the claim.
-_identified_reference = (
+identified_reference = (
     select(identified_payments.c.reference)
     .where(
         identified_payments.c.order_id == refunds.c.order_id,
@@ -24,7 +24,7 @@ _identified_reference = (
     .scalar_subquery()
     .label("identified_reference")
 )
-refund_columns = (*refunds.c, _identified_reference)
+refund_columns = (*refunds.c, identified_reference)
 _CLAIM = (
     "business_key",
     "order_id",

@@ -84,11 +84,17 @@ async def record_success(connection: Connection, job: Job, refund_id: UUID, tran
 
 
 async def record_failure(connection: Connection, job: Job, refund_id: UUID, error: str) -> Refund:
-    """The refund was given up, and its job just buried: tell the others, and whoever watches the dead letters."""
+    """The refund was given up, and its job just buried: tell the others, and whoever watches the dead letters.
+
+    If the payment's id came in this very moment, the refund is tried again, as it is when the id comes later.
+    """
     locked = await changes.lock(connection, refund_id)
     failed = locked.refund.fail(error, job.attempt)
     await _save_and_tell(connection, job, locked, failed)
     await dead_letters.append_dead_job(connection, SERVICE, str(failed.claim.order_id), job, error)
+    # Under a spent key only: the next try then uses the id up, and this happens once.
+    if failed.key_spent and await changes.is_identified(connection, locked):
+        await jobs.replay(connection, job.id)
     return failed
 
 
