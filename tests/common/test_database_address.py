@@ -1,8 +1,9 @@
 """One address of a database, read once: what the roles connect by, the migrations, the probes and the operators do."""
 
+import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -106,6 +107,29 @@ async def test_a_host_that_hangs_leaves_the_others_their_time(server: SecureServ
         connection = await connect(server.verified("orders", hosts=hosts), timeout=4)
         assert await connection.fetchval("SELECT 1") == 1
         await connection.close()
+
+
+@pytest.mark.parametrize("mode", ["require", "prefer", "disable"])
+async def test_a_proxy_that_closes_what_it_takes_leaves_the_others_their_turn(mode: str) -> None:
+    """A proxy of a host that is down takes the connection, and may close it before or after it was asked for one."""
+    tried: list[str] = []
+
+    def closing(name: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tried.append(name)
+            await reader.read(1)
+            writer.close()
+
+        return close
+
+    async with (
+        await asyncio.start_server(closing("first"), "127.0.0.1", 0) as first,
+        await asyncio.start_server(closing("second"), "127.0.0.1", 0) as second,
+    ):
+        hosts = ",".join(f"127.0.0.1:{each.sockets[0].getsockname()[1]}" for each in (first, second))
+        with pytest.raises((OSError, asyncpg.PostgresConnectionError)):
+            await connect(f"postgresql://orders:secret@{hosts}/orders?sslmode={mode}", timeout=5)
+    assert "second" in tried
 
 
 async def test_when_no_host_is_of_the_wanted_kind_that_is_said(server: SecureServer) -> None:

@@ -88,6 +88,21 @@ async def test_nor_while_the_consumer_is_behind_on_the_orders_partition(make_dat
         created(await gateway.post("/returns", a_return(delivered)))
 
 
+async def test_a_topic_made_anew_with_fewer_partitions_keeps_no_order_waiting(make_database: MakeDatabase) -> None:
+    async with waiting_briefly(make_database("returns")) as gateway:
+        await set_caught_up(gateway.pool, datetime.now(UTC) - timedelta(days=1))
+        await gateway.pool.execute(
+            "UPDATE consumer_positions SET partition_count = 12, reported_at = now() - interval '1 day'"
+        )
+        await gateway.pool.execute(
+            "UPDATE consumer_positions SET partition_count = 3, reported_at = now(),"
+            " caught_up_at = now() + interval '1 day' WHERE partition < 3"
+        )
+        for partition in range(3):
+            unknown = next(each for each in iter(lambda: str(uuid4()), "") if partition_of(each, 12) == partition + 6)
+            assert (await gateway.post("/returns", a_return(unknown))).status_code == 404
+
+
 async def test_what_can_no_longer_change_is_refused_at_once(fresh_gateway: Gateway) -> None:
     cancelled = await tell(fresh_gateway.pool, order_told(status="CANCELLED", delivered_at=None))
     too_late = order_told(delivered_at=(datetime.now(UTC) - timedelta(days=31)).isoformat())

@@ -9,8 +9,14 @@ import asyncpg
 from common.database.address import DatabaseAddress, parse_address
 
 CONNECT_SECONDS = 5
-# Then the next host may do: refused or not reached, starting up, or not of the kind that is asked for.
-_NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
+# Then the next host may do: refused, closed or not reached, starting up, or not of the kind that is asked for.
+_NEXT_HOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
 
 
 async def connect(

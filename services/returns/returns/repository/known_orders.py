@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.database.statements import Connection, prepare
@@ -10,7 +10,7 @@ from common.database.tables import consumer_positions
 from common.messaging import topics
 from common.messaging.envelope import ReceivedEvent
 from common.messaging.partitioner import partition_of
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, exists, func, select, tuple_
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, case, exists, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from returns.domain import KnownOrder
@@ -44,10 +44,15 @@ _DELIVERED = prepare(
         known_orders.c.order_id == any_(bindparam("order_ids", type_=ARRAY(Uuid))), known_orders.c.status == "DELIVERED"
     )
 )
+_positions = consumer_positions.c
+# Rows are left over from a topic that had more partitions before it was made anew; they are reported no more.
+_is_of_late = _positions.reported_at >= func.max(_positions.reported_at).over() - timedelta(minutes=1)
 _CAUGHT_UP = prepare(
     select(
-        consumer_positions.c.partition, consumer_positions.c.partition_count, consumer_positions.c.caught_up_at
-    ).where(consumer_positions.c.topic == topics.ORDERS)
+        _positions.partition,
+        case((_is_of_late, _positions.partition_count)).label("partition_count"),
+        _positions.caught_up_at,
+    ).where(_positions.topic == topics.ORDERS)
 )
 
 _told = insert(known_orders).values({column.name: bindparam(column.name) for column in known_orders.c})
