@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -13,6 +14,7 @@ from common.messaging.inbox import HeldUp, Inbox
 from common.messaging.poison import KeptRecord
 from common.messaging.records import Handlers
 from common.messaging.subscriber import EventHandler, Incoming
+from common.messaging.waiting_records import MOST_BYTES, WaitingRecords
 from harness.databases import Database
 from harness.producing import produce, shipped
 from harness.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
@@ -106,6 +108,24 @@ async def test_other_orders_go_on_for_as_long_as_one_is_locked(
 
 async def is_read_to(pool: Pool, position: int) -> bool:
     return bool(await pool.fetchval("SELECT position = $1 AND lag = 0 FROM consumer_positions", position))
+
+
+async def test_as_many_bytes_wait_as_fit_into_memory(database: Database, pool: Pool) -> None:
+    waiting = WaitingRecords(Inbox(pool, GROUP, HANDLERS))
+    large = replace(shipped("locked"), value=b'{"order": "locked", "sequence": 1}'.ljust(MOST_BYTES // 2))
+    records = [KeptRecord("t", 0, at, large.key, large.value, large.headers, 0, "kept") for at in range(2)]
+    waiting.add(records[:1])
+    assert not waiting.is_full
+    waiting.add(records[1:])
+    assert waiting.is_full
+    async with locked(database):
+        assert not await waiting.retry()
+        assert waiting.is_full
+    assert await waiting.retry()
+    assert not waiting.is_full
+    waiting.add(records)
+    waiting.clear()
+    assert not waiting.is_full
 
 
 async def test_a_consumer_that_ends_meanwhile_loses_nothing_of_what_waited(

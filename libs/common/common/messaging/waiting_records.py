@@ -12,8 +12,9 @@ from common.messaging.envelope import Record
 from common.messaging.inbox import HeldUp, Inbox
 from common.rate_limited_log import RateLimitedLog
 
-# As many may wait; then no more are taken from Kafka until some are through.
+# As many may wait, or so many bytes of them; then no more are taken from Kafka until some are through.
 MOST = 10_000
+MOST_BYTES = 64 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 _waiting = Gauge("consumer_waiting_records", "Records that wait for a lock held by another transaction")
@@ -32,24 +33,26 @@ class WaitingRecords:
         self._log = RateLimitedLog(_log)
         self._queues: dict[Key, list[Record]] = {}
         self._count = 0
+        self._bytes = 0
 
     def __len__(self) -> int:
         return self._count
 
     @property
     def is_full(self) -> bool:
-        return self._count >= MOST
+        return self._count >= MOST or self._bytes >= MOST_BYTES
 
     def add(self, records: Iterable[Record]) -> None:
         for record in records:
             self._queues.setdefault(_key(record), []).append(record)
             self._count += 1
+            self._bytes += _size(record)
         _waiting.set(self._count)
 
     def clear(self) -> None:
         """When the partitions change hands: what waits comes again, to whoever has them then."""
         self._queues = {}
-        self._count = 0
+        self._count = self._bytes = 0
         _waiting.set(0)
 
     def split(self, records: Sequence[Record]) -> Sequence[Record]:
@@ -85,6 +88,7 @@ class WaitingRecords:
                 left = given
             if self._queues.get(key) is not queue:
                 return False  # the partitions changed hands meanwhile
+            self._bytes -= sum(map(_size, queue[: given - left]))
             del queue[: given - left]
             self._count -= given - left
             if not queue:
@@ -103,3 +107,7 @@ class WaitingRecords:
 
 def _key(record: Record) -> Key:
     return TopicPartition(record.topic, record.partition), record.key
+
+
+def _size(record: Record) -> int:
+    return len(record.value or b"")
