@@ -5,11 +5,14 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from aiokafka import conn
+from aiokafka.conn import AIOKafkaConnection
 from common.database.transactions import Pool
 from common.edge.health_pages import HealthPages, Page
 from common.health import Health, SharedProbe
@@ -73,6 +76,32 @@ async def test_servers_that_are_away_are_named_and_nothing_else_is_told(database
     assert errors == ["database: not reachable", "kafka: not reachable"]
 
 
+async def test_kafka_is_asked_over_one_connection_for_as_long_as_that_works(
+    database: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask, and a new connection for each question would cost the broker more than the question."""
+    opened: list[AIOKafkaConnection] = []
+    open_one = conn.create_conn
+
+    async def counted(*where: Any, **options: Any) -> AIOKafkaConnection:
+        opened.append(await open_one(*where, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(conn, "create_conn", counted)
+    health = health_of(database.dsn, f"{kafka},{kafka}")
+    for _ in range(5):
+        assert (await health.document())["status"] == "healthy"
+    assert len([each for each in opened if each.connected()]) == 1
+    count = len(opened)
+    for ends_by_itself in (True, False):
+        [kept] = [each for each in opened if each.connected()]
+        kept._writer.transport.abort() if ends_by_itself else kept.close()
+        assert (await health.document())["status"] == "healthy"
+    assert count <= 2 < len(opened) <= 6
+    await health.close()
+    assert not any(each.connected() for each in opened)
+
+
 async def test_a_hung_database_is_told_within_a_second(session_folder: Path, kafka: str) -> None:
     with new_postgres(session_folder / "hung-postgres") as postgres:
         health = health_of(postgres.dsn(), kafka)
@@ -81,6 +110,7 @@ async def test_a_hung_database_is_told_within_a_second(session_folder: Path, kaf
             errors = await assert_unhealthy(health, database="disconnected", kafka="connected")
         assert errors == ["database: no answer within 0.8 s"]
         assert (await health.document())["status"] == "healthy"
+        await health.close()
 
 
 async def test_probes_keep_one_connection_and_open_it_anew_when_the_server_ended_it(
@@ -129,6 +159,8 @@ async def test_a_hung_broker_is_told_within_a_second_and_the_gateway_stays_ready
             errors = await assert_unhealthy(health, database="connected", kafka="disconnected")
             assert errors == ["kafka: no answer within 0.8 s"]
             assert await health.why_not_ready() == []
+        assert (await health.document())["status"] == "healthy"
+        await health.close()
 
 
 async def test_who_asks_while_a_probe_runs_shares_its_result() -> None:

@@ -201,4 +201,5 @@ async def open_workshop(
         for role in Role:
             workshop.keys[role] = await api_keys.create(connection, name=role, role=role, customer_id=None)
     yield workshop
+    await runtime.health.close()
     await asyncio.wait_for(pool.close(), 10)

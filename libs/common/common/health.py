@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from common.database.probe_connection import ProbeConnection
 from common.database.schema_version import missing_revisions
+from common.messaging.broker_probe import BrokerProbe
 from common.setting_types import parse_brokers
 from common.settings import ServiceSettings
 
@@ -57,6 +57,7 @@ class Health:
         self._connection = ProbeConnection(
             settings.database_url, application_name=f"{service or 'service'} probe", connect_seconds=PROBE_SECONDS
         )
+        self._broker = BrokerProbe(parse_brokers(settings.kafka_bootstrap), answer_seconds=PROBE_SECONDS)
         self.is_migrated = False
         self._needs: dict[str, NotReady] = {}
         self._needs_to_start: dict[str, NotReady] = {}
@@ -93,6 +94,7 @@ class Health:
 
     async def close(self) -> None:
         await self._connection.close()
+        await self._broker.close()
 
     async def _probe_database(self) -> None:
         await self._connection.ask(lambda connection: connection.fetchval("SELECT 1"))
@@ -104,20 +106,5 @@ class Health:
         self.is_migrated = True
 
     async def _probe_kafka(self) -> None:
-        brokers = [asyncio.create_task(_ask(*each)) for each in parse_brokers(self._settings.kafka_bootstrap)]
-        try:
-            for answered in asyncio.as_completed(brokers):
-                with suppress(Exception):
-                    return await answered
+        if not await self._broker.ask():
             raise NotHealthy("not reachable")
-        finally:
-            for broker in brokers:
-                broker.cancel()
-
-
-async def _ask(host: str, port: int) -> None:
-    """Have a request (ApiVersions) answered: that a port is open means nothing."""
-    from aiokafka.conn import create_conn  # imported here, as a gateway uses nothing else of aiokafka
-
-    connection = await create_conn(host, port, request_timeout_ms=int(PROBE_SECONDS * 1000))
-    connection.close()
