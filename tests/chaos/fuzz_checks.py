@@ -11,6 +11,7 @@ EXPLAINED = (
     "the total must be above 0 and below",
     "must have at most",  # decimals, by the currency
     "only a client's key is bound to a customer",
+    "This Idempotency-Key was used for another request body",
 )
 
 

@@ -52,7 +52,10 @@ async def place_order(request: Request, body: OrderCreate) -> Response:
 async def list_orders(
     request: Request, wanted: Annotated[OrderFilter, Depends(order_filter)], limit: Limit = 20, offset: Offset = 0
 ) -> Response:
-    """Newest first."""
+    """Newest first. A page ends before it has 2,000 lines of orders: it may have fewer orders than `limit` asked for.
+
+    `pagination.limit` is then the number of orders given. Add it, and not the limit that was asked for, to `offset`.
+    """
     return await read(
         request,
         lambda connection: use_cases.list_orders(connection, caller_of(request), wanted, limit=limit, offset=offset),
