@@ -52,7 +52,7 @@ def test_a_step_that_fails_is_named_and_its_log_shown_and_kept(
     broken = f"echo 'the {fails} of this test fails' >&2; exit 3"
     programs = {"dockerd": "sleep 30", "debootstrap": "exit 0", fails: broken}
     if fails == "debootstrap":
-        programs["docker"] = '[[ $1 == info || $1 == buildx ]]'  # without buildx, Debian's docker would be taken
+        programs["docker"] = "[[ $1 == info || $1 == buildx ]]"  # without buildx, Debian's docker would be taken
     if fails == "dockerd":
         programs["docker"] = "exit 1"
     done = run(tmp_path, script, fails, **(programs if fails in {"go", "dockerd", "debootstrap"} else {}))
