@@ -9,7 +9,7 @@ from typing import Any
 from common.component import Component
 from common.service import Runtime
 
-# PostgreSQL plans the relay's statements while next to nothing is pending, and keeps the plan for a backlog of a million.
+# PostgreSQL plans the relay's statements while next to nothing is pending, and keeps the plan for a million rows.
 # Only an index in its order is good for both: going over the table, or over a bitmap of it, the relay came down to a
 # thousand events a second, or to a fifth of its rate (ADR 0004).
 SERVER_SETTINGS = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
