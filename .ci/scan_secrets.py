@@ -8,7 +8,8 @@ import sys
 NOT_SCANNED = [r"\.lock$"]
 # What tests and documents use for one, or only looks like one: these very values, and no longer ones.
 MADE_UP = (
-    r"^(hush|nothing|password|setup .*|not for production.*|4bf92f3577b34da6a3ce929d0e0e4736|9f86d081[0-9a-f]{56})$"
+    r"^(hush|nothing|password|secret(%ff|%00)?|p@:/\?#%& wörd .*|setup .*|not for production.*"
+    r"|4bf92f3577b34da6a3ce929d0e0e4736|9f86d081[0-9a-f]{56})$"
 )
 
 

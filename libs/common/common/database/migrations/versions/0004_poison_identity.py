@@ -12,8 +12,8 @@ branch_labels = None
 depends_on = None
 
 # `common.messaging.poison.digest`, in the database's words.
-DIGEST = """
-sha256(
+COMPUTE_DIGEST = """
+UPDATE poison SET digest = sha256(
     int4send(coalesce(octet_length(key), -1)) || coalesce(key, '')
     || int4send(coalesce(octet_length(value), -1)) || coalesce(value, '')
     || coalesce(
@@ -41,7 +41,7 @@ STATEMENTS = (
         ADD COLUMN digest BYTEA,
         ADD CONSTRAINT ck_poison_kind CHECK (kind IN ('record', 'batch'))
     """,
-    f"UPDATE poison SET digest = {DIGEST}",  # noqa: S608
+    COMPUTE_DIGEST,
     """
     ALTER TABLE poison
         ALTER COLUMN digest SET NOT NULL,
