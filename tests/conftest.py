@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from harness.databases import Database, Databases, MakeDatabase, MakePool
-from harness.servers import new_kafka, new_postgres
-from harness.topics import MakeTopic, Topics
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
+from support.databases import Database, Databases, MakeDatabase, MakePool
+from support.servers import new_kafka, new_postgres
+from support.topics import MakeTopic, Topics
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import asyncpg
 from benchmarks import subjects
 from benchmarks.order_events import LIFE, copy_into_outbox, lives_of
 from benchmarks.results import Result
-from harness.waiting import eventually
 from local_stack.stack import Stack
+from support.waiting import eventually
 
 # The settings shorten it for a try.
 ROWS = int(os.environ.get("BACKLOG_ROWS", "1000000"))

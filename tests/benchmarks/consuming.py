@@ -12,9 +12,9 @@ from benchmarks.measuring import cpu_seconds
 from benchmarks.order_events import LIFE, lives_of
 from benchmarks.produced import asleep, produce
 from benchmarks.results import Result
-from common.messaging.topics import ORDERS
-from harness.waiting import eventually
+from common.messaging.kafka.topics import ORDERS
 from local_stack.stack import Member, Stack
+from support.waiting import eventually
 
 ROUNDS = 5
 SHIPPED = ("order.shipped",)

@@ -19,11 +19,11 @@ from benchmarks.order_events import lives_of
 from benchmarks.produced import asleep, produce
 from benchmarks.results import Result
 from common.database.transactions import open_pool
-from common.messaging.topics import ORDERS
-from harness.invoices import accept
-from harness.shipments import order_shipped
-from harness.waiting import eventually
+from common.messaging.kafka.topics import ORDERS
 from local_stack.stack import Member, Stack
+from support.invoices import accept
+from support.shipments import order_shipped
+from support.waiting import eventually
 
 INVOICES = 100
 ROUNDS = 5

@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 from benchmarks import limit_statements as sql
 from benchmarks.limit_documents import GENESIS, answer, audit_row, encode_answer, event, price
-from common.messaging.outbox import LANES
+from common.messaging.outgoing.outbox import LANES
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -17,11 +17,11 @@ from uuid import UUID, uuid4
 from aiokafka import AIOKafkaProducer
 from benchmarks.naive_answers import OrderAnswer
 from benchmarks.naive_tables import Answer, Audit, AuditDetails, CountChange, OrderRow
-from common import audit
-from common.audit import Actor, AuditEntry, ChainHead
-from common.messaging import topics
+from common.audit import trail
+from common.audit.trail import Actor, AuditEntry, ChainHead
 from common.messaging.envelope import event_headers
-from common.telemetry import new_traceparent
+from common.messaging.kafka import topics
+from common.telemetry.logs import new_traceparent
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
 from orders.domain.pricing import taxes_on
@@ -89,7 +89,7 @@ async def change_state(
     actor = Actor(actor_id, "USER", "API_CALL", new_traceparent(), request.client.host)
     details = {"tracking_number": change.tracking_number, "carrier": change.carrier}
     entry = AuditEntry("ORDER", order.id, previous, change.new_state, "ACCEPTED", actor, now, details)
-    audited, head = audit.audit_parameters(entry, ChainHead(order.audit_position, order.audit_hash))
+    audited, head = trail.audit_parameters(entry, ChainHead(order.audit_position, order.audit_hash))
     order.status, order.shipped_at, order.updated_at = change.new_state, now, now
     order.tracking_number, order.carrier = change.tracking_number, change.carrier
     order.version, order.sequence = order.version + 1, order.sequence + 1

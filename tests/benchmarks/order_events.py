@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from common.database.statements import Connection, prepare
-from common.messaging import outbox
 from common.messaging.envelope import event_headers
-from common.messaging.outbox import NewEvent
-from common.messaging.partitioner import partition_of
-from common.messaging.topics import ORDERS
+from common.messaging.kafka.partitioner import partition_of
+from common.messaging.kafka.topics import ORDERS
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.outbox import NewEvent
 
 PARTITIONS = 12
 LIFE = ("order.created", "order.paid", "order.processing", "order.shipped", "order.delivered")

@@ -19,8 +19,8 @@ from benchmarks.results import Result
 from demo import journeys
 from demo.client import Shop
 from demo.own_stack import fresh_stack
-from harness.waiting import eventually
 from sandbox.mailbox.store import arrival_time
+from support.waiting import eventually
 
 PER_SECOND = 20
 ROUNDS = 5

@@ -20,7 +20,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 from benchmarks.measuring import cpu_seconds
 from benchmarks.order_events import Record
-from common.messaging.topics import create_topics
+from common.messaging.kafka.topics import create_topics
 
 BATCH_BYTES = 262_144
 _WARM_UP_TOPIC = "warm-up"

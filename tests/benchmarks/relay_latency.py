@@ -14,9 +14,9 @@ from aiokafka import AIOKafkaConsumer
 from benchmarks.order_events import PARTITIONS, Row, append, lives_of
 from benchmarks.results import Result
 from common.database.transactions import Pool, open_pool, transaction
-from common.messaging.topics import ORDERS
-from harness.waiting import eventually
+from common.messaging.kafka.topics import ORDERS
 from local_stack.stack import Stack
+from support.waiting import eventually
 
 PER_SECOND = 200
 SECONDS_PER_ROUND = 3

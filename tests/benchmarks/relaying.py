@@ -13,9 +13,9 @@ from benchmarks.measuring import cpu_seconds
 from benchmarks.order_events import PARTITIONS, Row
 from benchmarks.produced import produce
 from benchmarks.results import Result
-from common.messaging.topics import ORDERS, create_topics
-from harness.waiting import eventually
+from common.messaging.kafka.topics import ORDERS, create_topics
 from local_stack.stack import Member, Stack
+from support.waiting import eventually
 
 RAW_TOPIC = "raw-producer"
 # Each with five events; so many that how long an idle relay sleeps between looks counts for little.

@@ -27,8 +27,8 @@ from chaos.hostile_attacks import ATTACKS, LARGE_CUSTOMER
 from demo.journeys import example
 from demo.kafka_reader import read_events
 from demo.own_stack import fresh_stack
-from harness.waiting import eventually
 from local_stack.stack_json import RunningProcess, StackDescription
+from support.waiting import eventually
 
 RATE = 20
 WARM_UP_SECONDS = 5

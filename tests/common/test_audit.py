@@ -7,11 +7,11 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from common import audit
-from common.audit import Actor, AuditEntry
+from common.audit import trail
+from common.audit.trail import Actor, AuditEntry
 from common.database.transactions import Pool, reading, transaction
-from harness.databases import Database
-from harness.traces import TRACEPARENT
+from support.databases import Database
+from support.traces import TRACEPARENT
 
 ORDER = UUID("0192f3a4-0000-7000-8000-000000000001")
 MANAGER = Actor("mgr1", "USER", "API_CALL", TRACEPARENT, ip_address="192.0.2.7")
@@ -25,18 +25,18 @@ CANCELLED = replace(PAID, previous_state="PAID", new_state="CANCELLED", details=
 async def _recorded(pool: Pool) -> None:
     for entry in (PAID, CANCELLED, replace(CANCELLED, outcome="REFUSED")):
         async with transaction(pool) as connection:
-            await audit.record(connection, entry)
+            await trail.record(connection, entry)
 
 
 async def chain(pool: Pool) -> list[dict[str, Any]]:
     async with reading(pool) as connection:
-        return [dict(row) for row in await audit.history(connection, "ORDER", ORDER)]
+        return [dict(row) for row in await trail.history(connection, "ORDER", ORDER)]
 
 
 async def test_a_chain_as_it_was_written_verifies(pool: Pool) -> None:
     rows = await chain(pool)
     assert [row["position"] for row in rows] == [1, 2, 3]
-    assert audit.first_broken(rows) is None
+    assert trail.first_broken(rows) is None
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ async def test_a_chain_as_it_was_written_verifies(pool: Pool) -> None:
 async def test_a_changed_row_is_found(pool: Pool, column: str, forged: object) -> None:
     rows = await chain(pool)
     rows[1][column] = forged
-    broken = audit.first_broken(rows)
+    broken = trail.first_broken(rows)
     assert broken is not None
     assert broken["position"] == 2
 
 
 async def test_a_missing_row_is_found(pool: Pool) -> None:
     first, _, third = await chain(pool)
-    assert audit.first_broken([first, third]) == third
+    assert trail.first_broken([first, third]) == third
 
 
 async def test_details_can_be_erased_deliberately_and_the_chain_still_verifies(pool: Pool, database: Database) -> None:
@@ -75,7 +75,7 @@ async def test_details_can_be_erased_deliberately_and_the_chain_still_verifies(p
         await owner.close()
     rows = await chain(pool)
     assert [row["details"] for row in rows] == [None, None, None]
-    assert audit.first_broken(rows) is None
+    assert trail.first_broken(rows) is None
 
 
 async def test_the_chain_row_itself_holds_no_free_text(pool: Pool) -> None:

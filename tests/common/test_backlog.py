@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from common.database.transactions import Pool
-from common.messaging import backlog
-from harness.waiting import eventually
+from common.messaging.outgoing import backlog
 from prometheus_client import REGISTRY
+from support.waiting import eventually
 
 DEAD_JOB = """
 INSERT INTO jobs (id, kind, business_key, payload, state, finished_at, traceparent)

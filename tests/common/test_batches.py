@@ -11,19 +11,19 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from common.database.transactions import Pool, transaction
 from common.errors import Problem
-from common.messaging import poison
-from common.messaging.batches import UndecodableBatch
-from common.messaging.inbox import replay
-from common.messaging.positions import StuckConsumer
-from common.messaging.subscriber import Subscriber
-from harness.damage import DAMAGES, Damage, batch_at, damage, garble_the_second_record
-from harness.databases import Database
-from harness.producing import produce, shipped
-from harness.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
-from harness.topics import MakeTopic
-from harness.waiting import eventually
+from common.messaging.incoming import poison
+from common.messaging.incoming.batches import UndecodableBatch
+from common.messaging.incoming.inbox import replay
+from common.messaging.incoming.positions import StuckConsumer
+from common.messaging.incoming.subscriber import Subscriber
 from local_stack.kafka import Kafka
 from structlog.testing import capture_logs
+from support.damage import DAMAGES, Damage, batch_at, damage, garble_the_second_record
+from support.databases import Database
+from support.producing import produce, shipped
+from support.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.topics import MakeTopic
+from support.waiting import eventually
 
 CODECS = ["gzip", "snappy", "lz4", "zstd"]
 on_disk = pytest.mark.skipif(os.environ.get("STACK") == "docker", reason="changes the broker's files")

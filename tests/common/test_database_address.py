@@ -16,12 +16,12 @@ from common.database.connecting import connect
 from common.database.schema_version import revision_streams
 from common.database.transactions import open_pool
 from common.running.migrate import migrate_database
-from harness.servers import new_postgres
-from harness.service_process import running
-from harness.tls_proxy import tls_in_front_of
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
 from sqlalchemy import MetaData
+from support.servers import new_postgres
+from support.service_process import running
+from support.tls_proxy import tls_in_front_of
 
 PASSWORD = "p@:/?#%& wörd +=\"'%41"
 

@@ -14,8 +14,8 @@ from common.database.failures import (
     is_contention,
 )
 from common.database.transactions import Pool, open_pool, reading, transaction
-from harness.databases import Database
-from harness.waiting import eventually
+from support.databases import Database
+from support.waiting import eventually
 
 AWAY, CONTENDED, OURS = Failure.AWAY, Failure.CONTENDED, None
 WRITE = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"

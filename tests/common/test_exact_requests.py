@@ -8,16 +8,16 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from common.edge.entity_tags import client_has
-from common.edge.health_pages import HealthPages
-from common.edge.json_members import find_duplicate
-from common.edge.problem_details import instance_of
-from common.edge.request_body import parse_json
+from common.edge.pages.health_pages import HealthPages
+from common.edge.problems.problem_details import instance_of
+from common.edge.requests.body import parse_json
+from common.edge.requests.entity_tags import client_has
+from common.edge.requests.json_members import find_duplicate
 from common.errors import Problem
 from common.health import Health
 from common.settings import ServiceSettings
-from harness.databases import Database, Databases
-from harness.workshop import Workshop, open_workshop
+from support.databases import Database, Databases
+from support.workshop import Workshop, open_workshop
 
 VASE = {"name": "Vase bleu", "price": 12.5}
 JSON = {"Content-Type": "application/json"}

@@ -9,24 +9,24 @@ from typing import Any
 
 import httpx
 import pytest
-from common import jobs
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.jobs import Job, NewJob, Schedule
-from common.outside_work import once
+from common.jobs import queue
+from common.jobs.outside_work import once
+from common.jobs.queue import Job, NewJob, Schedule
+from common.jobs.worker import JobHandler, Worker
 from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
-from common.worker import JobHandler, Worker
-from harness.databases import Databases, MakePool
-from harness.relaying import all_published, relaying, write_events
-from harness.servers import new_postgres
-from harness.subscribing import create_lines, subscribing, written_lines
-from harness.topics import MakeTopic
-from harness.traces import TRACEPARENT
-from harness.waiting import eventually
-from harness.workshop import open_workshop
 from local_stack.postgres import Postgres
 from structlog.testing import capture_logs
+from support.databases import Databases, MakePool
+from support.relaying import all_published, relaying, write_events
+from support.servers import new_postgres
+from support.subscribing import create_lines, subscribing, written_lines
+from support.topics import MakeTopic
+from support.traces import TRACEPARENT
+from support.waiting import eventually
+from support.workshop import open_workshop
 
 ORDERS = [f"order-{number}" for number in range(20)]
 VASE = {"name": "celadon", "price": 20}
@@ -45,7 +45,7 @@ async def working(pool: Pool, packed: Counter[str], go_on: asyncio.Event) -> Asy
 
         await once(pool, job, pack)
         async with transaction(pool) as connection:
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
 
     async def on_dead(_connection: Connection, _job: Job, _error: str) -> None:
         raise AssertionError("no job may die of this")
@@ -62,7 +62,7 @@ async def working(pool: Pool, packed: Counter[str], go_on: asyncio.Event) -> Asy
 
 async def enqueue(pool: Pool, *keys: str) -> None:
     async with transaction(pool) as connection:
-        await jobs.enqueue(connection, *[NewJob("pack", key, {}, TRACEPARENT) for key in keys])
+        await queue.enqueue(connection, *[NewJob("pack", key, {}, TRACEPARENT) for key in keys])
 
 
 def set_read_only(server: Postgres, setting: str) -> None:

@@ -14,16 +14,16 @@ import pytest_asyncio
 from aiokafka import conn
 from aiokafka.conn import AIOKafkaConnection
 from common.database.transactions import Pool
-from common.edge.health_pages import HealthPages, Page
+from common.edge.pages.health_pages import HealthPages, Page
 from common.health import Health, SharedProbe
 from common.settings import ServiceSettings
-from harness.databases import Database, Databases
-from harness.pausing import paused
-from harness.servers import new_kafka, new_postgres
-from harness.waiting import eventually
-from harness.workshop import Workshop, open_workshop
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
+from support.databases import Database, Databases
+from support.pausing import paused
+from support.servers import new_kafka, new_postgres
+from support.waiting import eventually
+from support.workshop import Workshop, open_workshop
 
 NOWHERE = "127.0.0.1:9"
 

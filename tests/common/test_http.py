@@ -10,16 +10,16 @@ import httpx
 import pytest
 import pytest_asyncio
 from common.access.auth import allow
-from common.edge.binding import bind
 from common.edge.gateway import create_gateway
-from common.edge.http import GuardedRoute
-from common.telemetry import configure_logging
+from common.edge.routing.binding import bind
+from common.edge.routing.http import GuardedRoute
+from common.telemetry.logs import configure_logging
 from fastapi import APIRouter, Depends, Response
 from fastapi.dependencies.utils import get_dependant
-from harness.databases import Database, Databases
-from harness.logs import logging_restored
-from harness.workshop import Workshop, count_vases, open_workshop
 from structlog.testing import capture_logs
+from support.databases import Database, Databases
+from support.logs import logging_restored
+from support.workshop import Workshop, count_vases, open_workshop
 
 VASE = {"name": "Vase bleu", "price": 12.5}
 JSON = {"Content-Type": "application/json"}

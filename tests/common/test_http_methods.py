@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import httpx
 import pytest
-from harness.databases import Databases
-from harness.gateway import serve
 from local_stack.stack import SERVICES
 from starlette.routing import Route
+from support.databases import Databases
+from support.gateway import serve
 
 ID = "01920000-0000-7000-8000-000000000000"
 PARAMETER = re.compile(r"\{\w+(:\w+)?\}")

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from common.edge.http_metrics import CLIENT_GONE, DURATION, RequestObserver
-from common.edge.response_times import ResponseTimes
+from common.edge.observation.http_metrics import CLIENT_GONE, DURATION, RequestObserver
+from common.edge.observation.response_times import ResponseTimes
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs

@@ -11,12 +11,12 @@ import pytest
 import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading
-from common.edge import idempotency
-from common.edge.idempotency import COMPRESSED_ABOVE_BYTES, Answer, Claim
+from common.edge.commands import idempotency
+from common.edge.commands.idempotency import COMPRESSED_ABOVE_BYTES, Answer, Claim
 from common.errors import Code, Problem
-from harness.databases import Database, Databases
-from harness.waiting import eventually
-from harness.workshop import Workshop, open_workshop
+from support.databases import Database, Databases
+from support.waiting import eventually
+from support.workshop import Workshop, open_workshop
 
 VASE = {"name": "Vase bleu", "price": 12.5}
 A_DAY = timedelta(days=1)

@@ -10,13 +10,13 @@ import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, transaction
 from common.errors import Code, Problem
-from common.messaging.inbox import Inbox, replay
-from common.messaging.poison import KeptRecord, NotKept
-from common.messaging.records import EventHandler
-from harness.databases import Database
-from harness.poisons import POISON
-from harness.producing import RawRecord, shipped
-from harness.subscribing import GROUP, HANDLERS, OrderShipped, create_lines, write_lines, written_lines
+from common.messaging.incoming.inbox import Inbox, replay
+from common.messaging.incoming.poison import KeptRecord, NotKept
+from common.messaging.incoming.records import EventHandler
+from support.databases import Database
+from support.poisons import POISON
+from support.producing import RawRecord, shipped
+from support.subscribing import GROUP, HANDLERS, OrderShipped, create_lines, write_lines, written_lines
 
 TOPIC = "articurated.orders"
 

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import pytest
-from common import jobs
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import Job, LeaseLost, NewJob, Schedule
-from harness.traces import TRACEPARENT
+from common.jobs import queue
+from common.jobs.queue import Job, LeaseLost, NewJob, Schedule
+from support.traces import TRACEPARENT
 
 LEASE = timedelta(seconds=30)
 
@@ -20,12 +20,12 @@ def invoice_of(order: str) -> NewJob:
 
 async def enqueue(pool: Pool, *new_jobs: NewJob) -> None:
     async with transaction(pool) as connection:
-        await jobs.enqueue(connection, *new_jobs)
+        await queue.enqueue(connection, *new_jobs)
 
 
 async def claim(pool: Pool, *, limit: int = 10, lease: timedelta = LEASE, worker: str = "anna") -> list[Job]:
     async with reading(pool) as connection:
-        return await jobs.claim(connection, {"invoice": limit}, lease=lease, worker=worker)
+        return await queue.claim(connection, {"invoice": limit}, lease=lease, worker=worker)
 
 
 async def outcomes(pool: Pool) -> Sequence[str | None]:
@@ -50,7 +50,7 @@ async def test_one_claim_takes_of_each_kind_up_to_its_limit_the_longest_due_firs
     await enqueue(pool, *(invoice_of(f"order {number}") for number in range(5)), *mails)
     await pool.execute("UPDATE jobs SET due_at = now() - interval '1 min' WHERE business_key IN ('order 3', 'order 4')")
     async with reading(pool) as connection:
-        taken = await jobs.claim(connection, {"invoice": 2, "mail": 3, "refund": 4}, lease=LEASE, worker="anna")
+        taken = await queue.claim(connection, {"invoice": 2, "mail": 3, "refund": 4}, lease=LEASE, worker="anna")
     keys = {kind: {job.business_key for job in taken if job.kind == kind} for kind in ("invoice", "mail", "refund")}
     assert keys["invoice"] == {"order 3", "order 4"}
     assert len(keys["mail"]) == 3
@@ -62,7 +62,7 @@ async def test_a_job_that_failed_is_due_again_after_its_delay_and_not_before(poo
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool)
     async with transaction(pool) as connection:
-        await jobs.retry(connection, job, "printer on fire", timedelta(minutes=2))
+        await queue.retry(connection, job, "printer on fire", timedelta(minutes=2))
     assert await claim(pool) == []
     wait = await pool.fetchval("SELECT due_at - now() FROM jobs")
     assert timedelta(minutes=1, seconds=50) < wait <= timedelta(minutes=2)
@@ -75,20 +75,20 @@ async def test_a_worker_that_lost_its_lease_can_write_nothing(pool: Pool) -> Non
     await enqueue(pool, invoice_of("walnut bowl"))
     [paused] = await claim(pool, lease=timedelta(0))
     async with reading(pool) as connection:
-        assert await jobs.release_expired(connection) == 1
+        assert await queue.release_expired(connection) == 1
     [taken_over] = await claim(pool, worker="bert")
     late_steps: list[Callable[[Connection], Awaitable[None]]] = [
-        lambda connection: jobs.complete(connection, paused),
-        lambda connection: jobs.retry(connection, paused, "late", LEASE),
-        lambda connection: jobs.bury(connection, paused, "late"),
-        lambda connection: jobs.hand_back(connection, paused),
+        lambda connection: queue.complete(connection, paused),
+        lambda connection: queue.retry(connection, paused, "late", LEASE),
+        lambda connection: queue.bury(connection, paused, "late"),
+        lambda connection: queue.hand_back(connection, paused),
     ]
     for step in late_steps:
         with pytest.raises(LeaseLost):
             async with transaction(pool) as connection:
                 await step(connection)
     async with transaction(pool) as connection:
-        await jobs.complete(connection, taken_over)
+        await queue.complete(connection, taken_over)
     assert await outcomes(pool) == ["abandoned", "succeeded"]
 
 
@@ -96,15 +96,15 @@ async def test_a_lease_that_is_prolonged_is_not_taken_away(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool, lease=timedelta(0))
     async with reading(pool) as connection:
-        await jobs.extend(connection, [job], LEASE)
-        assert await jobs.release_expired(connection) == 0
+        await queue.extend(connection, [job], LEASE)
+        assert await queue.release_expired(connection) == 0
 
 
 async def test_a_job_handed_back_is_free_at_once_and_counts_no_failure(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool)
     async with transaction(pool) as connection:
-        await jobs.hand_back(connection, job)
+        await queue.hand_back(connection, job)
     [again] = await claim(pool)
     assert (again.failures, again.abandoned) == (0, 0)
 
@@ -113,11 +113,11 @@ async def test_only_a_dead_job_is_replayed_with_a_new_round_of_tries(pool: Pool)
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool)
     async with transaction(pool) as connection:
-        assert not await jobs.replay(connection, job.id)
-        await jobs.bury(connection, job, "printer on fire")
+        assert not await queue.replay(connection, job.id)
+        await queue.bury(connection, job, "printer on fire")
     assert await claim(pool) == []
     async with transaction(pool) as connection:
-        assert await jobs.replay(connection, job.id)
+        assert await queue.replay(connection, job.id)
     [again] = await claim(pool)
     assert (again.failures, again.attempt) == (0, 2)
 
@@ -125,7 +125,7 @@ async def test_only_a_dead_job_is_replayed_with_a_new_round_of_tries(pool: Pool)
 async def test_what_is_asked_for_in_a_transaction_that_fails_was_never_asked_for(pool: Pool) -> None:
     with pytest.raises(RuntimeError, match="changed our mind"):
         async with transaction(pool) as connection:
-            await jobs.enqueue(connection, invoice_of("walnut bowl"))
+            await queue.enqueue(connection, invoice_of("walnut bowl"))
             raise RuntimeError("changed our mind")
     assert await claim(pool) == []
 

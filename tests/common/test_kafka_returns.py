@@ -10,15 +10,15 @@ import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 from common.database.transactions import Pool
-from common.messaging.subscriber import Subscriber
-from common.messaging.topics import create_topics
-from harness.databases import Database
-from harness.poisons import POISON
-from harness.producing import produce, shipped
-from harness.servers import new_kafka
-from harness.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
-from harness.topics import MakeTopic
-from harness.waiting import eventually
+from common.messaging.incoming.subscriber import Subscriber
+from common.messaging.kafka.topics import create_topics
+from support.databases import Database
+from support.poisons import POISON
+from support.producing import produce, shipped
+from support.servers import new_kafka
+from support.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.topics import MakeTopic
+from support.waiting import eventually
 
 TOPIC = "articurated.orders"
 

@@ -15,10 +15,10 @@ import pytest_asyncio
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
-from common.email_address import Mailbox
-from common.jobs import PermanentFailure
-from common.mail_headers import mailbox_header
-from common.mailer import Attachment, Mail, Mailer, MailNotSent, MailRefused, UnusableAddress
+from common.jobs.queue import PermanentFailure
+from common.mail.address import Mailbox
+from common.mail.headers import mailbox_header
+from common.mail.mailer import Attachment, Mail, Mailer, MailNotSent, MailRefused, UnusableAddress
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from local_stack.ports import free_ports

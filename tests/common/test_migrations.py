@@ -17,17 +17,17 @@ from alembic.migration import MigrationContext
 from common.database.schema_version import missing_revisions, revision_streams
 from common.database.tables import infrastructure
 from common.database.transactions import Pool
-from common.messaging.inbox import Inbox
-from common.messaging.outbox import lane_of
-from common.messaging.poison import KeptRecord
-from common.messaging.records import EventHandler
+from common.messaging.incoming.inbox import Inbox
+from common.messaging.incoming.poison import KeptRecord
+from common.messaging.incoming.records import EventHandler
+from common.messaging.outgoing.outbox import lane_of
 from common.running.migrate import migrate_database
-from harness.databases import Database
-from harness.poisons import POISON
-from harness.relaying import STATES
-from harness.subscribing import GROUP, OrderShipped
 from sqlalchemy import Connection, MetaData, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from support.databases import Database
+from support.poisons import POISON
+from support.relaying import STATES
+from support.subscribing import GROUP, OrderShipped
 
 CHANGES_OF_AUDIT = (
     "UPDATE audit SET new_state = 'PAID'",

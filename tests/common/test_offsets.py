@@ -8,14 +8,14 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from common.database.transactions import Pool
-from common.messaging.subscriber import Subscriber
-from common.messaging.topics import create_topics
-from harness.databases import Database
-from harness.producing import produce, shipped
-from harness.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
-from harness.topics import MakeTopic
-from harness.waiting import eventually
+from common.messaging.incoming.subscriber import Subscriber
+from common.messaging.kafka.topics import create_topics
 from structlog.testing import capture_logs
+from support.databases import Database
+from support.producing import produce, shipped
+from support.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.topics import MakeTopic
+from support.waiting import eventually
 
 
 @pytest_asyncio.fixture

@@ -12,13 +12,13 @@ import pytest
 import pytest_asyncio
 from common.access.auth import Authenticator, Role
 from common.database.transactions import transaction
-from common.messaging.outbox import lane_of
+from common.messaging.outgoing.outbox import lane_of
 from common.running.command_line import execute
-from harness.databases import Database
-from harness.logs import logging_restored
-from harness.operating import SERVICE, a_dead_job, a_poisoned_record, audited
-from harness.relaying import PARK, STATES, write_events
-from harness.workshop import Workshop, open_workshop
+from support.databases import Database
+from support.logs import logging_restored
+from support.operating import SERVICE, a_dead_job, a_poisoned_record, audited
+from support.relaying import PARK, STATES, write_events
+from support.workshop import Workshop, open_workshop
 
 
 @pytest_asyncio.fixture

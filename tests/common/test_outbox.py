@@ -10,16 +10,16 @@ import pytest
 import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool, reading, transaction
-from common.messaging import outbox
-from common.messaging.outbox import NewEvent
-from common.messaging.outgoing import _MARK, _READ, read_pending
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.outbox import NewEvent
+from common.messaging.outgoing.pending_events import _MARK, _READ, read_pending
 from common.running.purge import standard_rules
 from common.running.relay_role import SERVER_SETTINGS
 from common.settings import ServiceSettings
-from harness.databases import Database
-from harness.relaying import PARK, STATES, order_event, relaying, write_events
-from harness.topics import MakeTopic, Topics
-from harness.waiting import eventually
+from support.databases import Database
+from support.relaying import PARK, STATES, order_event, relaying, write_events
+from support.topics import MakeTopic, Topics
+from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(20)]
 

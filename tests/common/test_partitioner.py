@@ -1,7 +1,7 @@
 """The relay and the readers of positions agree with every other Kafka client about a key's partition."""
 
 from aiokafka.partitioner import murmur2 as reference
-from common.messaging.partitioner import murmur2, partition_of
+from common.messaging.kafka.partitioner import murmur2, partition_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from harness.pausing import paused
-from harness.servers import new_kafka, new_postgres
-from harness.service_process import running
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
+from support.pausing import paused
+from support.servers import new_kafka, new_postgres
+from support.service_process import running
 
 ROLES = ["api", "consumer", "relay", "all"]
 

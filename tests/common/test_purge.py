@@ -5,8 +5,8 @@ import asyncio
 from common.database.transactions import Pool, transaction
 from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
-from harness.relaying import PARK, write_events
-from harness.waiting import eventually
+from support.relaying import PARK, write_events
+from support.waiting import eventually
 
 SETTINGS = ServiceSettings(
     database_url="postgresql://nowhere",

@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 from common.access import api_keys
 from common.database.statements import Connection
-from common.edge.rate_limit import REMEMBERED_CLIENTS, RateLimit
+from common.edge.admission.rate_limit import REMEMBERED_CLIENTS, RateLimit
 from common.errors import Code, Problem
-from harness.databases import Database
-from harness.workshop import open_workshop
 from httpx import AsyncClient
+from support.databases import Database
+from support.workshop import open_workshop
 
 
 class Clock:

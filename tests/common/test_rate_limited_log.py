@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from common.rate_limited_log import LIBRARY_LINES, MOST_KEYS, RateLimitedLog, RepeatLimit
-from common.telemetry import configure_logging
-from harness.logs import logging_restored
+from common.telemetry.logs import configure_logging
+from common.telemetry.rate_limited_log import LIBRARY_LINES, MOST_KEYS, RateLimitedLog, RepeatLimit
 from structlog.testing import capture_logs
+from support.logs import logging_restored
 
 
 @pytest.fixture(autouse=True)

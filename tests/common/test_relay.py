@@ -9,17 +9,17 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from common.database.transactions import Pool, transaction
-from common.messaging import outbox
-from common.messaging.outgoing import mark_published, park, read_pending
-from common.messaging.publisher import Publisher
-from common.messaging.topics import create_topics
-from harness.databases import Database
-from harness.kafka_clients import lose_metadata_task
-from harness.members import LEASE_SECONDS, member
-from harness.relaying import PARK, SEND_PARKED_AGAIN, STATES, all_published, order_event, relaying, write_events
-from harness.topics import MakeTopic, Topics
-from harness.waiting import eventually
+from common.messaging.kafka.topics import create_topics
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.pending_events import mark_published, park, read_pending
+from common.messaging.outgoing.publisher import Publisher
 from structlog.testing import capture_logs
+from support.databases import Database
+from support.kafka_clients import lose_metadata_task
+from support.members import LEASE_SECONDS, member
+from support.relaying import PARK, SEND_PARKED_AGAIN, STATES, all_published, order_event, relaying, write_events
+from support.topics import MakeTopic, Topics
+from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(20)]
 ALL_IN_SEQUENCE = {order: [1, 2, 3, 4, 5] for order in ORDERS}

@@ -12,13 +12,13 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from common.database.transactions import Pool
-from common.messaging.partitioner import partition_of
-from common.messaging.topics import create_topics
-from harness.pausing import paused
-from harness.relaying import all_published, relaying, write_events
-from harness.topics import MakeTopic, Topics
-from harness.waiting import eventually
+from common.messaging.kafka.partitioner import partition_of
+from common.messaging.kafka.topics import create_topics
 from local_stack.kafka import Kafka, start_cluster
+from support.pausing import paused
+from support.relaying import all_published, relaying, write_events
+from support.topics import MakeTopic, Topics
+from support.waiting import eventually
 
 PARTITIONS = 6
 # Measured: 1.3 s while it is found out, 0.1 s afterwards; before, each event took 10 to 19 s. The machine is shared.

@@ -5,7 +5,7 @@ from statistics import mean
 
 import pytest
 from common.database.transactions import Pool, reading
-from common.edge.response_times import SLOT_SECONDS, WINDOW_SECONDS, Histogram, Performance, ResponseTimes
+from common.edge.observation.response_times import SLOT_SECONDS, WINDOW_SECONDS, Histogram, Performance, ResponseTimes
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -15,23 +15,23 @@ from aiokafka.consumer.fetcher import FetchError
 from aiokafka.errors import TopicAuthorizationFailedError
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.messaging import poison
-from common.messaging.positions import StuckConsumer
-from common.messaging.subscriber import EventHandler, Incoming, Subscriber
-from common.telemetry import configure_logging
-from harness.databases import Database, Databases, MakePool
-from harness.kafka_clients import lose_metadata_task
-from harness.logs import logging_restored
-from harness.members import member
-from harness.poisons import POISON
-from harness.producing import produce, shipped
-from harness.relaying import relaying, write_events
-from harness.servers import new_postgres
-from harness.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
-from harness.topics import MakeTopic
-from harness.waiting import eventually
+from common.messaging.incoming import poison
+from common.messaging.incoming.positions import StuckConsumer
+from common.messaging.incoming.subscriber import EventHandler, Incoming, Subscriber
+from common.telemetry.logs import configure_logging
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
+from support.databases import Database, Databases, MakePool
+from support.kafka_clients import lose_metadata_task
+from support.logs import logging_restored
+from support.members import member
+from support.poisons import POISON
+from support.producing import produce, shipped
+from support.relaying import relaying, write_events
+from support.servers import new_postgres
+from support.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
+from support.topics import MakeTopic
+from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(20)]
 

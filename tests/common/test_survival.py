@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 from common.database.transactions import Pool, transaction
-from common.messaging.outbox import send_again
-from common.messaging.subscriber import Subscriber
-from common.messaging.topics import create_topics
-from harness.databases import MakeDatabase, MakePool
-from harness.members import member
-from harness.pausing import paused
-from harness.relaying import all_published, relaying, write_events
-from harness.servers import new_kafka
-from harness.subscribing import create_lines, subscribing, written_lines
-from harness.topics import Topics
-from harness.waiting import eventually
+from common.messaging.incoming.subscriber import Subscriber
+from common.messaging.kafka.topics import create_topics
+from common.messaging.outgoing.outbox import send_again
 from prometheus_client import REGISTRY
+from support.databases import MakeDatabase, MakePool
+from support.members import member
+from support.pausing import paused
+from support.relaying import all_published, relaying, write_events
+from support.servers import new_kafka
+from support.subscribing import create_lines, subscribing, written_lines
+from support.topics import Topics
+from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(50)]
 

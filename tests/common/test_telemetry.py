@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from common.telemetry import configure_logging, get_logger, new_traceparent, trace_id, without_secrets
-from harness.logs import logging_restored
+from common.telemetry.logs import configure_logging, get_logger, new_traceparent, trace_id, without_secrets
+from support.logs import logging_restored
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

@@ -1,6 +1,6 @@
-from common.messaging.topics import create_topics
-from harness.topics import MakeTopic, Topics
-from harness.waiting import eventually
+from common.messaging.kafka.topics import create_topics
+from support.topics import MakeTopic, Topics
+from support.waiting import eventually
 
 
 async def test_topics_are_created_once_and_keep_their_partitions(kafka: str, make_topic: MakeTopic) -> None:

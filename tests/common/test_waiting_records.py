@@ -10,17 +10,17 @@ import pytest
 import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool
-from common.messaging.inbox import HeldUp, Inbox
-from common.messaging.poison import KeptRecord
-from common.messaging.records import Handlers
-from common.messaging.subscriber import EventHandler, Incoming
-from common.messaging.waiting_records import MOST_BYTES, WaitingRecords
-from harness.databases import Database
-from harness.producing import produce, shipped
-from harness.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
-from harness.topics import MakeTopic
-from harness.waiting import eventually
+from common.messaging.incoming.inbox import HeldUp, Inbox
+from common.messaging.incoming.poison import KeptRecord
+from common.messaging.incoming.records import Handlers
+from common.messaging.incoming.subscriber import EventHandler, Incoming
+from common.messaging.incoming.waiting_records import MOST_BYTES, WaitingRecords
 from prometheus_client import REGISTRY
+from support.databases import Database
+from support.producing import produce, shipped
+from support.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
+from support.topics import MakeTopic
+from support.waiting import eventually
 
 ORDERS = ("locked", "order-1", "order-2", "order-3")
 

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from common import jobs
 from common.database.statements import Connection
 from common.database.transactions import DatabaseUnavailable, Pool, transaction
-from common.jobs import Job, NewJob, PermanentFailure, Schedule
-from common.worker import MOST_ABANDONED, JobHandler, Worker
-from harness.traces import TRACEPARENT
-from harness.waiting import eventually
+from common.jobs import queue
+from common.jobs.queue import Job, NewJob, PermanentFailure, Schedule
+from common.jobs.worker import MOST_ABANDONED, JobHandler, Worker
+from support.traces import TRACEPARENT
+from support.waiting import eventually
 
 INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
 
@@ -28,7 +28,7 @@ class Printer:
         if self._failures:
             raise self._failures.pop(0)
         async with transaction(self._pool) as connection:
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
         self.printed.append(job.business_key)
 
     async def give_up(self, _connection: Connection, _job: Job, error: str) -> None:
@@ -52,7 +52,7 @@ async def at_work(pool: Pool, handler: JobHandler, *, lease_seconds: float = 5) 
 
 async def enqueue(pool: Pool) -> None:
     async with transaction(pool) as connection:
-        await jobs.enqueue(connection, INVOICE)
+        await queue.enqueue(connection, INVOICE)
 
 
 async def in_state(pool: Pool, state: str) -> None:

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 import pytest_asyncio
-from common import jobs
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool, transaction
-from common.jobs import Job, NewJob, PermanentFailure, Schedule
-from common.outside_work import once
-from common.worker import MOST_SET_BACKS, JobHandler, Worker
-from harness.databases import Database
-from harness.traces import TRACEPARENT
-from harness.waiting import eventually
+from common.jobs import queue
+from common.jobs.outside_work import once
+from common.jobs.queue import Job, NewJob, PermanentFailure, Schedule
+from common.jobs.worker import MOST_SET_BACKS, JobHandler, Worker
+from support.databases import Database
+from support.traces import TRACEPARENT
+from support.waiting import eventually
 
 SCHEDULE = Schedule((1, 2, 4))
 Run = Callable[[Job], Awaitable[None]]
@@ -53,7 +53,7 @@ async def at_work(
 
     async def good(job: Job) -> None:
         async with transaction(pool) as connection:
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
 
     handlers = {"bad": JobHandler(run, on_dead, SCHEDULE), "good": JobHandler(good, nothing_follows, SCHEDULE)}
     stopping = asyncio.Event()
@@ -67,7 +67,7 @@ async def at_work(
 
 async def enqueue(pool: Pool, *kinds: str) -> None:
     async with transaction(pool) as connection:
-        await jobs.enqueue(connection, *[NewJob(kind, "walnut bowl", {}, TRACEPARENT) for kind in kinds])
+        await queue.enqueue(connection, *[NewJob(kind, "walnut bowl", {}, TRACEPARENT) for kind in kinds])
 
 
 async def in_state(pool: Pool, kind: str, state: str) -> None:
@@ -204,7 +204,7 @@ async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_l
         result = await once(hasty, job, send)
         async with transaction(hasty) as connection:
             await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', $1)", result["receipt"])
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
     async with at_work(hasty, run):
@@ -236,7 +236,7 @@ async def test_a_database_that_answers_nothing_after_the_work_is_no_failure_of_t
         if attempt <= 5:
             raise error
         async with transaction(pool) as connection:
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
     async with at_work(pool, run):
@@ -261,7 +261,7 @@ async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
     async def run(job: Job) -> None:
         await once(hasty, job, send)
         async with transaction(hasty) as connection:
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
     async with at_work(hasty, run, lease=1):
@@ -318,10 +318,10 @@ async def test_a_locked_job_does_not_cost_the_others_their_leases(database: Data
         await both.wait()
         await go_on.wait()
         async with transaction(hasty) as connection:
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
 
     async with transaction(pool) as connection:
-        await jobs.enqueue(connection, *[NewJob("bad", key, {}, TRACEPARENT) for key in ("locked", "free")])
+        await queue.enqueue(connection, *[NewJob("bad", key, {}, TRACEPARENT) for key in ("locked", "free")])
     async with at_work(hasty, run, lease=1):
         await both.wait()
         prolonged = "SELECT leased_until > claimed + interval '1 s' FROM jobs, (SELECT $1::timestamptz AS claimed) c"
@@ -343,19 +343,19 @@ async def test_a_lease_that_ran_out_while_the_database_was_away_stays_with_a_wor
         begun.set()
         await go_on.wait()
         async with transaction(hasty) as connection:
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
     async with at_work(hasty, run, lease=1), at_work(pool, run, lease=1):
         await begun.wait()
-        extend = jobs.extend
+        extend = queue.extend
 
         async def away(*_: object) -> None:
             raise asyncpg.CannotConnectNowError("the database system is starting up")
 
-        monkeypatch.setattr(jobs, "extend", away)
+        monkeypatch.setattr(queue, "extend", away)
         await eventually(lambda: pool.fetchval("SELECT leased_until < now() - interval '0.5 s' FROM jobs"))
-        monkeypatch.setattr(jobs, "extend", extend)
+        monkeypatch.setattr(queue, "extend", extend)
         await eventually(lambda: pool.fetchval("SELECT leased_until > now() FROM jobs"))
         go_on.set()
         await in_state(pool, "bad", "done")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.messaging.dead_letters import DEAD_JOB, DeadJob
+from common.jobs.dead_letters import DEAD_JOB, DeadJob
 from common.messaging.envelope import EventData, full_name
-from common.messaging.poison import DEAD_RECORD, DeadRecord
+from common.messaging.incoming.poison import DEAD_RECORD, DeadRecord
 from contracts.compatibility import breaking_changes
 from invoicing import events as invoicing
 from orders import events as orders

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from common.service import Service
 from fastapi import FastAPI
-from harness.databases import MakeDatabase
-from harness.gateway import serve
 from starlette.routing import Mount, Route
+from support.databases import MakeDatabase
+from support.gateway import serve
 
 SERVICES = ["orders", "returns", "invoicing", "refunds"]
 

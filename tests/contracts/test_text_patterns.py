@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from common.edge.fields import Line, Lines, OptionalLine, OptionalLines
+from common.edge.requests.fields import Line, Lines, OptionalLine, OptionalLines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError

@@ -11,10 +11,10 @@ from demo.client import Shop
 from demo.narrator import Narrator
 from demo.own_stack import fresh_stack
 from demo.stories import STORIES
-from harness.monitoring import metrics_spoken_of
 from local_stack.stack_json import StackDescription
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
+from support.monitoring import metrics_spoken_of
 
 
 @pytest.mark.slow

@@ -12,9 +12,9 @@ import invoicing.worker
 import pytest
 import refunds.worker
 import yaml
-from harness.monitoring import DEPLOY, metric_names, metrics_spoken_of, rules
 from local_stack.stack import SERVICES
 from prometheus_client import REGISTRY
+from support.monitoring import DEPLOY, metric_names, metrics_spoken_of, rules
 
 PROMTOOL = shutil.which("promtool")
 OPERATIONS = DEPLOY.parent / "docs" / "operations.md"

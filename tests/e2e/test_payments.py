@@ -6,15 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from common import jobs
 from common.database.transactions import transaction
-from common.jobs import LeaseLost, PermanentFailure
+from common.jobs import queue
+from common.jobs.queue import LeaseLost, PermanentFailure
 from demo import journeys
 from demo.client import Shop
-from harness.databases import MakeDatabase
-from harness.orders import place
-from harness.payments import FakePaymentGateway
-from harness.shopping import Shopping, shopping
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,6 +23,10 @@ from hypothesis.stateful import (
 )
 from refunds.use_cases.commands import REFUND_JOB
 from refunds.worker import RefundJob
+from support.databases import MakeDatabase
+from support.orders import place
+from support.payments import FakePaymentGateway
+from support.shopping import Shopping, shopping
 
 FORWARD = {
     "PAID": {"new_state": "PROCESSING_IN_WAREHOUSE"},
@@ -204,13 +204,13 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         pool = self._shopping.refunds
         async with transaction(pool) as connection:
             for row in await connection.fetch("SELECT id FROM jobs WHERE state = 'dead'"):
-                await jobs.replay(connection, row["id"])
+                await queue.replay(connection, row["id"])
 
     async def _work(self, fault: str | None) -> None:
-        """One attempt at each refund that is open, as common.worker makes it, without its waits."""
+        """One attempt at each refund that is open, as common.jobs.worker makes it, without its waits."""
         pool = self._shopping.refunds
         async with transaction(pool) as connection:
-            claimed = await jobs.claim(connection, {REFUND_JOB: 8}, lease=timedelta(seconds=20), worker="a test")
+            claimed = await queue.claim(connection, {REFUND_JOB: 8}, lease=timedelta(seconds=20), worker="a test")
         for job in claimed:
             await self._provider.mend()
             if fault is not None:
@@ -222,10 +222,10 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
             except Exception as error:
                 async with transaction(pool) as connection:
                     if isinstance(error, PermanentFailure) or job.failures >= 2:
-                        await jobs.bury(connection, job, repr(error))
+                        await queue.bury(connection, job, repr(error))
                         await self._handler.on_dead(connection, job, repr(error))
                     else:
-                        await jobs.retry(connection, job, repr(error), timedelta(0))
+                        await queue.retry(connection, job, repr(error), timedelta(0))
 
 
 @pytest.mark.timeout(300)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from harness.databases import Database, MakeDatabase
-from harness.mailbox import Mailbox, running_mailbox
 from invoicing.document_store import FolderDocumentStore
 from invoicing.invoice_pdf.renderer import Renderer
+from support.databases import Database, MakeDatabase
+from support.mailbox import Mailbox, running_mailbox
 
 
 @pytest.fixture

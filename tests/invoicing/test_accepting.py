@@ -8,14 +8,14 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
-from common import audit
+from common.audit import trail
 from common.database.transactions import Pool, open_pool, reading, transaction
-from harness.databases import Database
-from harness.invoices import SELLER, accept, invoice_of, job_of, numbers, take_in
-from harness.orders import ADA
-from harness.shipments import a_line, order_shipped
 from invoicing import repository
 from invoicing.domain import InconsistentOrder
+from support.databases import Database
+from support.invoices import SELLER, accept, invoice_of, job_of, numbers, take_in
+from support.orders import ADA
+from support.shipments import a_line, order_shipped
 
 YEAR = datetime.now(UTC).year
 
@@ -136,10 +136,10 @@ async def test_acceptance_is_audited_with_the_event_as_its_cause(pool: Pool) -> 
     await accept(pool, order)
     invoice = await invoice_of(pool, order)
     async with reading(pool) as connection:
-        [row] = await audit.history(connection, "INVOICE", invoice.id)
+        [row] = await trail.history(connection, "INVOICE", invoice.id)
     assert (row["previous_state"], row["new_state"], row["trigger"]) == (None, "PENDING", "EVENT")
     assert json.loads(row["details"])["invoice_number"] == invoice.number
-    assert audit.first_broken([row]) is None
+    assert trail.first_broken([row]) is None
 
 
 async def test_without_an_address_the_mail_is_out_of_the_question_from_the_start(pool: Pool) -> None:

@@ -8,14 +8,14 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool
-from common.messaging.inbox import Inbox
-from common.messaging.subscriber import Subscriber
-from harness.invoices import SELLER, in_state, invoice_of, numbers
-from harness.owed import KafkaRecord, record
-from harness.shipments import order_shipped
-from harness.topics import MakeTopic
-from harness.waiting import eventually
+from common.messaging.incoming.inbox import Inbox
+from common.messaging.incoming.subscriber import Subscriber
 from invoicing.consumer import event_handlers
+from support.invoices import SELLER, in_state, invoice_of, numbers
+from support.owed import KafkaRecord, record
+from support.shipments import order_shipped
+from support.topics import MakeTopic
+from support.waiting import eventually
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 from common.database.transactions import Pool
-from harness.databases import Database
-from harness.invoices import accept, events, in_state, invoice_of
-from harness.mailbox import Mailbox
-from harness.shipments import order_shipped
-from harness.waiting import eventually
 from invoicing.use_cases import MAIL_JOB
+from support.databases import Database
+from support.invoices import accept, events, in_state, invoice_of
+from support.mailbox import Mailbox
+from support.shipments import order_shipped
+from support.waiting import eventually
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
 

@@ -9,16 +9,16 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from common.worker import Worker
-from harness.databases import Database
-from harness.invoices import accept, at_work, events, in_state, invoice_of
-from harness.mailbox import Mailbox
-from harness.shipments import order_shipped
-from harness.waiting import eventually
+from common.jobs.worker import Worker
 from invoicing.document_store import FolderDocumentStore
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
 from invoicing.worker import DocumentJob
+from support.databases import Database
+from support.invoices import accept, at_work, events, in_state, invoice_of
+from support.mailbox import Mailbox
+from support.shipments import order_shipped
+from support.waiting import eventually
 
 
 @pytest_asyncio.fixture

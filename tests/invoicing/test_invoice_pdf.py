@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import Any, cast
 
 import pytest
-from harness.snapshots import HOME, a_line, a_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from invoicing.domain import Snapshot
@@ -14,6 +13,7 @@ from invoicing.invoice_pdf.document import render
 from invoicing.invoice_pdf.fonts import REPLACEMENT
 from pypdf import PdfReader
 from pypdf.generic import DictionaryObject, IndirectObject
+from support.snapshots import HOME, a_line, a_snapshot
 
 
 def pages(snapshot: Snapshot) -> list[str]:

@@ -7,16 +7,16 @@ from uuid import uuid4
 from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool
 from common.health import Health
-from common.messaging.topics import ORDERS, create_topics
+from common.messaging.kafka.topics import ORDERS, create_topics
 from common.service import Runtime
-from harness.databases import Database
-from harness.invoices import in_state, invoice_of
-from harness.mailbox import Mailbox
-from harness.owed import record
-from harness.shipments import order_shipped
 from invoicing.app import SERVICE
 from invoicing.settings import InvoicingSettings
 from invoicing.use_cases import MAIL_JOB
+from support.databases import Database
+from support.invoices import in_state, invoice_of
+from support.mailbox import Mailbox
+from support.owed import record
+from support.shipments import order_shipped
 
 
 async def test_a_shipped_order_on_kafka_becomes_a_pdf_and_an_email(

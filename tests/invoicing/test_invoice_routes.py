@@ -10,19 +10,19 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 from common.access.auth import STAFF, Role
-from common.audit import Actor
+from common.audit.trail import Actor
 from common.database.transactions import Pool, transaction
 from common.signed_links import sign
-from harness.databases import Database
-from harness.gateway import Gateway, exact, serve
-from harness.invoices import accept, in_state, invoice_of
-from harness.openapi import Promises
-from harness.shipments import order_shipped
-from harness.traces import TRACEPARENT
 from invoicing.app import SERVICE
 from invoicing.document_store import FolderDocumentStore
 from invoicing.use_cases import issue_invoice
 from structlog.testing import capture_logs
+from support.databases import Database
+from support.gateway import Gateway, exact, serve
+from support.invoices import accept, in_state, invoice_of
+from support.openapi import Promises
+from support.shipments import order_shipped
+from support.traces import TRACEPARENT
 
 KEY = "a key to sign links with"
 PDF = b"%PDF-1.4 Ada's invoice"

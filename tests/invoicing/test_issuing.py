@@ -8,19 +8,20 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from common import audit, jobs
+from common.audit import trail
 from common.database.transactions import Pool, reading, transaction
-from common.messaging.dead_letters import DEAD_JOB
-from common.messaging.topics import dead_letters
-from harness.invoices import accept, at_work, events, in_state, invoice_of, job_of
-from harness.mailbox import Mailbox
-from harness.shipments import order_shipped
+from common.jobs import queue
+from common.jobs.dead_letters import DEAD_JOB
+from common.messaging.kafka.topics import dead_letters
 from invoicing.document_store import DocumentStore, FolderDocumentStore
 from invoicing.domain import Document
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
 from pypdf import PdfReader
 from structlog.testing import capture_logs
+from support.invoices import accept, at_work, events, in_state, invoice_of, job_of
+from support.mailbox import Mailbox
+from support.shipments import order_shipped
 
 DEAD_LETTERS = dead_letters("invoicing")
 
@@ -47,13 +48,13 @@ class FullDisk:
 
 async def replay(pool: Pool, job_id: UUID) -> None:
     async with transaction(pool) as connection:
-        assert await jobs.replay(connection, job_id)
+        assert await queue.replay(connection, job_id)
 
 
 async def audited(pool: Pool, invoice_id: UUID) -> list[tuple[str | None, str]]:
     async with reading(pool) as connection:
-        rows = await audit.history(connection, "INVOICE", invoice_id)
-    assert audit.first_broken(rows) is None
+        rows = await trail.history(connection, "INVOICE", invoice_id)
+    assert trail.first_broken(rows) is None
     return [(row["previous_state"], row["new_state"]) for row in rows]
 
 

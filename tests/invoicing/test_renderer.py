@@ -11,10 +11,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 import pytest_asyncio
-from harness.snapshots import a_snapshot
 from invoicing.invoice_pdf import frames
 from invoicing.invoice_pdf.document import render
 from invoicing.invoice_pdf.renderer import Renderer, RenderingFailed
+from support.snapshots import a_snapshot
 
 SNAPSHOT = a_snapshot()
 

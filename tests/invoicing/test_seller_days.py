@@ -10,15 +10,15 @@ import pytest_asyncio
 from common.database.transactions import Pool, open_pool, transaction
 from common.health import Health
 from common.service import Runtime
-from harness.databases import Database
-from harness.invoices import incoming
-from harness.shipments import order_shipped
 from hypothesis import given
 from hypothesis import strategies as st
 from invoicing import repository
 from invoicing.app import SERVICE
 from invoicing.domain import SellerCalendar, Snapshot
 from invoicing.settings import InvoicingSettings
+from support.databases import Database
+from support.invoices import incoming
+from support.shipments import order_shipped
 
 # The new year (UTC) that this run of the tests is nearest to.
 YEAR = SellerCalendar().nearest_new_year(datetime.now(UTC)).year

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness.supervisor import RunningSupervisor
+from support.supervisor import RunningSupervisor
 
 PACKAGES = ("orders", "returns", "invoicing", "refunds", "sandbox")
 

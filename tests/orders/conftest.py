@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from harness.databases import Databases, MakeDatabase
-from harness.gateway import Gateway, serve
 from orders.app import SERVICE
+from support.databases import Databases, MakeDatabase
+from support.gateway import Gateway, serve
 
 
 @pytest_asyncio.fixture(scope="session")

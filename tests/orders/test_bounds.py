@@ -9,18 +9,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from common import audit
-from common.audit import Actor, AuditEntry, ChainHead
-from common.edge.body_bounds import drop_unknown_fields
-from common.telemetry import new_traceparent
-from harness.databases import MakeDatabase
-from harness.gateway import Gateway, serve
-from harness.orders import TEACUPS, an_order, place
+from common.audit import trail
+from common.audit.trail import Actor, AuditEntry, ChainHead
+from common.edge.requests.body_bounds import drop_unknown_fields
+from common.telemetry.logs import new_traceparent
 from httpx import Response
 from orders.app import SERVICE
 from orders.repository import reading
 from orders.repository.reading import LINES_PER_PAGE, OrderFilter
 from orders.schemas.requests import OrderCreate
+from support.databases import MakeDatabase
+from support.gateway import Gateway, serve
+from support.orders import TEACUPS, an_order, place
 
 # A name that is as long as names may be, of characters that are as long as characters are.
 LONGEST_NAME = "🍵" * 255
@@ -208,8 +208,8 @@ async def _refuse_often(gateway: Gateway, order_id: UUID, times: int) -> None:
         actor = Actor("warehouse", "USER", "API_CALL", new_traceparent())
         for _ in range(times):
             entry = AuditEntry("ORDER", order_id, "PAID", "DELIVERED", "REFUSED", actor, datetime.now(UTC))
-            parameters, head = audit.audit_parameters(entry, head)
-            await audit._APPEND.execute(connection, **parameters)
+            parameters, head = trail.audit_parameters(entry, head)
+            await trail._APPEND.execute(connection, **parameters)
         await connection.execute(
             "UPDATE orders SET audit_position = $2, audit_hash = $3 WHERE id = $1", order_id, head.position, head.hash
         )

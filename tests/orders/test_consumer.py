@@ -11,16 +11,16 @@ from uuid import uuid4
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from common.health import Health
-from common.messaging import topics
 from common.messaging.envelope import full_name
-from common.messaging.topics import create_topics
+from common.messaging.kafka import topics
+from common.messaging.kafka.topics import create_topics
 from common.service import Runtime
-from harness.gateway import Gateway
-from harness.orders import place_in
-from harness.traces import TRACEPARENT
-from harness.waiting import eventually
 from orders.app import SERVICE
 from orders.settings import OrdersSettings
+from support.gateway import Gateway
+from support.orders import place_in
+from support.traces import TRACEPARENT
+from support.waiting import eventually
 
 Headers = list[tuple[str, bytes]]
 

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from harness.gateway import Gateway, exact
-from harness.orders import ADDRESS, TEACUPS, an_order, created, place
+from support.gateway import Gateway, exact
+from support.orders import ADDRESS, TEACUPS, an_order, created, place
 
 NUMBERS = ("quantity", "unit_price", "tax_rate")
 EMPTY = ["", "   ", "\u200b", "\u3164", "\u2800 \u00a0", "\U000e0020\ufe0f"]

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from common.visible_text import shows_nothing
-from harness.gateway import Gateway
-from harness.orders import ADDRESS, TEACUPS, an_order, place, place_in
+from common.text.visible import shows_nothing
+from support.gateway import Gateway
+from support.orders import ADDRESS, TEACUPS, an_order, place, place_in
 
 TEXTS = [
     "undefined", "null", "NaN", "Infinity", "true", "None", "\\", "\\\\", "0", "1.00", "-1E+02",

@@ -2,13 +2,13 @@
 
 import json
 
-from common.messaging import topics
-from harness.databases import MakeDatabase
-from harness.gateway import serve
-from harness.orders import PATHS, TEACUPS, an_order, created
-from harness.relaying import all_published, relaying
-from harness.topics import Topics
+from common.messaging.kafka import topics
 from orders.app import SERVICE
+from support.databases import MakeDatabase
+from support.gateway import serve
+from support.orders import PATHS, TEACUPS, an_order, created
+from support.relaying import all_published, relaying
+from support.topics import Topics
 
 WIDEST = "🍵"  # no character takes more bytes
 ADDRESS = {

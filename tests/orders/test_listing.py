@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 from common.database.transactions import transaction
-from harness.gateway import Gateway
-from harness.orders import place, place_in
 from orders.tables import order_counts
+from support.gateway import Gateway
+from support.orders import place, place_in
 
 
 async def listed(gateway: Gateway, **query: object) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from common.messaging.envelope import event_headers
-from common.messaging.inbox import HeldUp, Inbox
-from common.messaging.poison import KeptRecord
-from harness.databases import MakeDatabase
-from harness.gateway import serve
-from harness.orders import place_in
-from harness.traces import TRACEPARENT
+from common.messaging.incoming.inbox import HeldUp, Inbox
+from common.messaging.incoming.poison import KeptRecord
 from orders.app import SERVICE
 from orders.consumer import EVENT_HANDLERS
+from support.databases import MakeDatabase
+from support.gateway import serve
+from support.orders import place_in
+from support.traces import TRACEPARENT
 
 
 def refunded(order: dict[str, Any], offset: int) -> KeptRecord:

@@ -6,11 +6,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from harness.effects import Effects, effects, last_event
-from harness.gateway import Gateway
-from harness.orders import PATHS, place, place_in
 from httpx import Response
 from prometheus_client import REGISTRY
+from support.effects import Effects, effects, last_event
+from support.gateway import Gateway
+from support.orders import PATHS, place, place_in
 
 # Each state in which an order has been paid already, by `ch_teacups`.
 PAID_STATES = ("PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED")

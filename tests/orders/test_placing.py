@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from harness.effects import effects, last_event
-from harness.gateway import Gateway, exact
-from harness.orders import ADA, TEACUPS, TOWEL, an_order, created, place
+from support.effects import effects, last_event
+from support.gateway import Gateway, exact
+from support.orders import ADA, TEACUPS, TOWEL, an_order, created, place
 
 # The members of an answer, written down from the contract.
 CONTRACT = {

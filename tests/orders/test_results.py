@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 from common.database.transactions import transaction
 from common.messaging.envelope import ReceivedEvent
-from common.messaging.records import Incoming
+from common.messaging.incoming.records import Incoming
 from common.signed_links import verify
-from harness.effects import effects
-from harness.gateway import Gateway, exact
-from harness.orders import place, place_in
-from harness.traces import TRACEPARENT
 from orders.consumer import EVENT_HANDLERS
+from support.effects import effects
+from support.gateway import Gateway, exact
+from support.orders import place, place_in
+from support.traces import TRACEPARENT
 
 INVOICE: dict[str, Any] = {
     "invoice_id": "a91de4c5-2c7e-403f-90d1-ea6d6e7c257c",

@@ -5,10 +5,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from harness.effects import Effects, effects, last_event
-from harness.gateway import Gateway
-from harness.orders import place, place_in
 from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
+from support.effects import Effects, effects, last_event
+from support.gateway import Gateway
+from support.orders import place, place_in
 
 EVENTS = {
     "PAID": "order.paid",

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness.gateway import Gateway
-from harness.orders import ADDRESS, TEACUPS, an_order, created, place
 from orders.schemas.requests import LineItem
+from support.gateway import Gateway
+from support.orders import ADDRESS, TEACUPS, an_order, created, place
 
 # Of regular expressions, of Python's enumerations, and of the length of a text counted in "items".
 WORDS_FOR_PROGRAMMERS = re.compile(r"pattern|<\w+\.|Value should have at most \d+ items")

@@ -7,15 +7,15 @@ from uuid import UUID, uuid4
 
 import pytest
 from common.access.auth import Caller, Role
-from common.audit import HistoryWanted
+from common.audit.trail import HistoryWanted
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.errors import Problem
-from harness.effects import effects
-from harness.gateway import Gateway
-from harness.orders import ADA, an_order, an_order_id, created, place, place_in
-from harness.traces import TRACEPARENT
 from orders import use_cases
+from support.effects import effects
+from support.gateway import Gateway
+from support.orders import ADA, an_order, an_order_id, created, place, place_in
+from support.traces import TRACEPARENT
 
 EVERYONE = {"client", "warehouse", "payments", "manager", "ops"}
 CHANGES: dict[str, tuple[str, dict[str, str], set[str]]] = {

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from harness.databases import Database, MakeDatabase
-from harness.payments import PaymentSandbox, payment_sandbox
 from refunds.payment_gateway import StripeGateway
+from support.databases import Database, MakeDatabase
+from support.payments import PaymentSandbox, payment_sandbox
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import structlog
 from common.database.transactions import Pool
-from common.mailer import Mailer
-from common.messaging.topics import dead_letters
-from harness.mailbox import Mailbox, running_mailbox
-from harness.payments import FakePaymentGateway
-from harness.refunds import NOW, a_refund, at_work, in_state, open_refund, replay
+from common.mail.mailer import Mailer
+from common.messaging.kafka.topics import dead_letters
 from refunds.domain import Cause, Refund
 from refunds.use_cases.commands import MAIL_JOB
 from refunds.worker import ConfirmationJob, RefundJob
 from refunds.worker.confirmation_job import confirmation
+from support.mailbox import Mailbox, running_mailbox
+from support.payments import FakePaymentGateway
+from support.refunds import NOW, a_refund, at_work, in_state, open_refund, replay
 
 SENDER = "ArtiCurated <refunds@articurated.example>"
 

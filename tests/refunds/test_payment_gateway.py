@@ -9,8 +9,6 @@ from decimal import Decimal
 
 import pytest
 from common.money import MINOR_DIGITS, quantize
-from harness.payments import FakePaymentGateway, PaymentSandbox
-from harness.refunds import a_refund
 from hypothesis import given
 from hypothesis import strategies as st
 from refunds.payment_gateway import StripeGateway, minor_units
@@ -22,6 +20,8 @@ from refunds.use_cases.payment import (
     OutcomeUnknown,
     PaymentGateway,
 )
+from support.payments import FakePaymentGateway, PaymentSandbox
+from support.refunds import a_refund
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")

@@ -11,11 +11,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from common import audit
+from common.audit import trail
 from common.database.transactions import Pool, open_pool
-from common.messaging.inbox import Inbox
-from harness.databases import Database
-from harness.owed import (
+from common.messaging.incoming.inbox import Inbox
+from refunds.consumer import EVENT_HANDLERS
+from refunds.repository import queries
+from support.databases import Database
+from support.owed import (
     KafkaRecord,
     order_cancelled,
     order_paid_late,
@@ -24,9 +26,7 @@ from harness.owed import (
     record,
     return_completed,
 )
-from harness.traces import TRACEPARENT
-from refunds.consumer import EVENT_HANDLERS
-from refunds.repository import queries
+from support.traces import TRACEPARENT
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(
     assert job["traceparent"][:36] == TRACEPARENT[:36]
 
     async with pool.acquire() as connection:
-        history = await audit.history(connection, "REFUND", refund["id"])
-    assert audit.first_broken(history) is None
+        history = await trail.history(connection, "REFUND", refund["id"])
+    assert trail.first_broken(history) is None
     (entry,) = history
     assert (entry["previous_state"], entry["new_state"], entry["trigger"]) == (None, "PENDING", "EVENT")
     assert entry["actor_id"] == "return.completed"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from common.database.transactions import Pool
-from harness.databases import Database
-from harness.payments import PaymentSandbox
-from harness.refunds import in_state, job_of, open_refund
-from harness.waiting import eventually
+from support.databases import Database
+from support.payments import PaymentSandbox
+from support.refunds import in_state, job_of, open_refund
+from support.waiting import eventually
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
 LEASE_SECONDS = 1

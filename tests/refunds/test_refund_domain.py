@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 from common.money import MINOR_DIGITS
-from harness.refunds import NOW, a_claim, a_refund
 from hypothesis import given
 from hypothesis import strategies as st
 from refunds.domain import (
@@ -20,6 +19,7 @@ from refunds.domain import (
     return_key,
     surplus_payment_key,
 )
+from support.refunds import NOW, a_claim, a_refund
 
 ID = UUID("0f0e0d0c-0b0a-4908-8706-050403020100")
 COMMANDS = {

@@ -8,17 +8,17 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from common.mailer import Mailer
-from common.worker import Worker
-from harness.databases import Database
-from harness.mailbox import Mailbox, running_mailbox
-from harness.payments import FakePaymentGateway
-from harness.refunds import RETRY_UNIT, in_state, open_refund
-from harness.waiting import eventually
+from common.jobs.worker import Worker
+from common.mail.mailer import Mailer
 from refunds.domain import Refund
 from refunds.payment_gateway import StripeGateway
 from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB
 from refunds.worker import ConfirmationJob, RefundJob
+from support.databases import Database
+from support.mailbox import Mailbox, running_mailbox
+from support.payments import FakePaymentGateway
+from support.refunds import RETRY_UNIT, in_state, open_refund
+from support.waiting import eventually
 
 
 @pytest_asyncio.fixture

@@ -5,13 +5,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from common import audit, jobs
+from common.audit import trail
 from common.database.transactions import Pool, open_pool, transaction
-from common.jobs import Job, LeaseLost, PermanentFailure, Schedule
-from common.messaging.inbox import Inbox
-from harness.databases import Database
-from harness.owed import payment_identified, record, return_completed
-from harness.payments import Crash, FakePaymentGateway
+from common.jobs import queue
+from common.jobs.queue import Job, LeaseLost, PermanentFailure, Schedule
+from common.messaging.incoming.inbox import Inbox
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,6 +25,9 @@ from refunds.domain import Refund
 from refunds.repository import queries
 from refunds.use_cases.commands import REFUND_JOB
 from refunds.worker import RefundJob
+from support.databases import Database
+from support.owed import payment_identified, record, return_completed
+from support.payments import Crash, FakePaymentGateway
 
 LEASE = timedelta(seconds=20)
 # Fewer than in life, so that final failures and replays come often.
@@ -153,7 +154,7 @@ class RefundProcess(RuleBasedStateMachine):
         await self._check()
         assert len(await self._refunds_made()) == 1
         async with self._pool.acquire() as connection:
-            assert audit.first_broken(await audit.history(connection, "REFUND", (await self._refund()).id)) is None
+            assert trail.first_broken(await trail.history(connection, "REFUND", (await self._refund()).id)) is None
 
     async def _check(self) -> None:
         refund, job = await self._refund(), await self._job()
@@ -173,11 +174,11 @@ class RefundProcess(RuleBasedStateMachine):
 
     async def _take(self) -> Job | None:
         async with transaction(self._pool) as connection:
-            claimed = await jobs.claim(connection, {REFUND_JOB: 1}, lease=LEASE, worker="a test")
+            claimed = await queue.claim(connection, {REFUND_JOB: 1}, lease=LEASE, worker="a test")
         return claimed[0] if claimed else None
 
     async def _attempt(self, job: Job, fault: str | None) -> None:
-        """As common.worker does it, without its waits."""
+        """As common.jobs.worker does it, without its waits."""
         await self._gateway.mend()
         if fault is not None:
             await self._gateway.fail(fault)
@@ -195,19 +196,19 @@ class RefundProcess(RuleBasedStateMachine):
         delay = RETRIES.delay(job.failures + 1, unit_seconds=0)
         async with transaction(self._pool) as connection:
             if delay is not None and not isinstance(error, PermanentFailure):
-                await jobs.retry(connection, job, repr(error), delay)
+                await queue.retry(connection, job, repr(error), delay)
             else:
-                await jobs.bury(connection, job, repr(error))
+                await queue.bury(connection, job, repr(error))
                 await self._handler.on_dead(connection, job, repr(error))
 
     async def _expire_leases(self) -> None:
         async with transaction(self._pool) as connection:
             await connection.execute("UPDATE jobs SET leased_until = now() - interval '1 s' WHERE state = 'running'")
-            await jobs.release_expired(connection)
+            await queue.release_expired(connection)
 
     async def _replay(self) -> None:
         async with transaction(self._pool) as connection:
-            await jobs.replay(connection, (await self._job())["id"])
+            await queue.replay(connection, (await self._job())["id"])
 
     async def _refund(self) -> Refund:
         async with self._pool.acquire() as connection:

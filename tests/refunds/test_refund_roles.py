@@ -9,18 +9,18 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool
 from common.health import Health
-from common.messaging.topics import create_topics
+from common.messaging.kafka.topics import create_topics
 from common.running.relay_role import relay_components
 from common.service import Runtime
-from harness.databases import Database
-from harness.mailbox import Mailbox, running_mailbox
-from harness.owed import KafkaRecord, order_cancelled, record, return_completed
-from harness.payments import PaymentSandbox
-from harness.topics import Topics
-from harness.waiting import eventually
 from pydantic import SecretStr
 from refunds.app import SERVICE
 from refunds.settings import RefundsSettings
+from support.databases import Database
+from support.mailbox import Mailbox, running_mailbox
+from support.owed import KafkaRecord, order_cancelled, record, return_completed
+from support.payments import PaymentSandbox
+from support.topics import Topics
+from support.waiting import eventually
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")

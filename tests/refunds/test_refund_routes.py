@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from common.access.auth import Role
-from harness.databases import Database
-from harness.gateway import Gateway, exact, serve
-from harness.payments import FakePaymentGateway
-from harness.refunds import at_work, in_state, open_refund
 from refunds.app import SERVICE
 from refunds.worker import RefundJob
+from support.databases import Database
+from support.gateway import Gateway, exact, serve
+from support.payments import FakePaymentGateway
+from support.refunds import at_work, in_state, open_refund
 
 
 @pytest_asyncio.fixture

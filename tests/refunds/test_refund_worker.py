@@ -11,19 +11,19 @@ from uuid import UUID, uuid4
 
 import pytest
 import structlog
-from common import jobs
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.jobs import Job, LeaseLost
-from common.messaging.topics import REFUNDS, dead_letters
-from harness.effects import effects, last_event
-from harness.payments import FakePaymentGateway, PaymentSandbox
-from harness.refunds import RETRY_UNIT, at_work, claim_job, in_state, job_of, open_refund, replay
+from common.jobs import queue
+from common.jobs.queue import Job, LeaseLost
+from common.messaging.kafka.topics import REFUNDS, dead_letters
 from prometheus_client import REGISTRY
 from refunds.payment_gateway import StripeGateway
 from refunds.use_cases.commands import MAIL_JOB, identify_payment
 from refunds.use_cases.payment import OutcomeUnknown
 from refunds.worker import RefundJob
+from support.effects import effects, last_event
+from support.payments import FakePaymentGateway, PaymentSandbox
+from support.refunds import RETRY_UNIT, at_work, claim_job, in_state, job_of, open_refund, replay
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
@@ -346,7 +346,7 @@ async def test_a_call_under_the_derived_name_whose_answer_was_lost_is_not_repeat
         await refund_job.run(job)
     await identify(pool, order_id, known)
     async with transaction(pool) as connection:
-        await jobs.retry(connection, job, "no answer", timedelta(0))
+        await queue.retry(connection, job, "no answer", timedelta(0))
     async with at_work(pool, refund_job.handler):
         await in_state(pool, refund, "done")
     (made,) = await sandbox.refunds(f"order-{order_id}")

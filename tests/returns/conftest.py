@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
-from harness.databases import Databases, MakeDatabase
-from harness.gateway import Gateway, serve
-from harness.returns import set_caught_up
 from returns.app import SERVICE
+from support.databases import Databases, MakeDatabase
+from support.gateway import Gateway, serve
+from support.returns import set_caught_up
 
 
 @pytest_asyncio.fixture(scope="session")

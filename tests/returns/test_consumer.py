@@ -13,22 +13,22 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool, transaction
 from common.health import Health
-from common.messaging import topics
 from common.messaging.envelope import full_name
-from common.messaging.partitioner import partition_of
-from common.messaging.subscriber import EventHandler, Incoming
-from common.messaging.topics import create_topics
+from common.messaging.incoming.subscriber import EventHandler, Incoming
+from common.messaging.kafka import topics
+from common.messaging.kafka.partitioner import partition_of
+from common.messaging.kafka.topics import create_topics
 from common.service import Runtime
-from harness.effects import effects
-from harness.gateway import Gateway
-from harness.orders import created
-from harness.returns import a_return, event_about, open_in, order_told, tell
-from harness.traces import TRACEPARENT
-from harness.waiting import eventually
 from returns.app import SERVICE
 from returns.consumer import EVENT_HANDLERS
 from returns.events import RefundView
 from returns.settings import ReturnsSettings
+from support.effects import effects
+from support.gateway import Gateway
+from support.orders import created
+from support.returns import a_return, event_about, open_in, order_told, tell
+from support.traces import TRACEPARENT
+from support.waiting import eventually
 
 
 @pytest_asyncio.fixture

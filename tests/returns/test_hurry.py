@@ -10,16 +10,16 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from common.messaging.partitioner import partition_of
-from harness.databases import Database, MakeDatabase
-from harness.gateway import Gateway, serve
-from harness.orders import ADA, created
-from harness.returns import a_return, order_told, set_caught_up, tell
-from harness.waiting import eventually
+from common.messaging.kafka.partitioner import partition_of
 from httpx import Response
 from returns.app import SERVICE
 from returns.use_cases import DeliveryWait
 from returns.use_cases.delivery_wait import LOOKS_AT_ONCE
+from support.databases import Database, MakeDatabase
+from support.gateway import Gateway, serve
+from support.orders import ADA, created
+from support.returns import a_return, order_told, set_caught_up, tell
+from support.waiting import eventually
 
 Answer = TypeVar("Answer")
 SHIPPED: dict[str, Any] = {"status": "SHIPPED", "delivered_at": None}

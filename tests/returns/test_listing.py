@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from common.database.transactions import transaction
-from harness.gateway import Gateway
-from harness.orders import ADA
-from harness.returns import open_in, open_return, order_told
 from returns.tables import return_counts
+from support.gateway import Gateway
+from support.orders import ADA
+from support.returns import open_in, open_return, order_told
 
 OTHER = "0b0b0b0b-0000-4000-8000-000000000002"
 

@@ -11,15 +11,15 @@ import pytest
 from common.access.auth import Caller, Role
 from common.database.transactions import transaction
 from common.errors import Problem
-from harness.effects import Effects, effects, last_event
-from harness.gateway import Gateway, exact
-from harness.orders import ADA, created
-from harness.returns import a_return, open_in, open_return, order_told, tell
-from harness.traces import TRACEPARENT
-from harness.waiting import eventually
 from httpx import Response
 from returns.use_cases import NewReturn
 from returns.use_cases import open_return as open_return_use_case
+from support.effects import Effects, effects, last_event
+from support.gateway import Gateway, exact
+from support.orders import ADA, created
+from support.returns import a_return, open_in, open_return, order_told, tell
+from support.traces import TRACEPARENT
+from support.waiting import eventually
 
 CLIENT = Caller("client", Role.CLIENT, None, None, TRACEPARENT)
 

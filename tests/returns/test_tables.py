@@ -3,10 +3,10 @@
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from common.database.tables import infrastructure
-from harness.databases import MakeDatabase
 from returns.tables import metadata
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from support.databases import MakeDatabase
 
 COMMON = {*infrastructure.tables, "alembic_version_common"}
 

@@ -5,10 +5,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from harness.effects import Effects, effects, last_event
-from harness.gateway import Gateway
-from harness.returns import PATHS, changed, open_in, open_return
 from returns.domain import ALLOWED_TRANSITIONS, ReturnStatus
+from support.effects import Effects, effects, last_event
+from support.gateway import Gateway
+from support.returns import PATHS, changed, open_in, open_return
 
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "APPROVED": ("approve", {"manager_notes": "cracks are visible on the photo"}),

@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from common.access.auth import Role
 from common.database.transactions import transaction
-from harness.effects import effects
-from harness.gateway import Gateway
-from harness.orders import ADA
-from harness.returns import a_return, changed, open_in, open_return, order_told, tell
+from support.effects import effects
+from support.gateway import Gateway
+from support.orders import ADA
+from support.returns import a_return, changed, open_in, open_return, order_told, tell
 
 ROUTES: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
     # What is asked for: route, body, the state it is asked for in, and who may.

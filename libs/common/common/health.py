@@ -7,7 +7,7 @@ from typing import Any
 
 from common.database.probe_connection import ProbeConnection
 from common.database.schema_version import missing_revisions
-from common.messaging.broker_probe import BrokerProbe
+from common.messaging.kafka.broker_probe import BrokerProbe
 from common.setting_types import parse_brokers
 from common.settings import ServiceSettings
 

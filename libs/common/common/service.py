@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy import MetaData
 
+from common.aggregates.counts import StatusCounts
 from common.component import Component
-from common.database.counts import StatusCounts
 from common.database.transactions import Pool
 from common.health import Health
 from common.settings import ServiceSettings
@@ -15,7 +15,7 @@ from common.settings import ServiceSettings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from common.messaging.records import Handlers
+    from common.messaging.incoming.records import Handlers
 
 ALL = "all"  # every role of a service in one process
 

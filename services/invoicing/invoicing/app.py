@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from common.component import Component
-from common.messaging import topics
+from common.messaging.kafka import topics
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
@@ -16,7 +16,7 @@ from invoicing.tables import metadata
 if TYPE_CHECKING:
     import asyncio
 
-    from common.messaging.subscriber import EventHandler
+    from common.messaging.incoming.subscriber import EventHandler
     from fastapi import FastAPI
 
     from invoicing.document_store import DocumentStore
@@ -43,7 +43,7 @@ def event_handlers(runtime: Runtime[InvoicingSettings]) -> "Mapping[str, EventHa
 
 
 def consumer(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
-    from common.messaging.subscriber import Subscriber
+    from common.messaging.incoming.subscriber import Subscriber
 
     return [
         Subscriber(
@@ -57,8 +57,8 @@ def consumer(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
 
 
 def worker(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
-    from common.mailer import Mailer
-    from common.worker import Worker
+    from common.jobs.worker import Worker
+    from common.mail.mailer import Mailer
 
     from invoicing.invoice_pdf.renderer import Renderer
     from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB

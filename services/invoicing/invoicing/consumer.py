@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.audit import Actor
+from common.audit.trail import Actor
 from common.database.statements import Connection
-from common.messaging.subscriber import EventHandler, Incoming
-from common.telemetry import new_traceparent
+from common.messaging.incoming.subscriber import EventHandler, Incoming
+from common.telemetry.logs import new_traceparent
 
 from invoicing.domain import UTC_CALENDAR, Seller, SellerCalendar
 from invoicing.events import OrderShipped

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from common.access.auth import STAFF, allow, open_to_all
 from common.database.transactions import reading
-from common.edge.entity_tags import client_has
-from common.edge.fields import InDigits, Limit, Offset
-from common.edge.http import GuardedRoute, read
-from common.edge.openapi import error_response
+from common.edge.contract.openapi import error_response
+from common.edge.requests.entity_tags import client_has
+from common.edge.requests.fields import InDigits, Limit, Offset
+from common.edge.routing.http import GuardedRoute, read
 from common.errors import Code, Problem, not_found
 from common.signed_links import verify
 from fastapi import APIRouter, Request, Response

@@ -3,10 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
-from common.edge.fields import Pagination, pagination
-from common.edge.health_routes import EntityCounts
-from common.edge.http import JsonNumber
-from common.edge.response_times import Performance
+from common.edge.observation.response_times import Performance
+from common.edge.pages.health_routes import EntityCounts
+from common.edge.requests.fields import Pagination, pagination
+from common.edge.routing.http import JsonNumber
 from typing_extensions import TypedDict
 
 from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus, Step

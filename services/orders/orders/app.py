@@ -5,20 +5,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from common.component import Component
-from common.messaging import topics
+from common.messaging.kafka import topics
 from common.service import Runtime, Service
 
 from orders.settings import OrdersSettings
 from orders.tables import metadata, order_counts
 
 if TYPE_CHECKING:
-    from common.messaging.subscriber import EventHandler
+    from common.messaging.incoming.subscriber import EventHandler
     from fastapi import FastAPI
 
 
 def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
-    from common.email_address import parse_email_address
+    from common.mail.address import parse_email_address
 
     from orders.routes import router
     from orders.schemas.responses import InvoiceLinks, MetricsResponse
@@ -41,7 +41,7 @@ def event_handlers(runtime: Runtime[OrdersSettings]) -> Mapping[str, "EventHandl
 
 
 def consumer(runtime: Runtime[OrdersSettings]) -> Iterable[Component]:
-    from common.messaging.subscriber import Subscriber
+    from common.messaging.incoming.subscriber import Subscriber
 
     return [
         Subscriber(

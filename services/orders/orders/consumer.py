@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.database.statements import Connection
-from common.messaging.subscriber import EventHandler, Incoming
+from common.messaging.incoming.subscriber import EventHandler, Incoming
 
 from orders import use_cases
 from orders.events import InvoiceView, RefundView

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from common.audit import Actor
-from common.messaging import topics
+from common.audit.trail import Actor
 from common.messaging.envelope import EventData, EventView
-from common.messaging.outbox import NewEvent
+from common.messaging.kafka import topics
+from common.messaging.outgoing.outbox import NewEvent
 
 from orders.domain import Order, OrderStatus, Payment, PaymentKind, RefundStatus
 

@@ -4,10 +4,10 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Role, allow
-from common.audit import HistoryWanted
-from common.edge.fields import Instant, Limit, Offset
-from common.edge.history import HistoryResponse, history_response, history_wanted
-from common.edge.http import GuardedRoute, caller_of, perform, read
+from common.audit.trail import HistoryWanted
+from common.edge.pages.history import HistoryResponse, history_response, history_wanted
+from common.edge.requests.fields import Instant, Limit, Offset
+from common.edge.routing.http import GuardedRoute, caller_of, perform, read
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from orders import use_cases

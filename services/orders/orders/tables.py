@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from common.database.counts import StatusCounts
+from common.aggregates.counts import StatusCounts
 from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy import (
     BigInteger,

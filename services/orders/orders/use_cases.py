@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from common.access.auth import Caller, Role, forbidden, require
-from common.audit import Actor, AuditEntry, HistoryPage, HistoryWanted, Outcome, find_history
+from common.audit.trail import Actor, AuditEntry, HistoryPage, HistoryWanted, Outcome, find_history
 from common.database.statements import Connection, Record
 from common.errors import Problem, invalid_transition, not_found, validation_error
 from common.messaging.envelope import ReceivedEvent

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from common.component import Component
-from common.messaging import topics
+from common.messaging.kafka import topics
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
@@ -13,7 +13,7 @@ from refunds.settings import RefundsSettings
 from refunds.tables import metadata, refund_counts
 
 if TYPE_CHECKING:
-    from common.messaging.subscriber import EventHandler
+    from common.messaging.incoming.subscriber import EventHandler
     from fastapi import FastAPI
 
 
@@ -34,7 +34,7 @@ def event_handlers(runtime: Runtime[RefundsSettings]) -> Mapping[str, "EventHand
 
 
 def consumer(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
-    from common.messaging.subscriber import Subscriber
+    from common.messaging.incoming.subscriber import Subscriber
 
     return [
         Subscriber(
@@ -48,8 +48,8 @@ def consumer(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
 
 
 def worker(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
-    from common.mailer import Mailer
-    from common.worker import Worker
+    from common.jobs.worker import Worker
+    from common.mail.mailer import Mailer
 
     from refunds.payment_gateway import StripeGateway
     from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB

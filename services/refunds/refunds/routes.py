@@ -4,8 +4,8 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import STAFF, allow
-from common.edge.fields import Limit, Offset
-from common.edge.http import GuardedRoute, read
+from common.edge.requests.fields import Limit, Offset
+from common.edge.routing.http import GuardedRoute, read
 from fastapi import APIRouter, Depends, Request, Response
 
 from refunds.domain import Status

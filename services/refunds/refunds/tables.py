@@ -1,6 +1,6 @@
 """What refunds owns, beside the tables that every service has (common.database.tables)."""
 
-from common.database.counts import StatusCounts
+from common.aggregates.counts import StatusCounts
 from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy import (
     Boolean,

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from common.component import Component
-from common.messaging import topics
+from common.messaging.kafka import topics
 from common.service import Runtime, Service
 
 from returns.settings import ReturnsSettings
 from returns.tables import metadata, return_counts
 
 if TYPE_CHECKING:
-    from common.messaging.subscriber import EventHandler
+    from common.messaging.incoming.subscriber import EventHandler
     from fastapi import FastAPI
 
 
@@ -39,7 +39,7 @@ def event_handlers(runtime: Runtime[ReturnsSettings]) -> Mapping[str, "EventHand
 
 
 def consumer(runtime: Runtime[ReturnsSettings]) -> Iterable[Component]:
-    from common.messaging.subscriber import Subscriber
+    from common.messaging.incoming.subscriber import Subscriber
 
     return [
         Subscriber(

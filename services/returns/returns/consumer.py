@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.database.statements import Connection
-from common.messaging.subscriber import EventHandler, Incoming
+from common.messaging.incoming.subscriber import EventHandler, Incoming
 
 from returns import use_cases
 from returns.events import OrderView, RefundView

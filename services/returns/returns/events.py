@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from common.audit import Actor
-from common.messaging import topics
+from common.audit.trail import Actor
 from common.messaging.envelope import EventData, EventView
-from common.messaging.outbox import NewEvent
+from common.messaging.kafka import topics
+from common.messaging.outgoing.outbox import NewEvent
 from pydantic import AwareDatetime
 
 from returns.domain import RefundStatus, RejectionReason, Return, ReturnStatus

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from common.edge.fields import Lines, OptionalLines, Pagination, RequestBody, pagination
-from common.edge.health_routes import EntityCounts
-from common.edge.http import JsonNumber
-from common.edge.response_times import Performance
+from common.edge.observation.response_times import Performance
+from common.edge.pages.health_routes import EntityCounts
+from common.edge.requests.fields import Lines, OptionalLines, Pagination, RequestBody, pagination
+from common.edge.routing.http import JsonNumber
 from pydantic import Field
 from typing_extensions import TypedDict
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from harness.raw_http import (
+from support.raw_http import (
     GET,
     HOST,
     Shop,

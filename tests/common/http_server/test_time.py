@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from harness.raw_http import (
+from support.raw_http import (
     GET,
     HOST,
     RawServer,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from common.access import api_keys
 from common.access.key_lookups import KeyLookUps
-from common.audit import Actor
+from common.audit.trail import Actor
 from common.database.transactions import Pool
 from common.errors import Code, Problem
 

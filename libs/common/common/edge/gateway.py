@@ -9,16 +9,16 @@ from fastapi_offline import FastAPIOffline
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from common.edge.direct_routes import REFUSALS, DirectRoutes
-from common.edge.health_pages import HealthPages
-from common.edge.health_routes import Counts, health_router, metrics_router, pages_router
-from common.edge.http import Edge, GuardedRoute
-from common.edge.http_metrics import RequestObserver
-from common.edge.openapi import complete_document
-from common.edge.operator_routes import operator_router
-from common.edge.query_parameters import WithoutQuery
-from common.edge.response_times import ResponseTimes
-from common.edge.static_files import static_router
+from common.edge.contract.openapi import complete_document
+from common.edge.observation.http_metrics import RequestObserver
+from common.edge.observation.response_times import ResponseTimes
+from common.edge.operations.operator_routes import operator_router
+from common.edge.pages.health_pages import HealthPages
+from common.edge.pages.health_routes import Counts, health_router, metrics_router, pages_router
+from common.edge.pages.static_files import static_router
+from common.edge.requests.query_parameters import WithoutQuery
+from common.edge.routing.direct_routes import REFUSALS, DirectRoutes
+from common.edge.routing.http import Edge, GuardedRoute
 from common.service import Runtime
 
 PREFIX = "/api/v1"

@@ -8,15 +8,17 @@ from uuid import UUID
 
 import structlog
 
-from common import audit, jobs
 from common.access import api_keys
 from common.access.auth import Role
-from common.audit import Actor, AuditEntry
+from common.audit import trail
+from common.audit.trail import Actor, AuditEntry
 from common.database.statements import Connection
 from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem, not_found, validation_error
-from common.messaging import inbox, outbox
-from common.messaging.records import Handlers
+from common.jobs import queue
+from common.messaging.incoming import inbox
+from common.messaging.incoming.records import Handlers
+from common.messaging.outgoing import outbox
 from common.operators.queries import find_event, find_job, find_poison
 
 _log = structlog.get_logger(__name__)
@@ -35,7 +37,7 @@ class WantedKey:
 
 async def replay_job(connection: Connection, actor: Actor, job_id: UUID) -> dict[str, Any]:
     """Give a dead job a new round of tries. Raises `Problem` NOT_FOUND, or CONFLICT when it is not dead."""
-    if not await jobs.replay(connection, job_id):
+    if not await queue.replay(connection, job_id):
         job = await find_job(connection, job_id)
         state = job["state"]
         raise Problem(Code.CONFLICT, f"Only a dead job is replayed; this one is {state}.", {"state": state})
@@ -147,4 +149,4 @@ async def _record(
     details: Mapping[str, Any] | None = None,
 ) -> None:
     entry = AuditEntry(entity_type, entity_id, before, after, "ACCEPTED", actor, datetime.now(UTC), details or {})
-    await audit.record(connection, entry)
+    await trail.record(connection, entry)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from common.terminal_text import for_terminal, json_for_terminal
+from common.text.terminal import for_terminal, json_for_terminal
 
 _LONGEST_CELL = 60
 

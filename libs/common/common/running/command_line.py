@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from common.audit import Actor
+from common.audit.trail import Actor
 from common.database.transactions import is_connection_failure, open_pool, transaction
 from common.errors import Problem
 from common.health import Health
@@ -17,8 +17,8 @@ from common.operators.console import add_operator_commands
 from common.operators.output import print_result
 from common.service import ALL, Runtime, Service
 from common.settings import ServiceSettings
-from common.telemetry import configure_logging, new_traceparent
-from common.terminal_text import for_terminal
+from common.telemetry.logs import configure_logging, new_traceparent
+from common.text.terminal import for_terminal
 
 
 def main(service: Service[Any], arguments: Sequence[str] | None = None) -> NoReturn:

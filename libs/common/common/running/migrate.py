@@ -15,7 +15,7 @@ from common.database.address import parse_address
 from common.database.connecting import CONNECT_SECONDS, connect
 from common.database.grants import grant
 from common.database.schema_version import RevisionStream, revision_streams
-from common.messaging.topics import create_topics
+from common.messaging.kafka.topics import create_topics
 from common.service import Service
 from common.settings import ServiceSettings
 

@@ -13,7 +13,7 @@ import uvloop
 
 from common.component import Component
 from common.database.transactions import Pool, is_connection_failure, open_pool
-from common.edge.health_pages import HealthPages
+from common.edge.pages.health_pages import HealthPages
 from common.errors import Code, Problem
 from common.health import Health
 from common.pauses import pause
@@ -22,7 +22,7 @@ from common.running.event_loop import watch_event_loop
 from common.running.http_server import HttpServer
 from common.service import ALL, Runtime, Service, Settings
 from common.settings import WrongSetting
-from common.telemetry import configure_logging
+from common.telemetry.logs import configure_logging
 
 _STARTING = Problem(Code.UNAVAILABLE, "The service is starting.", retry_after=1)
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 2.0

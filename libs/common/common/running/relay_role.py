@@ -16,7 +16,7 @@ SERVER_SETTINGS = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 
 
 def relay_components(runtime: Runtime[Any]) -> Iterable[Component]:
-    from common.messaging.relay import Relay
+    from common.messaging.outgoing.relay import Relay
     from common.running.purge import Purger, standard_rules
 
     owner = f"{socket.gethostname()}:{os.getpid()}"

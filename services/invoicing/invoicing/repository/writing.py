@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.audit import AuditEntry, ChainHead, audit_parameters, insert_audit, insert_audit_details
+from common.audit.trail import AuditEntry, ChainHead, audit_parameters, insert_audit, insert_audit_details
 from common.database.statements import Connection, prepare, prepare_together
-from common.messaging import outbox
-from common.messaging.outbox import NewEvent
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.outbox import NewEvent
 from sqlalchemy import ARRAY, DateTime, Integer, Uuid, any_, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from common import jobs
-from common.audit import Actor, AuditEntry
+from common.audit.trail import Actor, AuditEntry
 from common.database.statements import Connection
+from common.jobs import queue
 
 from invoicing import repository
 from invoicing.domain import (
@@ -56,7 +56,7 @@ async def accept_shipped_orders(
     ]
     if new:
         await repository.add(connection, series, new)
-        await jobs.enqueue(connection, *[new_job(DOCUMENT_JOB, each.invoice, each.audit_entry.actor) for each in new])
+        await queue.enqueue(connection, *[new_job(DOCUMENT_JOB, each.invoice, each.audit_entry.actor) for each in new])
     return len(new)
 
 

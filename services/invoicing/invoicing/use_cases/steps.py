@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from common import jobs
-from common.audit import Actor, AuditEntry
+from common.audit.trail import Actor, AuditEntry
 from common.database.statements import Connection
+from common.jobs import queue
 
 from invoicing import repository
 from invoicing.domain import Document, Invoice, MailStatus
@@ -21,7 +21,7 @@ async def issue_invoice(connection: Connection, invoice_id: UUID, document: Docu
     event = new_event(ISSUED, invoice_issued(issued), actor)
     await repository.save(connection, locked, issued, _audit_entry(locked, issued, actor), event)
     if issued.mail_status is MailStatus.PENDING:
-        await jobs.enqueue(connection, new_job(MAIL_JOB, issued, actor))
+        await queue.enqueue(connection, new_job(MAIL_JOB, issued, actor))
     return issued
 
 

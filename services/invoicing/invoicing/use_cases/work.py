@@ -1,7 +1,7 @@
 """The work that an accepted invoice asks for."""
 
-from common.audit import Actor
-from common.jobs import NewJob
+from common.audit.trail import Actor
+from common.jobs.queue import NewJob
 
 from invoicing.domain import Invoice
 

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from common import failpoints, jobs
-from common.audit import Actor
+from common import failpoints
+from common.audit.trail import Actor
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import Job, Schedule
-from common.messaging import dead_letters
-from common.outside_work import once
-from common.telemetry import get_logger, new_traceparent
-from common.worker import JobHandler
+from common.jobs import dead_letters, queue
+from common.jobs.outside_work import once
+from common.jobs.queue import Job, Schedule
+from common.jobs.worker import JobHandler
+from common.telemetry.logs import get_logger, new_traceparent
 from prometheus_client import Counter
 
 from invoicing import repository
@@ -46,7 +46,7 @@ class DocumentJob:
         document = Document(stored["sha256"], stored["size_bytes"])
         async with transaction(self._pool) as connection:
             invoice = await issue_invoice(connection, invoice_id, document, acting(job))
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
         _invoices.labels("issued").inc()
         _log.info("invoice issued", invoice_number=invoice.number, order_id=str(invoice.order_id))
 

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from common import failpoints, jobs
+from common import failpoints
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import Job, Schedule
-from common.mailer import Attachment, Mail, Mailer
-from common.messaging import dead_letters
-from common.outside_work import once
-from common.telemetry import get_logger
-from common.worker import JobHandler
+from common.jobs import dead_letters, queue
+from common.jobs.outside_work import once
+from common.jobs.queue import Job, Schedule
+from common.jobs.worker import JobHandler
+from common.mail.mailer import Attachment, Mail, Mailer
+from common.telemetry.logs import get_logger
 from prometheus_client import Counter
 
 from invoicing import repository
@@ -45,7 +45,7 @@ class MailJob:
         await once(self._pool, job, lambda: self._send(invoice_id))
         async with transaction(self._pool) as connection:
             await record_mail(connection, invoice_id, acting(job))
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
         _mails.labels("sent").inc()
 
     async def _send(self, invoice_id: UUID) -> Mapping[str, Any]:

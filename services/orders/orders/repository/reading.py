@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.database.paged_list import PagedList
+from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, Record, prepare
 from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam, exists, select
 

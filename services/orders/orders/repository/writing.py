@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common import audit
-from common.audit import AuditEntry, ChainHead
+from common.audit import trail
+from common.audit.trail import AuditEntry, ChainHead
 from common.database.statements import Connection, prepare, prepare_together
-from common.messaging import outbox
-from common.messaging.outbox import NewEvent
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.outbox import NewEvent
 from sqlalchemy import (
     ARRAY,
     BindParameter,
@@ -111,7 +111,7 @@ _HEAD = ("audit_position", "audit_hash")
 _ordered = insert(orders).values(_parameters(*(column.name for column in orders.c)))
 _changed = update(orders).where(the_order).values(_parameters(*CHANGING, "sequence", *_HEAD))
 _head_moved = update(orders).where(the_order).values(_parameters(*_HEAD))
-_audited = (audit.insert_audit(), audit.insert_audit_details())
+_audited = (trail.insert_audit(), trail.insert_audit_details())
 _paid = insert(payments).values(
     order_id=bindparam("order_id"),
     reference=bindparam("payment_reference"),
@@ -157,7 +157,7 @@ async def lock(connection: Connection, order_id: UUID, visible_to: UUID | None =
 
 async def add(connection: Connection, order: Order, entry: AuditEntry, event: NewEvent) -> None:
     """A new order with its lines, audit row and event."""
-    audited, _ = audit.audit_parameters(entry, ChainHead())
+    audited, _ = trail.audit_parameters(entry, ChainHead())
     await _ADD.execute(
         connection,
         **all_values(order),
@@ -207,7 +207,7 @@ async def save_identified_payment(
 
 async def save_refusal(connection: Connection, locked: LockedOrder, entry: AuditEntry) -> None:
     """The audit row of a refused attempt; nothing that anybody else can see of the order changes."""
-    audited, _ = audit.audit_parameters(entry, locked.audit_head)
+    audited, _ = trail.audit_parameters(entry, locked.audit_head)
     await _REFUSE.execute(connection, order_id=locked.order.id, **audited)
 
 
@@ -223,7 +223,7 @@ async def _find_payments(connection: Connection, order: Order) -> tuple[Payment,
 
 
 def _change(locked: LockedOrder, changed: Order, entry: AuditEntry, event: NewEvent) -> dict[str, Any]:
-    audited, _ = audit.audit_parameters(entry, locked.audit_head)
+    audited, _ = trail.audit_parameters(entry, locked.audit_head)
     return {
         "order_id": changed.id,
         "sequence": event.sequence,

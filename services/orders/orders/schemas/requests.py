@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from common import money
-from common.edge.fields import (
+from common.edge.requests.fields import (
     EmailAddress,
     ExactNumber,
     Line,

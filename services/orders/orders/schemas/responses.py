@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common.database.statements import Record
-from common.edge.fields import Pagination, pagination
-from common.edge.health_routes import EntityCounts
-from common.edge.http import JsonNumber
-from common.edge.response_times import Performance
+from common.edge.observation.response_times import Performance
+from common.edge.pages.health_routes import EntityCounts
+from common.edge.requests.fields import Pagination, pagination
+from common.edge.routing.http import JsonNumber
 from common.money import quantize
 from common.signed_links import sign
 from typing_extensions import TypedDict

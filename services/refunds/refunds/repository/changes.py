@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common import audit
-from common.audit import AuditEntry, ChainHead
+from common.audit import trail
+from common.audit.trail import AuditEntry, ChainHead
 from common.database.statements import Connection, Statement, prepare, prepare_together
 from common.database.tables import jobs
-from common.jobs import Job, LeaseLost
-from common.messaging import outbox
-from common.messaging.outbox import NewEvent
+from common.jobs.queue import Job, LeaseLost
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.outbox import NewEvent
 from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -52,15 +52,15 @@ def _insert_new() -> Statement:
 
 _CLOCK = prepare(select(func.clock_timestamp()))
 _INSERT_NEW = _insert_new()
-_COUNT_AND_AUDIT = prepare_together(refund_counts.arrival(), audit.insert_audit(), audit.insert_audit_details())
+_COUNT_AND_AUDIT = prepare_together(refund_counts.arrival(), trail.insert_audit(), trail.insert_audit_details())
 _LOCK = prepare(
     select(*refund_columns, func.clock_timestamp().label("now")).where(_THE_REFUND).with_for_update(of=refunds)
 )
 _CHANGED = ("status", "payment_reference", *CHANGING, *HEAD)
 _changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for name in _CHANGED})
-_saved = (_changed, refund_counts.transition(), audit.insert_audit())
-_SAVE = prepare_together(*_saved, audit.insert_audit_details())
-_SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event(), audit.insert_audit_details())
+_saved = (_changed, refund_counts.transition(), trail.insert_audit())
+_SAVE = prepare_together(*_saved, trail.insert_audit_details())
+_SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event(), trail.insert_audit_details())
 _SPEND_KEY = prepare(
     update(refunds).where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch")).values(key_spent=True)
 )
@@ -107,7 +107,7 @@ async def add(connection: Connection, opened: Sequence[tuple[Refund, AuditEntry]
 
     The rows go in by the order of their keys: two consumers with the same claims then cannot wait for each other.
     """
-    audited = {refund.id: audit.audit_parameters(entry, ChainHead()) for refund, entry in opened}
+    audited = {refund.id: trail.audit_parameters(entry, ChainHead()) for refund, entry in opened}
     in_order = sorted((refund for refund, _ in opened), key=lambda refund: refund.reference)
     rows = [all_values(refund, audited[refund.id][1]) for refund in in_order]
     names = refunds.c.keys()
@@ -129,7 +129,7 @@ async def save(
     connection: Connection, locked: LockedRefund, refund: Refund, entry: AuditEntry, event: NewEvent | None = None
 ) -> None:
     """Write what became of a locked refund, with its audit row and, if anybody is to be told, the event."""
-    audited, head = audit.audit_parameters(entry, locked.audit_head)
+    audited, head = trail.audit_parameters(entry, locked.audit_head)
     parameters = {"refund_id": refund.id, **changing_values(refund, head), **audited}
     if event is None:
         await _SAVE.execute(connection, **parameters)

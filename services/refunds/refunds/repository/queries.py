@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.database.paged_list import PagedList
+from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, prepare
 from common.database.tables import job_attempts, jobs
 from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, select

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from common.audit import ChainHead
+from common.audit.trail import ChainHead
 from common.database.statements import Record
 from common.money import quantize
 from sqlalchemy import select

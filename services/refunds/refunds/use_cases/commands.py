@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from common import jobs
-from common.audit import Actor, AuditEntry
+from common.audit.trail import Actor, AuditEntry
 from common.database.statements import Connection
-from common.jobs import Job, NewJob
-from common.messaging import dead_letters
-from common.telemetry import new_traceparent
+from common.jobs import dead_letters, queue
+from common.jobs.queue import Job, NewJob
+from common.telemetry.logs import new_traceparent
 
 from refunds.domain import Claim, Refund
 from refunds.events import new_event
@@ -38,7 +37,7 @@ async def open_refunds(connection: Connection, owed: Iterable[OwedRefund]) -> se
         refund = Refund(each.claim.refund_id, each.claim, created_at=now)
         opened.append((refund, _opening(refund, each.actor)))
     new = await changes.add(connection, opened)
-    await jobs.enqueue(
+    await queue.enqueue(
         connection, *[_job(REFUND_JOB, refund, entry.actor) for refund, entry in opened if refund.id in new]
     )
     return new
@@ -49,7 +48,7 @@ async def identify_payment(connection: Connection, order_id: UUID, first_referen
     await changes.identify_payment(connection, order_id, first_reference, reference)
     dead_job = await changes.find_dead_job(connection, REFUND_JOB, order_id, first_reference)
     if dead_job is not None:
-        await jobs.replay(connection, dead_job)
+        await queue.replay(connection, dead_job)
 
 
 async def redirect_refund(connection: Connection, job: Job, refund_id: UUID) -> Refund:
@@ -74,12 +73,12 @@ async def reopen_refund(connection: Connection, job: Job, refund_id: UUID) -> Re
 
 async def record_success(connection: Connection, job: Job, refund_id: UUID, transaction_id: str) -> Refund:
     """The gateway has made the refund: tell the others, and the customer if there is an address. Raises `LeaseLost`."""
-    await jobs.complete(connection, job)
+    await queue.complete(connection, job)
     locked = await changes.lock(connection, refund_id)
     succeeded = locked.refund.succeed(transaction_id, job.attempt, locked.now)
     actor = await _save_and_tell(connection, job, locked, succeeded)
     if succeeded.claim.customer_email is not None:
-        await jobs.enqueue(connection, _job(MAIL_JOB, succeeded, actor))
+        await queue.enqueue(connection, _job(MAIL_JOB, succeeded, actor))
     return succeeded
 
 
@@ -94,7 +93,7 @@ async def record_failure(connection: Connection, job: Job, refund_id: UUID, erro
     await dead_letters.append_dead_job(connection, SERVICE, str(failed.claim.order_id), job, error)
     # Under a spent key only: the next try then uses the id up, and this happens once.
     if failed.key_spent and await changes.is_identified(connection, locked):
-        await jobs.replay(connection, job.id)
+        await queue.replay(connection, job.id)
     return failed
 
 

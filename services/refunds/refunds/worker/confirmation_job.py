@@ -6,15 +6,14 @@ from textwrap import fill
 from typing import Any
 from uuid import UUID
 
-from common import jobs
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import Job, Schedule
-from common.mailer import Mail, Mailer
-from common.messaging import dead_letters
-from common.outside_work import once
-from common.telemetry import get_logger
-from common.worker import JobHandler
+from common.jobs import dead_letters, queue
+from common.jobs.outside_work import once
+from common.jobs.queue import Job, Schedule
+from common.jobs.worker import JobHandler
+from common.mail.mailer import Mail, Mailer
+from common.telemetry.logs import get_logger
 from prometheus_client import Counter
 
 from refunds.domain import Cause, Refund, display_amount
@@ -48,7 +47,7 @@ class ConfirmationJob:
         """A crash after sending sends the same message again; its Message-ID lets mail programs tell."""
         await once(self._pool, job, lambda: self._send(UUID(job.payload["refund_id"])))
         async with transaction(self._pool) as connection:
-            await jobs.complete(connection, job)
+            await queue.complete(connection, job)
         _mails.labels("sent").inc()
 
     async def _send(self, refund_id: UUID) -> Mapping[str, Any]:

@@ -7,10 +7,10 @@ from uuid import UUID
 from common import failpoints
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import Job, Schedule
-from common.outside_work import once
-from common.telemetry import get_logger
-from common.worker import JobHandler
+from common.jobs.outside_work import once
+from common.jobs.queue import Job, Schedule
+from common.jobs.worker import JobHandler
+from common.telemetry.logs import get_logger
 from prometheus_client import Counter
 
 from refunds.domain import Refund, Status

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from common.database.statements import Connection, prepare
 from common.database.tables import consumer_positions
-from common.messaging import topics
 from common.messaging.envelope import ReceivedEvent
-from common.messaging.partitioner import partition_of
+from common.messaging.kafka import topics
+from common.messaging.kafka.partitioner import partition_of
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, case, exists, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from common import audit
-from common.audit import AuditEntry, ChainHead
+from common.audit import trail
+from common.audit.trail import AuditEntry, ChainHead
 from common.database.statements import Connection, prepare, prepare_together
-from common.messaging import outbox
-from common.messaging.outbox import NewEvent
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.outbox import NewEvent
 from sqlalchemy import BindParameter, bindparam, func, insert, select, update
 
 from returns.domain import Return
@@ -46,7 +46,7 @@ _OF_REFUND_EVENT = {"refund_epoch", "refund_sequence"}
 _opened = insert(returns).values(_parameters(*(c.name for c in returns.c if c.name not in _OF_REFUND_EVENT)))
 _changed = update(returns).where(the_return).values(_parameters(*CHANGING, "sequence", *_HEAD))
 _head_moved = update(returns).where(the_return).values(_parameters(*_HEAD))
-_audited = (audit.insert_audit(), audit.insert_audit_details())
+_audited = (trail.insert_audit(), trail.insert_audit_details())
 _ADD = prepare_together(_opened, *_audited, return_counts.arrival(), outbox.insert_event())
 _SAVE = prepare_together(_changed, *_audited, return_counts.transition(), outbox.insert_event())
 _REFUSE = prepare_together(_head_moved, *_audited)
@@ -65,7 +65,7 @@ async def lock(connection: Connection, return_id: UUID, visible_to: UUID | None)
 
 async def add(connection: Connection, opened: Return, entry: AuditEntry, event: NewEvent) -> None:
     """A new return with its audit row and event. Raises `AlreadyReturned`, also when another was a moment faster."""
-    audited, _ = audit.audit_parameters(entry, ChainHead())
+    audited, _ = trail.audit_parameters(entry, ChainHead())
     try:
         await _ADD.execute(
             connection,
@@ -84,7 +84,7 @@ async def save(
     connection: Connection, locked: LockedReturn, changed: Return, entry: AuditEntry, event: NewEvent
 ) -> None:
     """A transition with its audit row and event."""
-    audited, _ = audit.audit_parameters(entry, locked.audit_head)
+    audited, _ = trail.audit_parameters(entry, locked.audit_head)
     await _SAVE.execute(
         connection,
         return_id=changed.id,
@@ -97,5 +97,5 @@ async def save(
 
 async def save_refusal(connection: Connection, locked: LockedReturn, entry: AuditEntry) -> None:
     """The audit row of a refused attempt; nothing that anybody else can see of the return changes."""
-    audited, _ = audit.audit_parameters(entry, locked.audit_head)
+    audited, _ = trail.audit_parameters(entry, locked.audit_head)
     await _REFUSE.execute(connection, return_id=locked.value.id, **audited)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.access.auth import Caller
-from common.audit import AuditEntry
+from common.audit.trail import AuditEntry
 from common.database.statements import Connection
 from common.errors import Code, Problem, not_found
 

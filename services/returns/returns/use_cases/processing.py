@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from common.access.auth import Caller, Role, require
-from common.audit import AuditEntry
+from common.audit.trail import AuditEntry
 from common.database.statements import Connection
 from common.errors import Problem, invalid_transition, not_found
 

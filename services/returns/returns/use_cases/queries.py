@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from common.access.auth import Caller
-from common.audit import HistoryPage, HistoryWanted, find_history
+from common.audit.trail import HistoryPage, HistoryWanted, find_history
 from common.database.statements import Connection
 from common.errors import not_found
 

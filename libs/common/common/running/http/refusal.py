@@ -5,9 +5,9 @@ from http import HTTPStatus
 
 import structlog
 
-from common.edge.problem_details import encode_problem, instance_of, problem_headers, problem_media_type
+from common.edge.problems.problem_details import encode_problem, instance_of, problem_headers, problem_media_type
 from common.errors import Code, Problem
-from common.telemetry import new_traceparent, trace_headers, trace_id
+from common.telemetry.logs import new_traceparent, trace_headers, trace_id
 
 # What every role has at some address.
 ALLOWED_METHODS = "GET, HEAD"

@@ -11,7 +11,7 @@ down_revision = "0003_outbox_pending"
 branch_labels = None
 depends_on = None
 
-# `common.messaging.poison.digest`, in the database's words.
+# `common.messaging.incoming.poison.digest`, in the database's words.
 COMPUTE_DIGEST = """
 UPDATE poison SET digest = sha256(
     int4send(coalesce(octet_length(key), -1)) || coalesce(key, '')

@@ -1,0 +1,1 @@
+"""Storage of aggregates: counts by status and paged lists."""

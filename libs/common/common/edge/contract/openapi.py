@@ -1,0 +1,167 @@
+"""What the OpenAPI document says of every guarded route beside the route's own words.
+
+That is: its errors in the contract's shape, the API key, the Idempotency-Key, and the headers of its answers.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+
+from common.access.auth import EVERYONE, allowed_roles
+from common.edge.commands.idempotency import MAXIMUM_LENGTH
+from common.edge.problems.problem_details import PROBLEM_JSON
+from common.errors import Code
+
+# The contract's `error` beside the members of RFC 9457.
+ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "title": "ErrorDetail",
+            "properties": {
+                "code": {"type": "string", "title": "ErrorCode", "enum": sorted({code.wire_name for code in Code})},
+                "message": {"type": "string"},
+                "details": {"type": "object", "title": "ErrorDetails", "additionalProperties": True},
+            },
+            "required": ["code", "message", "details"],
+        },
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri-reference"},
+    },
+    "required": ["error", "type", "title", "status", "detail", "instance"],
+}
+SECURITY_SCHEME = "ApiKeyAuth"
+API_KEY = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-API-Key",
+    "description": "A key `prefix.secret`. It has one role; a client's key may be bound to one customer.",
+}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body get the same answer for a day, and the effect happens once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAXIMUM_LENGTH, "pattern": "^[ -~]+$"},
+}
+_MEANING = {
+    400: "The request cannot be read.",
+    401: "No valid API key.",
+    403: "The caller's role may not do this.",
+    404: "There is no such object, or it is another customer's.",
+    409: "The current state does not allow this.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "The request's values are not acceptable; `details.errors` names the first hundred problems.",
+    429: "Too many requests in a minute.",
+    500: "A fault on our side.",
+    503: "A part that is needed cannot be reached; try again.",
+}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
+
+
+HEADERS: Mapping[str, dict[str, Any]] = {
+    "X-Request-Id": _header(
+        "The trace id: it is in the service's log lines and in the events that the request causes."
+    ),
+    "traceparent": _header("The request's place in its trace (W3C Trace Context)."),
+    "RateLimit-Policy": _header("The limit of the caller's key (draft-ietf-httpapi-ratelimit-headers)."),
+    "RateLimit": _header("What is left of the limit, and the seconds until it is renewed."),
+    "Retry-After": _header("Seconds to wait before the next try.", "integer"),
+    "WWW-Authenticate": _header("How to authenticate."),
+    "Location": _header("The path of what was created."),
+    "Cache-Control": _header("`no-store`, but for a document, which has an `ETag`."),
+    "X-Content-Type-Options": _header("`nosniff`."),
+    "Accept-Encoding": _header("`identity`, when the body's content coding was refused."),
+    "Idempotency-Replayed": _header("`true` when the answer is the one that this Idempotency-Key got before."),
+}
+_OF_EVERY_ANSWER = ("X-Request-Id", "traceparent", "Cache-Control", "X-Content-Type-Options")
+_OF_A_KEY = ("RateLimit-Policy", "RateLimit")
+_OF_STATUS: Mapping[int, tuple[str, ...]] = {
+    401: ("WWW-Authenticate",),
+    409: ("Retry-After",),
+    415: ("Accept-Encoding",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+
+
+def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A route's options, completed for its document. The default operation id is the endpoint's name in camel case."""
+    if not options.get("include_in_schema", True):
+        return {name: value for name, value in options.items() if name != "strict_content_type"}
+    operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
+    needs_key = allowed_roles(endpoint) is not EVERYONE
+    is_unsafe = bool(set(options.get("methods") or ()) - SAFE_METHODS)
+    errors = {status: error_response(status) for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe)}
+    responses = {
+        status: _with_headers(int(status), response, needs_key=needs_key, is_unsafe=is_unsafe)
+        for status, response in {**errors, **(options.get("responses") or {})}.items()
+    }
+    extra = dict(options.get("openapi_extra") or {})
+    if needs_key:
+        extra["security"] = [{SECURITY_SCHEME: []}]
+        if is_unsafe:
+            extra["parameters"] = [*extra.get("parameters", []), IDEMPOTENCY_KEY]
+    kept = {name: value for name, value in options.items() if name != "strict_content_type"}
+    named = {"operation_id": operation_id, "summary": options.get("summary") or _summary(operation_id)}
+    return {**kept, **named, "responses": responses, "openapi_extra": extra}
+
+
+def _statuses(path: str, *, needs_key: bool, is_unsafe: bool) -> list[int]:
+    statuses = {422, 500, 503}
+    if needs_key:
+        statuses |= {400, 401, 403, 429}
+    if "{" in path:
+        statuses |= {404}
+    if is_unsafe:
+        statuses |= {409, 413, 415}
+    return sorted(statuses)
+
+
+def _with_headers(status: int, response: dict[str, Any], *, needs_key: bool, is_unsafe: bool) -> dict[str, Any]:
+    names = [*_OF_EVERY_ANSWER, *(_OF_A_KEY if needs_key else ()), *_OF_STATUS.get(status, ())]
+    if status < 300 and is_unsafe:
+        names += ["Idempotency-Replayed", *(["Location"] if status == 201 else [])]
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {**response, "headers": {**references, **response.get("headers", {})}}
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+def _summary(operation_id: str) -> str:
+    """`updateOrderState` as `Update order state`."""
+    return re.sub(r"(?<!^)([A-Z])", lambda found: f" {found[1].lower()}", operation_id).capitalize()
+
+
+def error_response(status: int) -> dict[str, Any]:
+    schema = {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}
+    return {"description": _MEANING[status], "content": {"application/json": schema, PROBLEM_JSON: schema}}
+
+
+def complete_document(app: FastAPI) -> None:
+    """Add to the application's document, which is made on first demand, what its routes refer to."""
+    make = app.openapi
+
+    def document() -> dict[str, Any]:
+        made = make()
+        components = made.setdefault("components", {})
+        components["securitySchemes"] = {SECURITY_SCHEME: API_KEY}
+        components["headers"] = dict(HEADERS)
+        components.setdefault("schemas", {})["ErrorResponse"] = ERROR
+        return made
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -1,0 +1,124 @@
+"""Around every request: its duration by route, its trace, one log line, and an answer even where the code failed."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import structlog
+from prometheus_client import Histogram
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.database.failures import Failure, failure_of, is_connection_failure
+from common.edge.observation.response_times import ResponseTimes
+from common.edge.problems.problem_responses import problem_response
+from common.errors import Code, Problem, excerpt
+from common.telemetry.logs import incoming_traceparent, new_traceparent, trace_headers, trace_id
+
+DURATION = Histogram(
+    "http_server_request_duration_seconds",
+    "Time from the request's head to the answer's end.",
+    ["method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+UNMATCHED = "(no route)"
+CLIENT_GONE = 499
+
+_log = structlog.get_logger(__name__)
+
+
+class RequestObserver:
+    """ASGI middleware, outermost: what leaves an application unhandled becomes a 500 or 503 here, and is logged.
+
+    `scope["traceparent"]` is set for everything inside; the route leaves its template in `scope["route_template"]`
+    and the key's prefix in `scope["caller"]`.
+    """
+
+    def __init__(self, app: ASGIApp, response_times: ResponseTimes) -> None:
+        self._app = app
+        self._response_times = response_times
+        self._series: dict[tuple[str, str, int], Callable[[float], None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        traceparent = scope["traceparent"] = new_traceparent(incoming_traceparent(scope["headers"]))
+        own_headers = trace_headers(traceparent)
+        status = 0
+
+        async def send_observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message["headers"]
+                message["headers"] = [*headers, *own_headers, *_privacy(headers), *scope.get("rate_headers", ())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_observed)
+        except ClientDisconnect:
+            status = CLIENT_GONE
+        except Exception as error:
+            problem = _failure(error, scope)
+            if status != 0:
+                raise  # half an answer is out: only the server can cut the connection now
+            await problem_response(Request(scope, receive), problem)(scope, receive, send_observed)
+        finally:
+            self._observe(scope, status, time.perf_counter() - started)
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], scope.get("route_template", UNMATCHED)
+        series = (method if method in _METHODS else "other", route, status)
+        observe = self._series.get(series)
+        if observe is None:
+            observe = self._series[series] = DURATION.labels(*map(str, series)).observe
+        observe(seconds)
+        caller = scope.get("caller")
+        if caller is not None:
+            self._response_times.add(seconds)
+        _log.info(
+            "request",
+            method=excerpt(method, 20),
+            route=route,
+            path=excerpt(scope["path"]),
+            status=status,
+            milliseconds=round(seconds * 1000, 2),
+            caller=caller.key_prefix if caller is not None else None,
+            trace_id=trace_id(scope["traceparent"]),
+        )
+
+
+# Nearly every answer holds personal data: no cache keeps one, and no browser takes it for another type than it says.
+_NOT_SNIFFED = (b"x-content-type-options", b"nosniff")
+_NOT_STORED = (b"cache-control", b"no-store")
+
+
+def _privacy(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """An answer that says itself how it may be kept, as a document and the files of `/docs` do, is left so."""
+    yield _NOT_SNIFFED
+    if not any(name == b"cache-control" for name, _ in headers):
+        yield _NOT_STORED
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _failure(error: Exception, scope: Scope) -> Problem:
+    context: dict[str, Any] = {"path": excerpt(scope["path"]), "trace_id": trace_id(scope["traceparent"])}
+    if is_connection_failure(error):
+        _log.warning("dependency unavailable", reason=f"{type(error).__name__}: {error}", **context)
+        return Problem(Code.UNAVAILABLE, f"{_why_unavailable(error)}; please try again.", retry_after=1)
+    _log.error("request failed", exc_info=error, **context)
+    return Problem(Code.INTERNAL_ERROR, "Something went wrong on our side; the trace id finds it in our logs.")
+
+
+def _why_unavailable(error: Exception) -> str:
+    match failure_of(error):
+        case Failure.CONTENDED:
+            return "The database was too busy with other work on the same data"
+        case Failure.AWAY:
+            return "The service cannot use its database now"
+        case None:  # a bare OSError or TimeoutError may be the database's as well as a document store's
+            return "The service cannot reach a part that it needs"

@@ -1,0 +1,135 @@
+"""The answers of the operators' routes."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from typing_extensions import TypedDict
+
+from common.access.auth import Role
+from common.edge.requests.fields import Pagination
+
+JobStateName = Literal["ready", "running", "done", "dead"]
+PoisonStateName = Literal["kept", "replayed"]
+PoisonKind = Literal["record", "batch"]
+
+
+class JobSummary(TypedDict):
+    """`failures` counts failed attempts since the last replay; `abandoned` counts workers that died with the job."""
+
+    id: UUID
+    kind: str
+    business_key: str
+    state: JobStateName
+    attempts: int
+    failures: int
+    abandoned: int
+    due_at: datetime
+    leased_until: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    last_error: str | None
+
+
+class JobAttempt(TypedDict):
+    """`outcome` is null while the attempt runs, and stays null when its worker died."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: Literal["succeeded", "failed", "abandoned", "handed_back"] | None
+    error: str | None
+
+
+class JobDetail(JobSummary):
+    causation_id: str | None
+    traceparent: str
+    attempts_made: list[JobAttempt]
+
+
+class JobListResponse(TypedDict):
+    data: list[JobSummary]
+    pagination: Pagination
+
+
+class PoisonSummary(TypedDict):
+    id: UUID
+    topic: str
+    partition: int
+    offset: int
+    error: str
+    state: PoisonStateName
+    created_at: datetime
+    replayed_at: datetime | None
+    kind: PoisonKind
+    last_offset: int | None
+
+
+class PoisonDetail(PoisonSummary):
+    """The record as it was read: `key`, `value` and the headers' values are base64, `record_time` is milliseconds."""
+
+    key: str | None
+    value: str | None
+    headers: list[Any]
+    record_time: int
+
+
+class PoisonListResponse(TypedDict):
+    data: list[PoisonSummary]
+    pagination: Pagination
+
+
+class UnsentEvent(TypedDict):
+    """`position` is the event's place in the outbox; `last_error` says why Kafka refused a parked event."""
+
+    position: int
+    id: UUID
+    type: str
+    topic: str
+    key: str
+    sequence: int
+    state: Literal["pending", "parked"]
+    created_at: datetime
+    last_error: str | None
+
+
+class UnsentEventListResponse(TypedDict):
+    data: list[UnsentEvent]
+    pagination: Pagination
+
+
+class ReplayedEvent(TypedDict):
+    position: int
+    id: UUID
+    state: Literal["pending", "parked", "published"]
+
+
+class ApiKeySummary(TypedDict):
+    prefix: str
+    name: str
+    role: Role
+    customer_id: UUID | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class ApiKeyListResponse(TypedDict):
+    data: list[ApiKeySummary]
+    pagination: Pagination
+
+
+class CreatedApiKey(TypedDict):
+    """`key` is given once; it is null when the answer is replayed for an `Idempotency-Key`."""
+
+    prefix: str
+    key: str | None
+    name: str
+    role: Role
+    customer_id: UUID | None
+
+
+class RevokedApiKey(TypedDict):
+    prefix: str
+    state: Literal["revoked"]

@@ -1,0 +1,41 @@
+"""The files that `/docs` loads, from memory.
+
+Anybody may ask for them, and they are the largest answers that need no key. Starlette reads a file in a thread, 64 KiB
+at a time: a hundred clients that do not read them keep a process from everything else.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from mimetypes import guess_type
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+
+from common.access.auth import open_to_all
+from common.edge.routing.http import GuardedRoute
+
+# A browser asks again after a day.
+_HEADERS = {"Cache-Control": "public, max-age=86400"}
+
+
+def static_router(prefix: str, folder: Path) -> APIRouter:
+    """A route for each file of the folder; what it holds is read when it is first asked for."""
+    router = APIRouter(prefix=prefix, route_class=GuardedRoute, include_in_schema=False)
+    for file in sorted(folder.iterdir()):
+        router.get(f"/{file.name}")(_endpoint(file))
+    return router
+
+
+def _endpoint(file: Path) -> Callable[[], Awaitable[Response]]:
+    media_type, _ = guess_type(file.name)
+
+    @open_to_all
+    async def endpoint() -> Response:
+        return Response(_content(file), headers=_HEADERS, media_type=media_type)
+
+    return endpoint
+
+
+@cache
+def _content(file: Path) -> bytes:
+    return file.read_bytes()

@@ -1,0 +1,1 @@
+"""Reading requests: headers, query, body, fields."""

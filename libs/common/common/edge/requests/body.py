@@ -1,0 +1,109 @@
+"""A request's body: how large, of which type, and its JSON with every number exact."""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
+
+from common.edge.requests.headers import header_values, single_header
+from common.edge.requests.json_members import find_duplicate
+from common.errors import Code, Problem, validation_error
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_JSON_TYPE = re.compile(r"application/([!-~]+\+)?json")
+
+
+def _number(literal: str) -> Decimal:
+    try:
+        return Decimal(literal)
+    except InvalidOperation:
+        raise ValueError("out of range") from None
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
+
+
+async def read_json(request: Request, limit: int) -> bytes:
+    """Read the body and leave its JSON where FastAPI looks for it. Raises `Problem` 400, 413, 415 or 422."""
+    _check_content_encoding(request.scope)
+    body = await _read(request, limit)
+    request._body = body
+    if body:
+        _check_content_type(request.scope)
+        request._json = parse_json(body)
+    return body
+
+
+def parse_json(body: bytes) -> Any:
+    """Fractions as `Decimal`, no NaN or Infinity, no member twice, and no NUL, which PostgreSQL cannot store in a text.
+
+    A byte order mark at the start is passed over, as RFC 8259 (8.1) lets parsers do: some clients cannot leave it out.
+    Raises `Problem` BAD_REQUEST, or VALIDATION_ERROR for what is JSON but cannot be stored.
+    """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        value = _decoder.decode(body)
+        duplicate = find_duplicate(body, value)
+        holds_nul = b"\\u0000" in body and _holds_nul(value)
+    except msgspec.ValidationError as error:  # without a type to decode to, numbers alone can be wrong
+        raise validation_error("body", "holds a number that is too large or too small to be read") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(Code.BAD_REQUEST, "The body is not valid JSON.", {"reason": str(error)}) from error
+    except RecursionError as error:
+        raise Problem(Code.BAD_REQUEST, "The body is nested too deeply.") from error
+    if duplicate is not None:
+        raise Problem(Code.BAD_REQUEST, f"The body has the member {duplicate} twice.", {"member": duplicate})
+    if holds_nul:
+        raise validation_error("body", "Texts must not contain NUL characters")
+    return value
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    announced = request.headers.get("content-length")
+    if announced is not None and announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    chunks, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _check_content_encoding(scope: Scope) -> None:
+    codings = [
+        coding.strip().lower() for value in header_values(scope, b"content-encoding") for coding in value.split(b",")
+    ]
+    unknown = next((coding for coding in codings if coding not in (b"", b"identity")), None)
+    if unknown is not None:
+        details = {"content_encoding": unknown.decode("latin-1")}
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be sent as it is, without a content coding.", details)
+
+
+def _check_content_type(scope: Scope) -> None:
+    """JSON, or a type built on it (RFC 6839); a client that names none is taken at its word."""
+    given = (single_header(scope, b"content-type") or b"application/json").decode("latin-1")
+    media_type = given.partition(";")[0].strip().lower()
+    if not _JSON_TYPE.fullmatch(media_type):
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.", {"content_type": media_type})
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(map(_holds_nul, value))
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(Code.PAYLOAD_TOO_LARGE, f"The body has more than {limit} bytes.", {"limit_bytes": limit})

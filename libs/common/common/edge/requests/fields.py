@@ -1,0 +1,182 @@
+"""Types of request fields that mean the same in every gateway: texts, exact numbers, times, paging."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from unicodedata import category
+
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from typing_extensions import TypedDict
+
+from common.mail.address import LONGEST, parse_email_address
+from common.text.visible import CONTROLS, INVISIBLE, shows_nothing
+
+# The largest value of PostgreSQL's integer.
+_MAXIMUM_OFFSET = 2**31 - 1
+
+
+class RequestBody(BaseModel):
+    """A JSON body: what the contract does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() and any(category(character) in {"Cc", "Cs"} for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _printable_lines(text: str) -> str:
+    _printable(text.translate({ord(character): None for character in "\n\r\t"}))
+    return text
+
+
+def _shown(text: str) -> str:
+    if shows_nothing(text):
+        raise ValueError("must contain a visible character")
+    return text
+
+
+def _empty_unless_shown(text: str) -> str:
+    return "" if shows_nothing(text) else text
+
+
+def _documented(pattern: str) -> Any:
+    """The rule as the document tells it; the code that holds is the validator's."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+_LAYOUT_LESS = CONTROLS.replace(r"\u0000-\u001f", r"\u0000-\u0008\u000b\u000c\u000e-\u001f")
+_not_blank = StringConstraints(strip_whitespace=True, min_length=1)
+# Both without blanks at the ends, and not empty: a text of invisible characters only counts as empty.
+Line = Annotated[
+    str,
+    _not_blank,
+    AfterValidator(_printable),
+    AfterValidator(_shown),
+    _documented(f"^[^{CONTROLS}]*[^{INVISIBLE}][^{CONTROLS}]*$"),
+]
+Lines = Annotated[
+    str,
+    _not_blank,
+    AfterValidator(_printable_lines),
+    AfterValidator(_shown),
+    _documented(f"^[^{_LAYOUT_LESS}]*[^{INVISIBLE}][^{_LAYOUT_LESS}]*$"),
+]
+
+_stripped = StringConstraints(strip_whitespace=True)
+# The same, but they may be empty.
+OptionalLine = Annotated[
+    str,
+    _stripped,
+    AfterValidator(_printable),
+    AfterValidator(_empty_unless_shown),
+    _documented(f"^[^{CONTROLS}]*$"),
+]
+OptionalLines = Annotated[
+    str,
+    _stripped,
+    AfterValidator(_printable_lines),
+    AfterValidator(_empty_unless_shown),
+    _documented(f"^[^{_LAYOUT_LESS}]*$"),
+]
+
+
+EmailAddress = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    AfterValidator(parse_email_address),
+    Field(json_schema_extra={"format": "email", "maxLength": LONGEST}),
+]
+
+
+def _number(value: object) -> object:
+    """Bodies are read with fractions as decimals (common.edge.request_body): a float would have lost digits already.
+
+    Negative zero is zero: it would be shown as `-0.00`, and stored as 0.00.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a number")
+    return value or 0
+
+
+ExactNumber = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
+
+# The most digits that a whole number in a body has, which keeps `1e999999` from being written out.
+_WHOLE_DIGITS = 18
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: `1.0` and `1e0` are the integer 1."""
+    if isinstance(value, Decimal) and value.adjusted() < _WHOLE_DIGITS and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole, json_schema_input_type=int)]
+
+
+# A date, and perhaps a time behind `T` or a blank. Python takes any character between the two: the day with an offset
+# `2026-11-22-10:00` would be read as ten o'clock.
+_ISO_8601 = re.compile(r"[0-9W-]{7,10}([Tt ].*)?", re.ASCII)
+
+
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        if _ISO_8601.fullmatch(value) is None:
+            raise ValueError
+        moment = datetime.fromisoformat(value)
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be an ISO 8601 time, such as 2026-11-22T10:00:00Z") from None
+
+
+# Without an offset it is taken as UTC.
+Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
+
+
+def _in_digits(value: object) -> object:
+    if isinstance(value, str) and _DIGITS.fullmatch(value) is None:
+        raise ValueError("must be a whole number in digits, such as 20")
+    return value
+
+
+# Whole numbers in an address. Pydantic takes Python's notation too: `1_0` and `+10` are 10 to it.
+_DIGITS = re.compile(r"-?[0-9]+(\.0+)?")
+InDigits = BeforeValidator(_in_digits)
+Limit = Annotated[int, Query(ge=1, le=100), InDigits]
+Offset = Annotated[int, Query(ge=0, le=_MAXIMUM_OFFSET), InDigits]
+
+
+class Pagination(TypedDict):
+    limit: int
+    offset: int
+    total: int
+    has_more: bool
+
+
+def pagination(*, limit: int, offset: int, total: int, given: int) -> Pagination:
+    """Of a page that was asked for with `limit` and `offset`, and has `given` rows.
+
+    A page that was cut short, because its rows are large, tells as its limit what it was cut to: so whoever adds to
+    `offset` the rows of a page, or the limit that it tells, sees each row once.
+    """
+    has_more = given > 0 and offset + given < total
+    return {"limit": given if has_more else limit, "offset": offset, "total": total, "has_more": has_more}
+
+
+def field_errors(problems: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+    """For rules over several fields: each problem at its own path. Raises `ValidationError` if there are any."""
+    errors: list[Any] = [
+        InitErrorDetails(type=PydanticCustomError("rule", "{issue}", {"issue": issue}), loc=location, input=None)
+        for location, issue in problems
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("request", errors)

@@ -1,0 +1,1 @@
+"""E-mail: addresses, headers, and the SMTP client."""

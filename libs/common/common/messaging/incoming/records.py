@@ -1,0 +1,79 @@
+"""From a Kafka record to an event that a handler understands; any record at all is survived."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from common.database.statements import Connection
+from common.messaging.envelope import PREFIX, EventView, ReceivedEvent, Record, UnreadableRecord, parse
+from common.messaging.incoming.batches import UndecodableBatch
+
+LATE_SECONDS = 5.0
+
+View = TypeVar("View", bound=EventView)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming(Generic[View]):
+    """An event that was not taken in before: its envelope, and what the consumer reads of its data."""
+
+    event: ReceivedEvent
+    data: View
+
+
+@dataclass(frozen=True, slots=True)
+class EventHandler(Generic[View]):
+    """What a consumer does with events of a type.
+
+    `accept` is called once a batch with the new events, in log order per key, inside the transaction that also writes
+    the inbox; it only writes to the database. When it raises, its transaction is undone and each event is tried alone.
+    Types with equal handlers are handed over together.
+    """
+
+    view: type[View]
+    accept: Callable[[Connection, Sequence[Incoming[View]]], Awaitable[None]]
+
+
+Handlers = Mapping[str, EventHandler[Any]]
+
+
+def read(record: Record, handlers: Handlers) -> Incoming[Any] | None:
+    """The event in the record; None when it is of a type that no handler wants. Raises `UnreadableRecord`."""
+    if isinstance(record, UndecodableBatch):
+        raise UnreadableRecord(record.error)
+    if _is_unwanted(record, handlers):
+        return None
+    try:
+        event = parse(record)
+        return Incoming(event, handlers[event.type].view.model_validate_json(event.data))
+    except UnreadableRecord:
+        raise
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
+        raise UnreadableRecord("; ".join(problems)) from None
+    except Exception as error:  # whatever a record can do to a parser is the record's fault
+        raise UnreadableRecord(repr(error)) from error
+
+
+def came_late(record: Record) -> bool:
+    """Whether it was sent long after it was written: its producer's outbox holds a backlog, or did."""
+    times = [value for name, value in record.headers if name == "ce_time" and value]
+    try:
+        written_at = datetime.fromisoformat(times[-1].decode()).timestamp()
+    except (IndexError, ValueError, OverflowError):
+        return False
+    return record.timestamp / 1000 - written_at > LATE_SECONDS
+
+
+def _is_unwanted(record: Record, handlers: Handlers) -> bool:
+    """Whether the record says what it is, in any version, and nobody here asked for that."""
+    types = [value for name, value in record.headers if name == "ce_type" and value]
+    try:
+        name = types[-1].decode()
+    except (IndexError, UnicodeDecodeError):
+        return False
+    short_name, _, _version = name.removeprefix(PREFIX).rpartition(".v")
+    return short_name not in handlers

@@ -1,0 +1,1 @@
+"""What outgoing and incoming messaging share of Kafka: topics, partitioner, broker probe."""

@@ -1,0 +1,89 @@
+"""Which partitions events wait for, and in what order what waits is sent (ADR 18).
+
+A key's unsent rows are in at most three places, the oldest in the first: held back for the key's partition, held back
+for the whole topic, ready. Rows move only from a later place to the end of an earlier one, and are sent only from the
+first place that has any.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sqlalchemy import Integer, SmallInteger, Text, any_, bindparam, exists, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from common.database.statements import Connection, prepare
+from common.database.tables import outbox_holds, outbox_pending
+from common.messaging.outgoing.pending_events import Row
+
+Partition: TypeAlias = tuple[str, int]  # topic and number
+WHOLE_TOPIC = -1  # in place of a number: how many partitions there are is not known, or none may be written to
+
+_holds = outbox_holds.c
+_KNOWN = prepare(
+    select(_holds.id).where(_holds.topic == bindparam("topic"), _holds.partition == bindparam("partition"))
+)
+_ADD = prepare(
+    insert(outbox_holds)
+    .values(topic=bindparam("topic", type_=Text), partition=bindparam("partition", type_=Integer))
+    .on_conflict_do_nothing()
+)
+_has_rows = exists().where(
+    outbox_pending.c.hold == _holds.id, outbox_pending.c.lane == any_(bindparam("lanes", type_=ARRAY(SmallInteger)))
+)
+_WITH_ROWS = prepare(select(_holds.id, _holds.topic, _holds.partition).where(_has_rows))
+
+
+@dataclass(slots=True)
+class Hold:
+    """`id` is the `hold` of its rows. While it recovers, its rows are sent again, in front of all later ones."""
+
+    id: int
+    partition: Partition
+    is_recovering: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """The rows of one partition: those that may be sent now, and the others by what they are to wait for."""
+
+    to_send: Sequence[Row]
+    to_hold: Mapping[Partition, Sequence[Row]]
+
+
+def divide(holds: Mapping[Partition, Hold], partition: Partition, rows: Sequence[Row]) -> Divided:
+    """What may be sent are rows of the first of the places that has any, and ready ones when there is no other."""
+    own, whole = holds.get(partition), holds.get((partition[0], WHOLE_TOPIC))
+    if own is None and whole is None:
+        return Divided(rows, {})
+    to_send: list[Row] = []
+    to_hold: dict[Partition, list[Row]] = {}
+    for row in rows:
+        if own is not None and row["hold"] == own.id:
+            to_send.append(row)
+        elif whole is not None and row["hold"] == whole.id:
+            if own is None:
+                to_send.append(row)
+            else:
+                to_hold.setdefault(own.partition, []).append(row)
+        else:
+            last = whole or own
+            assert last is not None  # noqa: S101 - or nothing would be divided
+            to_hold.setdefault(last.partition, []).append(row)
+    return Divided(to_send, to_hold)
+
+
+async def new_hold(connection: Connection, partition: Partition) -> Hold:
+    """The hold of this partition, with the same id for every relay and every time."""
+    named = {"topic": partition[0], "partition": partition[1]}
+    hold_id = await _KNOWN.fetch_value(connection, **named)
+    if hold_id is None:
+        await _ADD.execute(connection, **named)
+        hold_id = await _KNOWN.fetch_value(connection, **named)
+    return Hold(hold_id, partition)
+
+
+async def holds_with_rows(connection: Connection, lanes: Iterable[int]) -> list[Hold]:
+    """Those that a relay finds when it takes over lanes."""
+    rows = await _WITH_ROWS.fetch_all(connection, lanes=list(lanes))
+    return [Hold(row["id"], (row["topic"], row["partition"])) for row in rows]

@@ -1,0 +1,172 @@
+"""Holds back what cannot be sent now, tries it apart from the rest, and has it sent in sequence afterwards (ADR 18)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from common.database.statements import Connection
+from common.database.transactions import Pool, is_connection_failure, reading
+from common.messaging.outgoing.holds import WHOLE_TOPIC, Hold, Partition, holds_with_rows, new_hold
+from common.messaging.outgoing.lanes import LaneLeases
+from common.messaging.outgoing.pending_events import Row, Tokens, free, hold_back, read_pending
+from common.messaging.outgoing.publisher import Delivery, Publisher
+from common.telemetry.rate_limited_log import RateLimitedLog
+
+SHORTEST_WAIT, LONGEST_WAIT = 0.25, 2.0
+SHORTEST_PATIENCE, LONGEST_PATIENCE = 2.0, 10.0
+ROWS_OF_A_TRIAL = 100
+# Each may fill the memory of one read.
+RECOVERING_AT_ONCE = 2
+
+_log = RateLimitedLog(structlog.get_logger(__name__))
+
+Settle = Callable[[Delivery, Tokens], Awaitable[None]]
+
+
+class DeliveryFailed(Exception):
+    """Rows stay pending because Kafka did not acknowledge them; they are sent again."""
+
+
+class HeldBack:
+    """The partitions that one relay sends nothing to. Each is tried by a task with a producer of its own, so that
+    nobody else waits for it; once it takes events again, `read_recovering` has its rows for the relay, the oldest
+    first. `settle` writes down what became of the rows that were tried.
+    """
+
+    def __init__(self, pool: Pool, leases: LaneLeases, new_publisher: Callable[[], Publisher], settle: Settle) -> None:
+        self._pool = pool
+        self._leases = leases
+        self._new_publisher = new_publisher
+        self._settle = settle
+        self._holds: dict[Partition, Hold] = {}
+        self._tasks: dict[Partition, asyncio.Task[None]] = {}
+        self._ended: set[asyncio.Task[None]] = set()
+        self._known_tokens: Tokens = {}
+        # A hold is let go when nothing is left of it, and nothing may be added in between.
+        self._changing = asyncio.Lock()
+
+    @property
+    def holds(self) -> Mapping[Partition, Hold]:
+        return self._holds
+
+    def check(self) -> None:
+        """Raises what has ended a trial for good."""
+        for task in self._tasks.values():
+            if task.done():
+                task.result()
+
+    async def close(self) -> None:
+        tasks = [*self._tasks.values(), *self._ended]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def learn(self, connection: Connection, tokens: Tokens) -> None:
+        """Take over what is held back in lanes that were another relay's, before any of their rows is read."""
+        new = [lane for lane, token in tokens.items() if self._known_tokens.get(lane) != token]
+        for hold in await holds_with_rows(connection, new) if new else ():
+            self._begin(hold)
+        self._known_tokens = dict(tokens)
+
+    async def take(self, connection: Connection, delivery: Delivery, tokens: Tokens) -> None:
+        """Put aside the rows that a delivery could not send, and begin to try what it found unavailable."""
+        if not delivery.unavailable and not delivery.held_back:
+            return
+        async with self._changing:
+            for partition, reason in delivery.unavailable.items():
+                await self._hold(connection, partition, reason)
+            for partition, rows in delivery.held_back.items():
+                if hold := self._holds.get(partition):
+                    await hold_back(connection, rows, hold.id, tokens)
+
+    async def read_recovering(self, connection: Connection, tokens: Tokens) -> list[Row]:
+        """The next rows of what takes events again. What has none left is held back no longer."""
+        rows: list[Row] = []
+        async with self._changing:
+            recovering = [hold for hold in self._holds.values() if hold.is_recovering]
+            # A whole topic last: of a key, what waits for its partition is older.
+            recovering.sort(key=lambda hold: hold.partition[1] == WHOLE_TOPIC)
+            for hold in recovering[:RECOVERING_AT_ONCE]:
+                found = await read_pending(connection, tokens, hold.id)
+                rows += found
+                if not found:
+                    # Rows behind a parked one, which are not read, may be left.
+                    await free(connection, hold.id, tokens)
+                    self._let_go(hold)
+        return rows
+
+    async def _hold(self, connection: Connection, partition: Partition, reason: str) -> None:
+        topic, number = partition
+        _log.error(
+            "events wait for a partition that takes none",
+            about=partition, topic=topic, partition="all" if number == WHOLE_TOPIC else number, reason=reason,
+        )  # fmt: skip
+        for hold in self._holds.values():
+            if hold.partition == partition or (number == WHOLE_TOPIC and hold.partition[0] == topic):
+                hold.is_recovering = False
+        if partition not in self._holds:
+            self._begin(await new_hold(connection, partition))
+
+    def _begin(self, hold: Hold) -> None:
+        if hold.partition not in self._holds:
+            self._holds[hold.partition] = hold
+            self._tasks[hold.partition] = asyncio.create_task(self._try(hold))
+
+    def _let_go(self, hold: Hold) -> None:
+        del self._holds[hold.partition]
+        task = self._tasks.pop(hold.partition)
+        task.cancel()
+        self._ended.add(task)
+        task.add_done_callback(self._ended.discard)
+
+    async def _try(self, hold: Hold) -> None:
+        publisher = self._new_publisher()
+        wait, patience = SHORTEST_WAIT, SHORTEST_PATIENCE
+        try:
+            while True:
+                await asyncio.sleep(wait)
+                if hold.is_recovering:
+                    await publisher.discard()
+                    wait, patience = SHORTEST_WAIT, SHORTEST_PATIENCE
+                elif await self._succeeds(hold, publisher, patience):
+                    hold.is_recovering = True
+                else:
+                    wait, patience = min(2 * wait, LONGEST_WAIT), min(2 * patience, LONGEST_PATIENCE)
+        finally:
+            await publisher.discard()
+
+    async def _succeeds(self, hold: Hold, publisher: Publisher, patience: float) -> bool:
+        try:
+            return await self._trial(hold, publisher, patience)
+        except Exception as error:
+            if not isinstance(error, KafkaError | DeliveryFailed) and not is_connection_failure(error):
+                raise
+            _log.warning("held-back events not tried", about=hold.partition, topic=hold.partition[0], error=repr(error))
+            await publisher.discard()
+            return False
+
+    async def _trial(self, hold: Hold, publisher: Publisher, patience: float) -> bool:
+        """Send the first rows. Whether they went, or one of them is to blame itself."""
+        tokens = self._leases.held()
+        if not tokens:
+            return False
+        async with reading(self._pool) as connection:
+            rows = (await read_pending(connection, tokens, hold.id))[:ROWS_OF_A_TRIAL]
+        if not rows:
+            return await publisher.answers(hold.partition)
+        delivery = await publisher.deliver(
+            rows,
+            may_send=lambda: self._leases.are_held(tokens),
+            hurry=asyncio.Event(),
+            holds=self._holds,
+            patience=patience,
+        )
+        try:
+            await self._settle(delivery, tokens)
+        except DeliveryFailed:
+            await publisher.discard()
+        if hold.partition[1] == WHOLE_TOPIC:
+            return hold.partition not in delivery.unavailable
+        return bool(delivery.acknowledged or delivery.refused or delivery.suspects)

@@ -1,0 +1,204 @@
+"""Sends committed outbox rows to Kafka, whatever dies, and each key's rows in their sequence (ADR 0004)."""
+
+import asyncio
+import contextlib
+from collections import Counter as TopicCounter
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import structlog
+from aiokafka.errors import KafkaError
+from prometheus_client import Counter, Histogram
+
+from common import failpoints
+from common.component import Component
+from common.database.statements import Connection
+from common.database.transactions import Pool, is_connection_failure, reading
+from common.messaging.outgoing.backlog import watch_backlog
+from common.messaging.outgoing.lanes import LaneLeases
+from common.messaging.outgoing.pending_events import Row, Tokens, mark_published, park, read_pending
+from common.messaging.outgoing.publisher import Delivery, Publisher
+from common.messaging.outgoing.recovery import DeliveryFailed, HeldBack
+from common.pauses import pause
+from common.telemetry.rate_limited_log import RateLimitedLog
+
+SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
+SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
+RELEASE_SECONDS = 2.0
+# From this many rows on a batch is part of a backlog. After so many batches of one the lanes are shared out anew.
+LONG_BATCH, BATCHES_OF_A_STRETCH = 500, 20
+
+_log = structlog.get_logger(__name__)
+_repeated = RateLimitedLog(_log)
+_published = Counter("outbox_published_total", "Outbox rows that Kafka acknowledged", ["topic"])
+_failures = Counter("outbox_delivery_failures_total", "Rounds of the relay that ended with rows unsent")
+_lost = Counter("outbox_lost_rows_total", "Rows acknowledged after the lane's lease had gone to another relay")
+_seconds = Histogram("outbox_relay_batch_seconds", "How long a batch of outbox rows kept the relay")
+
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+Third = TypeVar("Third")
+
+
+class Relay:
+    """One relay of a service's outbox; any number may run at once and share the lanes. `owner` tells them apart."""
+
+    def __init__(self, pool: Pool, bootstrap: str, owner: str, *, source: str, lease_seconds: float = 3.0) -> None:
+        self._pool = pool
+        self._leases = LaneLeases(pool, owner, lease_seconds=lease_seconds)
+        self._publisher = Publisher(bootstrap, source)
+        self._held_back = HeldBack(pool, self._leases, lambda: Publisher(bootstrap, source), self._settle)
+        self._alone: set[int] = set()
+
+    @property
+    def component(self) -> Component:
+        return Component("relay", self.run, lambda: None if self._publisher.is_connected else "kafka: not connected")
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Relay until `stopping` is set; then wait a moment for acknowledgements and hand the lanes over.
+
+        Raises what cannot be cured by waiting for Kafka or the database to come back.
+        """
+        background = [asyncio.create_task(self._leases.keep()), asyncio.create_task(watch_backlog(self._pool))]
+        try:
+            await self._relay(stopping, background)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._held_back.close()
+            await self._publisher.discard()
+            await self._release()
+
+    async def _relay(self, stopping: asyncio.Event, background: Sequence[asyncio.Task[None]]) -> None:
+        idle, backoff = SHORTEST_IDLE, SHORTEST_BACKOFF
+        while not stopping.is_set():
+            for task in background:
+                if task.done():
+                    task.result()
+            self._held_back.check()
+            try:
+                found = await self._round(stopping)
+            except Exception as error:
+                if not isinstance(error, KafkaError | DeliveryFailed) and not is_connection_failure(error):
+                    raise
+                _failures.inc()
+                _repeated.warning("outbox rows not sent; trying again", error=repr(error), wait_seconds=backoff)
+                await self._publisher.discard()
+                await pause(stopping, backoff)
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+            else:
+                idle = SHORTEST_IDLE if found else min(idle * 2, LONGEST_IDLE)
+                backoff = SHORTEST_BACKOFF
+                if not found:
+                    await pause(stopping, idle)
+
+    async def _round(self, stopping: asyncio.Event) -> bool:
+        """Read, send, mark. No transaction is open while Kafka is waited for. Returns whether anything was sent."""
+        await self._publisher.connect()
+        await self._leases.give_up_surplus()
+        tokens = self._leases.held()
+        if not tokens:
+            return False
+        recovering, ready = await self._read_all(tokens)
+        if not recovering and not ready:
+            return False
+        if len(ready) >= LONG_BATCH and not recovering and not self._alone:
+            await self._drain(ready, tokens, stopping)
+            return True
+        with _seconds.time():
+            delivery = await self._send([*recovering, *ready], tokens, stopping)
+            await self._settle(delivery, tokens)
+        return bool(delivery.acknowledged or delivery.held_back)
+
+    async def _drain(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> None:
+        """Send batch after batch; beside each the database marks the one before it and reads the one after it.
+
+        A batch is sent only when all of the one before was acknowledged, so nothing is stepped over here either.
+        """
+        before = Delivery()
+        for _ in range(BATCHES_OF_A_STRETCH):
+            with _seconds.time():
+                delivery, _, following = await _all_three(
+                    self._send(rows, tokens, stopping),
+                    self._settle(before, tokens),
+                    self._read(tokens, [*before.acknowledged, *rows]),
+                )
+            before = delivery
+            if not following or len(delivery.acknowledged) < len(rows) or stopping.is_set():
+                break
+            rows = following
+        await self._settle(before, tokens)
+
+    async def _read_all(self, tokens: Tokens) -> tuple[Sequence[Row], Sequence[Row]]:
+        """What was held back, and what is next. In this order, as it is decided by the first what the second may do."""
+        async with reading(self._pool) as connection:
+            await self._held_back.learn(connection, tokens)
+            recovering = await self._held_back.read_recovering(connection, tokens)
+            return recovering, await read_pending(connection, tokens)
+
+    async def _read(self, tokens: Tokens, on_their_way: Sequence[Row]) -> Sequence[Row]:
+        async with reading(self._pool) as connection:
+            return await read_pending(connection, tokens, on_their_way=on_their_way)
+
+    async def _send(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> Delivery:
+        failpoints.hit("relay.after_read")
+        if self._alone:
+            self._alone &= {row["position"] for row in rows}
+        return await self._publisher.deliver(
+            rows,
+            may_send=lambda: self._leases.are_held(tokens),
+            alone=self._alone,
+            hurry=stopping,
+            holds=self._held_back.holds,
+        )
+
+    async def _settle(self, delivery: Delivery, tokens: Tokens) -> None:
+        """Write down what became of rows. Raises `DeliveryFailed`, after that, when some are still to be sent."""
+        failpoints.hit("relay.after_ack_before_mark")
+        self._alone |= {row["position"] for row in delivery.suspects}
+        async with reading(self._pool) as connection:
+            if delivery.acknowledged:
+                await self._mark(connection, delivery.acknowledged, tokens)
+            for row, error in delivery.refused:
+                await self._park(connection, row, error, tokens)
+            await self._held_back.take(connection, delivery, tokens)
+        failpoints.hit("relay.after_mark")
+        if delivery.failure is not None:
+            raise DeliveryFailed(delivery.failure)
+
+    async def _mark(self, connection: Connection, rows: Sequence[Row], tokens: Tokens) -> None:
+        marked = await mark_published(connection, rows, tokens)
+        _lost.inc(len(rows) - marked)
+        for topic, count in TopicCounter(row["topic"] for row in rows).items():
+            _published.labels(topic).inc(count)
+
+    async def _park(self, connection: Connection, row: Row, error: str, tokens: Tokens) -> None:
+        if await park(connection, row, error, tokens):
+            _log.critical(
+                "Kafka refuses an event for good; it is parked, and the later events of its key wait",
+                alert="outbox_parked", topic=row["topic"], key=row["key"], position=row["position"], error=error,
+            )  # fmt: skip
+
+    async def _release(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                try:
+                    await self._leases.release()
+                except Exception as error:
+                    _log.warning("lanes not handed over; their leases will end", error=repr(error))
+
+
+async def _all_three(
+    first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second], third: Coroutine[Any, Any, Third]
+) -> tuple[First, Second, Third]:
+    """Side by side; all have ended when this returns or raises."""
+    tasks = asyncio.create_task(first), asyncio.create_task(second), asyncio.create_task(third)
+    try:
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return tasks[0].result(), tasks[1].result(), tasks[2].result()

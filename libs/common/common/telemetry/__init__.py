@@ -1,0 +1,1 @@
+"""Logs and W3C trace context."""

@@ -1,0 +1,1 @@
+"""Text that the database, a terminal or a reader can take."""

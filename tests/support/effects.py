@@ -1,0 +1,45 @@
+"""What a request left behind: audit rows and events of one entity, straight from the tables."""
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from common.audit import trail
+from common.database.transactions import Pool
+
+
+@dataclass(frozen=True)
+class Effects:
+    """`audited` is (previous state, new state, outcome), `events` (type, sequence); both oldest first."""
+
+    audited: list[tuple[str | None, str, str]]
+    events: list[tuple[str, int]]
+
+    def since(self, before: "Effects") -> "Effects":
+        return Effects(self.audited[len(before.audited) :], self.events[len(before.events) :])
+
+
+async def effects(pool: Pool, entity_type: str, entity_id: str) -> Effects:
+    """Also checks that the audit chain verifies and that the events' sequences have no gap."""
+    async with pool.acquire() as connection:
+        rows = await trail.history(connection, entity_type, UUID(entity_id))
+        events = await connection.fetch(
+            "SELECT type, sequence FROM outbox WHERE aggregateid = $1 ORDER BY position", entity_id
+        )
+    assert trail.first_broken(rows) is None
+    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+    return Effects(
+        [(row["previous_state"], row["new_state"], row["outcome"]) for row in rows],
+        [(event["type"], event["sequence"]) for event in events],
+    )
+
+
+async def last_event(pool: Pool, entity_id: str) -> dict[str, Any]:
+    """The data of the newest event, numbers with a fraction as decimals."""
+    payload = await pool.fetchval(
+        "SELECT payload FROM outbox WHERE aggregateid = $1 ORDER BY position DESC LIMIT 1", entity_id
+    )
+    data: dict[str, Any] = json.loads(payload, parse_float=Decimal)
+    return data

@@ -1,0 +1,91 @@
+"""A service's own application, called in this process, with a key for each role."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import httpx
+from common.access import api_keys
+from common.access.auth import Role
+from common.database.transactions import Pool, open_pool, transaction
+from common.health import Health
+from common.service import Runtime, Service
+from fastapi import FastAPI
+from support.databases import Database
+from support.openapi import Promises
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Paths are those under `/api/v1`; whom to call as is a role, or a key made by `new_client`.
+
+    Every answer is checked against the OpenAPI document.
+    """
+
+    app: FastAPI
+    pool: Pool
+    _client: httpx.AsyncClient
+    _promises: Promises
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, key: str = Role.OPS, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """A text or bytes body goes as it is, anything else as JSON."""
+        content = body if body is None or isinstance(body, str | bytes) else json.dumps(body)
+        known = {"X-API-Key": _key(key) if key in set(Role) else key, **(headers or {})}
+        if content is not None:
+            known.setdefault("Content-Type", "application/json")
+        response = await self._client.request(method, path, content=content, headers=known)
+        self._promises.check(response)
+        return response
+
+    async def get(self, path: str, *, key: str = Role.OPS) -> httpx.Response:
+        return await self.call("GET", path, key=key)
+
+    async def post(self, path: str, body: Any, *, key: str = Role.OPS) -> httpx.Response:
+        return await self.call("POST", path, body, key=key)
+
+    async def patch(self, path: str, body: Any, *, key: str = Role.OPS) -> httpx.Response:
+        return await self.call("PATCH", path, body, key=key)
+
+    async def new_client(self, customer_id: UUID) -> str:
+        """The key of a client that is bound to this customer."""
+        async with transaction(self.pool) as connection:
+            return await api_keys.create(connection, name="a customer", role=Role.CLIENT, customer_id=customer_id)
+
+
+def exact(response: httpx.Response) -> Any:
+    """The body with every number that has a fraction as a decimal, digit by digit."""
+    return json.loads(response.content, parse_float=Decimal)
+
+
+@asynccontextmanager
+async def serve(service: Service[Any], database: Database, **settings: Any) -> AsyncIterator[Gateway]:
+    """The gateway on `database`; without a rate limit and without Kafka, unless the settings say otherwise."""
+    known = {
+        "database_url": database.dsn,
+        "kafka_bootstrap": "127.0.0.1:9",
+        "rate_limit_per_minute": 0,
+        "link_signing_key": "a key to sign links with",
+        **settings,
+    }
+    made = service.settings(**known)
+    pool = await open_pool(database.dsn, size=25, application_name="test gateway")
+    try:
+        async with transaction(pool) as connection:
+            for role in Role:
+                await api_keys.add(connection, key=_key(role), name=role, role=role, customer_id=None)
+        app = service.gateway(Runtime(service, made, pool, Health(service.name, made)))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 50_000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway/api/v1") as client:
+            yield Gateway(app, pool, client, Promises(app))
+    finally:
+        pool.terminate()
+
+
+def _key(role: str) -> str:
+    return f"{role}.the-secret-of-a-test"

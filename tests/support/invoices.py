@@ -1,0 +1,155 @@
+"""Ada's invoices: accepted as the consumer does, made and sent as the worker does."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+from common.database.statements import Connection
+from common.database.transactions import Pool, transaction
+from common.jobs.queue import Schedule
+from common.jobs.worker import Worker
+from common.mail.mailer import Mailer
+from common.messaging.envelope import ReceivedEvent
+from common.messaging.incoming.subscriber import Incoming
+from invoicing.consumer import event_handlers
+from invoicing.document_store import DocumentStore
+from invoicing.domain import Address, Seller
+from invoicing.events import OrderShipped
+from invoicing.invoice_pdf.renderer import Renderer
+from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
+from invoicing.worker import DocumentJob, MailJob
+from support.mailbox import Mailbox
+from support.traces import TRACEPARENT
+from support.waiting import eventually
+
+SELLER = Seller(
+    id="articurated",
+    brand="ArtiCurated",
+    name="ArtiCurated SARL",
+    address=Address("12 Rue des Potiers", "Limoges", "Nouvelle-Aquitaine", "87000", "France"),
+    vat_id="FR40303265045",
+    email="billing@articurated.example",
+)
+# A minute of every schedule, in seconds.
+RETRY_UNIT = 0.02
+RETRIES = Schedule((1, 2, 4))
+
+
+def incoming(order: dict[str, Any], event_id: str | None = None) -> Incoming[OrderShipped]:
+    """The event as the subscriber hands it over."""
+    data = json.dumps(order).encode()
+    event = ReceivedEvent(
+        id=event_id or str(uuid4()),
+        type="order.shipped",
+        source="/articurated/orders",
+        subject=order["order_id"],
+        key=order["order_id"],
+        sequence=4,
+        epoch=1,
+        time=datetime.now(UTC),
+        traceparent=TRACEPARENT,
+        causation_id=None,
+        data=data,
+    )
+    return Incoming(event, OrderShipped.model_validate_json(data))
+
+
+async def take_in(connection: Connection, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
+    await event_handlers(seller)["order.shipped"].accept(connection, [incoming(order) for order in orders])
+
+
+async def accept(pool: Pool, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
+    """Take in the orders' events as one batch."""
+    async with transaction(pool) as connection:
+        await take_in(connection, *orders, seller=seller)
+
+
+@dataclass(frozen=True)
+class InvoiceRow:
+    id: UUID
+    number: str
+    status: str
+    mail_status: str
+    document_sha256: str | None
+    failed_step: str | None
+    attempts: int | None
+
+
+async def invoice_of(pool: Pool, order: dict[str, Any]) -> InvoiceRow:
+    columns = ", ".join(InvoiceRow.__dataclass_fields__)
+    rows = await pool.fetch(f"SELECT {columns} FROM invoices WHERE order_id = $1", UUID(order["order_id"]))  # noqa: S608
+    assert len(rows) == 1, f"{len(rows)} invoices for one order"
+    return InvoiceRow(**rows[0])
+
+
+async def numbers(pool: Pool) -> list[str]:
+    return [row["number"] for row in await pool.fetch("SELECT number FROM invoices ORDER BY number")]
+
+
+@dataclass(frozen=True)
+class JobRow:
+    id: UUID
+    state: str
+    errors: list[str | None]
+    """One per attempt, oldest first; None for one that succeeded or still runs."""
+    waits: list[float]
+    """From one attempt's end to the next one's start, in retry units."""
+
+
+async def job_of(pool: Pool, order: dict[str, Any], kind: str = DOCUMENT_JOB) -> JobRow | None:
+    job = await pool.fetchrow(
+        "SELECT id, state FROM jobs WHERE kind = $1 AND business_key = $2", kind, order["order_id"]
+    )
+    if job is None:
+        return None
+    attempts = await pool.fetch("SELECT * FROM job_attempts WHERE job_id = $1 ORDER BY number", job["id"])
+    waits = [
+        (later["started_at"] - earlier["finished_at"]).total_seconds() / RETRY_UNIT
+        for earlier, later in pairwise(attempts)
+        if earlier["finished_at"] is not None
+    ]
+    return JobRow(job["id"], job["state"], [each["error"] for each in attempts], waits)
+
+
+async def in_state(pool: Pool, order: dict[str, Any], state: str, kind: str = DOCUMENT_JOB) -> JobRow:
+    """Wait until the order's job of this kind is in a state."""
+
+    async def reached() -> JobRow | None:
+        job = await job_of(pool, order, kind)
+        return job if job is not None and job.state == state else None
+
+    job = await eventually(reached)
+    assert job is not None
+    return job
+
+
+async def events(pool: Pool, order: dict[str, Any], topic: str = "articurated.invoices") -> list[tuple[str, Any]]:
+    """Type and data of what was written for the order, oldest first."""
+    rows = await pool.fetch(
+        "SELECT type, payload FROM outbox WHERE topic = $1 AND key = $2 ORDER BY sequence", topic, order["order_id"]
+    )
+    return [(row["type"], json.loads(row["payload"])) for row in rows]
+
+
+@asynccontextmanager
+async def at_work(pool: Pool, renderer: Renderer, store: DocumentStore, mailbox: Mailbox) -> AsyncIterator[None]:
+    """The service's worker, with retry units of milliseconds."""
+    mailer = Mailer(mailbox.host, mailbox.port, "ArtiCurated <billing@articurated.example>", timeout=5)
+    handlers = {
+        DOCUMENT_JOB: DocumentJob(pool, renderer, store).handler,
+        MAIL_JOB: MailJob(pool, store, mailer).handler,
+    }
+    worker = Worker(pool, handlers, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(worker.run(stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 15)

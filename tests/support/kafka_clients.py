@@ -1,0 +1,22 @@
+"""Kafka clients that break as they do in the field."""
+
+import asyncio
+from typing import Any
+
+from support.waiting import eventually
+
+
+async def lose_metadata_task(client: Any) -> None:
+    """End the task of an aiokafka client that keeps the cluster's metadata, as uvloop's error at a write to a closed
+    connection ends it: aiokafka expects no `RuntimeError`, and nobody looks after the task."""
+    task: asyncio.Task[None] = client._sync_task
+
+    async def fail(*_: object) -> bool:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    async def has_ended() -> bool:
+        return task.done()
+
+    client._metadata_update = fail
+    client.force_metadata_update()
+    await eventually(has_ended)

@@ -1,0 +1,83 @@
+"""A relay or a consumer in a process of its own, to be killed and paused: `python -m support.members ROLE NAME …`."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from common.database.transactions import open_pool
+from common.messaging.outgoing.relay import Relay
+from common.running import relay_role
+from local_stack import process
+from support.databases import Database
+from support.subscribing import subscriber
+from support.waiting import eventually
+
+TESTS = Path(__file__).parent.parent
+LEASE_SECONDS = 1.5
+
+
+class Member:
+    """A running member: ended when the block ends, if nothing ended it before."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+
+    async def ended(self) -> int:
+        """The exit status, as `subprocess` gives it, within 20 seconds."""
+        return await asyncio.wait_for(process.ended(self._child), 20)
+
+    async def stopped(self) -> None:
+        """Wait until SIGSTOP has hit."""
+
+        async def is_stopped() -> bool:
+            return self._state() == "T"
+
+        await eventually(is_stopped)
+
+    def send(self, what: signal.Signals) -> None:
+        self._child.send_signal(what)
+
+    def _state(self) -> str:
+        return Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@contextmanager
+def member(
+    role: Literal["relay", "consumer"],
+    database: Database,
+    bootstrap: str,
+    topic: str,
+    *,
+    name: str = "member",
+    failpoint: str = "",
+) -> Iterator[Member]:
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "FAILPOINT": failpoint}
+    command = [sys.executable, "-m", "support.members", role, name, database.dsn, bootstrap, topic]
+    child = process.spawn(command, log=Path(os.devnull), environment=environment)
+    try:
+        yield Member(child)
+    finally:
+        process.kill_session(child)
+        child.wait()
+
+
+async def main(role: str, name: str, dsn: str, bootstrap: str, topic: str) -> None:
+    settings = relay_role.SERVER_SETTINGS if role == "relay" else None
+    pool = await open_pool(dsn, size=4, application_name=name, server_settings=settings)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    if role == "relay":
+        await Relay(pool, bootstrap, name, source="orders", lease_seconds=LEASE_SECONDS).run(stopping)
+    else:
+        await subscriber(pool, bootstrap, [topic]).run(stopping)
+    await pool.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""A workshop in which something is left for operators to do: a dead job, a kept record, a parked event."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from common.audit import trail
+from common.database.statements import Connection
+from common.database.transactions import reading, transaction
+from common.jobs import queue
+from common.jobs.queue import NewJob
+from common.messaging.envelope import EventView, event_headers
+from common.messaging.incoming import poison
+from common.messaging.incoming.records import EventHandler, Handlers, Incoming
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.outbox import NewEvent
+from common.telemetry.logs import new_traceparent
+from support.relaying import PARK
+from support.workshop import WORKSHOP, Workshop
+
+
+class VaseBroken(EventView):
+    name: str
+
+
+async def mourn(connection: Connection, events: Any) -> None:
+    for each in events:
+        incoming: Incoming[VaseBroken] = each
+        if incoming.data.name == "cursed":
+            raise RuntimeError("no words")
+        await connection.execute("INSERT INTO vases (id, name, price) VALUES ($1, $2, 0)", uuid4(), incoming.data.name)
+
+
+HANDLERS: Handlers = {"vase.broken": EventHandler(VaseBroken, mourn)}
+SERVICE = replace(WORKSHOP, event_handlers=lambda _: HANDLERS)
+PAYLOAD = {"order": "1"}
+
+
+async def a_dead_job(workshop: Workshop) -> UUID:
+    async with transaction(workshop.pool) as connection:
+        await queue.enqueue(connection, NewJob("glaze", "vase-1", PAYLOAD, new_traceparent()))
+        [job] = await queue.claim(connection, {"glaze": 1}, lease=timedelta(seconds=9), worker="kiln-1")
+        await queue.bury(connection, job, "the kiln is cold")
+        return job.id
+
+
+async def a_poisoned_record(workshop: Workshop, name: str) -> UUID:
+    """The record of an event that says that a vase of this name is broken."""
+    data = json.dumps({"name": name}).encode()
+    event = NewEvent("vase.broken", "vases", "vase", "1", "1", 1, data, new_traceparent())
+    async with transaction(workshop.pool) as connection:
+        await outbox.append(connection, event)
+        row = await connection.fetchrow("SELECT * FROM outbox")
+        assert row is not None
+        record = Record(headers=[(key, value) for key, value in event_headers("workshop", dict(row))], value=event.data)
+        await poison.keep(connection, "workshop", record, "RuntimeError('once')")
+        found: UUID = await connection.fetchval("SELECT id FROM poison")
+        return found
+
+
+class Record:
+    topic, partition, offset, key, timestamp = "vases", 0, 7, b"1", 1_700_000_000_000
+
+    def __init__(self, headers: list[tuple[str, bytes | None]], value: bytes | None) -> None:
+        self.headers = headers
+        self.value = value
+
+
+async def a_parked_event(workshop: Workshop) -> int:
+    async with transaction(workshop.pool) as connection:
+        event = NewEvent("vase.made", "vases", "vase", "1", "1", 1, b"{}", new_traceparent())
+        await outbox.append(connection, event)
+        parked: int = await connection.fetchval(PARK, "vases", "1", 1)
+        return parked
+
+
+async def audited(workshop: Workshop, entity_type: str, entity_id: UUID) -> list[tuple[str | None, str, str]]:
+    async with reading(workshop.pool) as connection:
+        rows = await trail.history(connection, entity_type, entity_id)
+    assert trail.first_broken(rows) is None
+    return [(row["previous_state"], row["new_state"], row["actor_id"]) for row in rows]

@@ -1,0 +1,112 @@
+"""The running example of the refunds tests: Zoë Ångström gets 1,234.50 EUR back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from common.audit.trail import Actor
+from common.database.transactions import Pool, transaction
+from common.jobs import queue
+from common.jobs.queue import Job
+from common.jobs.worker import JobHandler, Worker
+from refunds.domain import Cause, Claim, Refund, return_key
+from refunds.use_cases.commands import REFUND_JOB, OwedRefund, open_refunds
+from support.traces import TRACEPARENT
+from support.waiting import eventually
+
+EVENT = Actor("return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+# A minute of every schedule, in seconds.
+RETRY_UNIT = 0.01
+
+
+def a_claim(**changes: Any) -> Claim:
+    """A claim of its own, unless the changes say otherwise."""
+    return_id = uuid4()
+    claim = Claim(
+        business_key=return_key(return_id),
+        cause=Cause.RETURN_COMPLETED,
+        order_id=uuid4(),
+        order_number="ORD-2026-000042",
+        return_id=return_id,
+        amount=Decimal("1234.50"),
+        currency="EUR",
+        payment_reference=f"pi_{return_id.hex}",
+        customer_email="zoe@example.com",
+        customer_name="Zoë Ångström",
+    )
+    return replace(claim, **changes)
+
+
+def a_refund(**changes: Any) -> Refund:
+    claim = a_claim(**changes)
+    return Refund(claim.refund_id, claim, created_at=datetime.now(UTC))
+
+
+async def open_refund(pool: Pool, **changes: Any) -> Refund:
+    claim = a_claim(**changes)
+    async with transaction(pool) as connection:
+        await open_refunds(connection, [OwedRefund(claim, EVENT)])
+    return Refund(claim.refund_id, claim, created_at=datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class JobRow:
+    id: UUID
+    state: str
+    attempts: list[tuple[str | None, str | None]]
+    """Outcome and error of each attempt, oldest first."""
+
+
+async def job_of(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> JobRow:
+    row = await pool.fetchrow(
+        "SELECT id, state FROM jobs WHERE kind = $1 AND business_key = $2", kind, refund.reference
+    )
+    assert row is not None, f"no job {kind} for {refund.reference}"
+    made = await pool.fetch("SELECT outcome, error FROM job_attempts WHERE job_id = $1 ORDER BY number", row["id"])
+    return JobRow(row["id"], row["state"], [(each["outcome"], each["error"]) for each in made])
+
+
+async def in_state(pool: Pool, refund: Refund, state: str, kind: str = REFUND_JOB) -> JobRow:
+    """Wait until the refund's job of this kind is in a state."""
+
+    async def reached() -> JobRow | None:
+        exists = await pool.fetchval("SELECT 1 FROM jobs WHERE kind = $1 AND business_key = $2", kind, refund.reference)
+        job = await job_of(pool, refund, kind) if exists else None
+        return job if job is not None and job.state == state else None
+
+    job = await eventually(reached)
+    assert job is not None
+    return job
+
+
+async def claim_job(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> Job:
+    """Take the refund's job as a worker would, however long it has to wait yet."""
+    async with transaction(pool) as connection:
+        await connection.execute("UPDATE jobs SET due_at = now() WHERE business_key = $1", refund.reference)
+        lease = await connection.fetchval("SELECT interval '20 s'")
+        claimed = await queue.claim(connection, {kind: 1}, lease=lease, worker="a test")
+    assert [job.business_key for job in claimed] == [refund.reference]
+    return claimed[0]
+
+
+async def replay(pool: Pool, job_id: UUID) -> None:
+    async with transaction(pool) as connection:
+        assert await queue.replay(connection, job_id)
+
+
+@asynccontextmanager
+async def at_work(pool: Pool, handler: JobHandler, kind: str = REFUND_JOB) -> AsyncIterator[None]:
+    worker = Worker(pool, {kind: handler}, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(worker.run(stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 15)

@@ -1,0 +1,101 @@
+"""The running example of the tests: Ada sends back the teacups and the towel that were delivered to her."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from common.database.transactions import Pool, transaction
+from common.messaging.envelope import ReceivedEvent
+from httpx import Response
+from returns import use_cases
+from returns.events import OrderView
+from support.gateway import Gateway
+from support.orders import ADA, created
+from support.traces import TRACEPARENT
+
+# Each state and the steps (route, body) that lead there from a new return.
+PATHS: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
+    "REQUESTED": (),
+    "APPROVED": (("approve", {"manager_notes": "cracks are visible on the photo"}),),
+    "REJECTED": (("reject", {"manager_notes": "used for years", "rejection_reason": "policy_violation"}),),
+}
+PATHS["IN_TRANSIT"] = (*PATHS["APPROVED"], ("state", {"new_state": "IN_TRANSIT"}))
+PATHS["RECEIVED"] = (*PATHS["IN_TRANSIT"], ("state", {"new_state": "RECEIVED"}))
+PATHS["COMPLETED"] = (*PATHS["RECEIVED"], ("state", {"new_state": "COMPLETED"}))
+
+
+def order_told(order_id: UUID | None = None, **changes: Any) -> dict[str, Any]:
+    """What an `order.*` event says of Ada's order, as far as returns reads it: delivered an hour ago for 79.06 EUR."""
+    return {
+        "order_id": str(order_id or uuid4()),
+        "order_number": "ORD-2026-000001",
+        "customer_id": str(ADA),
+        "customer_email": "ada@example.org",
+        "customer_name": "Ada Łukasiewicz",
+        "status": "DELIVERED",
+        "currency": "EUR",
+        "total_amount": "79.06",
+        "captured_amount": "79.06",
+        "payment_reference": "ch_teacups",
+        "delivered_at": (datetime.now(UTC) - timedelta(hours=1)).isoformat(),
+        **changes,
+    }
+
+
+def event_about(order_id: str, *, sequence: int = 5, epoch: int = 1) -> ReceivedEvent:
+    return ReceivedEvent(
+        id=str(uuid4()),
+        type="order.delivered",
+        source="/articurated/orders",
+        subject=order_id,
+        key=order_id,
+        sequence=sequence,
+        epoch=epoch,
+        time=datetime.now(UTC),
+        traceparent=TRACEPARENT,
+        causation_id=None,
+        data=b"",
+    )
+
+
+async def tell(pool: Pool, told: dict[str, Any], **event: Any) -> str:
+    """Let returns hear of an order, as its consumer does; the order's id."""
+    view = OrderView.model_validate(told)
+    async with transaction(pool) as connection:
+        await use_cases.copy_orders(connection, [(view, event_about(told["order_id"], **event))])
+    return str(view.order_id)
+
+
+async def set_caught_up(pool: Pool, caught_up_at: datetime, partitions: int = 12) -> None:
+    """Let it be known that all orders' events up to this time are in the copy."""
+    await pool.execute(
+        "INSERT INTO consumer_positions (topic, partition, position, lag, caught_up_at, reported_at)"
+        " SELECT 'articurated.orders', number, 0, 0, $1, now() FROM generate_series(0, $2 - 1) AS number"
+        " ON CONFLICT (topic, partition) DO UPDATE SET caught_up_at = excluded.caught_up_at",
+        caught_up_at,
+        partitions,
+    )
+
+
+def a_return(order_id: str, **changes: Any) -> dict[str, Any]:
+    """A body for `POST /returns`."""
+    return {"order_id": order_id, "reason": "One teacup came in two.", **changes}
+
+
+async def open_return(gateway: Gateway, told: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    order_id = await tell(gateway.pool, told or order_told())
+    return created(await gateway.post("/returns", a_return(order_id, **changes)))
+
+
+async def open_in(gateway: Gateway, state: str, told: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A return that was brought into this state the regular way (see `PATHS`)."""
+    current = await open_return(gateway, told)
+    for route, body in PATHS[state]:
+        current = changed(await gateway.patch(f"/returns/{current['id']}/{route}", body))
+    return current
+
+
+def changed(response: Response) -> dict[str, Any]:
+    assert response.status_code == 200, response.text
+    shown: dict[str, Any] = response.json()
+    return shown

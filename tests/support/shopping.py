@@ -1,0 +1,86 @@
+"""Orders, returns and refunds as one shop in this process, with events carried by hand in place of Kafka."""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orders.app
+import orders.consumer
+import refunds.consumer
+import returns.app
+import returns.consumer
+from common.database.transactions import Pool, open_pool
+from common.messaging.envelope import full_name
+from common.messaging.incoming.inbox import Inbox
+from support.databases import MakeDatabase
+from support.gateway import Gateway, serve
+from support.owed import KafkaRecord
+from support.returns import set_caught_up
+
+
+class Shopping:
+    """The gateways of orders and returns, and refunds, each on its own database; events are carried by hand."""
+
+    def __init__(self, orders_: Gateway, returns_: Gateway, refunds_: Pool) -> None:
+        self.orders, self.returns, self.refunds = orders_, returns_, refunds_
+        self.consumers = {
+            "refunds": Inbox(refunds_, "refunds", refunds.consumer.EVENT_HANDLERS),
+            "returns": Inbox(returns_.pool, "returns", returns.consumer.EVENT_HANDLERS),
+            "orders": Inbox(orders_.pool, "orders", orders.consumer.EVENT_HANDLERS),
+        }
+        self._offsets = itertools.count()
+
+    async def events(self, order_id: str) -> list[KafkaRecord]:
+        """All that was ever told of an order, the events of each topic in their order."""
+        rows: list[Any] = []
+        for pool in (self.orders.pool, self.returns.pool, self.refunds):
+            rows += await pool.fetch("SELECT * FROM outbox WHERE key = $1 ORDER BY position", order_id)
+        return [self._record(row) for row in rows if row["type"] != "job.dead_lettered"]
+
+    async def deliver(self, consumer: str, records: list[KafkaRecord], *, forgotten: bool = False) -> None:
+        inbox = self.consumers[consumer]
+        if forgotten:  # as after the inbox's retention
+            pool = {"refunds": self.refunds, "returns": self.returns.pool, "orders": self.orders.pool}[consumer]
+            await pool.execute("DELETE FROM inbox")
+        if records:
+            await inbox.accept(records)
+
+    async def poisoned(self) -> int:
+        pools = (self.orders.pool, self.returns.pool, self.refunds)
+        return sum([await pool.fetchval("SELECT count(*) FROM poison") for pool in pools])
+
+    def _record(self, row: Any) -> KafkaRecord:
+        attributes = {
+            "ce_specversion": "1.0",
+            "ce_id": str(row["id"]),
+            "ce_source": f"/articurated/{row['aggregatetype']}s",
+            "ce_type": full_name(row["type"]),
+            "ce_subject": row["aggregateid"],
+            "ce_time": "2026-11-22T12:00:00Z",
+            "ce_sequence": str(row["sequence"]),
+            "ce_epoch": str(row["epoch"]),
+            "traceparent": row["traceparent"],
+        }
+        return KafkaRecord(
+            topic=row["topic"],
+            key=row["key"].encode(),
+            value=row["payload"],
+            headers=[(name, value.encode()) for name, value in attributes.items()],
+            offset=next(self._offsets),
+        )
+
+
+@asynccontextmanager
+async def shopping(make_database: MakeDatabase) -> AsyncIterator[Shopping]:
+    async with (
+        serve(orders.app.SERVICE, make_database("orders")) as orders_,
+        serve(returns.app.SERVICE, make_database("returns")) as returns_,
+    ):
+        await set_caught_up(returns_.pool, datetime.now(UTC) + timedelta(days=1))
+        refunds_ = await open_pool(make_database("refunds").dsn, size=4, application_name="test")
+        try:
+            yield Shopping(orders_, returns_, refunds_)
+        finally:
+            refunds_.terminate()

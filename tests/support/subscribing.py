@@ -1,0 +1,72 @@
+"""A consumer at work whose handler writes one line per order event, and the events it reads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+from common.database.statements import Connection
+from common.database.transactions import Pool
+from common.messaging.envelope import EventView
+from common.messaging.incoming.records import Handlers
+from common.messaging.incoming.subscriber import EventHandler, Incoming, Subscriber
+from support.databases import Database
+
+GROUP = "invoicing"
+
+
+class OrderShipped(EventView):
+    order: str
+    sequence: int
+
+
+class BrokenOrder(Exception):
+    """What the handler says to an order named `broken`."""
+
+
+async def create_lines(database: Database) -> None:
+    """The table of the handler's effect; without a unique key, so that a doubled effect is seen."""
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute('CREATE TABLE lines ("order" text, sequence bigint, number bigserial)')
+    await owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
+    await owner.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC")
+    await owner.close()
+
+
+async def write_lines(connection: Connection, events: Sequence[Incoming[OrderShipped]]) -> None:
+    for incoming in events:
+        if incoming.data.order == "broken":
+            raise BrokenOrder
+    await connection.executemany(
+        'INSERT INTO lines ("order", sequence) VALUES ($1, $2)',
+        [(incoming.data.order, incoming.data.sequence) for incoming in events],
+    )
+
+
+HANDLERS: Handlers = {"order.shipped": EventHandler(OrderShipped, write_lines)}
+
+
+async def written_lines(pool: Pool) -> list[tuple[str, int]]:
+    return [(row["order"], row["sequence"]) for row in await pool.fetch("SELECT * FROM lines ORDER BY number")]
+
+
+def subscriber(
+    pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS, **settings: float
+) -> Subscriber:
+    """A member whose partitions go to the others 3 seconds after it was killed, and that waits for no outbox."""
+    timing = {"session_seconds": 3, "settle_seconds": 0, **settings}
+    return Subscriber(pool, bootstrap, group=GROUP, topics=topics, handlers=handlers, **timing)
+
+
+@asynccontextmanager
+async def subscribing(
+    pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS, **settings: float
+) -> AsyncIterator[Subscriber]:
+    stopping = asyncio.Event()
+    member = subscriber(pool, bootstrap, topics, handlers, **settings)
+    running = asyncio.create_task(member.run(stopping))
+    try:
+        yield member
+    finally:
+        stopping.set()
+        await asyncio.wait_for(running, 15)

@@ -1,0 +1,205 @@
+"""A small gateway of a made-up service, where vases are kept: what the shared edge is tested with."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+from common.access import api_keys
+from common.access.auth import Role, allow, open_to_all, require
+from common.database.statements import Connection
+from common.database.transactions import Pool, open_pool
+from common.edge.gateway import create_gateway
+from common.edge.routing.http import GuardedRoute, caller_of, perform, read
+from common.errors import Code, Problem, not_found
+from common.health import Health
+from common.service import Runtime, Service
+from common.settings import ServiceSettings
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import MetaData
+from support.databases import Database
+
+
+class Glaze(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    colour: str = Field(max_length=20)
+
+
+class VaseCreate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=255)
+    price: Decimal = Field(ge=0, lt=1000)
+    glazes: list[Glaze] = []
+
+
+def vase_routes() -> APIRouter:
+    router = APIRouter(prefix="/vases", route_class=GuardedRoute)
+
+    @router.post("", status_code=201)
+    @allow(Role.CLIENT)
+    async def make(request: Request, vase: VaseCreate) -> Response:
+        async def command(connection: Connection) -> dict[str, Any] | Problem:
+            made = {
+                "id": uuid4(),
+                "name": vase.name,
+                "price": vase.price,
+                "traceparent": caller_of(request).traceparent,
+            }
+            await _insert(connection, made)
+            if vase.name == "slow":
+                await connection.execute("SELECT pg_advisory_xact_lock(1)")
+            if vase.name.startswith("refused"):
+                problem = Problem(Code.CONFLICT, "This vase is not made.")
+                if vase.name == "refused and forgotten":
+                    raise problem
+                return problem
+            return made
+
+        return await perform(
+            request, command, status=201, headers=lambda made: {"Location": f"/api/v1/vases/{made['id']}"}
+        )
+
+    @router.get("")
+    @allow(*Role)
+    async def count(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20, name: str = "") -> Response:
+        return await read(
+            request,
+            lambda connection: connection.fetchval(
+                "SELECT count(*) FROM vases WHERE name LIKE $1 || '%' LIMIT $2", name, limit
+            ),
+        )
+
+    @router.get("/{vase_id}")
+    @allow(*Role)
+    async def show(request: Request, vase_id: UUID) -> Response:
+        async def find(connection: Connection) -> dict[str, Any]:
+            row = await connection.fetchrow("SELECT id, name, price FROM vases WHERE id = $1", vase_id)
+            if row is None:
+                raise not_found("vase", vase_id)
+            return dict(row)
+
+        return await read(request, find)
+
+    @router.post("/{vase_id}/break")
+    @allow(Role.WAREHOUSE, Role.MANAGER)
+    async def smash(request: Request, vase_id: UUID) -> Response:
+        async def command(connection: Connection) -> str:
+            if await connection.fetchval("SELECT 1 FROM vases WHERE id = $1", vase_id) is None:
+                raise not_found("vase", vase_id)
+            require(caller_of(request), Role.MANAGER)
+            await connection.execute("DELETE FROM vases WHERE id = $1", vase_id)
+            return "broken"
+
+        return await perform(request, command)
+
+    @router.post("/faulty")
+    @allow(*Role)
+    async def faulty(request: Request) -> Response:
+        raise RuntimeError("SELECT secret FROM /etc/kiln")
+
+    @router.post("/{vase_id}/paint")
+    @allow(*Role)
+    async def paint(request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1) -> Response:
+        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+
+    @router.post("/{vase_id}/paint-with-dependency")
+    @allow(*Role)
+    async def paint_with_dependency(
+        request: Request, vase_id: UUID, glaze: Glaze, coats: Annotated[int, Depends(_coats)]
+    ) -> Response:
+        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+
+    @router.post("/{vase_id}/paint-through-fastapi")
+    @allow(*Role)
+    async def paint_through_fastapi(
+        request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1, user_agent: Annotated[str, Header()] = ""
+    ) -> Response:
+        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+
+    @router.get("/open/to-all")
+    @open_to_all
+    async def hello() -> Response:
+        return Response("hello")
+
+    return router
+
+
+def _thin_coats(coats: int = 1) -> int:
+    return coats
+
+
+async def _coats(coats: Annotated[int, Depends(_thin_coats)]) -> int:
+    return coats
+
+
+async def _painted(vase_id: UUID, glaze: Glaze, coats: int) -> dict[str, Any]:
+    return {"id": vase_id, "colour": glaze.colour, "coats": coats}
+
+
+async def _insert(connection: Connection, vase: dict[str, Any]) -> None:
+    await connection.execute(
+        "INSERT INTO vases (id, name, price) VALUES ($1, $2, $3)", vase["id"], vase["name"], vase["price"]
+    )
+
+
+async def count_vases(connection: Connection) -> dict[str, Any]:
+    return {"vases": {"total": await connection.fetchval("SELECT count(*) FROM vases")}}
+
+
+WORKSHOP = Service(
+    name="workshop",
+    settings=ServiceSettings,
+    metadata=MetaData(),
+    topics=(),
+    gateway=lambda runtime: create_gateway(runtime, [vase_routes()], counts=count_vases, metrics=dict),
+)
+
+
+@dataclass
+class Workshop:
+    """`keys` has one key per role, and `bound` for a client of one customer."""
+
+    runtime: Runtime[ServiceSettings]
+    app: Any
+    keys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pool(self) -> Pool:
+        return self.runtime.pool
+
+    def client(self, role: str | None = "client", **headers: str) -> httpx.AsyncClient:
+        if role is not None:
+            headers["X-API-Key"] = self.keys[role]
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://workshop/api/v1", headers=headers, timeout=20
+        )
+
+
+@asynccontextmanager
+async def open_workshop(
+    database: Database, service: Service[ServiceSettings] = WORKSHOP, **settings: Any
+) -> AsyncIterator[Workshop]:
+    chosen = ServiceSettings(
+        **{"database_url": database.dsn, "kafka_bootstrap": "127.0.0.1:9", "rate_limit_per_minute": 0, **settings}
+    )
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("CREATE TABLE vases (id uuid PRIMARY KEY, name text NOT NULL, price numeric NOT NULL)")
+    await owner.execute("GRANT SELECT, INSERT, DELETE ON vases TO PUBLIC")
+    await owner.close()
+    pool = await open_pool(database.dsn, size=10, application_name="workshop")
+    runtime = Runtime(service, chosen, pool, Health(None, chosen))
+    workshop = Workshop(runtime, service.gateway(runtime))
+    async with pool.acquire() as connection:
+        for role in Role:
+            workshop.keys[role] = await api_keys.create(connection, name=role, role=role, customer_id=None)
+    yield workshop
+    await runtime.health.close()
+    await asyncio.wait_for(pool.close(), 10)
