@@ -5,7 +5,7 @@
 All ways run on the same uvicorn and PostgreSQL and write the same rows. In every round each way runs once, briefly and
 in random order, so that a ratio compares neighbours in time; the spread is the middle half of the rounds' ratios. The
 processor time of server and database together is the steadier ratio when others use the machine too.
-The decision taken from it is docs/adr/0002-where-sql-runs.md.
+The decision taken from it is ADR 2.
 """
 
 import contextlib

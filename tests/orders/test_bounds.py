@@ -1,4 +1,4 @@
-"""What one caller can make the orders gateway do at once is bounded (docs/adr/0021-work-for-one-caller.md)."""
+"""What one caller can make the orders gateway do at once is bounded (ADR 21)."""
 
 import asyncio
 import json

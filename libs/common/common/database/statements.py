@@ -1,4 +1,4 @@
-"""SQL statements written in SQLAlchemy Core, compiled once, and run by asyncpg (docs/adr/0002-where-sql-runs.md).
+"""SQL statements written in SQLAlchemy Core, compiled once, and run by asyncpg (ADR 2).
 
     SHIP = prepare(update(orders).where(orders.c.id == bindparam("order_id")).values(status=bindparam("status")))
     changed = await SHIP.execute(connection, order_id=order_id, status="SHIPPED")

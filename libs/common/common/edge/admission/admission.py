@@ -1,4 +1,4 @@
-"""Who is behind an API key, and how often wrong ones may be tried (docs/adr/0021-work-for-one-caller.md)."""
+"""Who is behind an API key, and how often wrong ones may be tried (ADR 21)."""
 
 from common.access.auth import Authenticator, InvalidKey, KeyHolder, split_key
 from common.database.transactions import Pool
