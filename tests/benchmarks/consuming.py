@@ -12,8 +12,8 @@ from benchmarks.measuring import cpu_seconds
 from benchmarks.order_events import LIFE, lives_of
 from benchmarks.produced import asleep, produce
 from benchmarks.results import Result
-from common.messaging.kafka.topics import ORDERS
 from local_stack.stack import Member, Stack
+from orders.events import ORDERS_TOPIC
 from support.waiting import eventually
 
 ROUNDS = 5
@@ -73,7 +73,7 @@ async def _take_in(stack: Stack, consumer: Consumer, process: Member) -> Intake:
     try:
         all_then = await connection.fetchval("SELECT count(*) FROM inbox") + len(events)
         with asleep(pid):
-            produce(stack.kafka, ORDERS, events)
+            produce(stack.kafka, ORDERS_TOPIC, events)
             before = cpu_seconds(pid), cpu_seconds(database)
             began = time.perf_counter()
 

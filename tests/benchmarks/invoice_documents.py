@@ -19,8 +19,8 @@ from benchmarks.order_events import lives_of
 from benchmarks.produced import asleep, produce
 from benchmarks.results import Result
 from common.database.transactions import open_pool
-from common.messaging.kafka.topics import ORDERS
 from local_stack.stack import Member, Stack
+from orders.events import ORDERS_TOPIC
 from support.invoices import accept
 from support.shipments import order_shipped
 from support.waiting import eventually
@@ -133,7 +133,7 @@ async def _mails(stack: Stack, consumer: Member, mailbox: Path) -> float:
     """The events are in Kafka before the consumer wakes up; the time ends with the last message on disk."""
     all_then = _messages(mailbox) + INVOICES
     with asleep(consumer.server.pid):
-        produce(stack.kafka, ORDERS, lives_of(INVOICES, ("order.shipped",)))
+        produce(stack.kafka, ORDERS_TOPIC, lives_of(INVOICES, ("order.shipped",)))
         began = time.perf_counter()
 
     async def all_sent() -> bool:

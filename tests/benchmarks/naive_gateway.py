@@ -20,12 +20,11 @@ from benchmarks.naive_tables import Answer, Audit, AuditDetails, CountChange, Or
 from common.audit import trail
 from common.audit.trail import Actor, AuditEntry, ChainHead
 from common.messaging.envelope import event_headers
-from common.messaging.kafka import topics
 from common.telemetry.logs import new_traceparent
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
 from orders.domain.pricing import taxes_on
-from orders.events import OrderData
+from orders.events import ORDERS_TOPIC, OrderData
 from orders.schemas.requests import StateChangeRequest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -144,7 +143,7 @@ async def publish(producer: AIOKafkaProducer, order: OrderRow, actor: Actor, nam
         "headers": None,
     }
     await producer.send_and_wait(
-        topics.ORDERS,
+        ORDERS_TOPIC,
         data.model_dump_json().encode(),
         key=str(order.id).encode(),
         headers=event_headers("orders", envelope),

@@ -12,9 +12,9 @@ from uuid import uuid4
 from common.database.statements import Connection, prepare
 from common.messaging.envelope import event_headers
 from common.messaging.kafka.partitioner import partition_of
-from common.messaging.kafka.topics import ORDERS
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
+from orders.events import ORDERS_TOPIC
 
 PARTITIONS = 12
 LIFE = ("order.created", "order.paid", "order.processing", "order.shipped", "order.delivered")
@@ -78,7 +78,7 @@ def _row(order: str, event: str, sequence: int) -> Row:
         "aggregateid": order,
         "type": event,
         "payload": before + order.encode() + after,
-        "topic": ORDERS,
+        "topic": ORDERS_TOPIC,
         "key": order,
         "sequence": sequence,
         "traceparent": TRACEPARENT,

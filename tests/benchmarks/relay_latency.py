@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer
 from benchmarks.order_events import PARTITIONS, Row, append, lives_of
 from benchmarks.results import Result
 from common.database.transactions import Pool, open_pool, transaction
-from common.messaging.kafka.topics import ORDERS
 from local_stack.stack import Stack
+from orders.events import ORDERS_TOPIC
 from support.waiting import eventually
 
 PER_SECOND = 200
@@ -106,7 +106,7 @@ async def _commit(pool: Pool, row: Row, committed: dict[str, float]) -> None:
 async def _listening(bootstrap: str) -> AsyncIterator[dict[str, float]]:
     """When each event came, by its id, from now on."""
     received: dict[str, float] = {}
-    async with AIOKafkaConsumer(ORDERS, bootstrap_servers=bootstrap, auto_offset_reset="latest") as consumer:
+    async with AIOKafkaConsumer(ORDERS_TOPIC, bootstrap_servers=bootstrap, auto_offset_reset="latest") as consumer:
         listening = asyncio.create_task(_listen(consumer, received))
         try:
             await eventually(partial(_has_all, consumer))

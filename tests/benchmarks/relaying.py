@@ -13,8 +13,9 @@ from benchmarks.measuring import cpu_seconds
 from benchmarks.order_events import PARTITIONS, Row
 from benchmarks.produced import produce
 from benchmarks.results import Result
-from common.messaging.kafka.topics import ORDERS, create_topics
+from common.messaging.kafka.topics import create_topics
 from local_stack.stack import Member, Stack
+from orders.events import ORDERS_TOPIC
 from support.waiting import eventually
 
 RAW_TOPIC = "raw-producer"
@@ -109,7 +110,7 @@ class _Race:
     def compare_topics(self) -> None:
         """Both topics hold the same records, in the same order in each partition."""
         count = sum(map(len, self._rows["relay"]))
-        relayed, raw = (asyncio.run(_contents(self._stack.kafka.bootstrap, each)) for each in (ORDERS, RAW_TOPIC))
+        relayed, raw = (asyncio.run(_contents(self._stack.kafka.bootstrap, each)) for each in (ORDERS_TOPIC, RAW_TOPIC))
         if relayed != raw or raw[0] != count:
             raise SystemExit(f"{count} events were written, {relayed[0]} relayed and {raw[0]} produced, or other ones")
 

@@ -7,9 +7,10 @@ from uuid import uuid4
 from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool
 from common.health import Health
-from common.messaging.kafka.topics import ORDERS, create_topics
+from common.messaging.kafka.topics import create_topics
 from common.service import Runtime
 from invoicing.app import SERVICE
+from invoicing.events import ORDERS_TOPIC
 from invoicing.settings import InvoicingSettings
 from invoicing.use_cases import MAIL_JOB
 from support.databases import Database
@@ -30,7 +31,7 @@ async def test_a_shipped_order_on_kafka_becomes_a_pdf_and_an_email(
         smtp_port=mailbox.port,
         seller_name="ArtiCurated Test Ltd",
     )
-    await create_topics(kafka, [ORDERS])
+    await create_topics(kafka, [ORDERS_TOPIC])
     runtime = Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings))
     stopping = asyncio.Event()
     components = [each for role in ("consumer", "worker") for each in SERVICE.components[role](runtime)]
@@ -38,7 +39,7 @@ async def test_a_shipped_order_on_kafka_becomes_a_pdf_and_an_email(
     order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
     shipped = record("order.shipped", order)
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        await producer.send_and_wait(ORDERS, shipped.value, shipped.key, headers=shipped.headers)
+        await producer.send_and_wait(ORDERS_TOPIC, shipped.value, shipped.key, headers=shipped.headers)
 
     await in_state(pool, order, "done", MAIL_JOB)
     stopping.set()

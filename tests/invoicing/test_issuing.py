@@ -12,7 +12,7 @@ from common.audit import trail
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import queue
 from common.jobs.dead_letters import DEAD_JOB
-from common.messaging.kafka.topics import dead_letters
+from common.messaging.kafka.topics import dead_letter_topic
 from invoicing.document_store import DocumentStore, FolderDocumentStore
 from invoicing.domain import Document
 from invoicing.invoice_pdf.renderer import Renderer
@@ -23,7 +23,7 @@ from support.invoices import accept, at_work, events, in_state, invoice_of, job_
 from support.mailbox import Mailbox
 from support.shipments import order_shipped
 
-DEAD_LETTERS = dead_letters("invoicing")
+DEAD_LETTERS = dead_letter_topic("invoicing")
 
 
 def an_address() -> str:

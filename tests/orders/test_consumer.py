@@ -12,10 +12,10 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from common.health import Health
 from common.messaging.envelope import full_name
-from common.messaging.kafka import topics
 from common.messaging.kafka.topics import create_topics
 from common.service import Runtime
 from orders.app import SERVICE
+from orders.events import INVOICES_TOPIC, REFUNDS_TOPIC
 from orders.settings import OrdersSettings
 from support.gateway import Gateway
 from support.orders import place_in
@@ -46,7 +46,7 @@ class Outside:
             "transaction_id": "re_teacups",
             **changes,
         }
-        await self.send(topics.REFUNDS, order_id, json.dumps(data).encode(), headers)
+        await self.send(REFUNDS_TOPIC, order_id, json.dumps(data).encode(), headers)
 
 
 def an_envelope(event_type: str, key: str, sequence: int = 1, *, version: int = 1) -> Headers:
@@ -103,11 +103,11 @@ async def test_a_result_counts_once_among_whatever_else_is_in_the_topic(
     order = await place_in(fresh_gateway, "CANCELLED_AFTER_PAYMENT")
     key = order["id"]
     succeeded = an_envelope("refund.succeeded", key, 2)
-    await outside.send(topics.REFUNDS, key, b"{not json", an_envelope("refund.succeeded", key))
-    await outside.send(topics.REFUNDS, key, None, an_envelope("refund.succeeded", key))
-    await outside.send(topics.REFUNDS, key, b"{}", [])
+    await outside.send(REFUNDS_TOPIC, key, b"{not json", an_envelope("refund.succeeded", key))
+    await outside.send(REFUNDS_TOPIC, key, None, an_envelope("refund.succeeded", key))
+    await outside.send(REFUNDS_TOPIC, key, b"{}", [])
     no_text = [(name, b"\xff" if name == "ce_id" else value) for name, value in succeeded]
-    await outside.send(topics.REFUNDS, key, b"{}", no_text)
+    await outside.send(REFUNDS_TOPIC, key, b"{}", no_text)
     await outside.refund(key, an_envelope("refund.paused", key))
     await outside.refund(key, succeeded)
     await outside.refund(key, succeeded)
@@ -139,7 +139,7 @@ async def test_an_invoice_is_found_soon_after_it_was_issued(
     }
     async with consuming(fresh_gateway, kafka):
         envelope = an_envelope("invoice.issued", order["id"])
-        await outside.send(topics.INVOICES, order["id"], json.dumps(data).encode(), envelope)
+        await outside.send(INVOICES_TOPIC, order["id"], json.dumps(data).encode(), envelope)
 
         async def is_there() -> bool:
             return (await fresh_gateway.get(f"/orders/{order['id']}/invoice")).status_code == 200

@@ -2,8 +2,9 @@
 
 import json
 
-from common.messaging.kafka import topics
+from common.messaging.kafka.topics import create_topics
 from orders.app import SERVICE
+from orders.events import ORDERS_TOPIC
 from support.databases import MakeDatabase
 from support.gateway import serve
 from support.orders import PATHS, TEACUPS, an_order, created
@@ -42,7 +43,7 @@ ROOM_FOR_ONE_EVENT = 450_000
 
 
 async def test_every_event_of_the_largest_order_is_taken_by_kafka(make_database: MakeDatabase, kafka: str) -> None:
-    await topics.create_topics(kafka, [topics.ORDERS], partitions=3)
+    await create_topics(kafka, [ORDERS_TOPIC], partitions=3)
     body = json.dumps(LARGEST).replace('7"', "7").replace('"tax_rate": "', '"tax_rate": ')
     async with serve(SERVICE, make_database("orders")) as gateway:
         placed = [created(await gateway.call("POST", "/orders", body))["id"] for _ in range(2)]
@@ -61,5 +62,5 @@ async def test_every_event_of_the_largest_order_is_taken_by_kafka(make_database:
         async with relaying(gateway.pool, kafka):
             await all_published(gateway.pool)
         assert await gateway.pool.fetchval("SELECT count(*) FROM outbox_parked") == 0
-    records = [record for record in await Topics(kafka).records(topics.ORDERS) if record.key.decode() in placed]
+    records = [record for record in await Topics(kafka).records(ORDERS_TOPIC) if record.key.decode() in placed]
     assert len(records) == 8

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from common.database.transactions import Pool
 from common.mail.mailer import Mailer
-from common.messaging.kafka.topics import dead_letters
+from common.messaging.kafka.topics import dead_letter_topic
 from refunds.domain import Cause, Refund
 from refunds.use_cases.commands import MAIL_JOB
 from refunds.worker import ConfirmationJob, RefundJob
@@ -135,7 +135,7 @@ async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_
     assert [outcome for outcome, _ in job.attempts] == ["failed"] * 4
     assert await pool.fetchval("SELECT status FROM refunds WHERE id = $1", refund.id) == "SUCCEEDED"
     topics = [row["topic"] for row in await pool.fetch("SELECT topic FROM outbox ORDER BY position")]
-    assert topics == ["articurated.refunds", dead_letters("refunds")]
+    assert topics == ["articurated.refunds", dead_letter_topic("refunds")]
     assert [line["refund_id"] for line in logged if line["log_level"] == "error"] == [str(refund.id)]
     assert address_of(refund) not in str(logged)
 

@@ -15,8 +15,9 @@ from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
 from common.jobs import queue
 from common.jobs.queue import Job, LeaseLost
-from common.messaging.kafka.topics import REFUNDS, dead_letters
+from common.messaging.kafka.topics import dead_letter_topic
 from prometheus_client import REGISTRY
+from refunds.events import REFUNDS_TOPIC
 from refunds.payment_gateway import StripeGateway
 from refunds.use_cases.commands import MAIL_JOB, identify_payment
 from refunds.use_cases.payment import OutcomeUnknown
@@ -64,7 +65,7 @@ async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentS
     told = await last_event(pool, str(refund.id))
     assert (told["status"], told["transaction_id"], told["amount"]) == ("SUCCEEDED", made["id"], "1234.50")
     (sent,) = await pool.fetch("SELECT topic, key, causation_id FROM outbox")
-    assert tuple(sent) == (REFUNDS, str(refund.claim.order_id), "event-1")
+    assert tuple(sent) == (REFUNDS_TOPIC, str(refund.claim.order_id), "event-1")
 
 
 async def test_nobody_is_written_to_without_an_address(pool: Pool, refund_job: RefundJob) -> None:
@@ -109,7 +110,7 @@ async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_th
     assert (row["status"], row["transaction_id"], row["attempts"]) == ("FAILED", None, 6)
     assert (await effects(pool, "REFUND", str(refund.id))).events == [("refund.failed", 1)]
     assert (await last_event(pool, str(refund.id)))["error"] == row["error"]
-    letter = await pool.fetchrow("SELECT * FROM outbox WHERE topic = $1", dead_letters("refunds"))
+    letter = await pool.fetchrow("SELECT * FROM outbox WHERE topic = $1", dead_letter_topic("refunds"))
     assert letter is not None
     assert json.loads(letter["payload"])["payload"] == {"refund_id": str(refund.id)}
     (alert,) = [line for line in logged if line["log_level"] == "critical"]

@@ -15,13 +15,12 @@ from common.database.transactions import Pool, transaction
 from common.health import Health
 from common.messaging.envelope import full_name
 from common.messaging.incoming.subscriber import EventHandler, Incoming
-from common.messaging.kafka import topics
 from common.messaging.kafka.partitioner import partition_of
 from common.messaging.kafka.topics import create_topics
 from common.service import Runtime
 from returns.app import SERVICE
 from returns.consumer import EVENT_HANDLERS
-from returns.events import RefundView
+from returns.events import ORDERS_TOPIC, REFUNDS_TOPIC, RefundView
 from returns.settings import ReturnsSettings
 from support.effects import effects
 from support.gateway import Gateway
@@ -33,7 +32,7 @@ from support.waiting import eventually
 
 @pytest_asyncio.fixture
 async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
-    await create_topics(kafka, [topics.ORDERS, topics.REFUNDS])
+    await create_topics(kafka, [ORDERS_TOPIC, REFUNDS_TOPIC])
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
     yield producer
@@ -74,7 +73,7 @@ async def send(
     producer: AIOKafkaProducer, told: dict[str, Any], event_type: str = "order.delivered", sequence: int = 5
 ) -> int:
     """The partition that the event went to."""
-    topic = topics.REFUNDS if event_type.startswith("refund.") else topics.ORDERS
+    topic = REFUNDS_TOPIC if event_type.startswith("refund.") else ORDERS_TOPIC
     key = told["order_id"]
     record = await producer.send_and_wait(
         topic, json.dumps(told).encode(), key.encode(), headers=headers(event_type, key, sequence)
@@ -104,7 +103,7 @@ async def caught_up(pool: Pool) -> None:
             await pool.fetchval(
                 "SELECT count(*) = 24 AND min(caught_up_at) >= $1 FROM consumer_positions WHERE topic = ANY($2)",
                 now,
-                [topics.ORDERS, topics.REFUNDS],
+                [ORDERS_TOPIC, REFUNDS_TOPIC],
             )
         )
 
@@ -174,7 +173,7 @@ async def test_bad_records_are_kept_and_hold_up_nothing(
     async with consuming(pool, kafka):
         await caught_up(pool)
         sent = [
-            await producer.send(topics.ORDERS, value, key, partition=partition, headers=its_headers)
+            await producer.send(ORDERS_TOPIC, value, key, partition=partition, headers=its_headers)
             for value, its_headers in records
         ]
         await asyncio.gather(*sent)
@@ -193,7 +192,7 @@ async def test_three_thousand_events_a_second_are_copied(
         await caught_up(pool)
         sent = [
             await producer.send(
-                topics.ORDERS,
+                ORDERS_TOPIC,
                 json.dumps(each).encode(),
                 each["order_id"].encode(),
                 headers=headers("order.delivered", each["order_id"], 5),

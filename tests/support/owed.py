@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from common.messaging.envelope import full_name
-from common.messaging.kafka.topics import ORDERS, RETURNS
+from refunds.events import ORDERS_TOPIC, RETURNS_TOPIC
 from support.traces import TRACEPARENT
 
 COMPLETED_AT = "2026-11-20T09:30:00Z"
@@ -113,7 +113,7 @@ def record(
         "traceparent": TRACEPARENT,
     }
     return KafkaRecord(
-        topic=RETURNS if event_type.startswith("return.") else ORDERS,
+        topic=RETURNS_TOPIC if event_type.startswith("return.") else ORDERS_TOPIC,
         key=order_id.encode(),
         value=data if isinstance(data, bytes) else json.dumps(data).encode(),
         headers=[(name, value.encode()) for name, value in headers.items()],

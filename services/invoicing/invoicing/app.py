@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from common.component import Component
-from common.messaging.kafka import topics
+from common.messaging.kafka.topics import dead_letter_topic
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
 from invoicing.domain import Address, Seller, SellerCalendar
+from invoicing.events import INVOICES_TOPIC, ORDERS_TOPIC
 from invoicing.settings import InvoicingSettings
 from invoicing.tables import metadata
 
@@ -50,7 +51,7 @@ def consumer(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
             runtime.pool,
             runtime.settings.kafka_bootstrap,
             group="invoicing",
-            topics=[topics.ORDERS],
+            topics=[ORDERS_TOPIC],
             handlers=event_handlers(runtime),
         ).component
     ]
@@ -126,7 +127,7 @@ SERVICE = Service(
     name="invoicing",
     settings=InvoicingSettings,
     metadata=metadata,
-    topics=(topics.INVOICES, topics.ORDERS, topics.dead_letters("invoicing")),
+    topics=(INVOICES_TOPIC, ORDERS_TOPIC, dead_letter_topic("invoicing")),
     gateway=gateway,
     components={"consumer": consumer, "worker": worker},
     event_handlers=event_handlers,

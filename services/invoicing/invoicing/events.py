@@ -9,10 +9,12 @@ from uuid import UUID
 
 from common.audit.trail import Actor
 from common.messaging.envelope import EventData, EventView
-from common.messaging.kafka import topics
 from common.messaging.outgoing.outbox import NewEvent
 
 from invoicing.domain import Invoice
+
+INVOICES_TOPIC = "articurated.invoices"
+ORDERS_TOPIC = "articurated.orders"
 
 
 class DocumentData(EventData):
@@ -75,7 +77,7 @@ def invoice_failed(invoice: Invoice) -> InvoiceFailed:
 def new_event(event_type: str, data: InvoiceData, actor: Actor) -> NewEvent:
     return NewEvent(
         type=event_type,
-        topic=topics.INVOICES,
+        topic=INVOICES_TOPIC,
         aggregate_type="invoice",
         aggregate_id=data.invoice_id,
         key=str(data.order_id),

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from common.component import Component
-from common.messaging.kafka import topics
+from common.messaging.kafka.topics import dead_letter_topic
 from common.service import Runtime, Service
 
+from orders.events import INVOICES_TOPIC, ORDERS_TOPIC, REFUNDS_TOPIC
 from orders.settings import OrdersSettings
 from orders.tables import metadata, order_counts
 
@@ -48,7 +49,7 @@ def consumer(runtime: Runtime[OrdersSettings]) -> Iterable[Component]:
             runtime.pool,
             runtime.settings.kafka_bootstrap,
             group="orders",
-            topics=[topics.INVOICES, topics.REFUNDS],
+            topics=[INVOICES_TOPIC, REFUNDS_TOPIC],
             handlers=event_handlers(runtime),
         ).component
     ]
@@ -58,7 +59,7 @@ SERVICE = Service(
     name="orders",
     settings=OrdersSettings,
     metadata=metadata,
-    topics=(topics.ORDERS, topics.INVOICES, topics.REFUNDS, topics.dead_letters("orders")),
+    topics=(ORDERS_TOPIC, INVOICES_TOPIC, REFUNDS_TOPIC, dead_letter_topic("orders")),
     gateway=gateway,
     components={"consumer": consumer},
     event_handlers=event_handlers,

@@ -9,10 +9,13 @@ from uuid import UUID
 import msgspec
 from common.audit.trail import Actor
 from common.messaging.envelope import EventData, EventView
-from common.messaging.kafka import topics
 from common.messaging.outgoing.outbox import NewEvent
 
 from orders.domain import Order, OrderStatus, Payment, PaymentKind, RefundStatus
+
+ORDERS_TOPIC = "articurated.orders"
+INVOICES_TOPIC = "articurated.invoices"
+REFUNDS_TOPIC = "articurated.refunds"
 
 CREATED = "order.created"
 LATE_PAYMENT = "order.late_payment"
@@ -208,7 +211,7 @@ def new_event(event_type: str, order: Order, sequence: int, actor: Actor, paymen
     """`payment` is given where the event is about one."""
     return NewEvent(
         type=event_type,
-        topic=topics.ORDERS,
+        topic=ORDERS_TOPIC,
         aggregate_type="order",
         aggregate_id=order.id,
         key=str(order.id),

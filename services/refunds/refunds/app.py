@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from common.component import Component
-from common.messaging.kafka import topics
+from common.messaging.kafka.topics import dead_letter_topic
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
+from refunds.events import ORDERS_TOPIC, REFUNDS_TOPIC, RETURNS_TOPIC
 from refunds.settings import RefundsSettings
 from refunds.tables import metadata, refund_counts
 
@@ -41,7 +42,7 @@ def consumer(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
             runtime.pool,
             runtime.settings.kafka_bootstrap,
             group="refunds",
-            topics=[topics.ORDERS, topics.RETURNS],
+            topics=[ORDERS_TOPIC, RETURNS_TOPIC],
             handlers=event_handlers(runtime),
         ).component
     ]
@@ -94,7 +95,7 @@ SERVICE = Service(
     name="refunds",
     settings=RefundsSettings,
     metadata=metadata,
-    topics=(topics.REFUNDS, topics.ORDERS, topics.RETURNS, topics.dead_letters("refunds")),
+    topics=(REFUNDS_TOPIC, ORDERS_TOPIC, RETURNS_TOPIC, dead_letter_topic("refunds")),
     gateway=gateway,
     components={"consumer": consumer, "worker": worker},
     event_handlers=event_handlers,

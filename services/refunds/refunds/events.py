@@ -8,10 +8,13 @@ from uuid import UUID
 
 from common.audit.trail import Actor
 from common.messaging.envelope import EventData, EventView
-from common.messaging.kafka import topics
 from common.messaging.outgoing.outbox import NewEvent
 
 from refunds.domain import Cause, Refund, Status
+
+REFUNDS_TOPIC = "articurated.refunds"
+ORDERS_TOPIC = "articurated.orders"
+RETURNS_TOPIC = "articurated.returns"
 
 SUCCEEDED = "refund.succeeded"
 FAILED = "refund.failed"
@@ -53,7 +56,7 @@ def new_event(refund: Refund, actor: Actor) -> NewEvent:
     """
     return NewEvent(
         type=SUCCEEDED if refund.status is Status.SUCCEEDED else FAILED,
-        topic=topics.REFUNDS,
+        topic=REFUNDS_TOPIC,
         aggregate_type="refund",
         aggregate_id=refund.id,
         key=str(refund.claim.order_id),

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from common.component import Component
-from common.messaging.kafka import topics
+from common.messaging.kafka.topics import dead_letter_topic
 from common.service import Runtime, Service
 
+from returns.events import ORDERS_TOPIC, REFUNDS_TOPIC, RETURNS_TOPIC
 from returns.settings import ReturnsSettings
 from returns.tables import metadata, return_counts
 
@@ -46,7 +47,7 @@ def consumer(runtime: Runtime[ReturnsSettings]) -> Iterable[Component]:
             runtime.pool,
             runtime.settings.kafka_bootstrap,
             group="returns",
-            topics=[topics.ORDERS, topics.REFUNDS],
+            topics=[ORDERS_TOPIC, REFUNDS_TOPIC],
             handlers=event_handlers(runtime),
         ).component
     ]
@@ -56,7 +57,7 @@ SERVICE = Service(
     name="returns",
     settings=ReturnsSettings,
     metadata=metadata,
-    topics=(topics.RETURNS, topics.ORDERS, topics.REFUNDS, topics.dead_letters("returns")),
+    topics=(RETURNS_TOPIC, ORDERS_TOPIC, REFUNDS_TOPIC, dead_letter_topic("returns")),
     gateway=gateway,
     components={"consumer": consumer},
     event_handlers=event_handlers,

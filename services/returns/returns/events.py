@@ -8,11 +8,14 @@ from uuid import UUID
 
 from common.audit.trail import Actor
 from common.messaging.envelope import EventData, EventView
-from common.messaging.kafka import topics
 from common.messaging.outgoing.outbox import NewEvent
 from pydantic import AwareDatetime
 
 from returns.domain import RefundStatus, RejectionReason, Return, ReturnStatus
+
+RETURNS_TOPIC = "articurated.returns"
+ORDERS_TOPIC = "articurated.orders"
+REFUNDS_TOPIC = "articurated.refunds"
 
 OF_STATUS: Mapping[ReturnStatus, str] = {status: f"return.{status.lower()}" for status in ReturnStatus}
 PUBLISHED = tuple(OF_STATUS.values())
@@ -80,7 +83,7 @@ def new_event(of: Return, sequence: int, actor: Actor) -> NewEvent:
     """The event that tells of the state that the return has just come to."""
     return NewEvent(
         type=OF_STATUS[of.status],
-        topic=topics.RETURNS,
+        topic=RETURNS_TOPIC,
         aggregate_type="return",
         aggregate_id=of.id,
         key=str(of.order_id),

@@ -7,7 +7,7 @@ from uuid import UUID
 from common.database.statements import Connection
 from common.jobs.queue import Job
 from common.messaging.envelope import EventData
-from common.messaging.kafka import topics
+from common.messaging.kafka.topics import dead_letter_topic
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.telemetry.logs import new_traceparent
@@ -29,7 +29,7 @@ class DeadJob(EventData):
 
 async def append_dead_job(connection: Connection, service: str, key: str, job: Job, error: str) -> None:
     """Send a copy of the job through the outbox, in the transaction that buries it. `key` is the record's key."""
-    topic = topics.dead_letters(service)
+    topic = dead_letter_topic(service)
     letter = DeadJob(
         job_id=job.id,
         kind=job.kind,

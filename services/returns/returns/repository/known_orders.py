@@ -8,13 +8,12 @@ from uuid import UUID
 from common.database.statements import Connection, prepare
 from common.database.tables import consumer_positions
 from common.messaging.envelope import ReceivedEvent
-from common.messaging.kafka import topics
 from common.messaging.kafka.partitioner import partition_of
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, case, exists, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from returns.domain import KnownOrder
-from returns.events import OrderView
+from returns.events import ORDERS_TOPIC, OrderView
 from returns.repository.rows import to_known_order
 from returns.tables import known_orders, returns
 
@@ -52,7 +51,7 @@ _CAUGHT_UP = prepare(
         _positions.partition,
         case((_is_of_late, _positions.partition_count)).label("partition_count"),
         _positions.caught_up_at,
-    ).where(_positions.topic == topics.ORDERS)
+    ).where(_positions.topic == ORDERS_TOPIC)
 )
 
 _told = insert(known_orders).values({column.name: bindparam(column.name) for column in known_orders.c})

@@ -14,7 +14,7 @@ from common.database.statements import Connection, prepare
 from common.database.tables import poison
 from common.messaging.envelope import EventData, Record
 from common.messaging.incoming.batches import UndecodableBatch
-from common.messaging.kafka.topics import dead_letters
+from common.messaging.kafka.topics import dead_letter_topic
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.telemetry.logs import new_traceparent
@@ -165,7 +165,7 @@ async def set_replayed(connection: Connection, poison_id: UUID) -> None:
 async def _send_copy(
     connection: Connection, service: str, record: Record, letter: DeadRecord, content_digest: bytes
 ) -> None:
-    topic = dead_letters(service)
+    topic = dead_letter_topic(service)
     identity = f"{record.topic}-{record.partition}-{record.offset}-{content_digest.hex()[:16]}"
     data = letter.model_dump_json().encode()
     if len(data) > MOST_BYTES_SENT:

@@ -1,20 +1,15 @@
-"""The topics that events travel on: one per aggregate, so that one order's events stay in order."""
+"""Kafka topics: creating them, and the name of a dead-letter topic. Other names stand in the services' `events.py`."""
 
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-ORDERS = "articurated.orders"
-RETURNS = "articurated.returns"
-INVOICES = "articurated.invoices"
-REFUNDS = "articurated.refunds"
-
 _MILLISECONDS_PER_DAY = 86_400_000
 
 
-def dead_letters(service: str) -> str:
-    """Where copies go of the records that a service could not take in; the truth is its own table `poison`."""
+def dead_letter_topic(service: str) -> str:
+    """The topic for copies of what a service failed to process; its tables `poison` and `jobs` have the originals."""
     return f"articurated.{service}.dead-letters"
 
 
