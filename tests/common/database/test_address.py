@@ -242,7 +242,7 @@ def test_system_trust_verifies_names_and_certificates() -> None:
 
 def test_every_reader_is_this_one() -> None:
     """Neither asyncpg nor SQLAlchemy is handed an address to read anywhere else."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     sources = [path for folder in ("libs", "services") for path in (root / folder).rglob("*.py")]
     readers = {path.name for path in sources if "asyncpg.connect(" in path.read_text()}
     assert readers == {"connecting.py"}
