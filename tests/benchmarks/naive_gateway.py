@@ -20,7 +20,7 @@ from benchmarks.naive_tables import Answer, Audit, AuditDetails, CountChange, Or
 from common.audit import trail
 from common.audit.trail import Actor, AuditEntry, ChainHead
 from common.messaging.envelope import event_headers
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
 from orders.domain.pricing import taxes_on

@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import pytest
 from common.database.transactions import transaction
+from common.errors import PermanentFailure
 from common.jobs import queue
-from common.jobs.queue import LeaseLost, PermanentFailure
+from common.jobs.queue import LeaseLost
 from demo import journeys
 from demo.client import Shop
 from hypothesis import HealthCheck, Phase, settings

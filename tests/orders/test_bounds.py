@@ -12,7 +12,7 @@ import pytest
 from common.audit import trail
 from common.audit.trail import Actor, AuditEntry, ChainHead
 from common.edge.requests.body_bounds import drop_unknown_fields
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 from httpx import Response
 from orders.app import SERVICE
 from orders.repository import reading

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from common.audit import trail
 from common.database.transactions import Pool, open_pool, transaction
+from common.errors import PermanentFailure
 from common.jobs import queue
-from common.jobs.queue import Job, LeaseLost, PermanentFailure, Schedule
+from common.jobs.queue import Job, LeaseLost, Schedule
 from common.messaging.incoming.inbox import Inbox
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st

@@ -16,7 +16,7 @@ from common.messaging.incoming import poison
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 from support.relaying import PARK
 from support.workshop import WORKSHOP, Workshop
 

@@ -91,3 +91,7 @@ def invalid_transition(current: str, requested: str, allowed: list[str]) -> Prob
         f"A change from {current} to {requested} is not allowed.",
         {"current_state": current, "requested_state": requested, "allowed_transitions": allowed},
     )
+
+
+class PermanentFailure(Exception):
+    """No later attempt can succeed, so a job that raises it is dead at once. Operators see the message."""

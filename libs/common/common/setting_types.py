@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator
 
 from common.database.address import parse_address
-from common.mail.address import CONTROL_CHARACTER, parse_email_address, parse_mailbox
+from common.text.email_address import CONTROL_CHARACTER, parse_email_address, parse_mailbox
 
 DEFAULT_KAFKA_PORT = 9092
 # Names inside of a network, Docker's for example, may have underscores.

@@ -67,14 +67,7 @@ def worker(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
 
     settings, store = runtime.settings, _document_store(runtime.settings)
     renderer = Renderer(processes=settings.rendering_processes, timeout=settings.rendering_timeout_seconds)
-    mailer = Mailer(
-        settings.smtp_host,
-        settings.smtp_port,
-        settings.mail_sender,
-        login=settings.smtp_login,
-        implicit_tls=settings.smtp_implicit_tls,
-        timeout=settings.smtp_timeout_seconds,
-    )
+    mailer = Mailer.from_settings(settings)
     jobs = Worker(
         runtime.pool,
         {

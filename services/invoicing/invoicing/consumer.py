@@ -6,7 +6,7 @@ from typing import Any
 from common.audit.trail import Actor
 from common.database.statements import Connection
 from common.messaging.incoming.subscriber import EventHandler, Incoming
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 
 from invoicing.domain import UTC_CALENDAR, Seller, SellerCalendar
 from invoicing.events import OrderShipped

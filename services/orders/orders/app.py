@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
-    from common.mail.address import parse_email_address
+    from common.text.email_address import parse_email_address
 
     from orders.routes import router
     from orders.schemas.responses import InvoiceLinks, MetricsResponse

@@ -64,14 +64,7 @@ def worker(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
         settings.payment_gateway_key.get_secret_value(),
         timeout=settings.payment_gateway_timeout_seconds,
     )
-    mailer = Mailer(
-        settings.smtp_host,
-        settings.smtp_port,
-        settings.mail_sender,
-        login=settings.smtp_login,
-        implicit_tls=settings.smtp_implicit_tls,
-        timeout=settings.smtp_timeout_seconds,
-    )
+    mailer = Mailer.from_settings(settings)
     jobs = Worker(
         runtime.pool,
         {

@@ -7,7 +7,7 @@ from common.audit.trail import Actor
 from common.database.statements import Connection
 from common.messaging.envelope import EventView
 from common.messaging.incoming.subscriber import EventHandler, Incoming
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 
 from refunds.domain import Cause, Claim, cancellation_key, late_payment_key, return_key, surplus_payment_key
 from refunds.events import (

@@ -8,7 +8,7 @@ from common.access import api_keys
 from common.access.auth import Authenticator, Caller, KeyHolder, Role, require
 from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 from support.databases import Database
 
 

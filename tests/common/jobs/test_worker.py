@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, suppress
 
 from common.database.statements import Connection
 from common.database.transactions import DatabaseUnavailable, Pool, transaction
+from common.errors import PermanentFailure
 from common.jobs import queue
-from common.jobs.queue import Job, NewJob, PermanentFailure, Schedule
+from common.jobs.queue import Job, NewJob, Schedule
 from common.jobs.worker import MOST_ABANDONED, JobHandler, Worker
 from support.traces import TRACEPARENT
 from support.waiting import eventually

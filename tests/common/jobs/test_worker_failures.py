@@ -9,9 +9,10 @@ import pytest
 import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool, transaction
+from common.errors import PermanentFailure
 from common.jobs import queue
 from common.jobs.outside_work import once
-from common.jobs.queue import Job, NewJob, PermanentFailure, Schedule
+from common.jobs.queue import Job, NewJob, Schedule
 from common.jobs.worker import MOST_SET_BACKS, JobHandler, Worker
 from support.databases import Database
 from support.traces import TRACEPARENT

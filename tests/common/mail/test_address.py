@@ -2,7 +2,7 @@
 
 import email_validator
 import pytest
-from common.mail.address import Mailbox, NotAnEmailAddress, parse_email_address, parse_mailbox
+from common.text.email_address import Mailbox, NotAnEmailAddress, parse_email_address, parse_mailbox
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -15,10 +15,11 @@ import pytest_asyncio
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
-from common.jobs.queue import PermanentFailure
-from common.mail.address import Mailbox
+from common.errors import PermanentFailure
 from common.mail.headers import mailbox_header
-from common.mail.mailer import Attachment, Mail, Mailer, MailNotSent, MailRefused, UnusableAddress
+from common.mail.mailer import Mailer, MailNotSent
+from common.mail.message import Attachment, Mail, MailRefused, UnusableAddress
+from common.text.email_address import Mailbox
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from local_stack.ports import free_ports

@@ -10,7 +10,7 @@ from common.messaging.envelope import EventData
 from common.messaging.kafka.topics import dead_letter_topic
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 from common.text.storable import storable
 
 DEAD_JOB = "job.dead_lettered"

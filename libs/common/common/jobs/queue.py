@@ -38,10 +38,6 @@ class LeaseLost(Exception):
     """Somebody else has the job by now; nothing of this attempt may be written."""
 
 
-class PermanentFailure(Exception):
-    """Trying again cannot help; the job is dead at once. The message is shown to operators."""
-
-
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """The waits after the first, second, … failure, in retry units (a minute, unless the setting says otherwise)."""

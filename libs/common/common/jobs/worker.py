@@ -15,9 +15,10 @@ from prometheus_client import Counter, Histogram
 from common.database.failures import Failure, failure_of, is_connection_failure
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
+from common.errors import PermanentFailure
 from common.jobs import queue
 from common.jobs.outside_work import persist
-from common.jobs.queue import Job, LeaseLost, PermanentFailure, Schedule
+from common.jobs.queue import Job, LeaseLost, Schedule
 from common.text.storable import LONGEST_ERROR, describe_error, storable
 
 # A job whose worker died this often takes its workers with it; it is buried for an operator to look at.

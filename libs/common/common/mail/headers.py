@@ -7,7 +7,7 @@ The header classes of Python's `email` package read every value before they writ
 import re
 from email.header import Header
 
-from common.mail.address import CONTROL_CHARACTER, Mailbox
+from common.text.email_address import CONTROL_CHARACTER, Mailbox
 
 _LONGEST_LINE = 76
 _ASCII_LINE = re.compile(r"(?! )[ -~]*(?<! )")

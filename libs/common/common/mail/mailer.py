@@ -1,64 +1,25 @@
-"""E-mail over SMTP; a message sent twice carries the same Message-ID, so that mail programs can tell."""
+"""The SMTP client: sends one e-mail over one connection (RFC 5321)."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
-from email.utils import format_datetime
+from typing import Self
 
 import aiosmtplib
 
-from common.jobs.queue import PermanentFailure
-from common.mail.address import CONTROL_CHARACTER, Mailbox, NotAnEmailAddress, parse_email_address, parse_mailbox
-from common.mail.headers import mailbox_header, text_header
-
-_MESSAGE_KEY = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
-# Without 8-bit parts, so that no server on the way has to convert anything.
-_SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    name: str
-    content: bytes
-    media_type: str = "application/pdf"
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """`message_key` says which message this is, for ever: `invoice-INV-2026-000001`. `html` says the same as `text`."""
-
-    to: str
-    subject: str
-    text: str
-    message_key: str
-    attachments: Sequence[Attachment] = ()
-    html: str | None = None
+from common.mail.message import Mail, MailRefused, compose, recipient_of
+from common.settings import MailSettings
+from common.text.email_address import parse_mailbox
 
 
 class MailNotSent(Exception):
-    """The server could not be reached or refused for now; a later try may succeed. Names no address."""
-
-
-class MailRefused(ValueError):
-    """No later try can succeed: a malformed address or header, or a server that refuses for good. Names no address."""
-
-
-class UnusableAddress(MailRefused, PermanentFailure):
-    """No server would ever be asked (the address was kept before the rule for addresses, for example), so that a job
-    fails for good at once. Names no address."""
+    """The server could not be reached or answered with a temporary error (4xx); a later attempt may succeed.
+    The message contains no address."""
 
 
 class Mailer:
-    """Opens a connection per message. `timeout` is in seconds, for each step of the conversation.
+    """Sends e-mails through one SMTP server.
 
-    `sender` is an address, or a name and an address (`parse_mailbox`). Addresses reach the server exactly as
-    `parse_email_address` returns them: the envelope is never read out of the headers.
-
-    `implicit_tls` encrypts from the first byte; otherwise STARTTLS does (RFC 3207), where the server offers it, or, so
-    that a `login` (user name and password) never goes out in clear, always.
+    The server receives addresses exactly as `parse_email_address` returns them: the envelope is not read from the
+    headers. The connection is encrypted from the first byte with `implicit_tls`. Otherwise STARTTLS is used (RFC 3207):
+    where the server offers it, and always with a `login`, so that a password is never sent unencrypted.
     """
 
     def __init__(
@@ -71,7 +32,8 @@ class Mailer:
         implicit_tls: bool = False,
         timeout: float = 10,
     ) -> None:
-        """Raises `NotAnEmailAddress` for the sender."""
+        """`sender` is an address, or a name and an address (`parse_mailbox`); `login` a user name and a password;
+        `timeout` is in seconds for each SMTP command. Raises `NotAnEmailAddress` for the sender."""
         self._host = host
         self._port = port
         self._sender = parse_mailbox(sender)
@@ -81,10 +43,21 @@ class Mailer:
         self._start_tls = True if login and not implicit_tls else None
         self._timeout = timeout
 
+    @classmethod
+    def from_settings(cls, settings: MailSettings) -> Self:
+        return cls(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.mail_sender,
+            login=settings.smtp_login,
+            implicit_tls=settings.smtp_implicit_tls,
+            timeout=settings.smtp_timeout_seconds,
+        )
+
     async def send(self, mail: Mail) -> None:
-        """Raises `MailNotSent` or `MailRefused`. After a broken connection the message may have arrived."""
-        recipient = _recipient(mail)
-        message = self._compose(mail, recipient)
+        """Raises `MailNotSent` or `MailRefused`. After a broken connection the message may have been delivered."""
+        recipient = recipient_of(mail)
+        message = compose(mail, self._sender, recipient)
         try:
             await aiosmtplib.send(
                 message,
@@ -99,56 +72,18 @@ class Mailer:
                 timeout=self._timeout,
             )
         except aiosmtplib.SMTPAuthenticationError as error:
-            # Somebody can mend that, so it is not for good.
+            # An operator can correct the login, so the failure is not permanent.
             raise MailNotSent(f"{self._host}:{self._port} refused the login with {error.code}") from None
         except aiosmtplib.SMTPRecipientsRefused as error:
-            raise self._refusal(max(each.code for each in error.recipients)) from None
+            raise _refusal(max(each.code for each in error.recipients)) from None
         except aiosmtplib.SMTPResponseException as error:
-            raise self._refusal(error.code) from None
+            raise _refusal(error.code) from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise MailNotSent(f"{type(error).__name__} at {self._host}:{self._port}") from None
 
-    def _compose(self, mail: Mail, recipient: str) -> bytes:
-        """Raises `MailRefused` where a header would hold control characters: those could make headers of their own."""
-        if CONTROL_CHARACTER.search(mail.subject):
-            raise MailRefused("the subject has control characters")
-        if not _MESSAGE_KEY.fullmatch(mail.message_key):
-            raise MailRefused("the message key has other characters than a Message-ID")
-        domain = self._sender.address.rpartition("@")[2]
-        headers = (
-            mailbox_header("From", self._sender),
-            mailbox_header("To", Mailbox("", recipient)),
-            text_header("Subject", mail.subject),
-            f"Date: {format_datetime(datetime.now(UTC))}\r\n",
-            f"Message-ID: <{mail.message_key}@{domain}>\r\n",
-        )
-        return "".join(headers).encode("ascii") + _content(mail).as_bytes()
 
-    def _refusal(self, code: int) -> Exception:
-        """4xx is for now, 5xx for good (RFC 5321, 4.2.1)."""
-        if code >= 500:
-            return MailRefused(f"the mail server refused the message with {code}")
-        return MailNotSent(f"the mail server answered {code}")
-
-
-def _recipient(mail: Mail) -> str:
-    if CONTROL_CHARACTER.search(mail.to):
-        raise UnusableAddress("the address has control characters")
-    try:
-        return parse_email_address(mail.to)
-    except NotAnEmailAddress:
-        raise UnusableAddress("the address is malformed") from None
-
-
-def _content(mail: Mail) -> EmailMessage:
-    """The texts and attachments, with the headers that describe these."""
-    content = EmailMessage(policy=_SEVEN_BIT)
-    content.set_content(mail.text)
-    if mail.html is not None:
-        content.add_alternative(mail.html, subtype="html")
-    for attachment in mail.attachments:
-        if CONTROL_CHARACTER.search(attachment.name) or "=?" in attachment.name:
-            raise MailRefused("an attachment's name has control characters or encoded words")
-        maintype, _, subtype = attachment.media_type.partition("/")
-        content.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
-    return content
+def _refusal(code: int) -> Exception:
+    """4xx is temporary, 5xx permanent (RFC 5321, 4.2.1)."""
+    if code >= 500:
+        return MailRefused(f"the mail server refused the message with {code}")
+    return MailNotSent(f"the mail server answered {code}")

@@ -17,7 +17,8 @@ from common.operators.console import add_operator_commands
 from common.operators.output import print_result
 from common.service import ALL, Runtime, Service
 from common.settings import ServiceSettings
-from common.telemetry.logs import configure_logging, new_traceparent
+from common.telemetry.logs import configure_logging
+from common.telemetry.trace_context import new_traceparent
 from common.text.terminal import for_terminal
 
 

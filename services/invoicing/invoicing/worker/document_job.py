@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import structlog
 from common import failpoints
 from common.audit.trail import Actor
 from common.database.statements import Connection
@@ -12,7 +13,7 @@ from common.jobs import dead_letters, queue
 from common.jobs.outside_work import once
 from common.jobs.queue import Job, Schedule
 from common.jobs.worker import JobHandler
-from common.telemetry.logs import get_logger, new_traceparent
+from common.telemetry.trace_context import new_traceparent
 from prometheus_client import Counter
 
 from invoicing import repository
@@ -23,7 +24,7 @@ from invoicing.use_cases import SERVICE, fail_document, issue_invoice
 
 RETRIES = Schedule((1, 2, 4))
 
-_log = get_logger(__name__)
+_log = structlog.get_logger(__name__)
 _invoices = Counter(
     "invoices_total", "Invoices by how they ended; a failed one may be issued after a replay.", ["outcome"]
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import structlog
 from common import failpoints
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
@@ -11,8 +12,8 @@ from common.jobs import dead_letters, queue
 from common.jobs.outside_work import once
 from common.jobs.queue import Job, Schedule
 from common.jobs.worker import JobHandler
-from common.mail.mailer import Attachment, Mail, Mailer
-from common.telemetry.logs import get_logger
+from common.mail.mailer import Mailer
+from common.mail.message import Attachment, Mail
 from prometheus_client import Counter
 
 from invoicing import repository
@@ -25,7 +26,7 @@ from invoicing.worker.document_job import acting
 # in passing trouble, and a refused message has no effect that could be repeated.
 RETRIES = Schedule((1, 2, 4))
 
-_log = get_logger(__name__)
+_log = structlog.get_logger(__name__)
 _mails = Counter("invoice_mails_total", "E-mails that carry invoices, by how they ended.", ["outcome"])
 
 

@@ -8,7 +8,7 @@ from common.audit.trail import Actor, AuditEntry
 from common.database.statements import Connection
 from common.jobs import dead_letters, queue
 from common.jobs.queue import Job, NewJob
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 
 from refunds.domain import Claim, Refund
 from refunds.events import new_event

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from common.jobs.queue import PermanentFailure
+from common.errors import PermanentFailure
 
 from refunds.domain import Refund
 

@@ -6,14 +6,15 @@ from textwrap import fill
 from typing import Any
 from uuid import UUID
 
+import structlog
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import dead_letters, queue
 from common.jobs.outside_work import once
 from common.jobs.queue import Job, Schedule
 from common.jobs.worker import JobHandler
-from common.mail.mailer import Mail, Mailer
-from common.telemetry.logs import get_logger
+from common.mail.mailer import Mailer
+from common.mail.message import Mail
 from prometheus_client import Counter
 
 from refunds.domain import Cause, Refund, display_amount
@@ -24,7 +25,7 @@ from refunds.use_cases.commands import SERVICE
 # passing trouble, and a refused message has no effect that could be repeated.
 RETRIES = Schedule((1, 2, 4))
 
-_log = get_logger(__name__)
+_log = structlog.get_logger(__name__)
 _mails = Counter("refund_mails_total", "E-mails that confirm refunds, by how they ended.", ["outcome"])
 _REASON = {
     Cause.RETURN_COMPLETED: "We have received your return",

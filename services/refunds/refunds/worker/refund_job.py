@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import structlog
 from common import failpoints
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.jobs.outside_work import once
 from common.jobs.queue import Job, Schedule
 from common.jobs.worker import JobHandler
-from common.telemetry.logs import get_logger
 from prometheus_client import Counter
 
 from refunds.domain import Refund, Status
@@ -20,7 +20,7 @@ from refunds.use_cases.payment import Declined, GatewayFailure, PaymentGateway
 
 RETRIES = Schedule((2, 4, 8, 16, 32))
 
-_log = get_logger(__name__)
+_log = structlog.get_logger(__name__)
 _refunds = Counter("refunds_total", "Refunds by how they ended; a failed one may succeed after a replay.", ["outcome"])
 
 

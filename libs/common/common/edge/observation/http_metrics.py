@@ -13,7 +13,7 @@ from common.database.failures import Failure, failure_of, is_connection_failure
 from common.edge.observation.response_times import ResponseTimes
 from common.edge.problems.problem_responses import problem_response
 from common.errors import Code, Problem, excerpt
-from common.telemetry.logs import incoming_traceparent, new_traceparent, trace_headers, trace_id
+from common.telemetry.trace_context import incoming_traceparent, new_traceparent, trace_headers, trace_id
 
 DURATION = Histogram(
     "http_server_request_duration_seconds",

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from common.edge.problems.problem_details import encode_problem, instance_of, problem_headers, problem_media_type
 from common.errors import Code, Problem, validation_error
 from common.health import Health
-from common.telemetry.logs import incoming_traceparent, new_traceparent, trace_headers
+from common.telemetry.trace_context import incoming_traceparent, new_traceparent, trace_headers
 
 _encode = msgspec.json.encode
 

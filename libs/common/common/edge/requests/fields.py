@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
-from common.mail.address import LONGEST, parse_email_address
+from common.text.email_address import LONGEST, parse_email_address
 from common.text.visible import CONTROLS, INVISIBLE, shows_nothing
 
 # The largest value of PostgreSQL's integer.

@@ -17,7 +17,7 @@ from common.messaging.incoming.batches import UndecodableBatch
 from common.messaging.kafka.topics import dead_letter_topic
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
-from common.telemetry.logs import new_traceparent
+from common.telemetry.trace_context import new_traceparent
 from common.text.storable import LONGEST_ERROR, storable
 
 DEAD_RECORD = "record.dead_lettered"

@@ -7,7 +7,7 @@ import structlog
 
 from common.edge.problems.problem_details import encode_problem, instance_of, problem_headers, problem_media_type
 from common.errors import Code, Problem
-from common.telemetry.logs import new_traceparent, trace_headers, trace_id
+from common.telemetry.trace_context import new_traceparent, trace_headers, trace_id
 
 # What every role has at some address.
 ALLOWED_METHODS = "GET, HEAD"

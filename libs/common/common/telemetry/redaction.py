@@ -1,0 +1,34 @@
+"""Redaction: secrets and e-mail addresses are removed from log lines."""
+
+import re
+from collections.abc import MutableMapping
+from functools import cache
+from typing import Any
+
+_SECRET_NAME = re.compile(r"(api_?key|secret|password|token|authorization|dsn|database_url)$", re.IGNORECASE)
+_EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
+# `client_0123456789ab.…` is the form of keys made by the services, `ak_client_01234567.…` of those of the local stack.
+_API_KEY = re.compile(r"\b([a-z]+(?:_[a-z]+)?_[0-9a-f]{8,})\.[\w-]{16,}")
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: removes the values of fields with a secret name, and secrets inside other texts."""
+    for name, value in event.items():
+        if _is_secret(name):
+            event[name] = "[redacted]"
+        elif type(value) is str:
+            event[name] = without_secrets(value)
+    return event
+
+
+@cache  # bounded: field names are literals in our code
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def without_secrets(text: str) -> str:
+    """The text without e-mail addresses, API keys and the passwords of URLs."""
+    if "@" in text:
+        text = _EMAIL.sub("[address]", _URL_PASSWORD.sub(r"\1[redacted]@", text))
+    return _API_KEY.sub(r"\1.[redacted]", text) if "." in text else text
