@@ -10,8 +10,7 @@ TEST_PROCESSES ?= 3
 BIN := .venv/bin
 # The TypeScript client of tests/e2e: Node.js comes as a Python package, its packages from npm.
 TYPESCRIPT := tests/e2e/generated_clients/typescript
-OWN := libs/common services/orders services/returns services/invoicing services/refunds \
-       deploy/local deploy/sandbox deploy/demo
+PROJECTS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/*/pyproject.toml))
 SOURCES := libs services deploy tests .ci
 
 .DEFAULT_GOAL := help
@@ -23,11 +22,11 @@ help: ## list what can be made
 setup: .venv/.complete ## install everything, pinned by hash, into .venv
 
 # uv comes first, by its own pinned hashes: it installs the rest in seconds where pip takes a minute.
-.venv/.complete: requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(OWN)) deploy/local/local_stack/kafka-jars.lock deploy/local/local_stack/kafka.py
+.venv/.complete: requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(PROJECTS)) deploy/local/local_stack/kafka-jars.lock deploy/local/local_stack/kafka.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(OWN))
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PROJECTS))
 	$(BIN)/python -m local_stack fetch
 	@touch $@
 

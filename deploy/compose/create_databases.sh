@@ -1,9 +1,11 @@
 #!/bin/bash
-# PostgreSQL's image runs this once, on an empty volume: for each service a database, the login that owns it and runs
-# the migrations, and the login of the application, which may connect and do what the migrations grant to it.
+# PostgreSQL's image runs this script once, on an empty volume. It creates for each service a database, the login that
+# owns it and runs the migrations, and the login of the application, whose only rights are to connect and what the
+# migrations grant. The services are those with a password of an owner.
 set -eu
 
-for service in orders returns invoicing refunds; do
+for file in /run/secrets/*_owner; do
+  service=$(basename "$file" _owner)
   psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username postgres --dbname postgres \
     --set service="$service" --set owner="${service}_owner" \
     --set password="$(cat "/run/secrets/$service")" --set owner_password="$(cat "/run/secrets/${service}_owner")" <<'SQL'

@@ -1,6 +1,7 @@
-"""Make the passwords and keys of a Compose stack, at its first start, and hand each part only what it needs.
+"""Create the passwords and keys of a Compose stack, and give each container only those it needs.
 
-Each folder of /secrets is a volume that only its readers mount. What is there stays; so it can run at every start.
+Each folder of /secrets is a volume that only its readers mount; the services are those with a volume for their owner's
+login. Files that exist are not changed, so the script can run at every start.
 """
 
 import json
@@ -10,30 +11,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path("/secrets")
-SERVICES = ("orders", "returns", "invoicing", "refunds")
+OWNER_VOLUME = "-owner"
 ROLES = ("client", "warehouse", "payments", "manager", "ops")
-# Who reads: the group that the images' processes run with. Root owns, so that no reader can change anything.
+# Group ids of the readers. Root owns the files, so that no reader can change them.
 ARTICURATED, POSTGRES, GRAFANA = 10001, 999, 0
 
 
 def main() -> None:
+    services = sorted(folder.name.removesuffix(OWNER_VOLUME) for folder in ROOT.glob(f"*{OWNER_VOLUME}"))
     password = {
-        login: _keep("database", login, POSTGRES, _password)
-        for login in ("postgres", *(name for service in SERVICES for name in (service, f"{service}_owner")))
+        login: _ensure("database", login, POSTGRES, _password)
+        for login in ("postgres", *(name for service in services for name in (service, f"{service}_owner")))
     }
-    link_signing_key = _keep("orders", "LINK_SIGNING_KEY", ARTICURATED, _password)
-    api_keys = _keep("operator", "api-keys.json", ARTICURATED, _api_keys)
-    _keep("grafana", "admin_password", GRAFANA, _password)
-    _keep("refunds", "PAYMENT_GATEWAY_KEY", ARTICURATED, lambda: f"sk_test_{secrets.token_hex(16)}")
+    link_signing_key = _ensure("orders", "LINK_SIGNING_KEY", ARTICURATED, _password)
+    api_keys = _ensure("operator", "api-keys.json", ARTICURATED, _api_keys)
+    _ensure("grafana", "admin_password", GRAFANA, _password)
+    _ensure("refunds", "PAYMENT_GATEWAY_KEY", ARTICURATED, lambda: f"sk_test_{secrets.token_hex(16)}")
     _write("invoicing", "LINK_SIGNING_KEY", ARTICURATED, link_signing_key)
-    for service in SERVICES:
+    for service in services:
         owner = f"{service}_owner"
         address = f"postgresql://{service}:{password[service]}@postgres/{service}"
         _write(service, "DATABASE_URL", ARTICURATED, address)
-        _write(f"{service}-owner", "DATABASE_URL", ARTICURATED, address)
+        _write(service + OWNER_VOLUME, "DATABASE_URL", ARTICURATED, address)
         address = f"postgresql://{owner}:{password[owner]}@postgres/{service}"
-        _write(f"{service}-owner", "MIGRATION_DATABASE_URL", ARTICURATED, address)
-        _write(f"{service}-owner", "api-keys.json", ARTICURATED, api_keys)
+        _write(service + OWNER_VOLUME, "MIGRATION_DATABASE_URL", ARTICURATED, address)
+        _write(service + OWNER_VOLUME, "api-keys.json", ARTICURATED, api_keys)
 
 
 def _password() -> str:
@@ -41,7 +43,7 @@ def _password() -> str:
 
 
 def _api_keys() -> str:
-    """One key for each role a caller can have, in the form that `api-keys ensure --from-file` takes."""
+    """One key for each role of a caller, in the format of `api-keys ensure --from-file`."""
     keys = [
         {"name": role, "role": role, "key": f"ak_{role}_{secrets.token_hex(4)}.{secrets.token_urlsafe(32)}"}
         for role in ROLES
@@ -49,11 +51,11 @@ def _api_keys() -> str:
     return json.dumps(keys, indent=2) + "\n"
 
 
-def _keep(volume: str, name: str, readers: int, make: Callable[[], str]) -> str:
-    """What the file says; it is made if it is not there."""
+def _ensure(volume: str, name: str, readers: int, create: Callable[[], str]) -> str:
+    """The content of the file, which is created if it is missing."""
     path = ROOT / volume / name
     if not path.exists():
-        _write(volume, name, readers, make())
+        _write(volume, name, readers, create())
     return path.read_text()
 
 
@@ -62,7 +64,7 @@ def _write(volume: str, name: str, readers: int, content: str) -> None:
     folder.chmod(0o750)
     os.chown(folder, 0, readers)
     partial = folder / f".{name}"
-    partial.unlink(missing_ok=True)  # of a start that was interrupted
+    partial.unlink(missing_ok=True)  # from an interrupted start
     partial.write_text(content)
     partial.chmod(0o440)
     os.chown(partial, 0, readers)

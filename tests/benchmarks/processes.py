@@ -9,7 +9,8 @@ from benchmarks import subjects
 from benchmarks.measuring import children, resident_bytes
 from benchmarks.results import Result
 from local_stack.program import Program
-from local_stack.stack import SERVICES, Stack
+from local_stack.services import SERVICES
+from local_stack.stack import Stack
 
 STARTS = 3
 WARM_UP = ("/metrics", "/livez", "/readyz", "/api/v1/health")
@@ -39,8 +40,8 @@ def measure() -> Iterator[Result]:
 
 
 def _programs(made: Stack) -> Iterator[tuple[str, Program]]:
-    for service, roles in SERVICES.items():
-        for role in roles:
+    for service, definition in SERVICES.items():
+        for role in definition.roles:
             yield f"{service} {role}", subjects.program(made, service, role)
     yield LIMIT, subjects.reference(made, "benchmarks.limit_gateway:create")
 

@@ -10,8 +10,9 @@ from benchmarks import measuring
 from local_stack import process
 from local_stack.ports import free_ports
 from local_stack.program import Program, python_module
+from local_stack.services import SERVICES
 from local_stack.settings import StackSettings
-from local_stack.stack import SERVICES, Member, Stack
+from local_stack.stack import Member, Stack
 
 # On, and never reached.
 RATE_LIMIT = {"RATE_LIMIT_PER_MINUTE": "1000000000"}

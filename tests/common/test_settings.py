@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from common.running.command_line import execute
 from common.setting_types import parse_brokers
+from local_stack.services import SERVICES
 from support.databases import MakeDatabase
 from support.service_process import running
 
 NOWHERE = {"DATABASE_URL": "postgresql://secret:secret@127.0.0.1:9/none", "KAFKA_BOOTSTRAP": "127.0.0.1:9"}
-SERVICES = ("orders", "returns", "invoicing", "refunds")
 WRONG = [
     *(
         (service, name, value)

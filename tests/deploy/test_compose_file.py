@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from local_stack.stack import SERVICES
+from local_stack.services import SERVICES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 CONTAINERS: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 ONE_SHOTS = {"secrets", "keys", *(f"{service}-migrate" for service in SERVICES)}
-ROLES = {f"{service}-{role}" for service, roles in SERVICES.items() for role in roles}
+ROLES = {f"{service}-{role}" for service, definition in SERVICES.items() for role in definition.roles}
 
 
 def test_every_role_of_every_service_has_a_container() -> None:
@@ -54,8 +54,8 @@ def test_nothing_listens_outside_this_machine() -> None:
 
 
 def test_a_role_can_read_no_secret_of_another_service_and_not_its_owner_login() -> None:
-    for service, roles in SERVICES.items():
-        for role in roles:
+    for service, definition in SERVICES.items():
+        for role in definition.roles:
             volumes = [volume.split(":")[0] for volume in CONTAINERS[f"{service}-{role}"]["volumes"]]
             assert [volume for volume in volumes if "secret" in volume] == [f"{service}-secrets"]
 

@@ -5,14 +5,13 @@ import pkgutil
 import re
 import shutil
 import subprocess
-from itertools import chain
 
 import common
 import invoicing.worker
 import pytest
 import refunds.worker
 import yaml
-from local_stack.stack import SERVICES
+from local_stack.services import SERVICES
 from prometheus_client import REGISTRY
 from support.monitoring import DEPLOY, metric_names, metrics_spoken_of, rules
 
@@ -55,7 +54,7 @@ def test_every_role_is_scraped_and_missed() -> None:
     (scraped,) = (job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job)
     (missing,) = (rule["expr"] for rule in rules() if rule["alert"] == "RoleMissing")
 
-    roles = list(chain.from_iterable([(service, role) for role in roles] for service, roles in SERVICES.items()))
+    roles = [(service, role) for service, definition in SERVICES.items() for role in definition.roles]
 
     assert sorted(scraped) == sorted(f"{service}-{role}" for service, role in roles)
     assert sorted(re.findall(r'service="(\w+)", role="(\w+)"', missing)) == sorted(roles)

@@ -21,7 +21,7 @@ from common.operators.console import add_operator_commands
 from contracts.event_schemas import PUBLISHED, example_files, schema_file, schema_of
 from docs.documents import ROOT
 from docs.http_tables import COMMON, OPERATORS, Schema, bodies, fields, is_own, routes, service, table
-from local_stack.stack import SERVICES
+from local_stack.services import SERVICES
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 

@@ -8,7 +8,7 @@ import pytest
 from common.errors import Code
 from common.messaging.envelope import event_headers
 from docs.documents import ROOT
-from local_stack.stack import SERVICES
+from local_stack.services import SERVICES
 
 from docs.reference import PAGES, TABLES, filled, settings, table_names
 

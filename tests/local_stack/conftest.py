@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from local_stack.services import SERVICES
 from support.supervisor import RunningSupervisor
 
-PACKAGES = ("orders", "returns", "invoicing", "refunds", "sandbox")
+PACKAGES = (*SERVICES, "sandbox")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
-"""What runs: every process of the stack, its command and its environment."""
+"""The processes of the stack: their commands, ports, environments and log files."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,22 +9,17 @@ from local_stack.ports import assign_ports
 from local_stack.postgres import Postgres
 from local_stack.program import Program
 from local_stack.server import Server
+from local_stack.services import SERVICES
 from local_stack.settings import StackSettings
 from local_stack.stack_json import StackDescription
 
-SERVICES = {
-    "orders": ("api", "consumer", "relay"),
-    "returns": ("api", "consumer", "relay"),
-    "invoicing": ("api", "consumer", "relay", "worker"),
-    "refunds": ("api", "consumer", "relay", "worker"),
-}
 INFRASTRUCTURE_PORTS = ("postgres", "kafka", "kafka-controller", "sandbox", "mailbox", "smtp")
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Member:
-    """A process of the stack, and how stack.json shows it."""
+    """A process of the stack, with the names that stack.json gives it."""
 
     server: Server
     service: str
@@ -34,7 +28,7 @@ class Member:
 
 
 class Stack:
-    """Nothing runs yet: this assigns ports, makes keys and knows every process."""
+    """All processes of a stack in `settings.folder`. Creating it assigns ports and keys, and starts no process."""
 
     def __init__(self, settings: StackSettings) -> None:
         """Raises PortTakenError."""
@@ -42,8 +36,12 @@ class Stack:
         self.documents = self.folder / "storage" / "invoices"
         self.credentials = load_credentials(self.folder)
         self._environment = dict(settings.environment)
-        self._roles = {service: roles if settings.split else ("all",) for service, roles in SERVICES.items()}
-        names = [*INFRASTRUCTURE_PORTS, *(_port_name(*each) for each in self._service_roles())]
+        roles = [
+            (name, role)
+            for name, service in SERVICES.items()
+            for role in (service.roles if settings.split else ("all",))
+        ]
+        names = [*INFRASTRUCTURE_PORTS, *(_port_name(*each) for each in roles)]
         self._ports = assign_ports(names, settings.ports, self.folder / "ports.json")
         self.postgres = Postgres(self.folder / "postgres", self._ports["postgres"], log=self.log("postgres"))
         self.kafka = Kafka(
@@ -57,7 +55,7 @@ class Stack:
             self._sandbox("sandbox", "payments", "--port={sandbox}"),
             self._sandbox("mailbox", "mailbox", "--smtp-port={smtp}", "--http-port={mailbox}"),
         ]
-        self.programs = [self._program(service, role) for service, role in self._service_roles()]
+        self.programs = [self._role(service, role) for service, role in roles]
 
     @property
     def members(self) -> list[Member]:
@@ -66,38 +64,33 @@ class Stack:
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 
-    def service_url(self, service: str) -> str:
-        return f"http://{HOST}:{self._ports[service]}"
+    def url(self, port_name: str) -> str:
+        return f"http://{HOST}:{self._ports[port_name]}"
+
+    def shared_settings(self) -> dict[str, str]:
+        """The settings that only some services need; `local_stack.services` says which."""
+        return {
+            "DOCUMENT_FOLDER": str(self.documents),
+            "INVOICE_DOWNLOAD_URL": self.url("invoicing"),
+            "LINK_SIGNING_KEY": self.credentials.link_signing_key,
+            "PAYMENT_GATEWAY_KEY": self.credentials.payment_gateway_key,
+            "PAYMENT_GATEWAY_URL": self.url("sandbox"),
+            # The zone of the seller's address, which the default settings of invoicing print.
+            "SELLER_TIME_ZONE": self._environment.get("SELLER_TIME_ZONE") or "Europe/Paris",
+            "SMTP_HOST": HOST,
+            "SMTP_PORT": str(self._ports["smtp"]),
+        }
 
     def service_environment(self, service: str) -> dict[str, str]:
-        wiring = {
+        """The environment of every role of a service. It overrides the variables that the stack was started with."""
+        common = {
             "DATABASE_URL": self.postgres.dsn(service, service),
             "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "HTTP_HOST": HOST,
             "LOG_FORMAT": "json",
         }
-        own = {
-            "orders": {
-                "LINK_SIGNING_KEY": self.credentials.link_signing_key,
-                "INVOICE_DOWNLOAD_URL": self.service_url("invoicing"),
-            },
-            "returns": {},
-            "invoicing": {
-                "LINK_SIGNING_KEY": self.credentials.link_signing_key,
-                "DOCUMENT_FOLDER": str(self.documents),
-                # Where the seller is whom the invoices name.
-                "SELLER_TIME_ZONE": self._environment.get("SELLER_TIME_ZONE") or "Europe/Paris",
-                "SMTP_HOST": HOST,
-                "SMTP_PORT": str(self._ports["smtp"]),
-            },
-            "refunds": {
-                "PAYMENT_GATEWAY_URL": f"http://{HOST}:{self._ports['sandbox']}",
-                "PAYMENT_GATEWAY_KEY": self.credentials.payment_gateway_key,
-                "SMTP_HOST": HOST,
-                "SMTP_PORT": str(self._ports["smtp"]),
-            },
-        }
-        return self._environment | wiring | own[service]
+        shared = self.shared_settings()
+        return self._environment | common | {name: shared[name] for name in SERVICES[service].settings}
 
     def migration_environment(self, service: str) -> dict[str, str]:
         owner = self.postgres.dsn(service, f"{service}_owner")
@@ -106,12 +99,12 @@ class Stack:
     def description(self) -> StackDescription:
         """The content of stack.json. Every process must have been started."""
         return {
-            "services": {service: {"url": self.service_url(service)} for service in SERVICES},
+            "services": {service: {"url": self.url(service)} for service in SERVICES},
             "api_keys": self.credentials.api_keys,
             "databases": {service: self.postgres.dsn(service, service) for service in SERVICES},
             "kafka": {"bootstrap": self.kafka.bootstrap},
-            "payment_sandbox": {"url": f"http://{HOST}:{self._ports['sandbox']}"},
-            "mailbox": {"url": f"http://{HOST}:{self._ports['mailbox']}", "smtp": f"{HOST}:{self._ports['smtp']}"},
+            "payment_sandbox": {"url": self.url("sandbox")},
+            "mailbox": {"url": self.url("mailbox"), "smtp": f"{HOST}:{self._ports['smtp']}"},
             "documents": str(self.documents),
             "processes": [
                 {
@@ -126,38 +119,34 @@ class Stack:
             ],
         }
 
-    def _service_roles(self) -> Iterator[tuple[str, str]]:
-        return ((service, role) for service, roles in self._roles.items() for role in roles)
-
-    def _program(self, service: str, role: str) -> Member:
-        name = service if role == "all" else f"{service}-{role}"
+    def _role(self, service: str, role: str) -> Member:
         port = self._ports[_port_name(service, role)]
         environment = self.service_environment(service) | {"HTTP_PORT": str(port)}
-        program = Program(
-            name, [service, role], port=port, readiness="/readyz", environment=environment, log=self.log(name)
-        )
-        return Member(program, service, role, program.url)
+        name = service if role == "all" else f"{service}-{role}"
+        return self._member(name, service, role, port=port, readiness="/readyz", environment=environment)
 
-    def _sandbox(self, name: str, part: str, *ports: str) -> Member:
-        data = self.folder / "sandbox" / part
-        arguments = [
+    def _sandbox(self, name: str, part: str, *port_options: str) -> Member:
+        """A port option names the port in braces."""
+        return self._member(
+            name,
             "sandbox",
             part,
             f"--host={HOST}",
-            f"--data={data}",
-            *(port.format_map(self._ports) for port in ports),
-        ]
-        program = Program(
-            name,
-            arguments,
+            f"--data={self.folder / 'sandbox' / part}",
+            *(option.format_map(self._ports) for option in port_options),
             port=self._ports[name],
             readiness="/livez",
             environment=self._environment,
-            log=self.log(name),
         )
-        return Member(program, "sandbox", part, program.url)
+
+    def _member(
+        self, name: str, package: str, role: str, *options: str, port: int, readiness: str, environment: dict[str, str]
+    ) -> Member:
+        command = [package, role, *options]
+        program = Program(name, command, port=port, readiness=readiness, environment=environment, log=self.log(name))
+        return Member(program, package, role, program.url)
 
 
 def _port_name(service: str, role: str) -> str:
-    """The role with the API has the service's port, so its address is the same however the roles are spread."""
+    """The role that serves the API has the port of its service, with ROLES=all as with ROLES=split."""
     return service if role in ("all", "api") else f"{service}-{role}"

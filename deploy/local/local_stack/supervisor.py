@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from local_stack import process, stack_json
 from local_stack.program import python_module
 from local_stack.server import Server, StartError
-from local_stack.stack import SERVICES, Stack
+from local_stack.services import SERVICES
+from local_stack.stack import Stack
 from local_stack.terminal import Terminal
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import httpx
 import pytest
-from local_stack.stack import SERVICES
+from local_stack.services import SERVICES
 from starlette.routing import Route
 from support.databases import Databases
 from support.gateway import serve

@@ -1,0 +1,33 @@
+"""The services of the system. Another service is one more entry here; the stack runs whatever is listed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Service:
+    roles: tuple[str, ...]
+    """The roles of `python -m <service> ROLE`, one process for each with ROLES=split."""
+    settings: tuple[str, ...] = ()
+    """Names of environment variables, of those in `Stack.shared_settings`, that the service needs beside the
+    settings of every service. A service is not given the secrets of another one."""
+
+
+SMTP = ("SMTP_HOST", "SMTP_PORT")
+
+SERVICES = {
+    "orders": Service(
+        roles=("api", "consumer", "relay"),
+        settings=("LINK_SIGNING_KEY", "INVOICE_DOWNLOAD_URL"),
+    ),
+    "returns": Service(
+        roles=("api", "consumer", "relay"),
+    ),
+    "invoicing": Service(
+        roles=("api", "consumer", "relay", "worker"),
+        settings=("LINK_SIGNING_KEY", "DOCUMENT_FOLDER", "SELLER_TIME_ZONE", *SMTP),
+    ),
+    "refunds": Service(
+        roles=("api", "consumer", "relay", "worker"),
+        settings=("PAYMENT_GATEWAY_URL", "PAYMENT_GATEWAY_KEY", *SMTP),
+    ),
+}
