@@ -13,9 +13,9 @@ import pytest_asyncio
 from common.database.transactions import Pool, open_pool
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
-from support.databases import Database, Databases, MakeDatabase, MakePool
-from support.servers import new_kafka, new_postgres
-from support.topics import MakeTopic, Topics
+from support.kafka.topics import MakeTopic, Topics
+from support.postgres.databases import Database, Databases, MakeDatabase, MakePool
+from support.processes.servers import new_kafka, new_postgres
 
 
 @pytest.fixture(scope="session")

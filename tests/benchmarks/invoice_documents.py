@@ -21,8 +21,8 @@ from benchmarks.results import Result
 from common.database.transactions import open_pool
 from local_stack.stack import Member, Stack
 from orders.events import ORDERS_TOPIC
-from support.invoices import accept
-from support.shipments import order_shipped
+from support.example.invoices import accept
+from support.example.order_events import order_shipped
 from support.waiting import eventually
 
 INVOICES = 100

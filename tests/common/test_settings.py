@@ -7,8 +7,8 @@ import pytest
 from common.running.command_line import execute
 from common.setting_types import parse_brokers
 from local_stack.services import SERVICES
-from support.databases import MakeDatabase
-from support.service_process import running
+from support.postgres.databases import MakeDatabase
+from support.processes.service import running
 
 NOWHERE = {"DATABASE_URL": "postgresql://secret:secret@127.0.0.1:9/none", "KAFKA_BOOTSTRAP": "127.0.0.1:9"}
 WRONG = [

@@ -10,8 +10,8 @@ import pytest
 from common.service import Service
 from fastapi import FastAPI
 from starlette.routing import Mount, Route
-from support.databases import MakeDatabase
-from support.gateway import serve
+from support.gateway.application import serve
+from support.postgres.databases import MakeDatabase
 
 SERVICES = ["orders", "returns", "invoicing", "refunds"]
 

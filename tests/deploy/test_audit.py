@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from support.ci_scripts import ci_script
+from support.project.ci_scripts import ci_script
 
 audit = ci_script("audit_dependencies")
 LOCK = "# comment\norg.example:kiln:1.0 abc\norg.example:glaze:2.1 def\n"

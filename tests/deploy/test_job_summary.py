@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support.ci_scripts import ci_script
+from support.project.ci_scripts import ci_script
 
 job_summary = ci_script("job_summary")
 

@@ -14,7 +14,7 @@ from demo.stories import STORIES
 from local_stack.stack_json import StackDescription
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
-from support.monitoring import metrics_spoken_of
+from support.project.monitoring import metrics_spoken_of
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import refunds.worker
 import yaml
 from local_stack.services import SERVICES
 from prometheus_client import REGISTRY
-from support.monitoring import DEPLOY, metric_names, metrics_spoken_of, rules
+from support.project.monitoring import DEPLOY, metric_names, metrics_spoken_of, rules
 
 PROMTOOL = shutil.which("promtool")
 OPERATIONS = DEPLOY.parent / "docs" / "operations.md"

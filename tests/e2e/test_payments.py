@@ -24,10 +24,10 @@ from hypothesis.stateful import (
 )
 from refunds.use_cases.commands import REFUND_JOB
 from refunds.worker import RefundJob
-from support.databases import MakeDatabase
-from support.orders import place
-from support.payments import FakePaymentGateway
-from support.shopping import Shopping, shopping
+from support.events.services_without_kafka import Shopping, shopping
+from support.example.orders import place
+from support.payments.gateways import FakePaymentGateway
+from support.postgres.databases import MakeDatabase
 
 FORWARD = {
     "PAID": {"new_state": "PROCESSING_IN_WAREHOUSE"},

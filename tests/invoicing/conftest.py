@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 from invoicing.document_store import FolderDocumentStore
 from invoicing.invoice_pdf.renderer import Renderer
-from support.databases import Database, MakeDatabase
-from support.mailbox import Mailbox, running_mailbox
+from support.mail.mailbox import Mailbox, running_mailbox
+from support.postgres.databases import Database, MakeDatabase
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from common.audit import trail
 from common.database.transactions import Pool, open_pool, reading, transaction
 from invoicing import repository
 from invoicing.domain import InconsistentOrder
-from support.databases import Database
-from support.invoices import SELLER, accept, invoice_of, job_of, numbers, take_in
-from support.orders import ADA
-from support.shipments import a_line, order_shipped
+from support.example.invoices import SELLER, accept, invoice_of, job_of, numbers, take_in
+from support.example.order_events import a_line, order_shipped
+from support.example.orders import ADA
+from support.postgres.databases import Database
 
 YEAR = datetime.now(UTC).year
 

@@ -6,7 +6,7 @@ from common.money import MINOR_DIGITS, fits, quantize
 from hypothesis import given
 from hypothesis import strategies as st
 from invoicing.domain import InconsistentOrder, display_amount, display_rate
-from support.snapshots import a_line, a_snapshot
+from support.example.invoice_snapshots import a_line, a_snapshot
 
 currencies = st.sampled_from(sorted(MINOR_DIGITS))
 amounts = st.decimals(min_value=0, max_value=10**12, places=4)

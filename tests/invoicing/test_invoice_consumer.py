@@ -11,10 +11,10 @@ from common.database.transactions import Pool
 from common.messaging.incoming.inbox import Inbox
 from common.messaging.incoming.subscriber import Subscriber
 from invoicing.consumer import event_handlers
-from support.invoices import SELLER, in_state, invoice_of, numbers
-from support.owed import KafkaRecord, record
-from support.shipments import order_shipped
-from support.topics import MakeTopic
+from support.example.invoices import SELLER, in_state, invoice_of, numbers
+from support.example.order_events import order_shipped
+from support.example.refund_events import KafkaRecord, record
+from support.kafka.topics import MakeTopic
 from support.waiting import eventually
 
 

@@ -11,10 +11,10 @@ from uuid import uuid4
 import pytest
 from common.database.transactions import Pool
 from invoicing.use_cases import MAIL_JOB
-from support.databases import Database
-from support.invoices import accept, events, in_state, invoice_of
-from support.mailbox import Mailbox
-from support.shipments import order_shipped
+from support.example.invoices import accept, events, in_state, invoice_of
+from support.example.order_events import order_shipped
+from support.mail.mailbox import Mailbox
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]

@@ -14,10 +14,10 @@ from invoicing.document_store import FolderDocumentStore
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
 from invoicing.worker import DocumentJob
-from support.databases import Database
-from support.invoices import accept, at_work, events, in_state, invoice_of
-from support.mailbox import Mailbox
-from support.shipments import order_shipped
+from support.example.invoices import accept, at_work, events, in_state, invoice_of
+from support.example.order_events import order_shipped
+from support.mail.mailbox import Mailbox
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 

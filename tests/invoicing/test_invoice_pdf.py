@@ -13,7 +13,7 @@ from invoicing.invoice_pdf.document import render
 from invoicing.invoice_pdf.fonts import REPLACEMENT
 from pypdf import PdfReader
 from pypdf.generic import DictionaryObject, IndirectObject
-from support.snapshots import HOME, a_line, a_snapshot
+from support.example.invoice_snapshots import HOME, a_line, a_snapshot
 
 
 def pages(snapshot: Snapshot) -> list[str]:

@@ -13,11 +13,11 @@ from invoicing.app import SERVICE
 from invoicing.events import ORDERS_TOPIC
 from invoicing.settings import InvoicingSettings
 from invoicing.use_cases import MAIL_JOB
-from support.databases import Database
-from support.invoices import in_state, invoice_of
-from support.mailbox import Mailbox
-from support.owed import record
-from support.shipments import order_shipped
+from support.example.invoices import in_state, invoice_of
+from support.example.order_events import order_shipped
+from support.example.refund_events import record
+from support.mail.mailbox import Mailbox
+from support.postgres.databases import Database
 
 
 async def test_a_shipped_order_on_kafka_becomes_a_pdf_and_an_email(

@@ -17,12 +17,12 @@ from invoicing.app import SERVICE
 from invoicing.document_store import FolderDocumentStore
 from invoicing.use_cases import issue_invoice
 from structlog.testing import capture_logs
-from support.databases import Database
-from support.gateway import Gateway, exact, serve
-from support.invoices import accept, in_state, invoice_of
-from support.openapi import Promises
-from support.shipments import order_shipped
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.example.invoices import accept, in_state, invoice_of
+from support.example.order_events import order_shipped
+from support.gateway.application import Gateway, exact, serve
+from support.gateway.openapi import Promises
+from support.postgres.databases import Database
 
 KEY = "a key to sign links with"
 PDF = b"%PDF-1.4 Ada's invoice"

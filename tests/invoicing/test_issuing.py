@@ -19,9 +19,9 @@ from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
 from pypdf import PdfReader
 from structlog.testing import capture_logs
-from support.invoices import accept, at_work, events, in_state, invoice_of, job_of
-from support.mailbox import Mailbox
-from support.shipments import order_shipped
+from support.example.invoices import accept, at_work, events, in_state, invoice_of, job_of
+from support.example.order_events import order_shipped
+from support.mail.mailbox import Mailbox
 
 DEAD_LETTERS = dead_letter_topic("invoicing")
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from invoicing.invoice_pdf import frames
 from invoicing.invoice_pdf.document import render
 from invoicing.invoice_pdf.renderer import Renderer, RenderingFailed
-from support.snapshots import a_snapshot
+from support.example.invoice_snapshots import a_snapshot
 
 SNAPSHOT = a_snapshot()
 

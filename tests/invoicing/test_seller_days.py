@@ -16,9 +16,9 @@ from invoicing import repository
 from invoicing.app import SERVICE
 from invoicing.domain import SellerCalendar, Snapshot
 from invoicing.settings import InvoicingSettings
-from support.databases import Database
-from support.invoices import incoming
-from support.shipments import order_shipped
+from support.example.invoices import incoming
+from support.example.order_events import order_shipped
+from support.postgres.databases import Database
 
 # The new year (UTC) that this run of the tests is nearest to.
 YEAR = SellerCalendar().nearest_new_year(datetime.now(UTC)).year

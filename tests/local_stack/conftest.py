@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from local_stack.services import SERVICES
-from support.supervisor import RunningSupervisor
+from support.processes.supervisor import RunningSupervisor
 
 PACKAGES = (*SERVICES, "sandbox")
 

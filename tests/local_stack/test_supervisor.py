@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 from local_stack.postgres import BINARIES
 from local_stack.stack_json import NotRunningError, StackDescription, running_stack
-from support.supervisor import RunningSupervisor, processes_of, until
+from support.processes.supervisor import RunningSupervisor, processes_of, until
 
 Up = Callable[..., RunningSupervisor]
 KEY_ROLES = ["client", "warehouse", "payments", "manager", "ops"]

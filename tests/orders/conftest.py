@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 from orders.app import SERVICE
-from support.databases import Databases, MakeDatabase
-from support.gateway import Gateway, serve
+from support.gateway.application import Gateway, serve
+from support.postgres.databases import Databases, MakeDatabase
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -18,9 +18,9 @@ from orders.app import SERVICE
 from orders.repository import reading
 from orders.repository.reading import LINES_PER_PAGE, OrderFilter
 from orders.schemas.requests import OrderCreate
-from support.databases import MakeDatabase
-from support.gateway import Gateway, serve
-from support.orders import TEACUPS, an_order, place
+from support.example.orders import TEACUPS, an_order, place
+from support.gateway.application import Gateway, serve
+from support.postgres.databases import MakeDatabase
 
 # A name that is as long as names may be, of characters that are as long as characters are.
 LONGEST_NAME = "🍵" * 255

@@ -17,9 +17,9 @@ from common.service import Runtime
 from orders.app import SERVICE
 from orders.events import INVOICES_TOPIC, REFUNDS_TOPIC
 from orders.settings import OrdersSettings
-from support.gateway import Gateway
-from support.orders import place_in
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.example.orders import place_in
+from support.gateway.application import Gateway
 from support.waiting import eventually
 
 Headers = list[tuple[str, bytes]]

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from support.gateway import Gateway, exact
-from support.orders import ADDRESS, TEACUPS, an_order, created, place
+from support.example.orders import ADDRESS, TEACUPS, an_order, created, place
+from support.gateway.application import Gateway, exact
 
 NUMBERS = ("quantity", "unit_price", "tax_rate")
 EMPTY = ["", "   ", "\u200b", "\u3164", "\u2800 \u00a0", "\U000e0020\ufe0f"]

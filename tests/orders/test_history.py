@@ -1,7 +1,7 @@
 """`GET /orders/{id}/history`: what happened to an order, who did it, and what was refused."""
 
-from support.gateway import Gateway
-from support.orders import an_order, created, place_in
+from support.example.orders import an_order, created, place_in
+from support.gateway.application import Gateway
 
 
 async def test_the_history_shows_the_accepted_transitions_in_order(gateway: Gateway) -> None:

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 from common.text.visible import shows_nothing
-from support.gateway import Gateway
-from support.orders import ADDRESS, TEACUPS, an_order, place, place_in
+from support.example.orders import ADDRESS, TEACUPS, an_order, place, place_in
+from support.gateway.application import Gateway
 
 TEXTS = [
     "undefined", "null", "NaN", "Infinity", "true", "None", "\\", "\\\\", "0", "1.00", "-1E+02",

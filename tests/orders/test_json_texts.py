@@ -5,7 +5,7 @@ leaves to the parser. The texts are written for this test.
 """
 
 import pytest
-from support.gateway import Gateway
+from support.gateway.application import Gateway
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

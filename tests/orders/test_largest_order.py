@@ -5,11 +5,11 @@ import json
 from common.messaging.kafka.topics import create_topics
 from orders.app import SERVICE
 from orders.events import ORDERS_TOPIC
-from support.databases import MakeDatabase
-from support.gateway import serve
-from support.orders import PATHS, TEACUPS, an_order, created
-from support.relaying import all_published, relaying
-from support.topics import Topics
+from support.example.orders import PATHS, TEACUPS, an_order, created
+from support.gateway.application import serve
+from support.kafka.relays import all_published, relaying
+from support.kafka.topics import Topics
+from support.postgres.databases import MakeDatabase
 
 WIDEST = "🍵"  # no character takes more bytes
 ADDRESS = {

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from common.database.transactions import transaction
 from orders.tables import order_counts
-from support.gateway import Gateway
-from support.orders import place, place_in
+from support.example.orders import place, place_in
+from support.gateway.application import Gateway
 
 
 async def listed(gateway: Gateway, **query: object) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from common.messaging.incoming.inbox import HeldUp, Inbox
 from common.messaging.incoming.poison import KeptRecord
 from orders.app import SERVICE
 from orders.consumer import EVENT_HANDLERS
-from support.databases import MakeDatabase
-from support.gateway import serve
-from support.orders import place_in
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.example.orders import place_in
+from support.gateway.application import serve
+from support.postgres.databases import MakeDatabase
 
 
 def refunded(order: dict[str, Any], offset: int) -> KeptRecord:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from httpx import Response
 from prometheus_client import REGISTRY
-from support.effects import Effects, effects, last_event
-from support.gateway import Gateway
-from support.orders import PATHS, place, place_in
+from support.example.orders import PATHS, place, place_in
+from support.gateway.application import Gateway
+from support.postgres.audit_and_events import Effects, effects, last_event
 
 # Each state in which an order has been paid already, by `ch_teacups`.
 PAID_STATES = ("PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED")

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from support.effects import effects, last_event
-from support.gateway import Gateway, exact
-from support.orders import ADA, TEACUPS, TOWEL, an_order, created, place
+from support.example.orders import ADA, TEACUPS, TOWEL, an_order, created, place
+from support.gateway.application import Gateway, exact
+from support.postgres.audit_and_events import effects, last_event
 
 # The members of an answer, written down from the contract.
 CONTRACT = {

@@ -13,10 +13,10 @@ from common.messaging.envelope import ReceivedEvent
 from common.messaging.incoming.records import Incoming
 from common.signed_links import verify
 from orders.consumer import EVENT_HANDLERS
-from support.effects import effects
-from support.gateway import Gateway, exact
-from support.orders import place, place_in
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.example.orders import place, place_in
+from support.gateway.application import Gateway, exact
+from support.postgres.audit_and_events import effects
 
 INVOICE: dict[str, Any] = {
     "invoice_id": "a91de4c5-2c7e-403f-90d1-ea6d6e7c257c",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
-from support.effects import Effects, effects, last_event
-from support.gateway import Gateway
-from support.orders import place, place_in
+from support.example.orders import place, place_in
+from support.gateway.application import Gateway
+from support.postgres.audit_and_events import Effects, effects, last_event
 
 EVENTS = {
     "PAID": "order.paid",

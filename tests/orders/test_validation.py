@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from orders.schemas.requests import LineItem
-from support.gateway import Gateway
-from support.orders import ADDRESS, TEACUPS, an_order, created, place
+from support.example.orders import ADDRESS, TEACUPS, an_order, created, place
+from support.gateway.application import Gateway
 
 # Of regular expressions, of Python's enumerations, and of the length of a text counted in "items".
 WORDS_FOR_PROGRAMMERS = re.compile(r"pattern|<\w+\.|Value should have at most \d+ items")

@@ -12,10 +12,10 @@ from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.errors import Problem
 from orders import use_cases
-from support.effects import effects
-from support.gateway import Gateway
-from support.orders import ADA, an_order, an_order_id, created, place, place_in
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.example.orders import ADA, an_order, an_order_id, created, place, place_in
+from support.gateway.application import Gateway
+from support.postgres.audit_and_events import effects
 
 EVERYONE = {"client", "warehouse", "payments", "manager", "ops"}
 CHANGES: dict[str, tuple[str, dict[str, str], set[str]]] = {

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 from refunds.payment_gateway import StripeGateway
-from support.databases import Database, MakeDatabase
-from support.payments import PaymentSandbox, payment_sandbox
+from support.payments.gateways import PaymentSandbox, payment_sandbox
+from support.postgres.databases import Database, MakeDatabase
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from refunds.domain import Cause, Refund
 from refunds.use_cases.commands import MAIL_JOB
 from refunds.worker import ConfirmationJob, RefundJob
 from refunds.worker.confirmation_job import confirmation
-from support.mailbox import Mailbox, running_mailbox
-from support.payments import FakePaymentGateway
-from support.refunds import NOW, a_refund, at_work, in_state, open_refund, replay
+from support.example.refunds import NOW, a_refund, at_work, in_state, open_refund, replay
+from support.mail.mailbox import Mailbox, running_mailbox
+from support.payments.gateways import FakePaymentGateway
 
 SENDER = "ArtiCurated <refunds@articurated.example>"
 

@@ -20,8 +20,8 @@ from refunds.use_cases.payment import (
     OutcomeUnknown,
     PaymentGateway,
 )
-from support.payments import FakePaymentGateway, PaymentSandbox
-from support.refunds import a_refund
+from support.example.refunds import a_refund
+from support.payments.gateways import FakePaymentGateway, PaymentSandbox
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")

@@ -16,8 +16,8 @@ from common.database.transactions import Pool, open_pool
 from common.messaging.incoming.inbox import Inbox
 from refunds.consumer import EVENT_HANDLERS
 from refunds.repository import queries
-from support.databases import Database
-from support.owed import (
+from support.events.traceparent import TRACEPARENT
+from support.example.refund_events import (
     KafkaRecord,
     order_cancelled,
     order_paid_late,
@@ -26,7 +26,7 @@ from support.owed import (
     record,
     return_completed,
 )
-from support.traces import TRACEPARENT
+from support.postgres.databases import Database
 
 
 @pytest.fixture

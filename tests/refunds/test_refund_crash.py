@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from common.database.transactions import Pool
-from support.databases import Database
-from support.payments import PaymentSandbox
-from support.refunds import in_state, job_of, open_refund
+from support.example.refunds import in_state, job_of, open_refund
+from support.payments.gateways import PaymentSandbox
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]

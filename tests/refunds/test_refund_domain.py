@@ -19,7 +19,7 @@ from refunds.domain import (
     return_key,
     surplus_payment_key,
 )
-from support.refunds import NOW, a_claim, a_refund
+from support.example.refunds import NOW, a_claim, a_refund
 
 ID = UUID("0f0e0d0c-0b0a-4908-8706-050403020100")
 COMMANDS = {

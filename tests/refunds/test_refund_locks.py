@@ -14,10 +14,10 @@ from refunds.domain import Refund
 from refunds.payment_gateway import StripeGateway
 from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB
 from refunds.worker import ConfirmationJob, RefundJob
-from support.databases import Database
-from support.mailbox import Mailbox, running_mailbox
-from support.payments import FakePaymentGateway
-from support.refunds import RETRY_UNIT, in_state, open_refund
+from support.example.refunds import RETRY_UNIT, in_state, open_refund
+from support.mail.mailbox import Mailbox, running_mailbox
+from support.payments.gateways import FakePaymentGateway
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 

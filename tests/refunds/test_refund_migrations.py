@@ -6,7 +6,7 @@ from common.database.tables import infrastructure
 from refunds.tables import metadata
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
-from support.databases import Database
+from support.postgres.databases import Database
 
 
 def _differences(connection: Connection) -> list[object]:

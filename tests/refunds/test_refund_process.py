@@ -26,9 +26,9 @@ from refunds.domain import Refund
 from refunds.repository import queries
 from refunds.use_cases.commands import REFUND_JOB
 from refunds.worker import RefundJob
-from support.databases import Database
-from support.owed import payment_identified, record, return_completed
-from support.payments import Crash, FakePaymentGateway
+from support.example.refund_events import payment_identified, record, return_completed
+from support.payments.gateways import Crash, FakePaymentGateway
+from support.postgres.databases import Database
 
 LEASE = timedelta(seconds=20)
 # Fewer than in life, so that final failures and replays come often.

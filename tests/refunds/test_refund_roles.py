@@ -15,11 +15,11 @@ from common.service import Runtime
 from pydantic import SecretStr
 from refunds.app import SERVICE
 from refunds.settings import RefundsSettings
-from support.databases import Database
-from support.mailbox import Mailbox, running_mailbox
-from support.owed import KafkaRecord, order_cancelled, record, return_completed
-from support.payments import PaymentSandbox
-from support.topics import Topics
+from support.example.refund_events import KafkaRecord, order_cancelled, record, return_completed
+from support.kafka.topics import Topics
+from support.mail.mailbox import Mailbox, running_mailbox
+from support.payments.gateways import PaymentSandbox
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 # What the SDK hands to httpx is a style that httpx no longer likes.

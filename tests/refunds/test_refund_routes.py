@@ -9,10 +9,10 @@ import pytest_asyncio
 from common.access.auth import Role
 from refunds.app import SERVICE
 from refunds.worker import RefundJob
-from support.databases import Database
-from support.gateway import Gateway, exact, serve
-from support.payments import FakePaymentGateway
-from support.refunds import at_work, in_state, open_refund
+from support.example.refunds import at_work, in_state, open_refund
+from support.gateway.application import Gateway, exact, serve
+from support.payments.gateways import FakePaymentGateway
+from support.postgres.databases import Database
 
 
 @pytest_asyncio.fixture

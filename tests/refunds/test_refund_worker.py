@@ -22,9 +22,9 @@ from refunds.payment_gateway import StripeGateway
 from refunds.use_cases.commands import MAIL_JOB, identify_payment
 from refunds.use_cases.payment import OutcomeUnknown
 from refunds.worker import RefundJob
-from support.effects import effects, last_event
-from support.payments import FakePaymentGateway, PaymentSandbox
-from support.refunds import RETRY_UNIT, at_work, claim_job, in_state, job_of, open_refund, replay
+from support.example.refunds import RETRY_UNIT, at_work, claim_job, in_state, job_of, open_refund, replay
+from support.payments.gateways import FakePaymentGateway, PaymentSandbox
+from support.postgres.audit_and_events import effects, last_event
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")

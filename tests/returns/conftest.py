@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 from returns.app import SERVICE
-from support.databases import Databases, MakeDatabase
-from support.gateway import Gateway, serve
-from support.returns import set_caught_up
+from support.example.returns import set_caught_up
+from support.gateway.application import Gateway, serve
+from support.postgres.databases import Databases, MakeDatabase
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -22,11 +22,11 @@ from returns.app import SERVICE
 from returns.consumer import EVENT_HANDLERS
 from returns.events import ORDERS_TOPIC, REFUNDS_TOPIC, RefundView
 from returns.settings import ReturnsSettings
-from support.effects import effects
-from support.gateway import Gateway
-from support.orders import created
-from support.returns import a_return, event_about, open_in, order_told, tell
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.example.orders import created
+from support.example.returns import a_return, event_about, open_in, order_told, tell
+from support.gateway.application import Gateway
+from support.postgres.audit_and_events import effects
 from support.waiting import eventually
 
 

@@ -15,10 +15,10 @@ from httpx import Response
 from returns.app import SERVICE
 from returns.use_cases import DeliveryWait
 from returns.use_cases.delivery_wait import LOOKS_AT_ONCE
-from support.databases import Database, MakeDatabase
-from support.gateway import Gateway, serve
-from support.orders import ADA, created
-from support.returns import a_return, order_told, set_caught_up, tell
+from support.example.orders import ADA, created
+from support.example.returns import a_return, order_told, set_caught_up, tell
+from support.gateway.application import Gateway, serve
+from support.postgres.databases import Database, MakeDatabase
 from support.waiting import eventually
 
 Answer = TypeVar("Answer")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from common.database.transactions import transaction
 from returns.tables import return_counts
-from support.gateway import Gateway
-from support.orders import ADA
-from support.returns import open_in, open_return, order_told
+from support.example.orders import ADA
+from support.example.returns import open_in, open_return, order_told
+from support.gateway.application import Gateway
 
 OTHER = "0b0b0b0b-0000-4000-8000-000000000002"
 

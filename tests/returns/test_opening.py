@@ -14,11 +14,11 @@ from common.errors import Problem
 from httpx import Response
 from returns.use_cases import NewReturn
 from returns.use_cases import open_return as open_return_use_case
-from support.effects import Effects, effects, last_event
-from support.gateway import Gateway, exact
-from support.orders import ADA, created
-from support.returns import a_return, open_in, open_return, order_told, tell
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.example.orders import ADA, created
+from support.example.returns import a_return, open_in, open_return, order_told, tell
+from support.gateway.application import Gateway, exact
+from support.postgres.audit_and_events import Effects, effects, last_event
 from support.waiting import eventually
 
 CLIENT = Caller("client", Role.CLIENT, None, None, TRACEPARENT)

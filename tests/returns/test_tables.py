@@ -6,7 +6,7 @@ from common.database.tables import infrastructure
 from returns.tables import metadata
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
-from support.databases import MakeDatabase
+from support.postgres.databases import MakeDatabase
 
 COMMON = {*infrastructure.tables, "alembic_version_common"}
 

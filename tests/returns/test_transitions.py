@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from returns.domain import ALLOWED_TRANSITIONS, ReturnStatus
-from support.effects import Effects, effects, last_event
-from support.gateway import Gateway
-from support.returns import PATHS, changed, open_in, open_return
+from support.example.returns import PATHS, changed, open_in, open_return
+from support.gateway.application import Gateway
+from support.postgres.audit_and_events import Effects, effects, last_event
 
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "APPROVED": ("approve", {"manager_notes": "cracks are visible on the photo"}),

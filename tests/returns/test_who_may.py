@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from common.access.auth import Role
 from common.database.transactions import transaction
-from support.effects import effects
-from support.gateway import Gateway
-from support.orders import ADA
-from support.returns import a_return, changed, open_in, open_return, order_told, tell
+from support.example.orders import ADA
+from support.example.returns import a_return, changed, open_in, open_return, order_told, tell
+from support.gateway.application import Gateway
+from support.postgres.audit_and_events import effects
 
 ROUTES: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
     # What is asked for: route, body, the state it is asked for in, and who may.

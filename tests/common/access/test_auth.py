@@ -9,7 +9,7 @@ from common.access.auth import Authenticator, Caller, KeyHolder, Role, require
 from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
 from common.telemetry.trace_context import new_traceparent
-from support.databases import Database
+from support.postgres.databases import Database
 
 
 class Clock:

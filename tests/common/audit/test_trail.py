@@ -10,8 +10,8 @@ import pytest
 from common.audit import trail
 from common.audit.trail import Actor, AuditEntry
 from common.database.transactions import Pool, reading, transaction
-from support.databases import Database
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.postgres.databases import Database
 
 ORDER = UUID("0192f3a4-0000-7000-8000-000000000001")
 MANAGER = Actor("mgr1", "USER", "API_CALL", TRACEPARENT, ip_address="192.0.2.7")

@@ -19,9 +19,9 @@ from common.running.migrate import migrate_database
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
 from sqlalchemy import MetaData
-from support.servers import new_postgres
-from support.service_process import running
-from support.tls_proxy import tls_in_front_of
+from support.postgres.tls_proxy import tls_in_front_of
+from support.processes.servers import new_postgres
+from support.processes.service import running
 
 PASSWORD = "p@:/?#%& wörd +=\"'%41"
 

@@ -19,14 +19,14 @@ from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
 from local_stack.postgres import Postgres
 from structlog.testing import capture_logs
-from support.databases import Databases, MakePool
-from support.relaying import all_published, relaying, write_events
-from support.servers import new_postgres
-from support.subscribing import create_lines, subscribing, written_lines
-from support.topics import MakeTopic
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.gateway.vase_service import open_workshop
+from support.kafka.relays import all_published, relaying, write_events
+from support.kafka.subscribers import create_lines, subscribing, written_lines
+from support.kafka.topics import MakeTopic
+from support.postgres.databases import Databases, MakePool
+from support.processes.servers import new_postgres
 from support.waiting import eventually
-from support.workshop import open_workshop
 
 ORDERS = [f"order-{number}" for number in range(20)]
 VASE = {"name": "celadon", "price": 20}

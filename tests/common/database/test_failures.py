@@ -14,7 +14,7 @@ from common.database.failures import (
     is_contention,
 )
 from common.database.transactions import Pool, open_pool, reading, transaction
-from support.databases import Database
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 AWAY, CONTENDED, OURS = Failure.AWAY, Failure.CONTENDED, None

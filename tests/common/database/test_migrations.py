@@ -24,10 +24,10 @@ from common.messaging.outgoing.outbox import lane_of
 from common.running.migrate import migrate_database
 from sqlalchemy import Connection, MetaData, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
-from support.databases import Database
-from support.poisons import POISON
-from support.relaying import STATES
-from support.subscribing import GROUP, OrderShipped
+from support.kafka.poison_records import POISON
+from support.kafka.relays import STATES
+from support.kafka.subscribers import GROUP, OrderShipped
+from support.postgres.databases import Database
 
 CHANGES_OF_AUDIT = (
     "UPDATE audit SET new_state = 'PAID'",

@@ -12,7 +12,7 @@ from common.database.transactions import (
     reading,
     transaction,
 )
-from support.databases import Database
+from support.postgres.databases import Database
 
 STREAM = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"
 

@@ -16,8 +16,8 @@ from common.edge.requests.json_members import find_duplicate
 from common.errors import Problem
 from common.health import Health
 from common.settings import ServiceSettings
-from support.databases import Database, Databases
-from support.workshop import Workshop, open_workshop
+from support.gateway.vase_service import Workshop, open_workshop
+from support.postgres.databases import Database, Databases
 
 VASE = {"name": "Vase bleu", "price": 12.5}
 JSON = {"Content-Type": "application/json"}

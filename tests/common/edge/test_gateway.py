@@ -17,9 +17,9 @@ from common.telemetry.logs import configure_logging
 from fastapi import APIRouter, Depends, Response
 from fastapi.dependencies.utils import get_dependant
 from structlog.testing import capture_logs
-from support.databases import Database, Databases
+from support.gateway.vase_service import Workshop, count_vases, open_workshop
 from support.logs import logging_restored
-from support.workshop import Workshop, count_vases, open_workshop
+from support.postgres.databases import Database, Databases
 
 VASE = {"name": "Vase bleu", "price": 12.5}
 JSON = {"Content-Type": "application/json"}

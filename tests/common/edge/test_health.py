@@ -19,11 +19,11 @@ from common.health import Health, SharedProbe
 from common.settings import ServiceSettings
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
-from support.databases import Database, Databases
-from support.pausing import paused
-from support.servers import new_kafka, new_postgres
+from support.gateway.vase_service import Workshop, open_workshop
+from support.postgres.databases import Database, Databases
+from support.processes.hanging_servers import paused
+from support.processes.servers import new_kafka, new_postgres
 from support.waiting import eventually
-from support.workshop import Workshop, open_workshop
 
 NOWHERE = "127.0.0.1:9"
 

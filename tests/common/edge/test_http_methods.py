@@ -8,8 +8,8 @@ import httpx
 import pytest
 from local_stack.services import SERVICES
 from starlette.routing import Route
-from support.databases import Databases
-from support.gateway import serve
+from support.gateway.application import serve
+from support.postgres.databases import Databases
 
 ID = "01920000-0000-7000-8000-000000000000"
 PARAMETER = re.compile(r"\{\w+(:\w+)?\}")

@@ -14,9 +14,9 @@ from common.database.transactions import Pool, reading
 from common.edge.commands import idempotency
 from common.edge.commands.idempotency import COMPRESSED_ABOVE_BYTES, Answer, Claim
 from common.errors import Code, Problem
-from support.databases import Database, Databases
+from support.gateway.vase_service import Workshop, open_workshop
+from support.postgres.databases import Database, Databases
 from support.waiting import eventually
-from support.workshop import Workshop, open_workshop
 
 VASE = {"name": "Vase bleu", "price": 12.5}
 A_DAY = timedelta(days=1)

@@ -10,10 +10,10 @@ import pytest_asyncio
 from common.access import api_keys
 from common.access.auth import Role
 from common.database.transactions import reading
-from support.databases import Database
-from support.openapi import Promises
-from support.operating import SERVICE, a_dead_job, a_parked_event, a_poisoned_record, audited
-from support.workshop import Workshop, open_workshop
+from support.gateway.openapi import Promises
+from support.gateway.operator_tasks import SERVICE, a_dead_job, a_parked_event, a_poisoned_record, audited
+from support.gateway.vase_service import Workshop, open_workshop
+from support.postgres.databases import Database
 
 
 @pytest_asyncio.fixture

@@ -11,8 +11,8 @@ from common.database.statements import Connection
 from common.edge.admission.rate_limit import REMEMBERED_CLIENTS, RateLimit
 from common.errors import Code, Problem
 from httpx import AsyncClient
-from support.databases import Database
-from support.workshop import open_workshop
+from support.gateway.vase_service import open_workshop
+from support.postgres.databases import Database
 
 
 class Clock:

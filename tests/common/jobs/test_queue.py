@@ -9,7 +9,7 @@ from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import queue
 from common.jobs.queue import Job, LeaseLost, NewJob, Schedule
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
 
 LEASE = timedelta(seconds=30)
 

@@ -10,7 +10,7 @@ from common.errors import PermanentFailure
 from common.jobs import queue
 from common.jobs.queue import Job, NewJob, Schedule
 from common.jobs.worker import MOST_ABANDONED, JobHandler, Worker
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
 from support.waiting import eventually
 
 INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)

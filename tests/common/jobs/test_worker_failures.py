@@ -14,8 +14,8 @@ from common.jobs import queue
 from common.jobs.outside_work import once
 from common.jobs.queue import Job, NewJob, Schedule
 from common.jobs.worker import MOST_SET_BACKS, JobHandler, Worker
-from support.databases import Database
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 SCHEDULE = Schedule((1, 2, 4))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from common.messaging.envelope import UnreadableRecord, event_headers, full_name, parse
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
 
 ORDER = UUID("0192f3a4-0000-7000-8000-000000000001")
 SHIPPED: dict[str, Any] = {

@@ -13,13 +13,13 @@ from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
 from common.messaging.outgoing.outbox import send_again
 from prometheus_client import REGISTRY
-from support.databases import MakeDatabase, MakePool
-from support.members import member
-from support.pausing import paused
-from support.relaying import all_published, relaying, write_events
-from support.servers import new_kafka
-from support.subscribing import create_lines, subscribing, written_lines
-from support.topics import Topics
+from support.kafka.relays import all_published, relaying, write_events
+from support.kafka.subscribers import create_lines, subscribing, written_lines
+from support.kafka.topics import Topics
+from support.postgres.databases import MakeDatabase, MakePool
+from support.processes.hanging_servers import paused
+from support.processes.relay_and_consumer import member
+from support.processes.servers import new_kafka
 from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(50)]

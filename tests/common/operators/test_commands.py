@@ -14,11 +14,11 @@ from common.access.auth import Authenticator, Role
 from common.database.transactions import transaction
 from common.messaging.outgoing.outbox import lane_of
 from common.running.command_line import execute
-from support.databases import Database
+from support.gateway.operator_tasks import SERVICE, a_dead_job, a_poisoned_record, audited
+from support.gateway.vase_service import Workshop, open_workshop
+from support.kafka.relays import PARK, STATES, write_events
 from support.logs import logging_restored
-from support.operating import SERVICE, a_dead_job, a_poisoned_record, audited
-from support.relaying import PARK, STATES, write_events
-from support.workshop import Workshop, open_workshop
+from support.postgres.databases import Database
 
 
 @pytest_asyncio.fixture

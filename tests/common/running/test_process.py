@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
-from support.pausing import paused
-from support.servers import new_kafka, new_postgres
-from support.service_process import running
+from support.processes.hanging_servers import paused
+from support.processes.servers import new_kafka, new_postgres
+from support.processes.service import running
 
 ROLES = ["api", "consumer", "relay", "all"]
 

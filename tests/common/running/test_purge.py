@@ -5,7 +5,7 @@ import asyncio
 from common.database.transactions import Pool, transaction
 from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
-from support.relaying import PARK, write_events
+from support.kafka.relays import PARK, write_events
 from support.waiting import eventually
 
 SETTINGS = ServiceSettings(

@@ -18,11 +18,11 @@ from common.messaging.incoming.positions import StuckConsumer
 from common.messaging.incoming.subscriber import Subscriber
 from local_stack.kafka import Kafka
 from structlog.testing import capture_logs
-from support.damage import DAMAGES, Damage, batch_at, damage, garble_the_second_record
-from support.databases import Database
-from support.producing import produce, shipped
-from support.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
-from support.topics import MakeTopic
+from support.kafka.damaged_batches import DAMAGES, Damage, batch_at, damage, garble_the_second_record
+from support.kafka.raw_records import produce, shipped
+from support.kafka.subscribers import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.kafka.topics import MakeTopic
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 CODECS = ["gzip", "snappy", "lz4", "zstd"]

@@ -13,10 +13,10 @@ from common.errors import Code, Problem
 from common.messaging.incoming.inbox import Inbox, replay
 from common.messaging.incoming.poison import KeptRecord, NotKept
 from common.messaging.incoming.records import EventHandler
-from support.databases import Database
-from support.poisons import POISON
-from support.producing import RawRecord, shipped
-from support.subscribing import GROUP, HANDLERS, OrderShipped, create_lines, write_lines, written_lines
+from support.kafka.poison_records import POISON
+from support.kafka.raw_records import RawRecord, shipped
+from support.kafka.subscribers import GROUP, HANDLERS, OrderShipped, create_lines, write_lines, written_lines
+from support.postgres.databases import Database
 
 TOPIC = "articurated.orders"
 

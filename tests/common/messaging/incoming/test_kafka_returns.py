@@ -12,12 +12,12 @@ from aiokafka import TopicPartition
 from common.database.transactions import Pool
 from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
-from support.databases import Database
-from support.poisons import POISON
-from support.producing import produce, shipped
-from support.servers import new_kafka
-from support.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
-from support.topics import MakeTopic
+from support.kafka.poison_records import POISON
+from support.kafka.raw_records import produce, shipped
+from support.kafka.subscribers import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.kafka.topics import MakeTopic
+from support.postgres.databases import Database
+from support.processes.servers import new_kafka
 from support.waiting import eventually
 
 TOPIC = "articurated.orders"

@@ -11,10 +11,10 @@ from common.database.transactions import Pool
 from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
 from structlog.testing import capture_logs
-from support.databases import Database
-from support.producing import produce, shipped
-from support.subscribing import GROUP, HANDLERS, create_lines, subscribing, written_lines
-from support.topics import MakeTopic
+from support.kafka.raw_records import produce, shipped
+from support.kafka.subscribers import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.kafka.topics import MakeTopic
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 

@@ -21,16 +21,16 @@ from common.messaging.incoming.subscriber import EventHandler, Incoming, Subscri
 from common.telemetry.logs import configure_logging
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
-from support.databases import Database, Databases, MakePool
-from support.kafka_clients import lose_metadata_task
+from support.kafka.broken_clients import lose_metadata_task
+from support.kafka.poison_records import POISON
+from support.kafka.raw_records import produce, shipped
+from support.kafka.relays import relaying, write_events
+from support.kafka.subscribers import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
+from support.kafka.topics import MakeTopic
 from support.logs import logging_restored
-from support.members import member
-from support.poisons import POISON
-from support.producing import produce, shipped
-from support.relaying import relaying, write_events
-from support.servers import new_postgres
-from support.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
-from support.topics import MakeTopic
+from support.postgres.databases import Database, Databases, MakePool
+from support.processes.relay_and_consumer import member
+from support.processes.servers import new_postgres
 from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(20)]

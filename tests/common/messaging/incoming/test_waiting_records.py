@@ -16,10 +16,10 @@ from common.messaging.incoming.records import Handlers
 from common.messaging.incoming.subscriber import EventHandler, Incoming
 from common.messaging.incoming.waiting_records import MOST_BYTES, WaitingRecords
 from prometheus_client import REGISTRY
-from support.databases import Database
-from support.producing import produce, shipped
-from support.subscribing import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
-from support.topics import MakeTopic
+from support.kafka.raw_records import produce, shipped
+from support.kafka.subscribers import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
+from support.kafka.topics import MakeTopic
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 ORDERS = ("locked", "order-1", "order-2", "order-3")

@@ -1,5 +1,5 @@
 from common.messaging.kafka.topics import create_topics
-from support.topics import MakeTopic, Topics
+from support.kafka.topics import MakeTopic, Topics
 from support.waiting import eventually
 
 

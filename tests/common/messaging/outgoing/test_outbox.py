@@ -16,9 +16,9 @@ from common.messaging.outgoing.pending_events import _MARK, _READ, read_pending
 from common.running.purge import standard_rules
 from common.running.relay_role import SERVER_SETTINGS
 from common.settings import ServiceSettings
-from support.databases import Database
-from support.relaying import PARK, STATES, order_event, relaying, write_events
-from support.topics import MakeTopic, Topics
+from support.kafka.relays import PARK, STATES, order_event, relaying, write_events
+from support.kafka.topics import MakeTopic, Topics
+from support.postgres.databases import Database
 from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(20)]

@@ -14,11 +14,11 @@ from common.messaging.outgoing import outbox
 from common.messaging.outgoing.pending_events import mark_published, park, read_pending
 from common.messaging.outgoing.publisher import Publisher
 from structlog.testing import capture_logs
-from support.databases import Database
-from support.kafka_clients import lose_metadata_task
-from support.members import LEASE_SECONDS, member
-from support.relaying import PARK, SEND_PARKED_AGAIN, STATES, all_published, order_event, relaying, write_events
-from support.topics import MakeTopic, Topics
+from support.kafka.broken_clients import lose_metadata_task
+from support.kafka.relays import PARK, SEND_PARKED_AGAIN, STATES, all_published, order_event, relaying, write_events
+from support.kafka.topics import MakeTopic, Topics
+from support.postgres.databases import Database
+from support.processes.relay_and_consumer import LEASE_SECONDS, member
 from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(20)]

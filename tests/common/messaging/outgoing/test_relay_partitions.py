@@ -15,9 +15,9 @@ from common.database.transactions import Pool
 from common.messaging.kafka.partitioner import partition_of
 from common.messaging.kafka.topics import create_topics
 from local_stack.kafka import Kafka, start_cluster
-from support.pausing import paused
-from support.relaying import all_published, relaying, write_events
-from support.topics import MakeTopic, Topics
+from support.kafka.relays import all_published, relaying, write_events
+from support.kafka.topics import MakeTopic, Topics
+from support.processes.hanging_servers import paused
 from support.waiting import eventually
 
 PARTITIONS = 6

@@ -1,7 +1,7 @@
 """What may come as a request's body."""
 
 import pytest
-from support.raw_http import GET, HOST, Shop, assert_refused, post, raw_server, wait_until
+from support.gateway.raw_http import GET, HOST, Shop, assert_refused, post, raw_server, wait_until
 
 
 @pytest.mark.parametrize("chunks", [b"zz\r\n", b"3\r\nabcd\r\n", b"-1\r\n", b"3;" + b"x" * 300_000])

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from common.running.http.ending import CHECKED_UVICORN
-from support.raw_http import (
+from support.gateway.raw_http import (
     GET,
     HOST,
     SETTINGS,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from support.raw_http import (
+from support.gateway.raw_http import (
     GET,
     HOST,
     Shop,

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from support.raw_http import (
+from support.gateway.raw_http import (
     GET,
     HOST,
     RawServer,

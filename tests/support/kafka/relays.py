@@ -9,7 +9,7 @@ from common.database.transactions import Pool, transaction
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.messaging.outgoing.relay import Relay
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
 from support.waiting import eventually
 
 

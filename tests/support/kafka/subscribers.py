@@ -10,7 +10,7 @@ from common.database.transactions import Pool
 from common.messaging.envelope import EventView
 from common.messaging.incoming.records import Handlers
 from common.messaging.incoming.subscriber import EventHandler, Incoming, Subscriber
-from support.databases import Database
+from support.postgres.databases import Database
 
 GROUP = "invoicing"
 

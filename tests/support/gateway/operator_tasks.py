@@ -17,8 +17,8 @@ from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.telemetry.trace_context import new_traceparent
-from support.relaying import PARK
-from support.workshop import WORKSHOP, Workshop
+from support.gateway.vase_service import WORKSHOP, Workshop
+from support.kafka.relays import PARK
 
 
 class VaseBroken(EventView):

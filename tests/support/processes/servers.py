@@ -9,7 +9,7 @@ from local_stack.postgres import Postgres
 IN_CONTAINERS = os.environ.get("STACK") == "docker"
 
 if IN_CONTAINERS:
-    from support.containers import KafkaContainer, PostgresContainer
+    from support.processes.containers import KafkaContainer, PostgresContainer
 
 
 def new_postgres(folder: Path) -> Postgres:

@@ -16,7 +16,7 @@ from common.jobs.queue import Job
 from common.jobs.worker import JobHandler, Worker
 from refunds.domain import Cause, Claim, Refund, return_key
 from refunds.use_cases.commands import REFUND_JOB, OwedRefund, open_refunds
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
 from support.waiting import eventually
 
 EVENT = Actor("return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")

@@ -17,7 +17,7 @@ from local_stack.postgres import SUPERUSER, Postgres
 from local_stack.server import Server
 from testcontainers.core.container import DockerContainer
 
-COMPOSE_FILE = Path(__file__).parents[2] / "docker-compose.yml"
+COMPOSE_FILE = Path(__file__).parents[3] / "docker-compose.yml"
 
 
 class InContainer(Server):

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
 from common.messaging.envelope import event_headers
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
 
 Headers = Sequence[tuple[str, bytes | None]]
 

@@ -9,9 +9,9 @@ from common.messaging.envelope import ReceivedEvent
 from httpx import Response
 from returns import use_cases
 from returns.events import OrderView
-from support.gateway import Gateway
-from support.orders import ADA, created
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.example.orders import ADA, created
+from support.gateway.application import Gateway
 
 # Each state and the steps (route, body) that lead there from a new return.
 PATHS: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-CI = Path(__file__).parents[2] / ".ci"
+CI = Path(__file__).parents[3] / ".ci"
 
 
 def ci_script(name: str) -> ModuleType:

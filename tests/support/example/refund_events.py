@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from common.messaging.envelope import full_name
 from refunds.events import ORDERS_TOPIC, RETURNS_TOPIC
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
 
 COMPLETED_AT = "2026-11-20T09:30:00Z"
 _offsets = itertools.count()

@@ -1,4 +1,7 @@
-"""A relay or a consumer in a process of its own, to be killed and paused: `python -m support.members ROLE NAME …`."""
+"""A relay or a consumer in a process of its own, to be killed and paused.
+
+Run as `python -m support.processes.relay_and_consumer ROLE NAME DSN BOOTSTRAP TOPIC`.
+"""
 
 import asyncio
 import os
@@ -14,11 +17,11 @@ from common.database.transactions import open_pool
 from common.messaging.outgoing.relay import Relay
 from common.running import relay_role
 from local_stack import process
-from support.databases import Database
-from support.subscribing import subscriber
+from support.kafka.subscribers import subscriber
+from support.postgres.databases import Database
 from support.waiting import eventually
 
-TESTS = Path(__file__).parent.parent
+TESTS = Path(__file__).parents[2]
 LEASE_SECONDS = 1.5
 
 
@@ -58,7 +61,7 @@ def member(
     failpoint: str = "",
 ) -> Iterator[Member]:
     environment = {**os.environ, "PYTHONPATH": str(TESTS), "FAILPOINT": failpoint}
-    command = [sys.executable, "-m", "support.members", role, name, database.dsn, bootstrap, topic]
+    command = [sys.executable, "-m", "support.processes.relay_and_consumer", role, name, database.dsn, bootstrap, topic]
     child = process.spawn(command, log=Path(os.devnull), environment=environment)
     try:
         yield Member(child)

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from httpx import Response
-from support.gateway import Gateway
+from support.gateway.application import Gateway
 
 ADA = UUID("0ada0ada-0000-4000-8000-000000000001")
 ADDRESS = {

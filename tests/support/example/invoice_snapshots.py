@@ -8,8 +8,8 @@ from uuid import UUID
 
 from common.money import quantize
 from invoicing.domain import Address, Buyer, Line, Snapshot, Tax
-from support.invoices import SELLER
-from support.orders import ADA, ADDRESS
+from support.example.invoices import SELLER
+from support.example.orders import ADA, ADDRESS
 
 HOME = Address(**ADDRESS)
 

@@ -24,8 +24,8 @@ from invoicing.events import OrderShipped
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
 from invoicing.worker import DocumentJob, MailJob
-from support.mailbox import Mailbox
-from support.traces import TRACEPARENT
+from support.events.traceparent import TRACEPARENT
+from support.mail.mailbox import Mailbox
 from support.waiting import eventually
 
 SELLER = Seller(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from support.producing import RawRecord, shipped
+from support.kafka.raw_records import RawRecord, shipped
 
 GOOD = shipped("poisonous")
 POISON: dict[str, RawRecord] = {

@@ -15,8 +15,8 @@ from common.database.transactions import Pool, open_pool, transaction
 from common.health import Health
 from common.service import Runtime, Service
 from fastapi import FastAPI
-from support.databases import Database
-from support.openapi import Promises
+from support.gateway.openapi import Promises
+from support.postgres.databases import Database
 
 
 @dataclass(frozen=True)

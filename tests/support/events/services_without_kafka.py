@@ -14,10 +14,10 @@ import returns.consumer
 from common.database.transactions import Pool, open_pool
 from common.messaging.envelope import full_name
 from common.messaging.incoming.inbox import Inbox
-from support.databases import MakeDatabase
-from support.gateway import Gateway, serve
-from support.owed import KafkaRecord
-from support.returns import set_caught_up
+from support.example.refund_events import KafkaRecord
+from support.example.returns import set_caught_up
+from support.gateway.application import Gateway, serve
+from support.postgres.databases import MakeDatabase
 
 
 class Shopping:

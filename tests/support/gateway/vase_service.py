@@ -23,7 +23,7 @@ from common.settings import ServiceSettings
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import MetaData
-from support.databases import Database
+from support.postgres.databases import Database
 
 
 class Glaze(BaseModel):

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from support.orders import ADA, ADDRESS
+from support.example.orders import ADA, ADDRESS
 
 SHIPPED_AT = "2026-11-20T09:30:00Z"
 
