@@ -21,7 +21,7 @@ from benchmarks.results import Result
 from common.database.transactions import open_pool
 from local_stack.stack import Member, Stack
 from orders.events import ORDERS_TOPIC
-from support.example.invoices import accept
+from support.example.invoices import consume
 from support.example.order_events import order_shipped
 from support.waiting import eventually
 
@@ -83,7 +83,7 @@ async def _documents(stack: Stack, worker: Member) -> Round:
     try:
         with asleep(pid):
             orders = [order_shipped(customer_email=None) for _ in range(INVOICES)]
-            await accept(pool, *orders)
+            await consume(pool, *orders)
             ids = [UUID(each["order_id"]) for each in orders]
             if random.random() < 0.5:
                 bare = await _bare(pool, ids)

@@ -8,7 +8,7 @@ from common.running.command_line import execute
 from common.setting_types import parse_brokers
 from local_stack.services import SERVICES
 from support.postgres.databases import MakeDatabase
-from support.processes.service import running
+from support.processes.service import running_service
 
 NOWHERE = {"DATABASE_URL": "postgresql://secret:secret@127.0.0.1:9/none", "KAFKA_BOOTSTRAP": "127.0.0.1:9"}
 WRONG = [
@@ -116,7 +116,7 @@ def test_brokers_are_read_as_kafkas_client_reads_them() -> None:
 
 def test_an_address_that_cannot_be_listened_on_is_told_without_a_traceback(tmp_path: Path) -> None:
     environment = {**NOWHERE, "HTTP_HOST": "192.0.2.1"}
-    with running("orders", "relay", folder=tmp_path, environment=environment) as process:
+    with running_service("orders", "relay", folder=tmp_path, environment=environment) as process:
         assert process.wait() == 1
         assert "HTTP_HOST" in process.log
         assert "Traceback" not in process.log
@@ -135,7 +135,7 @@ def test_what_only_a_role_can_try_ends_it_by_name(
     make_database: MakeDatabase, tmp_path: Path, service: str, role: str, environment: dict[str, str], told: str
 ) -> None:
     wiring = {**NOWHERE, "DATABASE_URL": make_database(service).dsn}
-    with running(service, role, folder=tmp_path, environment={**wiring, **environment}) as process:
+    with running_service(service, role, folder=tmp_path, environment={**wiring, **environment}) as process:
         assert process.wait(within=60) == 1
         assert '"event":"stopped by a wrong setting"' in process.log
         assert told in process.log

@@ -13,7 +13,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.project.monitoring import dashboard_expressions, metrics_spoken_of, rule_expressions
+from support.project.monitoring import dashboard_expressions, metrics_in_use, rule_expressions
 
 PATIENCE_SECONDS = 30.0  # what the smoke test made has to be scraped first, twice for a rate
 API = f"http://127.0.0.1:{os.environ.get('PROMETHEUS_PORT') or 9090}/api/v1"
@@ -25,7 +25,7 @@ ONLY_IN_TROUBLE = (
 
 
 def main() -> None:
-    spoken_of, panels = metrics_spoken_of(), list(dashboard_expressions())
+    spoken_of, panels = metrics_in_use(), list(dashboard_expressions())
     shown = [each for each in panels if not any(trouble in each for trouble in ONLY_IN_TROUBLE)]
     deadline = time.monotonic() + PATIENCE_SECONDS
     while missing := unanswered(spoken_of, shown):

@@ -14,7 +14,7 @@ from demo.stories import STORIES
 from local_stack.stack_json import StackDescription
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
-from support.project.monitoring import metrics_spoken_of
+from support.project.monitoring import metrics_in_use
 
 
 @pytest.mark.slow
@@ -30,7 +30,7 @@ async def test_after_the_demos_stories_every_metric_that_is_watched_has_a_value(
         await shop.close()
         measured = await exposed(stack)
 
-    assert metrics_spoken_of() - measured == set()
+    assert metrics_in_use() - measured == set()
 
 
 async def exposed(stack: StackDescription) -> set[str]:

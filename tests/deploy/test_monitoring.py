@@ -13,7 +13,7 @@ import refunds.worker
 import yaml
 from local_stack.services import SERVICES
 from prometheus_client import REGISTRY
-from support.project.monitoring import DEPLOY, metric_names, metrics_spoken_of, rules
+from support.project.monitoring import DEPLOY, metric_names, metrics_in_use, rules
 
 PROMTOOL = shutil.which("promtool")
 OPERATIONS = DEPLOY.parent / "docs" / "operations.md"
@@ -36,7 +36,7 @@ def test_every_metric_of_the_rules_and_the_dashboard_is_one_that_the_code_has() 
 
     exposed = {metric.name + suffix for metric in REGISTRY.collect() for suffix in SUFFIXES}
 
-    assert metrics_spoken_of() - exposed == set()
+    assert metrics_in_use() - exposed == set()
 
 
 def test_every_alert_has_its_paragraph_in_the_runbook() -> None:

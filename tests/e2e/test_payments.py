@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 from refunds.use_cases.commands import REFUND_JOB
 from refunds.worker import RefundJob
-from support.events.services_without_kafka import Shopping, shopping
+from support.events.services_without_kafka import ServicesWithoutKafka, services_without_kafka
 from support.example.orders import place
 from support.payments.gateways import FakePaymentGateway
 from support.postgres.databases import MakeDatabase
@@ -58,10 +58,10 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
     """One order: its payments reported in any order, its cancellation or return, events again and late, faults of the
     provider. It may or may not accept the reference that is derived from an order."""
 
-    def __init__(self, runner: asyncio.Runner, shopping: Shopping) -> None:
+    def __init__(self, runner: asyncio.Runner, services: ServicesWithoutKafka) -> None:
         super().__init__()
         self._run = runner.run
-        self._shopping = shopping
+        self._services = services
         self._order: dict[str, Any] = {}
         self._was_paid = False
         self._return: dict[str, Any] | None = None
@@ -72,12 +72,12 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
     def an_order_is_placed(self, knows_derived_references: bool, beginning: tuple[dict[str, str], ...]) -> None:
         self._provider = FakePaymentGateway(knows_derived_references=knows_derived_references)
         self._knows_derived_references = knows_derived_references
-        self._handler = RefundJob(self._shopping.refunds, self._provider).handler
+        self._handler = RefundJob(self._services.refunds, self._provider).handler
         self._suffix = uuid4().hex[:8]
 
         async def begin() -> None:
-            await self._shopping.refunds.execute("DELETE FROM jobs")  # of an example that failed
-            self._order = await place(self._shopping.orders)
+            await self._services.refunds.execute("DELETE FROM jobs")  # of an example that failed
+            self._order = await place(self._services.orders)
 
         self._run(begin())
         for change in beginning:
@@ -109,8 +109,8 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
     @rule(consumer=st.sampled_from(["refunds", "returns", "orders"]), forgotten=st.booleans())
     def a_consumer_takes_in_all_events(self, consumer: str, forgotten: bool) -> None:
         async def deliver() -> None:
-            records = await self._shopping.events(self._order["id"])
-            await self._shopping.deliver(consumer, records, forgotten=forgotten)
+            records = await self._services.events(self._order["id"])
+            await self._services.deliver(consumer, records, forgotten=forgotten)
 
         self._run(deliver())
 
@@ -129,22 +129,22 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
             self._run(self._settle())
 
     def _change(self, change: dict[str, str]) -> dict[str, Any]:
-        answer = self._run(self._shopping.orders.patch(f"/orders/{self._order['id']}/state", change))
+        answer = self._run(self._services.orders.patch(f"/orders/{self._order['id']}/state", change))
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     async def _report(self, number: str | None) -> None:
         known = {} if number is None else {"payment_transaction_id": f"pi_{number}_{self._suffix}"}
-        answer = await self._shopping.orders.patch(f"/orders/{self._order['id']}/state", {"new_state": "PAID", **known})
+        answer = await self._services.orders.patch(f"/orders/{self._order['id']}/state", {"new_state": "PAID", **known})
         assert answer.status_code in {200, 409}, answer.text
         self._reported |= set(known.values())
         self._order = await self._shown()
         self._was_paid |= self._order["status"] not in {"PENDING_PAYMENT", "CANCELLED"}
 
     async def _return_goes_on(self) -> None:
-        gateway = self._shopping.returns
+        gateway = self._services.returns
         if self._return is None:
-            await self._shopping.deliver("returns", await self._shopping.events(self._order["id"]))
+            await self._services.deliver("returns", await self._services.events(self._order["id"]))
             opened = await gateway.post("/returns", {"order_id": self._order["id"], "reason": "cracked"})
             assert opened.status_code == 201, opened.text
             self._return = opened.json()
@@ -155,7 +155,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
             self._return = answer.json()
 
     async def _shown(self) -> dict[str, Any]:
-        return dict((await self._shopping.orders.get(f"/orders/{self._order['id']}")).json())
+        return dict((await self._services.orders.get(f"/orders/{self._order['id']}")).json())
 
     async def _check(self) -> None:
         order = await self._shown()
@@ -166,18 +166,18 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
 
     async def _settle(self) -> None:
         for _ in range(MOST_ROUNDS_TO_SETTLE):
-            records = await self._shopping.events(self._order["id"])
-            for consumer in self._shopping.consumers:
-                await self._shopping.deliver(consumer, records)
+            records = await self._services.events(self._order["id"])
+            for consumer in self._services.consumers:
+                await self._services.deliver(consumer, records)
             await self._replay_all()
             await self._work(None)
-            is_open = await self._shopping.refunds.fetchval(
+            is_open = await self._services.refunds.fetchval(
                 "SELECT EXISTS (SELECT FROM jobs WHERE kind = 'refund' AND state <> 'done')"
             )
-            if not is_open and len(await self._shopping.events(self._order["id"])) == len(records):
+            if not is_open and len(await self._services.events(self._order["id"])) == len(records):
                 break
         await self._check()
-        assert await self._shopping.poisoned() == 0
+        assert await self._services.poisoned() == 0
         order = await self._shown()
         is_returned = self._return is not None and self._return["status"] == "COMPLETED"
         for payment in order["payments"]:
@@ -202,14 +202,14 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         return [refund for name in names for refund in await self._provider.refunds(name)]
 
     async def _replay_all(self) -> None:
-        pool = self._shopping.refunds
+        pool = self._services.refunds
         async with transaction(pool) as connection:
             for row in await connection.fetch("SELECT id FROM jobs WHERE state = 'dead'"):
                 await queue.replay(connection, row["id"])
 
     async def _work(self, fault: str | None) -> None:
         """One attempt at each refund that is open, as common.jobs.worker makes it, without its waits."""
-        pool = self._shopping.refunds
+        pool = self._services.refunds
         async with transaction(pool) as connection:
             claimed = await queue.claim(connection, {REFUND_JOB: 8}, lease=timedelta(seconds=20), worker="a test")
         for job in claimed:
@@ -232,7 +232,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
 @pytest.mark.timeout(300)
 def test_every_payment_is_the_captured_one_or_goes_back_once_whatever_happens(make_database: MakeDatabase) -> None:
     with asyncio.Runner() as runner:
-        shop = shopping(make_database)
+        shop = services_without_kafka(make_database)
         entered = runner.run(shop.__aenter__())
 
         class OnTheseDatabases(MoneyOfAnOrder):

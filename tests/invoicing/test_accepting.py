@@ -12,8 +12,8 @@ from common.audit import trail
 from common.database.transactions import Pool, open_pool, reading, transaction
 from invoicing import repository
 from invoicing.domain import InconsistentOrder
-from support.example.invoices import SELLER, accept, invoice_of, job_of, numbers, take_in
-from support.example.order_events import a_line, order_shipped
+from support.example.invoices import SELLER, consume, consume_in, invoice_numbers, invoice_of, job_of
+from support.example.order_events import an_order_line, order_shipped
 from support.example.orders import ADA
 from support.postgres.databases import Database
 
@@ -26,7 +26,7 @@ def first_numbers(count: int) -> list[str]:
 
 async def test_a_shipped_order_gets_the_next_number_and_a_job(pool: Pool) -> None:
     order = order_shipped()
-    await accept(pool, order)
+    await consume(pool, order)
     invoice = await invoice_of(pool, order)
     assert (invoice.number, invoice.status, invoice.mail_status) == (f"INV-{YEAR}-000001", "PENDING", "PENDING")
     job = await job_of(pool, order)
@@ -36,35 +36,35 @@ async def test_a_shipped_order_gets_the_next_number_and_a_job(pool: Pool) -> Non
 
 async def test_a_shipped_order_is_invoiced_once_even_if_redelivered(pool: Pool) -> None:
     order, other = order_shipped(), order_shipped()
-    await accept(pool, order)
-    await accept(pool, order, other, other)
-    await accept(pool, order, other)
-    assert await numbers(pool) == first_numbers(2)
+    await consume(pool, order)
+    await consume(pool, order, other, other)
+    await consume(pool, order, other)
+    assert await invoice_numbers(pool) == first_numbers(2)
     assert (await invoice_of(pool, order)).number == first_numbers(1)[0]
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 2
 
 
 async def test_an_event_that_comes_again_after_its_jobs_were_purged_makes_no_second_one(pool: Pool) -> None:
     order = order_shipped()
-    await accept(pool, order)
+    await consume(pool, order)
     await pool.execute("DELETE FROM jobs")
-    await accept(pool, order)
+    await consume(pool, order)
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 0
-    assert await numbers(pool) == first_numbers(1)
+    assert await invoice_numbers(pool) == first_numbers(1)
 
 
 async def test_numbers_follow_the_order_of_the_events(pool: Pool) -> None:
     orders = [order_shipped() for _ in range(20)]
-    await accept(pool, *orders)
+    await consume(pool, *orders)
     assert [(await invoice_of(pool, order)).number for order in orders] == first_numbers(20)
 
 
 async def test_fifty_copies_of_an_event_at_once_make_one_invoice_and_use_one_number(database: Database) -> None:
     order = order_shipped()
     pool = await open_pool(database.dsn, size=25, application_name="test")
-    await asyncio.gather(*(accept(pool, order) for _ in range(50)))
-    await accept(pool, order_shipped())
-    assert await numbers(pool) == first_numbers(2)
+    await asyncio.gather(*(consume(pool, order) for _ in range(50)))
+    await consume(pool, order_shipped())
+    assert await invoice_numbers(pool) == first_numbers(2)
     await pool.close()
 
 
@@ -74,41 +74,43 @@ async def test_numbers_have_no_gap_whatever_is_rolled_back_in_between(pool: Pool
 
     async def accept_or_undo(undo: bool) -> None:
         async with transaction(pool) as connection:
-            await take_in(connection, *(order_shipped() for _ in range(3)))
+            await consume_in(connection, *(order_shipped() for _ in range(3)))
             if undo:
                 raise Undone
 
     outcomes = await asyncio.gather(*(accept_or_undo(turn % 3 == 0) for turn in range(30)), return_exceptions=True)
     assert sum(isinstance(outcome, Undone) for outcome in outcomes) == 10
     assert all(outcome is None or isinstance(outcome, Undone) for outcome in outcomes)
-    assert await numbers(pool) == first_numbers(60)
+    assert await invoice_numbers(pool) == first_numbers(60)
 
 
 async def test_invoice_dates_never_go_back_along_the_numbers(pool: Pool) -> None:
-    await asyncio.gather(*(accept(pool, order_shipped()) for _ in range(20)))
+    await asyncio.gather(*(consume(pool, order_shipped()) for _ in range(20)))
     rows = await pool.fetch("SELECT created_at FROM invoices ORDER BY number")
     assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)
 
 
 async def test_each_seller_has_a_series_of_its_own(pool: Pool) -> None:
     order = order_shipped()
-    await accept(pool, order_shipped())
-    await accept(pool, order, seller=replace(SELLER, id="articurated-uk"))
+    await consume(pool, order_shipped())
+    await consume(pool, order, seller=replace(SELLER, id="articurated-uk"))
     assert (await invoice_of(pool, order)).number == first_numbers(1)[0]
 
 
 async def test_an_order_whose_amounts_do_not_add_up_uses_no_number(pool: Pool) -> None:
     with pytest.raises(InconsistentOrder):
-        await accept(pool, order_shipped(), order_shipped(total_amount="79.07"))
+        await consume(pool, order_shipped(), order_shipped(total_amount="79.07"))
     order = order_shipped()
-    await accept(pool, order)
+    await consume(pool, order)
     assert (await invoice_of(pool, order)).number == first_numbers(1)[0]
 
 
 async def test_all_that_is_printed_is_frozen_when_the_work_is_accepted(pool: Pool) -> None:
-    order = order_shipped(line_items=[a_line("Vase <b>“Ωмега”</b> 花瓶", 1, "68.30", "0", "68.30")], tax_amount="0.00")
+    order = order_shipped(
+        line_items=[an_order_line("Vase <b>“Ωмега”</b> 花瓶", 1, "68.30", "0", "68.30")], tax_amount="0.00"
+    )
     order |= {"taxes": [{"rate": "0.00", "net": "68.30", "tax": "0.00"}], "total_amount": "68.30"}
-    await accept(pool, order)
+    await consume(pool, order)
     invoice = await invoice_of(pool, order)
     async with reading(pool) as connection:
         snapshot = await repository.find_snapshot(connection, invoice.id)
@@ -122,7 +124,7 @@ async def test_all_that_is_printed_is_frozen_when_the_work_is_accepted(pool: Poo
 
 
 async def test_nobody_can_change_what_an_invoice_was_made_from(pool: Pool, database: Database) -> None:
-    await accept(pool, order_shipped())
+    await consume(pool, order_shipped())
     owner = await asyncpg.connect(database.owner_dsn)
     for connection in (pool, owner):
         for command in ("UPDATE invoice_snapshots SET snapshot = '{}'", "DELETE FROM invoice_snapshots"):
@@ -133,7 +135,7 @@ async def test_nobody_can_change_what_an_invoice_was_made_from(pool: Pool, datab
 
 async def test_acceptance_is_audited_with_the_event_as_its_cause(pool: Pool) -> None:
     order = order_shipped()
-    await accept(pool, order)
+    await consume(pool, order)
     invoice = await invoice_of(pool, order)
     async with reading(pool) as connection:
         [row] = await trail.history(connection, "INVOICE", invoice.id)
@@ -144,5 +146,5 @@ async def test_acceptance_is_audited_with_the_event_as_its_cause(pool: Pool) -> 
 
 async def test_without_an_address_the_mail_is_out_of_the_question_from_the_start(pool: Pool) -> None:
     order = order_shipped(customer_email=None)
-    await accept(pool, order)
+    await consume(pool, order)
     assert (await invoice_of(pool, order)).mail_status == "NO_ADDRESS"

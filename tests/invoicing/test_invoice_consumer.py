@@ -11,9 +11,9 @@ from common.database.transactions import Pool
 from common.messaging.incoming.inbox import Inbox
 from common.messaging.incoming.subscriber import Subscriber
 from invoicing.consumer import event_handlers
-from support.example.invoices import SELLER, in_state, invoice_of, numbers
+from support.example.invoices import SELLER, invoice_numbers, invoice_of, job_in_state
 from support.example.order_events import order_shipped
-from support.example.refund_events import KafkaRecord, record
+from support.example.refund_events import KafkaRecord, kafka_record
 from support.kafka.topics import MakeTopic
 from support.waiting import eventually
 
@@ -31,7 +31,7 @@ async def counts(pool: Pool) -> tuple[int, int, int, int]:
 
 
 async def test_the_same_event_twice_makes_one_invoice(inbox: Inbox, pool: Pool) -> None:
-    shipped = record("order.shipped", order_shipped())
+    shipped = kafka_record("order.shipped", order_shipped())
     await inbox.accept([shipped, replace(shipped, offset=shipped.offset + 1000)])
     await inbox.accept([replace(shipped, offset=shipped.offset + 2000)])
     assert await counts(pool) == (1, 1, 1, 0)
@@ -40,20 +40,20 @@ async def test_the_same_event_twice_makes_one_invoice(inbox: Inbox, pool: Pool) 
 async def test_the_same_order_under_a_new_event_id_is_not_invoiced_again(inbox: Inbox, pool: Pool) -> None:
     """As after a restore, or when the inbox has long been purged."""
     order = order_shipped()
-    await inbox.accept([record("order.shipped", order), record("order.shipped", order)])
+    await inbox.accept([kafka_record("order.shipped", order), kafka_record("order.shipped", order)])
     await pool.execute("DELETE FROM inbox")
-    await inbox.accept([record("order.shipped", order)])
+    await inbox.accept([kafka_record("order.shipped", order)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
 ORDER = order_shipped()
 BAD: dict[str, Callable[[], KafkaRecord]] = {
-    "not JSON": lambda: record("order.shipped", b"{cut"),
-    "no value": lambda: replace(record("order.shipped", ORDER), value=None),
-    "no headers": lambda: replace(record("order.shipped", ORDER), headers=[]),
-    "a field is missing": lambda: record("order.shipped", {"order_id": str(uuid4())}),
-    "amounts that do not add up": lambda: record("order.shipped", order_shipped(total_amount="1.00")),
-    "no such currency": lambda: record("order.shipped", order_shipped(currency="XYZ")),
+    "not JSON": lambda: kafka_record("order.shipped", b"{cut"),
+    "no value": lambda: replace(kafka_record("order.shipped", ORDER), value=None),
+    "no headers": lambda: replace(kafka_record("order.shipped", ORDER), headers=[]),
+    "a field is missing": lambda: kafka_record("order.shipped", {"order_id": str(uuid4())}),
+    "amounts that do not add up": lambda: kafka_record("order.shipped", order_shipped(total_amount="1.00")),
+    "no such currency": lambda: kafka_record("order.shipped", order_shipped(currency="XYZ")),
 }
 
 
@@ -62,16 +62,16 @@ async def test_a_record_that_makes_no_sense_is_kept_uses_no_number_and_holds_up_
     inbox: Inbox, pool: Pool, make_bad: Callable[[], KafkaRecord]
 ) -> None:
     bad, orders = make_bad(), [order_shipped(), order_shipped()]
-    await inbox.accept([record("order.shipped", orders[0]), bad, record("order.shipped", orders[1])])
+    await inbox.accept([kafka_record("order.shipped", orders[0]), bad, kafka_record("order.shipped", orders[1])])
     assert await counts(pool) == (2, 2, 2, 1)
     assert await pool.fetchval("SELECT value FROM poison") == bad.value
-    assert [(await invoice_of(pool, order)).number for order in orders] == await numbers(pool)
+    assert [(await invoice_of(pool, order)).number for order in orders] == await invoice_numbers(pool)
     assert await pool.fetchval("SELECT last_position FROM number_series") == 2
 
 
 @pytest.mark.parametrize("event_type", ["order.created", "order.paid", "order.delivered", "return.completed"])
 async def test_other_events_are_passed_over(inbox: Inbox, pool: Pool, event_type: str) -> None:
-    await inbox.accept([record(event_type, order_shipped())])
+    await inbox.accept([kafka_record(event_type, order_shipped())])
     assert await counts(pool) == (0, 0, 0, 0)
 
 
@@ -80,8 +80,8 @@ async def test_a_fresh_order_on_kafka_becomes_an_invoice_and_its_redelivery_noth
 ) -> None:
     topic = await make_topic()
     orders = [order_shipped() for _ in range(30)]
-    records = [record("order.shipped", order) for order in orders]
-    bad = [record("order.shipped", b"{cut"), record("order.paid", order_shipped())]
+    records = [kafka_record("order.shipped", order) for order in orders]
+    bad = [kafka_record("order.shipped", b"{cut"), kafka_record("order.paid", order_shipped())]
     subscriber = Subscriber(pool, kafka, group="invoicing", topics=[topic], handlers=event_handlers(SELLER))
     stopping = asyncio.Event()
     running = asyncio.create_task(subscriber.run(stopping))
@@ -94,7 +94,7 @@ async def test_a_fresh_order_on_kafka_becomes_an_invoice_and_its_redelivery_noth
             return await counts(pool) == (30, 30, 30, 1)
 
         await eventually(all_accepted)
-        last = record("order.shipped", order_shipped())
+        last = kafka_record("order.shipped", order_shipped())
         await producer.send_and_wait(topic, last.value, last.key, headers=last.headers)
 
     async def last_accepted() -> bool:
@@ -103,5 +103,5 @@ async def test_a_fresh_order_on_kafka_becomes_an_invoice_and_its_redelivery_noth
     await eventually(last_accepted)
     stopping.set()
     await asyncio.wait_for(running, 15)
-    assert [number[-6:] for number in await numbers(pool)] == [f"{position:06d}" for position in range(1, 32)]
-    await in_state(pool, orders[0], "ready")
+    assert [number[-6:] for number in await invoice_numbers(pool)] == [f"{position:06d}" for position in range(1, 32)]
+    await job_in_state(pool, orders[0], "ready")

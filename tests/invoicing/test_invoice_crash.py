@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from common.database.transactions import Pool
 from invoicing.use_cases import MAIL_JOB
-from support.example.invoices import accept, events, in_state, invoice_of
+from support.example.invoices import consume, invoice_events, invoice_of, job_in_state
 from support.example.order_events import order_shipped
 from support.mail.mailbox import Mailbox
 from support.postgres.databases import Database
@@ -72,18 +72,18 @@ async def test_a_worker_killed_between_store_and_transaction_leaves_one_document
     pool: Pool, start_worker: StartWorker, documents: Path
 ) -> None:
     order = order_shipped(customer_email=None)
-    await accept(pool, order)
+    await consume(pool, order)
     await died(start_worker(FAILPOINT="invoice.after_store:kill"))
     before = stored(documents)
     assert len(before) == 1
     assert (await invoice_of(pool, order)).status == "PENDING"
 
     survivor = start_worker()
-    job = await in_state(pool, order, "done")
+    job = await job_in_state(pool, order, "done")
     assert len(job.errors) == 2
     assert stored(documents) == before
     assert (await invoice_of(pool, order)).status == "ISSUED"
-    assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.issued"]
+    assert [event_type for event_type, _ in await invoice_events(pool, order)] == ["invoice.issued"]
     survivor.send_signal(signal.SIGTERM)
     assert survivor.wait(10) == 0
 
@@ -92,12 +92,12 @@ async def test_a_worker_killed_after_the_mail_went_out_sends_it_again_under_the_
     pool: Pool, start_worker: StartWorker, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
-    await accept(pool, order)
+    await consume(pool, order)
     await died(start_worker(FAILPOINT="invoice.after_mail:kill"))
     assert (await invoice_of(pool, order)).mail_status == "PENDING"
 
     start_worker()
-    await in_state(pool, order, "done", MAIL_JOB)
+    await job_in_state(pool, order, "done", MAIL_JOB)
     first, second = await mailbox.messages_to(order["customer_email"])
     assert first["Message-ID"] == second["Message-ID"]
     assert (await invoice_of(pool, order)).mail_status == "SENT"

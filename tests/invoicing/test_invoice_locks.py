@@ -14,7 +14,7 @@ from invoicing.document_store import FolderDocumentStore
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
 from invoicing.worker import DocumentJob
-from support.example.invoices import accept, at_work, events, in_state, invoice_of
+from support.example.invoices import consume, invoice_events, invoice_of, job_in_state, running_worker
 from support.example.order_events import order_shipped
 from support.mail.mailbox import Mailbox
 from support.postgres.databases import Database
@@ -34,7 +34,7 @@ async def issue(pool: Pool, order: dict[str, Any], renderer: Renderer, store: Fo
     stopping = asyncio.Event()
     handlers = {DOCUMENT_JOB: DocumentJob(pool, renderer, store).handler}
     running = asyncio.create_task(Worker(pool, handlers, retry_unit_seconds=1, lease_seconds=5).run(stopping))
-    await in_state(pool, order, "done", DOCUMENT_JOB)
+    await job_in_state(pool, order, "done", DOCUMENT_JOB)
     stopping.set()
     await asyncio.wait_for(running, 15)
 
@@ -53,21 +53,21 @@ async def test_a_table_locked_for_a_while_repeats_nothing_and_fails_nothing(
 ) -> None:
     address = f"{uuid4().hex}@example.org"
     order = order_shipped(customer_email=address)
-    await accept(pool, order)
+    await consume(pool, order)
     owner = await asyncpg.connect(database.owner_dsn)
     try:
         if kind == MAIL_JOB:
             await issue(pool, order, renderer, store)
-        async with at_work(hasty, renderer, store, mailbox):
+        async with running_worker(hasty, renderer, store, mailbox):
             async with owner.transaction():
                 await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")  # as CREATE INDEX does; reading goes on
                 was_set_back = "SELECT true FROM jobs WHERE kind = $1 AND set_backs > 12"
                 await eventually(lambda: pool.fetchval(was_set_back, kind))
-            await in_state(pool, order, "done", DOCUMENT_JOB)
-            await in_state(pool, order, "done", MAIL_JOB)
+            await job_in_state(pool, order, "done", DOCUMENT_JOB)
+            await job_in_state(pool, order, "done", MAIL_JOB)
     finally:
         await owner.close()
     assert len(await mailbox.messages_to(address)) == 1
     assert await pool.fetchval("SELECT failures FROM jobs WHERE kind = $1", kind) == 0
     assert (await invoice_of(pool, order)).mail_status == "SENT"
-    assert [type_ for type_, _ in await events(pool, order)] == ["invoice.issued"]
+    assert [type_ for type_, _ in await invoice_events(pool, order)] == ["invoice.issued"]

@@ -13,9 +13,9 @@ from invoicing.app import SERVICE
 from invoicing.events import ORDERS_TOPIC
 from invoicing.settings import InvoicingSettings
 from invoicing.use_cases import MAIL_JOB
-from support.example.invoices import in_state, invoice_of
+from support.example.invoices import invoice_of, job_in_state
 from support.example.order_events import order_shipped
-from support.example.refund_events import record
+from support.example.refund_events import kafka_record
 from support.mail.mailbox import Mailbox
 from support.postgres.databases import Database
 
@@ -37,11 +37,11 @@ async def test_a_shipped_order_on_kafka_becomes_a_pdf_and_an_email(
     components = [each for role in ("consumer", "worker") for each in SERVICE.components[role](runtime)]
     running = asyncio.gather(*(component.run(stopping) for component in components))
     order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
-    shipped = record("order.shipped", order)
+    shipped = kafka_record("order.shipped", order)
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
         await producer.send_and_wait(ORDERS_TOPIC, shipped.value, shipped.key, headers=shipped.headers)
 
-    await in_state(pool, order, "done", MAIL_JOB)
+    await job_in_state(pool, order, "done", MAIL_JOB)
     stopping.set()
     await asyncio.wait_for(running, 15)
     invoice = await invoice_of(pool, order)

@@ -18,10 +18,10 @@ from invoicing.document_store import FolderDocumentStore
 from invoicing.use_cases import issue_invoice
 from structlog.testing import capture_logs
 from support.events.traceparent import TRACEPARENT
-from support.example.invoices import accept, in_state, invoice_of
+from support.example.invoices import consume, invoice_of, job_in_state
 from support.example.order_events import order_shipped
-from support.gateway.application import Gateway, exact, serve
-from support.gateway.openapi import Promises
+from support.gateway.application import Gateway, exact_json, serve
+from support.gateway.openapi import DocumentedAnswers
 from support.postgres.databases import Database
 
 KEY = "a key to sign links with"
@@ -47,7 +47,7 @@ async def issue(pool: Pool, store: FolderDocumentStore, order: dict[str, object]
 @pytest_asyncio.fixture
 async def issued(pool: Pool, store: FolderDocumentStore) -> UUID:
     order = order_shipped()
-    await accept(pool, order)
+    await consume(pool, order)
     return await issue(pool, store, order)
 
 
@@ -106,7 +106,7 @@ async def test_a_link_ends_at_its_time_and_opens_one_document_only(gateway: Gate
 
 async def test_a_document_that_is_not_there_is_404(gateway: Gateway, pool: Pool) -> None:
     order = order_shipped()
-    await accept(pool, order)
+    await consume(pool, order)
     for invoice_id in (uuid4(), (await invoice_of(pool, order)).id):
         answer = await gateway.call("GET", link_to(invoice_id))
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
@@ -136,7 +136,7 @@ async def test_a_store_that_cannot_be_read_is_not_said_to_be_the_database(
 async def test_staff_read_what_is_known_of_an_invoice(gateway: Gateway, issued: UUID) -> None:
     answer = await gateway.get(f"/invoices/{issued}", key=Role.WAREHOUSE)
     assert answer.status_code == 200
-    found = exact(answer)
+    found = exact_json(answer)
     assert found["document"] == {
         "sha256": hashlib.sha256(PDF).hexdigest(),
         "size_bytes": len(PDF),
@@ -144,7 +144,7 @@ async def test_staff_read_what_is_known_of_an_invoice(gateway: Gateway, issued: 
     }
     assert str(found["total_amount"]) == "79.06"
     assert (found["status"], found["mail_status"], found["failed_step"]) == ("ISSUED", "PENDING", None)
-    Promises(gateway.app).check(answer)
+    DocumentedAnswers(gateway.app).check(answer)
 
 
 async def test_invoices_are_listed_newest_first_with_exact_totals(
@@ -152,12 +152,12 @@ async def test_invoices_are_listed_newest_first_with_exact_totals(
 ) -> None:
     orders = [order_shipped() for _ in range(5)]
     for order in orders:
-        await accept(pool, order)
+        await consume(pool, order)
     await issue(pool, store, orders[0])
     await issue(pool, store, orders[3])
 
     answer = await gateway.get("/invoices?limit=2&offset=1")
-    Promises(gateway.app).check(answer)
+    DocumentedAnswers(gateway.app).check(answer)
     page = answer.json()
     assert [each["order_id"] for each in page["data"]] == [orders[3]["order_id"], orders[2]["order_id"]]
     assert page["pagination"] == {"limit": 2, "offset": 1, "total": 5, "has_more": True}
@@ -176,7 +176,7 @@ async def test_invoices_are_listed_newest_first_with_exact_totals(
 async def test_a_page_and_its_total_agree_while_invoices_come_in(gateway: Gateway, pool: Pool) -> None:
     async def invoice_many() -> None:
         for _ in range(30):
-            await accept(pool, order_shipped())
+            await consume(pool, order_shipped())
 
     incoming = asyncio.create_task(invoice_many())
     while not incoming.done():
@@ -192,7 +192,7 @@ async def test_a_page_and_its_total_agree_while_invoices_come_in(gateway: Gatewa
 @pytest.mark.parametrize(("query", "found"), [("", 1), ("&status=PENDING", 1), ("&status=ISSUED", 0), ("&offset=1", 0)])
 async def test_an_orders_invoice_is_found_by_the_order(gateway: Gateway, pool: Pool, query: str, found: int) -> None:
     order = order_shipped()
-    await accept(pool, order, order_shipped())
+    await consume(pool, order, order_shipped())
     page = (await gateway.get(f"/invoices?order_id={order['order_id']}{query}")).json()
     assert [each["order_id"] for each in page["data"]] == [order["order_id"]] * found
 
@@ -215,8 +215,8 @@ async def test_a_dead_invoice_is_replayed_by_an_operator_over_http(
     gateway: Gateway, pool: Pool, store: FolderDocumentStore
 ) -> None:
     order = order_shipped()
-    await accept(pool, order)
+    await consume(pool, order)
     await pool.execute("UPDATE jobs SET state = 'dead', finished_at = now()")
-    dead = await in_state(pool, order, "dead")
+    dead = await job_in_state(pool, order, "dead")
     assert (await gateway.post(f"/ops/jobs/{dead.id}/replay", {})).status_code == 200
-    await in_state(pool, order, "ready")
+    await job_in_state(pool, order, "ready")

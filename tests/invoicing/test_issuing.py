@@ -19,7 +19,7 @@ from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
 from pypdf import PdfReader
 from structlog.testing import capture_logs
-from support.example.invoices import accept, at_work, events, in_state, invoice_of, job_of
+from support.example.invoices import consume, invoice_events, invoice_of, job_in_state, job_of, running_worker
 from support.example.order_events import order_shipped
 from support.mail.mailbox import Mailbox
 
@@ -62,9 +62,9 @@ async def test_an_accepted_invoice_is_stored_issued_and_mailed_with_its_pdf(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, documents: Path, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address())
-    await accept(pool, order)
-    async with at_work(pool, renderer, store, mailbox):
-        await in_state(pool, order, "done", MAIL_JOB)
+    await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
+        await job_in_state(pool, order, "done", MAIL_JOB)
     invoice = await invoice_of(pool, order)
     assert (invoice.status, invoice.mail_status) == ("ISSUED", "SENT")
     [(name, content)] = stored(documents).items()
@@ -87,11 +87,11 @@ async def test_an_issued_invoice_is_told_with_its_full_state(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address())
-    await accept(pool, order)
-    async with at_work(pool, renderer, store, mailbox):
-        await in_state(pool, order, "done", MAIL_JOB)
+    await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
+        await job_in_state(pool, order, "done", MAIL_JOB)
     invoice = await invoice_of(pool, order)
-    [(event_type, data)] = await events(pool, order)
+    [(event_type, data)] = await invoice_events(pool, order)
     assert event_type == "invoice.issued"
     assert data.pop("issued_at").endswith("Z")
     assert data.pop("document")["sha256"] == invoice.document_sha256
@@ -118,12 +118,12 @@ async def test_without_an_address_an_invoice_is_issued_and_nothing_is_mailed(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=None)
-    await accept(pool, order)
-    async with at_work(pool, renderer, store, mailbox):
-        await in_state(pool, order, "done")
+    await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
+        await job_in_state(pool, order, "done")
     assert (await invoice_of(pool, order)).mail_status == "NO_ADDRESS"
     assert await job_of(pool, order, MAIL_JOB) is None
-    [(event_type, data)] = await events(pool, order)
+    [(event_type, data)] = await invoice_events(pool, order)
     assert (event_type, data["mail_status"]) == ("invoice.issued", "NO_ADDRESS")
 
 
@@ -131,16 +131,16 @@ async def test_a_document_that_cannot_be_stored_is_tried_four_times_given_up_and
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address())
-    await accept(pool, order)
+    await consume(pool, order)
     disk = FullDisk(store)
-    async with at_work(pool, renderer, disk, mailbox):
+    async with running_worker(pool, renderer, disk, mailbox):
         with capture_logs() as logs:
-            dead = await in_state(pool, order, "dead")
+            dead = await job_in_state(pool, order, "dead")
         assert_tried_by_the_schedule(dead.errors, dead.waits)
         failed = await invoice_of(pool, order)
         assert (failed.status, failed.failed_step, failed.attempts) == ("FAILED", "document", 4)
         assert [log["invoice_number"] for log in logs if log["log_level"] == "critical"] == [failed.number]
-        [(event_type, data)] = await events(pool, order)
+        [(event_type, data)] = await invoice_events(pool, order)
         assert (event_type, data["step"], data["attempts"]) == ("invoice.failed", "document", 4)
         assert "No space left" in data["error"]
         assert (data["status"], data["document"], data["issued_at"]) == ("FAILED", None, None)
@@ -148,10 +148,10 @@ async def test_a_document_that_cannot_be_stored_is_tried_four_times_given_up_and
 
         disk.is_full = False
         await replay(pool, dead.id)
-        await in_state(pool, order, "done", MAIL_JOB)
+        await job_in_state(pool, order, "done", MAIL_JOB)
     mended = await invoice_of(pool, order)
     assert (mended.number, mended.status, mended.failed_step) == (failed.number, "ISSUED", None)
-    assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.failed", "invoice.issued"]
+    assert [event_type for event_type, _ in await invoice_events(pool, order)] == ["invoice.failed", "invoice.issued"]
     assert await audited(pool, mended.id) == [
         (None, "PENDING"),
         ("PENDING", "FAILED"),
@@ -166,24 +166,24 @@ async def test_a_mail_that_cannot_be_sent_is_tried_four_times_given_up_and_sent_
 ) -> None:
     order = order_shipped(customer_email=an_address())
     await mailbox.fail(fault, times=4, recipient=order["customer_email"])
-    await accept(pool, order)
-    async with at_work(pool, renderer, store, mailbox):
+    await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
         with capture_logs() as logs:
-            dead = await in_state(pool, order, "dead", MAIL_JOB)
+            dead = await job_in_state(pool, order, "dead", MAIL_JOB)
         assert_tried_by_the_schedule(dead.errors, dead.waits)
         failed = await invoice_of(pool, order)
         assert (failed.status, failed.mail_status, failed.failed_step) == ("ISSUED", "FAILED", "mail")
         assert [log["invoice_number"] for log in logs if log["log_level"] == "critical"] == [failed.number]
-        event_type, data = (await events(pool, order))[-1]
+        event_type, data = (await invoice_events(pool, order))[-1]
         assert (event_type, data["step"], data["attempts"], data["status"]) == ("invoice.failed", "mail", 4, "ISSUED")
         assert await dead_letter(pool, order) == (MAIL_JOB, str(dead.id), 4)
         assert await mailbox.messages_to(order["customer_email"]) == []
 
         await replay(pool, dead.id)
-        await in_state(pool, order, "done", MAIL_JOB)
+        await job_in_state(pool, order, "done", MAIL_JOB)
     assert (await invoice_of(pool, order)).mail_status == "SENT"
     assert len(await mailbox.messages_to(order["customer_email"])) == 1
-    assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.issued", "invoice.failed"]
+    assert [event_type for event_type, _ in await invoice_events(pool, order)] == ["invoice.issued", "invoice.failed"]
 
 
 @pytest.mark.parametrize(
@@ -194,13 +194,13 @@ async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_th
     address: str, pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=address)
-    await accept(pool, order)
-    async with at_work(pool, renderer, store, mailbox):
-        dead = await in_state(pool, order, "dead", MAIL_JOB)
+    await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
+        dead = await job_in_state(pool, order, "dead", MAIL_JOB)
     assert [error.partition(":")[0] for error in dead.errors if error] == ["UnusableAddress"]
     invoice = await invoice_of(pool, order)
     assert (invoice.status, invoice.mail_status, invoice.failed_step) == ("ISSUED", "FAILED", "mail")
-    assert [event_type for event_type, _ in await events(pool, order)] == ["invoice.issued", "invoice.failed"]
+    assert [event_type for event_type, _ in await invoice_events(pool, order)] == ["invoice.issued", "invoice.failed"]
 
 
 async def test_an_older_producers_international_domain_is_written_to_by_its_a_label(
@@ -208,9 +208,9 @@ async def test_an_older_producers_international_domain_is_written_to_by_its_a_la
 ) -> None:
     name = f"ada-{uuid4().hex[:12]}"
     order = order_shipped(customer_email=f"{name}@münchen.example")
-    await accept(pool, order)
-    async with at_work(pool, renderer, store, mailbox):
-        await in_state(pool, order, "done", MAIL_JOB)
+    await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
+        await job_in_state(pool, order, "done", MAIL_JOB)
     [message] = await mailbox.messages_to(name)
     assert (message["To"], message["Delivered-To"]) == (f"{name}@xn--mnchen-3ya.example",) * 2
 
@@ -219,9 +219,9 @@ async def test_an_order_number_is_only_a_text_in_the_subject(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address(), order_number="=?utf-8?q?Bcc=3A_eve=40example=2Eorg?=")
-    await accept(pool, order)
-    async with at_work(pool, renderer, store, mailbox):
-        await in_state(pool, order, "done", MAIL_JOB)
+    await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
+        await job_in_state(pool, order, "done", MAIL_JOB)
     [message] = await mailbox.messages_to(order["customer_email"])
     assert message["Subject"].endswith("for order =?utf-8?q?Bcc=3A_eve=40example=2Eorg?=")
 
@@ -231,23 +231,23 @@ async def test_a_failing_invoice_holds_up_no_other(
 ) -> None:
     failing, sound = order_shipped(customer_email=an_address()), order_shipped(customer_email=an_address())
     await mailbox.fail("refuse", times=None, recipient=failing["customer_email"])
-    await accept(pool, failing, sound)
-    async with at_work(pool, renderer, store, mailbox):
-        await in_state(pool, sound, "done", MAIL_JOB)
-        await in_state(pool, failing, "dead", MAIL_JOB)
+    await consume(pool, failing, sound)
+    async with running_worker(pool, renderer, store, mailbox):
+        await job_in_state(pool, sound, "done", MAIL_JOB)
+        await job_in_state(pool, failing, "dead", MAIL_JOB)
 
 
 async def test_a_damaged_document_is_not_mailed(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, documents: Path, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address())
-    await accept(pool, order)
+    await consume(pool, order)
     invoice = await invoice_of(pool, order)
     await mailbox.fail("refuse", recipient=order["customer_email"])
-    async with at_work(pool, renderer, store, mailbox):
-        await in_state(pool, order, "done")
+    async with running_worker(pool, renderer, store, mailbox):
+        await job_in_state(pool, order, "done")
         (documents / f"{invoice.id}.pdf").write_bytes(b"%PDF-1.4 something else")
-        dead = await in_state(pool, order, "dead", MAIL_JOB)
+        dead = await job_in_state(pool, order, "dead", MAIL_JOB)
     assert "is not the one that was stored" in (dead.errors[-1] or "")
     assert await mailbox.messages_to(order["customer_email"]) == []
 
@@ -257,9 +257,9 @@ async def test_a_message_whose_acceptance_was_not_heard_is_sent_again_under_the_
 ) -> None:
     order = order_shipped(customer_email=an_address())
     await mailbox.fail("drop_after_data", recipient=order["customer_email"])
-    await accept(pool, order)
-    async with at_work(pool, renderer, store, mailbox):
-        await in_state(pool, order, "done", MAIL_JOB)
+    await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
+        await job_in_state(pool, order, "done", MAIL_JOB)
     first, second = await mailbox.messages_to(order["customer_email"])
     assert first["Message-ID"] == second["Message-ID"]
 
@@ -276,7 +276,7 @@ def assert_tried_by_the_schedule(errors: list[str | None], waits: list[float]) -
 
 
 async def dead_letter(pool: Pool, order: dict[str, Any]) -> tuple[str, str, int]:
-    [(event_type, data)] = await events(pool, order, DEAD_LETTERS)
+    [(event_type, data)] = await invoice_events(pool, order, DEAD_LETTERS)
     assert event_type == DEAD_JOB
     assert json.dumps(data["payload"]).count("invoice_id") == 1
     return data["kind"], data["job_id"], data["attempts"]

@@ -16,7 +16,7 @@ from invoicing import repository
 from invoicing.app import SERVICE
 from invoicing.domain import SellerCalendar, Snapshot
 from invoicing.settings import InvoicingSettings
-from support.example.invoices import incoming
+from support.example.invoices import incoming_event
 from support.example.order_events import order_shipped
 from support.postgres.databases import Database
 
@@ -58,7 +58,7 @@ async def invoiced(pool: Pool, database: Database, zone: str, shipped_at: dateti
     handlers = SERVICE.event_handlers(Runtime(SERVICE, settings, pool, Health("invoicing", settings)))
     order = order_shipped(shipped_at=shipped_at.isoformat())
     async with transaction(pool) as connection:
-        await handlers["order.shipped"].accept(connection, [incoming(order)])
+        await handlers["order.shipped"].accept(connection, [incoming_event(order)])
     invoice_id = await pool.fetchval("SELECT id FROM invoices WHERE order_id = $1", order["order_id"])
     async with pool.acquire() as connection:
         return await repository.find_snapshot(connection, invoice_id)

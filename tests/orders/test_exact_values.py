@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from support.example.orders import ADDRESS, TEACUPS, an_order, created, place
-from support.gateway.application import Gateway, exact
+from support.gateway.application import Gateway, exact_json
 
 NUMBERS = ("quantity", "unit_price", "tax_rate")
 EMPTY = ["", "   ", "\u200b", "\u3164", "\u2800 \u00a0", "\U000e0020\ufe0f"]
@@ -24,7 +24,7 @@ async def place_written(gateway: Gateway, **literals: str) -> dict[str, Any]:
     body = json.dumps(an_order(line_items=["line", TEACUPS])).replace('"line"', line)
     response = await gateway.post("/orders", body)
     assert response.status_code == 201, response.text
-    order: dict[str, Any] = exact(response)
+    order: dict[str, Any] = exact_json(response)
     return order
 
 
@@ -55,7 +55,7 @@ async def test_a_number_is_the_same_however_it_is_written_and_wherever_it_is_rea
     gateway: Gateway, literals: dict[str, str], line: dict[str, Any]
 ) -> None:
     order = await place_written(gateway, **literals)
-    read = exact(await gateway.get(f"/orders/{order['id']}"))
+    read = exact_json(await gateway.get(f"/orders/{order['id']}"))
     event = await event_of(gateway, order["id"])
     assert str(read) == str(order)
     assert {name: str(order["line_items"][0][name]) for name in line} == {name: str(line[name]) for name in line}

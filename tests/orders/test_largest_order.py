@@ -7,7 +7,7 @@ from orders.app import SERVICE
 from orders.events import ORDERS_TOPIC
 from support.example.orders import PATHS, TEACUPS, an_order, created
 from support.gateway.application import serve
-from support.kafka.relays import all_published, relaying
+from support.kafka.relays import running_relay, wait_until_published
 from support.kafka.topics import Topics
 from support.postgres.databases import MakeDatabase
 
@@ -59,8 +59,8 @@ async def test_every_event_of_the_largest_order_is_taken_by_kafka(make_database:
         sizes = await gateway.pool.fetch("SELECT octet_length(payload) FROM outbox")
         assert len(sizes) == 8
         assert max(size for (size,) in sizes) < ROOM_FOR_ONE_EVENT
-        async with relaying(gateway.pool, kafka):
-            await all_published(gateway.pool)
+        async with running_relay(gateway.pool, kafka):
+            await wait_until_published(gateway.pool)
         assert await gateway.pool.fetchval("SELECT count(*) FROM outbox_parked") == 0
     records = [record for record in await Topics(kafka).records(ORDERS_TOPIC) if record.key.decode() in placed]
     assert len(records) == 8

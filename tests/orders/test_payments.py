@@ -10,7 +10,7 @@ from httpx import Response
 from prometheus_client import REGISTRY
 from support.example.orders import PATHS, place, place_in
 from support.gateway.application import Gateway
-from support.postgres.audit_and_events import Effects, effects, last_event
+from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event
 
 # Each state in which an order has been paid already, by `ch_teacups`.
 PAID_STATES = ("PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED")
@@ -18,8 +18,8 @@ PAID_STATES = ("PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED")
 ALL_BUT_PENDING = (*PAID_STATES, "CANCELLED_AFTER_PAYMENT", "CANCELLED")
 
 
-async def effects_of(gateway: Gateway, order: dict[str, Any]) -> Effects:
-    return await effects(gateway.pool, "ORDER", order["id"])
+async def audit_and_events_of(gateway: Gateway, order: dict[str, Any]) -> AuditAndEvents:
+    return await audit_and_events(gateway.pool, "ORDER", order["id"])
 
 
 async def report(gateway: Gateway, order: dict[str, Any], transaction_id: str | None = None, **how: Any) -> Response:
@@ -55,13 +55,13 @@ async def test_a_second_payment_of_a_paid_order_is_refused_and_yet_recorded_to_b
     gateway: Gateway, state: str
 ) -> None:
     order = await place_in(gateway, state)
-    before, surplus = await effects_of(gateway, order), counted("surplus")
+    before, surplus = await audit_and_events_of(gateway, order), counted("surplus")
     refusal = await report(gateway, order, "ch_second", key="payments")
     assert refusal.status_code == 409
     assert refusal.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
     assert refusal.json()["error"]["details"]["current_state"] == state
-    left = (await effects_of(gateway, order)).since(before)
-    assert left == Effects([(state, "PAID", "REFUSED")], [("order.surplus_payment", before.events[-1][1] + 1)])
+    left = (await audit_and_events_of(gateway, order)).since(before)
+    assert left == AuditAndEvents([(state, "PAID", "REFUSED")], [("order.surplus_payment", before.events[-1][1] + 1)])
     event = await last_event(gateway.pool, order["id"])
     assert event["surplus_payment"] == {"reference": "ch_second", "amount": "79.06"}
     assert (event["late_payment"], event["status"], event["payment_reference"]) == (None, state, "ch_teacups")
@@ -80,10 +80,10 @@ async def test_a_payment_for_a_cancelled_order_is_refused_and_yet_recorded_to_be
     gateway: Gateway, transaction_id: str | None
 ) -> None:
     order = await place_in(gateway, "CANCELLED")
-    before, late = await effects_of(gateway, order), counted("late")
+    before, late = await audit_and_events_of(gateway, order), counted("late")
     assert (await report(gateway, order, transaction_id)).status_code == 409
-    left = (await effects_of(gateway, order)).since(before)
-    assert left == Effects([("CANCELLED", "PAID", "REFUSED")], [("order.late_payment", 3)])
+    left = (await audit_and_events_of(gateway, order)).since(before)
+    assert left == AuditAndEvents([("CANCELLED", "PAID", "REFUSED")], [("order.late_payment", 3)])
     reference = transaction_id or f"order-{order['id']}"
     event = await last_event(gateway.pool, order["id"])
     assert event["late_payment"] == {"reference": reference, "amount": "79.06"}
@@ -98,11 +98,11 @@ async def test_a_payment_for_a_cancelled_order_is_refused_and_yet_recorded_to_be
 async def test_a_payment_that_is_reported_again_is_a_success_and_leaves_nothing(gateway: Gateway, state: str) -> None:
     order = await place_in(gateway, state)
     assert (await report(gateway, order, "ch_again")).status_code == 409
-    before, now = await effects_of(gateway, order), await shown(gateway, order)
+    before, now = await audit_and_events_of(gateway, order), await shown(gateway, order)
     for known in [payment["reference"] for payment in now["payments"]] * 2:
         answer = await report(gateway, order, known, key="payments")
         assert (answer.status_code, answer.json()) == (200, now)
-    assert await effects_of(gateway, order) == before
+    assert await audit_and_events_of(gateway, order) == before
     assert await shown(gateway, order) == now
 
 
@@ -112,9 +112,11 @@ async def test_a_report_without_an_id_tells_a_paid_order_of_no_payment(
     gateway: Gateway, state: str, with_id: bool
 ) -> None:
     order = await (place_in if with_id else place_paid_without_id)(gateway, state)
-    before = await effects_of(gateway, order)
+    before = await audit_and_events_of(gateway, order)
     assert (await report(gateway, order)).status_code == 409
-    assert (await effects_of(gateway, order)).since(before) == Effects([(order["status"], "PAID", "REFUSED")], [])
+    assert (await audit_and_events_of(gateway, order)).since(before) == AuditAndEvents(
+        [(order["status"], "PAID", "REFUSED")], []
+    )
     assert await shown(gateway, order) == order
 
 
@@ -125,7 +127,7 @@ async def test_the_id_that_comes_later_is_that_of_the_payment_reported_without_o
     order = await place_paid_without_id(gateway, state)
     derived = f"order-{order['id']}"
     assert listed(order) == [(derived, "CAPTURED", "NONE")]
-    before = await effects_of(gateway, order)
+    before = await audit_and_events_of(gateway, order)
     answer = await report(gateway, order, "ch_teacups")
     assert answer.status_code == 200
     identified = answer.json()
@@ -135,7 +137,7 @@ async def test_the_id_that_comes_later_is_that_of_the_payment_reported_without_o
     assert identified == await shown(gateway, order)
     for known in ("ch_teacups", derived):
         assert (await report(gateway, order, known)).json() == identified
-    assert await effects_of(gateway, order) == before
+    assert await audit_and_events_of(gateway, order) == before
     assert (await report(gateway, order, "ch_second")).status_code == 409
     assert listed(await shown(gateway, order))[1:] == [("ch_second", "SURPLUS", "PENDING")]
 
@@ -152,10 +154,10 @@ async def test_what_comes_after_an_identified_payment_names_its_id(gateway: Gate
 @pytest.mark.parametrize("state", ["DELIVERED", "CANCELLED_AFTER_PAYMENT"])
 async def test_where_no_transition_can_tell_the_id_an_event_of_its_own_does(gateway: Gateway, state: str) -> None:
     order = await place_paid_without_id(gateway, state)
-    before = await effects_of(gateway, order)
+    before = await audit_and_events_of(gateway, order)
     assert (await report(gateway, order, "ch_teacups")).status_code == 200
-    left = (await effects_of(gateway, order)).since(before)
-    assert left == Effects([], [("order.payment_identified", before.events[-1][1] + 1)])
+    left = (await audit_and_events_of(gateway, order)).since(before)
+    assert left == AuditAndEvents([], [("order.payment_identified", before.events[-1][1] + 1)])
     event = await last_event(gateway.pool, order["id"])
     assert event["payment_reference"] == "ch_teacups"
     assert event["identified_payment"] == {
@@ -171,7 +173,7 @@ async def test_a_late_payment_gets_its_id_as_well(gateway: Gateway) -> None:
     now = await shown(gateway, order)
     assert listed(now) == [("ch_late", "LATE", "PENDING")]
     assert now["payment_transaction_id"] is None
-    told = [event for event, _ in (await effects_of(gateway, order)).events[2:]]
+    told = [event for event, _ in (await audit_and_events_of(gateway, order)).events[2:]]
     assert told == ["order.late_payment", "order.payment_identified"]
     assert [(await report(gateway, order, given)).status_code for given in ("ch_late", None, "ch_2")] == [200, 409, 409]
 
@@ -186,7 +188,7 @@ async def test_a_surplus_payment_stays_one_when_its_order_is_cancelled(gateway: 
     assert (await report(gateway, order, "ch_third")).status_code == 409
     now = await shown(gateway, order)
     assert listed(now) == [*expected, ("ch_third", "LATE", "PENDING")]
-    assert [event for event, _ in (await effects_of(gateway, order)).events[2:]] == [
+    assert [event for event, _ in (await audit_and_events_of(gateway, order)).events[2:]] == [
         "order.surplus_payment",
         "order.cancelled",
         "order.late_payment",
@@ -220,7 +222,9 @@ async def test_of_many_payments_reported_at_once_none_is_lost_and_each_event_has
         "SELECT payload FROM outbox WHERE aggregateid = $1 ORDER BY position", order["id"]
     )
     assert [len(json.loads(payload)["payments"]) for (payload,) in payloads] == list(range(12))
-    assert (await effects_of(gateway, order)).events[2:] == [("order.surplus_payment", n) for n in range(3, 13)]
+    assert (await audit_and_events_of(gateway, order)).events[2:] == [
+        ("order.surplus_payment", n) for n in range(3, 13)
+    ]
 
 
 async def test_a_cancellation_that_waited_for_a_surplus_payment_tells_of_it(gateway: Gateway) -> None:
@@ -236,7 +240,7 @@ async def test_of_twenty_reports_without_an_id_that_race_one_wins(gateway: Gatew
     order = await place(gateway)
     answers = await asyncio.gather(*(report(gateway, order) for _ in range(20)))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
-    assert (await effects_of(gateway, order)).events == [("order.created", 1), ("order.paid", 2)]
+    assert (await audit_and_events_of(gateway, order)).events == [("order.created", 1), ("order.paid", 2)]
 
 
 async def test_twenty_reports_of_one_payment_at_once_are_all_successes(gateway: Gateway) -> None:
@@ -244,7 +248,7 @@ async def test_twenty_reports_of_one_payment_at_once_are_all_successes(gateway: 
     answers = await asyncio.gather(*(report(gateway, order, "ch_teacups") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.text for answer in answers} == {answers[0].text}
-    assert await effects_of(gateway, order) == Effects(
+    assert await audit_and_events_of(gateway, order) == AuditAndEvents(
         [(None, "PENDING_PAYMENT", "ACCEPTED"), ("PENDING_PAYMENT", "PAID", "ACCEPTED")],
         [("order.created", 1), ("order.paid", 2)],
     )
@@ -254,7 +258,7 @@ async def test_a_late_payment_that_twenty_clients_report_is_recorded_once(gatewa
     order = await place_in(gateway, "CANCELLED")
     answers = await asyncio.gather(*(report(gateway, order, "ch_late") for _ in range(20)))
     assert Counter(answer.status_code for answer in answers) == {409: 1, 200: 19}
-    assert [event for event, _ in (await effects_of(gateway, order)).events].count("order.late_payment") == 1
+    assert [event for event, _ in (await audit_and_events_of(gateway, order)).events].count("order.late_payment") == 1
 
 
 async def test_under_an_idempotency_key_the_payment_is_recorded_and_the_repeat_is_a_success(gateway: Gateway) -> None:
@@ -269,7 +273,9 @@ async def test_under_an_idempotency_key_the_payment_is_recorded_and_the_repeat_i
     assert [answer.status_code for answer in answers] == [409, 200, 200]
     assert [answer.headers.get("Idempotency-Replayed") for answer in answers] == [None, None, "true"]
     assert answers[1].json() == answers[2].json() == await shown(gateway, order)
-    assert [event for event, _ in (await effects_of(gateway, order)).events].count("order.surplus_payment") == 1
+    assert [event for event, _ in (await audit_and_events_of(gateway, order)).events].count(
+        "order.surplus_payment"
+    ) == 1
 
 
 @pytest.mark.parametrize(("key", "status"), [("client", 403), ("warehouse", 403), ("payments", 409), ("manager", 409)])
@@ -297,10 +303,10 @@ async def test_of_very_many_payments_each_is_known_and_a_hundred_are_shown(gatew
     order = await place_in(gateway, "PAID")
     for number in range(101):
         assert (await report(gateway, order, f"ch_{number}")).status_code == 409
-    before = await effects_of(gateway, order)
+    before = await audit_and_events_of(gateway, order)
     for number in (0, 98, 99, 100):
         assert (await report(gateway, order, f"ch_{number}")).status_code == 200
-    assert await effects_of(gateway, order) == before
+    assert await audit_and_events_of(gateway, order) == before
     assert [payment["reference"] for payment in (await shown(gateway, order))["payments"]] == [
         "ch_teacups",
         *(f"ch_{number}" for number in range(99)),

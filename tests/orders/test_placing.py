@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 from support.example.orders import ADA, TEACUPS, TOWEL, an_order, created, place
-from support.gateway.application import Gateway, exact
-from support.postgres.audit_and_events import effects, last_event
+from support.gateway.application import Gateway, exact_json
+from support.postgres.audit_and_events import audit_and_events, last_event
 
 # The members of an answer, written down from the contract.
 CONTRACT = {
@@ -55,7 +55,7 @@ async def test_a_new_order_waits_for_its_payment(gateway: Gateway) -> None:
     assert (order["buyer_vat_id"], order["payments"]) == (None, [])
     assert order["shipping_address"] == an_order()["shipping_address"]
     assert order["created_at"] == order["updated_at"] == order["line_items"][0]["created_at"]
-    left = await effects(gateway.pool, "ORDER", order["id"])
+    left = await audit_and_events(gateway.pool, "ORDER", order["id"])
     assert left.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
     assert left.events == [("order.created", 1)]
 
@@ -118,7 +118,7 @@ async def test_amounts_are_exact_to_the_last_digit(
     response = await gateway.post("/orders", body.replace('"tax_rate": 19', f'"tax_rate": {tax_rate}'))
     order = created(response)
     assert f'"total_amount":{total},' in response.text
-    shown = exact(await gateway.get(f"/orders/{order['id']}"))
+    shown = exact_json(await gateway.get(f"/orders/{order['id']}"))
     assert Decimal(shown["total_amount"]) == Decimal(total)
     assert [Decimal(line["unit_price"]) for line in shown["line_items"]] == [Decimal(price) for price in prices]
     assert (await last_event(gateway.pool, order["id"]))["total_amount"] == total

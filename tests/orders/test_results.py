@@ -15,8 +15,8 @@ from common.signed_links import verify
 from orders.consumer import EVENT_HANDLERS
 from support.events.traceparent import TRACEPARENT
 from support.example.orders import place, place_in
-from support.gateway.application import Gateway, exact
-from support.postgres.audit_and_events import effects
+from support.gateway.application import Gateway, exact_json
+from support.postgres.audit_and_events import audit_and_events
 
 INVOICE: dict[str, Any] = {
     "invoice_id": "a91de4c5-2c7e-403f-90d1-ea6d6e7c257c",
@@ -79,10 +79,10 @@ async def payments_of(gateway: Gateway, order: dict[str, Any]) -> list[tuple[str
 
 async def test_a_refund_is_shown_on_its_order_without_an_event_or_audit_row(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
-    before = await effects(gateway.pool, "ORDER", order["id"])
+    before = await audit_and_events(gateway.pool, "ORDER", order["id"])
     await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
     assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 1)
-    assert await effects(gateway.pool, "ORDER", order["id"]) == before
+    assert await audit_and_events(gateway.pool, "ORDER", order["id"]) == before
 
 
 async def test_a_failed_refund_that_is_replayed_succeeds(gateway: Gateway) -> None:
@@ -127,13 +127,13 @@ async def test_two_payments_are_refunded_each(gateway: Gateway) -> None:
 async def test_the_refund_of_a_surplus_payment_is_shown_at_the_payment_only(gateway: Gateway, state: str) -> None:
     order = await place_in(gateway, state)
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_second"})
-    before = await effects(gateway.pool, "ORDER", order["id"])
+    before = await audit_and_events(gateway.pool, "ORDER", order["id"])
     await take_in(gateway, a_refund(order, "FAILED", 1, reference="ch_second", cause="LATE_PAYMENT"))
     assert await payments_of(gateway, order) == [("ch_teacups", "NONE", None), ("ch_second", "FAILED", None)]
     await take_in(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_second", cause="LATE_PAYMENT"))
     assert await payments_of(gateway, order) == [("ch_teacups", "NONE", None), ("ch_second", "SUCCEEDED", "re_2")]
     assert await shown(gateway, order) == ("NONE", None, 3)
-    assert await effects(gateway.pool, "ORDER", order["id"]) == before
+    assert await audit_and_events(gateway.pool, "ORDER", order["id"]) == before
 
 
 async def test_a_surplus_payment_does_not_count_in_the_money_status_of_a_cancelled_order(gateway: Gateway) -> None:
@@ -164,10 +164,10 @@ async def test_the_id_of_a_payment_that_is_paid_back_already_needs_no_event(gate
     for change in ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "no"}):
         order = (await gateway.patch(f"/orders/{order['id']}/state", change)).json()
     await take_in(gateway, a_refund(order, "SUCCEEDED", 1, reference=f"order-{order['id']}"))
-    before = await effects(gateway.pool, "ORDER", order["id"])
+    before = await audit_and_events(gateway.pool, "ORDER", order["id"])
     body = {"new_state": "PAID", "payment_transaction_id": "ch_teacups"}
     assert (await gateway.patch(f"/orders/{order['id']}/state", body)).status_code == 200
-    assert await effects(gateway.pool, "ORDER", order["id"]) == before
+    assert await audit_and_events(gateway.pool, "ORDER", order["id"]) == before
     assert await payments_of(gateway, order) == [("ch_teacups", "SUCCEEDED", "re_1")]
 
 
@@ -194,7 +194,7 @@ async def test_an_issued_invoice_is_handed_out_as_a_link_that_expires(gateway: G
     order = await place_in(gateway, "SHIPPED")
     await take_in(gateway, an_event("invoice.issued", order["id"], 1, INVOICE))
     response = await gateway.get(f"/orders/{order['id']}/invoice", key="client")
-    invoice = exact(response)
+    invoice = exact_json(response)
     assert '"total_amount":79.06' in response.text
     for name in ("invoice_id", "invoice_number", "issued_at", "currency", "document"):
         assert invoice[name] == INVOICE[name]

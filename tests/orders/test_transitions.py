@@ -8,7 +8,7 @@ import pytest
 from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
 from support.example.orders import place, place_in
 from support.gateway.application import Gateway
-from support.postgres.audit_and_events import Effects, effects, last_event
+from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event
 
 EVENTS = {
     "PAID": "order.paid",
@@ -29,8 +29,8 @@ COMMANDS: dict[str, dict[str, str]] = {
 MATRIX = [(state, target) for state in OrderStatus for target in COMMANDS if (state, target) != ("CANCELLED", "PAID")]
 
 
-async def effects_of(gateway: Gateway, order: dict[str, Any]) -> Effects:
-    return await effects(gateway.pool, "ORDER", order["id"])
+async def audit_and_events_of(gateway: Gateway, order: dict[str, Any]) -> AuditAndEvents:
+    return await audit_and_events(gateway.pool, "ORDER", order["id"])
 
 
 @pytest.mark.parametrize(("state", "target"), MATRIX)
@@ -38,15 +38,15 @@ async def test_each_state_takes_its_commands_and_refuses_the_others(
     gateway: Gateway, state: OrderStatus, target: str
 ) -> None:
     order = await place_in(gateway, state)
-    before = await effects_of(gateway, order)
+    before = await audit_and_events_of(gateway, order)
     response = await gateway.patch(f"/orders/{order['id']}/state", COMMANDS[target])
-    left = (await effects_of(gateway, order)).since(before)
+    left = (await audit_and_events_of(gateway, order)).since(before)
     now = (await gateway.get(f"/orders/{order['id']}")).json()
     if target in ALLOWED_TRANSITIONS[state]:
         assert response.status_code == 200
         assert response.json() == now
         assert (now["status"], now["version"]) == (target, order["version"] + 1)
-        assert left == Effects([(state, target, "ACCEPTED")], [(EVENTS[target], now["version"])])
+        assert left == AuditAndEvents([(state, target, "ACCEPTED")], [(EVENTS[target], now["version"])])
     else:
         assert response.status_code == 409
         assert response.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
@@ -55,16 +55,16 @@ async def test_each_state_takes_its_commands_and_refuses_the_others(
             "requested_state": target,
             "allowed_transitions": list(ALLOWED_TRANSITIONS[state]),
         }
-        assert left == Effects([(state, target, "REFUSED")], [])
+        assert left == AuditAndEvents([(state, target, "REFUSED")], [])
         assert now == order
 
 
 @pytest.mark.parametrize("state", OrderStatus)
 async def test_the_cancel_route_is_the_same_command(gateway: Gateway, state: OrderStatus) -> None:
     order = await place_in(gateway, state)
-    before = await effects_of(gateway, order)
+    before = await audit_and_events_of(gateway, order)
     response = await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "changed her mind"})
-    left = (await effects_of(gateway, order)).since(before)
+    left = (await audit_and_events_of(gateway, order)).since(before)
     if state in {"PENDING_PAYMENT", "PAID"}:
         assert response.status_code == 200
         assert response.json()["cancellation_reason"] == "changed her mind"
@@ -73,7 +73,7 @@ async def test_the_cancel_route_is_the_same_command(gateway: Gateway, state: Ord
         assert [event for event, _ in left.events] == ["order.cancelled"]
     else:
         assert response.status_code == 409
-        assert left == Effects([(state, "CANCELLED", "REFUSED")], [])
+        assert left == AuditAndEvents([(state, "CANCELLED", "REFUSED")], [])
 
 
 async def test_each_step_is_told_with_the_whole_order(gateway: Gateway) -> None:
@@ -94,11 +94,11 @@ async def test_each_step_is_told_with_the_whole_order(gateway: Gateway) -> None:
 
 async def test_of_twenty_clients_that_race_for_one_order_exactly_one_wins(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
-    before = await effects_of(gateway, order)
+    before = await audit_and_events_of(gateway, order)
     path, change = f"/orders/{order['id']}/state", {"new_state": "PROCESSING_IN_WAREHOUSE"}
     answers = await asyncio.gather(*(gateway.patch(path, change) for _ in range(20)))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
-    left = (await effects_of(gateway, order)).since(before)
+    left = (await audit_and_events_of(gateway, order)).since(before)
     assert Counter(outcome for _, _, outcome in left.audited) == {"ACCEPTED": 1, "REFUSED": 19}
     assert left.audited[0] == ("PAID", "PROCESSING_IN_WAREHOUSE", "ACCEPTED")
     assert left.events == [("order.processing", 3)]

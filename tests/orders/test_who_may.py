@@ -15,7 +15,7 @@ from orders import use_cases
 from support.events.traceparent import TRACEPARENT
 from support.example.orders import ADA, an_order, an_order_id, created, place, place_in
 from support.gateway.application import Gateway
-from support.postgres.audit_and_events import effects
+from support.postgres.audit_and_events import audit_and_events
 
 EVERYONE = {"client", "warehouse", "payments", "manager", "ops"}
 CHANGES: dict[str, tuple[str, dict[str, str], set[str]]] = {
@@ -77,7 +77,7 @@ async def test_nobody_but_ops_even_asks_for_the_way_back(gateway: Gateway, role:
 async def test_what_is_forbidden_leaves_no_audit_row(gateway: Gateway) -> None:
     order = await place(gateway)
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"}, key="warehouse")
-    left = await effects(gateway.pool, "ORDER", order["id"])
+    left = await audit_and_events(gateway.pool, "ORDER", order["id"])
     assert left.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
 
 

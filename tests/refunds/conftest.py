@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 from refunds.payment_gateway import StripeGateway
-from support.payments.gateways import PaymentSandbox, payment_sandbox
+from support.payments.gateways import PaymentSandbox, running_payment_sandbox
 from support.postgres.databases import Database, MakeDatabase
 
 
@@ -17,7 +17,7 @@ def database(make_database: MakeDatabase) -> Database:
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentSandbox]:
     """One for all tests: each has payments of its own, and names the one that a fault shall strike."""
-    with payment_sandbox(tmp_path_factory.mktemp("payments")) as running:
+    with running_payment_sandbox(tmp_path_factory.mktemp("payments")) as running:
         yield running
 
 

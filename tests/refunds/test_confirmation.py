@@ -13,7 +13,7 @@ from refunds.domain import Cause, Refund
 from refunds.use_cases.commands import MAIL_JOB
 from refunds.worker import ConfirmationJob, RefundJob
 from refunds.worker.confirmation_job import confirmation
-from support.example.refunds import NOW, a_refund, at_work, in_state, open_refund, replay
+from support.example.refunds import NOW, a_refund, job_in_state, open_refund, replay, running_worker
 from support.mail.mailbox import Mailbox, running_mailbox
 from support.payments.gateways import FakePaymentGateway
 
@@ -35,8 +35,8 @@ async def refunded(pool: Pool, **changes: Any) -> Refund:
     """A refund that was made, its confirmation still to be sent, to an address of its own."""
     claim = {"customer_email": f"zoe+{a_refund().id.hex}@example.com", **changes}
     refund = await open_refund(pool, **claim)
-    async with at_work(pool, RefundJob(pool, FakePaymentGateway()).handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, RefundJob(pool, FakePaymentGateway()).handler):
+        await job_in_state(pool, refund, "done")
     return refund
 
 
@@ -49,8 +49,8 @@ async def test_the_customer_is_told_what_was_refunded_and_why(
     pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
 ) -> None:
     refund = await refunded(pool)
-    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
-        await in_state(pool, refund, "done", MAIL_JOB)
+    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+        await job_in_state(pool, refund, "done", MAIL_JOB)
 
     (message,) = await mailbox.messages_to(address_of(refund))
     assert message["Subject"] == "Your refund of 1,234.50 EUR for order ORD-2026-000042"
@@ -96,8 +96,8 @@ async def test_a_server_that_refuses_for_now_is_tried_again(
 ) -> None:
     refund = await refunded(pool)
     await mailbox.fail("refuse", 2, address_of(refund))
-    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
-        job = await in_state(pool, refund, "done", MAIL_JOB)
+    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+        job = await job_in_state(pool, refund, "done", MAIL_JOB)
     assert [outcome for outcome, _ in job.attempts] == ["failed", "failed", "succeeded"]
     assert len(await mailbox.messages_to(address_of(refund))) == 1
 
@@ -106,8 +106,8 @@ async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_th
     pool: Pool, confirmation_job: ConfirmationJob
 ) -> None:
     refund = await refunded(pool, customer_email="=?utf-8?q?abc?=@customers.example")
-    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
-        job = await in_state(pool, refund, "dead", MAIL_JOB)
+    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+        job = await job_in_state(pool, refund, "dead", MAIL_JOB)
     assert job.attempts == [("failed", "UnusableAddress: the address is malformed")]
     assert await pool.fetchval("SELECT status FROM refunds WHERE id = $1", refund.id) == "SUCCEEDED"
 
@@ -117,8 +117,8 @@ async def test_a_message_sent_twice_carries_the_same_id(
 ) -> None:
     refund = await refunded(pool)
     await mailbox.fail("drop_after_data", 1, address_of(refund))
-    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
-        await in_state(pool, refund, "done", MAIL_JOB)
+    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+        await job_in_state(pool, refund, "done", MAIL_JOB)
     first, second = await mailbox.messages_to(address_of(refund))
     assert first["Message-ID"] == second["Message-ID"]
 
@@ -129,8 +129,8 @@ async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_
     refund = await refunded(pool)
     await mailbox.fail("refuse", None, address_of(refund))
     with structlog.testing.capture_logs() as logged:
-        async with at_work(pool, confirmation_job.handler, MAIL_JOB):
-            job = await in_state(pool, refund, "dead", MAIL_JOB)
+        async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+            job = await job_in_state(pool, refund, "dead", MAIL_JOB)
 
     assert [outcome for outcome, _ in job.attempts] == ["failed"] * 4
     assert await pool.fetchval("SELECT status FROM refunds WHERE id = $1", refund.id) == "SUCCEEDED"
@@ -141,8 +141,8 @@ async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_
 
     await mailbox.mend()
     await replay(pool, job.id)
-    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
-        await in_state(pool, refund, "done", MAIL_JOB)
+    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+        await job_in_state(pool, refund, "done", MAIL_JOB)
     assert len(await mailbox.messages_to(address_of(refund))) == 1
 
 
@@ -151,6 +151,6 @@ async def test_a_refusal_that_claims_to_be_for_good_gets_the_whole_schedule(
 ) -> None:
     refund = await refunded(pool)
     await mailbox.fail("reject", None, address_of(refund))
-    async with at_work(pool, confirmation_job.handler, MAIL_JOB):
-        job = await in_state(pool, refund, "dead", MAIL_JOB)
+    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+        job = await job_in_state(pool, refund, "dead", MAIL_JOB)
     assert len(job.attempts) == 4

@@ -19,11 +19,11 @@ from refunds.repository import queries
 from support.events.traceparent import TRACEPARENT
 from support.example.refund_events import (
     KafkaRecord,
+    kafka_record,
     order_cancelled,
     order_paid_late,
     order_paid_twice,
     payment_identified,
-    record,
     return_completed,
 )
 from support.postgres.databases import Database
@@ -47,7 +47,7 @@ async def counts(pool: Pool) -> tuple[int, int, int, int]:
 
 async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(inbox: Inbox, pool: Pool) -> None:
     completed = return_completed()
-    await inbox.accept([record("return.completed", completed, event_id="event-1")])
+    await inbox.accept([kafka_record("return.completed", completed, event_id="event-1")])
 
     (refund,) = await refunds(pool)
     assert refund["business_key"] == f"return:{completed['return_id']}"
@@ -72,7 +72,7 @@ async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(
 
 async def test_a_cancelled_order_that_was_paid_is_refunded_what_was_captured(inbox: Inbox, pool: Pool) -> None:
     cancelled = order_cancelled(total_amount="9999.00", captured_amount="1234.50")
-    await inbox.accept([record("order.cancelled", cancelled)])
+    await inbox.accept([kafka_record("order.cancelled", cancelled)])
 
     (refund,) = await refunds(pool)
     assert refund["business_key"] == f"cancellation:{cancelled['order_id']}"
@@ -81,14 +81,14 @@ async def test_a_cancelled_order_that_was_paid_is_refunded_what_was_captured(inb
 
 
 async def test_a_cancelled_order_that_was_never_paid_is_not(inbox: Inbox, pool: Pool) -> None:
-    await inbox.accept([record("order.cancelled", order_cancelled(captured_amount=None, payment_reference=None))])
+    await inbox.accept([kafka_record("order.cancelled", order_cancelled(captured_amount=None, payment_reference=None))])
     assert await counts(pool) == (0, 0, 0, 0)
 
 
 async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Pool) -> None:
     first = order_paid_late()
     second = {**first, "late_payment": {"reference": "ch_again", "amount": "0.01"}}
-    await inbox.accept([record("order.late_payment", first), record("order.late_payment", second)])
+    await inbox.accept([kafka_record("order.late_payment", first), kafka_record("order.late_payment", second)])
 
     found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
     assert {reference: refund["amount"] for reference, refund in found.items()} == {
@@ -102,7 +102,7 @@ async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Po
 async def test_each_surplus_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Pool) -> None:
     first = order_paid_twice()
     second = {**first, "surplus_payment": {"reference": "ch_again", "amount": "0.01"}}
-    await inbox.accept([record("order.surplus_payment", first), record("order.surplus_payment", second)])
+    await inbox.accept([kafka_record("order.surplus_payment", first), kafka_record("order.surplus_payment", second)])
 
     found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
     assert {reference: refund["amount"] for reference, refund in found.items()} == {
@@ -124,7 +124,7 @@ async def test_a_surplus_payment_and_the_captured_one_are_paid_back_once_each_in
     for again in range(2):
         for number in order:
             event_type, data = told[number]
-            await inbox.accept([record(event_type, data, event_id=f"event-{number}-{again}")])
+            await inbox.accept([kafka_record(event_type, data, event_id=f"event-{number}-{again}")])
     assert sorted(refund["cause"] for refund in await refunds(pool)) == [
         "LATE_PAYMENT",
         "ORDER_CANCELLED",
@@ -136,8 +136,8 @@ async def test_a_payment_is_paid_back_once_whatever_it_is_owed_for(inbox: Inbox,
     twice = order_paid_twice()
     same = order_paid_late(order_id=twice["order_id"])
     same["late_payment"] = twice["surplus_payment"]
-    await inbox.accept([record("order.surplus_payment", twice)])
-    await inbox.accept([record("order.late_payment", same)])
+    await inbox.accept([kafka_record("order.surplus_payment", twice)])
+    await inbox.accept([kafka_record("order.late_payment", same)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
@@ -146,10 +146,13 @@ async def test_the_id_of_a_payment_may_be_told_before_and_after_the_claim_and_ag
     for claim in (claimed_before, claimed_after):
         claim["payment_reference"] = f"order-{claim['order_id']}"
     batch = [
-        record("return.completed", claimed_before),
-        *(record("order.payment_identified", payment_identified(claimed_before["order_id"], "pi_1")) for _ in range(2)),
-        record("order.payment_identified", payment_identified(claimed_after["order_id"], "pi_2")),
-        record("return.completed", claimed_after),
+        kafka_record("return.completed", claimed_before),
+        *(
+            kafka_record("order.payment_identified", payment_identified(claimed_before["order_id"], "pi_1"))
+            for _ in range(2)
+        ),
+        kafka_record("order.payment_identified", payment_identified(claimed_after["order_id"], "pi_2")),
+        kafka_record("return.completed", claimed_after),
     ]
     for each in batch:
         await inbox.accept([each])
@@ -160,7 +163,7 @@ async def test_the_id_of_a_payment_may_be_told_before_and_after_the_claim_and_ag
 
 
 async def test_the_same_event_twice_opens_one_refund(inbox: Inbox, pool: Pool) -> None:
-    again = record("return.completed", return_completed())
+    again = kafka_record("return.completed", return_completed())
     await inbox.accept([again, replace(again, offset=again.offset + 1000)])
     await inbox.accept([replace(again, offset=again.offset + 2000)])
     assert await counts(pool) == (1, 1, 1, 0)
@@ -168,9 +171,9 @@ async def test_the_same_event_twice_opens_one_refund(inbox: Inbox, pool: Pool) -
 
 async def test_the_same_return_under_a_new_event_id_opens_no_second_refund(inbox: Inbox, pool: Pool) -> None:
     completed = return_completed()
-    await inbox.accept([record("return.completed", completed), record("return.completed", completed)])
+    await inbox.accept([kafka_record("return.completed", completed), kafka_record("return.completed", completed)])
     await pool.execute("DELETE FROM inbox")
-    await inbox.accept([record("return.completed", completed)])
+    await inbox.accept([kafka_record("return.completed", completed)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
@@ -178,9 +181,9 @@ async def test_an_event_that_comes_again_after_its_jobs_were_purged_makes_no_sec
     inbox: Inbox, pool: Pool
 ) -> None:
     completed = return_completed()
-    await inbox.accept([record("return.completed", completed)])
+    await inbox.accept([kafka_record("return.completed", completed)])
     await pool.execute("DELETE FROM jobs")
-    await inbox.accept([record("return.completed", completed)])
+    await inbox.accept([kafka_record("return.completed", completed)])
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 0
     assert len(await refunds(pool)) == 1
 
@@ -189,16 +192,18 @@ async def test_fifty_duplicates_at_once_open_one_refund_each(database: Database)
     pool = await open_pool(database.dsn, size=20, application_name="test")
     inbox = Inbox(pool, "refunds", EVENT_HANDLERS)
     completed, cancelled = return_completed(), order_cancelled()
-    batches = [[record("return.completed", completed), record("order.cancelled", cancelled)] for _ in range(50)]
+    batches = [
+        [kafka_record("return.completed", completed), kafka_record("order.cancelled", cancelled)] for _ in range(50)
+    ]
     await asyncio.gather(*(inbox.accept(batch) for batch in batches))
     assert await counts(pool) == (2, 2, 2, 0)
     await pool.close()
 
 
 async def test_a_batch_of_all_kinds_is_taken_in_together(inbox: Inbox, pool: Pool) -> None:
-    batch = [record("return.completed", return_completed()) for _ in range(100)]
-    batch += [record("order.cancelled", order_cancelled()) for _ in range(100)]
-    batch += [record("order.late_payment", order_paid_late()) for _ in range(100)]
+    batch = [kafka_record("return.completed", return_completed()) for _ in range(100)]
+    batch += [kafka_record("order.cancelled", order_cancelled()) for _ in range(100)]
+    batch += [kafka_record("order.late_payment", order_paid_late()) for _ in range(100)]
     await inbox.accept(batch)
 
     assert Counter(refund["cause"] for refund in await refunds(pool)) == dict.fromkeys(
@@ -209,14 +214,14 @@ async def test_a_batch_of_all_kinds_is_taken_in_together(inbox: Inbox, pool: Poo
 
 GOOD = return_completed()
 BAD: dict[str, Callable[[], KafkaRecord]] = {
-    "not JSON": lambda: record("return.completed", b"{cut"),
-    "no value": lambda: replace(record("return.completed", GOOD), value=None),
-    "no headers": lambda: replace(record("return.completed", GOOD), headers=[]),
-    "a field is missing": lambda: record("return.completed", {"order_id": str(uuid4())}),
-    "an amount of nothing": lambda: record("return.completed", return_completed(refund_amount="0")),
-    "too many decimals": lambda: record("return.completed", return_completed(refund_amount="1.005")),
-    "no such currency": lambda: record("return.completed", return_completed(currency="XXX")),
-    "paid, but nobody knows how": lambda: record("order.cancelled", order_cancelled(payment_reference=None)),
+    "not JSON": lambda: kafka_record("return.completed", b"{cut"),
+    "no value": lambda: replace(kafka_record("return.completed", GOOD), value=None),
+    "no headers": lambda: replace(kafka_record("return.completed", GOOD), headers=[]),
+    "a field is missing": lambda: kafka_record("return.completed", {"order_id": str(uuid4())}),
+    "an amount of nothing": lambda: kafka_record("return.completed", return_completed(refund_amount="0")),
+    "too many decimals": lambda: kafka_record("return.completed", return_completed(refund_amount="1.005")),
+    "no such currency": lambda: kafka_record("return.completed", return_completed(currency="XXX")),
+    "paid, but nobody knows how": lambda: kafka_record("order.cancelled", order_cancelled(payment_reference=None)),
 }
 
 
@@ -226,7 +231,7 @@ async def test_a_record_that_makes_no_sense_is_kept_and_holds_up_nobody(
 ) -> None:
     bad = make_bad()
     await inbox.accept(
-        [record("return.completed", return_completed()), bad, record("order.cancelled", order_cancelled())]
+        [kafka_record("return.completed", return_completed()), bad, kafka_record("order.cancelled", order_cancelled())]
     )
     assert await counts(pool) == (2, 2, 2, 1)
     assert await pool.fetchval("SELECT value FROM poison") == bad.value
@@ -234,11 +239,11 @@ async def test_a_record_that_makes_no_sense_is_kept_and_holds_up_nobody(
 
 @pytest.mark.parametrize("event_type", ["order.created", "order.paid", "order.shipped", "return.requested"])
 async def test_other_events_are_passed_over(inbox: Inbox, pool: Pool, event_type: str) -> None:
-    await inbox.accept([record(event_type, return_completed())])
+    await inbox.accept([kafka_record(event_type, return_completed())])
     assert await counts(pool) == (0, 0, 0, 0)
 
 
 async def test_a_dead_database_connection_is_not_the_records_fault(inbox: Inbox, pool: Pool) -> None:
     await pool.close()
     with pytest.raises(Exception, match="pool is closed"):
-        await inbox.accept([record("return.completed", return_completed())])
+        await inbox.accept([kafka_record("return.completed", return_completed())])

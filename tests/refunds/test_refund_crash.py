@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from common.database.transactions import Pool
-from support.example.refunds import in_state, job_of, open_refund
+from support.example.refunds import job_in_state, job_of, open_refund
 from support.payments.gateways import PaymentSandbox
 from support.postgres.databases import Database
 from support.waiting import eventually
@@ -57,7 +57,7 @@ async def test_a_worker_killed_between_the_call_and_the_transaction_leaves_one_r
     assert await pool.fetchval("SELECT status FROM refunds") == "PENDING"
 
     start_worker()
-    job = await in_state(pool, refund, "done")
+    job = await job_in_state(pool, refund, "done")
 
     assert [outcome for outcome, _ in job.attempts] == ["abandoned", "succeeded"]
     assert await pool.fetchval("SELECT transaction_id FROM refunds") == made["id"]
@@ -77,7 +77,7 @@ async def test_a_worker_killed_while_it_waits_for_the_answer_leaves_one_refund(
     await eventually(is_made)
     killed.kill()
     start_worker()
-    job = await in_state(pool, refund, "done")
+    job = await job_in_state(pool, refund, "done")
 
     assert [outcome for outcome, _ in job.attempts] == ["abandoned", "succeeded"]
     assert await sandbox.calls(refund.claim.payment_reference) == ["applied", "listed"]
@@ -95,7 +95,7 @@ async def test_a_worker_that_is_paused_past_its_lease_wakes_up_to_nothing(
 
     await eventually(is_made)
     start_worker()
-    await in_state(pool, refund, "done")
+    await job_in_state(pool, refund, "done")
     attempts = (await job_of(pool, refund)).attempts
     paused.send_signal(signal.SIGCONT)
     paused.send_signal(signal.SIGTERM)

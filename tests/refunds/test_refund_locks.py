@@ -14,7 +14,7 @@ from refunds.domain import Refund
 from refunds.payment_gateway import StripeGateway
 from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB
 from refunds.worker import ConfirmationJob, RefundJob
-from support.example.refunds import RETRY_UNIT, in_state, open_refund
+from support.example.refunds import RETRY_UNIT, job_in_state, open_refund
 from support.mail.mailbox import Mailbox, running_mailbox
 from support.payments.gateways import FakePaymentGateway
 from support.postgres.databases import Database
@@ -67,8 +67,8 @@ async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
             await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")
             running = asyncio.create_task(worker.run(stopping))
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > 12"))
-        job = await in_state(pool, refund, "done")
-        await in_state(pool, refund, "done", MAIL_JOB)
+        job = await job_in_state(pool, refund, "done")
+        await job_in_state(pool, refund, "done", MAIL_JOB)
         stopping.set()
         await asyncio.wait_for(running, 15)
     finally:
@@ -96,7 +96,7 @@ async def test_an_answer_of_zero_bytes_is_a_failure_by_the_schedule_and_other_re
     stopping = asyncio.Event()
     running = asyncio.create_task(worker.run(stopping))
     try:
-        jobs = [await in_state(pool, refund, "dead") for refund in refunds]
+        jobs = [await job_in_state(pool, refund, "dead") for refund in refunds]
     finally:
         stopping.set()
         await asyncio.wait_for(running, 15)

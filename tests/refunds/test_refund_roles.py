@@ -15,7 +15,7 @@ from common.service import Runtime
 from pydantic import SecretStr
 from refunds.app import SERVICE
 from refunds.settings import RefundsSettings
-from support.example.refund_events import KafkaRecord, order_cancelled, record, return_completed
+from support.example.refund_events import KafkaRecord, kafka_record, order_cancelled, return_completed
 from support.kafka.topics import Topics
 from support.mail.mailbox import Mailbox, running_mailbox
 from support.payments.gateways import PaymentSandbox
@@ -53,10 +53,10 @@ async def test_what_is_owed_on_kafka_is_refunded_told_and_mailed_once(
     runtime = Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings))
     address = f"zoe-{uuid4().hex}@example.com"
     completed, cancelled = return_completed(customer_email=address), order_cancelled(customer_email=None)
-    first = record("return.completed", completed)
-    unreadable = record("return.completed", b"{cut", key=completed["order_id"])
-    await produce(kafka, first, first, unreadable, record("return.completed", completed))
-    await produce(kafka, record("order.cancelled", cancelled))
+    first = kafka_record("return.completed", completed)
+    unreadable = kafka_record("return.completed", b"{cut", key=completed["order_id"])
+    await produce(kafka, first, first, unreadable, kafka_record("return.completed", completed))
+    await produce(kafka, kafka_record("order.cancelled", cancelled))
 
     stopping = asyncio.Event()
     components = [each for role in ("consumer", "worker") for each in SERVICE.components[role](runtime)]

@@ -9,8 +9,8 @@ import pytest_asyncio
 from common.access.auth import Role
 from refunds.app import SERVICE
 from refunds.worker import RefundJob
-from support.example.refunds import at_work, in_state, open_refund
-from support.gateway.application import Gateway, exact, serve
+from support.example.refunds import job_in_state, open_refund, running_worker
+from support.gateway.application import Gateway, exact_json, serve
 from support.payments.gateways import FakePaymentGateway
 from support.postgres.databases import Database
 
@@ -24,10 +24,10 @@ async def gateway(database: Database) -> AsyncIterator[Gateway]:
 async def test_a_refund_is_shown_with_its_attempts_and_their_errors(gateway: Gateway) -> None:
     refund, payments = await open_refund(gateway.pool), FakePaymentGateway()
     await payments.fail("fail")
-    async with at_work(gateway.pool, RefundJob(gateway.pool, payments).handler):
-        await in_state(gateway.pool, refund, "done")
+    async with running_worker(gateway.pool, RefundJob(gateway.pool, payments).handler):
+        await job_in_state(gateway.pool, refund, "done")
 
-    shown = exact(await gateway.get(f"/refunds/{refund.id}", key=Role.WAREHOUSE))
+    shown = exact_json(await gateway.get(f"/refunds/{refund.id}", key=Role.WAREHOUSE))
 
     assert shown["amount"] == Decimal("1234.50")
     assert (shown["id"], shown["cause"], shown["status"]) == (str(refund.id), "RETURN_COMPLETED", "SUCCEEDED")
@@ -42,8 +42,8 @@ async def test_a_refund_is_shown_with_its_attempts_and_their_errors(gateway: Gat
 
 async def test_refunds_are_listed_newest_first_and_page_by_page(gateway: Gateway) -> None:
     opened = [await open_refund(gateway.pool) for _ in range(5)]
-    first = exact(await gateway.get("/refunds?limit=3"))
-    second = exact(await gateway.get("/refunds?limit=3&offset=3"))
+    first = exact_json(await gateway.get("/refunds?limit=3"))
+    second = exact_json(await gateway.get("/refunds?limit=3&offset=3"))
 
     assert [each["id"] for each in first["data"] + second["data"]] == [str(each.id) for each in reversed(opened)]
     assert first["pagination"] == {"limit": 3, "offset": 0, "total": 5, "has_more": True}
@@ -54,8 +54,8 @@ async def test_refunds_are_listed_newest_first_and_page_by_page(gateway: Gateway
 async def test_refunds_are_found_by_order_return_and_status(gateway: Gateway) -> None:
     wanted, payments = await open_refund(gateway.pool), FakePaymentGateway()
     await payments.fail("decline")
-    async with at_work(gateway.pool, RefundJob(gateway.pool, payments).handler):
-        await in_state(gateway.pool, wanted, "dead")
+    async with running_worker(gateway.pool, RefundJob(gateway.pool, payments).handler):
+        await job_in_state(gateway.pool, wanted, "dead")
     await open_refund(gateway.pool)
 
     for query in (
@@ -64,10 +64,10 @@ async def test_refunds_are_found_by_order_return_and_status(gateway: Gateway) ->
         "status=FAILED",
         f"order_id={wanted.claim.order_id}&status=FAILED",
     ):
-        found = exact(await gateway.get(f"/refunds?{query}"))
+        found = exact_json(await gateway.get(f"/refunds?{query}"))
         assert [each["id"] for each in found["data"]] == [str(wanted.id)], query
         assert found["pagination"]["total"] == 1
-    nothing = exact(await gateway.get(f"/refunds?order_id={wanted.claim.order_id}&status=SUCCEEDED"))
+    nothing = exact_json(await gateway.get(f"/refunds?order_id={wanted.claim.order_id}&status=SUCCEEDED"))
     assert (nothing["data"], nothing["pagination"]["total"]) == ([], 0)
 
 
@@ -96,10 +96,10 @@ async def test_the_metrics_count_refunds_by_status(gateway: Gateway) -> None:
 async def test_an_operator_replays_a_dead_refund(gateway: Gateway) -> None:
     refund, payments = await open_refund(gateway.pool), FakePaymentGateway()
     await payments.fail("decline")
-    async with at_work(gateway.pool, RefundJob(gateway.pool, payments).handler):
-        job = await in_state(gateway.pool, refund, "dead")
+    async with running_worker(gateway.pool, RefundJob(gateway.pool, payments).handler):
+        job = await job_in_state(gateway.pool, refund, "dead")
         replayed = await gateway.post(f"/ops/jobs/{job.id}/replay", {})
         assert replayed.is_success, replayed.text
-        await in_state(gateway.pool, refund, "done")
-    assert exact(await gateway.get(f"/refunds/{refund.id}"))["status"] == "SUCCEEDED"
+        await job_in_state(gateway.pool, refund, "done")
+    assert exact_json(await gateway.get(f"/refunds/{refund.id}"))["status"] == "SUCCEEDED"
     assert len(await payments.refunds(refund.claim.payment_reference)) == 1

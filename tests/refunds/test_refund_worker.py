@@ -22,9 +22,9 @@ from refunds.payment_gateway import StripeGateway
 from refunds.use_cases.commands import MAIL_JOB, identify_payment
 from refunds.use_cases.payment import OutcomeUnknown
 from refunds.worker import RefundJob
-from support.example.refunds import RETRY_UNIT, at_work, claim_job, in_state, job_of, open_refund, replay
+from support.example.refunds import RETRY_UNIT, claim_job, job_in_state, job_of, open_refund, replay, running_worker
 from support.payments.gateways import FakePaymentGateway, PaymentSandbox
-from support.postgres.audit_and_events import effects, last_event
+from support.postgres.audit_and_events import audit_and_events, last_event
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
@@ -48,8 +48,8 @@ def ended(outcome: str) -> float:
 async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob) -> None:
     refund = await open_refund(pool)
     succeeded = ended("succeeded")
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "done")
 
     (made,) = await sandbox.refunds(refund.claim.payment_reference)
     row = await row_of(pool, refund.id)
@@ -59,7 +59,7 @@ async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentS
     assert (await job_of(pool, refund, MAIL_JOB)).state == "ready"
     assert ended("succeeded") == succeeded + 1
 
-    seen = await effects(pool, "REFUND", str(refund.id))
+    seen = await audit_and_events(pool, "REFUND", str(refund.id))
     assert seen.audited == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
     assert seen.events == [("refund.succeeded", 1)]
     told = await last_event(pool, str(refund.id))
@@ -70,8 +70,8 @@ async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentS
 
 async def test_nobody_is_written_to_without_an_address(pool: Pool, refund_job: RefundJob) -> None:
     refund = await open_refund(pool, customer_email=None)
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "done")
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 1
 
 
@@ -80,8 +80,8 @@ async def test_a_gateway_that_fails_twice_refunds_once_at_the_third_attempt(
 ) -> None:
     refund = await open_refund(pool)
     await sandbox.fail("fail", 2, refund.reference)
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "done")
 
     assert len(await sandbox.refunds(refund.claim.payment_reference)) == 1
     error = "GatewayError: 500 APIError: An unknown error occurred."
@@ -97,8 +97,8 @@ async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_th
     failed = ended("failed")
     await sandbox.fail("fail", None, refund.reference)
     with structlog.testing.capture_logs() as logged:
-        async with at_work(pool, refund_job.handler):
-            job = await in_state(pool, refund, "dead")
+        async with running_worker(pool, refund_job.handler):
+            job = await job_in_state(pool, refund, "dead")
 
     assert [outcome for outcome, _ in job.attempts] == ["failed"] * 6
     starts = [row[0] for row in await pool.fetch("SELECT started_at FROM job_attempts ORDER BY number")]
@@ -108,7 +108,7 @@ async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_th
 
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["attempts"]) == ("FAILED", None, 6)
-    assert (await effects(pool, "REFUND", str(refund.id))).events == [("refund.failed", 1)]
+    assert (await audit_and_events(pool, "REFUND", str(refund.id))).events == [("refund.failed", 1)]
     assert (await last_event(pool, str(refund.id)))["error"] == row["error"]
     letter = await pool.fetchrow("SELECT * FROM outbox WHERE topic = $1", dead_letter_topic("refunds"))
     assert letter is not None
@@ -119,13 +119,13 @@ async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_th
 
     await sandbox.mend()
     await replay(pool, job.id)
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "done")
 
     (made,) = await sandbox.refunds(refund.claim.payment_reference)
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["error"]) == ("SUCCEEDED", made["id"], None)
-    seen = await effects(pool, "REFUND", str(refund.id))
+    seen = await audit_and_events(pool, "REFUND", str(refund.id))
     assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
     assert [new for _, new, _ in seen.audited] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
 
@@ -135,8 +135,8 @@ async def test_a_refund_whose_answer_was_lost_is_adopted_and_not_asked_for_again
 ) -> None:
     refund = await open_refund(pool)
     await sandbox.fail("timeout_after_apply", 1, refund.reference)
-    async with at_work(pool, refund_job.handler):
-        job = await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        job = await job_in_state(pool, refund, "done")
 
     (made,) = await sandbox.refunds(refund.claim.payment_reference)
     assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
@@ -150,8 +150,8 @@ async def test_a_request_that_was_lost_is_sent_again_with_the_same_key(
 ) -> None:
     refund = await open_refund(pool)
     await sandbox.fail("timeout_before_apply", 1, refund.reference)
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "done")
     assert await sandbox.calls(refund.claim.payment_reference) == ["lost", "listed", "applied"]
     assert await sandbox.keys(refund.claim.payment_reference) == [refund.idempotency_key] * 2
 
@@ -161,14 +161,14 @@ async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
 ) -> None:
     refund = await open_refund(pool)
     await sandbox.fail("decline", 1, refund.reference)
-    async with at_work(pool, refund_job.handler):
-        job = await in_state(pool, refund, "dead")
+    async with running_worker(pool, refund_job.handler):
+        job = await job_in_state(pool, refund, "dead")
         assert job.attempts == [
             ("failed", "Declined: 402 card_declined: The refund was declined by the card's issuer.")
         ]
 
         await replay(pool, job.id)
-        await in_state(pool, refund, "done")
+        await job_in_state(pool, refund, "done")
 
     assert len(await sandbox.refunds(refund.claim.payment_reference)) == 1
     first = refund.idempotency_key
@@ -178,10 +178,10 @@ async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
 async def test_a_replay_keeps_a_key_that_was_never_answered_for_its_calls_may_still_arrive(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     await gateway.fail("arrive_late", 6)
-    async with at_work(pool, RefundJob(pool, gateway).handler):
-        job = await in_state(pool, refund, "dead")
+    async with running_worker(pool, RefundJob(pool, gateway).handler):
+        job = await job_in_state(pool, refund, "dead")
         await replay(pool, job.id)
-        await in_state(pool, refund, "done")
+        await job_in_state(pool, refund, "done")
 
     gateway.deliver_late_calls()
 
@@ -196,8 +196,8 @@ async def test_a_refusal_because_the_refund_is_there_already_is_no_failure(
     payment = refund.claim.payment_reference
     await sandbox.declare_capture(payment, 123450, "EUR")
     made = await stripe_gateway.refund(replace(refund, key_epoch=9))
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "done")
 
     assert await sandbox.calls(payment) == ["applied", "refused", "listed"]
     assert (await row_of(pool, refund.id))["transaction_id"] == made
@@ -207,8 +207,8 @@ async def test_an_amount_that_the_gateway_has_no_number_for_is_final_at_once(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool, amount=Decimal("12.345"), currency="KWD")
-    async with at_work(pool, refund_job.handler):
-        job = await in_state(pool, refund, "dead")
+    async with running_worker(pool, refund_job.handler):
+        job = await job_in_state(pool, refund, "dead")
     assert job.attempts == [("failed", "Declined: Stripe refunds KWD with two decimals only, not 12.345")]
     assert await sandbox.keys(refund.claim.payment_reference) == []
 
@@ -219,12 +219,12 @@ async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(pool: Pool
     paused = await claim_job(pool, refund)
     await pool.execute("UPDATE jobs SET state = 'ready', leased_until = NULL")
     await job.run(await claim_job(pool, refund))
-    before = await effects(pool, "REFUND", str(refund.id))
+    before = await audit_and_events(pool, "REFUND", str(refund.id))
 
     with pytest.raises(LeaseLost):
         await job.run(paused)
 
-    assert await effects(pool, "REFUND", str(refund.id)) == before
+    assert await audit_and_events(pool, "REFUND", str(refund.id)) == before
     assert len(await gateway.refunds(refund.claim.payment_reference)) == 1
 
 
@@ -232,8 +232,8 @@ async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_since(pool: 
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     job = RefundJob(pool, gateway)
     await gateway.fail("decline")
-    async with at_work(pool, job.handler):
-        dead = await in_state(pool, refund, "dead")
+    async with running_worker(pool, job.handler):
+        dead = await job_in_state(pool, refund, "dead")
     await replay(pool, dead.id)
     paused = await claim_job(pool, refund)
     await pool.execute("UPDATE jobs SET state = 'dead', leased_until = NULL")
@@ -260,8 +260,8 @@ async def test_a_payment_whose_id_is_known_by_then_is_never_named_after_its_orde
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     await identify(pool, order_id, known)
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "done")
     assert await sandbox.calls(f"order-{order_id}") == []
     (made,) = await sandbox.refunds(known)
     row = await row_of(pool, refund.id)
@@ -275,15 +275,15 @@ async def test_a_refund_that_was_declined_under_the_derived_name_is_tried_again_
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     await sandbox.fail("decline", None, f"order-{order_id}")
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "dead")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "dead")
         await identify(pool, order_id, known)
-        await in_state(pool, refund, "done")
+        await job_in_state(pool, refund, "done")
     (made,) = await sandbox.refunds(known)
     assert await sandbox.refunds(f"order-{order_id}") == []
     assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
     assert await sandbox.keys(known) == [f"{refund.idempotency_key}-1"]
-    seen = await effects(pool, "REFUND", str(refund.id))
+    seen = await audit_and_events(pool, "REFUND", str(refund.id))
     assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
 
 
@@ -294,8 +294,8 @@ async def test_an_id_that_comes_while_the_derived_name_is_being_declined_is_used
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     gateway = FakePaymentGateway(knows_derived_references=False)
     gateway.meanwhile = lambda: identify(pool, order_id, known)
-    async with at_work(pool, RefundJob(pool, gateway).handler):
-        job = await in_state(pool, refund, "done")
+    async with running_worker(pool, RefundJob(pool, gateway).handler):
+        job = await job_in_state(pool, refund, "done")
     assert [outcome for outcome, _ in job.attempts] == ["succeeded"]
     assert len(await gateway.refunds(known)) == 1
 
@@ -311,10 +311,10 @@ async def test_an_id_that_comes_while_a_declined_refund_is_being_given_up_is_not
         await identify(pool, order_id, known)
         await refund_job.on_dead(connection, job, error)
 
-    async with at_work(pool, replace(refund_job.handler, on_dead=give_up)):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, replace(refund_job.handler, on_dead=give_up)):
+        await job_in_state(pool, refund, "done")
     assert len(await gateway.refunds(known)) == 1
-    seen = await effects(pool, "REFUND", str(refund.id))
+    seen = await audit_and_events(pool, "REFUND", str(refund.id))
     assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
 
 
@@ -331,8 +331,8 @@ async def test_a_refund_that_is_given_up_holds_up_an_id_that_comes_until_it_can_
             identifying.append(asyncio.create_task(identify(pool, order_id, known)))
             await asyncio.sleep(0.3)
 
-    async with at_work(pool, replace(refund_job.handler, on_dead=give_up)):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, replace(refund_job.handler, on_dead=give_up)):
+        await job_in_state(pool, refund, "done")
     assert len(await gateway.refunds(known)) == 1
 
 
@@ -348,8 +348,8 @@ async def test_a_call_under_the_derived_name_whose_answer_was_lost_is_not_repeat
     await identify(pool, order_id, known)
     async with transaction(pool) as connection:
         await queue.retry(connection, job, "no answer", timedelta(0))
-    async with at_work(pool, refund_job.handler):
-        await in_state(pool, refund, "done")
+    async with running_worker(pool, refund_job.handler):
+        await job_in_state(pool, refund, "done")
     (made,) = await sandbox.refunds(f"order-{order_id}")
     assert await sandbox.refunds(known) == []
     assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]

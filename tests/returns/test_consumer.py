@@ -24,9 +24,9 @@ from returns.events import ORDERS_TOPIC, REFUNDS_TOPIC, RefundView
 from returns.settings import ReturnsSettings
 from support.events.traceparent import TRACEPARENT
 from support.example.orders import created
-from support.example.returns import a_return, event_about, open_in, order_told, tell
+from support.example.returns import a_return, deliver_order_event, open_in, order_event, order_view_data
 from support.gateway.application import Gateway
-from support.postgres.audit_and_events import effects
+from support.postgres.audit_and_events import audit_and_events
 from support.waiting import eventually
 
 
@@ -70,13 +70,13 @@ def headers(event_type: str, key: str, sequence: int, **changes: str | None) -> 
 
 
 async def send(
-    producer: AIOKafkaProducer, told: dict[str, Any], event_type: str = "order.delivered", sequence: int = 5
+    producer: AIOKafkaProducer, order_data: dict[str, Any], event_type: str = "order.delivered", sequence: int = 5
 ) -> int:
     """The partition that the event went to."""
     topic = REFUNDS_TOPIC if event_type.startswith("refund.") else ORDERS_TOPIC
-    key = told["order_id"]
+    key = order_data["order_id"]
     record = await producer.send_and_wait(
-        topic, json.dumps(told).encode(), key.encode(), headers=headers(event_type, key, sequence)
+        topic, json.dumps(order_data).encode(), key.encode(), headers=headers(event_type, key, sequence)
     )
     partition: int = record.partition
     return partition
@@ -113,16 +113,16 @@ async def caught_up(pool: Pool) -> None:
 async def test_a_client_in_a_hurry_is_right_and_a_wrong_one_refused_by_a_consumer_that_has_caught_up(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
-    pool, told = fresh_gateway.pool, order_told()
+    pool, order_data = fresh_gateway.pool, order_view_data()
     async with consuming(pool, kafka):
         await caught_up(pool)
-        early = asyncio.create_task(fresh_gateway.post("/returns", a_return(told["order_id"])))
+        early = asyncio.create_task(fresh_gateway.post("/returns", a_return(order_data["order_id"])))
         unknown = asyncio.create_task(fresh_gateway.post("/returns", a_return(str(uuid4()))))
-        shipped = {**order_told(), "status": "SHIPPED", "delivered_at": None}
+        shipped = {**order_view_data(), "status": "SHIPPED", "delivered_at": None}
         await send(producer, shipped, "order.shipped", sequence=4)
         undelivered = asyncio.create_task(fresh_gateway.post("/returns", a_return(shipped["order_id"])))
         await asyncio.sleep(0.3)
-        assert await send(producer, told) == partition_of(told["order_id"], 12)
+        assert await send(producer, order_data) == partition_of(order_data["order_id"], 12)
         created(await early)
         assert (await unknown).status_code == 404
         assert (await undelivered).json()["error"]["details"] == {"reason": "not_delivered", "order_status": "SHIPPED"}
@@ -135,26 +135,26 @@ async def test_every_order_event_is_copied_with_what_a_return_needs(
 ) -> None:
     pool = fresh_gateway.pool
     types = [name for name in EVENT_HANDLERS if name.startswith("order.")]
-    told = [order_told(status=name.upper(), unknown_to_returns=[1, {"x": None}]) for name in types]
-    for event_type, data in zip(types, told, strict=True):
+    order_data = [order_view_data(status=name.upper(), unknown_to_returns=[1, {"x": None}]) for name in types]
+    for event_type, data in zip(types, order_data, strict=True):
         await send(producer, data, event_type)
     async with consuming(pool, kafka):
-        for data in told:
+        for data in order_data:
             await status_becomes(pool, data["order_id"], data["status"])
-    copy = await copy_of(pool, told[0]["order_id"])
+    copy = await copy_of(pool, order_data[0]["order_id"])
     assert (copy["order_number"], copy["customer_email"]) == ("ORD-2026-000001", "ada@example.org")
     assert (str(copy["total_amount"]), str(copy["captured_amount"])) == ("79.0600", "79.0600")
     assert (copy["payment_reference"], copy["epoch"], copy["sequence"]) == ("ch_teacups", 1, 5)
-    assert copy["delivered_at"].isoformat() == told[0]["delivered_at"]
+    assert copy["delivered_at"].isoformat() == order_data[0]["delivered_at"]
 
 
 async def test_bad_records_are_kept_and_hold_up_nothing(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
-    pool, first, last = fresh_gateway.pool, order_told(), order_told()
+    pool, first, last = fresh_gateway.pool, order_view_data(), order_view_data()
     key, value = first["order_id"].encode(), json.dumps(first).encode()
     twice = headers("order.delivered", first["order_id"], 5)
-    unpaid = json.dumps(order_told(payment_reference=None)).encode()
+    unpaid = json.dumps(order_view_data(payment_reference=None)).encode()
     partition = partition_of(first["order_id"], 12)
     last["order_id"] = next(each for each in map(str, iter(uuid4, None)) if partition_of(each, 12) == partition)
     records: list[tuple[bytes | None, list[tuple[str, bytes]]]] = [
@@ -187,7 +187,7 @@ async def test_three_thousand_events_a_second_are_copied(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
     """The aim of the design is checked loosely here, on a machine that others use as well."""
-    pool, told = fresh_gateway.pool, [order_told() for _ in range(3000)]
+    pool, order_data = fresh_gateway.pool, [order_view_data() for _ in range(3000)]
     async with consuming(pool, kafka):
         await caught_up(pool)
         sent = [
@@ -197,11 +197,11 @@ async def test_three_thousand_events_a_second_are_copied(
                 each["order_id"].encode(),
                 headers=headers("order.delivered", each["order_id"], 5),
             )
-            for each in told
+            for each in order_data
         ]
         started = time.monotonic()
         await asyncio.gather(*sent)
-        ids = [UUID(each["order_id"]) for each in told]
+        ids = [UUID(each["order_id"]) for each in order_data]
 
         async def all_copied() -> bool:
             return bool(await pool.fetchval("SELECT count(*) FROM known_orders WHERE order_id = ANY($1)", ids) == 3000)
@@ -214,27 +214,31 @@ async def test_three_thousand_events_a_second_are_copied(
 async def test_an_older_event_that_comes_later_changes_nothing(
     gateway: Gateway, newer: tuple[int, int], older: tuple[int, int]
 ) -> None:
-    told = order_told()
-    await tell(gateway.pool, told, epoch=newer[0], sequence=newer[1])
-    await tell(gateway.pool, {**told, "status": "SHIPPED", "delivered_at": None}, epoch=older[0], sequence=older[1])
-    assert (await copy_of(gateway.pool, told["order_id"]))["status"] == "DELIVERED"
-    await tell(gateway.pool, {**told, "status": "IN_A_MUSEUM"}, epoch=newer[0], sequence=newer[1] + 1)
-    assert (await copy_of(gateway.pool, told["order_id"]))["status"] == "IN_A_MUSEUM"
+    order_data = order_view_data()
+    await deliver_order_event(gateway.pool, order_data, epoch=newer[0], sequence=newer[1])
+    await deliver_order_event(
+        gateway.pool, {**order_data, "status": "SHIPPED", "delivered_at": None}, epoch=older[0], sequence=older[1]
+    )
+    assert (await copy_of(gateway.pool, order_data["order_id"]))["status"] == "DELIVERED"
+    await deliver_order_event(
+        gateway.pool, {**order_data, "status": "IN_A_MUSEUM"}, epoch=newer[0], sequence=newer[1] + 1
+    )
+    assert (await copy_of(gateway.pool, order_data["order_id"]))["status"] == "IN_A_MUSEUM"
 
 
 async def test_of_several_events_in_one_batch_the_newest_counts(gateway: Gateway) -> None:
-    told = order_told()
+    order_data = order_view_data()
     handler = EVENT_HANDLERS["order.paid"]
     batch = [
         Incoming(
-            event_about(told["order_id"], sequence=sequence),
-            handler.view.model_validate({**told, "status": f"STATE_{sequence}"}),
+            order_event(order_data["order_id"], sequence=sequence),
+            handler.view.model_validate({**order_data, "status": f"STATE_{sequence}"}),
         )
         for sequence in (2, 4, 3)
     ]
     async with transaction(gateway.pool) as connection:
         await handler.accept(connection, batch)
-    assert (await copy_of(gateway.pool, told["order_id"]))["status"] == "STATE_4"
+    assert (await copy_of(gateway.pool, order_data["order_id"]))["status"] == "STATE_4"
 
 
 def refund_told(completed: dict[str, Any], status: str, transaction_id: str | None = None) -> dict[str, Any]:
@@ -252,7 +256,7 @@ async def test_the_end_of_a_refund_is_shown_on_its_return(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
     completed = await open_in(fresh_gateway, "COMPLETED")
-    left_before = await effects(fresh_gateway.pool, "RETURN", completed["id"])
+    left_before = await audit_and_events(fresh_gateway.pool, "RETURN", completed["id"])
     await send(producer, refund_told(completed, "FAILED"), "refund.failed", 1)
     other = refund_told(completed, "SUCCEEDED", "re_other") | {"return_id": None, "cause": "ORDER_CANCELLED"}
     await send(producer, other, "refund.succeeded", 2)
@@ -268,12 +272,12 @@ async def test_the_end_of_a_refund_is_shown_on_its_return(
     assert (shown["refund_transaction_id"], shown["version"]) == ("re_teacups", completed["version"] + 2)
     assert shown["updated_at"] > completed["updated_at"]
     assert (shown["status"], shown["completed_at"]) == ("COMPLETED", completed["completed_at"])
-    assert await effects(fresh_gateway.pool, "RETURN", completed["id"]) == left_before
+    assert await audit_and_events(fresh_gateway.pool, "RETURN", completed["id"]) == left_before
 
 
-async def record_refund(pool: Pool, told: dict[str, Any], **event: int) -> None:
+async def record_refund(pool: Pool, order_data: dict[str, Any], **event: int) -> None:
     handler: EventHandler[RefundView] = EVENT_HANDLERS["refund.succeeded"]
-    incoming = Incoming(event_about(told["order_id"], **event), RefundView.model_validate(told))
+    incoming = Incoming(order_event(order_data["order_id"], **event), RefundView.model_validate(order_data))
     async with transaction(pool) as connection:
         await handler.accept(connection, [incoming])
 
@@ -297,6 +301,6 @@ async def test_a_failed_refund_that_was_mended_has_succeeded(gateway: Gateway) -
 
 
 async def test_a_refund_of_a_return_that_nobody_opened_is_not_passed_over(gateway: Gateway) -> None:
-    told = refund_told({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
+    order_data = refund_told({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
     with pytest.raises(LookupError, match="unknown return"):
-        await record_refund(gateway.pool, told)
+        await record_refund(gateway.pool, order_data)

@@ -16,7 +16,7 @@ from returns.app import SERVICE
 from returns.use_cases import DeliveryWait
 from returns.use_cases.delivery_wait import LOOKS_AT_ONCE
 from support.example.orders import ADA, created
-from support.example.returns import a_return, order_told, set_caught_up, tell
+from support.example.returns import a_return, deliver_order_event, order_view_data, set_caught_up
 from support.gateway.application import Gateway, serve
 from support.postgres.databases import Database, MakeDatabase
 from support.waiting import eventually
@@ -41,23 +41,25 @@ def unavailable(response: Response) -> bool:
 async def test_a_delivery_that_is_heard_of_a_moment_later_opens_the_return(
     fresh_gateway: Gateway, known_before: bool
 ) -> None:
-    told = order_told()
+    order_data = order_view_data()
     if known_before:
-        await tell(fresh_gateway.pool, {**told, **SHIPPED}, sequence=4)
-    opening = asyncio.create_task(timed(fresh_gateway.post("/returns", a_return(told["order_id"]))))
+        await deliver_order_event(fresh_gateway.pool, {**order_data, **SHIPPED}, sequence=4)
+    opening = asyncio.create_task(timed(fresh_gateway.post("/returns", a_return(order_data["order_id"]))))
     await asyncio.sleep(0.3)
     assert not opening.done()
-    await tell(fresh_gateway.pool, told, sequence=5)
+    await deliver_order_event(fresh_gateway.pool, order_data, sequence=5)
     response, seconds = await opening
     created(response)
     assert 0.3 <= seconds < 1.5
 
 
 async def test_the_window_is_judged_by_the_time_at_which_the_request_arrived(fresh_gateway: Gateway) -> None:
-    told = order_told(delivered_at=(datetime.now(UTC) - timedelta(days=30) + timedelta(seconds=0.7)).isoformat())
-    opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(told["order_id"])))
+    order_data = order_view_data(
+        delivered_at=(datetime.now(UTC) - timedelta(days=30) + timedelta(seconds=0.7)).isoformat()
+    )
+    opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(order_data["order_id"])))
     await asyncio.sleep(1)
-    await tell(fresh_gateway.pool, told)
+    await deliver_order_event(fresh_gateway.pool, order_data)
     created(await opening)
 
 
@@ -75,7 +77,7 @@ async def waiting_briefly(database: Database, **settings: float) -> AsyncIterato
 
 async def test_nor_while_the_consumer_is_behind_on_the_orders_partition(make_database: MakeDatabase) -> None:
     async with waiting_briefly(make_database("returns")) as gateway:
-        unknown, shipped = str(uuid4()), await tell(gateway.pool, order_told(**SHIPPED))
+        unknown, shipped = str(uuid4()), await deliver_order_event(gateway.pool, order_view_data(**SHIPPED))
         await set_caught_up(gateway.pool, datetime.now(UTC) + timedelta(days=1))
         assert (await gateway.post("/returns", a_return(unknown))).status_code == 404
         assert (await gateway.post("/returns", a_return(shipped))).status_code == 409
@@ -84,7 +86,7 @@ async def test_nor_while_the_consumer_is_behind_on_the_orders_partition(make_dat
                 "UPDATE consumer_positions SET caught_up_at = now() WHERE partition = $1", partition_of(order_id, 12)
             )
             assert unavailable(await gateway.post("/returns", a_return(order_id)))
-        delivered = await tell(gateway.pool, order_told())
+        delivered = await deliver_order_event(gateway.pool, order_view_data())
         created(await gateway.post("/returns", a_return(delivered)))
 
 
@@ -104,11 +106,11 @@ async def test_a_topic_made_anew_with_fewer_partitions_keeps_no_order_waiting(ma
 
 
 async def test_what_can_no_longer_change_is_refused_at_once(fresh_gateway: Gateway) -> None:
-    cancelled = await tell(fresh_gateway.pool, order_told(status="CANCELLED", delivered_at=None))
-    too_late = order_told(delivered_at=(datetime.now(UTC) - timedelta(days=31)).isoformat())
-    returned = await tell(fresh_gateway.pool, order_told())
+    cancelled = await deliver_order_event(fresh_gateway.pool, order_view_data(status="CANCELLED", delivered_at=None))
+    too_late = order_view_data(delivered_at=(datetime.now(UTC) - timedelta(days=31)).isoformat())
+    returned = await deliver_order_event(fresh_gateway.pool, order_view_data())
     created(await fresh_gateway.post("/returns", a_return(returned)))
-    for order_id in (cancelled, await tell(fresh_gateway.pool, too_late), returned):
+    for order_id in (cancelled, await deliver_order_event(fresh_gateway.pool, too_late), returned):
         response, seconds = await timed(fresh_gateway.post("/returns", a_return(order_id)))
         assert response.status_code == 409
         assert seconds < 1
@@ -118,7 +120,7 @@ async def test_another_customers_order_takes_as_long_as_an_unknown_one(make_data
     async with waiting_briefly(make_database("returns")) as gateway:
         await set_caught_up(gateway.pool, datetime.now(UTC) + timedelta(days=1))
         stranger = await gateway.new_client(uuid4())
-        delivered = await tell(gateway.pool, order_told())
+        delivered = await deliver_order_event(gateway.pool, order_view_data())
         for order_id in (delivered, str(uuid4())):
             response, seconds = await timed(gateway.post("/returns", a_return(order_id), key=stranger))
             assert response.status_code == 404
@@ -126,12 +128,12 @@ async def test_another_customers_order_takes_as_long_as_an_unknown_one(make_data
 
 
 async def test_a_replayed_answer_does_not_wait(fresh_gateway: Gateway) -> None:
-    told = order_told()
+    order_data = order_view_data()
     key = {"Idempotency-Key": "in-a-hurry"}
-    body = a_return(told["order_id"])
+    body = a_return(order_data["order_id"])
     opening = asyncio.create_task(fresh_gateway.call("POST", "/returns", body, headers=key))
     await asyncio.sleep(0.2)
-    await tell(fresh_gateway.pool, told)
+    await deliver_order_event(fresh_gateway.pool, order_data)
     first = await opening
     created(first)
     await fresh_gateway.pool.execute("DELETE FROM known_orders")
@@ -151,13 +153,13 @@ async def until_waiting(gateway: Gateway, number: int) -> None:
 
 async def test_hundreds_wait_without_a_connection_each(make_database: MakeDatabase) -> None:
     async with waiting_briefly(make_database("returns"), eligibility_wait_seconds=20) as gateway:
-        told = [order_told() for _ in range(150)]
-        opening = [asyncio.create_task(gateway.post("/returns", a_return(each["order_id"]))) for each in told]
-        await until_waiting(gateway, len(told))
+        order_data = [order_view_data() for _ in range(150)]
+        opening = [asyncio.create_task(gateway.post("/returns", a_return(each["order_id"]))) for each in order_data]
+        await until_waiting(gateway, len(order_data))
         _, seconds = await timed(gateway.get("/returns"))
         assert seconds < 1
-        for each in told:
-            await tell(gateway.pool, each)
+        for each in order_data:
+            await deliver_order_event(gateway.pool, each)
         assert {response.status_code for response in await asyncio.gather(*opening)} == {201}
         await until_waiting(gateway, 0)
 
@@ -178,26 +180,26 @@ async def test_those_who_wake_together_leave_the_connections_to_others(make_data
 async def test_more_than_a_bounded_number_may_not_wait(make_database: MakeDatabase) -> None:
     settings = {"eligibility_wait_limit": 3, "eligibility_wait_seconds": 20}
     async with waiting_briefly(make_database("returns"), **settings) as gateway:
-        told = [order_told() for _ in range(3)]
-        opening = [asyncio.create_task(gateway.post("/returns", a_return(each["order_id"]))) for each in told]
+        order_data = [order_view_data() for _ in range(3)]
+        opening = [asyncio.create_task(gateway.post("/returns", a_return(each["order_id"]))) for each in order_data]
         await until_waiting(gateway, 3)
         response, seconds = await timed(gateway.post("/returns", a_return(str(uuid4()))))
         assert unavailable(response)
         assert seconds < 2
-        for each in told:
-            await tell(gateway.pool, each)
+        for each in order_data:
+            await deliver_order_event(gateway.pool, each)
         assert [response.status_code for response in await asyncio.gather(*opening)] == [201, 201, 201]
 
 
 async def test_a_wait_outlives_the_loss_of_the_database(make_database: MakeDatabase) -> None:
     database = make_database("returns")
     async with waiting_briefly(database, eligibility_wait_seconds=20) as gateway:
-        told = order_told()
-        opening = asyncio.create_task(gateway.post("/returns", a_return(told["order_id"])))
+        order_data = order_view_data()
+        opening = asyncio.create_task(gateway.post("/returns", a_return(order_data["order_id"])))
         await asyncio.sleep(0.2)
         async with losing_the_database(database):
             await asyncio.sleep(0.3)
-        await tell(gateway.pool, told)
+        await deliver_order_event(gateway.pool, order_data)
         created(await opening)
 
 
@@ -219,8 +221,8 @@ async def losing_the_database(database: Database) -> AsyncIterator[None]:
 
 
 async def test_a_bound_client_in_a_hurry_gets_its_return(fresh_gateway: Gateway) -> None:
-    ada, told = await fresh_gateway.new_client(ADA), order_told()
-    opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(told["order_id"]), key=ada))
+    ada, order_data = await fresh_gateway.new_client(ADA), order_view_data()
+    opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(order_data["order_id"]), key=ada))
     await asyncio.sleep(0.2)
-    await tell(fresh_gateway.pool, told)
+    await deliver_order_event(fresh_gateway.pool, order_data)
     created(await opening)

@@ -7,7 +7,7 @@ import pytest
 from common.database.transactions import transaction
 from returns.tables import return_counts
 from support.example.orders import ADA
-from support.example.returns import open_in, open_return, order_told
+from support.example.returns import open_in, open_return, order_view_data
 from support.gateway.application import Gateway
 
 OTHER = "0b0b0b0b-0000-4000-8000-000000000002"
@@ -37,8 +37,12 @@ async def test_a_listed_return_is_shown_as_it_is_alone(fresh_gateway: Gateway) -
 
 async def test_filters_narrow_alone_and_together(fresh_gateway: Gateway) -> None:
     requested, approved, other = [
-        await open_in(fresh_gateway, state, told)
-        for state, told in (("REQUESTED", None), ("APPROVED", None), ("REQUESTED", order_told(customer_id=OTHER)))
+        await open_in(fresh_gateway, state, order_data)
+        for state, order_data in (
+            ("REQUESTED", None),
+            ("APPROVED", None),
+            ("REQUESTED", order_view_data(customer_id=OTHER)),
+        )
     ]
     ids = {"requested": requested["id"], "approved": approved["id"], "other": other["id"]}
 

@@ -16,9 +16,9 @@ from returns.use_cases import NewReturn
 from returns.use_cases import open_return as open_return_use_case
 from support.events.traceparent import TRACEPARENT
 from support.example.orders import ADA, created
-from support.example.returns import a_return, open_in, open_return, order_told, tell
-from support.gateway.application import Gateway, exact
-from support.postgres.audit_and_events import Effects, effects, last_event
+from support.example.returns import a_return, deliver_order_event, open_in, open_return, order_view_data
+from support.gateway.application import Gateway, exact_json
+from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event
 from support.waiting import eventually
 
 CLIENT = Caller("client", Role.CLIENT, None, None, TRACEPARENT)
@@ -41,7 +41,7 @@ async def returns_of(gateway: Gateway, order_id: str) -> int:
 
 
 async def test_a_delivered_order_can_be_returned(gateway: Gateway) -> None:
-    order_id = await tell(gateway.pool, order_told())
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
     body = a_return(order_id, customer_notes="It was well wrapped.")
     response = await gateway.post("/returns", body, key="client")
     opened = created(response)
@@ -66,17 +66,17 @@ async def test_a_delivered_order_can_be_returned(gateway: Gateway) -> None:
         "completed_at": None,
         "version": 1,
     }
-    left = await effects(gateway.pool, "RETURN", opened["id"])
-    assert left == Effects([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
+    left = await audit_and_events(gateway.pool, "RETURN", opened["id"])
+    assert left == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
     assert (await last_event(gateway.pool, opened["id"]))["refund_amount"] == "79.06"
 
 
 @pytest.mark.parametrize(("currency", "total"), [("EUR", "0.30"), ("JPY", "1210"), ("KWD", "1.055"), ("CLF", "0.0001")])
 async def test_the_amount_is_the_orders_total_to_the_last_digit(gateway: Gateway, currency: str, total: str) -> None:
-    opened = await open_return(gateway, order_told(currency=currency, total_amount=total))
+    opened = await open_return(gateway, order_view_data(currency=currency, total_amount=total))
     response = await gateway.get(f"/returns/{opened['id']}")
     assert f'"refund_amount":{total},' in response.text
-    assert exact(response)["currency"] == currency
+    assert exact_json(response)["currency"] == currency
     assert (await last_event(gateway.pool, opened["id"]))["refund_amount"] == total
 
 
@@ -90,22 +90,22 @@ async def test_an_unknown_order_is_not_found(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("status", ["PENDING_PAYMENT", "PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "CANCELLED"])
 async def test_an_undelivered_order_cannot_be_returned(gateway: Gateway, status: str) -> None:
-    order_id = await tell(gateway.pool, order_told(status=status, delivered_at=None))
+    order_id = await deliver_order_event(gateway.pool, order_view_data(status=status, delivered_at=None))
     details = refused(await gateway.post("/returns", a_return(order_id)))
     assert details == {"reason": "not_delivered", "order_status": status}
     assert await returns_of(gateway, order_id) == 0
 
 
 async def test_one_second_before_the_windows_end_is_in_time(gateway: Gateway) -> None:
-    await open_return(gateway, order_told(delivered_at=ago(days=30, seconds=-1)))
+    await open_return(gateway, order_view_data(delivered_at=ago(days=30, seconds=-1)))
 
 
 async def test_one_second_after_the_windows_end_is_too_late(gateway: Gateway) -> None:
-    told = order_told(delivered_at=ago(days=30, seconds=1))
-    order_id = await tell(gateway.pool, told)
+    order_data = order_view_data(delivered_at=ago(days=30, seconds=1))
+    order_id = await deliver_order_event(gateway.pool, order_data)
     details = refused(await gateway.post("/returns", a_return(order_id)))
     assert (details["reason"], details["order_status"], details["window_days"]) == ("window_expired", "DELIVERED", 30)
-    assert datetime.fromisoformat(details["delivered_at"]) == datetime.fromisoformat(told["delivered_at"])
+    assert datetime.fromisoformat(details["delivered_at"]) == datetime.fromisoformat(order_data["delivered_at"])
 
 
 @pytest.mark.parametrize(("late_by", "allowed"), [(timedelta(0), True), (timedelta(microseconds=1), False)])
@@ -113,9 +113,9 @@ async def test_the_windows_last_instant_counts_as_it_was_when_the_request_arrive
     gateway: Gateway, late_by: timedelta, allowed: bool
 ) -> None:
     arrived_at = datetime.now(UTC) - timedelta(seconds=1)
-    told = order_told(delivered_at=(arrived_at - timedelta(days=30) - late_by).isoformat())
-    await tell(gateway.pool, told)
-    new = NewReturn(UUID(told["order_id"]), "One teacup came in two.")
+    order_data = order_view_data(delivered_at=(arrived_at - timedelta(days=30) - late_by).isoformat())
+    await deliver_order_event(gateway.pool, order_data)
+    new = NewReturn(UUID(order_data["order_id"]), "One teacup came in two.")
     async with transaction(gateway.pool) as connection:
         opening = open_return_use_case(connection, CLIENT, new, window_days=30, waited_since=arrived_at)
         if allowed:
@@ -134,15 +134,15 @@ async def test_an_order_has_one_return_for_ever(gateway: Gateway, state: str) ->
 
 
 async def test_of_twenty_returns_of_one_order_at_once_one_is_opened(gateway: Gateway) -> None:
-    order_id = await tell(gateway.pool, order_told())
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
     rows_before = await gateway.pool.fetchval("SELECT count(*) FROM audit")
     answers = await asyncio.gather(*(gateway.post("/returns", a_return(order_id)) for _ in range(20)))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 19}
     assert {refused(answer)["reason"] for answer in answers if answer.status_code == 409} == {"already_returned"}
     assert await returns_of(gateway, order_id) == 1
     opened = next(answer.json() for answer in answers if answer.status_code == 201)
-    left = await effects(gateway.pool, "RETURN", opened["id"])
-    assert left == Effects([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
+    left = await audit_and_events(gateway.pool, "RETURN", opened["id"])
+    assert left == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
     assert await gateway.pool.fetchval("SELECT count(*) FROM audit") == rows_before + 1
     assert await gateway.pool.fetchval("SELECT count(*) FROM outbox WHERE key = $1", order_id) == 1
 
@@ -150,7 +150,7 @@ async def test_of_twenty_returns_of_one_order_at_once_one_is_opened(gateway: Gat
 async def test_a_return_that_another_one_overtakes_at_the_last_moment_is_refused_like_any_second_one(
     gateway: Gateway,
 ) -> None:
-    order_id = await tell(gateway.pool, order_told())
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
 
     async def waits_for_the_other() -> bool:
         return bool(await gateway.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
@@ -184,14 +184,14 @@ async def test_a_client_cannot_say_more_or_less_than_the_contract_allows(
 
 
 async def test_the_longest_texts_are_taken(gateway: Gateway) -> None:
-    order_id = await tell(gateway.pool, order_told())
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
     opened = created(await gateway.post("/returns", a_return(order_id, reason="ü" * 1000, customer_notes="ł" * 2000)))
     assert (len(opened["reason"]), len(opened["customer_notes"])) == (1000, 2000)
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", "\u200b\u3164"])
 async def test_a_customer_may_have_nothing_to_add(gateway: Gateway, nothing: str) -> None:
-    order_id = await tell(gateway.pool, order_told())
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
     opened = created(await gateway.post("/returns", a_return(order_id, customer_notes=nothing)))
     payload = await gateway.pool.fetchval("SELECT payload FROM outbox WHERE aggregateid = $1", opened["id"])
     assert opened["customer_notes"] == json.loads(payload)["customer_notes"] == ""
@@ -206,7 +206,7 @@ async def test_a_reason_has_to_show_something(gateway: Gateway, nothing: str) ->
 
 
 async def test_the_same_key_and_body_open_one_return(gateway: Gateway) -> None:
-    body = a_return(await tell(gateway.pool, order_told()))
+    body = a_return(await deliver_order_event(gateway.pool, order_view_data()))
     key = {"Idempotency-Key": str(uuid4())}
     first, again = [await gateway.call("POST", "/returns", body, headers=key) for _ in range(2)]
     assert (first.status_code, again.status_code) == (201, 201)
@@ -216,7 +216,7 @@ async def test_the_same_key_and_body_open_one_return(gateway: Gateway) -> None:
 
 
 async def test_another_customers_order_is_as_good_as_none(gateway: Gateway) -> None:
-    order_id = await tell(gateway.pool, order_told())
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
     stranger, ada = await gateway.new_client(uuid4()), await gateway.new_client(ADA)
     response = await gateway.post("/returns", a_return(order_id), key=stranger)
     assert response.status_code == 404

@@ -8,7 +8,7 @@ import pytest
 from returns.domain import ALLOWED_TRANSITIONS, ReturnStatus
 from support.example.returns import PATHS, changed, open_in, open_return
 from support.gateway.application import Gateway
-from support.postgres.audit_and_events import Effects, effects, last_event
+from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event
 
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "APPROVED": ("approve", {"manager_notes": "cracks are visible on the photo"}),
@@ -19,8 +19,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-async def effects_of(gateway: Gateway, opened: dict[str, Any]) -> Effects:
-    return await effects(gateway.pool, "RETURN", opened["id"])
+async def audit_and_events_of(gateway: Gateway, opened: dict[str, Any]) -> AuditAndEvents:
+    return await audit_and_events(gateway.pool, "RETURN", opened["id"])
 
 
 @pytest.mark.parametrize("target", COMMANDS)
@@ -29,16 +29,16 @@ async def test_each_state_takes_its_commands_and_refuses_the_others(
     gateway: Gateway, state: ReturnStatus, target: str
 ) -> None:
     before = await open_in(gateway, state)
-    left_before = await effects_of(gateway, before)
+    left_before = await audit_and_events_of(gateway, before)
     route, body = COMMANDS[target]
     response = await gateway.patch(f"/returns/{before['id']}/{route}", body)
-    left = (await effects_of(gateway, before)).since(left_before)
+    left = (await audit_and_events_of(gateway, before)).since(left_before)
     now = (await gateway.get(f"/returns/{before['id']}")).json()
     if target in ALLOWED_TRANSITIONS[state]:
         assert response.status_code == 200
         assert response.json() == now
         assert (now["status"], now["version"]) == (target, before["version"] + 1)
-        assert left == Effects([(state, target, "ACCEPTED")], [(f"return.{target.lower()}", now["version"])])
+        assert left == AuditAndEvents([(state, target, "ACCEPTED")], [(f"return.{target.lower()}", now["version"])])
     else:
         assert response.status_code == 409
         assert response.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
@@ -47,7 +47,7 @@ async def test_each_state_takes_its_commands_and_refuses_the_others(
             "requested_state": target,
             "allowed_transitions": list(ALLOWED_TRANSITIONS[state]),
         }
-        assert left == Effects([(state, target, "REFUSED")], [])
+        assert left == AuditAndEvents([(state, target, "REFUSED")], [])
         assert now == before
 
 
@@ -86,11 +86,11 @@ async def test_manager_notes_and_the_reason_of_a_rejection_are_shown(gateway: Ga
 
 async def test_of_twenty_clients_that_race_for_one_return_exactly_one_wins(gateway: Gateway) -> None:
     opened = await open_return(gateway)
-    left_before = await effects_of(gateway, opened)
+    left_before = await audit_and_events_of(gateway, opened)
     path, body = f"/returns/{opened['id']}/approve", COMMANDS["APPROVED"][1]
     answers = await asyncio.gather(*(gateway.patch(path, body) for _ in range(20)))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
-    left = (await effects_of(gateway, opened)).since(left_before)
+    left = (await audit_and_events_of(gateway, opened)).since(left_before)
     assert Counter(outcome for _, _, outcome in left.audited) == {"ACCEPTED": 1, "REFUSED": 19}
     assert left.events == [("return.approved", 2)]
 
@@ -149,14 +149,14 @@ async def test_what_the_contract_does_not_know_is_refused_and_leaves_nothing(
     gateway: Gateway, route: str, body: dict[str, Any], field: str
 ) -> None:
     opened = await open_return(gateway)
-    left_before = await effects_of(gateway, opened)
+    left_before = await audit_and_events_of(gateway, opened)
     response = await gateway.patch(f"/returns/{opened['id']}/{route}", body)
     assert response.status_code == 422
     assert response.json()["error"]["code"] == "VALIDATION_ERROR"
     details = response.json()["error"]["details"]
     assert details["field"] == field
     assert "ReturnStatus" not in details["issue"]
-    assert await effects_of(gateway, opened) == left_before
+    assert await audit_and_events_of(gateway, opened) == left_before
 
 
 async def test_the_longest_notes_are_taken(gateway: Gateway) -> None:

@@ -8,9 +8,9 @@ import pytest
 from common.access.auth import Role
 from common.database.transactions import transaction
 from support.example.orders import ADA
-from support.example.returns import a_return, changed, open_in, open_return, order_told, tell
+from support.example.returns import a_return, changed, deliver_order_event, open_in, open_return, order_view_data
 from support.gateway.application import Gateway
-from support.postgres.audit_and_events import effects
+from support.postgres.audit_and_events import audit_and_events
 
 ROUTES: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
     # What is asked for: route, body, the state it is asked for in, and who may.
@@ -39,13 +39,13 @@ async def test_each_step_is_open_to_its_roles_only(gateway: Gateway, command: st
         assert response.status_code == 403
         assert response.json()["error"]["code"] == "FORBIDDEN"
         assert (await gateway.get(f"/returns/{before['id']}")).json() == before
-        audited = (await effects(gateway.pool, "RETURN", before["id"])).audited
+        audited = (await audit_and_events(gateway.pool, "RETURN", before["id"])).audited
         assert audited[-1][1:] == (state, "ACCEPTED")
 
 
 @pytest.mark.parametrize("role", Role)
 async def test_clients_open_returns_and_staff_other_than_ops_does_not(gateway: Gateway, role: Role) -> None:
-    order_id = await tell(gateway.pool, order_told())
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
     response = await gateway.post("/returns", a_return(order_id), key=role)
     assert response.status_code == (201 if role in {Role.CLIENT, Role.OPS} else 403)
 

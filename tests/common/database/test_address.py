@@ -21,7 +21,7 @@ from local_stack.postgres import Postgres
 from sqlalchemy import MetaData
 from support.postgres.tls_proxy import tls_in_front_of
 from support.processes.servers import new_postgres
-from support.processes.service import running
+from support.processes.service import running_service
 
 PASSWORD = "p@:/?#%& wörd +=\"'%41"
 
@@ -156,9 +156,9 @@ def test_the_same_address_does_for_migrating_running_and_operating(
         "KAFKA_BOOTSTRAP": kafka_server.bootstrap,
     }
     for command in (["migrate"], ["api-keys", "list"]):
-        with running("orders", *command, folder=tmp_path, environment=environment) as process:
+        with running_service("orders", *command, folder=tmp_path, environment=environment) as process:
             assert process.wait() == 0, process.log
-    with running("orders", "api", folder=tmp_path, environment=environment) as process:
+    with running_service("orders", "api", folder=tmp_path, environment=environment) as process:
         process.wait_for("/readyz", 200)
         assert process.wait_for("/api/v1/health", 200).json()["services"]["database"] == "connected"
         assert process.stop() == 0, process.log

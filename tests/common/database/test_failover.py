@@ -20,9 +20,9 @@ from common.settings import ServiceSettings
 from local_stack.postgres import Postgres
 from structlog.testing import capture_logs
 from support.events.traceparent import TRACEPARENT
-from support.gateway.vase_service import open_workshop
-from support.kafka.relays import all_published, relaying, write_events
-from support.kafka.subscribers import create_lines, subscribing, written_lines
+from support.gateway.vase_service import open_vase_gateway
+from support.kafka.relays import running_relay, wait_until_published, write_events
+from support.kafka.subscribers import create_lines, running_subscriber, written_lines
 from support.kafka.topics import MakeTopic
 from support.postgres.databases import Databases, MakePool
 from support.processes.servers import new_postgres
@@ -93,10 +93,10 @@ async def test_while_the_primary_is_read_only_everything_waits_and_afterwards_al
         pool = await make_pool(database)
         packed, go_on = Counter[str](), asyncio.Event()
         async with (
-            open_workshop(database) as workshop,
-            workshop.client() as client,
-            relaying(pool, kafka),
-            subscribing(pool, kafka, [topic]) as member,
+            open_vase_gateway(database) as vase_gateway,
+            vase_gateway.client() as client,
+            running_relay(pool, kafka),
+            running_subscriber(pool, kafka, [topic]) as member,
             working(pool, packed, go_on),
         ):
             await write_events(pool, topic, ORDERS, range(1, 2))
@@ -123,7 +123,7 @@ async def test_while_the_primary_is_read_only_everything_waits_and_afterwards_al
             await eventually(lambda: is_made(client))
             await enqueue(pool, "after")
             await write_events(pool, topic, ORDERS, range(3, 4))
-            await all_published(pool)
+            await wait_until_published(pool)
             await eventually(lambda: taken_in(pool, 3 * len(ORDERS)))
             await eventually(lambda: all_done(pool))
         assert len(packed) == 10

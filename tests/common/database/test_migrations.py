@@ -24,8 +24,8 @@ from common.messaging.outgoing.outbox import lane_of
 from common.running.migrate import migrate_database
 from sqlalchemy import Connection, MetaData, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
-from support.kafka.poison_records import POISON
-from support.kafka.relays import STATES
+from support.kafka.poison_records import POISON_RECORDS
+from support.kafka.relays import EVENT_STATES
 from support.kafka.subscribers import GROUP, OrderShipped
 from support.postgres.databases import Database
 
@@ -126,7 +126,7 @@ async def test_events_that_were_waiting_wait_on_after_the_outbox_was_parted_from
     async with database_of(database, tmp_path, ("0001_infrastructure", "0002_jobs_by_kind")) as owner:
         await owner.execute(EVENTS_FROM_BEFORE, lane_of("order-1"))
 
-    assert [tuple(row) for row in await pool.fetch(STATES)] == [
+    assert [tuple(row) for row in await pool.fetch(EVENT_STATES)] == [
         ("order-1", 1, "published"),
         ("order-1", 2, "parked"),
         ("order-1", 3, "pending"),
@@ -141,7 +141,7 @@ async def test_poison_that_was_kept_before_it_had_a_digest_is_known_when_it_come
 ) -> None:
     before = ("0001_infrastructure", "0002_jobs_by_kind", "0003_outbox_pending")
     async with database_of(database, tmp_path, before) as owner:
-        for offset, record in enumerate(POISON.values()):
+        for offset, record in enumerate(POISON_RECORDS.values()):
             headers = [
                 (name.encode("unicode_escape").decode(), None if value is None else b64encode(value).decode())
                 for name, value in record.headers
@@ -149,11 +149,11 @@ async def test_poison_that_was_kept_before_it_had_a_digest_is_known_when_it_come
             await owner.execute(POISON_FROM_BEFORE, offset, record.key, record.value, json.dumps(headers))
 
     inbox = Inbox(pool, GROUP, {"order.shipped": EventHandler(OrderShipped, refuse)})
-    for offset, record in enumerate(POISON.values()):
+    for offset, record in enumerate(POISON_RECORDS.values()):
         for at in (offset, offset + 1_000):
             await inbox.accept([KeptRecord("t", 0, at, record.key, record.value, record.headers, 0, "kept")])
-    assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" < 1000') == len(POISON)
-    assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" >= 1000') == len(POISON)
+    assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" < 1000') == len(POISON_RECORDS)
+    assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" >= 1000') == len(POISON_RECORDS)
 
 
 async def refuse(*_: object) -> None:

@@ -16,7 +16,7 @@ from common.edge.requests.json_members import find_duplicate
 from common.errors import Problem
 from common.health import Health
 from common.settings import ServiceSettings
-from support.gateway.vase_service import Workshop, open_workshop
+from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database, Databases
 
 VASE = {"name": "Vase bleu", "price": 12.5}
@@ -25,16 +25,16 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @pytest_asyncio.fixture(scope="module")
-async def workshop(databases: Databases) -> AsyncIterator[Workshop]:
+async def vase_gateway(databases: Databases) -> AsyncIterator[VaseGateway]:
     database = databases.create()
-    async with open_workshop(database) as workshop:
-        yield workshop
+    async with open_vase_gateway(database) as vase_gateway:
+        yield vase_gateway
     databases.drop(database)
 
 
 @pytest_asyncio.fixture
-async def client(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
-    async with workshop.client() as client:
+async def client(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with vase_gateway.client() as client:
         yield client
 
 
@@ -125,8 +125,8 @@ async def test_unknown_query_parameters_are_refused(client: httpx.AsyncClient, p
 
 
 @pytest.mark.parametrize("page", ["livez", "readyz", "metrics", "docs", "openapi.json"])
-async def test_pages_take_no_query_parameters(workshop: Workshop, page: str) -> None:
-    async with workshop.client(None) as anybody:
+async def test_pages_take_no_query_parameters(vase_gateway: VaseGateway, page: str) -> None:
+    async with vase_gateway.client(None) as anybody:
         assert refused(await anybody.get(f"http://workshop/{page}?verbose=1"), 422)["field"] == "verbose"
         assert (await anybody.get(f"http://workshop/{page}?")).status_code == 200
 
@@ -156,23 +156,23 @@ async def test_a_refusal_names_unknown_parameters_beside_all_else(client: httpx.
 
 
 @pytest.mark.parametrize("name", ["X-API-Key", "Idempotency-Key", "Content-Type"])
-async def test_a_header_of_one_value_given_twice_is_refused(workshop: Workshop, name: str) -> None:
-    value = {"X-API-Key": workshop.keys["client"], "Idempotency-Key": "k", "Content-Type": "application/json"}
+async def test_a_header_of_one_value_given_twice_is_refused(vase_gateway: VaseGateway, name: str) -> None:
+    value = {"X-API-Key": vase_gateway.keys["client"], "Idempotency-Key": "k", "Content-Type": "application/json"}
     headers = [*value.items(), (name, value[name])]
-    async with workshop.client(None) as client:
+    async with vase_gateway.client(None) as client:
         answer = await client.post("/vases", content=json.dumps(VASE), headers=headers)
     assert refused(answer, 400) == {"header": name.lower()}
 
 
-async def test_blanks_around_a_header_value_do_not_count(workshop: Workshop) -> None:
+async def test_blanks_around_a_header_value_do_not_count(vase_gateway: VaseGateway) -> None:
     body = json.dumps({**VASE, "name": "blanks"}).encode()
-    async with workshop.client(None) as client:
+    async with vase_gateway.client(None) as client:
         answers = [
             await client.post(
                 "/vases",
                 content=body,
                 headers={
-                    "X-API-Key": f"{blank}{workshop.keys['client']}{blank}",
+                    "X-API-Key": f"{blank}{vase_gateway.keys['client']}{blank}",
                     "Idempotency-Key": f"{blank}twelve vases{blank}",
                     "Content-Type": f"{blank}application/json{blank}; charset=utf-8{blank}",
                 },
@@ -234,9 +234,9 @@ def test_the_instance_of_a_problem_is_a_uri_reference(path: str, instance: str) 
 )  # fmt: skip
 @pytest.mark.parametrize("role", ["client", None])
 async def test_no_answer_is_kept_by_a_cache_or_taken_for_another_type(
-    workshop: Workshop, role: str | None, method: str, path: str
+    vase_gateway: VaseGateway, role: str | None, method: str, path: str
 ) -> None:
-    async with workshop.client(role) as client:
+    async with vase_gateway.client(role) as client:
         headers = (await client.request(method, path, json=VASE)).headers
     assert headers.get_list("Cache-Control") == ["no-store"]
     assert headers.get_list("X-Content-Type-Options") == ["nosniff"]

@@ -17,7 +17,7 @@ from common.telemetry.logs import configure_logging
 from fastapi import APIRouter, Depends, Response
 from fastapi.dependencies.utils import get_dependant
 from structlog.testing import capture_logs
-from support.gateway.vase_service import Workshop, count_vases, open_workshop
+from support.gateway.vase_service import VaseGateway, count_vases, open_vase_gateway
 from support.logs import logging_restored
 from support.postgres.databases import Database, Databases
 
@@ -26,18 +26,18 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest_asyncio.fixture(scope="module")
-async def workshop(databases: Databases) -> AsyncIterator[Workshop]:
+async def vase_gateway(databases: Databases) -> AsyncIterator[VaseGateway]:
     database = databases.create()
     with logging_restored():
         configure_logging("workshop", "api", style="json")
-        async with open_workshop(database, max_body_bytes=2000) as workshop:
-            yield workshop
+        async with open_vase_gateway(database, max_body_bytes=2000) as vase_gateway:
+            yield vase_gateway
     databases.drop(database)
 
 
 @pytest_asyncio.fixture
-async def client(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
-    async with workshop.client() as client:
+async def client(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with vase_gateway.client() as client:
         yield client
 
 
@@ -83,35 +83,35 @@ async def test_more_digits_than_a_float_holds_survive(client: httpx.AsyncClient)
     ],
 )
 async def test_the_first_refusal_in_the_contracts_order_is_given(
-    workshop: Workshop, role: str | None, path: str, request_options: dict[str, Any], status: int
+    vase_gateway: VaseGateway, role: str | None, path: str, request_options: dict[str, Any], status: int
 ) -> None:
-    async with workshop.client(role) as client:
+    async with vase_gateway.client(role) as client:
         assert (await client.post(path, **request_options)).status_code == status
 
 
-async def test_the_target_state_is_refused_only_for_an_object_that_is_there(workshop: Workshop) -> None:
-    async with workshop.client("client") as client, workshop.client("warehouse") as warehouse:
+async def test_the_target_state_is_refused_only_for_an_object_that_is_there(vase_gateway: VaseGateway) -> None:
+    async with vase_gateway.client("client") as client, vase_gateway.client("warehouse") as warehouse:
         vase = (await client.post("/vases", json=VASE)).json()["id"]
         details = assert_refused(await warehouse.post(f"/vases/{vase}/break"), 403, "FORBIDDEN")
         assert details == {"role": "warehouse"}
 
 
-async def test_operators_may_do_everything(workshop: Workshop) -> None:
-    async with workshop.client("ops") as ops:
+async def test_operators_may_do_everything(vase_gateway: VaseGateway) -> None:
+    async with vase_gateway.client("ops") as ops:
         vase = (await ops.post("/vases", json=VASE)).json()["id"]
         assert (await ops.post(f"/vases/{vase}/break")).text == '"broken"'
 
 
-async def test_without_a_key_nothing_is_told(workshop: Workshop) -> None:
-    async with workshop.client(None) as client:
+async def test_without_a_key_nothing_is_told(vase_gateway: VaseGateway) -> None:
+    async with vase_gateway.client(None) as client:
         answer = await client.post("/vases", json=VASE)
         assert_refused(answer, 401, "UNAUTHENTICATED")
         assert answer.headers["WWW-Authenticate"].startswith("ApiKey")
         assert_refused(await client.get("/vases", headers={"X-API-Key": "client_0.wrong"}), 401, "UNAUTHENTICATED")
 
 
-async def test_routes_that_do_not_exist_and_wrong_methods_have_the_shape_too(workshop: Workshop) -> None:
-    async with workshop.client(None) as client:
+async def test_routes_that_do_not_exist_and_wrong_methods_have_the_shape_too(vase_gateway: VaseGateway) -> None:
+    async with vase_gateway.client(None) as client:
         assert_refused(await client.get("/teapots"), 404, "NOT_FOUND")
         assert_refused(await client.get("/vases/"), 404, "NOT_FOUND")
         wrong_method = await client.delete("/vases")
@@ -119,8 +119,8 @@ async def test_routes_that_do_not_exist_and_wrong_methods_have_the_shape_too(wor
         assert wrong_method.headers["Allow"] == "GET, HEAD, POST"
 
 
-async def test_head_is_answered_wherever_get_is(workshop: Workshop) -> None:
-    async with workshop.client() as client, workshop.client(None) as anybody:
+async def test_head_is_answered_wherever_get_is(vase_gateway: VaseGateway) -> None:
+    async with vase_gateway.client() as client, vase_gateway.client(None) as anybody:
         head, get = await client.head("/vases"), await client.get("/vases")
         assert (head.status_code, head.headers["Content-Length"]) == (200, get.headers["Content-Length"])
         assert (await client.head("/vases/nonsense")).status_code == 422
@@ -229,13 +229,13 @@ async def test_a_malformed_parameter_is_named(client: httpx.AsyncClient, path: s
     assert assert_refused(await client.get(path), 422, "VALIDATION_ERROR")["field"] == field
 
 
-async def test_nul_characters_stop_at_the_door(workshop: Workshop, client: httpx.AsyncClient) -> None:
+async def test_nul_characters_stop_at_the_door(vase_gateway: VaseGateway, client: httpx.AsyncClient) -> None:
     named = await client.post("/vases", content=b'{"name": "a\\u0000b", "price": 1}', headers=JSON)
     assert_refused(named, 422, "VALIDATION_ERROR")
     backslash = await client.post("/vases", content=b'{"name": "a\\\\u0000b", "price": 1}', headers=JSON)
     assert backslash.json()["name"] == "a\\u0000b"
     assert_refused(await client.get("/vases?name=a%00b"), 400, "BAD_REQUEST")
-    async with workshop.client("ops") as ops:
+    async with vase_gateway.client("ops") as ops:
         assert_refused(await ops.delete("/ops/api-keys/client_%00"), 400, "BAD_REQUEST")
 
 
@@ -258,13 +258,13 @@ async def test_a_fault_of_ours_is_logged_and_tells_nothing(client: httpx.AsyncCl
 
 
 async def test_without_its_database_the_service_is_unavailable_for_now(database: Database) -> None:
-    async with open_workshop(database) as workshop, workshop.client() as client:
+    async with open_vase_gateway(database) as vase_gateway, vase_gateway.client() as client:
         assert (await client.get("/vases")).status_code == 200
-        await workshop.pool.close()
+        await vase_gateway.pool.close()
         answer = await client.get("/vases")
         assert_refused(answer, 503, "UNAVAILABLE")
         assert int(answer.headers["Retry-After"]) >= 1
-        async with workshop.client("payments") as unknown_so_far:
+        async with vase_gateway.client("payments") as unknown_so_far:
             assert_refused(await unknown_so_far.get("/vases"), 503, "UNAVAILABLE")
 
 
@@ -285,18 +285,20 @@ async def test_a_trace_is_continued_and_its_id_names_the_request(client: httpx.A
     assert fresh.headers["X-Request-Id"] not in (trace, "0" * 32)
 
 
-async def test_every_request_leaves_one_log_line_without_its_key(workshop: Workshop, client: httpx.AsyncClient) -> None:
+async def test_every_request_leaves_one_log_line_without_its_key(
+    vase_gateway: VaseGateway, client: httpx.AsyncClient
+) -> None:
     with capture_logs() as logs:
         await client.get("/vases?name=anna@example.com")
     [line] = logs
     assert (line["method"], line["route"], line["status"]) == ("GET", "/api/v1/vases", 200)
-    assert line["caller"] == workshop.keys["client"].partition(".")[0]
-    assert workshop.keys["client"].partition(".")[2] not in str(logs)
+    assert line["caller"] == vase_gateway.keys["client"].partition(".")[0]
+    assert vase_gateway.keys["client"].partition(".")[2] not in str(logs)
     assert "anna@example.com" not in str(logs)
 
 
 async def test_requests_are_measured_by_route_and_summed_up_for_people(
-    workshop: Workshop, client: httpx.AsyncClient
+    vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     vase = (await client.post("/vases", json=VASE)).json()["id"]
     await client.get(f"/vases/{vase}")
@@ -304,14 +306,14 @@ async def test_requests_are_measured_by_route_and_summed_up_for_people(
     assert metrics["vases"]["total"] >= 1
     assert 0 < metrics["performance"]["avg_response_time_ms"] <= 1000
     assert metrics["performance"]["p95_response_time_ms"] > 0
-    async with workshop.client(None) as anybody:
+    async with vase_gateway.client(None) as anybody:
         text = (await anybody.get("http://workshop/metrics")).text
     assert 'duration_seconds_count{method="GET",route="/api/v1/vases/{vase_id}",status="200"}' in text
     assert vase not in text
 
 
-async def test_the_page_of_the_document_loads_nothing_from_other_sites(workshop: Workshop) -> None:
-    async with workshop.client(None) as anybody:
+async def test_the_page_of_the_document_loads_nothing_from_other_sites(vase_gateway: VaseGateway) -> None:
+    async with vase_gateway.client(None) as anybody:
         page = await anybody.get("http://workshop/docs")
         assert page.status_code == 200
         loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
@@ -320,8 +322,8 @@ async def test_the_page_of_the_document_loads_nothing_from_other_sites(workshop:
             assert (await anybody.get(f"http://workshop{address}")).status_code == 200, address
 
 
-async def test_the_document_describes_the_errors_the_key_and_the_idempotency_key(workshop: Workshop) -> None:
-    async with workshop.client(None) as anybody:
+async def test_the_document_describes_the_errors_the_key_and_the_idempotency_key(vase_gateway: VaseGateway) -> None:
+    async with vase_gateway.client(None) as anybody:
         document = (await anybody.get("http://workshop/openapi.json")).json()
     assert "HTTPValidationError" not in str(document)
     assert document["components"]["securitySchemes"]["ApiKeyAuth"]["name"] == "X-API-Key"
@@ -333,7 +335,7 @@ async def test_the_document_describes_the_errors_the_key_and_the_idempotency_key
     assert "security" not in document["paths"]["/api/v1/health"]["get"]
 
 
-def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(workshop: Workshop) -> None:
+def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(vase_gateway: VaseGateway) -> None:
     async def endpoint() -> Response:
         return Response()
 
@@ -343,7 +345,7 @@ def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(workshop:
     unguarded = APIRouter()
     unguarded.get("/unguarded")(allow()(endpoint))
     with pytest.raises(TypeError, match="not a GuardedRoute"):
-        create_gateway(workshop.runtime, [unguarded], counts=count_vases, metrics=dict)
+        create_gateway(vase_gateway.runtime, [unguarded], counts=count_vases, metrics=dict)
 
 
 def test_a_dependency_with_a_clean_up_of_its_own_is_left_to_fastapi() -> None:

@@ -19,7 +19,7 @@ from common.health import Health, SharedProbe
 from common.settings import ServiceSettings
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
-from support.gateway.vase_service import Workshop, open_workshop
+from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database, Databases
 from support.processes.hanging_servers import paused
 from support.processes.servers import new_kafka, new_postgres
@@ -29,16 +29,16 @@ NOWHERE = "127.0.0.1:9"
 
 
 @pytest_asyncio.fixture(scope="module")
-async def workshop(databases: Databases, kafka_server: Kafka) -> AsyncIterator[Workshop]:
+async def vase_gateway(databases: Databases, kafka_server: Kafka) -> AsyncIterator[VaseGateway]:
     database = databases.create()
-    async with open_workshop(database, kafka_bootstrap=f"{NOWHERE},{kafka_server.bootstrap}") as workshop:
-        yield workshop
+    async with open_vase_gateway(database, kafka_bootstrap=f"{NOWHERE},{kafka_server.bootstrap}") as vase_gateway:
+        yield vase_gateway
     databases.drop(database)
 
 
 @pytest_asyncio.fixture
-async def anybody(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
-    async with workshop.client(None) as client:
+async def anybody(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with vase_gateway.client(None) as client:
         yield client
 
 
@@ -67,7 +67,10 @@ async def test_a_gateway_with_its_database_and_any_broker_is_healthy(anybody: ht
 
 
 async def test_servers_that_are_away_are_named_and_nothing_else_is_told(database: Database) -> None:
-    async with open_workshop(database, kafka_bootstrap=NOWHERE) as workshop, workshop.client(None) as anybody:
+    async with (
+        open_vase_gateway(database, kafka_bootstrap=NOWHERE) as vase_gateway,
+        vase_gateway.client(None) as anybody,
+    ):
         answer = await anybody.get("/health")
     assert answer.status_code == 503
     assert answer.json()["errors"] == ["kafka: not reachable"]

@@ -14,7 +14,7 @@ from common.database.transactions import Pool, reading
 from common.edge.commands import idempotency
 from common.edge.commands.idempotency import COMPRESSED_ABOVE_BYTES, Answer, Claim
 from common.errors import Code, Problem
-from support.gateway.vase_service import Workshop, open_workshop
+from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database, Databases
 from support.waiting import eventually
 
@@ -23,27 +23,27 @@ A_DAY = timedelta(days=1)
 
 
 @pytest_asyncio.fixture(scope="module")
-async def workshop(databases: Databases) -> AsyncIterator[Workshop]:
+async def vase_gateway(databases: Databases) -> AsyncIterator[VaseGateway]:
     database = databases.create()
-    async with open_workshop(database) as workshop:
-        yield workshop
+    async with open_vase_gateway(database) as vase_gateway:
+        yield vase_gateway
     databases.drop(database)
 
 
 @pytest_asyncio.fixture
-async def client(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
-    async with workshop.client(**{"Idempotency-Key": str(uuid4())}) as client:
+async def client(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with vase_gateway.client(**{"Idempotency-Key": str(uuid4())}) as client:
         yield client
 
 
-async def count(workshop: Workshop, name: str) -> int:
-    async with reading(workshop.pool) as connection:
+async def count(vase_gateway: VaseGateway, name: str) -> int:
+    async with reading(vase_gateway.pool) as connection:
         found: int = await connection.fetchval("SELECT count(*) FROM vases WHERE name = $1", name)
         return found
 
 
 async def test_the_same_request_gets_the_same_answer_and_has_its_effect_once(
-    workshop: Workshop, client: httpx.AsyncClient
+    vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     first = await client.post("/vases", json={**VASE, "name": "once"})
     again = await client.post("/vases", json={**VASE, "name": "once"})
@@ -52,7 +52,7 @@ async def test_the_same_request_gets_the_same_answer_and_has_its_effect_once(
     assert again.headers["Location"] == first.headers["Location"]
     assert again.headers["Idempotency-Replayed"] == "true"
     assert "Idempotency-Replayed" not in first.headers
-    assert await count(workshop, "once") == 1
+    assert await count(vase_gateway, "once") == 1
 
 
 async def test_a_quoted_key_is_the_same_key(client: httpx.AsyncClient) -> None:
@@ -80,10 +80,12 @@ async def test_another_body_under_the_same_key_is_refused(client: httpx.AsyncCli
     assert answer.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
 
 
-async def test_another_caller_or_another_path_is_another_request(workshop: Workshop, client: httpx.AsyncClient) -> None:
+async def test_another_caller_or_another_path_is_another_request(
+    vase_gateway: VaseGateway, client: httpx.AsyncClient
+) -> None:
     vase = (await client.post("/vases", json=VASE)).json()["id"]
     key = {"Idempotency-Key": client.headers["Idempotency-Key"]}
-    async with workshop.client("ops", **key) as ops:
+    async with vase_gateway.client("ops", **key) as ops:
         assert (await ops.post("/vases", json=VASE)).json()["id"] != vase
         assert (await ops.post(f"/vases/{vase}/break")).json() == "broken"
         assert (await ops.post(f"/vases/{vase}/break")).json() == "broken"
@@ -103,10 +105,10 @@ async def test_a_refusal_is_not_kept_so_the_request_may_be_corrected(client: htt
 
 
 async def test_while_the_first_request_runs_others_are_told_to_come_back(
-    workshop: Workshop, client: httpx.AsyncClient
+    vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     slow = {**VASE, "name": "slow"}
-    async with reading(workshop.pool) as connection:
+    async with reading(vase_gateway.pool) as connection:
         await connection.execute("SELECT pg_advisory_lock(1)")
         first = asyncio.create_task(client.post("/vases", json=slow))
         await eventually(lambda: connection.fetchval("SELECT 1 FROM pg_locks WHERE objid = 1 AND NOT granted"))
@@ -120,17 +122,20 @@ async def test_while_the_first_request_runs_others_are_told_to_come_back(
 
 
 async def test_of_many_at_once_one_has_the_effect_and_all_who_get_through_the_same_answer(
-    workshop: Workshop, client: httpx.AsyncClient
+    vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     many = [client.post("/vases", json={**VASE, "name": "raced"}) for _ in range(20)]
     answers = [*await asyncio.gather(*many), await client.post("/vases", json={**VASE, "name": "raced"})]
     assert {answer.status_code for answer in answers} <= {201, 409}
     assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
-    assert await count(workshop, "raced") == 1
+    assert await count(vase_gateway, "raced") == 1
 
 
 async def test_an_expired_answer_counts_as_absent(database: Database, client: httpx.AsyncClient) -> None:
-    async with open_workshop(database, idempotency_retention_hours=1e-6) as workshop, workshop.client() as short:
+    async with (
+        open_vase_gateway(database, idempotency_retention_hours=1e-6) as vase_gateway,
+        vase_gateway.client() as short,
+    ):
         headers = {"Idempotency-Key": "short"}
         first = await short.post("/vases", json=VASE, headers=headers)
         await asyncio.sleep(0.01)

@@ -10,43 +10,43 @@ import pytest_asyncio
 from common.access import api_keys
 from common.access.auth import Role
 from common.database.transactions import reading
-from support.gateway.openapi import Promises
-from support.gateway.operator_tasks import SERVICE, a_dead_job, a_parked_event, a_poisoned_record, audited
-from support.gateway.vase_service import Workshop, open_workshop
+from support.gateway.openapi import DocumentedAnswers
+from support.gateway.operator_tasks import SERVICE, a_dead_job, a_parked_event, a_poisoned_record, audit_transitions
+from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database
 
 
 @pytest_asyncio.fixture
-async def workshop(database: Database) -> AsyncIterator[Workshop]:
-    async with open_workshop(database, service=SERVICE) as workshop:
-        yield workshop
+async def vase_gateway(database: Database) -> AsyncIterator[VaseGateway]:
+    async with open_vase_gateway(database, service=SERVICE) as vase_gateway:
+        yield vase_gateway
 
 
 @pytest_asyncio.fixture
-async def ops(workshop: Workshop) -> AsyncIterator[httpx.AsyncClient]:
+async def ops(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
     """A client whose every answer is checked against the OpenAPI document."""
-    promises = Promises(workshop.app)
+    promises = DocumentedAnswers(vase_gateway.app)
 
     async def check(response: httpx.Response) -> None:
         await response.aread()
         promises.check(response)
 
-    async with workshop.client("ops") as client:
+    async with vase_gateway.client("ops") as client:
         client.event_hooks["response"].append(check)
         yield client
 
 
-async def test_only_operators_are_let_in(workshop: Workshop) -> None:
+async def test_only_operators_are_let_in(vase_gateway: VaseGateway) -> None:
     paths = ["jobs", "poison", "outbox", "api-keys", f"jobs/{uuid4()}", f"poison/{uuid4()}"]
     for role in set(Role) - {Role.OPS}:
-        async with workshop.client(role) as client:
+        async with vase_gateway.client(role) as client:
             assert {(await client.get(f"/ops/{path}")).status_code for path in paths} == {403}
 
 
 async def test_jobs_are_listed_by_state_and_shown_with_their_attempts(
-    workshop: Workshop, ops: httpx.AsyncClient
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
-    job = await a_dead_job(workshop)
+    job = await a_dead_job(vase_gateway)
     dead = (await ops.get("/ops/jobs?state=dead&kind=glaze")).json()
     assert [each["id"] for each in dead["data"]] == [str(job)]
     assert dead["pagination"] == {"limit": 20, "offset": 0, "total": 1, "has_more": False}
@@ -60,21 +60,21 @@ async def test_jobs_are_listed_by_state_and_shown_with_their_attempts(
 
 
 async def test_a_dead_job_is_replayed_once_and_the_audit_says_by_whom(
-    workshop: Workshop, ops: httpx.AsyncClient
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
-    job = await a_dead_job(workshop)
+    job = await a_dead_job(vase_gateway)
     assert (await ops.post(f"/ops/jobs/{job}/replay")).json()["state"] == "ready"
     again = await ops.post(f"/ops/jobs/{job}/replay")
     assert (again.status_code, again.json()["error"]["details"]) == (409, {"state": "ready"})
     assert (await ops.post(f"/ops/jobs/{uuid4()}/replay")).status_code == 404
-    who = workshop.keys["ops"].partition(".")[0]
-    assert await audited(workshop, "JOB", job) == [("DEAD", "READY", who)]
+    who = vase_gateway.keys["ops"].partition(".")[0]
+    assert await audit_transitions(vase_gateway, "JOB", job) == [("DEAD", "READY", who)]
 
 
 async def test_a_kept_record_is_shown_byte_for_byte_and_handled_when_replayed(
-    workshop: Workshop, ops: httpx.AsyncClient
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
-    record = await a_poisoned_record(workshop, "Vase bleu")
+    record = await a_poisoned_record(vase_gateway, "Vase bleu")
     [listed] = (await ops.get("/ops/poison?state=kept")).json()["data"]
     assert (listed["id"], listed["topic"], listed["offset"]) == (str(record), "vases", 7)
     shown = (await ops.get(f"/ops/poison/{record}")).json()
@@ -83,23 +83,23 @@ async def test_a_kept_record_is_shown_byte_for_byte_and_handled_when_replayed(
     assert (await ops.post(f"/ops/poison/{record}/replay")).json()["state"] == "replayed"
     assert (await ops.post(f"/ops/poison/{record}/replay")).status_code == 409
     assert (await ops.get("/vases?name=Vase bleu")).json() == 1
-    assert [each[:2] for each in await audited(workshop, "POISON", record)] == [("KEPT", "REPLAYED")]
+    assert [each[:2] for each in await audit_transitions(vase_gateway, "POISON", record)] == [("KEPT", "REPLAYED")]
     assert (await ops.get(f"/ops/poison/{uuid4()}")).status_code == 404
 
 
 async def test_a_record_that_still_fails_stays_kept_and_tells_nothing_of_why(
-    workshop: Workshop, ops: httpx.AsyncClient
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
-    record = await a_poisoned_record(workshop, "cursed")
+    record = await a_poisoned_record(vase_gateway, "cursed")
     answer = await ops.post(f"/ops/poison/{record}/replay")
     assert answer.status_code == 409
     assert "no words" not in answer.text
     assert (await ops.get(f"/ops/poison/{record}")).json()["state"] == "kept"
-    assert await audited(workshop, "POISON", record) == []
+    assert await audit_transitions(vase_gateway, "POISON", record) == []
 
 
-async def test_a_parked_event_is_given_back_to_the_relay(workshop: Workshop, ops: httpx.AsyncClient) -> None:
-    position = await a_parked_event(workshop)
+async def test_a_parked_event_is_given_back_to_the_relay(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
+    position = await a_parked_event(vase_gateway)
     [listed] = (await ops.get("/ops/outbox?state=parked")).json()["data"]
     assert (listed["position"], listed["last_error"]) == (position, "too large")
     assert (await ops.post(f"/ops/outbox/{position}/replay")).json()["state"] == "pending"
@@ -107,13 +107,17 @@ async def test_a_parked_event_is_given_back_to_the_relay(workshop: Workshop, ops
     assert (await ops.post("/ops/outbox/999/replay")).status_code == 404
     assert (await ops.post(f"/ops/outbox/+{position}/replay")).status_code == 422
     assert (await ops.get("/ops/outbox")).json()["data"] == []
-    assert [each[:2] for each in await audited(workshop, "OUTBOX", UUID(listed["id"]))] == [("PARKED", "PENDING")]
+    assert [each[:2] for each in await audit_transitions(vase_gateway, "OUTBOX", UUID(listed["id"]))] == [
+        ("PARKED", "PENDING")
+    ]
 
 
-async def test_a_key_is_shown_once_works_at_once_and_is_revoked(workshop: Workshop, ops: httpx.AsyncClient) -> None:
+async def test_a_key_is_shown_once_works_at_once_and_is_revoked(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
     customer = str(uuid4())
     made = (await ops.post("/ops/api-keys", json={"name": "Anna", "role": "client", "customer_id": customer})).json()
-    async with workshop.client(None, **{"X-API-Key": made["key"]}) as anna:
+    async with vase_gateway.client(None, **{"X-API-Key": made["key"]}) as anna:
         assert (await anna.get("/vases")).status_code == 200
     listed = (await ops.get("/ops/api-keys")).json()["data"]
     assert made["key"].partition(".")[2] not in str(listed)
@@ -121,11 +125,11 @@ async def test_a_key_is_shown_once_works_at_once_and_is_revoked(workshop: Worksh
     assert (await ops.delete(f"/ops/api-keys/{made['prefix']}")).status_code == 200
     assert (await ops.delete(f"/ops/api-keys/{made['prefix']}")).status_code == 409
     assert (await ops.delete("/ops/api-keys/nobody")).status_code == 404
-    states = [each[:2] for each in await audited(workshop, "API_KEY", api_keys.entity_id(made["prefix"]))]
+    states = [each[:2] for each in await audit_transitions(vase_gateway, "API_KEY", api_keys.entity_id(made["prefix"]))]
     assert states == [(None, "ACTIVE"), ("ACTIVE", "REVOKED")]
 
 
-async def test_keys_come_in_pages(workshop: Workshop, ops: httpx.AsyncClient) -> None:
+async def test_keys_come_in_pages(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
     for number in range(3):
         await ops.post("/ops/api-keys", json={"name": f"Anna {number}", "role": "client"})
     pages = [(await ops.get(f"/ops/api-keys?limit=4&offset={offset}")).json() for offset in (0, 4)]
@@ -135,10 +139,10 @@ async def test_keys_come_in_pages(workshop: Workshop, ops: httpx.AsyncClient) ->
 
 
 async def test_a_job_that_was_tried_very_often_shows_its_latest_attempts(
-    workshop: Workshop, ops: httpx.AsyncClient
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
-    job = await a_dead_job(workshop)
-    await workshop.pool.execute(
+    job = await a_dead_job(vase_gateway)
+    await vase_gateway.pool.execute(
         "INSERT INTO job_attempts (job_id, number, worker) SELECT $1, number, 'w' FROM generate_series(2, 5000) number",
         job,
     )
@@ -146,8 +150,8 @@ async def test_a_job_that_was_tried_very_often_shows_its_latest_attempts(
     assert numbers == list(range(4901, 5001))
 
 
-async def test_lists_page_from_any_place(workshop: Workshop, ops: httpx.AsyncClient) -> None:
-    await workshop.pool.execute(
+async def test_lists_page_from_any_place(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
+    await vase_gateway.pool.execute(
         "INSERT INTO jobs (id, kind, business_key, payload, traceparent, created_at)"
         " SELECT gen_random_uuid(), 'many', number, '{}', 't', now() + number * interval '1 s'"
         " FROM generate_series(1, 250) number"
@@ -160,12 +164,12 @@ async def test_lists_page_from_any_place(workshop: Workshop, ops: httpx.AsyncCli
     assert seen == [str(number) for number in range(250, 0, -1)]
 
 
-async def test_a_new_keys_secret_is_not_kept_for_a_repeated_request(workshop: Workshop) -> None:
-    async with workshop.client("ops", **{"Idempotency-Key": "a key for Anna"}) as ops:
+async def test_a_new_keys_secret_is_not_kept_for_a_repeated_request(vase_gateway: VaseGateway) -> None:
+    async with vase_gateway.client("ops", **{"Idempotency-Key": "a key for Anna"}) as ops:
         first, again = [await ops.post("/ops/api-keys", json={"name": "Anna", "role": "client"}) for _ in range(2)]
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
     assert again.json() == {**first.json(), "key": None}
-    async with reading(workshop.pool) as connection:
+    async with reading(vase_gateway.pool) as connection:
         [kept] = await connection.fetch("SELECT body FROM idempotency_keys")
     assert first.json()["key"].partition(".")[2] not in kept["body"].decode()
 

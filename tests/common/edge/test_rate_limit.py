@@ -11,7 +11,7 @@ from common.database.statements import Connection
 from common.edge.admission.rate_limit import REMEMBERED_CLIENTS, RateLimit
 from common.errors import Code, Problem
 from httpx import AsyncClient
-from support.gateway.vase_service import open_workshop
+from support.gateway.vase_service import open_vase_gateway
 from support.postgres.databases import Database
 
 
@@ -68,7 +68,7 @@ def test_clients_that_stay_away_are_forgotten() -> None:
 
 
 async def test_a_client_is_told_what_is_left_and_when_to_come_back(database: Database) -> None:
-    async with open_workshop(database, rate_limit_per_minute=3) as workshop, workshop.client() as client:
+    async with open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway, vase_gateway.client() as client:
         answers = [await client.get("/vases") for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert answers[0].headers["RateLimit-Policy"] == '"default";q=3;w=60'
@@ -76,12 +76,15 @@ async def test_a_client_is_told_what_is_left_and_when_to_come_back(database: Dat
         assert answers[3].json()["error"]["code"] == "RATE_LIMITED"
         assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
         assert (await client.get("/health")).status_code != 429
-        async with workshop.client("manager") as manager:
+        async with vase_gateway.client("manager") as manager:
             assert (await manager.get("/vases")).status_code == 200
 
 
 async def test_who_may_not_call_the_route_is_still_counted(database: Database) -> None:
-    async with open_workshop(database, rate_limit_per_minute=2) as workshop, workshop.client("payments") as client:
+    async with (
+        open_vase_gateway(database, rate_limit_per_minute=2) as vase_gateway,
+        vase_gateway.client("payments") as client,
+    ):
         answers = [(await client.post("/vases", json={})).status_code for _ in range(3)]
         assert answers == [403, 403, 429]
 
@@ -106,34 +109,34 @@ def made_up(number: int) -> list[str]:
 async def test_made_up_keys_are_limited_and_lock_out_no_key_of_the_same_address(database: Database) -> None:
     """Behind a proxy that is not named in the settings, everybody is one address."""
     async with (
-        open_workshop(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as workshop,
-        workshop.client(None) as client,
+        open_vase_gateway(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as vase_gateway,
+        vase_gateway.client(None) as client,
     ):
-        async with workshop.client("manager") as known:
+        async with vase_gateway.client("manager") as known:
             assert (await known.get("/vases")).status_code == 200
         assert await try_keys(client, *made_up(3), "no key at all", *made_up(1)) == [401, 401, 401, 429, 429]
         for role in ("manager", "client", "ops"):  # the others have never been seen
-            async with workshop.client(role) as valid:
+            async with vase_gateway.client(role) as valid:
                 assert (await valid.get("/vases")).status_code == 200
 
 
 async def test_wrong_secrets_of_one_key_are_limited_and_lock_out_that_key_only(database: Database) -> None:
     async with (
-        open_workshop(database, rate_limit_per_minute=3) as workshop,
-        workshop.client(None) as client,
+        open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway,
+        vase_gateway.client(None) as client,
     ):
-        prefix = workshop.keys["client"].partition(".")[0]
+        prefix = vase_gateway.keys["client"].partition(".")[0]
         assert await try_keys(client, *[f"{prefix}.{'x' * 40}"] * 4) == [401, 401, 401, 429]
-        assert await try_keys(client, workshop.keys["client"]) == [429], "or the secret could be guessed"
-        assert await try_keys(client, workshop.keys["manager"], workshop.keys["ops"]) == [200, 200]
+        assert await try_keys(client, vase_gateway.keys["client"]) == [429], "or the secret could be guessed"
+        assert await try_keys(client, vase_gateway.keys["manager"], vase_gateway.keys["ops"]) == [200, 200]
 
 
 async def test_a_key_in_use_goes_on_while_its_secret_is_guessed(database: Database) -> None:
     async with (
-        open_workshop(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as workshop,
-        workshop.client(None) as client,
+        open_vase_gateway(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as vase_gateway,
+        vase_gateway.client(None) as client,
     ):
-        key = workshop.keys["client"]
+        key = vase_gateway.keys["client"]
         assert await try_keys(client, key) == [200]
         await try_keys(client, *[f"{key.partition('.')[0]}.{'x' * 40}"] * 5)
         assert await try_keys(client, key) == [200]
@@ -151,18 +154,24 @@ async def test_however_many_made_up_keys_are_tried_they_cost_a_few_queries(
         return await find_valid_among(connection, prefixes)
 
     find_valid_among = api_keys.find_valid_among
-    async with open_workshop(database, rate_limit_per_minute=3) as workshop, workshop.client(None) as client:
+    async with (
+        open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway,
+        vase_gateway.client(None) as client,
+    ):
         await try_keys(client, *made_up(3))
         monkeypatch.setattr(api_keys, "find_valid_among", find_counted)
         monkeypatch.delattr(api_keys, "find_valid")
-        answers = await asyncio.gather(*(try_keys(client, key) for key in (*made_up(300), workshop.keys["ops"])))
+        answers = await asyncio.gather(*(try_keys(client, key) for key in (*made_up(300), vase_gateway.keys["ops"])))
         assert [status for [status] in answers] == [429] * 300 + [200]
         assert 1 <= queries <= 20
 
 
 async def test_while_the_database_is_away_tried_keys_are_told_so(database: Database) -> None:
-    async with open_workshop(database, rate_limit_per_minute=3) as workshop, workshop.client(None) as client:
+    async with (
+        open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway,
+        vase_gateway.client(None) as client,
+    ):
         await try_keys(client, *made_up(3))
-        await workshop.pool.close()
+        await vase_gateway.pool.close()
         answers = await asyncio.gather(*(try_keys(client, key) for key in made_up(10)))
         assert answers == [[503]] * 10

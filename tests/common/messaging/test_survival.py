@@ -13,12 +13,12 @@ from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
 from common.messaging.outgoing.outbox import send_again
 from prometheus_client import REGISTRY
-from support.kafka.relays import all_published, relaying, write_events
-from support.kafka.subscribers import create_lines, subscribing, written_lines
+from support.kafka.relays import running_relay, wait_until_published, write_events
+from support.kafka.subscribers import create_lines, running_subscriber, written_lines
 from support.kafka.topics import Topics
 from support.postgres.databases import MakeDatabase, MakePool
 from support.processes.hanging_servers import paused
-from support.processes.relay_and_consumer import member
+from support.processes.relay_and_consumer import role_process
 from support.processes.servers import new_kafka
 from support.waiting import eventually
 
@@ -58,12 +58,12 @@ async def test_killed_brokers_and_members_lose_nothing_double_nothing_and_keep_e
         topic = await Topics(broker.bootstrap).create(partitions=6)
         writer = asyncio.create_task(write(topic))
         with (
-            member("relay", orders, broker.bootstrap, topic, name="relay-1") as relay,
-            member("relay", orders, broker.bootstrap, topic, name="relay-2"),
-            member("consumer", invoicing, broker.bootstrap, topic) as consumer,
+            role_process("relay", orders, broker.bootstrap, topic, name="relay-1") as relay,
+            role_process("relay", orders, broker.bootstrap, topic, name="relay-2"),
+            role_process("consumer", invoicing, broker.bootstrap, topic) as consumer,
         ):
             await progress()
-            async with subscribing(invoicing_pool, broker.bootstrap, [topic]) as second:
+            async with running_subscriber(invoicing_pool, broker.bootstrap, [topic]) as second:
                 await eventually(lambda: serves(topic, 3))
                 await progress()
 
@@ -79,7 +79,7 @@ async def test_killed_brokers_and_members_lose_nothing_double_nothing_and_keep_e
 
                 writing.clear()
                 count = await writer
-                await all_published(orders_pool)
+                await wait_until_published(orders_pool)
                 await eventually(lambda: all_taken_in(invoicing_pool, count * len(ORDERS)))
 
         sent, _repeats = await Topics(broker.bootstrap).sequences(topic)
@@ -101,8 +101,8 @@ async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
         topic = await Topics(broker.bootstrap).create(partitions=3)
         async with asyncio.timeout(60):
             async with (
-                relaying(orders_pool, broker.bootstrap),
-                subscribing(invoicing_pool, broker.bootstrap, [topic]) as consumer,
+                running_relay(orders_pool, broker.bootstrap),
+                running_subscriber(invoicing_pool, broker.bootstrap, [topic]) as consumer,
             ):
                 await write_events(orders_pool, topic, ORDERS, range(1, 2))
                 await eventually(lambda: all_taken_in(invoicing_pool, len(ORDERS)))
@@ -121,7 +121,10 @@ async def test_a_broker_that_lost_everything_is_filled_again_and_no_event_has_a_
     orders_pool, invoicing_pool = await make_pool(orders), await make_pool(invoicing)
     with new_kafka(session_folder / "lost-kafka") as lost:
         topic = await Topics(lost.bootstrap).create(partitions=3)
-        async with relaying(orders_pool, lost.bootstrap), subscribing(invoicing_pool, lost.bootstrap, [topic]):
+        async with (
+            running_relay(orders_pool, lost.bootstrap),
+            running_subscriber(invoicing_pool, lost.bootstrap, [topic]),
+        ):
             await write_events(orders_pool, topic, ORDERS, range(1, 4))
             await eventually(lambda: all_taken_in(invoicing_pool, 3 * len(ORDERS)))
 
@@ -129,7 +132,10 @@ async def test_a_broker_that_lost_everything_is_filled_again_and_no_event_has_a_
         await create_topics(broker.bootstrap, [topic], partitions=3)
         async with transaction(orders_pool) as connection:
             assert await send_again(connection, datetime(2026, 1, 1, tzinfo=UTC)) == 3 * len(ORDERS)
-        async with relaying(orders_pool, broker.bootstrap), subscribing(invoicing_pool, broker.bootstrap, [topic]):
+        async with (
+            running_relay(orders_pool, broker.bootstrap),
+            running_subscriber(invoicing_pool, broker.bootstrap, [topic]),
+        ):
             await write_events(orders_pool, topic, ORDERS, range(4, 5))
             await eventually(lambda: all_taken_in(invoicing_pool, 4 * len(ORDERS)))
         sent, _repeats = await Topics(broker.bootstrap).sequences(topic)

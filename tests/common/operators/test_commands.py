@@ -14,17 +14,17 @@ from common.access.auth import Authenticator, Role
 from common.database.transactions import transaction
 from common.messaging.outgoing.outbox import lane_of
 from common.running.command_line import execute
-from support.gateway.operator_tasks import SERVICE, a_dead_job, a_poisoned_record, audited
-from support.gateway.vase_service import Workshop, open_workshop
-from support.kafka.relays import PARK, STATES, write_events
+from support.gateway.operator_tasks import SERVICE, a_dead_job, a_poisoned_record, audit_transitions
+from support.gateway.vase_service import VaseGateway, open_vase_gateway
+from support.kafka.relays import EVENT_STATES, PARK_EVENT, write_events
 from support.logs import logging_restored
 from support.postgres.databases import Database
 
 
 @pytest_asyncio.fixture
-async def workshop(database: Database) -> AsyncIterator[Workshop]:
-    async with open_workshop(database, service=SERVICE) as workshop:
-        yield workshop
+async def vase_gateway(database: Database) -> AsyncIterator[VaseGateway]:
+    async with open_vase_gateway(database, service=SERVICE) as vase_gateway:
+        yield vase_gateway
 
 
 class CommandLine:
@@ -44,51 +44,53 @@ class CommandLine:
 
 @pytest.fixture
 def command_line(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    vase_gateway: VaseGateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[CommandLine]:
-    monkeypatch.setenv("DATABASE_URL", workshop.runtime.settings.database_url)
+    monkeypatch.setenv("DATABASE_URL", vase_gateway.runtime.settings.database_url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:9")
     with logging_restored():
         yield CommandLine(capsys)
 
 
-async def test_the_command_line_replays_jobs_records_and_events(workshop: Workshop, command_line: CommandLine) -> None:
-    job = await a_dead_job(workshop)
+async def test_the_command_line_replays_jobs_records_and_events(
+    vase_gateway: VaseGateway, command_line: CommandLine
+) -> None:
+    job = await a_dead_job(vase_gateway)
     assert (await command_line("jobs", "list", "--state", "dead"))[1]["data"][0]["id"] == str(job)
     assert (await command_line("jobs", "show", str(job)))[1]["attempts_made"][0]["error"] == "the kiln is cold"
     assert (await command_line("jobs", "replay", str(job)))[1]["state"] == "ready"
     code, message = await command_line("jobs", "replay", str(job))
     assert (code, message) == (1, "Only a dead job is replayed; this one is ready.\n")
-    [(_, _, actor)] = await audited(workshop, "JOB", job)
+    [(_, _, actor)] = await audit_transitions(vase_gateway, "JOB", job)
     assert actor.endswith(" (command line)")
-    record = await a_poisoned_record(workshop, "Vase bleu")
+    record = await a_poisoned_record(vase_gateway, "Vase bleu")
     assert (await command_line("poison", "list"))[1]["pagination"]["total"] == 1
     assert (await command_line("poison", "show", str(record)))[1]["state"] == "kept"
     assert (await command_line("poison", "replay", str(record)))[1]["state"] == "replayed"
-    async with transaction(workshop.pool) as connection:
-        position = await connection.fetchval(PARK, "vases", "1", 1)
+    async with transaction(vase_gateway.pool) as connection:
+        position = await connection.fetchval(PARK_EVENT, "vases", "1", 1)
     assert (await command_line("outbox", "list"))[1]["data"][0]["position"] == position
     assert (await command_line("outbox", "replay", str(position)))[1]["state"] == "pending"
 
 
 async def test_events_of_some_time_are_sent_again_but_for_those_that_kafka_refuses(
-    workshop: Workshop, command_line: CommandLine
+    vase_gateway: VaseGateway, command_line: CommandLine
 ) -> None:
     keys = ["old", "new", "parked", "waiting"]
-    await write_events(workshop.pool, "vases", keys, range(1, 3))
-    await workshop.pool.execute("UPDATE outbox SET created_at = '2026-03-01 09:59:59Z' WHERE key = 'old'")
-    await workshop.pool.execute(PARK, "vases", "parked", 1)
-    await workshop.pool.execute("DELETE FROM outbox_pending WHERE lane <> $1", lane_of("waiting"))
+    await write_events(vase_gateway.pool, "vases", keys, range(1, 3))
+    await vase_gateway.pool.execute("UPDATE outbox SET created_at = '2026-03-01 09:59:59Z' WHERE key = 'old'")
+    await vase_gateway.pool.execute(PARK_EVENT, "vases", "parked", 1)
+    await vase_gateway.pool.execute("DELETE FROM outbox_pending WHERE lane <> $1", lane_of("waiting"))
 
     code, answer = await command_line("outbox", "send-again", "--since", "2026-03-01T11:00:00+01:00")
 
     assert (code, answer) == (0, {"since": "2026-03-01T11:00:00+01:00", "events": 3})
-    states = {(row["key"], row["sequence"]): row["state"] for row in await workshop.pool.fetch(STATES)}
+    states = {(row["key"], row["sequence"]): row["state"] for row in await vase_gateway.pool.fetch(EVENT_STATES)}
     assert {key for key, state in states.items() if state == "parked"} == {("parked", 1)}
     assert {key for key, state in states.items() if state == "published"} == {("old", 1), ("old", 2)}
-    lanes = await workshop.pool.fetch("SELECT key, lane FROM outbox_pending JOIN outbox USING (position)")
+    lanes = await vase_gateway.pool.fetch("SELECT key, lane FROM outbox_pending JOIN outbox USING (position)")
     assert all(row["lane"] == lane_of(row["key"]) for row in lanes)
-    [(_, after, actor)] = await audited(workshop, "OUTBOX", UUID(int=0))
+    [(_, after, actor)] = await audit_transitions(vase_gateway, "OUTBOX", UUID(int=0))
     assert after == "PENDING"
     assert actor.endswith(" (command line)")
     with pytest.raises(SystemExit):
@@ -96,10 +98,10 @@ async def test_events_of_some_time_are_sent_again_but_for_those_that_kafka_refus
 
 
 async def test_the_command_line_makes_ensures_lists_and_revokes_keys(
-    workshop: Workshop, command_line: CommandLine, tmp_path: Path
+    vase_gateway: VaseGateway, command_line: CommandLine, tmp_path: Path
 ) -> None:
     _, made = await command_line("api-keys", "create", "--role", "manager", "--name", "Maria")
-    assert (await Authenticator(workshop.pool, 5).look_up(made["key"].encode())).role is Role.MANAGER
+    assert (await Authenticator(vase_gateway.pool, 5).look_up(made["key"].encode())).role is Role.MANAGER
     wanted = [{"name": "local", "role": "client", "key": "client_local.0123456789abcdef", "customer_id": str(uuid4())}]
     file = tmp_path / "keys.json"
     file.write_text(json.dumps(wanted))
@@ -144,9 +146,9 @@ async def test_a_key_file_that_is_not_there_is_not_the_databases_fault(
     assert answer == (1, f"{missing}: No such file or directory\n")
 
 
-async def test_people_get_aligned_columns(workshop: Workshop, command_line: CommandLine) -> None:
+async def test_people_get_aligned_columns(vase_gateway: VaseGateway, command_line: CommandLine) -> None:
     assert await command_line("jobs", "list", "--format", "text") == (0, "nothing\n")
-    job = await a_dead_job(workshop)
+    job = await a_dead_job(vase_gateway)
     _, table = await command_line("jobs", "list", "--format", "text")
     header, line = table.splitlines()
     assert header.index("business_key") == line.index("vase-1")
@@ -156,9 +158,9 @@ async def test_people_get_aligned_columns(workshop: Workshop, command_line: Comm
 
 
 async def test_a_row_that_was_changed_behind_the_audits_back_is_named(
-    database: Database, workshop: Workshop, command_line: CommandLine
+    database: Database, vase_gateway: VaseGateway, command_line: CommandLine
 ) -> None:
-    job = await a_dead_job(workshop)
+    job = await a_dead_job(vase_gateway)
     await command_line("jobs", "replay", str(job))
     await command_line("api-keys", "create", "--role", "ops")
     assert await command_line("verify-audit") == (0, {"rows": 2, "entities": 2, "broken": None})

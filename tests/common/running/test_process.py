@@ -11,7 +11,7 @@ from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
 from support.processes.hanging_servers import paused
 from support.processes.servers import new_kafka, new_postgres
-from support.processes.service import running
+from support.processes.service import running_service
 
 ROLES = ["api", "consumer", "relay", "all"]
 
@@ -27,14 +27,14 @@ def migrated(session_folder: Path, postgres: Postgres, kafka_server: Kafka) -> d
         "SHUTDOWN_SECONDS": "5",
     }
     for _ in range(2):
-        with running("orders", "migrate", folder=session_folder, environment=environment) as migration:
+        with running_service("orders", "migrate", folder=session_folder, environment=environment) as migration:
             assert migration.wait() == 0, migration.log
     return environment
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_becomes_ready_and_ends_with_0_when_told(migrated: dict[str, str], tmp_path: Path, role: str) -> None:
-    with running("orders", role, folder=tmp_path, environment=migrated) as process:
+    with running_service("orders", role, folder=tmp_path, environment=migrated) as process:
         process.wait_for("/readyz", 200)
         first = process.get("/api/v1/orders")
         assert first is not None
@@ -51,7 +51,7 @@ def test_a_role_becomes_ready_and_ends_with_0_when_told(migrated: dict[str, str]
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_bounds_what_it_reads_and_for_how_long(migrated: dict[str, str], tmp_path: Path, role: str) -> None:
     environment = {**migrated, "HTTP_HEAD_SECONDS": "0.5", "HTTP_MAX_CONNECTIONS": "20"}
-    with running("orders", role, folder=tmp_path, environment=environment) as process:
+    with running_service("orders", role, folder=tmp_path, environment=environment) as process:
         process.wait_for("/livez", 200)
         address = next(json.loads(line)["address"] for line in process.log.splitlines() if "listening" in line)
         port = int(address.rpartition(":")[2])
@@ -77,10 +77,10 @@ def test_a_role_waits_for_its_database_and_its_migrations(
         "DATABASE_URL": postgres.dsn("late", "orders"),
         "MIGRATION_DATABASE_URL": postgres.dsn("late", "orders_owner"),
     }
-    with running("orders", "api", folder=tmp_path, environment=environment) as process:
+    with running_service("orders", "api", folder=tmp_path, environment=environment) as process:
         assert "migrations: missing" in process.wait_for("/readyz", 503).text
         assert process.wait_for("/api/v1/orders", 503).json()["error"]["code"] == "UNAVAILABLE"
-        with running("orders", "migrate", folder=tmp_path, environment=environment) as migration:
+        with running_service("orders", "migrate", folder=tmp_path, environment=environment) as migration:
             assert migration.wait() == 0, migration.log
         process.wait_for("/readyz", 200)
         process.wait_for("/api/v1/orders", 401)
@@ -88,7 +88,7 @@ def test_a_role_waits_for_its_database_and_its_migrations(
 
 def test_sigterm_ends_a_role_that_still_waits_for_its_database(tmp_path: Path) -> None:
     nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "KAFKA_BOOTSTRAP": "127.0.0.1:9"}
-    with running("orders", "all", folder=tmp_path, environment=nowhere) as process:
+    with running_service("orders", "all", folder=tmp_path, environment=nowhere) as process:
         process.wait_for("/readyz", 503)
         assert process.stop(within=4) == 0
 
@@ -111,9 +111,9 @@ def test_sigterm_ends_every_role_in_time_though_both_servers_hang(
             "DOCUMENT_FOLDER": str(tmp_path / "documents"),
             "PAYMENT_GATEWAY_KEY": "nobody asks",
         }
-        with running(service, "migrate", folder=tmp_path, environment=environment) as migration:
+        with running_service(service, "migrate", folder=tmp_path, environment=environment) as migration:
             assert migration.wait() == 0, migration.log
-        with running(service, "all", folder=tmp_path, environment=environment) as process:
+        with running_service(service, "all", folder=tmp_path, environment=environment) as process:
             process.wait_for("/readyz", 200)
             with paused(postgres), paused(kafka):
                 process.wait_for("/readyz", 503)  # whoever asks now waits for an answer
@@ -123,7 +123,9 @@ def test_sigterm_ends_every_role_in_time_though_both_servers_hang(
 
 
 def test_a_second_signal_ends_the_process_at_once(migrated: dict[str, str], tmp_path: Path) -> None:
-    with running("orders", "all", folder=tmp_path, environment={**migrated, "SHUTDOWN_SECONDS": "60"}) as process:
+    with running_service(
+        "orders", "all", folder=tmp_path, environment={**migrated, "SHUTDOWN_SECONDS": "60"}
+    ) as process:
         process.wait_for("/livez", 200)
         process.send(signal.SIGINT)
         while '"event":"stopping"' not in process.log:
@@ -136,7 +138,7 @@ def test_a_component_that_fails_ends_the_process_with_1(
     migrated: dict[str, str], tmp_path: Path, postgres: Postgres
 ) -> None:
     environment = {**migrated, "FAILPOINT": "relay.after_read:raise"}
-    with running("orders", "relay", folder=tmp_path, environment=environment) as process:
+    with running_service("orders", "relay", folder=tmp_path, environment=environment) as process:
         process.wait_for("/readyz", 200)
         postgres.execute(
             "WITH event AS (INSERT INTO outbox "
@@ -153,14 +155,14 @@ def test_a_component_that_fails_ends_the_process_with_1(
 def test_a_port_that_is_taken_is_said(migrated: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         environment = {**migrated, "HTTP_PORT": str(taken.getsockname()[1])}
-        with running("orders", "relay", folder=tmp_path, environment=environment) as process:
+        with running_service("orders", "relay", folder=tmp_path, environment=environment) as process:
             assert process.wait() == 1
             assert "address already in use" in process.log.lower()
 
 
 def test_a_setting_that_is_missing_or_wrong_is_named_without_its_value(tmp_path: Path) -> None:
     environment = {"DATABASE_URL": "postgresql://secret", "HTTP_PORT": "999999"}
-    with running("orders", "api", folder=tmp_path, environment=environment) as process:
+    with running_service("orders", "api", folder=tmp_path, environment=environment) as process:
         assert process.wait() == 1
         assert "KAFKA_BOOTSTRAP: Field required" in process.log
         assert "HTTP_PORT: Input should be less than or equal to 65535" in process.log

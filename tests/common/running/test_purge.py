@@ -5,7 +5,7 @@ import asyncio
 from common.database.transactions import Pool, transaction
 from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
-from support.kafka.relays import PARK, write_events
+from support.kafka.relays import PARK_EVENT, write_events
 from support.waiting import eventually
 
 SETTINGS = ServiceSettings(
@@ -59,7 +59,7 @@ async def test_only_published_events_past_their_retention_are_deleted(pool: Pool
     await write_events(pool, TOPIC, ["old", "new", "parked", "pending"], range(1, 2))
     await pool.execute("UPDATE outbox SET created_at = now() - interval '8 days' WHERE key <> 'new'")
     await pool.execute("UPDATE outbox SET created_at = now() - interval '6 days' WHERE key = 'new'")
-    await pool.execute(PARK, TOPIC, "parked", 1)
+    await pool.execute(PARK_EVENT, TOPIC, "parked", 1)
     await pool.execute(SENT, ["old", "new"])
 
     await purge_until(pool, "SELECT NOT EXISTS (SELECT FROM outbox WHERE key = 'old')")

@@ -20,7 +20,7 @@ from support.gateway.application import Gateway, serve
 from support.postgres.databases import MakeDatabase
 
 
-class Shopping:
+class ServicesWithoutKafka:
     """The gateways of orders and returns, and refunds, each on its own database; events are carried by hand."""
 
     def __init__(self, orders_: Gateway, returns_: Gateway, refunds_: Pool) -> None:
@@ -73,7 +73,7 @@ class Shopping:
 
 
 @asynccontextmanager
-async def shopping(make_database: MakeDatabase) -> AsyncIterator[Shopping]:
+async def services_without_kafka(make_database: MakeDatabase) -> AsyncIterator[ServicesWithoutKafka]:
     async with (
         serve(orders.app.SERVICE, make_database("orders")) as orders_,
         serve(returns.app.SERVICE, make_database("returns")) as returns_,
@@ -81,6 +81,6 @@ async def shopping(make_database: MakeDatabase) -> AsyncIterator[Shopping]:
         await set_caught_up(returns_.pool, datetime.now(UTC) + timedelta(days=1))
         refunds_ = await open_pool(make_database("refunds").dsn, size=4, application_name="test")
         try:
-            yield Shopping(orders_, returns_, refunds_)
+            yield ServicesWithoutKafka(orders_, returns_, refunds_)
         finally:
             refunds_.terminate()

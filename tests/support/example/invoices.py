@@ -41,7 +41,7 @@ RETRY_UNIT = 0.02
 RETRIES = Schedule((1, 2, 4))
 
 
-def incoming(order: dict[str, Any], event_id: str | None = None) -> Incoming[OrderShipped]:
+def incoming_event(order: dict[str, Any], event_id: str | None = None) -> Incoming[OrderShipped]:
     """The event as the subscriber hands it over."""
     data = json.dumps(order).encode()
     event = ReceivedEvent(
@@ -60,14 +60,14 @@ def incoming(order: dict[str, Any], event_id: str | None = None) -> Incoming[Ord
     return Incoming(event, OrderShipped.model_validate_json(data))
 
 
-async def take_in(connection: Connection, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
-    await event_handlers(seller)["order.shipped"].accept(connection, [incoming(order) for order in orders])
+async def consume_in(connection: Connection, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
+    await event_handlers(seller)["order.shipped"].accept(connection, [incoming_event(order) for order in orders])
 
 
-async def accept(pool: Pool, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
+async def consume(pool: Pool, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
     """Take in the orders' events as one batch."""
     async with transaction(pool) as connection:
-        await take_in(connection, *orders, seller=seller)
+        await consume_in(connection, *orders, seller=seller)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ async def invoice_of(pool: Pool, order: dict[str, Any]) -> InvoiceRow:
     return InvoiceRow(**rows[0])
 
 
-async def numbers(pool: Pool) -> list[str]:
+async def invoice_numbers(pool: Pool) -> list[str]:
     return [row["number"] for row in await pool.fetch("SELECT number FROM invoices ORDER BY number")]
 
 
@@ -117,7 +117,7 @@ async def job_of(pool: Pool, order: dict[str, Any], kind: str = DOCUMENT_JOB) ->
     return JobRow(job["id"], job["state"], [each["error"] for each in attempts], waits)
 
 
-async def in_state(pool: Pool, order: dict[str, Any], state: str, kind: str = DOCUMENT_JOB) -> JobRow:
+async def job_in_state(pool: Pool, order: dict[str, Any], state: str, kind: str = DOCUMENT_JOB) -> JobRow:
     """Wait until the order's job of this kind is in a state."""
 
     async def reached() -> JobRow | None:
@@ -129,7 +129,9 @@ async def in_state(pool: Pool, order: dict[str, Any], state: str, kind: str = DO
     return job
 
 
-async def events(pool: Pool, order: dict[str, Any], topic: str = "articurated.invoices") -> list[tuple[str, Any]]:
+async def invoice_events(
+    pool: Pool, order: dict[str, Any], topic: str = "articurated.invoices"
+) -> list[tuple[str, Any]]:
     """Type and data of what was written for the order, oldest first."""
     rows = await pool.fetch(
         "SELECT type, payload FROM outbox WHERE topic = $1 AND key = $2 ORDER BY sequence", topic, order["order_id"]
@@ -138,7 +140,7 @@ async def events(pool: Pool, order: dict[str, Any], topic: str = "articurated.in
 
 
 @asynccontextmanager
-async def at_work(pool: Pool, renderer: Renderer, store: DocumentStore, mailbox: Mailbox) -> AsyncIterator[None]:
+async def running_worker(pool: Pool, renderer: Renderer, store: DocumentStore, mailbox: Mailbox) -> AsyncIterator[None]:
     """The service's worker, with retry units of milliseconds."""
     mailer = Mailer(mailbox.host, mailbox.port, "ArtiCurated <billing@articurated.example>", timeout=5)
     handlers = {

@@ -20,8 +20,8 @@ def order_shipped(**changes: Any) -> dict[str, Any]:
         "status": "SHIPPED",
         "currency": "EUR",
         "line_items": [
-            a_line("Teacup, celadon glaze", 2, "24.90", "19.00", "49.80"),
-            a_line("Linen towel “Małgorzata”", 1, "18.50", "7.00", "18.50"),
+            an_order_line("Teacup, celadon glaze", 2, "24.90", "19.00", "49.80"),
+            an_order_line("Linen towel “Małgorzata”", 1, "18.50", "7.00", "18.50"),
         ],
         "taxes": [
             {"rate": "7.00", "net": "18.50", "tax": "1.30"},
@@ -53,7 +53,7 @@ def order_shipped(**changes: Any) -> dict[str, Any]:
     }
 
 
-def a_line(name: str, quantity: int, unit_price: str, tax_rate: str, subtotal: str) -> dict[str, Any]:
+def an_order_line(name: str, quantity: int, unit_price: str, tax_rate: str, subtotal: str) -> dict[str, Any]:
     return {
         "id": str(uuid4()),
         "product_id": str(uuid4()),

@@ -96,7 +96,7 @@ def payment_identified(order_id: str, reference: str) -> dict[str, Any]:
     return order_cancelled(order_id=order_id, payment_reference=reference, identified_payment=identified)
 
 
-def record(
+def kafka_record(
     event_type: str, data: dict[str, Any] | bytes, *, event_id: str | None = None, key: str | None = None
 ) -> KafkaRecord:
     """The record in which an event comes; with bytes, whatever they are, in place of its data."""

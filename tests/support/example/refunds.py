@@ -72,7 +72,7 @@ async def job_of(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> JobRow:
     return JobRow(row["id"], row["state"], [(each["outcome"], each["error"]) for each in made])
 
 
-async def in_state(pool: Pool, refund: Refund, state: str, kind: str = REFUND_JOB) -> JobRow:
+async def job_in_state(pool: Pool, refund: Refund, state: str, kind: str = REFUND_JOB) -> JobRow:
     """Wait until the refund's job of this kind is in a state."""
 
     async def reached() -> JobRow | None:
@@ -101,7 +101,7 @@ async def replay(pool: Pool, job_id: UUID) -> None:
 
 
 @asynccontextmanager
-async def at_work(pool: Pool, handler: JobHandler, kind: str = REFUND_JOB) -> AsyncIterator[None]:
+async def running_worker(pool: Pool, handler: JobHandler, kind: str = REFUND_JOB) -> AsyncIterator[None]:
     worker = Worker(pool, {kind: handler}, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
     stopping = asyncio.Event()
     running = asyncio.create_task(worker.run(stopping))

@@ -24,7 +24,7 @@ PATHS["RECEIVED"] = (*PATHS["IN_TRANSIT"], ("state", {"new_state": "RECEIVED"}))
 PATHS["COMPLETED"] = (*PATHS["RECEIVED"], ("state", {"new_state": "COMPLETED"}))
 
 
-def order_told(order_id: UUID | None = None, **changes: Any) -> dict[str, Any]:
+def order_view_data(order_id: UUID | None = None, **changes: Any) -> dict[str, Any]:
     """What an `order.*` event says of Ada's order, as far as returns reads it: delivered an hour ago for 79.06 EUR."""
     return {
         "order_id": str(order_id or uuid4()),
@@ -42,7 +42,7 @@ def order_told(order_id: UUID | None = None, **changes: Any) -> dict[str, Any]:
     }
 
 
-def event_about(order_id: str, *, sequence: int = 5, epoch: int = 1) -> ReceivedEvent:
+def order_event(order_id: str, *, sequence: int = 5, epoch: int = 1) -> ReceivedEvent:
     return ReceivedEvent(
         id=str(uuid4()),
         type="order.delivered",
@@ -58,11 +58,11 @@ def event_about(order_id: str, *, sequence: int = 5, epoch: int = 1) -> Received
     )
 
 
-async def tell(pool: Pool, told: dict[str, Any], **event: Any) -> str:
+async def deliver_order_event(pool: Pool, order_data: dict[str, Any], **event: Any) -> str:
     """Let returns hear of an order, as its consumer does; the order's id."""
-    view = OrderView.model_validate(told)
+    view = OrderView.model_validate(order_data)
     async with transaction(pool) as connection:
-        await use_cases.copy_orders(connection, [(view, event_about(told["order_id"], **event))])
+        await use_cases.copy_orders(connection, [(view, order_event(order_data["order_id"], **event))])
     return str(view.order_id)
 
 
@@ -82,14 +82,14 @@ def a_return(order_id: str, **changes: Any) -> dict[str, Any]:
     return {"order_id": order_id, "reason": "One teacup came in two.", **changes}
 
 
-async def open_return(gateway: Gateway, told: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    order_id = await tell(gateway.pool, told or order_told())
+async def open_return(gateway: Gateway, order_data: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    order_id = await deliver_order_event(gateway.pool, order_data or order_view_data())
     return created(await gateway.post("/returns", a_return(order_id, **changes)))
 
 
-async def open_in(gateway: Gateway, state: str, told: dict[str, Any] | None = None) -> dict[str, Any]:
+async def open_in(gateway: Gateway, state: str, order_data: dict[str, Any] | None = None) -> dict[str, Any]:
     """A return that was brought into this state the regular way (see `PATHS`)."""
-    current = await open_return(gateway, told)
+    current = await open_return(gateway, order_data)
     for route, body in PATHS[state]:
         current = changed(await gateway.patch(f"/returns/{current['id']}/{route}", body))
     return current

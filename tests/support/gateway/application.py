@@ -15,7 +15,7 @@ from common.database.transactions import Pool, open_pool, transaction
 from common.health import Health
 from common.service import Runtime, Service
 from fastapi import FastAPI
-from support.gateway.openapi import Promises
+from support.gateway.openapi import DocumentedAnswers
 from support.postgres.databases import Database
 
 
@@ -29,7 +29,7 @@ class Gateway:
     app: FastAPI
     pool: Pool
     _client: httpx.AsyncClient
-    _promises: Promises
+    _promises: DocumentedAnswers
 
     async def call(
         self, method: str, path: str, body: Any = None, *, key: str = Role.OPS, headers: Mapping[str, str] | None = None
@@ -58,7 +58,7 @@ class Gateway:
             return await api_keys.create(connection, name="a customer", role=Role.CLIENT, customer_id=customer_id)
 
 
-def exact(response: httpx.Response) -> Any:
+def exact_json(response: httpx.Response) -> Any:
     """The body with every number that has a fraction as a decimal, digit by digit."""
     return json.loads(response.content, parse_float=Decimal)
 
@@ -82,7 +82,7 @@ async def serve(service: Service[Any], database: Database, **settings: Any) -> A
         app = service.gateway(Runtime(service, made, pool, Health(service.name, made)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway/api/v1") as client:
-            yield Gateway(app, pool, client, Promises(app))
+            yield Gateway(app, pool, client, DocumentedAnswers(app))
     finally:
         pool.terminate()
 

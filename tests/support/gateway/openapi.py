@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 
-class Promises:
+class DocumentedAnswers:
     """The document of one application; its paths are matched in the order of the document."""
 
     def __init__(self, app: FastAPI) -> None:

@@ -17,15 +17,15 @@ from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.telemetry.trace_context import new_traceparent
-from support.gateway.vase_service import WORKSHOP, Workshop
-from support.kafka.relays import PARK
+from support.gateway.vase_service import VASE_SERVICE, VaseGateway
+from support.kafka.relays import PARK_EVENT
 
 
 class VaseBroken(EventView):
     name: str
 
 
-async def mourn(connection: Connection, events: Any) -> None:
+async def store_broken_vases(connection: Connection, events: Any) -> None:
     for each in events:
         incoming: Incoming[VaseBroken] = each
         if incoming.data.name == "cursed":
@@ -33,24 +33,24 @@ async def mourn(connection: Connection, events: Any) -> None:
         await connection.execute("INSERT INTO vases (id, name, price) VALUES ($1, $2, 0)", uuid4(), incoming.data.name)
 
 
-HANDLERS: Handlers = {"vase.broken": EventHandler(VaseBroken, mourn)}
-SERVICE = replace(WORKSHOP, event_handlers=lambda _: HANDLERS)
+HANDLERS: Handlers = {"vase.broken": EventHandler(VaseBroken, store_broken_vases)}
+SERVICE = replace(VASE_SERVICE, event_handlers=lambda _: HANDLERS)
 PAYLOAD = {"order": "1"}
 
 
-async def a_dead_job(workshop: Workshop) -> UUID:
-    async with transaction(workshop.pool) as connection:
+async def a_dead_job(vase_gateway: VaseGateway) -> UUID:
+    async with transaction(vase_gateway.pool) as connection:
         await queue.enqueue(connection, NewJob("glaze", "vase-1", PAYLOAD, new_traceparent()))
         [job] = await queue.claim(connection, {"glaze": 1}, lease=timedelta(seconds=9), worker="kiln-1")
         await queue.bury(connection, job, "the kiln is cold")
         return job.id
 
 
-async def a_poisoned_record(workshop: Workshop, name: str) -> UUID:
+async def a_poisoned_record(vase_gateway: VaseGateway, name: str) -> UUID:
     """The record of an event that says that a vase of this name is broken."""
     data = json.dumps({"name": name}).encode()
     event = NewEvent("vase.broken", "vases", "vase", "1", "1", 1, data, new_traceparent())
-    async with transaction(workshop.pool) as connection:
+    async with transaction(vase_gateway.pool) as connection:
         await outbox.append(connection, event)
         row = await connection.fetchrow("SELECT * FROM outbox")
         assert row is not None
@@ -68,16 +68,18 @@ class Record:
         self.value = value
 
 
-async def a_parked_event(workshop: Workshop) -> int:
-    async with transaction(workshop.pool) as connection:
+async def a_parked_event(vase_gateway: VaseGateway) -> int:
+    async with transaction(vase_gateway.pool) as connection:
         event = NewEvent("vase.made", "vases", "vase", "1", "1", 1, b"{}", new_traceparent())
         await outbox.append(connection, event)
-        parked: int = await connection.fetchval(PARK, "vases", "1", 1)
+        parked: int = await connection.fetchval(PARK_EVENT, "vases", "1", 1)
         return parked
 
 
-async def audited(workshop: Workshop, entity_type: str, entity_id: UUID) -> list[tuple[str | None, str, str]]:
-    async with reading(workshop.pool) as connection:
+async def audit_transitions(
+    vase_gateway: VaseGateway, entity_type: str, entity_id: UUID
+) -> list[tuple[str | None, str, str]]:
+    async with reading(vase_gateway.pool) as connection:
         rows = await trail.history(connection, entity_type, entity_id)
     assert trail.first_broken(rows) is None
     return [(row["previous_state"], row["new_state"], row["actor_id"]) for row in rows]

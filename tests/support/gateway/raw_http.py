@@ -131,7 +131,7 @@ def post(path: bytes, body: bytes = b"", *headers: bytes) -> bytes:
     return b"\r\n".join(lines) + body
 
 
-class Shop:
+class EchoApplication:
     """Says the method at `/hello`, repeats a body at `/echo`, is closed at `/closed`, and has something `/large`."""
 
     def __init__(self, large: int = 20_000_000) -> None:

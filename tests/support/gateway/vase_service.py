@@ -154,7 +154,7 @@ async def count_vases(connection: Connection) -> dict[str, Any]:
     return {"vases": {"total": await connection.fetchval("SELECT count(*) FROM vases")}}
 
 
-WORKSHOP = Service(
+VASE_SERVICE = Service(
     name="workshop",
     settings=ServiceSettings,
     metadata=MetaData(),
@@ -164,7 +164,7 @@ WORKSHOP = Service(
 
 
 @dataclass
-class Workshop:
+class VaseGateway:
     """`keys` has one key per role, and `bound` for a client of one customer."""
 
     runtime: Runtime[ServiceSettings]
@@ -184,9 +184,9 @@ class Workshop:
 
 
 @asynccontextmanager
-async def open_workshop(
-    database: Database, service: Service[ServiceSettings] = WORKSHOP, **settings: Any
-) -> AsyncIterator[Workshop]:
+async def open_vase_gateway(
+    database: Database, service: Service[ServiceSettings] = VASE_SERVICE, **settings: Any
+) -> AsyncIterator[VaseGateway]:
     chosen = ServiceSettings(
         **{"database_url": database.dsn, "kafka_bootstrap": "127.0.0.1:9", "rate_limit_per_minute": 0, **settings}
     )
@@ -196,10 +196,10 @@ async def open_workshop(
     await owner.close()
     pool = await open_pool(database.dsn, size=10, application_name="workshop")
     runtime = Runtime(service, chosen, pool, Health(None, chosen))
-    workshop = Workshop(runtime, service.gateway(runtime))
+    vase_gateway = VaseGateway(runtime, service.gateway(runtime))
     async with pool.acquire() as connection:
         for role in Role:
-            workshop.keys[role] = await api_keys.create(connection, name=role, role=role, customer_id=None)
-    yield workshop
+            vase_gateway.keys[role] = await api_keys.create(connection, name=role, role=role, customer_id=None)
+    yield vase_gateway
     await runtime.health.close()
     await asyncio.wait_for(pool.close(), 10)

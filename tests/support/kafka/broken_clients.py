@@ -6,7 +6,7 @@ from typing import Any
 from support.waiting import eventually
 
 
-async def lose_metadata_task(client: Any) -> None:
+async def end_metadata_task(client: Any) -> None:
     """End the task of an aiokafka client that keeps the cluster's metadata, as uvloop's error at a write to a closed
     connection ends it: aiokafka expects no `RuntimeError`, and nobody looks after the task."""
     task: asyncio.Task[None] = client._sync_task

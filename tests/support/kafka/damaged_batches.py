@@ -26,7 +26,7 @@ def name_an_unknown_format(batch: bytearray) -> None:
     batch[FORMAT_AT] = 3
 
 
-def claim_compression(batch: bytearray) -> None:
+def declare_compression(batch: bytearray) -> None:
     """The records are not what the batch says, zstd."""
     batch[ATTRIBUTES_AT + 1] |= 4
     write_checksum(batch)
@@ -48,11 +48,11 @@ DAMAGES: dict[str, Damage] = {
     "wrong checksum": flip_a_bit,
     "unknown codec": name_an_unknown_codec,
     "unknown format": name_an_unknown_format,
-    "compression that is none": claim_compression,
+    "compression that is none": declare_compression,
 }
 
 
-def damage(data: Path, topic: str, partition: int, offset: int, change: Damage) -> None:
+def damage_batch(data: Path, topic: str, partition: int, offset: int, change: Damage) -> None:
     """Change the batch that begins at this offset."""
     file = _segment(data, topic, partition)
     at, batch = next((at, batch) for at, batch in _batches(file) if _offset(batch) == offset)

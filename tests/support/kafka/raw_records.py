@@ -26,7 +26,7 @@ class RawRecord:
         return replace(self, headers=[header for header in self.headers if header[0] != name])
 
 
-def shipped(order: str, sequence: int = 1, event_type: str = "order.shipped") -> RawRecord:
+def order_shipped_record(order: str, sequence: int = 1, event_type: str = "order.shipped") -> RawRecord:
     """The event of an order that was shipped, as the orders service sends it."""
     row = {
         "id": uuid4(),

@@ -14,7 +14,7 @@ from support.waiting import eventually
 
 
 @asynccontextmanager
-async def relaying(
+async def running_relay(
     pool: Pool, bootstrap: str, owner: str = "relay-1", lease_seconds: float = 3
 ) -> AsyncIterator[Relay]:
     relay = Relay(pool, bootstrap, owner, source="orders", lease_seconds=lease_seconds)
@@ -33,20 +33,20 @@ def order_event(topic: str, order: str, sequence: int, data: bytes | None = None
 
 
 # What became of each event, as its key's relay sees it.
-STATES = """
+EVENT_STATES = """
 SELECT key, sequence, CASE WHEN position IN (SELECT position FROM outbox_pending) THEN 'pending'
                            WHEN position IN (SELECT position FROM outbox_parked) THEN 'parked'
                            ELSE 'published' END AS state
 FROM outbox ORDER BY key, sequence
 """
-PARK = """
+PARK_EVENT = """
 WITH taken AS (DELETE FROM outbox_pending USING outbox
                WHERE outbox.position = outbox_pending.position
                      AND (outbox.topic, outbox.key, outbox.sequence) = ($1, $2, $3)
                RETURNING outbox.position, lane, topic, key)
 INSERT INTO outbox_parked (position, lane, topic, key, error) SELECT *, 'too large' FROM taken RETURNING position
 """
-SEND_PARKED_AGAIN = """
+UNPARK_EVENTS = """
 WITH freed AS (DELETE FROM outbox_parked RETURNING position, lane)
 INSERT INTO outbox_pending SELECT * FROM freed
 """
@@ -59,7 +59,7 @@ async def write_events(pool: Pool, topic: str, orders: list[str], sequences: ran
             await outbox.append(connection, *(order_event(topic, order, sequence) for order in orders))
 
 
-async def all_published(pool: Pool, within: float = 20) -> None:
+async def wait_until_published(pool: Pool, within: float = 20) -> None:
     async def none_left() -> bool:
         return bool(await pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox_pending)"))
 

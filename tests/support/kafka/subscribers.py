@@ -59,7 +59,7 @@ def subscriber(
 
 
 @asynccontextmanager
-async def subscribing(
+async def running_subscriber(
     pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS, **settings: float
 ) -> AsyncIterator[Subscriber]:
     stopping = asyncio.Event()

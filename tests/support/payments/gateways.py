@@ -55,7 +55,7 @@ class PaymentSandbox:
 
 
 @contextmanager
-def payment_sandbox(data: Path) -> Iterator[PaymentSandbox]:
+def running_payment_sandbox(data: Path) -> Iterator[PaymentSandbox]:
     command = [sys.executable, "-m", "sandbox", "payments", "--port=0", f"--data={data}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

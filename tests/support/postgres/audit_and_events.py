@@ -11,17 +11,17 @@ from common.database.transactions import Pool
 
 
 @dataclass(frozen=True)
-class Effects:
+class AuditAndEvents:
     """`audited` is (previous state, new state, outcome), `events` (type, sequence); both oldest first."""
 
     audited: list[tuple[str | None, str, str]]
     events: list[tuple[str, int]]
 
-    def since(self, before: "Effects") -> "Effects":
-        return Effects(self.audited[len(before.audited) :], self.events[len(before.events) :])
+    def since(self, before: "AuditAndEvents") -> "AuditAndEvents":
+        return AuditAndEvents(self.audited[len(before.audited) :], self.events[len(before.events) :])
 
 
-async def effects(pool: Pool, entity_type: str, entity_id: str) -> Effects:
+async def audit_and_events(pool: Pool, entity_type: str, entity_id: str) -> AuditAndEvents:
     """Also checks that the audit chain verifies and that the events' sequences have no gap."""
     async with pool.acquire() as connection:
         rows = await trail.history(connection, entity_type, UUID(entity_id))
@@ -30,7 +30,7 @@ async def effects(pool: Pool, entity_type: str, entity_id: str) -> Effects:
         )
     assert trail.first_broken(rows) is None
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
-    return Effects(
+    return AuditAndEvents(
         [(row["previous_state"], row["new_state"], row["outcome"]) for row in rows],
         [(event["type"], event["sequence"]) for event in events],
     )

@@ -25,7 +25,7 @@ TESTS = Path(__file__).parents[2]
 LEASE_SECONDS = 1.5
 
 
-class Member:
+class RoleProcess:
     """A running member: ended when the block ends, if nothing ended it before."""
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
@@ -51,7 +51,7 @@ class Member:
 
 
 @contextmanager
-def member(
+def role_process(
     role: Literal["relay", "consumer"],
     database: Database,
     bootstrap: str,
@@ -59,12 +59,12 @@ def member(
     *,
     name: str = "member",
     failpoint: str = "",
-) -> Iterator[Member]:
+) -> Iterator[RoleProcess]:
     environment = {**os.environ, "PYTHONPATH": str(TESTS), "FAILPOINT": failpoint}
     command = [sys.executable, "-m", "support.processes.relay_and_consumer", role, name, database.dsn, bootstrap, topic]
     child = process.spawn(command, log=Path(os.devnull), environment=environment)
     try:
-        yield Member(child)
+        yield RoleProcess(child)
     finally:
         process.kill_session(child)
         child.wait()

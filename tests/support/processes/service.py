@@ -70,7 +70,9 @@ def _coverage() -> dict[str, str]:
 
 
 @contextmanager
-def running(service: str, *arguments: str, folder: Path, environment: Mapping[str, str]) -> Iterator[ServiceProcess]:
+def running_service(
+    service: str, *arguments: str, folder: Path, environment: Mapping[str, str]
+) -> Iterator[ServiceProcess]:
     process = ServiceProcess(
         service, *arguments, log=folder / f"{service}-{'-'.join(arguments)}.log", environment=environment
     )

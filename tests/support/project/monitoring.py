@@ -18,7 +18,7 @@ _OPERATORS = {"and", "or", "unless", "offset", "bool"}
 _MADE_BY_PROMETHEUS = {"up", "ALERTS"}
 
 
-def metrics_spoken_of() -> set[str]:
+def metrics_in_use() -> set[str]:
     return {name for each in (*rule_expressions(), *dashboard_expressions()) for name in metric_names(each)}
 
 

@@ -18,9 +18,9 @@ from common.messaging.incoming.positions import StuckConsumer
 from common.messaging.incoming.subscriber import Subscriber
 from local_stack.kafka import Kafka
 from structlog.testing import capture_logs
-from support.kafka.damaged_batches import DAMAGES, Damage, batch_at, damage, garble_the_second_record
-from support.kafka.raw_records import produce, shipped
-from support.kafka.subscribers import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.kafka.damaged_batches import DAMAGES, Damage, batch_at, damage_batch, garble_the_second_record
+from support.kafka.raw_records import order_shipped_record, produce
+from support.kafka.subscribers import GROUP, HANDLERS, create_lines, running_subscriber, written_lines
 from support.kafka.topics import MakeTopic
 from support.postgres.databases import Database
 from support.waiting import eventually
@@ -61,8 +61,8 @@ async def test_what_a_topic_has_its_broker_compress_is_read(pool: Pool, kafka: s
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"compression.type": name})])
     finally:
         await admin.close()
-    await produce(kafka, topic, [shipped("order-1", sequence) for sequence in range(1, 21)])
-    async with subscribing(pool, kafka, [topic]):
+    await produce(kafka, topic, [order_shipped_record("order-1", sequence) for sequence in range(1, 21)])
+    async with running_subscriber(pool, kafka, [topic]):
         assert await all_lines(pool, 20) == [("order-1", sequence) for sequence in range(1, 21)]
 
 
@@ -71,13 +71,13 @@ async def test_what_a_producer_compresses_is_read(pool: Pool, kafka: str, topic:
     producer = AIOKafkaProducer(bootstrap_servers=kafka, compression_type=name, linger_ms=20)
     await producer.start()
     try:
-        records = [shipped("order-1", sequence) for sequence in range(1, 21)]
+        records = [order_shipped_record("order-1", sequence) for sequence in range(1, 21)]
         sent = [await producer.send(topic, each.value, each.key, 0, headers=list(each.headers)) for each in records]
         for each in sent:
             await each
     finally:
         await producer.stop()
-    async with subscribing(pool, kafka, [topic]):
+    async with running_subscriber(pool, kafka, [topic]):
         assert await all_lines(pool, 20) == [("order-1", sequence) for sequence in range(1, 21)]
 
 
@@ -96,18 +96,20 @@ async def test_a_consumer_without_a_codec_does_not_begin(
 async def test_a_batch_that_cannot_be_decoded_is_kept_whole_and_stepped_over(
     pool: Pool, kafka: str, topic: str, data: Path, change: Damage, is_last: bool
 ) -> None:
-    await produce(kafka, topic, [shipped("before", sequence) for sequence in (1, 2)])
-    await produce(kafka, topic, [shipped("damaged", sequence) for sequence in (1, 2, 3)])
+    await produce(kafka, topic, [order_shipped_record("before", sequence) for sequence in (1, 2)])
+    await produce(kafka, topic, [order_shipped_record("damaged", sequence) for sequence in (1, 2, 3)])
     if not is_last:
-        await produce(kafka, topic, [shipped("behind", sequence) for sequence in (1, 2)])
-    await produce(kafka, topic, [shipped("other partition", sequence) for sequence in range(1, 6)], partition=1)
-    damage(data, topic, 0, 2, change)
+        await produce(kafka, topic, [order_shipped_record("behind", sequence) for sequence in (1, 2)])
+    await produce(
+        kafka, topic, [order_shipped_record("other partition", sequence) for sequence in range(1, 6)], partition=1
+    )
+    damage_batch(data, topic, 0, 2, change)
 
     with capture_logs() as logs:
-        async with subscribing(pool, kafka, [topic]) as consumer:
+        async with running_subscriber(pool, kafka, [topic]) as consumer:
             lines = await all_lines(pool, 7 if is_last else 9)
             await eventually(lambda: kept_batches(pool))
-            await produce(kafka, topic, [shipped("later")])
+            await produce(kafka, topic, [order_shipped_record("later")])
             lines = await all_lines(pool, 8 if is_last else 10)
             await eventually(lambda: lag_is_none(pool))
             assert consumer.component.not_ready() is None
@@ -134,10 +136,10 @@ async def lag_is_none(pool: Pool) -> bool:
 async def test_the_records_before_the_damage_in_their_batch_are_taken_in(
     pool: Pool, kafka: str, topic: str, data: Path
 ) -> None:
-    await produce(kafka, topic, [shipped("order-1", sequence) for sequence in (1, 2, 3)])
-    await produce(kafka, topic, [shipped("order-1", 4)])
-    damage(data, topic, 0, 0, garble_the_second_record)
-    async with subscribing(pool, kafka, [topic]):
+    await produce(kafka, topic, [order_shipped_record("order-1", sequence) for sequence in (1, 2, 3)])
+    await produce(kafka, topic, [order_shipped_record("order-1", 4)])
+    damage_batch(data, topic, 0, 0, garble_the_second_record)
+    async with running_subscriber(pool, kafka, [topic]):
         assert await all_lines(pool, 2) == [("order-1", 1), ("order-1", 4)]
     (kept,) = await kept_batches(pool)
     assert (kept["offset"], kept["last_offset"]) == (1, 2)
@@ -147,7 +149,7 @@ async def test_the_records_before_the_damage_in_their_batch_are_taken_in(
 async def test_a_batch_that_can_be_decoded_after_all_is_replayed_whole(
     pool: Pool, kafka: str, topic: str, data: Path
 ) -> None:
-    await produce(kafka, topic, [shipped("order-1", sequence) for sequence in (1, 2)])
+    await produce(kafka, topic, [order_shipped_record("order-1", sequence) for sequence in (1, 2)])
     sound = batch_at(data, topic, 0, 0)
     damaged = bytearray(sound)
     DAMAGES["wrong checksum"](damaged)

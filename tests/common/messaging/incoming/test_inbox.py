@@ -13,8 +13,8 @@ from common.errors import Code, Problem
 from common.messaging.incoming.inbox import Inbox, replay
 from common.messaging.incoming.poison import KeptRecord, NotKept
 from common.messaging.incoming.records import EventHandler
-from support.kafka.poison_records import POISON
-from support.kafka.raw_records import RawRecord, shipped
+from support.kafka.poison_records import POISON_RECORDS
+from support.kafka.raw_records import RawRecord, order_shipped_record
 from support.kafka.subscribers import GROUP, HANDLERS, OrderShipped, create_lines, write_lines, written_lines
 from support.postgres.databases import Database
 
@@ -50,16 +50,16 @@ async def replay_record(pool: Pool, poison_id: UUID) -> None:
 
 
 async def test_poison_of_every_kind_alone_or_amid_others_is_kept_and_copied(pool: Pool, inbox: Inbox) -> None:
-    for number, record in enumerate(POISON.values(), 1):
-        fine = shipped(f"order-{number}", 1), shipped(f"order-{number}", 2)
+    for number, record in enumerate(POISON_RECORDS.values(), 1):
+        fine = order_shipped_record(f"order-{number}", 1), order_shipped_record(f"order-{number}", 2)
         await inbox.accept(received(record, first_offset=10 * number))
         await inbox.accept(received(fine[0], record, fine[1], first_offset=10 * number + 1))
 
-    expected = [(f"order-{number}", sequence) for number in range(1, len(POISON) + 1) for sequence in (1, 2)]
+    expected = [(f"order-{number}", sequence) for number in range(1, len(POISON_RECORDS) + 1) for sequence in (1, 2)]
     assert await written_lines(pool) == expected
     kept = await pool.fetch('SELECT "offset", error FROM poison ORDER BY "offset"')
     copies = await pool.fetch("SELECT topic, payload FROM outbox ORDER BY position")
-    records = [(name, record) for name, record in POISON.items() for _ in range(2)]
+    records = [(name, record) for name, record in POISON_RECORDS.items() for _ in range(2)]
     for row, copy, (name, record) in zip(kept, copies, records, strict=True):
         letter = json.loads(copy["payload"])
         assert copy["topic"] == "articurated.invoicing.dead-letters"
@@ -69,7 +69,7 @@ async def test_poison_of_every_kind_alone_or_amid_others_is_kept_and_copied(pool
 
 async def test_poison_that_comes_again_is_kept_and_copied_once(pool: Pool, inbox: Inbox) -> None:
     for _ in range(2):
-        await inbox.accept(received(POISON["no JSON"]))
+        await inbox.accept(received(POISON_RECORDS["no JSON"]))
     assert len(await kept_ids(pool)) == 1
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
 
@@ -77,15 +77,15 @@ async def test_poison_that_comes_again_is_kept_and_copied_once(pool: Pool, inbox
 @pytest.mark.parametrize("state", ["kept", "replayed"])
 async def test_another_record_at_an_old_place_is_kept_and_copied_too(pool: Pool, inbox: Inbox, state: str) -> None:
     """Kafka was lost and filled again, or the topic was made anew."""
-    for number, record in enumerate(POISON.values()):
+    for number, record in enumerate(POISON_RECORDS.values()):
         await inbox.accept(received(record, first_offset=number // 2))
     await pool.execute("UPDATE poison SET state = $1, replayed_at = now()", state)
-    for number, record in enumerate(POISON.values()):
+    for number, record in enumerate(POISON_RECORDS.values()):
         await inbox.accept(received(record, record, first_offset=number // 2))
         await inbox.accept(received(record, first_offset=number // 2))
 
     kept = await pool.fetch('SELECT "offset", digest FROM poison')
-    places = {number // 2 + more for number in range(len(POISON)) for more in (0, 1)}
+    places = {number // 2 + more for number in range(len(POISON_RECORDS)) for more in (0, 1)}
     assert {row["offset"] for row in kept} == places
     assert len({(row["offset"], row["digest"]) for row in kept}) == len(kept)
     copies = await pool.fetch("SELECT id, aggregateid, topic, key, sequence FROM outbox")
@@ -96,16 +96,16 @@ async def test_another_record_at_an_old_place_is_kept_and_copied_too(pool: Pool,
 @pytest.mark.parametrize(
     "other",
     [
-        POISON["no JSON"].with_header("ce_id", b"another"),
-        POISON["no JSON"].without_header("ce_source"),
-        replace(POISON["no JSON"], value=b"{not"),
-        replace(POISON["no JSON"], value=None),
-        replace(POISON["no JSON"], key=None),
-        replace(POISON["no JSON"], key=b"order-2"),
+        POISON_RECORDS["no JSON"].with_header("ce_id", b"another"),
+        POISON_RECORDS["no JSON"].without_header("ce_source"),
+        replace(POISON_RECORDS["no JSON"], value=b"{not"),
+        replace(POISON_RECORDS["no JSON"], value=None),
+        replace(POISON_RECORDS["no JSON"], key=None),
+        replace(POISON_RECORDS["no JSON"], key=b"order-2"),
     ],
 )
 async def test_records_that_differ_in_one_part_are_two(pool: Pool, inbox: Inbox, other: RawRecord) -> None:
-    for record in (POISON["no JSON"], other, POISON["no JSON"], other):
+    for record in (POISON_RECORDS["no JSON"], other, POISON_RECORDS["no JSON"], other):
         await inbox.accept(received(record))
     assert len(await kept_ids(pool)) == 2
     assert await pool.fetchval("SELECT count(DISTINCT (topic, key, sequence)) FROM outbox") == 2
@@ -116,11 +116,13 @@ async def test_poison_that_was_neither_written_nor_there_is_not_passed_over(pool
     await owner.execute("CREATE RULE lost AS ON INSERT TO poison DO INSTEAD NOTHING")
     await owner.close()
     with pytest.raises(NotKept):
-        await Inbox(pool, GROUP, HANDLERS).accept(received(POISON["no JSON"]))
+        await Inbox(pool, GROUP, HANDLERS).accept(received(POISON_RECORDS["no JSON"]))
 
 
 async def test_the_copies_of_one_orders_poison_count_their_sequence(pool: Pool, inbox: Inbox) -> None:
-    await inbox.accept(received(POISON["no JSON"], POISON["null value"], POISON["key that is no text"]))
+    await inbox.accept(
+        received(POISON_RECORDS["no JSON"], POISON_RECORDS["null value"], POISON_RECORDS["key that is no text"])
+    )
     copies = await pool.fetch("SELECT key, sequence FROM outbox ORDER BY position")
     assert [tuple(row.values()) for row in copies] == [("poisonous", 1), ("poisonous", 2), (copies[2]["key"], 1)]
     assert copies[2]["key"].startswith(f"{TOPIC}-0-2-")
@@ -138,7 +140,11 @@ async def test_types_with_one_handler_are_handed_over_together_in_their_order(po
     both = EventHandler(OrderShipped, write_lines)
     inbox = Inbox(pool, GROUP, {"order.paid": both, "order.shipped": both})
     await inbox.accept(
-        received(shipped("order-1", 1, "order.paid"), shipped("order-1", 2), shipped("order-1", 3, "order.paid"))
+        received(
+            order_shipped_record("order-1", 1, "order.paid"),
+            order_shipped_record("order-1", 2),
+            order_shipped_record("order-1", 3, "order.paid"),
+        )
     )
     assert await written_lines(pool) == [("order-1", 1), ("order-1", 2), ("order-1", 3)]
 
@@ -148,7 +154,7 @@ async def test_poison_whose_cause_was_mended_is_replayed_once(pool: Pool, inbox:
         raise RuntimeError("not today")
 
     unmended = Inbox(pool, GROUP, {"order.shipped": EventHandler(OrderShipped, refuse)})
-    event = received(shipped("order-1"))
+    event = received(order_shipped_record("order-1"))
     await unmended.accept(event)
     (poison_id,) = await kept_ids(pool)
 
@@ -163,7 +169,7 @@ async def test_poison_whose_cause_was_mended_is_replayed_once(pool: Pool, inbox:
 
 
 async def test_poison_that_is_still_unreadable_or_unknown_is_not_replayed(pool: Pool, inbox: Inbox) -> None:
-    await inbox.accept(received(POISON["no JSON"]))
+    await inbox.accept(received(POISON_RECORDS["no JSON"]))
     (poison_id,) = await kept_ids(pool)
     with pytest.raises(Problem, match="still unreadable"):
         await replay_record(pool, poison_id)

@@ -12,9 +12,9 @@ from aiokafka import TopicPartition
 from common.database.transactions import Pool
 from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
-from support.kafka.poison_records import POISON
-from support.kafka.raw_records import produce, shipped
-from support.kafka.subscribers import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.kafka.poison_records import POISON_RECORDS
+from support.kafka.raw_records import order_shipped_record, produce
+from support.kafka.subscribers import GROUP, HANDLERS, create_lines, running_subscriber, written_lines
 from support.kafka.topics import MakeTopic
 from support.postgres.databases import Database
 from support.processes.servers import new_kafka
@@ -42,22 +42,22 @@ async def test_poison_of_a_kafka_that_was_filled_again_is_kept_beside_that_of_th
 
     with new_kafka(session_folder / f"lost-{state}") as lost:
         await create_topics(lost.bootstrap, [TOPIC], partitions=1)
-        async with subscribing(pool, lost.bootstrap, [TOPIC]):
-            await produce(lost.bootstrap, TOPIC, [POISON["no JSON"]])
+        async with running_subscriber(pool, lost.bootstrap, [TOPIC]):
+            await produce(lost.bootstrap, TOPIC, [POISON_RECORDS["no JSON"]])
             await eventually(lambda: has_poison(1))
     await pool.execute("UPDATE poison SET state = $1", state)
-    broken = shipped("broken", 7)
+    broken = order_shipped_record("broken", 7)
     with new_kafka(session_folder / f"filled-{state}") as filled:
         await create_topics(filled.bootstrap, [TOPIC], partitions=1)
-        async with subscribing(pool, filled.bootstrap, [TOPIC]):
-            await produce(filled.bootstrap, TOPIC, [broken, shipped("fine")])
+        async with running_subscriber(pool, filled.bootstrap, [TOPIC]):
+            await produce(filled.bootstrap, TOPIC, [broken, order_shipped_record("fine")])
             await eventually(lambda: has_poison(2))
 
             async def is_fine() -> bool:
                 return await written_lines(pool) == [("fine", 1)]
 
             await eventually(is_fine)
-    assert await poison_values(pool) == [POISON["no JSON"].value, broken.value]
+    assert await poison_values(pool) == [POISON_RECORDS["no JSON"].value, broken.value]
     copies = await pool.fetch("SELECT id, aggregateid FROM outbox WHERE type = 'record.dead_lettered'")
     assert len({row["id"] for row in copies}) == len({row["aggregateid"] for row in copies}) == 2
 
@@ -73,14 +73,14 @@ async def test_nothing_counts_as_caught_up_while_the_news_of_an_outage_are_still
         stopping = asyncio.Event()
         running = asyncio.create_task(consumer.run(stopping))
         try:
-            await produce(kafka.bootstrap, TOPIC, [shipped("before")])
+            await produce(kafka.bootstrap, TOPIC, [order_shipped_record("before")])
             await eventually(lambda: is_caught_up(pool))
             if fault == "hung":
                 os.kill(kafka.pid, signal.SIGSTOP)
             else:
                 kafka.kill()
             await eventually(lambda: is_cut_off(consumer))
-            meanwhile = shipped("meanwhile")
+            meanwhile = order_shipped_record("meanwhile")
             told_at = await pool.fetchval("SELECT clock_timestamp()")
             if fault == "hung":
                 os.kill(kafka.pid, signal.SIGCONT)
@@ -123,8 +123,8 @@ async def test_a_report_that_meets_a_rebalance_ends_nothing(
     async def has(count: int) -> bool:
         return len(await written_lines(pool)) == count
 
-    async with subscribing(pool, kafka, [topic]) as consumer:
-        await produce(kafka, topic, [shipped("order-1")])
+    async with running_subscriber(pool, kafka, [topic]) as consumer:
+        await produce(kafka, topic, [order_shipped_record("order-1")])
         await eventually(lambda: has(1))
         positions, reported = consumer._positions, asyncio.Event()
         report: Any = positions._report
@@ -138,5 +138,5 @@ async def test_a_report_that_meets_a_rebalance_ends_nothing(
 
         monkeypatch.setattr(positions, "_report", revoke_first)
         await asyncio.wait_for(reported.wait(), 10)
-        await produce(kafka, topic, [shipped("order-1", 2)])
+        await produce(kafka, topic, [order_shipped_record("order-1", 2)])
         await eventually(lambda: has(2))

@@ -11,8 +11,8 @@ from common.database.transactions import Pool
 from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
 from structlog.testing import capture_logs
-from support.kafka.raw_records import produce, shipped
-from support.kafka.subscribers import GROUP, HANDLERS, create_lines, subscribing, written_lines
+from support.kafka.raw_records import order_shipped_record, produce
+from support.kafka.subscribers import GROUP, HANDLERS, create_lines, running_subscriber, written_lines
 from support.kafka.topics import MakeTopic
 from support.postgres.databases import Database
 from support.waiting import eventually
@@ -40,7 +40,7 @@ async def transactional(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
 
 
 async def send(producer: AIOKafkaProducer, topic: str, order: str, sequence: int = 1) -> None:
-    record = shipped(order, sequence)
+    record = order_shipped_record(order, sequence)
     await producer.send_and_wait(topic, record.value, record.key, 0, headers=list(record.headers))
 
 
@@ -86,7 +86,7 @@ async def test_an_aborted_transaction_has_no_effect_and_is_no_lag(pool: Pool, ka
             await send(producer, topic, "aborted")
             await producer.abort_transaction()
         await caught_up(pool)
-        await produce(kafka, topic, [shipped("order-1")])
+        await produce(kafka, topic, [order_shipped_record("order-1")])
         await caught_up(pool)
     assert await written_lines(pool) == [("order-1", 1)]
 
@@ -100,7 +100,7 @@ async def test_an_open_transaction_is_told_of_and_does_not_end_the_consumer(pool
             await caught_up(pool)
             await producer.begin_transaction()
             await send(producer, topic, "order-1")
-            await produce(kafka, topic, [shipped("held back")])
+            await produce(kafka, topic, [order_shipped_record("held back")])
             before = await pool.fetchval("SELECT clock_timestamp()")
             await eventually(is_told)
             assert await pool.fetchval("SELECT lag = 2 AND caught_up_at <= $1 FROM consumer_positions", before)
@@ -112,7 +112,7 @@ async def test_an_open_transaction_is_told_of_and_does_not_end_the_consumer(pool
 
 async def test_a_committed_offset_beyond_the_end_is_not_believed(pool: Pool, kafka: str, topic: str) -> None:
     """The topic was made anew, or is another cluster's."""
-    await produce(kafka, topic, [shipped("order-1", 1), shipped("order-1", 2)])
+    await produce(kafka, topic, [order_shipped_record("order-1", 1), order_shipped_record("order-1", 2)])
     await commit(kafka, topic, 100)
     async with impatient(pool, kafka, topic):
         await caught_up(pool)
@@ -133,8 +133,8 @@ async def commit(kafka: str, topic: str, offset: int) -> None:
 async def test_a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning(
     pool: Pool, kafka: str, topic: str
 ) -> None:
-    async with subscribing(pool, kafka, [topic]):
-        await produce(kafka, topic, [shipped("old", sequence) for sequence in range(1, 6)])
+    async with running_subscriber(pool, kafka, [topic]):
+        await produce(kafka, topic, [order_shipped_record("old", sequence) for sequence in range(1, 6)])
         await caught_up(pool)
         admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
         await admin.start()
@@ -148,7 +148,7 @@ async def test_a_topic_made_anew_under_a_running_consumer_is_read_from_its_begin
         finally:
             await admin.close()
         await create_topics(kafka, [topic], partitions=1)
-        await produce(kafka, topic, [shipped("new", 1)])
+        await produce(kafka, topic, [order_shipped_record("new", 1)])
 
         async def has_new() -> bool:
             return ("new", 1) in await written_lines(pool)

@@ -21,15 +21,15 @@ from common.messaging.incoming.subscriber import EventHandler, Incoming, Subscri
 from common.telemetry.logs import configure_logging
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
-from support.kafka.broken_clients import lose_metadata_task
-from support.kafka.poison_records import POISON
-from support.kafka.raw_records import produce, shipped
-from support.kafka.relays import relaying, write_events
-from support.kafka.subscribers import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
+from support.kafka.broken_clients import end_metadata_task
+from support.kafka.poison_records import POISON_RECORDS
+from support.kafka.raw_records import order_shipped_record, produce
+from support.kafka.relays import running_relay, write_events
+from support.kafka.subscribers import GROUP, OrderShipped, create_lines, running_subscriber, write_lines, written_lines
 from support.kafka.topics import MakeTopic
 from support.logs import logging_restored
 from support.postgres.databases import Database, Databases, MakePool
-from support.processes.relay_and_consumer import member
+from support.processes.relay_and_consumer import role_process
 from support.processes.servers import new_postgres
 from support.waiting import eventually
 
@@ -60,7 +60,7 @@ async def caught_up(pool: Pool, partitions: int = 3) -> None:
 
 async def test_each_event_has_its_effect_once_and_in_its_orders_sequence(pool: Pool, kafka: str, topic: str) -> None:
     await write_events(pool, topic, ORDERS, range(1, 4))
-    async with relaying(pool, kafka), subscribing(pool, kafka, [topic]) as subscriber:
+    async with running_relay(pool, kafka), running_subscriber(pool, kafka, [topic]) as subscriber:
         await write_events(pool, topic, ORDERS, range(4, 6))
         await eventually(lambda: has_lines(pool, 100))
         await eventually(lambda: is_connected(subscriber))
@@ -74,9 +74,9 @@ async def has_lines(pool: Pool, count: int) -> bool:
 
 
 async def test_repeats_have_no_effect_in_one_batch_or_later(pool: Pool, kafka: str, topic: str) -> None:
-    first, second = shipped("order-1", 1), shipped("order-1", 2)
+    first, second = order_shipped_record("order-1", 1), order_shipped_record("order-1", 2)
     await produce(kafka, topic, [first, second, first])
-    async with subscribing(pool, kafka, [topic]):
+    async with running_subscriber(pool, kafka, [topic]):
         await caught_up(pool)
         await produce(kafka, topic, [second, first], partition=1)
         await caught_up(pool)
@@ -94,7 +94,7 @@ async def test_what_is_taken_in_is_known_under_a_steady_stream_too(pool: Pool, k
         sequence = 0
         while not seen.is_set():
             sequence += 1
-            await produce(kafka, topic, [shipped("order-1", sequence)])
+            await produce(kafka, topic, [order_shipped_record("order-1", sequence)])
 
     async def is_caught_up_though_more_waits() -> bool:
         query = "SELECT count(*) FROM consumer_positions WHERE caught_up_at >= $1 AND lag > 0"
@@ -104,7 +104,7 @@ async def test_what_is_taken_in_is_known_under_a_steady_stream_too(pool: Pool, k
     began = await pool.fetchval("SELECT now()")
     handlers = {"order.shipped": EventHandler(OrderShipped, write_slowly)}
     streaming = asyncio.create_task(stream())
-    async with subscribing(pool, kafka, [topic], handlers):
+    async with running_subscriber(pool, kafka, [topic], handlers):
         try:
             await eventually(is_caught_up_though_more_waits)
         finally:
@@ -113,13 +113,13 @@ async def test_what_is_taken_in_is_known_under_a_steady_stream_too(pool: Pool, k
 
 
 async def test_events_of_other_types_are_passed_over_in_any_version(pool: Pool, kafka: str, topic: str) -> None:
-    other = shipped("order-1", event_type="order.paid")
+    other = order_shipped_record("order-1", event_type="order.paid")
     await produce(
         kafka, topic,
         [other, other.with_header("ce_type", b"com.articurated.order.paid.v2"),
-         other.with_header("ce_type", b"org.example.weather"), shipped("order-1")],
+         other.with_header("ce_type", b"org.example.weather"), order_shipped_record("order-1")],
     )  # fmt: skip
-    async with subscribing(pool, kafka, [topic]):
+    async with running_subscriber(pool, kafka, [topic]):
         await caught_up(pool)
     assert await written_lines(pool) == [("order-1", 1)]
     assert await pool.fetchval("SELECT count(*) FROM poison") == 0
@@ -128,16 +128,20 @@ async def test_events_of_other_types_are_passed_over_in_any_version(pool: Pool, 
 async def test_poison_of_every_kind_is_kept_byte_for_byte_and_holds_up_nothing(
     pool: Pool, kafka: str, topic: str
 ) -> None:
-    records = [each for number, bad in enumerate(POISON.values(), 1) for each in (bad, shipped("fine", number))]
+    records = [
+        each
+        for number, bad in enumerate(POISON_RECORDS.values(), 1)
+        for each in (bad, order_shipped_record("fine", number))
+    ]
     offsets = await produce(kafka, topic, records)
-    async with subscribing(pool, kafka, [topic]):
+    async with running_subscriber(pool, kafka, [topic]):
         await caught_up(pool)
 
-    assert await written_lines(pool) == [("fine", number) for number, _ in enumerate(POISON, 1)]
+    assert await written_lines(pool) == [("fine", number) for number, _ in enumerate(POISON_RECORDS, 1)]
     kept = await pool.fetch('SELECT "offset", id FROM poison ORDER BY "offset"')
     assert [row["offset"] for row in kept] == offsets[::2]
     async with transaction(pool) as connection:
-        for row, (name, record) in zip(kept, POISON.items(), strict=True):
+        for row, (name, record) in zip(kept, POISON_RECORDS.items(), strict=True):
             found = await poison.find(connection, row["id"])
             assert found is not None
             assert (found.key, found.value, found.headers) == (record.key, record.value, list(record.headers)), name
@@ -149,12 +153,12 @@ async def test_poison_of_every_kind_is_kept_byte_for_byte_and_holds_up_nothing(
 async def test_a_consumer_that_is_killed_loses_nothing_and_doubles_nothing(
     database: Database, pool: Pool, kafka: str, topic: str, failpoint: str, lines_left_behind: int
 ) -> None:
-    await produce(kafka, topic, [shipped(order, sequence) for sequence in range(1, 6) for order in ORDERS])
-    with member("consumer", database, kafka, topic, failpoint=f"{failpoint}:kill") as killed:
+    await produce(kafka, topic, [order_shipped_record(order, sequence) for sequence in range(1, 6) for order in ORDERS])
+    with role_process("consumer", database, kafka, topic, failpoint=f"{failpoint}:kill") as killed:
         assert await killed.ended() == -signal.SIGKILL
     assert len(await written_lines(pool)) == lines_left_behind
 
-    async with subscribing(pool, kafka, [topic]):
+    async with running_subscriber(pool, kafka, [topic]):
         await eventually(lambda: has_lines(pool, 100))
         await caught_up(pool)
     assert len(set(await written_lines(pool))) == 100
@@ -167,11 +171,11 @@ async def test_a_batch_waits_for_a_database_that_is_away(
         database = Databases(leaving).create()
         await create_lines(database)
         pool = await make_pool(database)
-        async with subscribing(pool, kafka, [topic]) as subscriber:
-            await produce(kafka, topic, [shipped("order-1", 1)])
+        async with running_subscriber(pool, kafka, [topic]) as subscriber:
+            await produce(kafka, topic, [order_shipped_record("order-1", 1)])
             await eventually(lambda: has_lines(pool, 1))
             leaving.kill()
-            await produce(kafka, topic, [shipped("order-1", 2)])
+            await produce(kafka, topic, [order_shipped_record("order-1", 2)])
             await asyncio.to_thread(leaving.start)
             await eventually(lambda: has_lines(pool, 2))
             assert subscriber.connected
@@ -184,10 +188,10 @@ async def test_a_consumer_stops_in_time_while_the_database_is_away(
         database = Databases(gone).create()
         pool = await make_pool(database)
         async with asyncio.timeout(20):
-            async with subscribing(pool, kafka, [topic]) as subscriber:
+            async with running_subscriber(pool, kafka, [topic]) as subscriber:
                 await eventually(lambda: is_connected(subscriber))
                 gone.kill()
-                await produce(kafka, topic, [shipped("order-1", 1)])
+                await produce(kafka, topic, [order_shipped_record("order-1", 1)])
                 await eventually(lambda: lags(topic))
 
 
@@ -207,7 +211,7 @@ async def test_a_consumer_that_gets_nowhere_ends_its_process(pool: Pool, kafka: 
         pool, kafka, group=GROUP, topics=[topic], stuck_after_seconds=1,
         handlers={"order.shipped": EventHandler(OrderShipped, hang)},
     )  # fmt: skip
-    await produce(kafka, topic, [shipped("order-1")])
+    await produce(kafka, topic, [order_shipped_record("order-1")])
     with pytest.raises(StuckConsumer):
         await asyncio.wait_for(stuck.run(asyncio.Event()), 20)
 
@@ -222,7 +226,7 @@ async def cancel_fetching(consumer: Any) -> None:
 
 @pytest.mark.parametrize(
     "lose_task",
-    [lambda consumer: lose_metadata_task(consumer._client), cancel_coordination, cancel_fetching],
+    [lambda consumer: end_metadata_task(consumer._client), cancel_coordination, cancel_fetching],
     ids=["metadata", "coordination", "fetching"],
 )
 async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started_again(
@@ -241,7 +245,7 @@ async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started
 
 
 async def test_a_consumer_waits_for_its_broker_and_says_so(pool: Pool) -> None:
-    async with subscribing(pool, "127.0.0.1:1", ["some-topic"]) as subscriber:
+    async with running_subscriber(pool, "127.0.0.1:1", ["some-topic"]) as subscriber:
         await asyncio.sleep(0.3)
         assert subscriber.component.not_ready() == "kafka: not connected"
 
@@ -249,7 +253,7 @@ async def test_a_consumer_waits_for_its_broker_and_says_so(pool: Pool) -> None:
 async def test_what_the_client_library_catches_is_logged_and_the_role_is_not_ready(
     pool: Pool, kafka: str, topic: str
 ) -> None:
-    async with subscribing(pool, kafka, [topic]) as subscriber:
+    async with running_subscriber(pool, kafka, [topic]) as subscriber:
         await caught_up(pool)
         assert subscriber.component.not_ready() is None
         with capture_logs() as logs:
@@ -263,7 +267,7 @@ async def test_what_the_client_library_catches_is_logged_and_the_role_is_not_rea
 
             assert "TopicAuthorizationFailedError" in str(await eventually(is_told))
         assert [log["log_level"] for log in logs if log["event"] == "the Kafka client failed"] == ["error"]
-        await produce(kafka, topic, [shipped("order-1")])
+        await produce(kafka, topic, [order_shipped_record("order-1")])
         await eventually(lambda: has_lines(pool, 1))
 
 
@@ -273,8 +277,8 @@ async def test_a_missing_topic_and_a_broker_that_is_away_are_told_in_a_few_lines
     with logging_restored():
         configure_logging("orders", "consumer", style="json")
         async with (
-            subscribing(pool, kafka, ["no-such-topic", "nor-this-one"]),
-            subscribing(pool, "127.0.0.1:1", ["some-topic"]),
+            running_subscriber(pool, kafka, ["no-such-topic", "nor-this-one"]),
+            running_subscriber(pool, "127.0.0.1:1", ["some-topic"]),
         ):
             await asyncio.sleep(6)  # the time in which they would have written hundreds
     lines = capsys.readouterr().err.splitlines()
@@ -282,8 +286,8 @@ async def test_a_missing_topic_and_a_broker_that_is_away_are_told_in_a_few_lines
 
 
 async def test_the_lag_of_each_partition_is_shown(pool: Pool, kafka: str, topic: str) -> None:
-    await produce(kafka, topic, [shipped("order-1"), shipped("order-2")], partition=2)
-    async with subscribing(pool, kafka, [topic]):
+    await produce(kafka, topic, [order_shipped_record("order-1"), order_shipped_record("order-2")], partition=2)
+    async with running_subscriber(pool, kafka, [topic]):
         await caught_up(pool)
         assert lag_of(topic, 2) == 0
     assert lag_of(topic, 2) is None
@@ -292,14 +296,14 @@ async def test_the_lag_of_each_partition_is_shown(pool: Pool, kafka: str, topic:
 
 
 async def test_events_that_kafka_deleted_unread_raise_an_alarm(pool: Pool, kafka: str, topic: str) -> None:
-    async with subscribing(pool, kafka, [topic]):
-        await produce(kafka, topic, [shipped("order-1", 1)])
+    async with running_subscriber(pool, kafka, [topic]):
+        await produce(kafka, topic, [order_shipped_record("order-1", 1)])
         await caught_up(pool)
-    await produce(kafka, topic, [shipped("order-1", sequence) for sequence in range(2, 6)])
+    await produce(kafka, topic, [order_shipped_record("order-1", sequence) for sequence in range(2, 6)])
     await delete_before(kafka, topic, offset=3)
 
     with capture_logs() as logs:
-        async with subscribing(pool, kafka, [topic]):
+        async with running_subscriber(pool, kafka, [topic]):
             await caught_up(pool)
     assert [(log["log_level"], log["lost"]) for log in logs if log.get("alert") == "events_lost"] == [("critical", 2)]
     assert await written_lines(pool) == [("order-1", 1), ("order-1", 4), ("order-1", 5)]

@@ -16,8 +16,8 @@ from common.messaging.incoming.records import Handlers
 from common.messaging.incoming.subscriber import EventHandler, Incoming
 from common.messaging.incoming.waiting_records import MOST_BYTES, WaitingRecords
 from prometheus_client import REGISTRY
-from support.kafka.raw_records import produce, shipped
-from support.kafka.subscribers import GROUP, OrderShipped, create_lines, subscribing, write_lines, written_lines
+from support.kafka.raw_records import order_shipped_record, produce
+from support.kafka.subscribers import GROUP, OrderShipped, create_lines, running_subscriber, write_lines, written_lines
 from support.kafka.topics import MakeTopic
 from support.postgres.databases import Database
 from support.waiting import eventually
@@ -64,7 +64,12 @@ async def test_the_other_records_of_a_batch_are_taken_in_and_the_locked_ones_nam
     database: Database, pool: Pool
 ) -> None:
     inbox = Inbox(pool, GROUP, HANDLERS)
-    sent = [shipped("locked", 1), shipped("order-1", 1), shipped("locked", 2), shipped("order-2", 1)]
+    sent = [
+        order_shipped_record("locked", 1),
+        order_shipped_record("order-1", 1),
+        order_shipped_record("locked", 2),
+        order_shipped_record("order-2", 1),
+    ]
     records = [KeptRecord("t", 0, at, each.key, each.value, each.headers, 0, "kept") for at, each in enumerate(sent)]
     async with locked(database):
         with pytest.raises(HeldUp) as waiting:
@@ -84,13 +89,15 @@ async def test_other_orders_go_on_for_as_long_as_one_is_locked(
     async def has(count: int) -> bool:
         return len(await written_lines(pool)) == count
 
-    async with subscribing(pool, kafka, [topic], HANDLERS) as consumer:
+    async with running_subscriber(pool, kafka, [topic], HANDLERS) as consumer:
         async with locked(database):
-            await produce(kafka, topic, [shipped("locked", 1), shipped("order-1", 1)])
+            await produce(kafka, topic, [order_shipped_record("locked", 1), order_shipped_record("order-1", 1)])
             await eventually(lambda: has(1))
             began = asyncio.get_running_loop().time()
             for sequence in range(2, 6):
-                await produce(kafka, topic, [shipped("locked", sequence), shipped("order-1", sequence)])
+                await produce(
+                    kafka, topic, [order_shipped_record("locked", sequence), order_shipped_record("order-1", sequence)]
+                )
             await eventually(lambda: has(5), within=4)
             # Longer than the consumer's patience with a member that gets nowhere would be here.
             assert asyncio.get_running_loop().time() - began < 4
@@ -112,7 +119,7 @@ async def is_read_to(pool: Pool, position: int) -> bool:
 
 async def test_as_many_bytes_wait_as_fit_into_memory(database: Database, pool: Pool) -> None:
     waiting = WaitingRecords(Inbox(pool, GROUP, HANDLERS))
-    large = replace(shipped("locked"), value=b'{"order": "locked", "sequence": 1}'.ljust(MOST_BYTES // 2))
+    large = replace(order_shipped_record("locked"), value=b'{"order": "locked", "sequence": 1}'.ljust(MOST_BYTES // 2))
     records = [KeptRecord("t", 0, at, large.key, large.value, large.headers, 0, "kept") for at in range(2)]
     waiting.add(records[:1])
     assert not waiting.is_full
@@ -136,11 +143,13 @@ async def test_a_consumer_that_ends_meanwhile_loses_nothing_of_what_waited(
     async def has(count: int) -> bool:
         return len(await written_lines(pool)) == count
 
-    async with locked(database), subscribing(pool, kafka, [topic], HANDLERS):
-        records = [shipped(name, sequence) for sequence in (1, 2) for name in ("order-1", "locked", "order-2")]
+    async with locked(database), running_subscriber(pool, kafka, [topic], HANDLERS):
+        records = [
+            order_shipped_record(name, sequence) for sequence in (1, 2) for name in ("order-1", "locked", "order-2")
+        ]
         await produce(kafka, topic, records)
         await eventually(lambda: has(4))
-    async with subscribing(pool, kafka, [topic], HANDLERS):
+    async with running_subscriber(pool, kafka, [topic], HANDLERS):
         await eventually(lambda: has(6))
         await eventually(lambda: is_read_to(pool, 6))
     lines = await written_lines(pool)
@@ -154,9 +163,9 @@ async def test_many_records_that_wait_for_one_lock_do_not_end_the_consumer(
     topic = await make_topic(partitions=1)
     names = [f"order-{number}" for number in range(30)]
     # One after the other they wait longer than a consumer may be without progress.
-    async with subscribing(pool, kafka, [topic], HANDLERS, stuck_after_seconds=6) as consumer:
+    async with running_subscriber(pool, kafka, [topic], HANDLERS, stuck_after_seconds=6) as consumer:
         async with locked(database, lock="LOCK TABLE lines IN EXCLUSIVE MODE"):
-            await produce(kafka, topic, [shipped(name) for name in names])
+            await produce(kafka, topic, [order_shipped_record(name) for name in names])
             await eventually(lambda: all_wait(len(names)), within=20)
             await asyncio.sleep(8)
             assert consumer.component.not_ready() is None

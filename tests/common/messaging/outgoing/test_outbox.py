@@ -16,7 +16,7 @@ from common.messaging.outgoing.pending_events import _MARK, _READ, read_pending
 from common.running.purge import standard_rules
 from common.running.relay_role import SERVER_SETTINGS
 from common.settings import ServiceSettings
-from support.kafka.relays import PARK, STATES, order_event, relaying, write_events
+from support.kafka.relays import EVENT_STATES, PARK_EVENT, order_event, running_relay, write_events
 from support.kafka.topics import MakeTopic, Topics
 from support.postgres.databases import Database
 from support.waiting import eventually
@@ -33,14 +33,14 @@ async def test_what_is_before_a_parked_event_of_its_key_is_sent_when_it_is_sent_
     pool: Pool, kafka: str, topic: str
 ) -> None:
     await write_events(pool, topic, ["order-1"], range(1, 5))
-    await pool.execute(PARK, topic, "order-1", 3)
+    await pool.execute(PARK_EVENT, topic, "order-1", 3)
     await pool.execute("DELETE FROM outbox_pending WHERE position < (SELECT position FROM outbox_parked)")
     async with transaction(pool) as connection:
         assert await outbox.send_again(connection, datetime(2026, 1, 1, tzinfo=UTC)) == 2
-    async with relaying(pool, kafka):
+    async with running_relay(pool, kafka):
         await eventually(lambda: pool.fetchval("SELECT min(position) >= 3 FROM outbox_pending"))
     assert (await Topics(kafka).sequences(topic))[0] == {"order-1": [1, 2]}
-    assert [tuple(row) for row in await pool.fetch(STATES)] == [
+    assert [tuple(row) for row in await pool.fetch(EVENT_STATES)] == [
         ("order-1", 1, "published"),
         ("order-1", 2, "published"),
         ("order-1", 3, "parked"),
@@ -148,7 +148,7 @@ async def test_events_that_are_held_back_are_not_doubled_when_all_are_sent_again
 
 async def test_what_is_held_back_behind_a_parked_event_is_sent_after_it(pool: Pool, topic: str) -> None:
     await write_events(pool, topic, ["order-1"], range(1, 4))
-    position = await pool.fetchval(PARK, topic, "order-1", 1)
+    position = await pool.fetchval(PARK_EVENT, topic, "order-1", 1)
     await pool.execute("UPDATE outbox_pending SET hold = 7")
     async with transaction(pool) as connection:
         assert await outbox.replay(connection, position)

@@ -14,11 +14,19 @@ from common.messaging.outgoing import outbox
 from common.messaging.outgoing.pending_events import mark_published, park, read_pending
 from common.messaging.outgoing.publisher import Publisher
 from structlog.testing import capture_logs
-from support.kafka.broken_clients import lose_metadata_task
-from support.kafka.relays import PARK, SEND_PARKED_AGAIN, STATES, all_published, order_event, relaying, write_events
+from support.kafka.broken_clients import end_metadata_task
+from support.kafka.relays import (
+    EVENT_STATES,
+    PARK_EVENT,
+    UNPARK_EVENTS,
+    order_event,
+    running_relay,
+    wait_until_published,
+    write_events,
+)
 from support.kafka.topics import MakeTopic, Topics
 from support.postgres.databases import Database
-from support.processes.relay_and_consumer import LEASE_SECONDS, member
+from support.processes.relay_and_consumer import LEASE_SECONDS, role_process
 from support.waiting import eventually
 
 ORDERS = [f"order-{number}" for number in range(20)]
@@ -54,17 +62,17 @@ async def lanes_of(pool: Pool) -> dict[str | None, int]:
 
 
 async def states(pool: Pool) -> list[tuple[str, int, str]]:
-    return [(row["key"], row["sequence"], row["state"]) for row in await pool.fetch(STATES)]
+    return [(row["key"], row["sequence"], row["state"]) for row in await pool.fetch(EVENT_STATES)]
 
 
 async def test_two_relays_share_the_lanes_and_keep_each_orders_sequence(pool: Pool, kafka: str, topic: str) -> None:
-    async with relaying(pool, kafka, "first"):
+    async with running_relay(pool, kafka, "first"):
         await eventually(lambda: holds(pool, {"first": 32}))
-        async with relaying(pool, kafka, "second"):
+        async with running_relay(pool, kafka, "second"):
             await write_events(pool, topic, ORDERS, range(1, 3))
             await eventually(lambda: holds(pool, {"first": 16, "second": 16}))
             await write_events(pool, topic, ORDERS, range(3, 6))
-            await all_published(pool)
+            await wait_until_published(pool)
         await eventually(lambda: holds(pool, {"first": 32}), within=2)
     assert await holds(pool, {None: 32})
     assert await Topics(kafka).sequences(topic) == (ALL_IN_SEQUENCE, 0)
@@ -75,12 +83,12 @@ async def holds(pool: Pool, expected: dict[str | None, int]) -> bool:
 
 
 async def test_an_event_that_is_committed_late_is_sent_all_the_same(pool: Pool, kafka: str, topic: str) -> None:
-    async with relaying(pool, kafka):
+    async with running_relay(pool, kafka):
         async with transaction(pool) as late:
             await outbox.append(late, order_event(topic, "late", 1))
             await write_events(pool, topic, ["early"], range(1, 4))
             await eventually(lambda: is_published(pool, "early", 3))
-        await all_published(pool)
+        await wait_until_published(pool)
     assert await Topics(kafka).sequences(topic) == ({"early": [1, 2, 3], "late": [1]}, 0)
 
 
@@ -101,11 +109,11 @@ async def test_a_relay_that_is_killed_leaves_nothing_unsent_and_nothing_out_of_s
     database: Database, pool: Pool, kafka: str, topic: str, failpoint: str, repeats: int | None
 ) -> None:
     await write_events(pool, topic, ORDERS, range(1, 6))
-    with member("relay", database, kafka, topic, failpoint=f"{failpoint}:kill") as killed:
+    with role_process("relay", database, kafka, topic, failpoint=f"{failpoint}:kill") as killed:
         assert await killed.ended() == -signal.SIGKILL
 
-    async with relaying(pool, kafka):
-        await all_published(pool)
+    async with running_relay(pool, kafka):
+        await wait_until_published(pool)
 
     sequences, found_repeats = await Topics(kafka).sequences(topic)
     assert sequences == ALL_IN_SEQUENCE
@@ -120,13 +128,13 @@ async def test_a_backlog_of_many_batches_stays_in_sequence_when_its_relay_is_kil
     async with transaction(pool) as late:
         await outbox.append(late, order_event(topic, "late", 1))
         await write_events(pool, topic, ORDERS, range(1, 301))
-        with member("relay", database, kafka, topic, failpoint=failpoint) as killed:
+        with role_process("relay", database, kafka, topic, failpoint=failpoint) as killed:
             assert await killed.ended() == -signal.SIGKILL
     assert len({state for _, _, state in await states(pool)}) == (1 if "after_read" in failpoint else 2)
 
-    async with relaying(pool, kafka):
+    async with running_relay(pool, kafka):
         await write_events(pool, topic, ORDERS, range(301, 303))
-        await all_published(pool)
+        await wait_until_published(pool)
 
     sequences, _ = await Topics(kafka).sequences(topic)
     assert sequences == {"late": [1], **{order: list(range(1, 303)) for order in ORDERS}}
@@ -139,13 +147,13 @@ async def test_a_relay_that_is_paused_past_its_lease_does_no_harm_when_it_wakes(
     database: Database, pool: Pool, kafka: str, topic: str, failpoint: str
 ) -> None:
     await write_events(pool, topic, ORDERS, range(1, 4))
-    with member("relay", database, kafka, topic, name="paused", failpoint=f"{failpoint}:stop") as paused:
+    with role_process("relay", database, kafka, topic, name="paused", failpoint=f"{failpoint}:stop") as paused:
         await paused.stopped()
-        async with relaying(pool, kafka, lease_seconds=LEASE_SECONDS):
-            await all_published(pool)  # not before the lease of the paused one has ended
+        async with running_relay(pool, kafka, lease_seconds=LEASE_SECONDS):
+            await wait_until_published(pool)  # not before the lease of the paused one has ended
             await write_events(pool, topic, ORDERS, range(4, 6))
             paused.send(signal.SIGCONT)
-            await all_published(pool)
+            await wait_until_published(pool)
             await eventually(lambda: holds(pool, {"paused": 16, "relay-1": 16}))
 
     sequences, _ = await Topics(kafka).sequences(topic)
@@ -176,7 +184,7 @@ async def test_an_event_that_kafka_refuses_is_parked_with_its_order_and_nothing_
             *(order_event(narrow_topic, "small", sequence) for sequence in range(1, 4)),
         )
     with capture_logs() as logs:
-        async with relaying(pool, kafka):
+        async with running_relay(pool, kafka):
             await eventually(lambda: is_parked(pool, "vast", 2))
             await eventually(lambda: is_published(pool, "small", 3))
             assert ("vast", 3, "pending") in await states(pool)
@@ -184,9 +192,9 @@ async def test_an_event_that_kafka_refuses_is_parked_with_its_order_and_nothing_
     assert (await Topics(kafka).sequences(narrow_topic))[0] == {"vast": [1], "small": [1, 2, 3]}
 
     await set_largest_batch(kafka, narrow_topic, 1_000_000)
-    await pool.execute(SEND_PARKED_AGAIN)
-    async with relaying(pool, kafka):
-        await all_published(pool)
+    await pool.execute(UNPARK_EVENTS)
+    async with running_relay(pool, kafka):
+        await wait_until_published(pool)
     assert (await Topics(kafka).sequences(narrow_topic))[0] == {"vast": [1, 2, 3], "small": [1, 2, 3]}
 
 
@@ -201,8 +209,8 @@ async def test_events_that_are_too_large_only_together_are_sent_one_by_one(
         await outbox.append(
             connection, *(order_event(narrow_topic, "order-1", number, b" " * 9_000) for number in range(1, 6))
         )
-    async with relaying(pool, kafka):
-        await all_published(pool)
+    async with running_relay(pool, kafka):
+        await wait_until_published(pool)
     assert await Topics(kafka).sequences(narrow_topic) == ({"order-1": [1, 2, 3, 4, 5]}, 0)
 
 
@@ -210,7 +218,7 @@ async def test_a_missing_topic_holds_up_its_own_events_only(pool: Pool, kafka: s
     missing = f"{topic}-missing"
     await write_events(pool, missing, ["order-1"], range(1, 3))
     await write_events(pool, topic, ["order-2"], range(1, 3))
-    async with relaying(pool, kafka):
+    async with running_relay(pool, kafka):
         await eventually(lambda: is_published(pool, "order-2", 2))
         assert await states(pool) == [
             ("order-1", 1, "pending"),
@@ -219,13 +227,13 @@ async def test_a_missing_topic_holds_up_its_own_events_only(pool: Pool, kafka: s
             ("order-2", 2, "published"),
         ]
         await create_topics(kafka, [missing], partitions=1)
-        await all_published(pool)
+        await wait_until_published(pool)
     assert await Topics(kafka).sequences(missing) == ({"order-1": [1, 2]}, 0)
 
 
 async def test_an_order_that_waits_behind_a_parked_event_is_not_read(pool: Pool, topic: str) -> None:
     await write_events(pool, topic, ["parked", "free"], range(1, 3))
-    await pool.execute(PARK, topic, "parked", 1)
+    await pool.execute(PARK_EVENT, topic, "parked", 1)
     async with transaction(pool) as connection:
         rows = await read_pending(connection, range(32))
     assert [(row["key"], row["sequence"]) for row in rows] == [("free", 1), ("free", 2)]
@@ -243,7 +251,7 @@ async def test_a_round_reads_a_bounded_amount_of_data(pool: Pool, topic: str) ->
 async def test_a_relay_stops_at_once_while_the_broker_is_away(pool: Pool, topic: str) -> None:
     await write_events(pool, topic, ["order-1"], range(1, 2))
     async with asyncio.timeout(8):
-        async with relaying(pool, "127.0.0.1:1"):
+        async with running_relay(pool, "127.0.0.1:1"):
             await eventually(lambda: holds(pool, {"relay-1": 32}))
     assert await holds(pool, {None: 32})
 
@@ -253,7 +261,7 @@ async def test_a_producer_that_lost_its_own_task_is_replaced(kafka: str, topic: 
     await publisher.connect()
     lost = publisher._producer
     assert lost is not None
-    await lose_metadata_task(lost.client)
+    await end_metadata_task(lost.client)
     try:
         await publisher.connect()
         replaced = publisher._producer

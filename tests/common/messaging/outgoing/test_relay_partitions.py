@@ -15,7 +15,7 @@ from common.database.transactions import Pool
 from common.messaging.kafka.partitioner import partition_of
 from common.messaging.kafka.topics import create_topics
 from local_stack.kafka import Kafka, start_cluster
-from support.kafka.relays import all_published, relaying, write_events
+from support.kafka.relays import running_relay, wait_until_published, write_events
 from support.kafka.topics import MakeTopic, Topics
 from support.processes.hanging_servers import paused
 from support.waiting import eventually
@@ -113,9 +113,9 @@ async def test_other_partitions_events_go_on_while_one_broker_takes_none(
     pool: Pool, bootstrap: str, spread: Spread, trouble: Trouble
 ) -> None:
     lost, fine = spread.keys(400, lost=True), spread.keys(50, lost=False)
-    async with relaying(pool, bootstrap):
+    async with running_relay(pool, bootstrap):
         await write_events(pool, spread.topic, [*lost, *fine], range(1, 2))
-        await all_published(pool)
+        await wait_until_published(pool)
         async with trouble(spread.victim):
             await write_events(pool, spread.topic, lost[:1], range(2, 3))
             assert await slowest_of(pool, spread) < FIRST_SECONDS
@@ -126,7 +126,7 @@ async def test_other_partitions_events_go_on_while_one_broker_takes_none(
             assert await slowest_of(pool, spread) < LATER_SECONDS
             assert await pool.fetchval("SELECT count(*) FROM outbox_pending") > 4000
         await write_events(pool, spread.topic, lost, range(14, 15))
-        await all_published(pool, within=60)
+        await wait_until_published(pool, within=60)
     sequences, _ = await Topics(bootstrap).sequences(spread.topic)
     assert {key: sequences[key] for key in lost} == {key: list(range(1, 15)) for key in lost}
     assert await pool.fetchval("SELECT count(*) FROM outbox_pending WHERE hold <> 0") == 0
@@ -139,16 +139,16 @@ async def test_a_relay_that_starts_while_one_broker_takes_none_sends_the_others_
     lost = spread.keys(3, lost=True)
     async with trouble(spread.victim):
         await write_events(pool, spread.topic, lost, range(1, 4))
-        async with relaying(pool, bootstrap):
+        async with running_relay(pool, bootstrap):
             assert await slowest_of(pool, spread, 1) < 15  # it has to find lanes and a broker first
             assert await slowest_of(pool, spread) < FIRST_SECONDS
         await write_events(pool, spread.topic, lost, range(4, 5))
-        async with relaying(pool, bootstrap):  # which finds rows that another one has held back
+        async with running_relay(pool, bootstrap):  # which finds rows that another one has held back
             assert await slowest_of(pool, spread, 1) < 15
             assert await slowest_of(pool, spread) < FIRST_SECONDS
-    async with relaying(pool, bootstrap):
+    async with running_relay(pool, bootstrap):
         await write_events(pool, spread.topic, lost, range(5, 6))
-        await all_published(pool, within=60)
+        await wait_until_published(pool, within=60)
     sequences, _ = await Topics(bootstrap).sequences(spread.topic)
     assert {key: sequences[key] for key in lost} == {key: [1, 2, 3, 4, 5] for key in lost}
 
@@ -159,14 +159,14 @@ async def test_a_leader_that_moves_takes_the_held_back_events_with_it(
     topic = f"copied-{next(_keys)}"
     await create_topics(bootstrap, [topic], partitions=PARTITIONS, replication=3)
     orders = list(itertools.islice(_keys, 50))
-    async with relaying(pool, bootstrap):
+    async with running_relay(pool, bootstrap):
         await write_events(pool, topic, orders, range(1, 3))
-        await all_published(pool)
+        await wait_until_published(pool)
         async with hung(brokers[0]):
             await write_events(pool, topic, orders, range(3, 6))
-            await all_published(pool, within=30)
+            await wait_until_published(pool, within=30)
         await write_events(pool, topic, orders, range(6, 8))
-        await all_published(pool)
+        await wait_until_published(pool)
     assert (await Topics(bootstrap).sequences(topic))[0] == {order: list(range(1, 8)) for order in orders}
 
 
@@ -186,11 +186,11 @@ async def test_a_topic_with_too_few_replicas_holds_up_its_own_events_only(
     lacking, other = await make_topic(partitions=2), await make_topic(partitions=2)
     await set_topic(kafka, lacking, **{"min.insync.replicas": "2"})
     orders = [f"order-{number}" for number in range(10)]
-    async with relaying(pool, kafka):
+    async with running_relay(pool, kafka):
         await write_events(pool, lacking, orders, range(1, 4))
         assert await seconds_to_send(pool, other, "first") < FIRST_SECONDS
         assert max([await seconds_to_send(pool, other, f"order-{number}") for number in range(5)]) < LATER_SECONDS
         await set_topic(kafka, lacking, **{"min.insync.replicas": "1"})
         await write_events(pool, lacking, orders, range(4, 6))
-        await all_published(pool)
+        await wait_until_published(pool)
     assert (await Topics(kafka).sequences(lacking))[0] == {order: [1, 2, 3, 4, 5] for order in orders}

@@ -1,30 +1,30 @@
 """What may come as a request's body."""
 
 import pytest
-from support.gateway.raw_http import GET, HOST, Shop, assert_refused, post, raw_server, wait_until
+from support.gateway.raw_http import GET, HOST, EchoApplication, assert_refused, post, raw_server, wait_until
 
 
 @pytest.mark.parametrize("chunks", [b"zz\r\n", b"3\r\nabcd\r\n", b"-1\r\n", b"3;" + b"x" * 300_000])
 async def test_bad_chunks_are_refused_though_the_application_waits_for_them(chunks: bytes) -> None:
-    shop = Shop()
-    async with raw_server(shop) as server, await server.connect() as client:
+    application = EchoApplication()
+    async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
-        await wait_until(lambda: bool(shop.seen))
+        await wait_until(lambda: bool(application.seen))
         assert_refused(await client.ask(chunks), 400, "BAD_REQUEST")
-        await wait_until(lambda: shop.client_gone == 1)
+        await wait_until(lambda: application.client_gone == 1)
 
 
 async def test_trailers_do_not_become_headers_and_are_bounded() -> None:
-    shop = Shop()
+    application = EchoApplication()
     chunked = b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
-    async with raw_server(shop) as server, await server.connect() as client:
+    async with raw_server(application) as server, await server.connect() as client:
         assert (await client.ask(chunked + b"X-API-Key: stolen\r\n\r\n")).body == b"hi"
-        assert [name for name, _ in shop.seen[0]["headers"]] == [b"host", b"transfer-encoding"]
+        assert [name for name, _ in application.seen[0]["headers"]] == [b"host", b"transfer-encoding"]
         assert_refused(await client.ask(chunked + b"a: b\r\n" * 102), 400, "BAD_REQUEST")
 
 
 async def test_the_application_answers_a_body_that_is_announced_too_large_and_then_the_connection_ends() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         head = b"POST /closed HTTP/1.1\r\n" + HOST + b"Content-Length: 50000000\r\n\r\n"
         answer = await client.ask(head, b"x" * 3_000_000)
         assert (answer.status, answer.headers["connection"]) == (401, "close")
@@ -32,7 +32,7 @@ async def test_the_application_answers_a_body_that_is_announced_too_large_and_th
 
 
 async def test_a_body_of_chunks_that_grows_too_large_after_its_answer_ends_the_connection() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         chunked = b"POST /closed HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
         assert (await client.ask(chunked)).status == 401
         await client.send(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
@@ -40,14 +40,14 @@ async def test_a_body_of_chunks_that_grows_too_large_after_its_answer_ends_the_c
 
 
 async def test_a_body_that_nobody_reads_is_dropped_and_the_connection_goes_on() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert (await client.ask(post(b"/closed", b"x" * 500))).status == 401
         assert (await client.ask(GET)).body == b"GET"
 
 
 async def test_who_is_refused_while_expecting_100_continue_has_to_come_again() -> None:
     expecting = b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n"
-    async with raw_server(Shop()) as server:
+    async with raw_server(EchoApplication()) as server:
         async with await server.connect() as client:
             answer = await client.ask(expecting % b"/closed")
             assert (answer.status, answer.headers["connection"]) == (401, "close")

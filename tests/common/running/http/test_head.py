@@ -9,7 +9,7 @@ from support.gateway.raw_http import (
     GET,
     HOST,
     SETTINGS,
-    Shop,
+    EchoApplication,
     assert_others_are_served,
     assert_refused,
     limits,
@@ -34,14 +34,14 @@ def test_this_version_of_uvicorn_is_the_one_whose_private_parts_were_checked() -
     ids=["one header", "one header of 5 MB", "many headers", "no end"],
 )
 async def test_a_head_of_more_than_64_kib_is_refused(head: bytes) -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert assert_refused(await client.ask(head), 400, "BAD_REQUEST") == {"limit_bytes": 65536}
         await assert_others_are_served(server)
 
 
 async def test_a_head_of_a_little_less_than_64_kib_is_served() -> None:
-    shop = Shop()
-    async with raw_server(shop) as server, await server.connect() as client:
+    application = EchoApplication()
+    async with raw_server(application) as server, await server.connect() as client:
         head = b"GET /hello HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 65_400 + b"\r\n\r\n"
         assert (await client.ask(head)).body == b"GET"
         assert (await client.ask(head[:100], head[100:])).body == b"GET"
@@ -49,24 +49,24 @@ async def test_a_head_of_a_little_less_than_64_kib_is_served() -> None:
 
 @pytest.mark.parametrize("lines", [101, 200_000])
 async def test_more_than_100_header_lines_are_refused(lines: int) -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET / HTTP/1.1\r\n" + HOST, b"a: b\r\n" * lines, b"\r\n")
         assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_lines": 100}
 
 
 async def test_100_header_lines_are_served() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert (await client.ask(b"GET / HTTP/1.1\r\n" + HOST, b"a: b\r\n" * 99, b"\r\n")).status == 200
 
 
 async def test_an_address_of_more_than_8_kib_is_refused() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
         assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_bytes": 8192}
 
 
 async def test_the_head_of_a_request_behind_a_large_body_is_not_taken_for_large() -> None:
-    async with raw_server(Shop(), limits(body_bytes=200_000)) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), limits(body_bytes=200_000)) as server, await server.connect() as client:
         requests = post(b"/echo", b"x" * 150_000) + GET[:30]
         await client.send(requests)
         assert len((await client.answer()).body) == 150_000
@@ -113,23 +113,23 @@ async def test_the_head_of_a_request_behind_a_large_body_is_not_taken_for_large(
     ],
 )
 async def test_a_malformed_request_is_refused_in_the_one_shape_and_the_connection_ends(request_bytes: bytes) -> None:
-    shop = Shop()
-    async with raw_server(shop) as server, await server.connect() as client:
+    application = EchoApplication()
+    async with raw_server(application) as server, await server.connect() as client:
         assert_refused(await client.ask(request_bytes), 400, "BAD_REQUEST")
         assert await client.rest() == b""
-        assert all(scope["path"] == "/" for scope in shop.seen)
+        assert all(scope["path"] == "/" for scope in application.seen)
 
 
 @pytest.mark.parametrize(
     "host", [b"a", b"a:80", b"127.0.0.1:8001", b"[::1]:80", b"xn--mnchen-3ya.example", b" a \t", b"a_b"]
 )
 async def test_a_host_that_is_one_is_served(host: bytes) -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert (await client.ask(b"GET /hello HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")).status == 200
 
 
 async def test_a_refusal_names_the_path_and_is_problem_json_for_those_who_ask() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET /a%20b?c HTTP/1.1\r\nAccept: application/problem+json\r\n\r\n")
         assert answer.headers["content-type"] == "application/problem+json"
         assert "Host" in answer.error["message"]
@@ -137,7 +137,7 @@ async def test_a_refusal_names_the_path_and_is_problem_json_for_those_who_ask() 
 
 
 async def test_a_refused_head_request_has_no_body() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         await client.send(b"HEAD / HTTP/1.1\r\n\r\n")
         answer = await client.answer(has_body=False)
         assert answer.status == 400
@@ -146,14 +146,14 @@ async def test_a_refused_head_request_has_no_body() -> None:
 
 @pytest.mark.parametrize("method", [b"FOO", b"get", b"M-SEARCH", b"PROPFIND", b"QUERY", b"X" * 32])
 async def test_a_method_that_nobody_knows_is_the_applications_to_refuse(method: bytes) -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         request = method + b" /hello HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
         assert (await client.ask(request)).body == method
         assert (await client.ask(GET)).body == b"GET"
 
 
 async def test_connect_is_no_method_of_this_server() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"CONNECT shop.example:443 HTTP/1.1\r\n" + HOST + b"\r\n")
         assert_refused(answer, 405, "METHOD_NOT_ALLOWED")
         assert answer.headers["allow"] == "GET, HEAD"
@@ -162,7 +162,7 @@ async def test_connect_is_no_method_of_this_server() -> None:
 @pytest.mark.parametrize("upgrade", [b"websocket", b"h2c"])
 async def test_an_upgrade_is_ignored_and_the_connection_goes_on(upgrade: bytes) -> None:
     asking = b"Upgrade: " + upgrade, b"Connection: Upgrade"
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         first = post(b"/echo", b"body", *asking)
         await client.send(first + GET)
         assert (await client.answer()).body == b"body"
@@ -174,7 +174,7 @@ async def test_an_upgrade_is_ignored_and_the_connection_goes_on(upgrade: bytes) 
 
 
 async def test_http_1_0_is_served_without_a_host_and_closed() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET /hello HTTP/1.0\r\n\r\n")
         assert (answer.body, answer.headers["connection"]) == (b"GET", "close")
         assert await client.rest() == b""
@@ -184,23 +184,23 @@ async def test_http_1_0_is_served_without_a_host_and_closed() -> None:
     "target", [b"http://shop.example/hello", b"http://shop.example/hello?a=b", b"HTTP://x:80/hello"]
 )
 async def test_a_whole_url_is_an_address_too(target: bytes) -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert (await client.ask(b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n")).body == b"GET"
 
 
 async def test_a_url_without_a_path_means_the_root() -> None:
-    shop = Shop()
-    async with raw_server(shop) as server, await server.connect() as client:
+    application = EchoApplication()
+    async with raw_server(application) as server, await server.connect() as client:
         assert (await client.ask(b"GET http://shop.example?a HTTP/1.1\r\n" + HOST + b"\r\n")).status == 200
-        assert (shop.seen[0]["path"], shop.seen[0]["query_string"]) == ("/", b"a")
+        assert (application.seen[0]["path"], application.seen[0]["query_string"]) == ("/", b"a")
 
 
 @pytest.mark.parametrize(
     ("proxies", "client"), [("127.0.0.1", "203.0.113.7"), ("", "127.0.0.1"), ("192.0.2.1", "127.0.0.1")]
 )
 async def test_only_a_trusted_proxy_is_believed_whom_it_speaks_for(proxies: str, client: str) -> None:
-    shop = Shop()
+    application = EchoApplication()
     settings = SETTINGS.model_copy(update={"trusted_proxies": proxies})
-    async with raw_server(shop, settings=settings) as server, await server.connect() as proxy:
+    async with raw_server(application, settings=settings) as server, await server.connect() as proxy:
         await proxy.ask(b"GET / HTTP/1.1\r\n" + HOST + b"X-Forwarded-For: 203.0.113.7\r\n\r\n")
-        assert shop.seen[0]["client"][0] == client
+        assert application.seen[0]["client"][0] == client

@@ -5,7 +5,7 @@ import asyncio
 from support.gateway.raw_http import (
     GET,
     HOST,
-    Shop,
+    EchoApplication,
     assert_others_are_served,
     assert_refused,
     limits,
@@ -17,7 +17,7 @@ from support.gateway.raw_http import (
 
 async def test_the_connection_that_waits_longest_makes_room_for_a_new_one() -> None:
     async with (
-        raw_server(Shop(), limits(connections=3, head_seconds=2)) as server,
+        raw_server(EchoApplication(), limits(connections=3, head_seconds=2)) as server,
         await server.connect() as half_sent,
         await server.connect() as idle,
         await server.connect() as unused,
@@ -34,7 +34,7 @@ async def test_the_connection_that_waits_longest_makes_room_for_a_new_one() -> N
 
 
 async def test_many_half_sent_requests_do_not_lock_others_out() -> None:
-    async with raw_server(Shop(), limits(connections=50)) as server:
+    async with raw_server(EchoApplication(), limits(connections=50)) as server:
         attackers = [await server.connect() for _ in range(200)]
         for each in attackers[:100]:
             each.writer.write(b"GET / HTTP/1.1\r\nA: b")
@@ -44,27 +44,27 @@ async def test_many_half_sent_requests_do_not_lock_others_out() -> None:
 
 
 async def test_a_connection_too_many_is_told_so_when_all_others_are_being_answered() -> None:
-    shop = Shop()
-    async with raw_server(shop, limits(connections=2)) as server:
+    application = EchoApplication()
+    async with raw_server(application, limits(connections=2)) as server:
         busy = [await server.connect() for _ in range(2)]
         for each in busy:
             await each.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")
-        await wait_until(lambda: len(shop.seen) == 2)
+        await wait_until(lambda: len(application.seen) == 2)
         for _ in range(3):
             async with await server.connect() as client:
                 answer = await client.ask(GET)
                 assert_refused(answer, 503, "UNAVAILABLE")
                 assert answer.headers["retry-after"] == "1"
-        shop.gate.set()
+        application.gate.set()
         assert [(await each.answer()).body for each in busy] == [b"at last"] * 2
 
 
 async def test_requests_in_a_row_are_answered_in_order_up_to_a_number() -> None:
-    shop = Shop()
-    async with raw_server(shop) as server, await server.connect() as client:
+    application = EchoApplication()
+    async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n" + GET * 5000)
-        await wait_until(lambda: len(shop.seen) == 1)
-        shop.gate.set()
+        await wait_until(lambda: len(application.seen) == 1)
+        application.gate.set()
         assert (await client.answer()).body == b"at last"
         for _ in range(100):
             assert (await client.answer()).body == b"GET"
@@ -72,7 +72,7 @@ async def test_requests_in_a_row_are_answered_in_order_up_to_a_number() -> None:
 
 
 async def test_what_was_asked_before_a_malformed_request_is_answered_first() -> None:
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         await client.send(GET + post(b"/echo", b"abc") + b"nonsense\r\n\r\n")
         assert (await client.answer()).body == b"GET"
         assert (await client.answer()).body == b"abc"
@@ -81,14 +81,14 @@ async def test_what_was_asked_before_a_malformed_request_is_answered_first() -> 
 
 async def test_a_refusal_is_read_by_a_client_that_is_still_sending() -> None:
     """A close on unread input resets the connection, and a reset throws away what the client has not read yet."""
-    async with raw_server(Shop()) as server, await server.connect() as client:
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
         await client.send(b"GET / HTTP/1.1\r\n", *[b"x" * 1_000_000] * 30)
         assert_refused(await client.answer(), 400, "BAD_REQUEST")
 
 
 async def test_after_a_refusal_the_client_is_waited_for_only_for_a_time() -> None:
     async with (
-        raw_server(Shop(), limits(linger_seconds=0.3, head_seconds=1)) as server,
+        raw_server(EchoApplication(), limits(linger_seconds=0.3, head_seconds=1)) as server,
         await server.connect() as client,
     ):
         assert_refused(await client.ask(b"nonsense\r\n\r\n"), 400, "BAD_REQUEST")
@@ -97,7 +97,7 @@ async def test_after_a_refusal_the_client_is_waited_for_only_for_a_time() -> Non
 
 async def test_the_server_ends_in_time_with_a_thousand_requests_half_sent() -> None:
     chosen = limits(connections=2000, stopping_seconds=0.5)
-    async with raw_server(Shop(), chosen) as server:
+    async with raw_server(EchoApplication(), chosen) as server:
         clients = await asyncio.gather(*(server.connect() for _ in range(1000)))
         halves = [b"", b"GET /hel", GET[:-2], post(b"/echo", b"abc")[:-1], b"nonsense\r\n\r\n"]
         for number, client in enumerate(clients):
@@ -108,11 +108,11 @@ async def test_the_server_ends_in_time_with_a_thousand_requests_half_sent() -> N
 
 
 async def test_a_request_that_is_being_answered_is_answered_when_the_server_stops() -> None:
-    shop = Shop()
-    async with raw_server(shop) as server, await server.connect() as client:
+    application = EchoApplication()
+    async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")
-        await wait_until(lambda: bool(shop.seen))
-        asyncio.get_running_loop().call_later(0.3, shop.gate.set)
+        await wait_until(lambda: bool(application.seen))
+        asyncio.get_running_loop().call_later(0.3, application.gate.set)
         answer = asyncio.create_task(client.answer())
         server.server._server.should_exit = True
         assert (await answer).body == b"at last"

@@ -6,8 +6,8 @@ import pytest
 from support.gateway.raw_http import (
     GET,
     HOST,
+    EchoApplication,
     RawServer,
-    Shop,
     assert_refused,
     limits,
     raw_server,
@@ -21,14 +21,14 @@ from support.gateway.raw_http import (
     ids=["line", "headers", "byte", "blank line"],
 )
 async def test_half_a_head_is_not_waited_for_longer_than_the_limit(sent: bytes) -> None:
-    async with raw_server(Shop(), limits(head_seconds=0.3)) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), limits(head_seconds=0.3)) as server, await server.connect() as client:
         details = assert_refused(await client.ask(sent), 400, "BAD_REQUEST")
         assert details == {"limit_seconds": 0.3}
         assert await client.rest() == b""
 
 
 async def test_a_head_that_comes_byte_by_byte_has_no_more_time() -> None:
-    async with raw_server(Shop(), limits(head_seconds=0.3)) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), limits(head_seconds=0.3)) as server, await server.connect() as client:
         await client.send(b"GET / HTTP/1.1\r\n")
         answer = asyncio.create_task(client.answer())
         while not answer.done():
@@ -39,14 +39,14 @@ async def test_a_head_that_comes_byte_by_byte_has_no_more_time() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n" * 10])
 async def test_a_connection_that_sends_no_request_is_closed(sent: bytes) -> None:
-    async with raw_server(Shop(), limits(head_seconds=0.2)) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), limits(head_seconds=0.2)) as server, await server.connect() as client:
         await client.send(sent)
         assert await client.rest() == b""
 
 
 async def test_an_idle_connection_is_kept_for_the_keep_alive_time_and_then_closed() -> None:
     chosen = limits(head_seconds=0.1, keep_alive_seconds=0.8)
-    async with raw_server(Shop(), chosen) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), chosen) as server, await server.connect() as client:
         for _ in range(2):
             assert (await client.ask(GET)).body == b"GET"
             await asyncio.sleep(0.4)  # idle for longer than a head may take
@@ -55,32 +55,32 @@ async def test_an_idle_connection_is_kept_for_the_keep_alive_time_and_then_close
 
 @pytest.mark.parametrize("head", [b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"])
 async def test_half_a_body_is_not_waited_for_longer_than_the_limit(head: bytes) -> None:
-    shop = Shop()
-    async with raw_server(shop, limits(body_seconds=0.3)) as server, await server.connect() as client:
+    application = EchoApplication()
+    async with raw_server(application, limits(body_seconds=0.3)) as server, await server.connect() as client:
         answer = await client.ask(b"POST /echo HTTP/1.1\r\n" + HOST + head)
         assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_seconds": 0.3}
-        await wait_until(lambda: shop.client_gone == 1)
+        await wait_until(lambda: application.client_gone == 1)
 
 
 async def test_half_a_body_that_was_answered_already_is_not_waited_for_either() -> None:
     chosen = limits(body_seconds=0.3, linger_seconds=0.3)
-    async with raw_server(Shop(), chosen) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), chosen) as server, await server.connect() as client:
         answer = await client.ask(b"POST /closed HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nabc")
         assert answer.status == 401
         assert await client.rest() == b""
 
 
 async def test_an_application_may_take_longer_than_any_limit_of_the_client() -> None:
-    shop = Shop()
+    application = EchoApplication()
     chosen = limits(head_seconds=0.1, body_seconds=0.1, stall_seconds=0.1)
-    async with raw_server(shop, chosen) as server, await server.connect() as client:
+    async with raw_server(application, chosen) as server, await server.connect() as client:
         await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")
-        asyncio.get_running_loop().call_later(0.5, shop.gate.set)
+        asyncio.get_running_loop().call_later(0.5, application.gate.set)
         assert (await client.answer()).body == b"at last"
 
 
 async def test_an_answer_that_is_not_read_is_given_up() -> None:
-    async with raw_server(Shop(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
         await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await wait_until(lambda: server.server.connections.unsent_bytes > 0)
@@ -90,7 +90,7 @@ async def test_an_answer_that_is_not_read_is_given_up() -> None:
 async def test_answers_in_a_row_that_are_not_read_are_given_up_without_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with raw_server(Shop(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
         await client.send((b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n") * 5)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await wait_until(lambda: server.server.connections.unsent_bytes > 0)
@@ -99,7 +99,7 @@ async def test_answers_in_a_row_that_are_not_read_are_given_up_without_an_error(
 
 
 async def test_an_answer_that_is_read_slowly_but_steadily_is_given_whole() -> None:
-    async with raw_server(Shop(), limits(stall_seconds=0.2)) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), limits(stall_seconds=0.2)) as server, await server.connect() as client:
         await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
         received = 0
         while received < 20_000_000:
@@ -109,7 +109,7 @@ async def test_an_answer_that_is_read_slowly_but_steadily_is_given_whole() -> No
 
 
 async def test_unread_answers_are_bounded_all_together_and_the_oldest_is_given_up_first() -> None:
-    async with raw_server(Shop(), limits(unsent_bytes=30_000_000)) as server:
+    async with raw_server(EchoApplication(), limits(unsent_bytes=30_000_000)) as server:
         clients = [await server.connect() for _ in range(3)]
         for client, left in zip(clients, [3, 2, 1], strict=True):
             await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
