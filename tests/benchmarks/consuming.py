@@ -12,7 +12,7 @@ from benchmarks.measuring import cpu_seconds
 from benchmarks.order_events import LIFE, lives_of
 from benchmarks.produced import asleep, produce
 from benchmarks.results import Result
-from local_stack.stack import Member, Stack
+from local_stack.stack import Stack, StackProcess
 from orders.events import ORDERS_TOPIC
 from support.waiting import eventually
 
@@ -55,7 +55,7 @@ def measure() -> Iterator[Result]:
             yield from _measure(stack, consumer, process)
 
 
-def _measure(stack: Stack, consumer: Consumer, process: Member) -> Iterator[Result]:
+def _measure(stack: Stack, consumer: Consumer, process: StackProcess) -> Iterator[Result]:
     intakes = [asyncio.run(_take_in(stack, consumer, process)) for _ in range(1 + ROUNDS)][1:]
     asyncio.run(_check(stack, consumer))
     title = consumer.title
@@ -65,7 +65,7 @@ def _measure(stack: Stack, consumer: Consumer, process: Member) -> Iterator[Resu
     yield Result.absolute(f"{title}, processor of database", "µs/event", [each.database_us for each in intakes])
 
 
-async def _take_in(stack: Stack, consumer: Consumer, process: Member) -> Intake:
+async def _take_in(stack: Stack, consumer: Consumer, process: StackProcess) -> Intake:
     """The events are in Kafka before the consumer wakes up; the time ends with the last one's commit."""
     events = lives_of(consumer.orders, consumer.types)
     pid, database = process.server.pid, stack.postgres.pid

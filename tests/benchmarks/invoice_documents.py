@@ -19,7 +19,7 @@ from benchmarks.order_events import lives_of
 from benchmarks.produced import asleep, produce
 from benchmarks.results import Result
 from common.database.transactions import open_pool
-from local_stack.stack import Member, Stack
+from local_stack.stack import Stack, StackProcess
 from orders.events import ORDERS_TOPIC
 from support.example.invoices import consume
 from support.example.order_events import order_shipped
@@ -75,7 +75,7 @@ def _compare(rounds: list[Round]) -> Iterator[Result]:
     yield Result.absolute("job row to stored PDF, processor of database", "µs", [each.database_us for each in rounds])
 
 
-async def _documents(stack: Stack, worker: Member) -> Round:
+async def _documents(stack: Stack, worker: StackProcess) -> Round:
     """Both make the invoices of the same new orders, which have no e-mail address; in either order."""
     pid, dsn = worker.server.pid, stack.postgres.dsn("invoicing", "invoicing")
     pool = await open_pool(dsn, size=2, application_name="benchmark")
@@ -124,12 +124,12 @@ async def _bare(pool: Any, order_ids: list[UUID]) -> bare_rendering.Seen:
 @contextlib.contextmanager
 def _mailbox(stack: Stack) -> Iterator[Path]:
     """The mail server's folder, a file for each message."""
-    member = next(each for each in stack.sandbox if each.role == "mailbox")
-    with member.server:
+    mailbox = next(each for each in stack.sandbox if each.role == "mailbox")
+    with mailbox.server:
         yield stack.folder / "sandbox" / "mailbox" / "messages"
 
 
-async def _mails(stack: Stack, consumer: Member, mailbox: Path) -> float:
+async def _mails(stack: Stack, consumer: StackProcess, mailbox: Path) -> float:
     """The events are in Kafka before the consumer wakes up; the time ends with the last message on disk."""
     all_then = _messages(mailbox) + INVOICES
     with asleep(consumer.server.pid):

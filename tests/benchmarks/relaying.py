@@ -14,7 +14,7 @@ from benchmarks.order_events import PARTITIONS, Row
 from benchmarks.produced import produce
 from benchmarks.results import Result
 from common.messaging.kafka.topics import create_topics
-from local_stack.stack import Member, Stack
+from local_stack.stack import Stack, StackProcess
 from orders.events import ORDERS_TOPIC
 from support.waiting import eventually
 
@@ -65,7 +65,7 @@ def _rates(race: "_Race") -> Iterator[Result]:
 class _Race:
     """The same events go through the relay and through the raw producer, in either order."""
 
-    def __init__(self, stack: Stack, relay: Member) -> None:
+    def __init__(self, stack: Stack, relay: StackProcess) -> None:
         self._stack = stack
         self._relay = relay
         self._others = (stack.postgres.pid, stack.kafka.pid)

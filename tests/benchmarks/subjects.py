@@ -12,7 +12,7 @@ from local_stack.ports import free_ports
 from local_stack.program import Program, python_module
 from local_stack.services import SERVICES
 from local_stack.settings import StackSettings
-from local_stack.stack import Member, Stack
+from local_stack.stack import Stack, StackProcess
 
 # On, and never reached.
 RATE_LIMIT = {"RATE_LIMIT_PER_MINUTE": "1000000000"}
@@ -27,12 +27,12 @@ def stack(*services: str, **settings: str) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, contextlib.ExitStack() as servers:
         environment = {**measuring.environment(), **RATE_LIMIT, **settings}
         made = Stack(StackSettings(Path(folder), split=True, ports={}, environment=environment))
-        for member in made.stores:
-            member.server.prepare()
-            member.server.spawn()
-            servers.callback(member.server.kill)
-        for member in made.stores:
-            member.server.wait_until_ready()
+        for store in made.stores:
+            store.server.prepare()
+            store.server.spawn()
+            servers.callback(store.server.kill)
+        for store in made.stores:
+            store.server.wait_until_ready()
         for service in services or SERVICES:
             _set_up(made, service)
         yield made
@@ -55,13 +55,13 @@ def verify_audit(made: Stack, service: str) -> None:
     process.run(command, log=made.log(f"{service}-verify-audit"), environment=made.service_environment(service))
 
 
-def member(made: Stack, service: str, role: str) -> Member:
-    return next(each for each in made.programs if (each.service, each.role) == (service, role))
+def role_process(made: Stack, service: str, role: str) -> StackProcess:
+    return next(each for each in made.role_processes if (each.service, each.role) == (service, role))
 
 
 def program(made: Stack, service: str, role: str) -> Program:
     """One role of the product: `with program(…) as api` runs it as a process."""
-    found = member(made, service, role).server
+    found = role_process(made, service, role).server
     assert isinstance(found, Program)
     return found
 
@@ -90,10 +90,10 @@ def another_database(made: Stack, service: str, name: str) -> str:
 
 
 @contextlib.contextmanager
-def running(made: Stack, service: str, role: str) -> Iterator[Member]:
+def running(made: Stack, service: str, role: str) -> Iterator[StackProcess]:
     """One role of the product as a process, ready."""
     with program(made, service, role):
-        yield member(made, service, role)
+        yield role_process(made, service, role)
 
 
 def reference(made: Stack, factory: str, **settings: str) -> Program:

@@ -27,7 +27,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_lock_names_each_jar_once_with_its_hash_and_no_address() -> None:
-    text = jars.LOCK.read_text()
+    text = jars.LOCK_FILE.read_text()
     locked = jars.locked_jars()
     assert "://" not in text
     assert len({(jar.group, jar.name) for jar in locked}) == len(locked) == 45
@@ -70,13 +70,13 @@ def test_fetching_refuses_what_is_not_the_locked_jar(repository: Path, maven_cen
         fetch.fetch_jars()
 
 
-def test_the_lock_is_written_from_what_the_endpoint_needs(
+def test_the_lock_file_lists_every_jar_that_kafka_needs(
     repository: Path, maven_central: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(maven_central, "broker", needs="wire-format")
     publish(maven_central, "wire-format")
-    monkeypatch.setattr(fetch, "ENDPOINT", ("example:broker:1.0",))
-    monkeypatch.setattr(jars, "LOCK", repository / "new.lock")
+    monkeypatch.setattr(fetch, "KAFKA", ("example:broker:1.0",))
+    monkeypatch.setattr(jars, "LOCK_FILE", repository / "new.lock")
     fetch.write_lock()
     assert [(jar.name, jar.sha256) for jar in jars.locked_jars()] == [
         (name, sha256(name.encode()).hexdigest()) for name in ("broker", "wire-format")

@@ -64,7 +64,7 @@ def test_a_database_for_one_test_is_made_for_its_services_login(server: Postgres
 def test_a_wrong_statement_is_an_error_with_its_reason(server: Postgres) -> None:
     with pytest.raises(CommandError, match='relation "invoices" does not exist'):
         server.execute("SELECT * FROM invoices;")
-    with pytest.raises(ValueError, match="not a name for a database"):
+    with pytest.raises(ValueError, match="not a valid name"):
         server.create_database("orders; DROP DATABASE refunds")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from local_stack import ports, stack_json
-from local_stack.lock import InUseError, exclusive_use
+from local_stack.folder_lock import InUseError, exclusive_use
 from local_stack.ports import PortTakenError, assign_ports, free_ports, is_free
 from local_stack.settings import SettingsError, StackSettings
 
@@ -37,10 +37,10 @@ def test_ports_are_read_by_name() -> None:
 @pytest.mark.parametrize(
     ("environment", "reason"),
     [
-        ({"ROLES": "some"}, "ROLES is all or split, not 'some'"),
-        ({"STACK_DIR": "/dev/null/stack"}, "STACK_DIR is a folder, or becomes one; /dev/null is a file"),
-        ({"PORT_ORDERS": "http"}, "PORT_ORDERS is a port number, not 'http'"),
-        ({"PORT_ORDERS": "65536"}, "PORT_ORDERS is a port number, not '65536'"),
+        ({"ROLES": "some"}, "ROLES must be all or split, not 'some'"),
+        ({"STACK_DIR": "/dev/null/stack"}, "STACK_DIR must be a folder or a new path; /dev/null is a file"),
+        ({"PORT_ORDERS": "http"}, "PORT_ORDERS must be a port number, not 'http'"),
+        ({"PORT_ORDERS": "65536"}, "PORT_ORDERS must be a port number, not '65536'"),
     ],
 )
 def test_a_wrong_setting_is_refused(environment: dict[str, str], reason: str) -> None:
@@ -51,7 +51,7 @@ def test_a_wrong_setting_is_refused(environment: dict[str, str], reason: str) ->
 def test_free_ports_are_different_and_outside_the_range_of_outgoing_connections() -> None:
     chosen = free_ports(20)
     assert len(set(chosen)) == 20
-    assert all(port in ports.CHOICE and is_free(port) for port in chosen)
+    assert all(port in ports.PORT_RANGE and is_free(port) for port in chosen)
 
 
 def test_a_later_run_gets_the_same_ports(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_later_run_gets_the_same_ports(tmp_path: Path) -> None:
 def test_a_remembered_port_that_was_taken_meanwhile_is_replaced(
     tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ports, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(ports, "WAIT_SECONDS", 0)
     assign_ports(["orders"], {"orders": free_ports(1)[0]}, tmp_path / "ports.json")
     (tmp_path / "ports.json").write_text(f'{{"orders": {taken}}}')
     assert assign_ports(["orders"], {}, tmp_path / "ports.json")["orders"] != taken
@@ -71,7 +71,7 @@ def test_a_remembered_port_that_was_taken_meanwhile_is_replaced(
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(
     tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ports, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(ports, "WAIT_SECONDS", 0)
     with pytest.raises(PortTakenError, match=f"port {taken} for orders is in use"):
         assign_ports(["orders"], {"orders": taken}, tmp_path / "ports.json")
 
@@ -93,6 +93,6 @@ def test_what_a_killed_supervisor_left_is_not_taken_for_the_next_ones(tmp_path: 
             stack_json.running_stack(tmp_path)
         (tmp_path / stack_json.FILE).write_text(json.dumps({"supervisor_pid": os.getpid(), **description}))
         assert stack_json.running_stack(tmp_path)["documents"] == "/invoices"
-        stack_json.withdraw(tmp_path)
+        stack_json.remove(tmp_path)
         with pytest.raises(stack_json.NotRunningError):
             stack_json.running_stack(tmp_path)

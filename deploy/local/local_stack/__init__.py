@@ -1,1 +1,1 @@
-"""The whole system on one machine, from Python packages alone: real PostgreSQL, real Apache Kafka, every role."""
+"""The embedded stack: the whole system on one machine, with PostgreSQL and Apache Kafka from Python packages."""

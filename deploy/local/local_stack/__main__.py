@@ -1,4 +1,4 @@
-"""Command line: `python -m local_stack fetch`, once, then `up`."""
+"""Command line of the embedded stack: `python -m local_stack up`, and `fetch` once before it."""
 
 import argparse
 import asyncio
@@ -9,9 +9,9 @@ import sys
 from rich.console import Console
 
 from local_stack import stack_json
+from local_stack.folder_lock import InUseError, exclusive_use
 from local_stack.jars import UntrustedJarError
-from local_stack.lock import InUseError, exclusive_use
-from local_stack.logs import keep_last_logs
+from local_stack.logs import keep_previous_logs
 from local_stack.ports import PortTakenError
 from local_stack.process import CommandError
 from local_stack.server import StartError
@@ -20,7 +20,8 @@ from local_stack.stack import Stack
 from local_stack.supervisor import Supervisor
 from local_stack.terminal import Terminal
 
-EXPECTED = (
+# Errors whose message is enough for the user, without a traceback.
+REPORTED = (
     StartError,
     CommandError,
     UntrustedJarError,
@@ -35,38 +36,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local_stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="run the whole system until Ctrl-C; see STACK_DIR, ROLES and PORT_… in the README")
-    commands.add_parser("fetch", help="set-up: fetch and check Kafka's jars, prepare its fast start")
-    commands.add_parser("env", help="addresses and keys of the running stack as shell variables, for eval")
-    commands.add_parser("lock", help="pin Kafka's jars anew")
+    commands.add_parser(
+        "fetch", help="download and verify Kafka's jars, and create its class cache; `make setup` runs it"
+    )
+    commands.add_parser("env", help="print addresses and keys of the running stack as shell variables, for eval")
+    commands.add_parser("lock", help="resolve Kafka's jars again and write their lock file")
     command = {"up": up, "fetch": fetch, "env": env, "lock": lock}[parser.parse_args().command]
     try:
         command()
-    except* EXPECTED as failures:
-        sys.exit("\n".join(str(failure) for failure in leaves(failures)))
+    except* REPORTED as errors:
+        sys.exit("\n".join(str(error) for error in leaves(errors)))
 
 
 def up() -> None:
     settings = StackSettings.from_environment(os.environ)
     terminal = Terminal(Console())
     with exclusive_use(settings.folder):
-        stack_json.withdraw(settings.folder)
-        keep_last_logs(settings.folder / "logs")
+        stack_json.remove(settings.folder)
+        keep_previous_logs(settings.folder / "logs")
         asyncio.run(Supervisor(Stack(settings), terminal).run())
 
 
 def fetch() -> None:
-    from local_stack.fetch import fetch_jars, train_class_cache
+    from local_stack.fetch import create_class_cache, fetch_jars
 
     terminal = Terminal(Console())
     with terminal.starting():
-        with terminal.step("Kafka's jars, checked"):
+        with terminal.step("Kafka's jars verified"):
             fetch_jars()
-        with terminal.step("Kafka's classes, cached"):
-            train_class_cache()
+        with terminal.step("Kafka's class cache"):
+            create_class_cache()
 
 
 def env() -> None:
-    """`ORDERS=http://…`, `CLIENT_KEY=…`: what a person needs to call the services with curl."""
+    """Print `ORDERS=http://…`, `CLIENT_KEY=…` and so on, for calls with curl."""
     stack = stack_json.running_stack(StackSettings.from_environment(os.environ).folder)
     variables = {name.upper(): service["url"] for name, service in stack["services"].items()}
     variables |= {f"{role.upper()}_KEY": key for role, key in stack["api_keys"].items()}
@@ -82,8 +85,9 @@ def lock() -> None:
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    nested = (leaves(each) if isinstance(each, BaseExceptionGroup) else [each] for each in group.exceptions)
-    return [each for inner in nested for each in inner]
+    """The exceptions of a group and of the groups inside it."""
+    nested = (leaves(error) if isinstance(error, BaseExceptionGroup) else [error] for error in group.exceptions)
+    return [error for errors in nested for error in errors]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Keys made at the first start and kept in the stack's folder, mode 0600."""
+"""API keys and secrets of a stack: generated at its first start and stored in its folder with mode 0600."""
 
 import json
 import secrets
@@ -20,9 +20,9 @@ class ApiKey(TypedDict):
 @dataclass(frozen=True)
 class Credentials:
     api_keys: dict[str, str]
-    """One key for each role a caller can have."""
+    """One key for each role of a caller."""
     api_key_file: Path
-    """The same, in the form `python -m <service> api-keys ensure --from-file` takes."""
+    """The same keys in the format of `python -m <service> api-keys ensure --from-file`."""
     link_signing_key: str
     payment_gateway_key: str
 

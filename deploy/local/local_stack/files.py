@@ -1,4 +1,4 @@
-"""Small files only we may read, replaced in one step."""
+"""Private files: readable by their owner only, replaced atomically."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file by one of mode 0600; a reader sees the old text or the new, never half of it."""
+    """Replace the file by one of mode 0600. A concurrent reader sees the old text or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
@@ -18,4 +18,5 @@ def write_private(path: Path, text: str) -> None:
 
 
 def read_json(path: Path, default: Any) -> Any:
+    """The content of a JSON file, or the default if there is no file."""
     return json.loads(path.read_text()) if path.exists() else default

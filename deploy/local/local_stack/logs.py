@@ -1,14 +1,16 @@
-"""A new log file for each run; the last run's is kept beside it. What a log holds may be shown on a terminal."""
+"""Log files: one per process and run, with that of the previous run beside it."""
 
 from pathlib import Path
 
 
-def keep_last_logs(folder: Path) -> None:
+def keep_previous_logs(folder: Path) -> None:
     for log in folder.glob("*.log"):
         log.replace(log.with_suffix(".log.last"))
 
 
 def printable(text: str) -> str:
-    """The text with control characters but line ends and tabs written out, as `\\x1b`: a log repeats what clients sent,
-    and that must not steer a terminal."""
-    return "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
+    """The text with control characters escaped, except line ends and tabs.
+
+    A log repeats what clients sent, which must not control a terminal.
+    """
+    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)

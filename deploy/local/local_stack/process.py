@@ -1,4 +1,4 @@
-"""Child processes that never outlive the process which started them."""
+"""Child processes that end when the process that started them ends."""
 
 import asyncio
 import contextlib
@@ -26,10 +26,11 @@ def spawn(
     death_signal: signal.Signals = signal.SIGKILL,
     unprivileged: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own, so that Ctrl-C reaches us first and we end things in order.
+    """Start a child in its own session: Ctrl-C reaches only this process, which stops its children in order.
 
-    The child gets `death_signal` as soon as the *thread* that called this ends, however it ends (PR_SET_PDEATHSIG):
-    call it from the main thread for anything that shall stay. With `unprivileged` a child of root runs as nobody.
+    The child receives `death_signal` when the *thread* that called this function ends, in whatever way
+    (PR_SET_PDEATHSIG): call it from the main thread for a long-running child. With `unprivileged`, a child of root
+    runs as nobody.
     """
     parent = os.getpid()
 
@@ -61,7 +62,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     unprivileged: bool = False,
 ) -> None:
-    """Run a command to its end. Raises CommandError with the last lines of its log."""
+    """Run a command and wait for its end. Raises CommandError with the last lines of its log."""
     process = spawn(command, log=log, environment=environment, unprivileged=unprivileged)
     try:
         code = process.wait()
@@ -72,7 +73,7 @@ def run(
 
 
 async def ended(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a child's end, without polling or a thread, and return its exit code (minus a signal's number)."""
+    """Wait for the end of a child, without polling or a thread, and return its exit code (negative for a signal)."""
     if process.poll() is None:
         loop, end = asyncio.get_running_loop(), asyncio.Event()
         descriptor = os.pidfd_open(process.pid)  # Linux 5.3
@@ -86,17 +87,17 @@ async def ended(process: subprocess.Popen[bytes]) -> int:
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to a child and its own children, also those it left behind when it ended."""
+    """Send SIGKILL to a child and its own children, also to those that outlive it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """The log's last lines, as a terminal may show them."""
+    """The last lines of a log, safe for a terminal."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return printable("\n".join(text.splitlines()[-lines:]))
 
 
 class CommandError(Exception):
-    """A command of the set-up ended with an error."""
+    """A command failed; the message has the last lines of its log."""

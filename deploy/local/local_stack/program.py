@@ -1,4 +1,4 @@
-"""One of our own programs, a role of a service or a part of the sandbox."""
+"""A Python program of this repository as a server: a role of a service, or a part of the sandbox."""
 
 import http.client
 import subprocess
@@ -11,7 +11,7 @@ from local_stack.server import Server
 
 
 class Program(Server):
-    """Ready as soon as a GET of its readiness path answers 200."""
+    """`python -m …` with an HTTP port; it is ready when GET of its readiness path answers 200."""
 
     def __init__(
         self, name: str, arguments: list[str], *, port: int, readiness: str, environment: Mapping[str, str], log: Path
@@ -46,5 +46,5 @@ class Program(Server):
 
 
 def python_module(*arguments: str) -> list[str]:
-    """`python -m …` with this interpreter, and without the current directory on the import path."""
+    """The command `python -m …` with this interpreter, without the current directory on the import path."""
     return [sys.executable, "-P", "-m", *arguments]

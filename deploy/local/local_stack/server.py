@@ -1,4 +1,4 @@
-"""One long-running child: how it is started, when it is ready, how it ends."""
+"""A long-running child process: start, readiness, stop."""
 
 import contextlib
 import signal
@@ -13,17 +13,17 @@ from local_stack import process
 
 
 class StartError(Exception):
-    """A server ended, or did not answer in time, while it was started."""
+    """A server ended during its start, or was not ready in time."""
 
 
 class Server(ABC):
-    """`start()`, `stop()` and `kill()` are for scripts and fixtures; the supervisor drives the steps itself."""
+    """Scripts and fixtures call `start()`, `stop()` and `kill()`; the supervisor calls the single steps."""
 
     name: str
     log: Path
     stop_signal = signal.SIGTERM
     grace = 10.0
-    # How often a start may fail before it counts; more than one where a crash leaves something that passes by itself.
+    # Attempts before a start has failed; more than one for a server that cannot start for a moment after a crash.
     start_attempts = 1
 
     def __init__(self) -> None:
@@ -31,15 +31,15 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Do what must be done before the first start; nothing at later ones."""
+        """Create what the first start needs; later calls change nothing."""
 
     @abstractmethod
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start the process and return at once."""
+        """Start the process, without waiting until it is ready."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Ask the running process whether it answers."""
+        """Whether the running process answers a request."""
 
     def spawn(self) -> None:
         self._process = self.launch()
@@ -76,24 +76,24 @@ class Server(ABC):
         return self._process.pid
 
     async def ended(self) -> int | None:
-        """Wait until it has ended and return its exit code; None if it was not started."""
+        """Wait for the end of the process and return its exit code; None if it was not started."""
         return None if self._process is None else await process.ended(self._process)
 
     def stop(self) -> None:
-        """End it in good order; after `grace` seconds in any order."""
-        self.ask_to_stop()
+        """Send the stop signal; after `grace` seconds, kill."""
+        self.send_stop_signal()
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(self.grace)
         self.kill()
 
-    def ask_to_stop(self) -> None:
+    def send_stop_signal(self) -> None:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(self.stop_signal)
 
     def kill(self) -> None:
-        """SIGKILL to it and to whatever it started: nothing is flushed, and data must survive it."""
+        """Send SIGKILL to the process and its children. Nothing is flushed; data on disk must survive that."""
         if self._process is not None:
             process.kill_session(self._process)
 

@@ -1,4 +1,4 @@
-"""What the environment asks of the stack."""
+"""Settings of the stack, read from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ PORT_PREFIX = "PORT_"
 
 
 class SettingsError(ValueError):
-    """A variable of the environment has a value we cannot use."""
+    """An environment variable has an invalid value."""
 
 
 @dataclass(frozen=True)
 class StackSettings:
     folder: Path
     split: bool
-    """A process for each role, in place of one for each service."""
+    """One process for each role, instead of one for each service."""
     ports: Mapping[str, int]
     environment: Mapping[str, str]
-    """Handed on to the services: any of their settings can be given to the stack."""
+    """Passed to the services, so that any of their settings can be set for the stack."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read STACK_DIR, ROLES (all or split) and PORT_<NAME> (as in PORT_ORDERS). Raises SettingsError."""
         roles = environment.get("ROLES", "all")
         if roles not in ("all", "split"):
-            raise SettingsError(f"ROLES is all or split, not {roles!r}")
+            raise SettingsError(f"ROLES must be all or split, not {roles!r}")
         return cls(
             folder=_folder(environment.get("STACK_DIR") or ".local"),
             split=roles == "split",
@@ -42,13 +42,13 @@ class StackSettings:
 
 def _folder(text: str) -> Path:
     folder = Path(text).absolute()
-    nearest = next(each for each in (folder, *folder.parents) if each.exists())
-    if not nearest.is_dir():
-        raise SettingsError(f"STACK_DIR is a folder, or becomes one; {nearest} is a file")
+    ancestor = next(path for path in (folder, *folder.parents) if path.exists())
+    if not ancestor.is_dir():
+        raise SettingsError(f"STACK_DIR must be a folder or a new path; {ancestor} is a file")
     return folder
 
 
 def _port(name: str, value: str) -> int:
     if not (value.isascii() and value.isdecimal()) or not 0 < int(value) < 65536:
-        raise SettingsError(f"{name} is a port number, not {value!r}")
+        raise SettingsError(f"{name} must be a port number, not {value!r}")
     return int(value)

@@ -18,8 +18,8 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Member:
-    """A process of the stack, with the names that stack.json gives it."""
+class StackProcess:
+    """A process of the stack, with its names in stack.json."""
 
     server: Server
     service: str
@@ -48,18 +48,18 @@ class Stack:
             self.folder / "kafka", self._ports["kafka"], self._ports["kafka-controller"], log=self.log("kafka")
         )
         self.stores = [
-            Member(self.postgres, "postgres", "database", f"postgresql://{HOST}:{self.postgres.port}"),
-            Member(self.kafka, "kafka", "broker", f"kafka://{self.kafka.bootstrap}"),
+            StackProcess(self.postgres, "postgres", "database", f"postgresql://{HOST}:{self.postgres.port}"),
+            StackProcess(self.kafka, "kafka", "broker", f"kafka://{self.kafka.bootstrap}"),
         ]
         self.sandbox = [
             self._sandbox("sandbox", "payments", "--port={sandbox}"),
             self._sandbox("mailbox", "mailbox", "--smtp-port={smtp}", "--http-port={mailbox}"),
         ]
-        self.programs = [self._role(service, role) for service, role in roles]
+        self.role_processes = [self._role(service, role) for service, role in roles]
 
     @property
-    def members(self) -> list[Member]:
-        return [*self.stores, *self.sandbox, *self.programs]
+    def processes(self) -> list[StackProcess]:
+        return [*self.stores, *self.sandbox, *self.role_processes]
 
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
@@ -108,26 +108,26 @@ class Stack:
             "documents": str(self.documents),
             "processes": [
                 {
-                    "name": member.server.name,
-                    "service": member.service,
-                    "role": member.role,
-                    "pid": member.server.pid,
-                    "url": member.url,
-                    "log": str(member.server.log),
+                    "name": process.server.name,
+                    "service": process.service,
+                    "role": process.role,
+                    "pid": process.server.pid,
+                    "url": process.url,
+                    "log": str(process.server.log),
                 }
-                for member in self.members
+                for process in self.processes
             ],
         }
 
-    def _role(self, service: str, role: str) -> Member:
+    def _role(self, service: str, role: str) -> StackProcess:
         port = self._ports[_port_name(service, role)]
         environment = self.service_environment(service) | {"HTTP_PORT": str(port)}
         name = service if role == "all" else f"{service}-{role}"
-        return self._member(name, service, role, port=port, readiness="/readyz", environment=environment)
+        return self._process(name, service, role, port=port, readiness="/readyz", environment=environment)
 
-    def _sandbox(self, name: str, part: str, *port_options: str) -> Member:
+    def _sandbox(self, name: str, part: str, *port_options: str) -> StackProcess:
         """A port option names the port in braces."""
-        return self._member(
+        return self._process(
             name,
             "sandbox",
             part,
@@ -139,12 +139,12 @@ class Stack:
             environment=self._environment,
         )
 
-    def _member(
+    def _process(
         self, name: str, package: str, role: str, *options: str, port: int, readiness: str, environment: dict[str, str]
-    ) -> Member:
+    ) -> StackProcess:
         command = [package, role, *options]
         program = Program(name, command, port=port, readiness=readiness, environment=environment, log=self.log(name))
-        return Member(program, package, role, program.url)
+        return StackProcess(program, package, role, program.url)
 
 
 def _port_name(service: str, role: str) -> str:

@@ -1,4 +1,4 @@
-"""`stack.json`: where everything of a running stack is, for people's scripts."""
+"""`stack.json`: addresses, keys and processes of a running stack, for scripts and tests."""
 
 import contextlib
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from local_stack.files import write_private
-from local_stack.lock import is_in_use
+from local_stack.folder_lock import is_in_use
 
 FILE = "stack.json"
 
@@ -46,14 +46,14 @@ class StackDescription(TypedDict):
 
 
 class NotRunningError(Exception):
-    """No stack is ready in this folder."""
+    """No stack is running and ready in this folder."""
 
 
 def running_stack(folder: Path) -> StackDescription:
-    """Read where a running stack is. Raises NotRunningError."""
+    """The description of a running stack. Raises NotRunningError."""
     with contextlib.suppress(FileNotFoundError):
         content = json.loads((folder / FILE).read_text())
-        # The file outlives a supervisor that was killed, until the next one has the lock and takes it away.
+        # A killed supervisor leaves the file; the next one locks the folder before it removes it.
         if is_in_use(folder) and _is_alive(content.pop("supervisor_pid")):
             return cast(StackDescription, content)
     raise NotRunningError(f"no stack is ready in {folder}: start one with `make up`")
@@ -67,10 +67,10 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def publish(folder: Path, description: StackDescription) -> None:
-    """For as long as this process runs."""
+def write(folder: Path, description: StackDescription) -> None:
+    """Write the file, which is valid as long as this process runs."""
     write_private(folder / FILE, json.dumps({"supervisor_pid": os.getpid(), **description}, indent=2) + "\n")
 
 
-def withdraw(folder: Path) -> None:
+def remove(folder: Path) -> None:
     (folder / FILE).unlink(missing_ok=True)

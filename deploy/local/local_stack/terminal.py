@@ -1,4 +1,4 @@
-"""What a person sees: a line for each step with its time, then where everything is."""
+"""Output of the command line: a line with the duration of each step, then addresses and keys."""
 
 import contextlib
 import time
@@ -13,12 +13,12 @@ from local_stack.stack_json import StackDescription
 
 
 class Terminal:
-    """On a terminal colours, a spinner and a table; into a pipe or file plain lines of the same content."""
+    """Colours, a spinner and tables on a terminal; plain lines with the same content in a pipe or file."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._status = console.status("", spinner="dots")
-        self._open: list[str] = []
+        self._running: list[str] = []
         self._started = time.monotonic()
 
     @contextlib.contextmanager
@@ -28,21 +28,21 @@ class Terminal:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Show the step as under way, and its time once it is done; steps may overlap."""
-        began = time.monotonic()
-        self._open.append(title)
-        self._show_open()
+        """Show the step while it runs, and its duration when it has succeeded. Steps may overlap."""
+        start = time.monotonic()
+        self._running.append(title)
+        self._show_running()
         try:
             yield
-            self.say(f"[green]✓[/] {title:<34}[dim]{time.monotonic() - began:6.1f} s[/]")
+            self.say(f"[green]✓[/] {title:<34}[dim]{time.monotonic() - start:6.1f} s[/]")
         finally:
-            self._open.remove(title)
-            self._show_open()
+            self._running.remove(title)
+            self._show_running()
 
     def ready(self, stack: StackDescription, folder: Path) -> None:
-        took = time.monotonic() - self._started
+        seconds = time.monotonic() - self._started
         self.say("")
-        self._rows("Where", [
+        self._rows("Addresses", [
             *((service, address["url"]) for service, address in stack["services"].items()),
             ("payment sandbox", stack["payment_sandbox"]["url"]),
             ("mailbox", stack["mailbox"]["url"]),
@@ -51,10 +51,12 @@ class Terminal:
             ("documents", stack["documents"]),
         ])  # fmt: skip
         self._rows("X-API-Key", list(stack["api_keys"].items()))
-        self.say(f"[bold green]Ready in {took:.1f} s.[/] Data and logs are in {folder}. Ctrl-C stops; the data stays.")
+        self.say(
+            f"[bold green]Ready in {seconds:.1f} s.[/] Data and logs are in {folder}. Ctrl-C stops; the data stays."
+        )
 
     def say(self, text: str) -> None:
-        # A terminal that was closed must not keep us from ending things in order.
+        # A closed terminal must not prevent the stack from stopping its processes in order.
         with contextlib.suppress(OSError):
             self._console.print(text, highlight=False, soft_wrap=True)
 
@@ -71,5 +73,5 @@ class Terminal:
         with contextlib.suppress(OSError):
             self._console.print(table)
 
-    def _show_open(self) -> None:
-        self._status.update(Text(", ".join(self._open), style="dim", no_wrap=True, overflow="ellipsis"))
+    def _show_running(self) -> None:
+        self._status.update(Text(", ".join(self._running), style="dim", no_wrap=True, overflow="ellipsis"))

@@ -1,4 +1,4 @@
-"""One supervisor at a time for each folder."""
+"""The lock of a stack's folder: one supervisor at a time."""
 
 import contextlib
 import fcntl
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FILE = "lock"
-PATIENCE_SECONDS = 1.0
+WAIT_SECONDS = 1.0
 
 
 class InUseError(Exception):
-    """Another supervisor runs on this folder."""
+    """The folder is locked by another supervisor."""
 
 
 @contextlib.contextmanager
 def exclusive_use(folder: Path) -> Iterator[None]:
-    """Hold the folder until the end of the block, or of this process, however it ends. Raises InUseError."""
+    """Lock the folder until the block or the process ends, in whatever way. Raises InUseError."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / FILE).open("a+") as file:
-        deadline = time.monotonic() + PATIENCE_SECONDS  # is_in_use() holds it for an instant
+        deadline = time.monotonic() + WAIT_SECONDS  # is_in_use() locks it for an instant
         while not _lock(file.fileno()):
             if time.monotonic() > deadline:
                 file.seek(0)
@@ -33,6 +33,7 @@ def exclusive_use(folder: Path) -> Iterator[None]:
 
 
 def is_in_use(folder: Path) -> bool:
+    """Whether a supervisor has locked the folder."""
     try:
         with (folder / FILE).open("a+") as file:
             return not _lock(file.fileno())
