@@ -1,14 +1,14 @@
-"""Write what this environment is made of as a CycloneDX 1.5 document: its Python and its Debian packages.
+"""Print the software bill of materials of this environment (CycloneDX 1.5): its Python and its Debian packages.
 
-    python bill_of_materials.py orders 0.1.0
+    python bill_of_materials.py orders
 
-It has neither a serial number nor a time in it: the same image has the same document.
+It contains neither a serial number nor a time: the same image has the same document.
 """
 
 import json
 import sys
 from collections.abc import Iterator
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,13 +16,20 @@ from urllib.parse import quote
 DEBIAN_PACKAGES = Path("/var/lib/dpkg/status")
 
 
-def bill_of_materials(name: str, version: str) -> dict[str, Any]:
+def bill_of_materials(service: str) -> dict[str, Any]:
+    """Raises `importlib.metadata.PackageNotFoundError` when the service is not installed."""
     components = {each["bom-ref"]: each for each in (*_python_packages(), *_debian_packages())}
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": {"type": "container", "name": f"articurated/{name}", "version": version}},
+        "metadata": {
+            "component": {
+                "type": "container",
+                "name": f"articurated/{service}",
+                "version": version(f"articurated-{service}"),
+            }
+        },
         "components": [component for _, component in sorted(components.items())],
     }
 
@@ -39,15 +46,15 @@ def _debian_packages() -> Iterator[dict[str, Any]]:
     for paragraph in DEBIAN_PACKAGES.read_text().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
         if fields.get("Status", "").endswith(" installed"):
-            name, version = fields["Package"], fields["Version"]
+            name, release = fields["Package"], fields["Version"]
             yield _component(
-                name, version, f"pkg:deb/debian/{quote(name)}@{quote(version)}?arch={fields['Architecture']}"
+                name, release, f"pkg:deb/debian/{quote(name)}@{quote(release)}?arch={fields['Architecture']}"
             )
 
 
-def _component(name: str, version: str, package_url: str) -> dict[str, Any]:
-    return {"type": "library", "bom-ref": package_url, "name": name, "version": version, "purl": package_url}
+def _component(name: str, release: str, package_url: str) -> dict[str, Any]:
+    return {"type": "library", "bom-ref": package_url, "name": name, "version": release, "purl": package_url}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(bill_of_materials(*sys.argv[1:]), indent=1) + "\n")
+    sys.stdout.write(json.dumps(bill_of_materials(sys.argv[1]), indent=1) + "\n")

@@ -1,10 +1,11 @@
-"""Print the part of requirements.lock that something needs at run time, hashes included.
+"""Print the part of requirements.lock that a project needs at run time, with its hashes.
 
     python runtime_requirements.py requirements.lock services/orders/pyproject.toml libs/common/pyproject.toml
 
-What the first project needs, directly or not; projects named after it are followed where it depends on them, and a
-plain name is a distribution from the lock. The lock's own `# via` comments say who needs whom, so there is one lock to
-keep and nothing to resolve again. What only an extra would need may come along; nothing is ever left out.
+Prints the direct and indirect requirements of the first project. The projects after it are followed where it depends on
+them; a name without `.toml` is a distribution in the lock. The dependencies between distributions come from the lock's
+`# via` comments, so there is one lock and nothing is resolved again. The result may include distributions that only an
+extra needs; it never lacks one.
 """
 
 import re
@@ -14,7 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 
-def needed(lock: str, *wanted: str) -> str:
+def runtime_requirements(lock: str, *roots: str) -> str:
     """Raises `KeyError` for a distribution that the lock does not have."""
     blocks: dict[str, str] = defaultdict(str)
     children: dict[str, set[str]] = defaultdict(set)
@@ -23,9 +24,9 @@ def needed(lock: str, *wanted: str) -> str:
         blocks[name] += block  # one for each Python version, where they differ
         for parent in re.findall(r"^    #(?: via|  ) ([a-z0-9][a-z0-9.-]*)$", block, flags=re.MULTILINE):
             children[parent].add(name)
-    projects = dict(_project(Path(each)) for each in wanted if each.endswith(".toml"))
+    projects = dict(_project(Path(each)) for each in roots if each.endswith(".toml"))
     found: set[str] = set()
-    waiting = [next(iter(projects), wanted[0])]
+    waiting = [next(iter(projects), roots[0])]
     while waiting:
         name = waiting.pop()
         if name in projects:
@@ -50,4 +51,4 @@ def _name(requirement: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(needed(Path(sys.argv[1]).read_text(), *sys.argv[2:]))
+    sys.stdout.write(runtime_requirements(Path(sys.argv[1]).read_text(), *sys.argv[2:]))
