@@ -55,8 +55,9 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-imports: setup
+imports: setup ## what may import what, and the other rules of tests/architecture
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/architecture
 
 coverage: setup ## what the last `make test` ran through, and whether that is enough
 	$(BIN)/python .ci/coverage_gates.py
