@@ -11,7 +11,7 @@ BIN := .venv/bin
 # The TypeScript client of tests/e2e: Node.js comes as a Python package, its packages from npm.
 TYPESCRIPT := tests/e2e/generated_clients/typescript
 PROJECTS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/*/pyproject.toml))
-SOURCES := libs services deploy tests .ci
+SOURCES := libs services deploy docs tests .ci
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts reference lock kill-runs fuzz hostile-clients clean
@@ -70,10 +70,10 @@ secrets: setup ## keys and passwords that got into the files
 	$(BIN)/python .ci/scan_secrets.py
 
 contracts: setup ## write the event schemas anew from the producers' models; review the difference
-	PYTHONPATH=tests $(BIN)/python -m contracts.event_schemas
+	PYTHONPATH=docs $(BIN)/python -m generators.event_schemas
 
 reference: setup ## write the generated pages of docs/reference anew
-	PYTHONPATH=tests $(BIN)/python -m docs.reference
+	PYTHONPATH=docs $(BIN)/python -m generators.reference
 
 lock: setup ## pin the newest versions that requirements.in allows
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from common.messaging.envelope import EventData
-from contracts.compatibility import as_first_published, breaking_changes
+from generators.compatibility import as_first_published, breaking_changes
 from jsonschema import Draft202012Validator
 
 

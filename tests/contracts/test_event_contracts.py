@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from contracts.compatibility import as_first_published
-from contracts.event_schemas import HERE, PUBLISHED, committed_schema, example_files, schema_of
+from generators.compatibility import as_first_published
+from generators.event_schemas import CONTRACTS, PUBLISHED, committed_schema, example_files, schema_of
 from jsonschema import Draft202012Validator
 
 EXAMPLES = [(event_type, file) for event_type in PUBLISHED for file in example_files(event_type)]
@@ -32,5 +32,5 @@ def test_what_was_published_once_is_valid_for_ever(event_type: str, file: Path) 
 
 
 def test_no_schema_or_example_is_left_over() -> None:
-    assert {file.name.removesuffix(".v1.json") for file in (HERE / "schemas").iterdir()} == set(PUBLISHED)
-    assert {folder.name for folder in (HERE / "examples").iterdir()} == set(PUBLISHED)
+    assert {file.name.removesuffix(".v1.json") for file in (CONTRACTS / "schemas").iterdir()} == set(PUBLISHED)
+    assert {folder.name for folder in (CONTRACTS / "examples").iterdir()} == set(PUBLISHED)

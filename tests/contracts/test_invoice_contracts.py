@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from common.messaging.envelope import EventData
-from contracts.event_schemas import committed_schema
+from generators.event_schemas import committed_schema
 from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus
 from invoicing.events import FAILED, ISSUED, invoice_failed, invoice_issued
 from jsonschema import Draft202012Validator

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from docs.http_tables import gateway
+from generators.http_tables import gateway
 from jsonschema import Draft202012Validator
 
 SERVICES = ("orders", "returns", "invoicing", "refunds")

@@ -9,7 +9,7 @@ import pytest
 import refunds.consumer
 import returns.consumer
 from common.messaging.envelope import EventView
-from contracts.event_schemas import PUBLISHED, committed_schema, example_files
+from generators.event_schemas import PUBLISHED, committed_schema, example_files
 
 READERS: Mapping[str, Mapping[str, type[EventView]]] = {
     "orders": {event_type: handler.view for event_type, handler in orders.consumer.EVENT_HANDLERS.items()},

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from demo.own_stack import fresh_stack
-from docs.documents import ROOT
+from support.project.documents import ROOT
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from docs.documents import DOCUMENTS, ROOT
+from support.project.documents import DOCUMENTS, ROOT
 
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")

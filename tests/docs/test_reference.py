@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from common.errors import Code
 from common.messaging.envelope import event_headers
-from docs.documents import ROOT
+from generators.reference import PAGES, TABLES, filled, settings, table_names
 from local_stack.services import SERVICES
-
-from docs.reference import PAGES, TABLES, filled, settings, table_names
+from support.project.documents import ROOT
 
 EVENT = {
     "id": "1",

@@ -2,7 +2,7 @@
 
 import re
 
-from docs.documents import ROOT
+from support.project.documents import ROOT
 
 PAGE = (ROOT / "docs" / "stories.md").read_text()
 STORIES = ["A1", "A2", "A3", "B1", "B2", "B3", "C1", "C2", "D1", "D2", "D3"]

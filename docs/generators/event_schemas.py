@@ -1,4 +1,4 @@
-"""The JSON Schema of every event that is published; `python -m contracts.event_schemas` in `tests` writes them anew."""
+"""Generator of the JSON Schemas of all published events: `make contracts` writes them to `tests/contracts/schemas`."""
 
 import json
 import sys
@@ -9,13 +9,13 @@ from typing import Any
 from common.jobs.dead_letters import DEAD_JOB, DeadJob
 from common.messaging.envelope import EventData, full_name
 from common.messaging.incoming.poison import DEAD_RECORD, DeadRecord
-from contracts.compatibility import breaking_changes
+from generators.compatibility import breaking_changes
 from invoicing import events as invoicing
 from orders import events as orders
 from refunds import events as refunds
 from returns import events as returns
 
-HERE = Path(__file__).parent
+CONTRACTS = Path(__file__).parents[2] / "tests" / "contracts"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 PUBLISHED: Mapping[str, type[EventData]] = {
@@ -29,7 +29,7 @@ PUBLISHED: Mapping[str, type[EventData]] = {
 
 
 def schema_of(event_type: str) -> dict[str, Any]:
-    """As the producer's code has it; readers are told to expect more fields one day."""
+    """The schema of the producer's model, open to further fields: a later version may add optional ones."""
     schema = PUBLISHED[event_type].model_json_schema(mode="serialization")
     for part in (schema, *schema.get("$defs", {}).values()):
         part.pop("additionalProperties", None)
@@ -37,7 +37,7 @@ def schema_of(event_type: str) -> dict[str, Any]:
 
 
 def schema_file(event_type: str) -> Path:
-    return HERE / "schemas" / f"{event_type}.v1.json"
+    return CONTRACTS / "schemas" / f"{event_type}.v1.json"
 
 
 def committed_schema(event_type: str) -> dict[str, Any]:
@@ -46,11 +46,11 @@ def committed_schema(event_type: str) -> dict[str, Any]:
 
 
 def example_files(event_type: str) -> list[Path]:
-    return sorted((HERE / "examples" / event_type).glob("*.json"))
+    return sorted((CONTRACTS / "examples" / event_type).glob("*.json"))
 
 
 def main() -> int:
-    """Write what is new. A schema that would break its readers is left as it was, and the exit code is 1."""
+    """Write every schema that changed. One that would break consumers is not written, and the exit code is 1."""
     broken = False
     for event_type in PUBLISHED:
         file, schema = schema_file(event_type), schema_of(event_type)

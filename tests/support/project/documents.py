@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted(
     each for folders in (".", "docs/**", "deploy/*", "examples") for each in ROOT.glob(f"{folders}/*.md")
 )

@@ -1,4 +1,4 @@
-"""What a new version of an event's schema may not do to those who read the old one (ADR 0005)."""
+"""Compatibility check of event schemas: which changes would break a consumer of the old schema (ADR 0005)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,12 +10,12 @@ _COMPARED_DEEPLY = {"properties", "required", "items", "anyOf"}
 
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """Everything but an added field, and that needs a default, so that what was sent before can still be read."""
+    """Every difference except an added field with a default: with it, events sent earlier can still be read."""
     return list(_compare(old, new, old, new, "data"))
 
 
 def as_first_published(schema: Schema) -> dict[str, Any]:
-    """The schema without the demand for fields that were added later; those have a default, the first ones had none."""
+    """The schema with only the first version's fields required: fields that were added later have a default."""
     parts = {name: as_first_published(part) for name, part in schema.get("$defs", {}).items()}
     needed = [name for name in schema.get("required", []) if "default" not in schema["properties"][name]]
     return {**schema, "$defs": parts, "required": needed}
@@ -50,7 +50,7 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
 
 
 def _plain(schema: Schema) -> dict[str, Any]:
-    """What has to be equal: the rest of the schema, and of what is compared deeply whether it is there at all."""
+    """The members that must be equal, plus which of the deeply compared members are present."""
     deep = {
         name: len(schema["anyOf"]) if name == "anyOf" else True
         for name in _COMPARED_DEEPLY - {"required"}

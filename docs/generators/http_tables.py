@@ -1,4 +1,4 @@
-"""Tables of a service's routes and of what their bodies hold, from its OpenAPI document."""
+"""Markdown tables of a service's routes and of the fields of their bodies, from its OpenAPI document."""
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,9 +8,9 @@ from common.access.auth import STAFF, Role, allowed_roles
 from common.health import Health
 from common.service import Runtime, Service
 
-# An enumeration with more values than this is told in words.
+# An enumeration with more values than this is described in words.
 _LONG_ENUMERATION = 12
-# What every service has.
+# The routes that every service has.
 COMMON = ("/api/v1/health", "/api/v1/metrics", "/livez", "/readyz", "/metrics")
 OPERATORS = "/api/v1/ops/"
 FILES_OF_DOCS = "/static-offline-docs/"
@@ -25,12 +25,12 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def service(name: str) -> Service[Any]:
-    found: Service[Any] = importlib.import_module(f"{name}.app").SERVICE
-    return found
+    definition: Service[Any] = importlib.import_module(f"{name}.app").SERVICE
+    return definition
 
 
 def gateway(name: str) -> Any:
-    """The service's application; it is asked for its routes only, and so needs no servers."""
+    """The service's application, without servers: only its routes are read."""
     settings = service(name).settings(
         database_url="postgresql://nowhere", kafka_bootstrap="nowhere", link_signing_key="-"
     )
@@ -75,8 +75,8 @@ def _gives(operation: Schema) -> str:
         if status.startswith("2"):
             content = response.get("content", {})
             schema = content.get("application/json", {}).get("schema") or {}
-            told = _link(schema) if schema else next((kind for kind in content if "json" not in kind), "")
-            return f"{status} {told}".strip()
+            body = _link(schema) if schema else next((kind for kind in content if "json" not in kind), "")
+            return f"{status} {body}".strip()
     return "200"
 
 
@@ -90,16 +90,16 @@ def _name(schema: Schema) -> str:
     return reference.rpartition("/")[2] if "/headers/" not in reference else ""
 
 
-def bodies(name: str, is_wanted: Callable[[str], bool] = is_own) -> str:
-    """What the routes take and give, field by field: requests first, each body before its parts."""
-    document = gateway(name).openapi()
+def bodies(service_name: str, is_wanted: Callable[[str], bool] = is_own) -> str:
+    """The fields of the request and response bodies: requests first, each body before its parts."""
+    document = gateway(service_name).openapi()
     schemas: Mapping[str, Schema] = document["components"]["schemas"]
     operations = [each for path, methods in document["paths"].items() if is_wanted(path) for each in methods.values()]
     requests = _reached([each.get("requestBody") for each in operations], schemas)
     answers = _reached([_answers(each) for each in operations], schemas)
-    told = {**dict.fromkeys(answers, False), **dict.fromkeys(requests, True)}
-    in_order = sorted(told, key=lambda each: not told[each])
-    return "\n".join(f"#### {each}\n\n{fields(schemas[each], schemas, required=told[each])}" for each in in_order)
+    is_request = {**dict.fromkeys(answers, False), **dict.fromkeys(requests, True)}
+    in_order = sorted(is_request, key=lambda name: not is_request[name])
+    return "\n".join(f"#### {name}\n\n{fields(schemas[name], schemas, required=is_request[name])}" for name in in_order)
 
 
 def _answers(operation: Schema) -> list[Schema]:
@@ -166,5 +166,5 @@ def _limits(schema: Schema) -> str:
         "minItems": "at least {}",
         "maxItems": "at most {}",
     }
-    said = [text.format(f"{schema[name]:,.0f}") for name, text in words.items() if name in schema]
-    return f", {', '.join(said)}" if said else ""
+    limits = [text.format(f"{schema[name]:,.0f}") for name, text in words.items() if name in schema]
+    return f", {', '.join(limits)}" if limits else ""

@@ -1,6 +1,7 @@
-"""The tables of `docs/reference` that the code knows better: `make reference` writes them.
+"""Generator of the tables in `docs/reference`: `make reference` writes them from the code.
 
-They stand in the pages between `<!-- table: its name -->` and `<!-- end -->`, and are written anew there.
+A table stands in its page between `<!-- table: its name -->` and `<!-- end -->`; everything else on the page is written
+by hand.
 """
 
 import argparse
@@ -18,13 +19,13 @@ import orders.use_cases  # noqa: F401 - its metrics
 import refunds.worker
 from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands
-from contracts.event_schemas import PUBLISHED, example_files, schema_file, schema_of
-from docs.documents import ROOT
-from docs.http_tables import COMMON, OPERATORS, Schema, bodies, fields, is_own, routes, service, table
+from generators.event_schemas import PUBLISHED, example_files, schema_file, schema_of
+from generators.http_tables import COMMON, OPERATORS, Schema, bodies, fields, is_own, routes, service, table
 from local_stack.services import SERVICES
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
+ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "reference").glob("*.md"))
 _TABLE = re.compile(r"(<!-- table: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def filled(text: str) -> str:
-    """The page with its tables as the code has them. Raises `KeyError` for a table that nobody makes."""
+    """The page with its tables written anew from the code. Raises `KeyError` for an unknown table name."""
     return _TABLE.sub(lambda found: f"{found[1]}\n{TABLES[found['name']]()}\n{found[3]}", text)
 
 
@@ -68,7 +69,7 @@ def _from_pages(file: Path) -> str:
 
 
 def event_data(*event_types: str) -> str:
-    """The data's fields, which all of them are always sent, and below them those of its parts."""
+    """The fields of the data, all of which are always sent, followed by the fields of its parts."""
     parts: dict[str, Schema] = {}
     text = []
     for event_type in event_types:
@@ -115,13 +116,13 @@ def commands() -> str:
 
 
 def _commands(topics: Any, words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    for told in topics._choices_actions:
-        parser = topics.choices[told.dest]
+    for command in topics._choices_actions:
+        parser = topics.choices[command.dest]
         nested = next((each for each in parser._actions if isinstance(each, argparse._SubParsersAction)), None)
         if nested is not None:
-            yield from _commands(nested, (*words, told.dest))
+            yield from _commands(nested, (*words, command.dest))
         else:
-            yield " ".join([*words, told.dest, *_arguments(parser)]), str(told.help)
+            yield " ".join([*words, command.dest, *_arguments(parser)]), str(command.help)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -136,7 +137,7 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def settings(name: str) -> Iterator[tuple[str, str]]:
-    """Each variable of a service's environment, or of every service's for `common`, with its default."""
+    """Each environment variable of a service with its default; for `common`, those that every service has."""
     every = importlib.import_module("common.settings").ServiceSettings.model_fields
     for field, info in (every if name == "common" else service(name).settings.model_fields).items():
         if name == "common" or field not in every:
