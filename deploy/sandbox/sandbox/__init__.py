@@ -1,1 +1,1 @@
-"""Stand-ins for the outside world: a payment gateway and a mailbox, with faults on demand."""
+"""Stand-ins for external systems: a payment gateway and a mail server, with faults on demand."""

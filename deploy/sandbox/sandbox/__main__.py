@@ -1,4 +1,4 @@
-"""Command line: `python -m sandbox payments …` or `python -m sandbox mailbox …`."""
+"""Command line of the sandbox: `python -m sandbox payments …` or `python -m sandbox mailbox …`."""
 
 import argparse
 import asyncio
@@ -13,8 +13,8 @@ from sandbox.payments.server import serve_payments
 def main() -> None:
     arguments = _parse_arguments()
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    for chatty in ("uvicorn", "mail.log"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for verbose in ("uvicorn", "mail.log"):
+        logging.getLogger(verbose).setLevel(logging.WARNING)
     try:
         arguments.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -26,14 +26,14 @@ def main() -> None:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Stand-ins for the outside world.")
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Stand-ins for external systems.")
     programs = parser.add_subparsers(dest="program", required=True)
-    payments = programs.add_parser("payments", help="a payment gateway that speaks the refund part of Stripe's API")
-    mailbox = programs.add_parser("mailbox", help="a mail server that keeps and shows what it is sent")
+    payments = programs.add_parser("payments", help="a payment gateway with the refunds of Stripe's API")
+    mailbox = programs.add_parser("mailbox", help="a mail server that stores every message and shows it")
     for program in (payments, mailbox):
         program.add_argument("--host", default="127.0.0.1")
-        program.add_argument("--data", type=Path, required=True, help="directory in which everything is kept")
-    payments.add_argument("--port", type=_port, required=True, help="0 takes a free one and logs it")
+        program.add_argument("--data", type=Path, required=True, help="folder in which all data is stored")
+    payments.add_argument("--port", type=_port, required=True, help="0 chooses a free port, which is logged")
     mailbox.add_argument("--smtp-port", type=_port, required=True)
     mailbox.add_argument("--http-port", type=_port, required=True)
     return parser.parse_args()

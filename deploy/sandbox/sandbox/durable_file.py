@@ -1,20 +1,20 @@
-"""Whole-file writes that survive a crash at any instant."""
+"""Atomic and durable replacement of a file."""
 
 import os
 from pathlib import Path
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace the file; on return the new content is on disk, and a crash before that leaves the old one whole."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with unfinished.open("wb") as file:
+    """Replace the file. On return, the new content is on disk; after a crash before that, the old one is intact."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(path)
-    # The rename itself is only durable once the directory is.
-    directory = os.open(path.parent, os.O_RDONLY)
+    temporary.replace(path)
+    # The rename is durable only after fsync of the folder.
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(folder)
     finally:
-        os.close(directory)
+        os.close(folder)

@@ -1,4 +1,4 @@
-"""Faults on demand: what shall go wrong, for whom and how often. Kept on disk, set over HTTP."""
+"""Faults on demand: a client orders failures over HTTP, for a target and a number of times."""
 
 import json
 import math
@@ -15,24 +15,25 @@ from sandbox.durable_file import write_durably
 
 
 class InvalidFaultError(ValueError):
-    """The fault asked for makes no sense; the message says what is wrong with it."""
+    """The definition of a fault is invalid; the message says why."""
 
 
 @dataclass(frozen=True)
 class Fault:
     mode: str
     times: int | None
-    """How often it is still to strike; None for ever."""
+    """How many more times it occurs; None without a limit."""
     target: str | None
-    """Whom it strikes; None for everybody."""
+    """The payment, reference or recipient that it applies to; None for all."""
     delay_seconds: float | None = None
 
-    def strikes(self, candidates: Collection[str]) -> bool:
-        return self.target is None or self.target.casefold() in {candidate.casefold() for candidate in candidates}
+    def matches(self, targets: Collection[str]) -> bool:
+        """Texts are compared without regard to case."""
+        return self.target is None or self.target.casefold() in {target.casefold() for target in targets}
 
 
 class FaultPlan:
-    """The faults still to come, oldest first; the first that matches a call strikes it, and only that one."""
+    """The pending faults, oldest first, stored in a file. A call triggers only the first fault that matches it."""
 
     def __init__(
         self, path: Path, *, modes: Collection[str], delayed_modes: Collection[str], target_field: str
@@ -44,14 +45,15 @@ class FaultPlan:
         self._faults = [Fault(**fault) for fault in json.loads(path.read_text())] if path.exists() else []
 
     def add(self, document: object) -> Fault:
+        """Raises InvalidFaultError."""
         fault = self._read(document)
         self._replace_faults([*self._faults, fault])
         return fault
 
-    def take(self, *candidates: str, modes: Collection[str] | None = None) -> Fault | None:
-        """The fault that strikes a call about these candidates, counted down on disk before it is returned."""
+    def trigger(self, *targets: str, modes: Collection[str] | None = None) -> Fault | None:
+        """The fault for a call with these targets, or None. It is counted down on disk before it is returned."""
         for position, fault in enumerate(self._faults):
-            if fault.strikes(candidates) and (modes is None or fault.mode in modes):
+            if fault.matches(targets) and (modes is None or fault.mode in modes):
                 if fault.times is not None:
                     rest = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
                     self._replace_faults([*self._faults[:position], *rest, *self._faults[position + 1 :]])
@@ -81,15 +83,15 @@ class FaultPlan:
         if not isinstance(mode, str) or mode not in self._modes:
             raise InvalidFaultError(f"mode must be one of: {', '.join(sorted(self._modes))}")
         if times is not None and (type(times) is not int or times < 1):
-            raise InvalidFaultError("times must be a whole number of at least 1, or null for ever")
+            raise InvalidFaultError("times must be a whole number of at least 1, or null for no limit")
         if target is not None and (not isinstance(target, str) or not target):
-            raise InvalidFaultError(f"{self._target_field} must be a text, or null for everybody")
+            raise InvalidFaultError(f"{self._target_field} must be a string, or null for all")
         return Fault(mode, times, target, self._read_delay(mode, document.get("delay_seconds")))
 
     def _read_delay(self, mode: str, delay: object) -> float | None:
         if mode not in self._delayed_modes:
             if delay is not None:
-                raise InvalidFaultError(f"mode {mode} takes no delay_seconds")
+                raise InvalidFaultError(f"mode {mode} has no delay_seconds")
             return None
         if isinstance(delay, bool) or not isinstance(delay, int | float) or not math.isfinite(delay) or delay <= 0:
             raise InvalidFaultError(f"mode {mode} needs delay_seconds, a number above 0")
@@ -97,7 +99,7 @@ class FaultPlan:
 
 
 def fault_routes(plan: FaultPlan) -> list[Route]:
-    """`/sandbox/faults`: POST adds a fault, GET shows those still to come, DELETE ends them all."""
+    """`/sandbox/faults`: POST adds a fault, GET lists the remaining ones, DELETE removes all."""
 
     async def add_fault(request: Request) -> Response:
         try:

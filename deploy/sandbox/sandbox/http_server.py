@@ -1,4 +1,4 @@
-"""Serving HTTP until SIGTERM or SIGINT, and stopping promptly even while requests hang."""
+"""HTTP server that stops promptly at SIGTERM or SIGINT, even with unanswered requests."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,15 @@ from starlette.routing import Route
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 0.4
-"""What a request in progress gets to finish after SIGTERM; then its connection is cut without an answer."""
+"""Time for requests in progress after SIGTERM; then their connections are closed without a response."""
 
 
 class ServerStoppingError(Exception):
-    """The server stops before the time was up."""
+    """The server stops before the end of a pause."""
 
 
 class PromptServer(uvicorn.Server):
-    """Exits 0 on SIGTERM (uvicorn dies by the signal) and cuts hanging connections instead of answering them 500."""
+    """Exits with 0 at SIGTERM, where uvicorn ends by the signal, and closes unanswered connections without a 500."""
 
     def __init__(self, app: Starlette, *, host: str, port: int, name: str, other_addresses: str = "") -> None:
         super().__init__(
@@ -49,27 +49,27 @@ class PromptServer(uvicorn.Server):
         logger.info("%s ready: http=%s:%d%s", self._name, host, port, self._other_addresses)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._cut_connections)
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._abort_connections)
         await super().shutdown(sockets)
 
     def _stop(self) -> None:
         self.should_exit = True
         self._stopping.set()
 
-    def _cut_connections(self) -> None:
+    def _abort_connections(self) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
 
 async def hold_until_disconnect(request: Request) -> Response:
-    """Never answer: wait until the client gives up or the server stops. What is returned reaches nobody."""
+    """Never respond: wait until the client disconnects or the server stops. The returned response is not received."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
     return Response(status_code=504)
 
 
 async def pause(request: Request, seconds: float) -> None:
-    """Wait, whether or not the client does. Raises ServerStoppingError when the server stops first."""
+    """Wait, even if the client disconnects. Raises ServerStoppingError when the server stops first."""
     stopping: asyncio.Event = request.app.state.stopping
     try:
         await asyncio.wait_for(stopping.wait(), seconds)

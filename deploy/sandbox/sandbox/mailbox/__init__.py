@@ -1,1 +1,1 @@
-"""A mail server that keeps what it is sent and shows it with Mailpit's API (v1)."""
+"""A mail server that stores every message and serves Mailpit's API (v1)."""

@@ -1,4 +1,4 @@
-"""Mailpit's API over the stored messages (https://mailpit.axllent.org/docs/api-v1/). Nothing is ever marked read."""
+"""Mailpit's API and the HTML pages for the stored messages (https://mailpit.axllent.org/docs/api-v1/)."""
 
 import json
 from typing import Any
@@ -15,8 +15,8 @@ from sandbox.mailbox.store import MailStore
 
 DEFAULT_LIMIT = 50
 PAGE_LENGTH = 100
-# What a stranger put into a mail is shown, never run.
-AS_SENT = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
+# A browser shows the content of a message without running its scripts.
+UNTRUSTED = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 
 
 class MailboxApi:
@@ -44,26 +44,28 @@ class MailboxApi:
             matches = parse_search(request.query_params.get("query", ""))
         except InvalidSearchError as error:
             raise HTTPException(400, str(error)) from error
-        return self._answer_page(request, [found for found in self._store.ids() if matches(*self._index(found))])
+        return self._answer_page(
+            request, [message_id for message_id in self._store.ids() if matches(*self._index(message_id))]
+        )
 
     async def show_message(self, request: Request) -> Response:
         return JSONResponse(self._find(request).document())
 
     async def show_raw(self, request: Request) -> Response:
-        return Response(self._read(request)[1], media_type="text/plain", headers=AS_SENT)
+        return Response(self._read(request)[1], media_type="text/plain", headers=UNTRUSTED)
 
     async def show_part(self, request: Request) -> Response:
         try:
             content_type, content = self._find(request).part(request.path_params["part_id"])
         except KeyError as error:
             raise HTTPException(404, "no such part") from error
-        return Response(content, headers=AS_SENT | {"Content-Type": content_type})
+        return Response(content, headers=UNTRUSTED | {"Content-Type": content_type})
 
     async def delete_messages(self, request: Request) -> Response:
-        """Deletes the messages of `{"IDs": […]}`, or all of them when none are named."""
-        chosen = _read_ids(await request.body())
-        self._store.delete(chosen or self._store.ids())
-        self._indexed = {known: self._indexed[known] for known in self._store.ids() if known in self._indexed}
+        """Delete the messages of `{"IDs": […]}`, or all messages without ids."""
+        ids = _read_ids(await request.body())
+        self._store.delete(ids or self._store.ids())
+        self._indexed = {each: self._indexed[each] for each in self._store.ids() if each in self._indexed}
         return PlainTextResponse("ok")
 
     async def show_list_page(self, _: Request) -> Response:
@@ -76,13 +78,13 @@ class MailboxApi:
     def _answer_page(self, request: Request, ids: list[str]) -> Response:
         start, limit = _read_number(request, "start", 0), _read_number(request, "limit", DEFAULT_LIMIT)
         page = [self._index(message_id)[0] for message_id in ids[start : start + limit]]
-        total = len(self._store.ids())
+        total = len(self._store.ids())  # all of them unread: the sandbox does not mark messages as read
         counts = {"total": total, "unread": total, "count": len(page)}
         counts |= {"messages_count": len(ids), "messages_unread": len(ids), "start": start}
         return JSONResponse(counts | {"tags": [], "messages": page})
 
     def _index(self, message_id: str) -> tuple[dict[str, Any], str]:
-        """Summary and text, parsed at first sight: a mailbox of any size starts at once."""
+        """Summary and text, parsed at first use, so that the number of messages does not slow down the start."""
         if message_id not in self._indexed:
             message = read_message(message_id, self._store.read(message_id))
             self._indexed[message_id] = message.summary(), message.text
@@ -107,11 +109,11 @@ def _read_number(request: Request, name: str, default: int) -> int:
 
 
 def _read_ids(body: bytes) -> list[str]:
-    """Stricter than Mailpit, which takes a body that it cannot read as a wish to delete everything."""
+    """Stricter than Mailpit, which deletes all messages when it cannot parse the body."""
     try:
         ids = json.loads(body)["IDs"] if body else []
     except (ValueError, TypeError, KeyError) as error:
         raise HTTPException(400, 'the body must be {"IDs": […]}') from error
     if not isinstance(ids, list) or not all(isinstance(message_id, str) for message_id in ids):
-        raise HTTPException(400, "IDs must be a list of texts")
+        raise HTTPException(400, "IDs must be a list of strings")
     return ids

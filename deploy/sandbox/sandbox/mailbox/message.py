@@ -1,50 +1,44 @@
-"""Reading a stored message into the JSON shapes of Mailpit's API (https://mailpit.axllent.org/docs/api-v1/).
-
-A mailbox takes what it is sent, so any bytes may be stored: what cannot be parsed is shown as far as it can be read.
-"""
+"""A stored message in the JSON format of Mailpit's API (https://mailpit.axllent.org/docs/api-v1/)."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.headerregistry import AddressHeader, DateHeader
 from email.message import EmailMessage
 from typing import Any
 
+from sandbox.mailbox import mime
 from sandbox.mailbox.store import arrival_time
 
 SNIPPET_LENGTH = 250
-MOST_MULTIPARTS = 50
-# Halves of surrogate pairs that stand for no raw byte (PEP 383), as bad UTF-7 makes them.
-_LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+MAX_MULTIPARTS = 50
 CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 
 def read_message(message_id: str, raw: bytes) -> "StoredMessage":
-    """Never fails: a message that Python's parser gives up on is shown as its source, in one text."""
+    """Parse any bytes. A message that Python's parser rejects is shown as its source, in one text."""
     try:
-        if raw.lower().count(b"boundary=") > MOST_MULTIPARTS:
-            raise ValueError("parsing takes 5 ms for each level of nesting, and nobody else is served meanwhile")
+        if raw.lower().count(b"boundary=") > MAX_MULTIPARTS:
+            raise ValueError("each level of nesting takes 5 ms, during which no other request is served")
         message = StoredMessage(message_id, raw)
-        message.document()  # all that is shown of it can be made
+        message.document()  # fails here, not when the message is shown
         return message
-    except Exception:  # the parser's errors are of any kind
+    except Exception:  # the parser raises errors of any type
         source = b"Subject: (this message cannot be parsed)\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + raw
         return StoredMessage(message_id, source)
 
 
 class StoredMessage:
-    """Parsed; all texts that it gives can be encoded."""
+    """A parsed message. All its texts can be encoded as UTF-8."""
 
     def __init__(self, message_id: str, raw: bytes) -> None:
         self._id = message_id
         self._size = len(raw)
         self._message = message_from_bytes(raw, policy=policy.default)
-        leaves = list(_leaves(self._message))
-        self._attachments = [(part_id, part) for part_id, part in leaves if _is_attachment(part)]
-        bodies = [part for _, part in leaves if not _is_attachment(part)]
-        self.text = "\n".join(_text(part) for part in bodies if part.get_content_type() == "text/plain")
-        self._html = "\n".join(_text(part) for part in bodies if part.get_content_type() == "text/html")
+        self._parts = dict(mime.leaf_parts(self._message))
+        self._attachments = {part_id: part for part_id, part in self._parts.items() if mime.is_attachment(part)}
+        self.text = self._body("text/plain")
+        self._html = self._body("text/html")
         self._head = self._read_head()
 
     def summary(self) -> dict[str, Any]:
@@ -59,25 +53,29 @@ class StoredMessage:
 
     def document(self) -> dict[str, Any]:
         """Mailpit's Message."""
-        described = [(_is_inline(part), _describe(part_id, part)) for part_id, part in self._attachments]
+        attachments = [(mime.is_inline(part), _describe(part_id, part)) for part_id, part in self._attachments.items()]
         return self._head | {
             "ReturnPath": self._header("Return-Path").strip("<>"),
             "Date": _rfc3339(self._date()),
             "Text": self.text,
             "HTML": self._html,
-            "Inline": [description for inline, description in described if inline],
-            "Attachments": [description for inline, description in described if not inline],
+            "Inline": [description for is_inline, description in attachments if is_inline],
+            "Attachments": [description for is_inline, description in attachments if not is_inline],
         }
 
     def part(self, part_id: str) -> tuple[str, bytes]:
-        """Content type and bytes. Raises KeyError for a part that is not there."""
-        part = dict(_leaves(self._message))[part_id]
+        """Content type and bytes. Raises KeyError for an unknown part."""
+        part = self._parts[part_id]
         content_type = part.get_content_type()
-        return content_type if CONTENT_TYPE.fullmatch(content_type) else "application/octet-stream", _content(part)
+        return content_type if CONTENT_TYPE.fullmatch(content_type) else "application/octet-stream", mime.content(part)
+
+    def _body(self, content_type: str) -> str:
+        bodies = [part for part_id, part in self._parts.items() if part_id not in self._attachments]
+        return "\n".join(mime.text(part) for part in bodies if part.get_content_type() == content_type)
 
     def _read_head(self) -> dict[str, Any]:
         senders, to, cc = self._addresses("From"), self._addresses("To"), self._addresses("Cc")
-        named = {address["Address"].casefold() for address in [*to, *cc]}
+        visible = {address["Address"].casefold() for address in [*to, *cc]}
         delivered = self._headers("Delivered-To")
         return {
             "ID": self._id,
@@ -85,7 +83,7 @@ class StoredMessage:
             "From": senders[0] if senders else None,
             "To": to,
             "Cc": cc,
-            "Bcc": [{"Name": "", "Address": address} for address in delivered if address.casefold() not in named],
+            "Bcc": [{"Name": "", "Address": address} for address in delivered if address.casefold() not in visible],
             "ReplyTo": self._addresses("Reply-To"),
             "Subject": self._header("Subject"),
             "Username": "",
@@ -94,93 +92,45 @@ class StoredMessage:
         }
 
     def _headers(self, name: str) -> list[str]:
-        return [_readable(str(value)) for value in _parsed(self._message, name)]
+        return [mime.readable(str(value)) for value in mime.headers(self._message, name)]
 
     def _header(self, name: str) -> str:
         return next(iter(self._headers(name)), "")
 
     def _addresses(self, name: str) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = []
-        for value in _parsed(self._message, name):
+        addresses: list[dict[str, str]] = []
+        for value in mime.headers(self._message, name):
             if isinstance(value, AddressHeader):
-                found += [_person(each.display_name, each.addr_spec) for each in value.addresses]
+                addresses += [_person(each.display_name, each.addr_spec) for each in value.addresses]
             else:
-                found.append(_person("", str(value)))
-        return found
+                addresses.append(_person("", str(value)))
+        return addresses
 
     def _date(self) -> datetime:
-        for value in _parsed(self._message, "Date"):
+        for value in mime.headers(self._message, "Date"):
             if isinstance(value, DateHeader) and value.datetime is not None:
                 date: datetime = value.datetime
                 return date if date.tzinfo else date.replace(tzinfo=UTC)
         return arrival_time(self._id)
 
 
-def _parsed(message: EmailMessage, name: str) -> list[object]:
-    """All headers of this name, parsed by their type; as texts where the parser fails."""
-    try:
-        return message.get_all(name, [])
-    except Exception:
-        return [value for key, value in message.raw_items() if key.casefold() == name.casefold()]
-
-
-def _readable(text: str) -> str:
-    """Raw bytes of a header (surrogates, to Python) as the UTF-8 that they may be; what is none becomes U+FFFD."""
-    raw = _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode("utf-8", "surrogateescape")
-    return raw.decode("utf-8", "replace")
-
-
 def _person(name: str, address: str) -> dict[str, str]:
-    return {"Name": _readable(name), "Address": _readable(address)}
-
-
-def _leaves(message: EmailMessage, prefix: str = "") -> Iterator[tuple[str, EmailMessage]]:
-    """Parts that are no multipart, numbered as Mailpit does: `0` for a message without parts, else `1`, `2`, `2.1`."""
-    if message.get_content_maintype() != "multipart":
-        yield prefix or "0", message
-        return
-    for position, part in enumerate(message.iter_parts(), start=1):
-        if isinstance(part, EmailMessage):
-            yield from _leaves(part, f"{prefix}.{position}" if prefix else str(position))
-
-
-def _is_attachment(part: EmailMessage) -> bool:
-    is_text = part.get_content_type() in {"text/plain", "text/html"}
-    return not is_text or part.is_attachment() or part.get_filename() is not None
-
-
-def _is_inline(part: EmailMessage) -> bool:
-    return part.get_content_disposition() == "inline" and "Content-ID" in part
+    return {"Name": mime.readable(name), "Address": mime.readable(address)}
 
 
 def _describe(part_id: str, part: EmailMessage) -> dict[str, Any]:
     return {
         "PartID": part_id,
-        "FileName": _readable(part.get_filename() or ""),
-        "ContentType": _readable(part.get_content_type()),
-        "ContentID": _readable(next((str(value) for value in _parsed(part, "Content-ID")), "")).strip("<>"),
-        "Size": len(_content(part)),
+        "FileName": mime.readable(part.get_filename() or ""),
+        "ContentType": mime.readable(part.get_content_type()),
+        "ContentID": mime.readable(next((str(value) for value in mime.headers(part, "Content-ID")), "")).strip("<>"),
+        "Size": len(mime.content(part)),
     }
-
-
-def _content(part: EmailMessage) -> bytes:
-    content = part.get_payload(decode=True)
-    if isinstance(content, bytes):
-        return content
-    # A forwarded message (message/rfc822) is a part without bytes of its own.
-    return b"".join(inner.as_bytes() for inner in part.iter_parts())
-
-
-def _text(part: EmailMessage) -> str:
-    try:
-        return _readable(str(part.get_content()))
-    except (LookupError, ValueError):  # a character set that Python does not know, or cannot use
-        return _content(part).decode("utf-8", "replace")
 
 
 def _rfc3339(moment: datetime) -> str:
     try:
         moment = moment.astimezone(UTC)
-    except OverflowError:  # the first or the last day that there is, in another zone
+    except OverflowError:  # the first or the last day of datetime, in another time zone
         moment = moment.replace(tzinfo=UTC)
     return moment.isoformat().replace("+00:00", "Z")

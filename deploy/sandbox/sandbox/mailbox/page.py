@@ -1,4 +1,4 @@
-"""Plain HTML pages for people: the list of messages, and one message."""
+"""HTML pages: the list of messages, and one message."""
 
 from collections.abc import Iterable
 from html import escape
@@ -31,7 +31,7 @@ def render_message(document: dict[str, Any]) -> str:
         f" {escape(part['ContentType'])}, {part['Size']} bytes</li>"
         for part in [*document["Attachments"], *document["Inline"]]
     )
-    # A frame with an empty sandbox attribute runs no script of the mail's.
+    # An empty sandbox attribute disables the scripts of the message.
     html = f"<iframe sandbox='' srcdoc='{escape(document['HTML'])}'></iframe>" if document["HTML"] else ""
     return _page(
         document["Subject"] or "(no subject)",

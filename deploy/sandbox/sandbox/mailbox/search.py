@@ -1,4 +1,4 @@
-"""Mailpit's search terms, as far as the sandbox has them: all terms must match; `-term` must not."""
+"""Search queries with the syntax of Mailpit, of which the sandbox supports a part. All terms must match."""
 
 import re
 from collections.abc import Callable
@@ -10,15 +10,15 @@ TERM = re.compile(
 UNSUPPORTED = {"tag", "is", "has", "before", "after", "larger", "smaller"}
 
 Matcher = Callable[[dict[str, Any], str], bool]
-"""Takes a message's summary and its text."""
+"""A function of a message's summary and its text."""
 
 
 class InvalidSearchError(ValueError):
-    """The query is empty or has a filter that the sandbox does not know."""
+    """The query is empty or has a filter that the sandbox does not support."""
 
 
 def parse_search(query: str) -> Matcher:
-    """Texts are compared without regard to case; a field's value is searched for anywhere in it, as Mailpit does."""
+    """As in Mailpit, a term matches any part of a field, without regard to case, and `-term` excludes it."""
     terms = [_parse_term(term) for term in TERM.finditer(query)]
     if not terms:
         raise InvalidSearchError("no search query")
@@ -27,17 +27,17 @@ def parse_search(query: str) -> Matcher:
 
 def _parse_term(term: re.Match[str]) -> Matcher:
     field = (term["field"] or "").lower()
-    sought = (term["phrase"] if term["phrase"] is not None else term["word"]).casefold()
+    value = (term["phrase"] if term["phrase"] is not None else term["word"]).casefold()
     if field in UNSUPPORTED:
         raise InvalidSearchError(f"the sandbox has no filter {field}:")
     if field and field not in FIELDS:
-        field, sought = "", f"{field}:{sought}"
+        field, value = "", f"{field}:{value}"
     if field == "message-id":
-        sought = sought.strip("<>")
-    if not sought:
+        value = value.strip("<>")
+    if not value:
         raise InvalidSearchError(f"nothing to search for in {term[0]!r}")
-    negated, searched = bool(term["negated"]), FIELDS[field]
-    return lambda summary, text: (sought in searched(summary, text).casefold()) != negated
+    negated, field_text = bool(term["negated"]), FIELDS[field]
+    return lambda summary, text: (value in field_text(summary, text).casefold()) != negated
 
 
 def _addresses(*fields: str) -> Callable[[dict[str, Any], str], str]:

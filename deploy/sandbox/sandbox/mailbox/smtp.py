@@ -1,4 +1,4 @@
-"""Taking messages over SMTP (RFC 5321): a message is on disk before it is acknowledged."""
+"""Receiving messages over SMTP (RFC 5321). A message is on disk before it is acknowledged."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ RECIPIENT_FAULTS = {
 
 
 class MessageReceiver:
-    """aiosmtpd's handler; the names of its methods are aiosmtpd's."""
+    """A handler of aiosmtpd, which prescribes the names of the methods."""
 
     def __init__(self, store: MailStore, faults: FaultPlan) -> None:
         self._store = store
@@ -24,14 +24,14 @@ class MessageReceiver:
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
     ) -> str:
-        if fault := self._faults.take(address, modes=RECIPIENT_FAULTS.keys()):
+        if fault := self._faults.trigger(address, modes=RECIPIENT_FAULTS.keys()):
             return RECIPIENT_FAULTS[fault.mode]
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(rcpt_options)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        fault = self._faults.take(*envelope.rcpt_tos, modes={"drop_after_data"})
+        fault = self._faults.trigger(*envelope.rcpt_tos, modes={"drop_after_data"})
         message_id = await asyncio.to_thread(self._store.add, _with_envelope(envelope))
         if fault and isinstance(server.transport, asyncio.Transport):
             server.transport.abort()
@@ -39,7 +39,7 @@ class MessageReceiver:
 
 
 def _with_envelope(envelope: Envelope) -> bytes:
-    """The message with its envelope on top, as final delivery records it (RFC 5321 section 4.4, RFC 9228)."""
+    """The message with headers for its envelope, as at final delivery (RFC 5321 section 4.4, RFC 9228)."""
     recipients = [f"Delivered-To: {recipient}" for recipient in envelope.rcpt_tos]
     trace = "\r\n".join([f"Return-Path: <{envelope.mail_from}>", *recipients, ""])
     return trace.encode("utf-8", "surrogateescape") + (envelope.original_content or b"")

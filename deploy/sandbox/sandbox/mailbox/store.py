@@ -1,4 +1,4 @@
-"""The messages on disk: one `.eml` file each, named by the time it arrived."""
+"""Storage of messages: one `.eml` file for each, named by the time of its arrival."""
 
 import secrets
 import time
@@ -10,38 +10,38 @@ from sandbox.durable_file import write_durably
 
 
 class MailStore:
-    """Ids are hexadecimal and sort by arrival, so that order and time need nothing but the file's name."""
+    """Ids are hexadecimal, contain the time of arrival and sort by it."""
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
-        self._ids = {path.stem for path in directory.glob("[0-9a-f]*.eml")}
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._ids = {path.stem for path in folder.glob("[0-9a-f]*.eml")}
 
     def ids(self) -> list[str]:
         """Newest first."""
         return sorted(self._ids, reverse=True)
 
     def add(self, content: bytes) -> str:
-        """On return the message is on disk. May be called from several threads."""
+        """Store a message durably and return its id. Thread-safe."""
         message_id = f"{time.time_ns():016x}{secrets.token_hex(3)}"
         write_durably(self._path(message_id), content)
         self._ids.add(message_id)
         return message_id
 
     def read(self, message_id: str) -> bytes:
-        """Raises KeyError for an id that is not there."""
+        """Raises KeyError for an unknown id."""
         if message_id not in self._ids:
             raise KeyError(message_id)
         return self._path(message_id).read_bytes()
 
     def delete(self, message_ids: Collection[str]) -> None:
-        """Ids that are not there are passed over."""
+        """Ignores unknown ids."""
         for message_id in set(message_ids).intersection(self._ids):
             self._path(message_id).unlink()
             self._ids.remove(message_id)
 
     def _path(self, message_id: str) -> Path:
-        return self._directory / f"{message_id}.eml"
+        return self._folder / f"{message_id}.eml"
 
 
 def arrival_time(message_id: str) -> datetime:

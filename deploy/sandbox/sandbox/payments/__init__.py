@@ -1,1 +1,1 @@
-"""A payment gateway that speaks the refund part of Stripe's API (v1)."""
+"""A payment gateway with the refunds of Stripe's API (v1)."""

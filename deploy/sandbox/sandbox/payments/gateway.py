@@ -1,9 +1,7 @@
-"""`/v1/refunds`: the refund part of Stripe's API (https://docs.stripe.com/api/refunds), with faults."""
+"""`/v1/refunds`: the refunds of Stripe's API (https://docs.stripe.com/api/refunds), with faults."""
 
 import contextlib
-import secrets
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -12,11 +10,11 @@ from starlette.routing import Route
 
 from sandbox.faults import Fault, FaultPlan
 from sandbox.http_server import ServerStoppingError, hold_until_disconnect, pause
-from sandbox.payments.ledger import Answer, Call, Ledger
+from sandbox.payments.calls import authenticate, new_call, response_headers
+from sandbox.payments.ledger import Call, Ledger, StoredResponse
 from sandbox.payments.refund import RefundRequest, parse_form
 from sandbox.payments.stripe_errors import (
-    StripeRefusalError,
-    api_key_missing,
+    StripeError,
     gateway_failed,
     idempotency_key_in_use,
     idempotency_key_reused,
@@ -30,8 +28,7 @@ from sandbox.payments.stripe_errors import (
 FAULT_MODES = {"fail", "rate_limit", "timeout_before_apply", "timeout_after_apply", "decline", "slow"}
 DELAYED_FAULT_MODES = {"slow"}
 OUTAGES = {"fail": gateway_failed, "rate_limit": rate_limited}
-KEY_LENGTH = 255
-PAGE_LIMIT, DEFAULT_PAGE = 100, 10
+MAX_LIMIT, DEFAULT_LIMIT = 100, 10
 
 Endpoint = Callable[[Request, Call], Awaitable[Response]]
 
@@ -44,9 +41,9 @@ class RefundGateway:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/v1/refunds", self._recorded(self.create_refund), methods=["POST"]),
-            Route("/v1/refunds", self._recorded(self.list_refunds), methods=["GET"]),
-            Route("/v1/refunds/{refund_id}", self._recorded(self.retrieve_refund), methods=["GET"]),
+            Route("/v1/refunds", self._in_ledger(self.create_refund), methods=["POST"]),
+            Route("/v1/refunds", self._in_ledger(self.list_refunds), methods=["GET"]),
+            Route("/v1/refunds/{refund_id}", self._in_ledger(self.retrieve_refund), methods=["GET"]),
         ]
 
     async def create_refund(self, request: Request, call: Call) -> Response:
@@ -54,18 +51,18 @@ class RefundGateway:
         call.payment = form.get("payment_intent") or form.get("charge")
         call.reference = form.get("metadata[reference]")
         refund_request = RefundRequest.from_form(form)
-        fault = self._faults.take(*filter(None, (call.payment, call.reference)))
-        # An outage strikes before the idempotency key is looked at: nothing is applied, stored or replayed.
+        fault = self._faults.trigger(*filter(None, (call.payment, call.reference)))
+        # An outage ignores the idempotency key: nothing is applied, stored or replayed.
         if fault and fault.mode in OUTAGES:
             raise OUTAGES[fault.mode]()
         if fault and fault.mode == "timeout_before_apply":
-            self._end(call, "lost")
+            self._store_outcome(call, "lost")
             return await hold_until_disconnect(request)
         with self._key_in_flight(call.idempotency_key):
-            answer, replayed = await self._settle_once(request, call, refund_request, fault)
+            response, replayed = await self._refund_once(request, call, refund_request, fault)
         if call.status is None:
             return await hold_until_disconnect(request)
-        return JSONResponse(answer.body, answer.status, _answer_headers(call, replayed=replayed))
+        return JSONResponse(response.body, response.status, response_headers(call, replayed=replayed))
 
     async def retrieve_refund(self, request: Request, call: Call) -> Response:
         refund_id = request.path_params["refund_id"]
@@ -73,8 +70,8 @@ class RefundGateway:
         if refund is None:
             raise refund_missing(refund_id, "id")
         call.payment = refund["payment_intent"] or refund["charge"]
-        self._end(call, "retrieved", 200)
-        return JSONResponse(refund, headers=_answer_headers(call))
+        self._store_outcome(call, "retrieved", 200)
+        return JSONResponse(refund, headers=response_headers(call))
 
     async def list_refunds(self, request: Request, call: Call) -> Response:
         query = request.query_params
@@ -91,57 +88,62 @@ class RefundGateway:
             starting_after=starting_after,
             limit=limit + 1,
         )
-        self._end(call, "listed", 200)
+        self._store_outcome(call, "listed", 200)
         page: dict[str, Any] = {"object": "list", "url": "/v1/refunds"}
         page |= {"has_more": len(refunds) > limit, "data": refunds[:limit]}
-        return JSONResponse(page, headers=_answer_headers(call))
+        return JSONResponse(page, headers=response_headers(call))
 
-    def _recorded(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-        """Puts every call into the ledger, however it ends."""
+    def _in_ledger(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """The endpoint with every call stored in the ledger, whatever its outcome."""
 
-        async def answer(request: Request) -> Response:
-            call = _received(request)
+        async def respond(request: Request) -> Response:
+            call = new_call(request)
             try:
-                _require_api_key(request)
+                authenticate(request)
                 return await endpoint(request, call)
             except ServerStoppingError:
                 return await hold_until_disconnect(request)
-            except StripeRefusalError as refusal:
-                self._end(call, refusal.outcome, refusal.status)
-                return JSONResponse(refusal.body, refusal.status, _answer_headers(call))
+            except StripeError as error:
+                self._store_outcome(call, error.outcome, error.status)
+                return JSONResponse(error.body, error.status, response_headers(call))
 
-        return answer
+        return respond
 
-    async def _settle_once(
+    async def _refund_once(
         self, request: Request, call: Call, refund_request: RefundRequest, fault: Fault | None
-    ) -> tuple[Answer, bool]:
-        """The answer to this key, and whether it is an old one. The call has no status if the answer is to be lost."""
-        answer_is_lost = fault is not None and fault.mode == "timeout_after_apply"
-        if stored := self._stored_answer(call, refund_request):
-            self._end(call, "replayed", None if answer_is_lost else stored.status)
+    ) -> tuple[StoredResponse, bool]:
+        """The response for this idempotency key, and whether it is replayed.
+
+        The status of the call is None if a fault loses the response.
+        """
+        is_lost = fault is not None and fault.mode == "timeout_after_apply"
+        if stored := self._stored_response(call, refund_request):
+            self._store_outcome(call, "replayed", None if is_lost else stored.status)
             return stored, True
         if fault and fault.delay_seconds:
-            self._end(call, "delayed")
+            self._store_outcome(call, "delayed")
             await pause(request, fault.delay_seconds)
-        declined = fault is not None and fault.mode == "decline"
-        answer, refund, call.outcome = self._settle(refund_request, declined=declined)
-        call.status = None if answer_is_lost else answer.status
-        self._ledger.record(call, answer, refund)
-        return answer, False
+        is_declined = fault is not None and fault.mode == "decline"
+        response, refund, call.outcome = self._refund(refund_request, is_declined=is_declined)
+        call.status = None if is_lost else response.status
+        self._ledger.store(call, response, refund)
+        return response, False
 
-    def _settle(self, refund_request: RefundRequest, *, declined: bool) -> tuple[Answer, dict[str, Any] | None, str]:
-        """The answer, the refund unless it was refused for good, and the word for it in the ledger of calls."""
+    def _refund(
+        self, refund_request: RefundRequest, *, is_declined: bool
+    ) -> tuple[StoredResponse, dict[str, Any] | None, str]:
+        """The response, the refund if there is one, and the outcome of the call."""
         try:
-            if declined:
+            if is_declined:
                 raise refund_declined()
             payment = refund_request.payment
-            refund = refund_request.settle(self._ledger.capture(payment), self._ledger.refunded(payment))
-        except StripeRefusalError as refusal:
-            return Answer(refund_request.fingerprint(), refusal.status, refusal.body), None, refusal.outcome
-        return Answer(refund_request.fingerprint(), 200, refund), refund, "applied"
+            refund = refund_request.refund(self._ledger.capture(payment), self._ledger.refunded(payment))
+        except StripeError as error:
+            return StoredResponse(refund_request.fingerprint(), error.status, error.body), None, error.outcome
+        return StoredResponse(refund_request.fingerprint(), 200, refund), refund, "applied"
 
-    def _stored_answer(self, call: Call, refund_request: RefundRequest) -> Answer | None:
-        stored = self._ledger.answer(call.idempotency_key) if call.idempotency_key else None
+    def _stored_response(self, call: Call, refund_request: RefundRequest) -> StoredResponse | None:
+        stored = self._ledger.response(call.idempotency_key) if call.idempotency_key else None
         if stored and stored.fingerprint != refund_request.fingerprint():
             raise idempotency_key_reused(call.idempotency_key or "")
         return stored
@@ -159,39 +161,14 @@ class RefundGateway:
         finally:
             self._keys_in_flight.discard(key)
 
-    def _end(self, call: Call, outcome: str, status: int | None = None) -> None:
+    def _store_outcome(self, call: Call, outcome: str, status: int | None = None) -> None:
         call.outcome, call.status = outcome, status
-        self._ledger.record(call)
-
-
-def _received(request: Request) -> Call:
-    return Call(
-        id=f"req_{secrets.token_hex(8)}",
-        received_at=datetime.now(UTC).isoformat(),
-        method=request.method,
-        path=request.url.path,
-        idempotency_key=request.headers.get("idempotency-key") or None,
-    )
-
-
-def _require_api_key(request: Request) -> None:
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() not in {"bearer", "basic"} or not credentials.strip():
-        raise api_key_missing()
-    if len(request.headers.get("idempotency-key", "")) > KEY_LENGTH:
-        raise parameter_invalid(f"An Idempotency-Key has up to {KEY_LENGTH} characters.", "idempotency_key")
+        self._ledger.store(call)
 
 
 def _read_limit(text: str | None) -> int:
     if text is None:
-        return DEFAULT_PAGE
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= PAGE_LIMIT:
-        raise parameter_invalid(f"limit must be from 1 to {PAGE_LIMIT}.", "limit", "parameter_invalid_integer")
+        return DEFAULT_LIMIT
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_LIMIT:
+        raise parameter_invalid(f"limit must be from 1 to {MAX_LIMIT}.", "limit", "parameter_invalid_integer")
     return int(text)
-
-
-def _answer_headers(call: Call, *, replayed: bool = False) -> dict[str, str]:
-    headers = {"Request-Id": call.id}
-    if call.idempotency_key:
-        headers["Idempotency-Key"] = call.idempotency_key
-    return headers | ({"Idempotent-Replayed": "true"} if replayed else {})

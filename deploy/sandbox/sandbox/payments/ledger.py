@@ -1,4 +1,4 @@
-"""The gateway's memory: refunds, answers by idempotency key, calls and captures, in one SQLite file."""
+"""Ledger of the payment gateway in a SQLite file: refunds, responses by idempotency key, calls and captures."""
 
 import json
 import sqlite3
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS captures (payment TEXT PRIMARY KEY, amount INTEGER NO
 
 @dataclass
 class Call:
-    """One request to the API. Its id is the Request-Id that Stripe's SDK shows; no status means never answered."""
+    """A request to the API. Its id is the Request-Id in Stripe's SDK; its status is None if there was no response."""
 
     id: str
     received_at: str
@@ -40,17 +40,20 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredResponse:
+    """The response that an idempotency key replays."""
+
     fingerprint: str
+    """Identifies the parameters of the request."""
     status: int
     body: dict[str, Any]
 
 
 class Ledger:
-    """Every method that writes has its rows on disk (WAL, synchronous=FULL) when it returns.
+    """Every method that writes returns after its rows are on disk (WAL, synchronous=FULL).
 
-    Nothing expires: Stripe forgets keys after 24 hours at the earliest, the sandbox never does.
-    The calls block for the time of a disk write; in exchange a request's check and write cannot be interleaved.
+    Nothing expires, whereas Stripe removes idempotency keys after 24 hours or more. The methods block the event loop
+    during a write, so that the check and the write of one request are not interleaved with those of another.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,17 +66,14 @@ class Ledger:
     def close(self) -> None:
         self._connection.close()
 
-    def record(self, call: Call, answer: Answer | None = None, refund: dict[str, Any] | None = None) -> None:
-        """Keep a call, the answer that its idempotency key stands for from now on, and the refund it made: all or none.
-
-        A call that is recorded again is updated.
-        """
+    def store(self, call: Call, response: StoredResponse | None = None, refund: dict[str, Any] | None = None) -> None:
+        """Insert or update a call, with the response for its idempotency key and its refund, in one transaction."""
         with self._connection:
             self._write_call(call)
-            if answer is not None and call.idempotency_key is not None:
+            if response is not None and call.idempotency_key is not None:
                 self._connection.execute(
                     "INSERT INTO answers VALUES (?, ?, ?, ?)",
-                    (call.idempotency_key, answer.fingerprint, answer.status, json.dumps(answer.body)),
+                    (call.idempotency_key, response.fingerprint, response.status, json.dumps(response.body)),
                 )
             if refund is not None:
                 self._write_refund(call, refund)
@@ -96,9 +96,9 @@ class Ledger:
         ).fetchone()
         return int(row[0])
 
-    def answer(self, idempotency_key: str) -> Answer | None:
+    def response(self, idempotency_key: str) -> StoredResponse | None:
         row = self._one("SELECT fingerprint, status, body FROM answers WHERE idempotency_key = ?", idempotency_key)
-        return Answer(row["fingerprint"], row["status"], json.loads(row["body"])) if row else None
+        return StoredResponse(row["fingerprint"], row["status"], json.loads(row["body"])) if row else None
 
     def refund(self, refund_id: str) -> dict[str, Any] | None:
         row = self._one("SELECT refund FROM refunds WHERE id = ?", refund_id)
@@ -107,7 +107,7 @@ class Ledger:
     def refunds(
         self, *, payment_intent: str | None, charge: str | None, starting_after: str | None, limit: int
     ) -> list[dict[str, Any]]:
-        """Newest first; `starting_after` is the id of the last refund of the page before."""
+        """A page of refunds, newest first. `starting_after` is the id of the last refund of the previous page."""
         rows = self._connection.execute(
             "SELECT refund FROM refunds"
             " WHERE (:payment_intent IS NULL OR payment_intent = :payment_intent)"
@@ -118,7 +118,8 @@ class Ledger:
         )
         return [json.loads(row["refund"]) for row in rows]
 
-    def recorded_refunds(self, payment: str | None, reference: str | None) -> list[dict[str, Any]]:
+    def refund_entries(self, payment: str | None, reference: str | None) -> list[dict[str, Any]]:
+        """Refunds with their idempotency keys and times of storage, oldest first."""
         rows = self._connection.execute(
             "SELECT refund, idempotency_key, recorded_at FROM refunds"
             " WHERE (:payment IS NULL OR payment_intent = :payment OR charge = :payment)"

@@ -1,4 +1,4 @@
-"""What may be asked of a refund, and what becomes of it. Pure: no I/O."""
+"""A refund: validation of the request, and the rules of what can be refunded. No I/O."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from sandbox.payments.stripe_errors import (
     refund_too_large,
 )
 
-ACCEPTED = {"payment_intent", "charge", "amount", "currency", "reason"}
+SUPPORTED = {"payment_intent", "charge", "amount", "currency", "reason"}
 IGNORED = {"expand", "instructions_email", "origin", "customer", "refund_application_fee", "reverse_transfer"}
 REASONS = {"duplicate", "fraudulent", "requested_by_customer"}
 AMOUNT_LIMIT = 10**15
@@ -28,7 +28,7 @@ DEFAULT_CURRENCY = "usd"
 
 @dataclass(frozen=True)
 class Capture:
-    """What is known to have been paid, in minor units. Only payments that were declared to the sandbox have one."""
+    """The captured amount of a payment in minor units, if the payment was declared to the sandbox."""
 
     amount: int
     currency: str
@@ -45,12 +45,12 @@ class RefundRequest:
 
     @classmethod
     def from_form(cls, form: Mapping[str, str]) -> Self:
-        """Raises StripeRefusalError for what Stripe would refuse."""
+        """Raises StripeError for parameters that Stripe rejects."""
         metadata = {}
         for name, value in form.items():
             if key := re.fullmatch(r"metadata\[([^\[\]]+)\]", name):
                 metadata[key[1]] = value
-            elif name.split("[")[0] not in ACCEPTED | IGNORED and (name, value) != ("metadata", ""):
+            elif name.split("[")[0] not in SUPPORTED | IGNORED and (name, value) != ("metadata", ""):
                 raise parameter_unknown(name)
             elif value == "" and name != "metadata":
                 raise parameter_invalid(f"You passed an empty string for '{name}'.", name, "parameter_invalid_empty")
@@ -63,7 +63,7 @@ class RefundRequest:
             amount=_read_amount(form["amount"]) if "amount" in form else None,
             currency=_read_currency(form["currency"]) if "currency" in form else None,
             reason=_read_reason(form["reason"]) if "reason" in form else None,
-            metadata=_checked_metadata(metadata),
+            metadata=_read_metadata(metadata),
         )
 
     @property
@@ -71,11 +71,11 @@ class RefundRequest:
         return self.payment_intent or self.charge or ""
 
     def fingerprint(self) -> str:
-        """Equal for two requests with the same parameters."""
+        """The same for requests with the same parameters."""
         return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()
 
-    def settle(self, capture: Capture | None, refunded: int) -> dict[str, Any]:
-        """The refund as Stripe shows it. Raises StripeRefusalError if the capture does not leave that much."""
+    def refund(self, capture: Capture | None, refunded: int) -> dict[str, Any]:
+        """A new refund in Stripe's format. Raises StripeError if it exceeds the capture less what is `refunded`."""
         amount = self.amount
         if capture is not None:
             unrefunded = capture.amount - refunded
@@ -107,7 +107,7 @@ class RefundRequest:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """Names and values of a form body; of a name given twice the last value counts."""
+    """The fields of a form-encoded body; the last value of a repeated name. Raises StripeError."""
     try:
         return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict"))
     except ValueError as error:
@@ -138,7 +138,7 @@ def _read_reason(text: str) -> str:
     return text
 
 
-def _checked_metadata(metadata: dict[str, str]) -> dict[str, str]:
+def _read_metadata(metadata: dict[str, str]) -> dict[str, str]:
     if len(metadata) > METADATA_KEYS:
         raise parameter_invalid(f"You can have up to {METADATA_KEYS} metadata keys.", "metadata")
     for key, value in metadata.items():

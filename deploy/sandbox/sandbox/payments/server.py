@@ -1,4 +1,4 @@
-"""The payment gateway as a program: its routes, wired to the ledger and the faults in one directory."""
+"""The payment gateway as a program: its routes, with the ledger and the faults in one folder."""
 
 import json
 from pathlib import Path
@@ -30,14 +30,14 @@ async def serve_payments(host: str, port: int, data: Path) -> None:
 
 def create_app(gateway: RefundGateway, ledger: Ledger, faults: FaultPlan) -> Starlette:
     routes = [*gateway.routes(), *fault_routes(faults), *_ledger_routes(ledger), *HEALTH_ROUTES]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _answer_unknown_route})
+    return Starlette(routes=routes, exception_handlers={HTTPException: _unknown_route})
 
 
 def _ledger_routes(ledger: Ledger) -> list[Route]:
     async def show_ledger(request: Request) -> Response:
         payment, reference = request.query_params.get("payment"), request.query_params.get("reference")
         return JSONResponse(
-            {"refunds": ledger.recorded_refunds(payment, reference), "calls": ledger.calls(payment, reference)}
+            {"refunds": ledger.refund_entries(payment, reference), "calls": ledger.calls(payment, reference)}
         )
 
     async def declare_capture(request: Request) -> Response:
@@ -59,7 +59,7 @@ def _read_capture(document: object) -> tuple[str, Capture]:
         raise ValueError("a capture is a JSON object of payment, amount (minor units) and currency")
     payment, amount, currency = document["payment"], document["amount"], document["currency"]
     if not isinstance(payment, str) or not payment:
-        raise ValueError("payment must be a text")
+        raise ValueError("payment must be a string")
     if type(amount) is not int or not 0 < amount < AMOUNT_LIMIT:
         raise ValueError("amount must be a whole number of minor units above 0")
     if not isinstance(currency, str) or len(currency) != 3 or not currency.isalpha():
@@ -67,7 +67,7 @@ def _read_capture(document: object) -> tuple[str, Capture]:
     return payment, Capture(amount, currency.lower())
 
 
-async def _answer_unknown_route(request: Request, error: Exception) -> Response:
+async def _unknown_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     message = f"Unrecognized request URL ({request.method}: {request.url.path})."
     return JSONResponse({"error": {"type": "invalid_request_error", "message": message}}, status)
