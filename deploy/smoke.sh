@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the demo's three stories through the Compose stack that is up, and checks every claim. COMPOSE names another
-# command than "docker compose".
+# Smoke test: runs the demo's three orders through the running Compose stack and checks every result. COMPOSE replaces the
+# command "docker compose".
 set -eu
 cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || make setup

@@ -1,7 +1,7 @@
 #!/bin/bash
-# PostgreSQL's image runs this script once, on an empty volume. It creates for each service a database, the login that
-# owns it and runs the migrations, and the login of the application, whose only rights are to connect and what the
-# migrations grant. The services are those with a password of an owner.
+# PostgreSQL's image runs this script once, on an empty volume. For each service with an owner's password it creates a
+# database, the owner's login, which runs the migrations, and the application's login, which may connect and has the
+# privileges that the migrations grant.
 set -eu
 
 for file in /run/secrets/*_owner; do
