@@ -62,7 +62,7 @@ imports: setup ## what may import what, and the other rules of tests/architectur
 coverage: setup ## what the last `make test` ran through, and whether that is enough
 	$(BIN)/python .ci/coverage_gates.py
 
-security: setup secrets ## known weaknesses in our code and in what we depend on
+security: setup secrets ## known vulnerabilities in the code and its dependencies
 	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml libs services deploy
 	$(BIN)/python .ci/audit_dependencies.py
 

@@ -1,7 +1,7 @@
-"""Known weaknesses of what is pinned: the Python packages by pip-audit, Kafka's jars by OSV's database.
+"""Audit of the pinned dependencies for known vulnerabilities: Python packages by pip-audit, Kafka's jars by OSV.
 
-Says so when an advisory source does not answer: that is no pass. With AUDIT=required it is an error, for machines that
-have a network.
+A source of advisories that does not answer is reported as NOT CHECKED. With AUDIT=required, on machines that have a
+network, that is an error.
 """
 
 import json
@@ -17,39 +17,39 @@ from pathlib import Path
 JARS = Path(__file__).parents[1] / "deploy" / "local" / "local_stack" / "kafka-jars.lock"
 # https://google.github.io/osv.dev/post-v1-querybatch/
 OSV = os.environ.get("OSV_URL", "https://api.osv.dev") + "/v1/querybatch"
-ANSWER_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What one source says: how many dependencies it knows, their weaknesses, and why some were not checked."""
+    """Result of one source: how many dependencies it checked, their vulnerabilities, why some were not checked."""
 
-    of: str
+    dependencies: str
     checked: int
-    weaknesses: tuple[str, ...] = ()
+    vulnerabilities: tuple[str, ...] = ()
     not_checked: str | None = None
 
 
 def audit_packages() -> Audit:
     command = [sys.executable, "-m", "pip_audit", "--requirement", "requirements.lock", "--require-hashes"]
-    audit = subprocess.run(
+    pip_audit = subprocess.run(
         [*command, "--disable-pip", "--format", "json", "--progress-spinner", "off"],
         capture_output=True,
         text=True,
         check=False,
     )
     try:
-        dependencies = json.loads(audit.stdout)["dependencies"]
+        dependencies = json.loads(pip_audit.stdout)["dependencies"]
     except (ValueError, KeyError):
-        return Audit("Python packages", 0, not_checked=f"pip-audit failed: {audit.stderr[-2000:]}")
-    weaknesses = tuple(
-        f"{each['name']} {each['version']}: {weakness['id']}, fixed in {', '.join(weakness['fix_versions']) or '-'}"
-        for each in dependencies
-        for weakness in each.get("vulns", ())
+        return Audit("Python packages", 0, not_checked=f"pip-audit failed: {pip_audit.stderr[-2000:]}")
+    vulnerabilities = tuple(
+        f"{package['name']} {package['version']}: {advisory['id']}, fixed in {', '.join(advisory['fix_versions'])}"
+        for package in dependencies
+        for advisory in package.get("vulns", ())
     )
     unchecked = sum("skip_reason" in each for each in dependencies)
-    reason = f"{unchecked} packages: the source did not know them or did not answer" if unchecked else None
-    return Audit("Python packages", len(dependencies) - unchecked, weaknesses, reason)
+    reason = f"{unchecked} packages: unknown to the source, or the source did not answer" if unchecked else None
+    return Audit("Python packages", len(dependencies) - unchecked, vulnerabilities, reason)
 
 
 def audit_jars(lock: str, url: str = OSV) -> Audit:
@@ -59,20 +59,20 @@ def audit_jars(lock: str, url: str = OSV) -> Audit:
         url, json.dumps({"queries": queries}).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - as above  # nosec B310
-            results = json.load(answer)["results"]
-        weaknesses = tuple(
-            f"{name} {version}: {weakness['id']}"
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above  # nosec B310
+            results = json.load(response)["results"]
+        vulnerabilities = tuple(
+            f"{name} {version}: {advisory['id']}"
             for (name, version), result in zip(jars, results, strict=True)
-            for weakness in result.get("vulns", ())
+            for advisory in result.get("vulns", ())
         )
     except (OSError, ValueError, KeyError) as error:
         return Audit("jars of Kafka", 0, not_checked=f"the source did not answer: {error}")
-    return Audit("jars of Kafka", len(jars), weaknesses)
+    return Audit("jars of Kafka", len(jars), vulnerabilities)
 
 
 def _coordinates(lock: str) -> Iterator[tuple[str, str]]:
-    """`group:artifact` and version of each line; comments begin with `#`."""
+    """`group:artifact` and version of each line that is not a comment."""
     for line in lock.splitlines():
         if line and not line.startswith("#"):
             group, artifact, version = line.split()[0].split(":")[:3]
@@ -82,14 +82,15 @@ def _coordinates(lock: str) -> Iterator[tuple[str, str]]:
 def main() -> None:
     audits = [audit_packages(), audit_jars(JARS.read_text())]
     for audit in audits:
-        for weakness in audit.weaknesses:
-            print(weakness)
-        print(f"dependency audit, {audit.of}: {audit.checked} checked, {len(audit.weaknesses)} with known weaknesses")
+        for vulnerability in audit.vulnerabilities:
+            print(vulnerability)
+        found = len(audit.vulnerabilities)
+        print(f"dependency audit, {audit.dependencies}: {audit.checked} checked, {found} with known vulnerabilities")
         if audit.not_checked is not None:
             print(f"NOT CHECKED: {audit.not_checked}")
-    is_weak = any(audit.weaknesses for audit in audits)
+    is_vulnerable = any(audit.vulnerabilities for audit in audits)
     is_unchecked = any(audit.not_checked is not None for audit in audits)
-    sys.exit(1 if is_weak or (is_unchecked and os.environ.get("AUDIT") == "required") else 0)
+    sys.exit(1 if is_vulnerable or (is_unchecked and os.environ.get("AUDIT") == "required") else 0)
 
 
 if __name__ == "__main__":

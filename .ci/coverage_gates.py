@@ -1,4 +1,4 @@
-"""How much of the code the last test run went through; more is asked where a mistake costs money."""
+"""Report the coverage of the last test run; exit with 1 if it is below a minimum of a group of files."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ from coverage import Coverage
 from coverage.exceptions import NoDataError
 
 SERVICES = Path(__file__).parents[1] / "services"
-# What the files named by these patterns must reach, in percent, together.
+# For each group of files: a pattern of their paths, and the minimum of their coverage together, in percent.
 GATES = {
     "everything": ("*", 90),
     "state machines": ("*/domain*", 100),
@@ -27,18 +27,18 @@ def main() -> None:
     coverage.combine(keep=True)
     coverage.load()
     coverage.report(skip_covered=True)
-    missed = []
-    for name, (pattern, wanted) in GATES.items():
+    below = []
+    for name, (pattern, minimum) in GATES.items():
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                reached = coverage.report(include=None if pattern == "*" else [pattern, f"{pattern}/*"])
+                percent = coverage.report(include=None if pattern == "*" else [pattern, f"{pattern}/*"])
         except NoDataError:
-            reached = 0.0
-        print(f"{name}: {reached:.1f} % of {wanted} %")
-        if reached < wanted:
-            missed.append(name)
-    if missed:
-        sys.exit(f"too little is tested of: {', '.join(missed)}")
+            percent = 0.0
+        print(f"{name}: {percent:.1f} % of {minimum} %")
+        if percent < minimum:
+            below.append(name)
+    if below:
+        sys.exit(f"coverage is too low: {', '.join(below)}")
 
 
 if __name__ == "__main__":

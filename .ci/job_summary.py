@@ -1,18 +1,18 @@
-"""The reports of one CI run as tables in Markdown, for the summary page of the run.
+"""Convert the reports of a CI run to Markdown tables for the summary page of the run.
 
     python .ci/job_summary.py reports >> "$GITHUB_STEP_SUMMARY"
 
-Reads what is there of tests*.xml (JUnit), check.txt, security.txt, kill-runs.txt and compose.txt. A missing report
-is named, so that no table looks like a pass.
+Reads tests*.xml (JUnit), check.txt, security.txt, kill-runs.txt and compose.txt. A report that is missing is named, so
+that it is not taken for a success.
 """
 
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from xml.etree import ElementTree  # the reports are our own  # nosec B405
+from xml.etree import ElementTree  # trusted: written by this run  # nosec B405
 
-_COVERAGE = re.compile(r"^(?P<of>[\w ]+): (?P<reached>[\d.]+) % of (?P<asked>\d+) %$", re.MULTILINE)
+_COVERAGE = re.compile(r"^(?P<group>[\w ]+): (?P<percent>[\d.]+) % of (?P<minimum>\d+) %$", re.MULTILINE)
 _AUDIT = re.compile(r"^(?:dependency audit.*|secret scan.*|NOT CHECKED.*)$", re.MULTILINE)
 _KILLS = re.compile(r"^(?:seed .*|kill runs failed.*|repeat with.*|\d+ of \d+ lives complete.*)$", re.MULTILINE)
 _COMPOSE = re.compile(r"^(?P<step>\S.*?) +(?P<seconds>\d+\.\d) s$", re.MULTILINE)
@@ -24,7 +24,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def tests(report: Path) -> str:
-    suites = ElementTree.parse(report).getroot().iter("testsuite")  # noqa: S314 - our own  # nosec B314
+    suites = ElementTree.parse(report).getroot().iter("testsuite")  # noqa: S314 - trusted  # nosec B314
     totals: dict[str, float] = dict.fromkeys(("tests", "failures", "errors", "skipped", "time"), 0.0)
     failed: list[str] = []
     for suite in suites:
@@ -41,16 +41,16 @@ def tests(report: Path) -> str:
 
 
 def coverage(text: str) -> str:
-    rows = [[found["of"], f"{found['reached']} %", f"{found['asked']} %"] for found in _COVERAGE.finditer(text)]
-    return table(["coverage of", "reached", "asked"], rows)
+    rows = [[gate["group"], f"{gate['percent']} %", f"{gate['minimum']} %"] for gate in _COVERAGE.finditer(text)]
+    return table(["files", "coverage", "minimum"], rows)
 
 
-def lines(title: str, found: Iterable[str]) -> str:
-    return table([title], [[line] for line in found])
+def lines(title: str, texts: Iterable[str]) -> str:
+    return table([title], [[text] for text in texts])
 
 
 def summary(folder: Path) -> str:
-    """Every section has a heading, also where its report is missing."""
+    """A section for each report, with a note where the report is missing."""
     parts: list[str] = []
 
     def section(title: str, name: str, body: str | None) -> None:
@@ -66,8 +66,8 @@ def summary(folder: Path) -> str:
     section("Kill runs", "kill-runs.txt", None if kills is None else lines("result", _KILLS.findall(kills)))
     compose = _text(folder / "compose.txt")
     if compose is not None:
-        rows = [[found["step"], f"{found['seconds']} s"] for found in _COMPOSE.finditer(compose)]
-        section("Compose stack and smoke test", "compose.txt", table(["step", "took"], rows))
+        rows = [[step["step"], f"{step['seconds']} s"] for step in _COMPOSE.finditer(compose)]
+        section("Compose stack and smoke test", "compose.txt", table(["step", "duration"], rows))
     return "\n".join(parts)
 
 

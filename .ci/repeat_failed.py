@@ -1,9 +1,9 @@
-"""Run the tests that failed once more, alone, and say which of them pass only then.
+"""Run the failed tests once more, alone, and list those that pass now: they are flaky.
 
-    python .ci/repeat_failed.py OUTCOME UNSTEADY
+    python .ci/repeat_failed.py OUTCOME FLAKY
 
-OUTCOME is what the plugin `test_outcome` wrote. Ends with 0 when all pass now; UNSTEADY then lists them by name, and so
-do the output and GitHub's summary of the job. A run that did not come to its end is not repeated: it has failed.
+OUTCOME is the file of the plugin `test_outcome`. The exit status is 0 when all tests pass now. FLAKY then lists them by
+name, as do the output and GitHub's summary of the job. A run that was interrupted has failed and is not repeated.
 """
 
 import json
@@ -21,24 +21,25 @@ _PYTEST = (sys.executable, "-m", "coverage", "run", "-m", "pytest")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run of pytest ended, and which tests failed. The status is None when it did not end by itself."""
+    """The exit status of a run of pytest, None if the run was killed, and the names of the failed tests."""
 
     exit_status: int | None
     failed: list[str]
 
 
-def main(outcome_file: Path, unsteady_file: Path, pytest: Sequence[str] = _PYTEST) -> int:
+def main(outcome_file: Path, flaky_file: Path, pytest: Sequence[str] = _PYTEST) -> int:
     first = _read(outcome_file)
     if first.exit_status != TESTS_FAILED or not first.failed:
-        _tell("The tests did not run to their end, which is not repeated", first.failed)
+        _report("The run was interrupted and is not repeated", first.failed)
         return 1
     again = _repeat(pytest, first.failed)
     if again.exit_status not in (0, TESTS_FAILED):
-        _tell("Failed, and could not be repeated", first.failed)
+        _report("Failed, and could not be repeated", first.failed)
         return 1
-    _tell("Failed twice", again.failed)
-    unsteady = _tell("Passed only when repeated, and to be mended", [e for e in first.failed if e not in again.failed])
-    unsteady_file.write_text(unsteady)
+    if again.failed:
+        _report("Failed twice", again.failed)
+    if flaky := [name for name in first.failed if name not in again.failed]:
+        flaky_file.write_text(_report("Flaky: passed only when repeated", flaky))
     return int(again.exit_status != 0)
 
 
@@ -55,16 +56,14 @@ def _read(file: Path) -> Outcome:
     return Outcome(**json.loads(file.read_text())) if file.exists() else Outcome(None, [])
 
 
-def _tell(what: str, names: Sequence[str]) -> str:
-    """Writes nothing when nothing has a name, unless that is what is to be told."""
-    if not names and not what.startswith("The tests did not"):
-        return ""
-    text = f"{what}{':' if names else '.'}\n" + "".join(f"- {name}\n" for name in names)
+def _report(title: str, names: Sequence[str]) -> str:
+    """Print the names under the title, add them to GitHub's summary, and return the printed text."""
+    text = f"{title}{':' if names else '.'}\n" + "".join(f"- {name}\n" for name in names)
     sys.stdout.write(f"\n{text}")
     sys.stdout.flush()
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a") as file:
-            file.write(f"### {what}\n\n" + "".join(f"- `{name}`\n" for name in names) + "\n")
+            file.write(f"### {title}\n\n" + "".join(f"- `{name}`\n" for name in names) + "\n")
     return text
 
 

@@ -9,10 +9,10 @@ import json
 import subprocess
 import sys
 
-# Hashes of packages are not secrets, but look like them.
-NOT_SCANNED = [r"\.lock$"]
-# What tests and documents use for one, or only looks like one: these very values, and no longer ones.
-MADE_UP = (
+# Lock files: the hashes of packages look like secrets.
+EXCLUDED = [r"\.lock$"]
+# Values in tests and documents that are no secrets. The whole value must match.
+NO_SECRETS = (
     r"^(hush|nothing|password|secret(%ff|%00)?|p@:/\?#%& wörd .*|setup .*|not for production.*"
     r"|4bf92f3577b34da6a3ce929d0e0e4736|9f86d081[0-9a-f]{56})$"
 )
@@ -20,17 +20,17 @@ MADE_UP = (
 
 def main() -> None:
     files = sys.argv[1:] or files_under_version_control()
-    command = [sys.executable, "-m", "detect_secrets.pre_commit_hook", "--json", "--exclude-secrets", MADE_UP]
-    command += [argument for pattern in NOT_SCANNED for argument in ("--exclude-files", pattern)]
+    command = [sys.executable, "-m", "detect_secrets.pre_commit_hook", "--json", "--exclude-secrets", NO_SECRETS]
+    command += [argument for pattern in EXCLUDED for argument in ("--exclude-files", pattern)]
     scan = subprocess.run([*command, *files], capture_output=True, check=False, text=True)
-    found = json.loads(scan.stdout)["results"] if scan.returncode == 1 else {}
+    findings = json.loads(scan.stdout)["results"] if scan.returncode == 1 else {}
     if scan.returncode not in (0, 1) or not files:
-        sys.exit(f"NOT CHECKED: the secret scan could not run:\n{scan.stdout[-2000:]}{scan.stderr[-2000:]}")
-    for path, secrets in found.items():
+        sys.exit(f"NOT CHECKED: the secret scan failed:\n{scan.stdout[-2000:]}{scan.stderr[-2000:]}")
+    for path, secrets in findings.items():
         for each in secrets:
             print(f"{path}:{each['line_number']}: {each['type']}")
-    print(f"secret scan: {len(files)} files, {sum(map(len, found.values()))} that look like secrets")
-    sys.exit(1 if found else 0)
+    print(f"secret scan: {len(files)} files, {sum(map(len, findings.values()))} that look like secrets")
+    sys.exit(1 if findings else 0)
 
 
 def files_under_version_control() -> list[str]:

@@ -1,7 +1,6 @@
-"""A plugin of pytest for `.ci/run`: how a run of all tests ended and which failed, in the file that TEST_OUTCOME names.
+"""Plugin of pytest for `.ci/run`: writes the exit status and the failed tests to the file named by TEST_OUTCOME.
 
-pytest's own memory of what failed last (`--last-failed`) does not tell a run that was cut short from one that is
-complete, and may be of another day.
+The cache of `--last-failed` does not distinguish an interrupted run from a complete one, and may be of an earlier run.
 """
 
 import json
@@ -31,7 +30,7 @@ class Outcome:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """For this run only: neither its workers nor what tests start have anything to report."""
+    """Register the plugin in this process only, not in its workers or in the runs of pytest that tests start."""
     file = os.environ.pop("TEST_OUTCOME", None)
     os.environ["PYTEST_ADDOPTS"] = os.environ.get("PYTEST_ADDOPTS", "").replace(_OPTION, "").strip()
     if file is not None:

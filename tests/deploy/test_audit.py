@@ -45,13 +45,13 @@ def advisories(of: dict[str, list[str]]) -> Iterator[str]:
 def test_jars_without_an_advisory_pass_the_audit() -> None:
     with advisories({}) as url:
         found = audit.audit_jars(LOCK, url)
-    assert (found.checked, found.weaknesses, found.not_checked) == (2, (), None)
+    assert (found.checked, found.vulnerabilities, found.not_checked) == (2, (), None)
 
 
 def test_a_jar_with_an_advisory_fails_the_audit() -> None:
     with advisories({"org.example:glaze:2.1": ["GHSA-1", "GHSA-2"]}) as url:
         found = audit.audit_jars(LOCK, url)
-    assert found.weaknesses == ("org.example:glaze 2.1: GHSA-1", "org.example:glaze 2.1: GHSA-2")
+    assert found.vulnerabilities == ("org.example:glaze 2.1: GHSA-1", "org.example:glaze 2.1: GHSA-2")
 
 
 def test_a_source_that_does_not_answer_is_no_pass() -> None:

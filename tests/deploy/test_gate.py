@@ -62,13 +62,13 @@ def test_a_kill_run_that_fails_is_not_tried_with_another_seed(tmp_path: Path) ->
 def test_a_test_that_passes_only_when_repeated_is_listed_by_name(tmp_path: Path) -> None:
     done = run_gate(tmp_path, TESTS)
     listed = (
-        "Passed only when repeated, and to be mended:\n"
+        "Flaky: passed only when repeated:\n"
         "- tests/test_of_ours.py::test_that_waits_for_luck[a b]\n"
         "- tests/test_of_ours.py::test_that_waits_for_luck[c]\n"
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith(listed)
-    assert "### Passed only when repeated" in (tmp_path / "checkout" / "summary.md").read_text()
+    assert "### Flaky: passed only when repeated" in (tmp_path / "checkout" / "summary.md").read_text()
 
 
 @pytest.mark.parametrize(

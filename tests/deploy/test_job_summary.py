@@ -12,7 +12,7 @@ time="301.5"><testcase classname="tests.orders.test_placing" name="test_a_new_or
 CHECK = """everything: 96.3 % of 90 %
 state machines: 100.0 % of 100 %
 secret scan: 512 files, 0 that look like secrets
-dependency audit, Python packages: 170 checked, 0 with known weaknesses
+dependency audit, Python packages: 170 checked, 0 with known vulnerabilities
 NOT CHECKED: the source did not answer
 """
 KILLS = """seed 7: undisturbed, a life takes 0.51 s
@@ -28,7 +28,7 @@ def test_the_summary_has_a_table_of_tests_coverage_checks_and_kill_runs(tmp_path
     assert "| 1801 | 1 | 0 | 2 | 302 |" in told
     assert "- failed: `tests.orders.test_placing::test_a_new_order`" in told
     assert "| state machines | 100.0 % | 100 % |" in told
-    assert "| dependency audit, Python packages: 170 checked, 0 with known weaknesses |" in told
+    assert "| dependency audit, Python packages: 170 checked, 0 with known vulnerabilities |" in told
     assert "| NOT CHECKED: the source did not answer |" in told
     assert "| 4 of 4 lives complete" in told
 
