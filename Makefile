@@ -1,14 +1,14 @@
-# Everything a developer needs; `make` alone lists it. The first run of any target sets up .venv by itself.
+# Commands for developers; `make` lists them. Every target installs .venv first, if it is missing or outdated.
 PYTHON ?= python3
 RUNS ?= 20
 SEED ?= 7
 CASES ?= 20000
-# docker: the tests' PostgreSQL and Kafka are containers of the images in docker-compose.yml.
+# With docker, the tests run PostgreSQL and Kafka in containers, with the images of docker-compose.yml.
 STACK ?= embedded
-# Tests wait a lot, for brokers to rejoin and processes to die: a few at once keep two cores busy.
+# More processes than cores: tests often wait for brokers and processes.
 TEST_PROCESSES ?= 3
 BIN := .venv/bin
-# The TypeScript client of tests/e2e: Node.js comes as a Python package, its packages from npm.
+# The TypeScript client of tests/e2e. Node.js is a Python package; its packages are from npm.
 TYPESCRIPT := tests/e2e/generated_clients/typescript
 PROJECTS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/*/pyproject.toml))
 SOURCES := libs services deploy docs tests .ci
@@ -16,12 +16,12 @@ SOURCES := libs services deploy docs tests .ci
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts reference lock kill-runs fuzz hostile-clients clean
 
-help: ## list what can be made
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
 
 setup: .venv/.complete ## install everything, pinned by hash, into .venv
 
-# uv comes first, by its own pinned hashes: it installs the rest in seconds where pip takes a minute.
+# uv is installed first, with pinned hashes of its own: it installs the rest in seconds, where pip takes a minute.
 .venv/.complete: requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(PROJECTS)) deploy/local/local_stack/kafka-jars.lock deploy/local/local_stack/kafka.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
@@ -37,62 +37,62 @@ $(TYPESCRIPT)/node_modules/.package-lock.json: $(TYPESCRIPT)/package-lock.json .
 up: setup ## run the whole system on 127.0.0.1 until Ctrl-C
 	@exec $(BIN)/python -m local_stack up
 
-demo: setup ## run three customers' orders through a fresh stack, and show every step
+demo: setup ## process the orders of three customers on a new stack, and print every step
 	@exec $(BIN)/python -m demo
 
-test: setup $(TYPESCRIPT)/node_modules/.package-lock.json ## run all tests on real PostgreSQL and real Kafka; STACK=docker: in containers
+test: setup $(TYPESCRIPT)/node_modules/.package-lock.json ## run all tests on PostgreSQL and Kafka; with STACK=docker in containers
 	@$(BIN)/coverage erase
 	STACK=$(STACK) $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
-check: format lint types imports coverage security ## every gate, as .ci/run passes them
+check: format lint types imports coverage security ## run every gate of .ci/run
 
-format: setup
+format: setup ## check the format of the code
 	$(BIN)/ruff format --check $(SOURCES)
 
-lint: setup
+lint: setup ## run the linter
 	$(BIN)/ruff check $(SOURCES)
 
-types: setup
+types: setup ## check the types
 	$(BIN)/mypy
 
-imports: setup ## what may import what, and the other rules of tests/architecture
+imports: setup ## check the imports and the other rules of the architecture
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture
 
-coverage: setup ## what the last `make test` ran through, and whether that is enough
+coverage: setup ## report the coverage of the last `make test` and compare it with the minimum
 	$(BIN)/python .ci/coverage_gates.py
 
-security: setup secrets ## known vulnerabilities in the code and its dependencies
+security: setup secrets ## scan the code and its dependencies for vulnerabilities
 	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml libs services deploy
 	$(BIN)/python .ci/audit_dependencies.py
 
-secrets: setup ## keys and passwords that got into the files
+secrets: setup ## scan the files for keys and passwords
 	$(BIN)/python .ci/scan_secrets.py
 
-contracts: setup ## write the event schemas anew from the producers' models; review the difference
+contracts: setup ## generate the event schemas from the producers' models; review the diff
 	PYTHONPATH=docs $(BIN)/python -m generators.event_schemas
 
-reference: setup ## write the generated pages of docs/reference anew
+reference: setup ## generate the tables of docs/reference
 	PYTHONPATH=docs $(BIN)/python -m generators.reference
 
 lock: setup ## pin the newest versions that requirements.in allows
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock requirements.in
 
-bench: setup ## measure against the limit and the naive way, in under ten minutes
+bench: setup ## run the short benchmarks (up to ten minutes)
 	cd tests && ../$(BIN)/python -m benchmarks short
 
-soak: setup ## the long measurements: a thousand clients, a million orders, a million events
+soak: setup ## run the long benchmarks: a thousand clients, a million orders, a million events
 	cd tests && ../$(BIN)/python -m benchmarks long
 
-kill-runs: setup ## kill every process of a running stack at random moments; nothing may be lost or done twice
+kill-runs: setup ## kill the processes of a running stack at random moments, and check for losses and duplicates
 	$(BIN)/python tests/chaos/kill_runs.py --runs $(RUNS) --seed $(SEED)
 
-fuzz: setup ## send CASES requests made from the OpenAPI documents to both gateways of a running stack
+fuzz: setup ## send CASES requests, generated from the OpenAPI documents, to the gateways of a running stack
 	$(BIN)/python tests/chaos/fuzz_gateways.py --cases $(CASES) --seed $(SEED)
 
-hostile-clients: setup ## attack a running stack with half-sent, huge and unread HTTP while orders are placed; ROLES=all or split
+hostile-clients: setup ## attack a running stack with incomplete, huge and unread HTTP messages; ROLES=all or split
 	cd tests && ../$(BIN)/python -m chaos.hostile_clients --roles $(or $(ROLES),split)
 
-clean: ## remove what was installed and made; a stack's data in .local stays
+clean: ## remove installed and generated files; the data of a stack in .local remains
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* reports
