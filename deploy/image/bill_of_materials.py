@@ -18,7 +18,7 @@ DEBIAN_PACKAGES = Path("/var/lib/dpkg/status")
 
 def bill_of_materials(service: str) -> dict[str, Any]:
     """Raises `importlib.metadata.PackageNotFoundError` when the service is not installed."""
-    components = {each["bom-ref"]: each for each in (*_python_packages(), *_debian_packages())}
+    components = {component["bom-ref"]: component for component in (*_python_packages(), *_debian_packages())}
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

@@ -18,25 +18,25 @@ from pathlib import Path
 def runtime_requirements(lock: str, *roots: str) -> str:
     """Raises `KeyError` for a distribution that the lock does not have."""
     blocks: dict[str, str] = defaultdict(str)
-    children: dict[str, set[str]] = defaultdict(set)
+    dependencies: dict[str, set[str]] = defaultdict(set)
     for block in filter(str.strip, re.split(r"^(?=\S)", lock, flags=re.MULTILINE)):
         name = _name(block)
-        blocks[name] += block  # one for each Python version, where they differ
+        blocks[name] += block  # several blocks where versions differ between Pythons
         for parent in re.findall(r"^    #(?: via|  ) ([a-z0-9][a-z0-9.-]*)$", block, flags=re.MULTILINE):
-            children[parent].add(name)
+            dependencies[parent].add(name)
     projects = dict(_project(Path(each)) for each in roots if each.endswith(".toml"))
-    found: set[str] = set()
-    waiting = [next(iter(projects), roots[0])]
-    while waiting:
-        name = waiting.pop()
+    required: set[str] = set()
+    pending = [next(iter(projects), roots[0])]
+    while pending:
+        name = pending.pop()
         if name in projects:
-            waiting += projects.pop(name)
+            pending += projects.pop(name)
         elif name not in blocks:
             raise KeyError(f"{name} is not in the lock")
-        elif name not in found:
-            found.add(name)
-            waiting += children[name]
-    return "".join(blocks[name] for name in sorted(found))
+        elif name not in required:
+            required.add(name)
+            pending += dependencies[name]
+    return "".join(blocks[name] for name in sorted(required))
 
 
 def _project(path: Path) -> tuple[str, list[str]]:
@@ -45,9 +45,9 @@ def _project(path: Path) -> tuple[str, list[str]]:
 
 
 def _name(requirement: str) -> str:
-    """The normalised name (PEP 503) that a requirement begins with."""
-    spelled = re.match(r"[A-Za-z0-9._-]*[A-Za-z0-9]", requirement)
-    return re.sub(r"[-_.]+", "-", spelled[0]).lower() if spelled else ""
+    """The normalised name (PEP 503) at the beginning of a requirement."""
+    match = re.match(r"[A-Za-z0-9._-]*[A-Za-z0-9]", requirement)
+    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
 if __name__ == "__main__":
