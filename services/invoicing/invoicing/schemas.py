@@ -3,14 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
+from common.edge.commands.perform import JsonNumber
 from common.edge.observation.response_times import Performance
 from common.edge.pages.health_routes import EntityCounts
-from common.edge.requests.fields import Pagination, pagination
-from common.edge.routing.http import JsonNumber
 from typing_extensions import TypedDict
 
 from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus, Step
-from invoicing.use_cases import InvoicePage
 
 
 class InvoiceResponse(TypedDict):
@@ -33,11 +31,6 @@ class InvoiceResponse(TypedDict):
     attempts: int | None
     created_at: datetime
     issued_at: datetime | None
-
-
-class InvoiceListResponse(TypedDict):
-    data: list[InvoiceResponse]
-    pagination: Pagination
 
 
 class MetricsResponse(TypedDict):
@@ -65,11 +58,4 @@ def invoice_response(invoice: Invoice) -> InvoiceResponse:
         "attempts": None if failure is None else failure.attempts,
         "created_at": invoice.created_at,
         "issued_at": invoice.issued_at,
-    }
-
-
-def invoice_list_response(page: InvoicePage, *, limit: int, offset: int) -> InvoiceListResponse:
-    return {
-        "data": [invoice_response(invoice) for invoice in page.invoices],
-        "pagination": pagination(limit=limit, offset=offset, total=page.total, given=len(page.invoices)),
     }

@@ -4,10 +4,13 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Role, allow
-from common.audit.trail import HistoryWanted
-from common.edge.pages.history import HistoryResponse, history_response, history_wanted
-from common.edge.requests.fields import Instant, Limit, Offset
-from common.edge.routing.http import GuardedRoute, caller_of, perform, read
+from common.edge.admission.admission import caller_of
+from common.edge.commands.perform import perform, read
+from common.edge.pages.history import HistoryQuery, HistoryResponse, read_history
+from common.edge.requests.fields import Instant
+from common.edge.requests.paging import PageQuery, list_of
+from common.edge.routing.guarded_route import GuardedRoute
+from common.paging import Page, list_document
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from orders import use_cases
@@ -17,9 +20,7 @@ from orders.schemas.requests import CancelRequest, OrderCreate, StateChangeReque
 from orders.schemas.responses import (
     InvoiceLinks,
     InvoiceResponse,
-    OrderListResponse,
     OrderResponse,
-    order_list_response,
     order_response,
 )
 
@@ -40,17 +41,19 @@ def order_filter(
 async def place_order(request: Request, body: OrderCreate) -> Response:
     return await perform(
         request,
-        lambda connection: use_cases.place_order(connection, caller_of(request), body.to_domain()),
+        use_cases.place_order,
+        caller_of(request),
+        body.to_domain(),
         render=order_response,
         status=201,
-        headers=lambda order: {"Location": f"{request.url.path}/{order.id}"},
+        new_id=lambda order: order.id,
     )
 
 
-@router.get("", operation_id="listOrders", responses={200: {"model": OrderListResponse}})
+@router.get("", operation_id="listOrders", responses={200: {"model": list_of(OrderResponse)}})
 @allow(*Role)
 async def list_orders(
-    request: Request, wanted: Annotated[OrderFilter, Depends(order_filter)], limit: Limit = 20, offset: Offset = 0
+    request: Request, paging: PageQuery, filters: Annotated[OrderFilter, Depends(order_filter)]
 ) -> Response:
     """Newest first. A page ends before it has 2,000 lines of orders: it may have fewer orders than `limit` asked for.
 
@@ -58,19 +61,17 @@ async def list_orders(
     """
     return await read(
         request,
-        lambda connection: use_cases.list_orders(connection, caller_of(request), wanted, limit=limit, offset=offset),
-        render=lambda page: order_list_response(page, limit=limit, offset=offset),
+        lambda connection: use_cases.list_orders(
+            connection, caller_of(request), filters, limit=paging.limit, offset=paging.offset
+        ),
+        render=lambda page: list_document(Page(page.orders, page.total), paging, order_response),
     )
 
 
 @router.get("/{order_id}", operation_id="getOrder", responses={200: {"model": OrderResponse}})
 @allow(*Role)
 async def get_order(request: Request, order_id: UUID) -> Response:
-    return await read(
-        request,
-        lambda connection: use_cases.get_order(connection, caller_of(request), order_id),
-        render=order_response,
-    )
+    return await read(request, use_cases.get_order, caller_of(request), order_id, render=order_response)
 
 
 @router.patch("/{order_id}/state", operation_id="updateOrderState", responses={200: {"model": OrderResponse}})
@@ -82,9 +83,7 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
     is paid or cancelled with 409, and it is recorded under `payments` and refunded.
     """
     return await perform(
-        request,
-        lambda connection: use_cases.change_state(connection, caller_of(request), order_id, body.to_domain()),
-        render=order_response,
+        request, use_cases.change_state, caller_of(request), order_id, body.to_domain(), render=order_response
     )
 
 
@@ -93,23 +92,15 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
     """What was paid for the order is paid back; `refund_status` tells when."""
     return await perform(
-        request,
-        lambda connection: use_cases.cancel_order(connection, caller_of(request), order_id, body.reason),
-        render=order_response,
+        request, use_cases.cancel_order, caller_of(request), order_id, body.reason, render=order_response
     )
 
 
 @router.get("/{order_id}/history", operation_id="getOrderHistory", responses={200: {"model": HistoryResponse}})
 @allow(*Role)
-async def get_history(
-    request: Request, order_id: UUID, wanted: Annotated[HistoryWanted, Depends(history_wanted)]
-) -> Response:
+async def get_history(request: Request, order_id: UUID, selection: HistoryQuery) -> Response:
     """Accepted transitions, oldest first; `include=all` adds the creation and the refused attempts."""
-    return await read(
-        request,
-        lambda connection: use_cases.get_history(connection, caller_of(request), order_id, wanted),
-        render=lambda page: history_response(page, wanted),
-    )
+    return await read_history(request, use_cases.get_history, caller_of(request), order_id, selection=selection)
 
 
 @router.get("/{order_id}/invoice", operation_id="getOrderInvoice", responses={200: {"model": InvoiceResponse}})
@@ -117,8 +108,4 @@ async def get_history(
 async def get_invoice(request: Request, order_id: UUID) -> Response:
     """Where the invoice's PDF can be had for some minutes; 404 until it is issued."""
     links: InvoiceLinks = request.app.state.invoice_links
-    return await read(
-        request,
-        lambda connection: use_cases.get_invoice(connection, caller_of(request), order_id),
-        render=links.response,
-    )
+    return await read(request, use_cases.get_invoice, caller_of(request), order_id, render=links.response)

@@ -4,12 +4,14 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import STAFF, allow
-from common.edge.requests.fields import Limit, Offset
-from common.edge.routing.http import GuardedRoute, read
+from common.edge.commands.perform import read
+from common.edge.requests.paging import PageQuery, list_of
+from common.edge.routing.guarded_route import GuardedRoute
+from common.paging import Page, list_document
 from fastapi import APIRouter, Depends, Request, Response
 
 from refunds.domain import Status
-from refunds.schemas import RefundListResponse, RefundResponse, refund_list_response, refund_response
+from refunds.schemas import RefundResponse, refund_response
 from refunds.use_cases import reading
 from refunds.use_cases.reading import RefundFilter
 
@@ -22,20 +24,20 @@ def refund_filter(
     return RefundFilter(order_id, return_id, status)
 
 
-@router.get("", operation_id="listRefunds", responses={200: {"model": RefundListResponse}})
+@router.get("", operation_id="listRefunds", responses={200: {"model": list_of(RefundResponse)}})
 @allow(*STAFF)
 async def list_refunds(
-    request: Request, wanted: Annotated[RefundFilter, Depends(refund_filter)], limit: Limit = 20, offset: Offset = 0
+    request: Request, paging: PageQuery, filters: Annotated[RefundFilter, Depends(refund_filter)]
 ) -> Response:
     """Newest first, each with all its attempts at the payment gateway."""
     return await read(
         request,
-        lambda connection: reading.list_refunds(connection, wanted, limit=limit, offset=offset),
-        render=lambda page: refund_list_response(page, limit=limit, offset=offset),
+        lambda connection: reading.list_refunds(connection, filters, limit=paging.limit, offset=paging.offset),
+        render=lambda page: list_document(Page(page.refunds, page.total), paging, refund_response),
     )
 
 
 @router.get("/{refund_id}", operation_id="getRefund", responses={200: {"model": RefundResponse}})
 @allow(*STAFF)
 async def get_refund(request: Request, refund_id: UUID) -> Response:
-    return await read(request, lambda connection: reading.get_refund(connection, refund_id), render=refund_response)
+    return await read(request, reading.get_refund, refund_id, render=refund_response)

@@ -3,15 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
+from common.edge.commands.perform import JsonNumber
 from common.edge.observation.response_times import Performance
 from common.edge.pages.health_routes import EntityCounts
-from common.edge.requests.fields import Pagination, pagination
-from common.edge.routing.http import JsonNumber
 from typing_extensions import TypedDict
 
 from refunds.domain import Cause, Status
 from refunds.repository.queries import Attempt
-from refunds.use_cases.reading import RefundPage, TriedRefund
+from refunds.use_cases.reading import TriedRefund
 
 
 class RefundResponse(TypedDict):
@@ -29,11 +28,6 @@ class RefundResponse(TypedDict):
     created_at: datetime
     completed_at: datetime | None
     attempts: list[Attempt]
-
-
-class RefundListResponse(TypedDict):
-    data: list[RefundResponse]
-    pagination: Pagination
 
 
 class MetricsResponse(TypedDict):
@@ -58,11 +52,4 @@ def refund_response(tried: TriedRefund) -> RefundResponse:
         "created_at": refund.created_at,
         "completed_at": refund.completed_at,
         "attempts": tried.attempts,
-    }
-
-
-def refund_list_response(page: RefundPage, *, limit: int, offset: int) -> RefundListResponse:
-    return {
-        "data": [refund_response(tried) for tried in page.refunds],
-        "pagination": pagination(limit=limit, offset=offset, total=page.total, given=len(page.refunds)),
     }

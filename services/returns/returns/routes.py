@@ -1,15 +1,18 @@
 """Returns over HTTP (docs/reference/returns.md)."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Role, allow
-from common.audit.trail import HistoryWanted
-from common.edge.contract.openapi import error_response
-from common.edge.pages.history import HistoryResponse, history_response, history_wanted
-from common.edge.requests.fields import Instant, Limit, Offset
-from common.edge.routing.http import GuardedRoute, caller_of, perform, read
+from common.edge.admission.admission import caller_of
+from common.edge.commands.perform import perform, read
+from common.edge.pages.history import HistoryQuery, HistoryResponse, read_history
+from common.edge.requests.fields import Instant
+from common.edge.requests.paging import PageQuery, list_of
+from common.edge.routing.guarded_route import GuardedRoute
+from common.paging import Page, list_document
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from returns import use_cases
@@ -19,10 +22,8 @@ from returns.schemas import (
     ApproveRequest,
     RejectRequest,
     ReturnCreate,
-    ReturnListResponse,
     ReturnResponse,
     StateChangeRequest,
-    return_list_response,
     return_response,
 )
 from returns.use_cases import DeliveryWait, NotDeliveredYet
@@ -44,7 +45,7 @@ def return_filter(
     "",
     operation_id="createReturn",
     status_code=201,
-    responses={201: {"model": ReturnResponse}, 404: error_response(404)},
+    responses={201: {"model": ReturnResponse}, 404: {}},
 )
 @allow(Role.CLIENT)
 async def open_return(request: Request, body: ReturnCreate) -> Response:
@@ -56,12 +57,12 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
     async def attempt(waited_since: datetime | None = None) -> Response:
         return await perform(
             request,
-            lambda connection: use_cases.open_return(
-                connection, caller, new, window_days=window_days, waited_since=waited_since
-            ),
+            partial(use_cases.open_return, window_days=window_days, waited_since=waited_since),
+            caller,
+            new,
             render=return_response,
             status=201,
-            headers=lambda opened: {"Location": f"{request.url.path}/{opened.id}"},
+            new_id=lambda opened: opened.id,
         )
 
     try:
@@ -73,36 +74,32 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
             return await attempt(not_yet.arrived_at)
 
 
-@router.get("", operation_id="listReturns", responses={200: {"model": ReturnListResponse}})
+@router.get("", operation_id="listReturns", responses={200: {"model": list_of(ReturnResponse)}})
 @allow(*Role)
 async def list_returns(
-    request: Request, wanted: Annotated[ReturnFilter, Depends(return_filter)], limit: Limit = 20, offset: Offset = 0
+    request: Request, paging: PageQuery, filters: Annotated[ReturnFilter, Depends(return_filter)]
 ) -> Response:
     """Newest first."""
     return await read(
         request,
-        lambda connection: use_cases.list_returns(connection, caller_of(request), wanted, limit=limit, offset=offset),
-        render=lambda page: return_list_response(page, limit=limit, offset=offset),
+        lambda connection: use_cases.list_returns(
+            connection, caller_of(request), filters, limit=paging.limit, offset=paging.offset
+        ),
+        render=lambda page: list_document(Page(page.returns, page.total), paging, return_response),
     )
 
 
 @router.get("/{return_id}", operation_id="getReturn", responses={200: {"model": ReturnResponse}})
 @allow(*Role)
 async def get_return(request: Request, return_id: UUID) -> Response:
-    return await read(
-        request,
-        lambda connection: use_cases.get_return(connection, caller_of(request), return_id),
-        render=return_response,
-    )
+    return await read(request, use_cases.get_return, caller_of(request), return_id, render=return_response)
 
 
 @router.patch("/{return_id}/approve", operation_id="approveReturn", responses={200: {"model": ReturnResponse}})
 @allow(Role.MANAGER)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
     return await perform(
-        request,
-        lambda connection: use_cases.approve_return(connection, caller_of(request), return_id, body.manager_notes),
-        render=return_response,
+        request, use_cases.approve_return, caller_of(request), return_id, body.manager_notes, render=return_response
     )
 
 
@@ -112,9 +109,11 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
     """The order cannot be returned again."""
     return await perform(
         request,
-        lambda connection: use_cases.reject_return(
-            connection, caller_of(request), return_id, body.manager_notes, body.rejection_reason
-        ),
+        use_cases.reject_return,
+        caller_of(request),
+        return_id,
+        body.manager_notes,
+        body.rejection_reason,
         render=return_response,
     )
 
@@ -125,21 +124,17 @@ async def change_return_state(request: Request, return_id: UUID, body: StateChan
     """A client may say that its return is IN_TRANSIT. COMPLETED starts the refund; see `refund_status` for its end."""
     return await perform(
         request,
-        lambda connection: use_cases.change_return_state(
-            connection, caller_of(request), return_id, ReturnStatus(body.new_state), body.reason
-        ),
+        use_cases.change_return_state,
+        caller_of(request),
+        return_id,
+        ReturnStatus(body.new_state),
+        body.reason,
         render=return_response,
     )
 
 
 @router.get("/{return_id}/history", operation_id="getReturnHistory", responses={200: {"model": HistoryResponse}})
 @allow(*Role)
-async def get_history(
-    request: Request, return_id: UUID, wanted: Annotated[HistoryWanted, Depends(history_wanted)]
-) -> Response:
+async def get_history(request: Request, return_id: UUID, selection: HistoryQuery) -> Response:
     """Accepted transitions, oldest first; `include=all` adds the opening and the refused attempts."""
-    return await read(
-        request,
-        lambda connection: use_cases.get_history(connection, caller_of(request), return_id, wanted),
-        render=lambda page: history_response(page, wanted),
-    )
+    return await read_history(request, use_cases.get_history, caller_of(request), return_id, selection=selection)

@@ -4,15 +4,14 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from common.edge.commands.perform import JsonNumber
 from common.edge.observation.response_times import Performance
 from common.edge.pages.health_routes import EntityCounts
-from common.edge.requests.fields import Lines, OptionalLines, Pagination, RequestBody, pagination
-from common.edge.routing.http import JsonNumber
+from common.edge.requests.fields import Lines, OptionalLines, RequestBody
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from returns.domain import RefundStatus, RejectionReason, Return, ReturnStatus
-from returns.repository.reading import Page
 from returns.use_cases import NewReturn
 
 
@@ -61,11 +60,6 @@ class ReturnResponse(TypedDict):
     version: int
 
 
-class ReturnListResponse(TypedDict):
-    data: list[ReturnResponse]
-    pagination: Pagination
-
-
 class MetricsResponse(TypedDict):
     returns: EntityCounts
     performance: Performance
@@ -90,11 +84,4 @@ def return_response(shown: Return) -> ReturnResponse:
         "rejected_at": shown.rejected_at,
         "completed_at": shown.completed_at,
         "version": shown.version,
-    }
-
-
-def return_list_response(page: Page, *, limit: int, offset: int) -> ReturnListResponse:
-    return {
-        "data": [return_response(each) for each in page.returns],
-        "pagination": pagination(limit=limit, offset=offset, total=page.total, given=len(page.returns)),
     }

@@ -11,13 +11,11 @@ import pytest
 import pytest_asyncio
 from common.access.auth import allow
 from common.edge.gateway import create_gateway
-from common.edge.routing.binding import bind
-from common.edge.routing.http import GuardedRoute
+from common.edge.routing.guarded_route import GuardedRoute, called_by_fastapi
 from common.telemetry.logs import configure_logging
-from fastapi import APIRouter, Depends, Response
-from fastapi.dependencies.utils import get_dependant
+from fastapi import APIRouter, Cookie, Depends, Header, Response
 from structlog.testing import capture_logs
-from support.gateway.vase_service import VaseGateway, count_vases, open_vase_gateway
+from support.gateway.vase_service import Glaze, VaseGateway, count_vases, open_vase_gateway
 from support.logs import logging_restored
 from support.postgres.databases import Database, Databases
 
@@ -348,11 +346,41 @@ def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(vase_gate
         create_gateway(vase_gateway.runtime, [unguarded], counts=count_vases, metrics=dict)
 
 
-def test_a_dependency_with_a_clean_up_of_its_own_is_left_to_fastapi() -> None:
-    async def kiln() -> AsyncIterator[str]:
-        yield "hot"
+async def _kiln() -> AsyncIterator[str]:
+    yield "hot"
 
-    async def endpoint(kiln: Annotated[str, Depends(kiln)]) -> Response:
-        return Response(kiln)
 
-    assert bind(get_dependant(path="/", call=endpoint)) is None
+async def _takes_a_header(accept: Annotated[str, Header()] = "") -> Response:
+    return Response(accept)
+
+
+async def _takes_a_cookie(kiln: Annotated[str, Cookie()] = "") -> str:
+    return kiln
+
+
+async def _takes_a_cookie_in_a_dependency(kiln: Annotated[str, Depends(_takes_a_cookie)]) -> Response:
+    return Response(kiln)
+
+
+async def _takes_what_is_cleaned_up(kiln: Annotated[str, Depends(_kiln)]) -> Response:
+    return Response(kiln)
+
+
+async def _takes_two_bodies(first: Glaze, second: Glaze) -> Response:
+    return Response(first.colour + second.colour)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "reason"),
+    [
+        (_takes_a_header, "takes a header"),
+        (_takes_a_cookie_in_a_dependency, "takes a cookie"),
+        (_takes_what_is_cleaned_up, "takes a dependency with yield"),
+        (_takes_two_bodies, "takes more than one body"),
+    ],
+)
+def test_an_endpoint_that_only_fastapi_can_call_has_to_say_so(endpoint: Any, reason: str) -> None:
+    router = APIRouter(route_class=GuardedRoute)
+    with pytest.raises(TypeError, match=f"{endpoint.__name__} cannot be called directly: .*{reason}"):
+        router.post("/vases")(allow()(endpoint))
+    router.post("/vases")(allow()(called_by_fastapi(endpoint)))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from common.edge.observation.http_metrics import CLIENT_GONE, DURATION, RequestObserver
+from common.edge.observation.request_observer import CLIENT_GONE, DURATION, RequestObserver
 from common.edge.observation.response_times import ResponseTimes
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

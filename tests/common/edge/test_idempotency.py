@@ -12,7 +12,7 @@ import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading
 from common.edge.commands import idempotency
-from common.edge.commands.idempotency import COMPRESSED_ABOVE_BYTES, Answer, Claim
+from common.edge.commands.idempotency import COMPRESSED_ABOVE_BYTES, Answer, KeyedRequest
 from common.errors import Code, Problem
 from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database, Databases
@@ -68,8 +68,8 @@ async def test_an_answer_of_any_length_is_replayed_byte_by_byte(pool: Pool, leng
     async def effect(_: Connection) -> Answer:
         return answer
 
-    assert await idempotency.answer_once(pool, claim(), effect, A_DAY) == answer
-    replayed = await idempotency.answer_once(pool, claim(), effect, A_DAY)
+    assert await idempotency.answer_once(pool, keyed_request(), effect, A_DAY) == answer
+    replayed = await idempotency.answer_once(pool, keyed_request(), effect, A_DAY)
     assert replayed == Answer(201, {"Location": "/vases/1", "Idempotency-Replayed": "true"}, answer.body)
 
 
@@ -143,8 +143,8 @@ async def test_an_expired_answer_counts_as_absent(database: Database, client: ht
         assert first.status_code == 201
 
 
-def claim(key: str = "k") -> Claim:
-    return idempotency.claim(key, caller="client_1", method="POST", path="/vases", body=b"{}")
+def keyed_request(key: str = "k") -> KeyedRequest:
+    return KeyedRequest.of(key, caller="client_1", method="POST", path="/vases", body=b"{}")
 
 
 @pytest.mark.parametrize("outcome", ["answer", "returned problem", "raised problem"])
@@ -163,14 +163,14 @@ async def test_an_answer_that_was_committed_behind_our_look_up_is_found_and_ours
         await elsewhere.execute(
             "INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, expires_at) "
             "VALUES ($1, $2, $3, 201, '{\"Location\": \"/vases/1\"}', $4, now() + interval '1 day')",
-            *(claim().scope, claim().key, claim().request_hash, stored.body),
+            *(keyed_request().scope, keyed_request().key, keyed_request().body_hash, stored.body),
         )
         await elsewhere.close()
         if outcome == "raised problem":
             raise Problem(Code.CONFLICT, "too late")
         return Answer(201, {}, b'"second"') if outcome == "answer" else Problem(Code.CONFLICT, "too late")
 
-    answer = await idempotency.answer_once(pool, claim(), effect, A_DAY)
+    answer = await idempotency.answer_once(pool, keyed_request(), effect, A_DAY)
     assert isinstance(answer, Answer)
     assert answer.body == stored.body
     assert answer.headers == {"Location": "/vases/1", "Idempotency-Replayed": "true"}

@@ -14,8 +14,10 @@ from common.access import api_keys
 from common.access.auth import Role, allow, open_to_all, require
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool
+from common.edge.admission.admission import caller_of
+from common.edge.commands.perform import perform, read
 from common.edge.gateway import create_gateway
-from common.edge.routing.http import GuardedRoute, caller_of, perform, read
+from common.edge.routing.guarded_route import GuardedRoute, called_by_fastapi
 from common.errors import Code, Problem, not_found
 from common.health import Health
 from common.service import Runtime, Service
@@ -63,18 +65,16 @@ def vase_routes() -> APIRouter:
                 return problem
             return made
 
-        return await perform(
-            request, command, status=201, headers=lambda made: {"Location": f"/api/v1/vases/{made['id']}"}
-        )
+        return await perform(request, command, status=201, new_id=lambda made: made["id"])
 
     @router.get("")
     @allow(*Role)
     async def count(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20, name: str = "") -> Response:
         return await read(
             request,
-            lambda connection: connection.fetchval(
-                "SELECT count(*) FROM vases WHERE name LIKE $1 || '%' LIMIT $2", name, limit
-            ),
+            _count_named,
+            name,
+            limit,
         )
 
     @router.get("/{vase_id}")
@@ -108,21 +108,22 @@ def vase_routes() -> APIRouter:
     @router.post("/{vase_id}/paint")
     @allow(*Role)
     async def paint(request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1) -> Response:
-        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+        return await read(request, _painted, vase_id, glaze, coats)
 
     @router.post("/{vase_id}/paint-with-dependency")
     @allow(*Role)
     async def paint_with_dependency(
         request: Request, vase_id: UUID, glaze: Glaze, coats: Annotated[int, Depends(_coats)]
     ) -> Response:
-        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+        return await read(request, _painted, vase_id, glaze, coats)
 
     @router.post("/{vase_id}/paint-through-fastapi")
     @allow(*Role)
+    @called_by_fastapi
     async def paint_through_fastapi(
         request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1, user_agent: Annotated[str, Header()] = ""
     ) -> Response:
-        return await read(request, lambda _: _painted(vase_id, glaze, coats))
+        return await read(request, _painted, vase_id, glaze, coats)
 
     @router.get("/open/to-all")
     @open_to_all
@@ -140,7 +141,14 @@ async def _coats(coats: Annotated[int, Depends(_thin_coats)]) -> int:
     return coats
 
 
-async def _painted(vase_id: UUID, glaze: Glaze, coats: int) -> dict[str, Any]:
+async def _count_named(connection: Connection, name: str, limit: int) -> int:
+    number: int = await connection.fetchval(
+        "SELECT count(*) FROM vases WHERE name LIKE $1 || '%' LIMIT $2", name, limit
+    )
+    return number
+
+
+async def _painted(_: Connection, vase_id: UUID, glaze: Glaze, coats: int) -> dict[str, Any]:
     return {"id": vase_id, "colour": glaze.colour, "coats": coats}
 
 

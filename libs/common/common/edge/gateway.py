@@ -1,24 +1,24 @@
 """A service's application for the role `api`: its own routes, those for operators, and those that need no key."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi_offline import FastAPIOffline
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute
 
+from common.edge.admission.admission import Admission
 from common.edge.contract.openapi import complete_document
-from common.edge.observation.http_metrics import RequestObserver
+from common.edge.observation.request_observer import RequestObserver
 from common.edge.observation.response_times import ResponseTimes
-from common.edge.operations.operator_routes import operator_router
+from common.edge.operations.operator_routes import router as operator_router
 from common.edge.pages.health_pages import HealthPages
 from common.edge.pages.health_routes import Counts, health_router, metrics_router, pages_router
 from common.edge.pages.static_files import static_router
 from common.edge.requests.query_parameters import WithoutQuery
 from common.edge.routing.direct_routes import REFUSALS, DirectRoutes
-from common.edge.routing.http import Edge, GuardedRoute
+from common.edge.routing.guarded_route import GuardedRoute
+from common.internals.fastapi import new_application, static_folder
+from common.internals.starlette import allow_head, replace_middleware_stack, wrap_route
 from common.service import Runtime
 
 PREFIX = "/api/v1"
@@ -32,42 +32,33 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
     `TypeError` for a route that is not guarded.
     """
     response_times = ResponseTimes()
-    app = FastAPIOffline(  # `/docs` without anything from other sites
-        title=f"ArtiCurated {runtime.service.name}",
-        version="1",
-        redoc_url=None,
-        redirect_slashes=False,
-        separate_input_output_schemas=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-        exception_handlers={**REFUSALS},
-    )
+    app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers={**REFUSALS})
     app.state.components = (response_times.component(runtime.pool),)
-    app.state.edge = Edge(runtime.pool, runtime.settings)
+    app.state.runtime = runtime
+    app.state.admission = Admission(runtime.pool, runtime.settings)
     app.add_middleware(RequestObserver, response_times=response_times)
     common_routers = [
         health_router(runtime.health),
         metrics_router(counts, metrics, response_times),
-        operator_router(runtime),
+        operator_router,
     ]
     own = [route.under(PREFIX) for router in (*routers, *common_routers) for route in _guarded(router)]
     pages = _guarded(pages_router(HealthPages(runtime.health)))
     # Routes are tried in order, so FastAPI's few pages come last.
     app.router.routes[:] = [*own, *pages, *_own_pages(app)]
     complete_document(app)
-    app.middleware_stack = DirectRoutes(own, app.build_middleware_stack(), response_times)
+    replace_middleware_stack(app, DirectRoutes(own, app.build_middleware_stack(), response_times))
     return app
 
 
 def _own_pages(app: FastAPI) -> Iterator[BaseRoute]:
     """FastAPI's own, with HEAD, without query parameters, and with the files of `/docs` as routes."""
     for route in app.router.routes:
-        if isinstance(route, Mount) and isinstance(route.app, StaticFiles) and route.app.directory is not None:
-            yield from static_router(route.path, Path(route.app.directory)).routes
+        if (static := static_folder(route)) is not None:
+            yield from static_router(*static).routes
             continue
-        if isinstance(route, Route) and route.methods is not None and "GET" in route.methods:
-            route.methods.add("HEAD")
-        if isinstance(route, Route | Mount):
-            route.app = WithoutQuery(route.app)
+        allow_head(route)
+        wrap_route(route, WithoutQuery)
         yield route
 
 

@@ -1,4 +1,4 @@
-"""The commands for operators on the command line; each is a function of `operator_queries` or `operator_commands`."""
+"""Operators' commands on the command line: each calls a function of `queries` or `commands`."""
 
 import argparse
 from collections.abc import Awaitable, Callable
@@ -12,19 +12,19 @@ from pydantic import TypeAdapter, ValidationError
 from common.access.auth import Role
 from common.audit.trail import Actor
 from common.database.statements import Connection
-from common.operators import commands as operator_commands
-from common.operators import queries as operator_queries
+from common.operators import commands, queries
 from common.operators.audit_verification import verify
-from common.operators.commands import WantedKey
+from common.paging import Page, Paging, list_document
 from common.service import Runtime
 
-Given: TypeAlias = argparse.Namespace
-Command: TypeAlias = Callable[[Connection, Given, Actor, Runtime[Any]], Awaitable[Any]]
+Arguments: TypeAlias = argparse.Namespace
+Result: TypeAlias = dict[str, Any]
+Command: TypeAlias = Callable[[Connection, Arguments, Actor, Runtime[Any]], Awaitable[Result]]
 Topics: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_operator_commands(topics: Topics) -> None:
-    """Each parsed command line has `command`, to be run in a transaction, and `format`."""
+    """A parsed command line has `command`, which runs in a transaction, and `format`."""
     _add_jobs(_topic(topics, "jobs", "background work, its attempts and their errors"))
     _add_poison(_topic(topics, "poison", "records that could not be handled"))
     _add_outbox(_topic(topics, "outbox", "events that the broker refused for good"))
@@ -33,125 +33,113 @@ def add_operator_commands(topics: Topics) -> None:
 
 
 def _add_jobs(jobs: Topics) -> None:
-    listed = _command(
-        jobs,
-        "list",
-        "newest first",
-        lambda connection, given, *_: operator_queries.list_jobs(
-            connection, state=given.state, kind=given.kind, limit=given.limit, offset=given.offset
-        ),
-    )
-    listed.add_argument("--state", choices=["ready", "running", "done", "dead"])
-    listed.add_argument("--kind")
-    _add_paging(listed)
-    shown = _command(
-        jobs,
-        "show",
-        "one job with every attempt",
-        lambda connection, given, *_: operator_queries.find_job(connection, given.id),
-    )
-    replayed = _command(
-        jobs,
-        "replay",
-        "give a dead job a new round of tries",
-        lambda connection, given, actor, _: operator_commands.replay_job(connection, actor, given.id),
-    )
-    for each in (shown, replayed):
-        each.add_argument("id", type=UUID)
+    listing = _command(jobs, "list", "newest first", _list_jobs)
+    listing.add_argument("--state", choices=["ready", "running", "done", "dead"])
+    listing.add_argument("--kind")
+    _add_paging(listing)
+    _add_id(_command(jobs, "show", "one job with every attempt", _show_job))
+    _add_id(_command(jobs, "replay", "give a dead job a new round of tries", _replay_job))
+
+
+async def _list_jobs(connection: Connection, arguments: Arguments, *_: object) -> Result:
+    filters = queries.JobFilter(arguments.state, arguments.kind)
+    return _list(await queries.list_jobs(connection, filters, _paging(arguments)), _paging(arguments))
+
+
+async def _show_job(connection: Connection, arguments: Arguments, *_: object) -> Result:
+    return await queries.find_job(connection, arguments.id)
+
+
+async def _replay_job(connection: Connection, arguments: Arguments, actor: Actor, *_: object) -> Result:
+    return await commands.replay_job(connection, actor, arguments.id)
 
 
 def _add_poison(poison: Topics) -> None:
-    listed = _command(
-        poison,
-        "list",
-        "newest first",
-        lambda connection, given, *_: operator_queries.list_poison(
-            connection, state=given.state, limit=given.limit, offset=given.offset
-        ),
-    )
-    listed.add_argument("--state", choices=["kept", "replayed"])
-    _add_paging(listed)
-    shown = _command(
-        poison,
-        "show",
-        "one record, its bytes in base64",
-        lambda connection, given, *_: operator_queries.find_poison(connection, given.id),
-    )
-    replayed = _command(poison, "replay", "put a record through the handlers again", _replay_poison)
-    for each in (shown, replayed):
-        each.add_argument("id", type=UUID)
+    listing = _command(poison, "list", "newest first", _list_poison)
+    listing.add_argument("--state", choices=["kept", "replayed"])
+    _add_paging(listing)
+    _add_id(_command(poison, "show", "one record, its bytes in base64", _show_poison))
+    _add_id(_command(poison, "replay", "put a record through the handlers again", _replay_poison))
+
+
+async def _list_poison(connection: Connection, arguments: Arguments, *_: object) -> Result:
+    return _list(await queries.list_poison(connection, arguments.state, _paging(arguments)), _paging(arguments))
+
+
+async def _show_poison(connection: Connection, arguments: Arguments, *_: object) -> Result:
+    return await queries.find_poison(connection, arguments.id)
+
+
+async def _replay_poison(connection: Connection, arguments: Arguments, actor: Actor, runtime: Runtime[Any]) -> Result:
+    service = runtime.service
+    return await commands.replay_poison(connection, actor, service.name, service.event_handlers(runtime), arguments.id)
 
 
 def _add_outbox(outbox: Topics) -> None:
-    listed = _command(
-        outbox,
-        "list",
-        "the latest first",
-        lambda connection, given, *_: operator_queries.list_outbox(
-            connection, state=given.state, limit=given.limit, offset=given.offset
-        ),
-    )
-    listed.add_argument("--state", choices=["pending", "parked"], default="parked")
-    _add_paging(listed)
-    replayed = _command(
-        outbox,
-        "replay",
-        "let the relay try a parked event again",
-        lambda connection, given, actor, _: operator_commands.replay_event(connection, actor, given.position),
-    )
-    replayed.add_argument("position", type=_number(1, 2**63 - 1))
-    sent_again = _command(
+    listing = _command(outbox, "list", "the latest first", _list_outbox)
+    listing.add_argument("--state", choices=["pending", "parked"], default="parked")
+    _add_paging(listing)
+    replaying = _command(outbox, "replay", "let the relay try a parked event again", _replay_event)
+    replaying.add_argument("position", type=_number(1, 2**63 - 1))
+    sending_again = _command(
         outbox,
         "send-again",
         "for a Kafka that lost events: send those written since a moment, such as 2026-03-01T09:00:00Z, once more",
-        lambda connection, given, actor, _: operator_commands.send_events_again(connection, actor, given.since),
+        _send_again,
     )
-    sent_again.add_argument("--since", type=_instant, required=True)
+    sending_again.add_argument("--since", type=_instant, required=True)
+
+
+async def _list_outbox(connection: Connection, arguments: Arguments, *_: object) -> Result:
+    return _list(await queries.list_outbox(connection, arguments.state, _paging(arguments)), _paging(arguments))
+
+
+async def _replay_event(connection: Connection, arguments: Arguments, actor: Actor, *_: object) -> Result:
+    return await commands.replay_event(connection, actor, arguments.position)
+
+
+async def _send_again(connection: Connection, arguments: Arguments, actor: Actor, *_: object) -> Result:
+    return await commands.send_events_again(connection, actor, arguments.since)
 
 
 def _add_keys(keys: Topics) -> None:
-    _command(keys, "list", "without their secrets", lambda connection, *_: operator_commands.list_keys(connection))
-    created = _command(
-        keys,
-        "create",
-        "make a key and show it, for the only time",
-        lambda connection, given, actor, _: operator_commands.create_key(
-            connection, actor, name=given.name or given.role, role=given.role, customer_id=given.customer_id
-        ),
-    )
-    created.add_argument("--role", type=Role, choices=list(Role), required=True)
-    created.add_argument("--name")
-    created.add_argument("--customer-id", type=UUID, help="the only customer whose orders this client may see")
-    revoked = _command(
-        keys,
-        "revoke",
-        "refuse a key from now on",
-        lambda connection, given, actor, _: operator_commands.revoke_key(connection, actor, given.prefix),
-    )
-    revoked.add_argument("prefix")
-    ensured = _command(keys, "ensure", "store keys that were made elsewhere, unless they are there", _ensure_keys)
-    ensured.add_argument("--from-file", type=Path, required=True, help='[{"name", "role", "key", "customer_id"?}]')
+    _command(keys, "list", "without their secrets", _list_keys)
+    creating = _command(keys, "create", "make a key and show it, for the only time", _create_key)
+    creating.add_argument("--role", type=Role, choices=list(Role), required=True)
+    creating.add_argument("--name")
+    creating.add_argument("--customer-id", type=UUID, help="the only customer whose orders this client may see")
+    _command(keys, "revoke", "refuse a key from now on", _revoke_key).add_argument("prefix")
+    ensuring = _command(keys, "ensure", "store keys that were made elsewhere, unless they are there", _ensure_keys)
+    ensuring.add_argument("--from-file", type=Path, required=True, help='[{"name", "role", "key", "customer_id"?}]')
 
 
-async def _replay_poison(connection: Connection, given: Given, actor: Actor, runtime: Runtime[Any]) -> Any:
-    service = runtime.service
-    return await operator_commands.replay_poison(
-        connection, actor, service.name, service.event_handlers(runtime), given.id
-    )
+async def _list_keys(connection: Connection, *_: object) -> Result:
+    page = await queries.list_keys(connection)
+    pagination = {"limit": None, "offset": 0, "total": page.total, "has_more": False}
+    return {"data": page.rows, "pagination": pagination}
 
 
-async def _ensure_keys(connection: Connection, given: Given, actor: Actor, _: Runtime[Any]) -> Any:
+async def _create_key(connection: Connection, arguments: Arguments, actor: Actor, *_: object) -> Result:
+    new = commands.NewKey(arguments.name or arguments.role, arguments.role, arguments.customer_id)
+    return await commands.create_key(connection, actor, new)
+
+
+async def _revoke_key(connection: Connection, arguments: Arguments, actor: Actor, *_: object) -> Result:
+    return await commands.revoke_key(connection, actor, arguments.prefix)
+
+
+async def _ensure_keys(connection: Connection, arguments: Arguments, actor: Actor, *_: object) -> Result:
     try:
-        wanted = TypeAdapter(list[WantedKey]).validate_json(given.from_file.read_bytes())
+        keys = TypeAdapter(list[commands.ImportedKey]).validate_json(arguments.from_file.read_bytes())
     except OSError as error:
-        raise ValueError(f"{given.from_file}: {error.strerror}") from None
+        raise ValueError(f"{arguments.from_file}: {error.strerror}") from None
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
-        raise ValueError(f"{given.from_file}: {'; '.join(problems)}") from None
-    return await operator_commands.ensure_keys(connection, actor, wanted)
+        raise ValueError(f"{arguments.from_file}: {'; '.join(problems)}") from None
+    return await commands.ensure_keys(connection, actor, keys)
 
 
-async def _verify_audit(connection: Connection, *_: object) -> dict[str, Any]:
+async def _verify_audit(connection: Connection, *_: object) -> Result:
     verdict = await verify(connection)
     names = ("entity_type", "entity_id", "position", "id")
     broken = None if verdict.broken is None else {name: verdict.broken[name] for name in names}
@@ -174,6 +162,18 @@ def _add_paging(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offset", type=_number(0, 2**31 - 1), default=0)
 
 
+def _add_id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=UUID)
+
+
+def _paging(arguments: Arguments) -> Paging:
+    return Paging(arguments.limit, arguments.offset)
+
+
+def _list(page: Page[dict[str, Any]], paging: Paging) -> Result:
+    return list_document(page, paging, dict)
+
+
 def _instant(text: str) -> datetime:
     """With its offset from UTC."""
     if (moment := datetime.fromisoformat(text)).tzinfo is None:
@@ -182,7 +182,7 @@ def _instant(text: str) -> datetime:
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
-    """What the database can hold."""
+    """A parser of numbers in a range that the database can store."""
 
     def number(text: str) -> int:
         if not least <= (value := int(text)) <= most:

@@ -1,7 +1,7 @@
-"""What operators look at: jobs and their attempts, records that could not be handled, events not sent."""
+"""Queries for operators: jobs and their attempts, poison records, unpublished events, API keys."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -25,9 +25,11 @@ from sqlalchemy import (
     true,
 )
 
+from common.access import api_keys
 from common.database.statements import Connection, Statement, prepare
 from common.database.tables import job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
 from common.errors import not_found
+from common.paging import Page, Paging
 
 _JOB = [
     *(jobs.c.id, jobs.c.kind, jobs.c.business_key, jobs.c.state, jobs.c.attempts, jobs.c.failures, jobs.c.abandoned),
@@ -40,9 +42,9 @@ _POISON = [
 _EVENT = (outbox.c.position, outbox.c.id, outbox.c.type, outbox.c.topic, outbox.c.key, outbox.c.sequence)
 
 
-def _where(query: Select[Any], **wanted: Column[Any]) -> Select[Any]:
-    """Each condition holds where its parameter is null or equal."""
-    for name, column in wanted.items():
+def _where(query: Select[Any], **columns: Column[Any]) -> Select[Any]:
+    """Each column equals the parameter of that name; a null parameter is no condition."""
+    for name, column in columns.items():
         parameter: ColumnElement[Any] = bindparam(name, type_=column.type)
         query = query.where(or_(parameter.is_(None), column == parameter))
     return query
@@ -51,10 +53,10 @@ def _where(query: Select[Any], **wanted: Column[Any]) -> Select[Any]:
 def _paged(
     rows: Select[Any], keys: Select[Any], *order: ColumnElement[Any], counted: FromClause | None = None
 ) -> Statement:
-    """A page and, by the same snapshot, how many there are: as many as `counted` has, where that is less to go over.
+    """A page and, by the same snapshot, the number of all rows: that of `counted`, where it is cheaper to count.
 
-    `keys` selects the one key of all rows that are wanted, `rows` what is shown of those whose key is in `page.key`:
-    of what is skipped, and of what is only counted, nothing else is read. An empty page is a row without a place.
+    `keys` selects the key of every row of the list, `rows` the columns of a page: they are read for the rows of the
+    page only. An empty page is a row without a place.
     """
     (key,) = keys.selected_columns
     page_of_keys = (
@@ -75,7 +77,7 @@ _JOBS = _paged(
     _where(select(jobs.c.id), state=jobs.c.state, kind=jobs.c.kind),
     *(jobs.c.created_at.desc(), jobs.c.id),
 )
-_POISONED = _paged(
+_POISON_RECORDS = _paged(
     select(*_POISON), _where(select(poison.c.id), state=poison.c.state), poison.c.created_at.desc(), poison.c.id
 )
 _EVENTS = {
@@ -100,7 +102,7 @@ _FIND_EVENT = prepare(
 _FIND_JOB = prepare(
     select(*_JOB, jobs.c.causation_id, jobs.c.traceparent).where(jobs.c.id == bindparam("id", type_=Uuid))
 )
-# A run of a job has a few attempts; only one that was replayed again and again has more than are shown.
+# A job has a few attempts; only one that was replayed many times has more.
 ATTEMPTS_SHOWN = 100
 _latest_attempts = (
     select(
@@ -119,15 +121,23 @@ _FIND_POISON = prepare(
     )
 )
 
-Page = Mapping[str, Any]
+Row = dict[str, Any]
 
 
-async def list_jobs(connection: Connection, *, state: str | None, kind: str | None, limit: int, offset: int) -> Page:
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """The jobs to list; None is no condition."""
+
+    state: str | None = None
+    kind: str | None = None
+
+
+async def list_jobs(connection: Connection, filters: JobFilter, paging: Paging) -> Page[Row]:
     """Newest first."""
-    return await _page(connection, _JOBS, limit, offset, state=state, kind=kind)
+    return await _page(connection, _JOBS, paging, state=filters.state, kind=filters.kind)
 
 
-async def find_job(connection: Connection, job_id: UUID) -> dict[str, Any]:
+async def find_job(connection: Connection, job_id: UUID) -> Row:
     """The job with its latest attempts, up to `ATTEMPTS_SHOWN`, and their errors. Raises `Problem` NOT_FOUND."""
     row = await _FIND_JOB.fetch_one(connection, id=job_id)
     if row is None:
@@ -135,25 +145,25 @@ async def find_job(connection: Connection, job_id: UUID) -> dict[str, Any]:
     return {**row, "attempts_made": [dict(each) for each in await _ATTEMPTS.fetch_all(connection, id=job_id)]}
 
 
-async def list_poison(connection: Connection, *, state: str | None, limit: int, offset: int) -> Page:
-    """Records that could not be handled, newest first, without their bytes."""
-    return await _page(connection, _POISONED, limit, offset, state=state)
+async def list_poison(connection: Connection, state: str | None, paging: Paging) -> Page[Row]:
+    """Poison records, newest first, without their bytes."""
+    return await _page(connection, _POISON_RECORDS, paging, state=state)
 
 
-async def find_poison(connection: Connection, poison_id: UUID) -> dict[str, Any]:
-    """The record as it came, its bytes in base64. Raises `Problem` NOT_FOUND."""
+async def find_poison(connection: Connection, poison_id: UUID) -> Row:
+    """The record as it was read, its bytes in base64. Raises `Problem` NOT_FOUND."""
     row = await _FIND_POISON.fetch_one(connection, id=poison_id)
     if row is None:
         raise not_found("poison", poison_id)
     return {**row, "key": _base64(row["key"]), "value": _base64(row["value"])}
 
 
-async def list_outbox(connection: Connection, *, state: str, limit: int, offset: int) -> Page:
+async def list_outbox(connection: Connection, state: str, paging: Paging) -> Page[Row]:
     """Events that are `pending` or `parked`, the latest first."""
-    return await _page(connection, _EVENTS[state], limit, offset)
+    return await _page(connection, _EVENTS[state], paging)
 
 
-async def find_event(connection: Connection, position: int) -> dict[str, Any]:
+async def find_event(connection: Connection, position: int) -> Row:
     """The event's id and its state: `pending`, `parked` or `published`. Raises `Problem` NOT_FOUND."""
     row = await _FIND_EVENT.fetch_one(connection, position=position)
     if row is None:
@@ -161,14 +171,23 @@ async def find_event(connection: Connection, position: int) -> dict[str, Any]:
     return dict(row)
 
 
-async def _page(connection: Connection, statement: Statement, limit: int, offset: int, **wanted: object) -> Page:
-    found = await statement.fetch_all(connection, limit=limit, offset=offset, **wanted)
-    total = found[0]["total"]
-    rows = [row for row in found if row["place"] is not None]
-    return {
-        "data": [{name: value for name, value in row.items() if name not in ("total", "place")} for row in rows],
-        "pagination": {"limit": limit, "offset": offset, "total": total, "has_more": offset + len(rows) < total},
-    }
+async def list_keys(connection: Connection, paging: Paging | None = None) -> Page[Row]:
+    """API keys, oldest first, without their secrets; without `paging` all of them."""
+    limit, offset = (None, 0) if paging is None else (paging.limit, paging.offset)
+    rows = await api_keys.list_page(connection, limit=limit, offset=offset)
+    return Page([dict(row) for row in rows], await api_keys.count(connection))
+
+
+async def _page(connection: Connection, statement: Statement, paging: Paging, **filters: object) -> Page[Row]:
+    rows = await statement.fetch_all(connection, limit=paging.limit, offset=paging.offset, **filters)
+    return Page(
+        [
+            {name: value for name, value in row.items() if name not in ("total", "place")}
+            for row in rows
+            if row["place"] is not None
+        ],
+        rows[0]["total"],
+    )
 
 
 def _base64(data: bytes | None) -> str | None:

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common.database.statements import Record
+from common.edge.commands.perform import JsonNumber
 from common.edge.observation.response_times import Performance
 from common.edge.pages.health_routes import EntityCounts
-from common.edge.requests.fields import Pagination, pagination
-from common.edge.routing.http import JsonNumber
 from common.money import quantize
 from common.signed_links import sign
 from typing_extensions import TypedDict
 
 from orders.domain import Order, OrderStatus, PaymentKind, RefundStatus
-from orders.repository.reading import Page
 
 if TYPE_CHECKING:
     from orders.domain import Address
@@ -71,11 +69,6 @@ class OrderResponse(TypedDict):
     cancelled_at: datetime | None
     cancellation_reason: str | None
     version: int
-
-
-class OrderListResponse(TypedDict):
-    data: list[OrderResponse]
-    pagination: Pagination
 
 
 class MetricsResponse(TypedDict):
@@ -152,13 +145,6 @@ def order_response(order: Order) -> OrderResponse:
         "cancelled_at": order.cancelled_at,
         "cancellation_reason": order.cancellation_reason,
         "version": order.version,
-    }
-
-
-def order_list_response(page: Page, *, limit: int, offset: int) -> OrderListResponse:
-    return {
-        "data": [order_response(order) for order in page.orders],
-        "pagination": pagination(limit=limit, offset=offset, total=page.total, given=len(page.orders)),
     }
 
 

@@ -1,45 +1,43 @@
-"""Who is behind an API key, and how often wrong ones may be tried (ADR 21)."""
+"""Admission of callers to guarded routes: a valid API key, requests left in the minute, a role that may call."""
 
-from common.access.auth import Authenticator, InvalidKey, KeyHolder, split_key
+from starlette.requests import Request
+from starlette.types import Scope
+
+from common.access.auth import Caller, Role, forbidden
 from common.database.transactions import Pool
+from common.edge.admission.key_attempts import KeyAttempts
 from common.edge.admission.rate_limit import RateLimit
+from common.edge.requests.headers import single_header
+from common.errors import Code, Problem
 from common.settings import ServiceSettings
 
 
 class Admission:
-    """Stops whoever tries keys out, and nobody else that calls from the same address: behind a proxy that the settings
-    do not name, all clients have one address.
-
-    - Wrong secrets of a key that exists are counted by address and key. When there were too many in a minute, that key
-      is not looked up for that address any more, unless it was good lately.
-    - Keys that there are not are counted by address. When there were too many in a minute, all that come from it and
-      are not known are looked up together, a query in a tenth of a second, whatever their number.
-    """
+    """One per application. The caller is stored in `scope["caller"]`, the rate limit's headers in
+    `scope["rate_headers"]`."""
 
     def __init__(self, pool: Pool, settings: ServiceSettings) -> None:
-        self._authenticator = Authenticator(pool, settings.api_key_cache_seconds)
-        self._wrong_secrets = RateLimit(settings.rate_limit_per_minute)
-        self._unknown_keys = RateLimit(settings.rate_limit_per_minute)
+        self._keys = KeyAttempts(pool, settings)
+        self._rate_limit = RateLimit(settings.rate_limit_per_minute)
 
-    def known(self, presented: bytes) -> KeyHolder | None:
-        """The key's holder when it was looked up lately: no waiting."""
-        return self._authenticator.cached(presented)
-
-    async def look_up(self, presented: bytes, ip_address: str) -> KeyHolder:
-        """Raises `Problem` UNAUTHENTICATED or RATE_LIMITED."""
-        if self._authenticator.was_valid(presented):
-            return await self._authenticator.look_up(presented)
-        try:
-            prefix, _ = split_key(presented)
-            self._wrong_secrets.check(_key_at(prefix, ip_address))
-            return await self._authenticator.look_up(presented, together=self._unknown_keys.is_full(ip_address))
-        except InvalidKey as invalid:
-            if invalid.prefix is None:
-                self._unknown_keys.hit(ip_address)
-            else:
-                self._wrong_secrets.hit(_key_at(invalid.prefix, ip_address))
-            raise
+    async def admit(self, scope: Scope, roles: frozenset[Role]) -> None:
+        """Raises `Problem` BAD_REQUEST for two keys, UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order."""
+        key = single_header(scope, b"x-api-key")
+        if key is None:
+            raise Problem(Code.UNAUTHENTICATED, "The header X-API-Key is missing.")
+        ip_address = scope["client"][0] if scope.get("client") else None
+        holder = self._keys.cached(key)
+        if holder is None:
+            holder = await self._keys.look_up(key, ip_address or "")
+        scope["caller"] = Caller(holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"])
+        allowance = self._rate_limit.hit(holder.prefix)
+        if allowance is not None:
+            scope["rate_headers"] = allowance.headers()
+        if holder.role not in roles:
+            raise forbidden(holder.role)
 
 
-def _key_at(prefix: str, ip_address: str) -> str:
-    return f"{prefix} {ip_address}"
+def caller_of(request: Request) -> Caller:
+    """The caller of a guarded route."""
+    caller: Caller = request.scope["caller"]
+    return caller

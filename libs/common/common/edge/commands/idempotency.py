@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: the answer to an unsafe request, kept in the transaction of its effect (ADR 0008).
+"""`Idempotency-Key`: the answer to an unsafe request, stored in the transaction of its effect (ADR 0008).
 
 After draft-ietf-httpapi-idempotency-key-header-07, which never became an RFC: its quoted value and the bare one that
-most clients send are both understood. Only successful answers are kept, so a refused request may be tried again.
+most clients send are both accepted. Only successful answers are stored, so a refused request may be sent again.
 """
 
 import hashlib
@@ -15,46 +15,56 @@ from sqlalchemy import BigInteger, Interval, and_, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from common.database.statements import Connection, Record, prepare
-from common.database.tables import idempotency_keys as kept
+from common.database.tables import idempotency_keys as answers
 from common.database.transactions import Pool, reading, transaction
 from common.errors import Code, Problem, validation_error
 
 MAXIMUM_LENGTH = 255
-# An answer of some ten lines. Smaller ones, which are most, are kept as they are: that costs no processor time.
+# An answer of some ten lines. Smaller ones, which are most, are stored as they are: that costs no processor time.
 COMPRESSED_ABOVE_BYTES = 4096
-# Kept with its header, a compressed answer is still one that a client understands: the processes of a version that
-# compressed nothing replay it as it is kept, while they are replaced.
+# Stored as `Content-Encoding`: a process of a version that does not compress replays the answer with this header, and
+# HTTP clients understand it.
 _COMPRESSED = "deflate"
 _FAST = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it goes to the client. Of the headers only those that belong to the effect, such as Location.
+    """A response. `headers` are those that belong to the effect, such as Location.
 
-    `kept_body` is what is kept, and replayed, in place of a body that holds a secret.
+    `stored_body` replaces a body that contains a secret, in the database and in later answers.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    kept_body: bytes | None = None
+    stored_body: bytes | None = None
 
 
 Effect: TypeAlias = Callable[[Connection], Awaitable[Answer | Problem]]
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A request under an Idempotency-Key: `scope` is who asks for which effect on what."""
+class KeyedRequest:
+    """A request with an Idempotency-Key. `scope` is a hash of caller, method and path."""
 
     scope: bytes
     key: str
-    request_hash: bytes
+    body_hash: bytes
+
+    @classmethod
+    def of(cls, key: str, *, caller: str, method: str, path: str, body: bytes) -> "KeyedRequest":
+        """Raises `Problem` VALIDATION_ERROR for a key that is empty, too long or not printable ASCII."""
+        if len(key) >= 2 and key[0] == key[-1] == '"':
+            key = key[1:-1]
+        if not 0 < len(key) <= MAXIMUM_LENGTH or not key.isascii() or not key.isprintable():
+            raise validation_error("Idempotency-Key", f"must have 1 to {MAXIMUM_LENGTH} printable ASCII characters")
+        scope = hashlib.sha256(f"{caller}\n{method}\n{path}".encode()).digest()
+        return cls(scope, key, hashlib.sha256(body).digest())
 
     @property
     def lock(self) -> int:
-        """For PostgreSQL's advisory locks, which are 64 bits wide; two claims share one by accident about never."""
+        """For PostgreSQL's advisory locks, which have 64 bits: two requests practically never share one by accident."""
         return int.from_bytes(hashlib.sha256(self.scope + self.key.encode()).digest()[:8], signed=True)
 
 
@@ -62,113 +72,104 @@ class _AnsweredMeanwhile(Exception):
     """Another request with this key was answered between our look-up and our lock (see `answer_once`)."""
 
 
-def claim(key: str, *, caller: str, method: str, path: str, body: bytes) -> Claim:
-    """Raises `Problem` VALIDATION_ERROR for a key that is empty, too long or not printable ASCII."""
-    if len(key) >= 2 and key[0] == key[-1] == '"':
-        key = key[1:-1]
-    if not 0 < len(key) <= MAXIMUM_LENGTH or not key.isascii() or not key.isprintable():
-        raise validation_error("Idempotency-Key", f"must have 1 to {MAXIMUM_LENGTH} printable ASCII characters")
-    scope = hashlib.sha256(f"{caller}\n{method}\n{path}".encode()).digest()
-    return Claim(scope, key, hashlib.sha256(body).digest())
-
-
-_of_claim = and_(
-    kept.c.scope == bindparam("scope"), kept.c.key == bindparam("key"), kept.c.expires_at > func.clock_timestamp()
+_of_request = and_(
+    answers.c.scope == bindparam("scope"),
+    answers.c.key == bindparam("key"),
+    answers.c.expires_at > func.clock_timestamp(),
 )
-_FIND = prepare(select(kept.c.request_hash, kept.c.status, kept.c.headers, kept.c.body).where(_of_claim))
+_FIND = prepare(select(answers.c.request_hash, answers.c.status, answers.c.headers, answers.c.body).where(_of_request))
 _locked = select(func.pg_try_advisory_xact_lock(bindparam("lock", type_=BigInteger)).label("locked")).subquery()
 _LOCK_AND_FIND = prepare(
-    select(_locked.c.locked, kept.c.request_hash, kept.c.status, kept.c.headers, kept.c.body).select_from(
-        _locked.outerjoin(kept, and_(true(), _of_claim))
+    select(_locked.c.locked, answers.c.request_hash, answers.c.status, answers.c.headers, answers.c.body).select_from(
+        _locked.outerjoin(answers, and_(true(), _of_request))
     )
 )
-_store = insert(kept).values(
+_store = insert(answers).values(
     **{name: bindparam(name) for name in ("scope", "key", "request_hash", "status", "headers", "body")},
     expires_at=func.now() + bindparam("retention", type_=Interval),
 )
 _STORE = prepare(
     _store.on_conflict_do_update(
-        index_elements=[kept.c.scope, kept.c.key],
+        index_elements=[answers.c.scope, answers.c.key],
         set_={name: _store.excluded[name] for name in ("request_hash", "status", "headers", "body", "expires_at")},
-        where=kept.c.expires_at <= func.clock_timestamp(),
+        where=answers.c.expires_at <= func.clock_timestamp(),
     )
 )
 
 
-async def answer_once(pool: Pool, claim: Claim, effect: Effect, retention: timedelta) -> Answer | Problem:
-    """Run the effect in a transaction that keeps its answer, or replay the answer that the key got before.
+async def answer_once(pool: Pool, request: KeyedRequest, effect: Effect, retention: timedelta) -> Answer | Problem:
+    """Run the effect in a transaction that stores its answer, or return the answer that is stored under the key.
 
     Raises `Problem` CONFLICT while another request with this key runs, IDEMPOTENCY_KEY_REUSED when the key was used for
     another body, and what the effect raises.
 
-    The statement that locks also looks, and so with the snapshot of before the lock (READ COMMITTED): the answer may
-    have been committed in between. That shows when ours is to be kept, or else in a second look before any refusal,
-    which may well be due to the very effect that the key has had. The next run then finds the answer.
+    The statement that locks also looks for an answer, with the snapshot from before the lock (READ COMMITTED): another
+    request may have committed its answer in between. That shows when ours is to be stored or, when the effect was
+    refused (perhaps because of the other one), in a second look-up. The second run then finds the answer.
     """
     try:
-        return await _answer(pool, claim, effect, retention)
+        return await _answer(pool, request, effect, retention)
     except _AnsweredMeanwhile:
-        return await _answer(pool, claim, effect, retention)
+        return await _answer(pool, request, effect, retention)
 
 
-async def _answer(pool: Pool, claim: Claim, effect: Effect, retention: timedelta) -> Answer | Problem:
-    ours = False
+async def _answer(pool: Pool, request: KeyedRequest, effect: Effect, retention: timedelta) -> Answer | Problem:
+    has_lock = False
     try:
         async with transaction(pool) as connection:
-            if (stored := await _begin(connection, claim)) is not None:
+            if (stored := await _lock_and_find(connection, request)) is not None:
                 return stored
-            ours = True
+            has_lock = True
             outcome = await effect(connection)
             if isinstance(outcome, Answer):
-                await _keep(connection, claim, outcome, retention)
+                await _store_answer(connection, request, outcome, retention)
             else:
-                await _check_still_open(connection, claim)
+                await _check_unanswered(connection, request)
             return outcome
     except Problem:
-        if ours:
+        if has_lock:
             async with reading(pool) as connection:
-                await _check_still_open(connection, claim)
+                await _check_unanswered(connection, request)
         raise
 
 
-async def _begin(connection: Connection, claim: Claim) -> Answer | None:
-    """The answer to replay, or None when the effect is ours to have: others are then kept out until the transaction
-    ends."""
-    row = await _LOCK_AND_FIND.fetch_one(connection, lock=claim.lock, scope=claim.scope, key=claim.key)
+async def _lock_and_find(connection: Connection, request: KeyedRequest) -> Answer | None:
+    """The stored answer; None when there is none, and this transaction has the lock until it ends."""
+    row = await _LOCK_AND_FIND.fetch_one(connection, lock=request.lock, scope=request.scope, key=request.key)
     if row is None or (row["status"] is None and not row["locked"]):
         raise Problem(Code.CONFLICT, "A request with this Idempotency-Key is still running.", retry_after=1)
     if row["status"] is None:
         return None
-    if row["request_hash"] != claim.request_hash:
+    if row["request_hash"] != request.body_hash:
         raise Problem(Code.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another request body.")
-    return _replayed(row)
+    return _load(row)
 
 
-def _replayed(row: Record) -> Answer:
+def _load(row: Record) -> Answer:
     headers = dict(row["headers"])
     is_compressed = headers.pop("Content-Encoding", None) == _COMPRESSED
     body = zlib.decompress(row["body"]) if is_compressed else row["body"]
     return Answer(row["status"], {**headers, "Idempotency-Replayed": "true"}, body)
 
 
-async def _check_still_open(connection: Connection, claim: Claim) -> None:
-    if await _FIND.fetch_one(connection, scope=claim.scope, key=claim.key) is not None:
+async def _check_unanswered(connection: Connection, request: KeyedRequest) -> None:
+    if await _FIND.fetch_one(connection, scope=request.scope, key=request.key) is not None:
         raise _AnsweredMeanwhile
 
 
-async def _keep(connection: Connection, claim: Claim, answer: Answer, retention: timedelta) -> None:
-    body, headers = answer.body if answer.kept_body is None else answer.kept_body, answer.headers
+async def _store_answer(connection: Connection, request: KeyedRequest, answer: Answer, retention: timedelta) -> None:
+    body, headers = answer.body if answer.stored_body is None else answer.stored_body, answer.headers
     if len(body) > COMPRESSED_ABOVE_BYTES:
         body, headers = zlib.compress(body, _FAST), {**headers, "Content-Encoding": _COMPRESSED}
-    kept_now = await _STORE.execute(
+    stored_rows = await _STORE.execute(
         connection,
-        scope=claim.scope,
-        key=claim.key,
-        request_hash=claim.request_hash,
+        scope=request.scope,
+        key=request.key,
+        request_hash=request.body_hash,
         status=answer.status,
         headers=headers,
         body=body,
         retention=retention,
     )
-    if kept_now == 0:
+    if stored_rows == 0:
         raise _AnsweredMeanwhile

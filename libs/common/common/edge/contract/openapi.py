@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from common.access.auth import EVERYONE, allowed_roles
 from common.edge.commands.idempotency import MAXIMUM_LENGTH
 from common.edge.problems.problem_details import PROBLEM_JSON
+from common.edge.requests.body import SAFE_METHODS
 from common.errors import Code
 
 # The contract's `error` beside the members of RFC 9457.
@@ -63,7 +64,6 @@ _MEANING = {
     500: "A fault on our side.",
     503: "A part that is needed cannot be reached; try again.",
 }
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def _header(description: str, kind: str = "string") -> dict[str, Any]:
@@ -97,16 +97,22 @@ _OF_STATUS: Mapping[int, tuple[str, ...]] = {
 
 
 def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """A route's options, completed for its document. The default operation id is the endpoint's name in camel case."""
+    """A route's options, completed for its document. The default operation id is the endpoint's name in camel case.
+
+    A response of the route that is empty, as in `responses={404: {}}`, is the contract's error of this status.
+    """
     if not options.get("include_in_schema", True):
         return {name: value for name, value in options.items() if name != "strict_content_type"}
     operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
     needs_key = allowed_roles(endpoint) is not EVERYONE
     is_unsafe = bool(set(options.get("methods") or ()) - SAFE_METHODS)
     errors = {status: error_response(status) for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe)}
+    own = {
+        status: response or error_response(int(status)) for status, response in (options.get("responses") or {}).items()
+    }
     responses = {
         status: _with_headers(int(status), response, needs_key=needs_key, is_unsafe=is_unsafe)
-        for status, response in {**errors, **(options.get("responses") or {})}.items()
+        for status, response in {**errors, **own}.items()
     }
     extra = dict(options.get("openapi_extra") or {})
     if needs_key:

@@ -7,7 +7,6 @@ from uuid import UUID
 from typing_extensions import TypedDict
 
 from common.access.auth import Role
-from common.edge.requests.fields import Pagination
 
 JobStateName = Literal["ready", "running", "done", "dead"]
 PoisonStateName = Literal["kept", "replayed"]
@@ -48,11 +47,6 @@ class JobDetail(JobSummary):
     attempts_made: list[JobAttempt]
 
 
-class JobListResponse(TypedDict):
-    data: list[JobSummary]
-    pagination: Pagination
-
-
 class PoisonSummary(TypedDict):
     id: UUID
     topic: str
@@ -75,11 +69,6 @@ class PoisonDetail(PoisonSummary):
     record_time: int
 
 
-class PoisonListResponse(TypedDict):
-    data: list[PoisonSummary]
-    pagination: Pagination
-
-
 class UnsentEvent(TypedDict):
     """`position` is the event's place in the outbox; `last_error` says why Kafka refused a parked event."""
 
@@ -92,11 +81,6 @@ class UnsentEvent(TypedDict):
     state: Literal["pending", "parked"]
     created_at: datetime
     last_error: str | None
-
-
-class UnsentEventListResponse(TypedDict):
-    data: list[UnsentEvent]
-    pagination: Pagination
 
 
 class ReplayedEvent(TypedDict):
@@ -113,11 +97,6 @@ class ApiKeySummary(TypedDict):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
-
-
-class ApiKeyListResponse(TypedDict):
-    data: list[ApiKeySummary]
-    pagination: Pagination
 
 
 class CreatedApiKey(TypedDict):

@@ -9,9 +9,10 @@ from typing_extensions import TypedDict
 
 from common.access.auth import Role, allow, open_to_all
 from common.database.statements import Connection
+from common.edge.commands.perform import read
 from common.edge.observation.response_times import ResponseTimes
 from common.edge.pages.health_pages import HealthPages, Page, json_page
-from common.edge.routing.http import GuardedRoute, read
+from common.edge.routing.guarded_route import GuardedRoute
 from common.health import Health
 
 Counts = Callable[[Connection], Awaitable[Mapping[str, Any]]]

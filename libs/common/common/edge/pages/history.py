@@ -1,15 +1,25 @@
-"""An entity's history, as both gateways show it."""
+"""The history of an entity over HTTP: a page of its audit rows, the same in every service."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVarTuple
 from uuid import UUID
 
 import msgspec
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from common.audit.trail import ActorType, HistoryPage, HistoryWanted, Outcome, Trigger
-from common.database.statements import Record
-from common.edge.requests.fields import Limit, Offset, Pagination, pagination
+from common.database.statements import Connection, Record
+from common.database.transactions import reading
+from common.edge.commands.perform import json_response
+from common.edge.requests.paging import LargePageQuery
+from common.edge.state import runtime_of
+from common.paging import Page, Pagination, Paging, list_document
+
+Arguments = TypeVarTuple("Arguments")
 
 
 class HistoryRecord(TypedDict):
@@ -32,20 +42,28 @@ class HistoryResponse(TypedDict):
     pagination: Pagination
 
 
-def history_wanted(include: Literal["all"] | None = None, limit: Limit = 100, offset: Offset = 0) -> HistoryWanted:
-    """Query parameters, as a dependency. An entity has fewer accepted transitions than a page holds: only with what was
-    refused can there be several pages."""
-    return HistoryWanted(include == "all", limit, offset)
+def _history_query(paging: LargePageQuery, include: Literal["all"] | None = None) -> HistoryWanted:
+    return HistoryWanted(include == "all", paging.limit, paging.offset)
 
 
-def history_response(page: HistoryPage, wanted: HistoryWanted) -> dict[str, object]:
-    """As `HistoryResponse`."""
-    rows = page.rows
-    shown = pagination(limit=wanted.limit, offset=wanted.offset, total=page.total, given=len(rows))
-    return {"data": [_record(row) for row in rows], "pagination": shown}
+# Parameters of an endpoint: `include=all`, `limit` and `offset`. An entity's accepted transitions fit into one page.
+HistoryQuery = Annotated[HistoryWanted, Depends(_history_query)]
+
+
+async def read_history(
+    request: Request,
+    query: Callable[[Connection, *Arguments, HistoryWanted], Awaitable[HistoryPage]],
+    *arguments: *Arguments,
+    selection: HistoryWanted,
+) -> Response:
+    """As `read_page`, for a page of a history."""
+    async with reading(runtime_of(request).pool) as connection:
+        page = await query(connection, *arguments, selection)
+    paging = Paging(selection.limit, selection.offset)
+    return json_response(list_document(Page(page.rows, page.total), paging, _record))
 
 
 def _record(row: Record) -> dict[str, object]:
-    """Details are kept as the text of a JSON object; they are null once they were erased."""
-    shown: dict[str, object] = {name: row[name] for name in HistoryRecord.__annotations__ if name != "metadata"}
-    return {**shown, "metadata": msgspec.Raw((row["details"] or "{}").encode())}
+    """Details are stored as the text of a JSON object; they are null after their erasure."""
+    columns: dict[str, object] = {name: row[name] for name in HistoryRecord.__annotations__ if name != "metadata"}
+    return {**columns, "metadata": msgspec.Raw((row["details"] or "{}").encode())}

@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 
 from common.access.auth import open_to_all
-from common.edge.routing.http import GuardedRoute
+from common.edge.routing.guarded_route import GuardedRoute
 
 # A browser asks again after a day.
 _HEADERS = {"Cache-Control": "public, max-age=86400"}

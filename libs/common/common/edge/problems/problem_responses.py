@@ -8,7 +8,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from common.edge.problems.problem_details import (
     LONGEST_ADDRESS,
@@ -18,6 +17,7 @@ from common.edge.problems.problem_details import (
     problem_media_type,
 )
 from common.errors import LISTED_PROBLEMS, Code, Problem, excerpt, validation_errors
+from common.internals.starlette import allowed_methods
 
 _BY_STATUS = {
     400: Code.BAD_REQUEST,
@@ -52,16 +52,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         Code.METHOD_NOT_ALLOWED: f"{excerpt(request.method, 20)} is not possible here.",
     }
     problem = Problem(code, messages.get(code, HTTPStatus(code.status).phrase))
-    headers = {"Allow": ", ".join(_methods(request))} if code is Code.METHOD_NOT_ALLOWED else error.headers
+    headers = error.headers
+    if code is Code.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(allowed_methods(request.app.routes, request.url.path))}
     return problem_response(request, problem, headers)
-
-
-def _methods(request: Request) -> list[str]:
-    """All that the path allows: Starlette itself names only those of the first route that has it."""
-    path = request.url.path
-    found = [each.methods for each in request.app.routes if isinstance(each, Route) and each.path_regex.match(path)]
-    allowed = set().union(*(methods for methods in found if methods))
-    return sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:

@@ -11,7 +11,10 @@ from starlette.types import Scope
 from common.edge.requests.headers import header_values, single_header
 from common.edge.requests.json_members import find_duplicate
 from common.errors import Code, Problem, validation_error
+from common.internals.starlette import store_body, store_json
 
+# Requests with these methods have no body and no effect.
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_TYPE = re.compile(r"application/([!-~]+\+)?json")
 
@@ -27,13 +30,13 @@ _decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 async def read_json(request: Request, limit: int) -> bytes:
-    """Read the body and leave its JSON where FastAPI looks for it. Raises `Problem` 400, 413, 415 or 422."""
+    """Read the body and store its JSON for the endpoint. Raises `Problem` 400, 413, 415 or 422."""
     _check_content_encoding(request.scope)
     body = await _read(request, limit)
-    request._body = body
+    store_body(request, body)
     if body:
         _check_content_type(request.scope)
-        request._json = parse_json(body)
+        store_json(request, parse_json(body))
     return body
 
 

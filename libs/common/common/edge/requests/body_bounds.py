@@ -9,7 +9,6 @@ from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 
 # A smaller body holds so few fields that validating all of them takes some milliseconds.
@@ -17,11 +16,8 @@ THINNED_ABOVE_BYTES = 4096
 UNKNOWN_FIELDS_VALIDATED = 100
 
 
-def body_model(dependant: Dependant) -> type[BaseModel] | None:
-    """What an endpoint's body is validated by; None where it takes none, or no single object."""
-    if len(dependant.body_params) != 1:
-        return None
-    annotation: Any = dependant.body_params[0].field_info.annotation
+def body_model(annotation: Any) -> type[BaseModel] | None:
+    """The annotation of a body if it is a model."""
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 

@@ -7,16 +7,11 @@ from decimal import Decimal
 from typing import Annotated, Any
 from unicodedata import category
 
-from fastapi import Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from typing_extensions import TypedDict
 
 from common.text.email_address import LONGEST, parse_email_address
 from common.text.visible import CONTROLS, INVISIBLE, shows_nothing
-
-# The largest value of PostgreSQL's integer.
-_MAXIMUM_OFFSET = 2**31 - 1
 
 
 class RequestBody(BaseModel):
@@ -96,7 +91,7 @@ EmailAddress = Annotated[
 
 
 def _number(value: object) -> object:
-    """Bodies are read with fractions as decimals (common.edge.request_body): a float would have lost digits already.
+    """Bodies are read with fractions as decimals (common.edge.requests.body): a float would have lost digits already.
 
     Negative zero is zero: it would be shown as `-0.00`, and stored as 0.00.
     """
@@ -151,25 +146,6 @@ def _in_digits(value: object) -> object:
 # Whole numbers in an address. Pydantic takes Python's notation too: `1_0` and `+10` are 10 to it.
 _DIGITS = re.compile(r"-?[0-9]+(\.0+)?")
 InDigits = BeforeValidator(_in_digits)
-Limit = Annotated[int, Query(ge=1, le=100), InDigits]
-Offset = Annotated[int, Query(ge=0, le=_MAXIMUM_OFFSET), InDigits]
-
-
-class Pagination(TypedDict):
-    limit: int
-    offset: int
-    total: int
-    has_more: bool
-
-
-def pagination(*, limit: int, offset: int, total: int, given: int) -> Pagination:
-    """Of a page that was asked for with `limit` and `offset`, and has `given` rows.
-
-    A page that was cut short, because its rows are large, tells as its limit what it was cut to: so whoever adds to
-    `offset` the rows of a page, or the limit that it tells, sees each row once.
-    """
-    has_more = given > 0 and offset + given < total
-    return {"limit": given if has_more else limit, "offset": offset, "total": total, "has_more": has_more}
 
 
 def field_errors(problems: Iterable[tuple[tuple[str | int, ...], str]]) -> None:

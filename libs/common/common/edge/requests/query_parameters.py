@@ -1,10 +1,8 @@
-"""Query parameters that a route does not know, or that are given twice, are refused: a misspelt filter would
-filter nothing."""
+"""Refuses query parameters that a route does not declare, or that are given twice (ADR 0024)."""
 
 from collections import Counter
 from typing import Any
 
-from fastapi.dependencies.models import Dependant
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,14 +11,8 @@ from common.edge.problems.problem_responses import invalid_request, problem_resp
 _LONGEST_NAME = 100
 
 
-def declared_names(dependant: Dependant) -> frozenset[str]:
-    """The query parameters of an endpoint and of what it depends on; each takes one value."""
-    own = {field.alias for field in dependant.query_params}
-    return frozenset(own).union(*map(declared_names, dependant.dependencies))
-
-
 def query_problems(request: Request, declared: frozenset[str]) -> list[dict[str, Any]]:
-    """In the form of pydantic's findings."""
+    """In the form of pydantic's errors; each declared parameter takes one value."""
     if not request.scope["query_string"]:
         return []
     given = Counter(name for name, _ in request.query_params.multi_items())
@@ -34,7 +26,7 @@ def _problem(name: str, issue: str) -> dict[str, Any]:
 
 
 class WithoutQuery:
-    """ASGI application: `app`, which takes no query parameters."""
+    """ASGI application: `app`, without any query parameters."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

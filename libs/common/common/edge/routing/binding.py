@@ -5,27 +5,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi.dependencies.models import Dependant
-from fastapi.dependencies.utils import request_body_to_args, request_params_to_args
 from fastapi.exceptions import RequestValidationError
-from pydantic_core import PydanticUndefined
 from starlette.requests import Request
 
-from common.edge.requests.query_parameters import declared_names, query_problems
+from common.edge.requests.query_parameters import query_problems
+from common.internals.fastapi import NO_BODY, Parameters, body_value, path_value, query_values
+from common.internals.starlette import stored_json
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What one function takes, and the functions (`Depends`) that make some of it; those must not block."""
+    """The arguments of one function: from path, query, body and request, and from its dependencies' results.
 
+    A dependency is called on the event loop and must not block.
+    """
+
+    parameters: Parameters
     function: Callable[..., Any]
-    name: str | None
-    takes: Dependant
     dependencies: tuple["Binding", ...]
     query_names: frozenset[str]
 
     async def arguments(self, request: Request) -> dict[str, Any]:
-        """Raises `RequestValidationError` with all that is wrong."""
+        """Raises `RequestValidationError` with all problems of the request."""
         problems: list[Any] = list(query_problems(request, self.query_names))
         values = await self._values(request, problems)
         if problems:
@@ -33,40 +34,35 @@ class Binding:
         return values
 
     async def _values(self, request: Request, problems: list[Any]) -> dict[str, Any]:
-        takes, values = self.takes, dict[str, Any]()
+        parameters, values = self.parameters, dict[str, Any]()
         for dependency in self.dependencies:
-            found_before = len(problems)
+            known_problems = len(problems)
             arguments = await dependency._values(request, problems)
-            if len(problems) == found_before and dependency.name is not None:
-                made = dependency.function(**arguments)
-                values[dependency.name] = await made if inspect.isawaitable(made) else made
-        for field in takes.path_params:  # always there, and single: FastAPI's function finds that out at each request
-            values[field.name], wrong = field.validate(request.path_params[field.alias], loc=("path", field.alias))
+            name = dependency.parameters.name
+            if len(problems) == known_problems and name is not None:
+                result = dependency.function(**arguments)
+                values[name] = await result if inspect.isawaitable(result) else result
+        for field in parameters.path:
+            values[field.name], wrong = path_value(field, request.path_params)
             problems += wrong
-        if takes.query_params:
-            found, wrong = request_params_to_args(takes.query_params, request.query_params)
-            values |= found
+        if parameters.query:
+            query, wrong = query_values(parameters.query, request.query_params)
+            values |= query
             problems += wrong
-        if takes.body_params:
-            body = getattr(request, "_json", PydanticUndefined)
-            found, wrong = await request_body_to_args(takes.body_params, body, embed_body_fields=False)
-            values |= found
+        if parameters.body:
+            body, wrong = await body_value(parameters.body, stored_json(request, NO_BODY))
+            values |= body
             problems += wrong
-        if takes.request_param_name is not None:
-            values[takes.request_param_name] = request
+        if parameters.request_name is not None:
+            values[parameters.request_name] = request
         return values
 
 
-def bind(dependant: Dependant, *, bodies: int = 1) -> Binding | None:
-    """None where more is taken than path, query, one JSON body and the request: then FastAPI has to do the call."""
-    dependencies = [bind(each, bodies=0) for each in dependant.dependencies]
-    others = (dependant.header_params, dependant.cookie_params, dependant.response_param_name)
-    if any(others) or dependant.background_tasks_param_name or len(dependant.body_params) > bodies:
-        return None
-    function = dependant.call
-    if function is None or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        return None
-    bound = tuple(each for each in dependencies if each is not None)
-    if len(bound) < len(dependencies):
-        return None
-    return Binding(function, dependant.name, dependant, bound, declared_names(dependant))
+def bind(parameters: Parameters) -> Binding:
+    """Raises `TypeError` for a function that has parameters which only FastAPI's own call supplies."""
+    if parameters.only_fastapi:
+        raise TypeError(f"{parameters.function.__qualname__} takes {', '.join(parameters.only_fastapi)}")
+    dependencies = tuple(map(bind, parameters.dependencies))
+    if len(parameters.body) > 1 or any(each.parameters.body for each in dependencies):
+        raise TypeError(f"{parameters.function.__qualname__} takes more than one body")
+    return Binding(parameters, parameters.function, dependencies, parameters.query_names)

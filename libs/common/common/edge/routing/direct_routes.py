@@ -1,4 +1,4 @@
-"""The way of most requests: straight to their route, past the layers of the framework (ADR 0015)."""
+"""ASGI application that sends most requests straight to their route, past the layers of the framework (ADR 0015)."""
 
 from collections.abc import Iterable
 
@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
-from common.edge.observation.http_metrics import RequestObserver
+from common.edge.observation.request_observer import RequestObserver
 from common.edge.observation.response_times import ResponseTimes
 from common.edge.problems.problem_responses import on_http_exception, on_invalid_request, on_problem
-from common.edge.routing.http import GuardedRoute
+from common.edge.routing.guarded_route import GuardedRoute
 from common.errors import Problem
 
+# The exceptions that are answers, and what makes the answer.
 REFUSALS: dict[type[Exception], ExceptionHandler] = {
     Problem: on_problem,
     HTTPException: on_http_exception,
@@ -22,9 +23,9 @@ REFUSALS: dict[type[Exception], ExceptionHandler] = {
 
 
 class DirectRoutes:
-    """ASGI application: calls the first of `routes` that takes the request if it is a direct one.
+    """Calls the first of `routes` that matches the request if it is a direct one; `framework` has all other requests.
 
-    What such a route refuses is answered here; all other requests go to `framework`.
+    Exceptions of `REFUSALS` that a direct route raises are answered here.
     """
 
     def __init__(self, routes: Iterable[GuardedRoute], framework: ASGIApp, response_times: ResponseTimes) -> None:
@@ -35,12 +36,12 @@ class DirectRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             for route in self._routes:
-                match, found = route.matches(scope)
+                match, child_scope = route.matches(scope)
                 if match is not Match.FULL:
                     continue
                 if not route.is_direct:
                     break
-                scope.update(found, route=route)
+                scope.update(child_scope, route=route)
                 await self._call_route(scope, receive, send)
                 return
         await self._framework(scope, receive, send)
