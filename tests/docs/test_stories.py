@@ -10,7 +10,7 @@ _ROW = re.compile(r"^\| (?!asked for|---|planned)(.+?) \| (.+?) \| (.+?) \| (.+?
 
 
 def rows() -> dict[str, list[tuple[str, str, str, str]]]:
-    sections = re.split(r"^### ([A-D]\d)\. .*$", PAGE.partition("## Where the parts")[0], flags=re.MULTILINE)[1:]
+    sections = re.split(r"^### ([A-D]\d)\. .*$", PAGE.partition("## Replaced parts")[0], flags=re.MULTILINE)[1:]
     return {story: _ROW.findall(text) for story, text in zip(sections[::2], sections[1::2], strict=True)}
 
 
