@@ -105,8 +105,8 @@ def rulings() -> str:
     rows = []
     for each in RULINGS:
         verdict = "fault" if each.failure is None else each.failure.value
-        rows.append([f"`{each.code}`", each.meaning, verdict, "yes" if each.lets_go else "-", each.reason])
-    return table(["code", "meaning", "counts as", "let go", "why"], rows)
+        rows.append([f"`{each.code}`", each.meaning, verdict, "yes" if each.closes else "-", each.reason])
+    return table(["code", "meaning", "classified as", "connection closed", "reason"], rows)
 
 
 def commands() -> str:

@@ -8,7 +8,7 @@ from common.database.failures import (
     RULINGS,
     DatabaseUnavailable,
     Failure,
-    ends_connection,
+    closes_connection,
     failure_of,
     is_connection_failure,
     is_contention,
@@ -17,18 +17,18 @@ from common.database.transactions import Pool, open_pool, reading, transaction
 from support.postgres.databases import Database
 from support.waiting import eventually
 
-AWAY, CONTENDED, OURS = Failure.AWAY, Failure.CONTENDED, None
+UNAVAILABLE, CONTENDED, OURS = Failure.UNAVAILABLE, Failure.CONTENDED, None
 WRITE = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"
 READ_ONLY = "SET default_transaction_read_only = on"
 
 JUDGED = {
-    **dict.fromkeys(["08000", "08001", "08003", "08004", "08006", "08007", "08P01"], AWAY),
-    "25006": AWAY,
-    **dict.fromkeys(["28000", "28P01", "3D000", "40003"], AWAY),
-    **dict.fromkeys(["53000", "53100", "53200", "53300", "53400"], AWAY),
-    **dict.fromkeys(["57000", "57P01", "57P02", "57P03", "57P04", "57P05"], AWAY),
-    "57P99": AWAY,  # a code that asyncpg does not know goes by its class
-    **dict.fromkeys(["58000", "58030", "58P01", "58P02", "58P03", "F0000", "F0001"], AWAY),
+    **dict.fromkeys(["08000", "08001", "08003", "08004", "08006", "08007", "08P01"], UNAVAILABLE),
+    "25006": UNAVAILABLE,
+    **dict.fromkeys(["28000", "28P01", "3D000", "40003"], UNAVAILABLE),
+    **dict.fromkeys(["53000", "53100", "53200", "53300", "53400"], UNAVAILABLE),
+    **dict.fromkeys(["57000", "57P01", "57P02", "57P03", "57P04", "57P05"], UNAVAILABLE),
+    "57P99": UNAVAILABLE,  # a code that asyncpg does not know goes by its class
+    **dict.fromkeys(["58000", "58030", "58P01", "58P02", "58P03", "F0000", "F0001"], UNAVAILABLE),
     **dict.fromkeys(["25P03", "25P04", "40000", "40001", "40P01", "55P03", "57014"], CONTENDED),
     **dict.fromkeys(["22P02", "23505", "25001", "25P02", "26000", "40002", "42501", "42P01", "42601"], OURS),
     **dict.fromkeys(["54000", "55000", "55006", "0A000", "P0001", "XX000", "XX001", "XX002"], OURS),
@@ -53,20 +53,20 @@ def test_every_ruling_is_tried_here() -> None:
 
 @pytest.mark.parametrize("code", ["57014", "55P03", "40P01", "53100", "23505"])
 def test_a_connection_that_is_still_good_is_kept(code: str) -> None:
-    assert not ends_connection(raised(code))
+    assert not closes_connection(raised(code))
 
 
 @pytest.mark.parametrize("code", sorted(CLOSED_OR_WRONG))
 def test_a_connection_that_is_closed_or_leads_to_the_wrong_server_is_let_go(code: str) -> None:
-    assert ends_connection(raised(code))
-    assert ends_connection(ExceptionGroup("several", [ValueError(), raised(code)]))
+    assert closes_connection(raised(code))
+    assert closes_connection(ExceptionGroup("several", [ValueError(), raised(code)]))
 
 
 def test_errors_of_the_client_library_are_judged_too() -> None:
-    assert failure_of(DatabaseUnavailable("away")) is AWAY
-    assert failure_of(asyncpg.InterfaceError("connection is closed")) is AWAY
-    assert failure_of(asyncpg.InternalClientError("unexpected message")) is AWAY
-    assert failure_of(asyncpg.ConnectionDoesNotExistError("closed in the middle of an operation")) is AWAY
+    assert failure_of(DatabaseUnavailable("no connection")) is UNAVAILABLE
+    assert failure_of(asyncpg.InterfaceError("connection is closed")) is UNAVAILABLE
+    assert failure_of(asyncpg.InternalClientError("unexpected message")) is UNAVAILABLE
+    assert failure_of(asyncpg.ConnectionDoesNotExistError("closed in the middle of an operation")) is UNAVAILABLE
     assert failure_of(asyncpg.DataError("value out of int64 range")) is OURS
     assert failure_of(asyncpg.InvalidCachedStatementError("the table was changed")) is CONTENDED
     assert failure_of(ConnectionResetError()) is OURS
@@ -74,7 +74,7 @@ def test_errors_of_the_client_library_are_judged_too() -> None:
 
 
 def test_a_group_of_errors_is_a_failure_of_the_database_when_each_of_them_is_one() -> None:
-    assert failure_of(BaseExceptionGroup("both", [raised("57P01"), raised("55P03")])) is AWAY
+    assert failure_of(BaseExceptionGroup("both", [raised("57P01"), raised("55P03")])) is UNAVAILABLE
     assert failure_of(BaseExceptionGroup("both", [raised("55P03")])) is CONTENDED
     assert failure_of(BaseExceptionGroup("one of ours", [raised("57P01"), ValueError()])) is OURS
     assert is_connection_failure(ExceptionGroup("both", [raised("57P01"), TimeoutError()]))
@@ -106,7 +106,7 @@ async def test_after_a_read_only_server_was_met_the_whole_pool_connects_anew(
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as refused:
         async with transaction(pool) as connection:
             await connection.execute(WRITE, "in vain")
-    assert failure_of(refused.value) is AWAY
+    assert failure_of(refused.value) is UNAVAILABLE
     async with transaction(pool) as first, transaction(pool) as second:
         await first.execute(WRITE, "one")
         await second.execute(WRITE, "two")
@@ -135,7 +135,7 @@ async def test_a_connection_that_the_server_ended_is_not_handed_out_again(databa
                 await sleeping
     finally:
         await owner.close()
-    assert failure_of(told.value) is AWAY
+    assert failure_of(told.value) is UNAVAILABLE
     async with reading(pool) as connection:
         assert await connection.fetchval("SELECT pg_backend_pid()") != ended
 
@@ -144,4 +144,4 @@ async def test_a_login_that_is_refused_is_a_database_that_is_away(database: Data
     wrong = database.dsn.replace("://infrastructure:", "://infrastructure:wrong")
     with pytest.raises(asyncpg.PostgresError) as refused:
         await open_pool(wrong, application_name="wrong password")
-    assert failure_of(refused.value) is AWAY
+    assert failure_of(refused.value) is UNAVAILABLE

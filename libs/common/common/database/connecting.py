@@ -1,7 +1,7 @@
-"""Opening a connection, the same way for the roles, the probes, the migrations and the operators' commands."""
+"""Opens a connection to PostgreSQL: roles, probes, migrations and operators' commands all do it here."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -9,7 +9,8 @@ import asyncpg
 from common.database.address import DatabaseAddress, parse_address
 
 CONNECT_SECONDS = 5
-# Then the next host may do: refused, closed or not reached, starting up, or not of the kind that is asked for.
+# Errors after which the next host is tried: it refused or closed the connection, could not be reached, is starting up,
+# or is not the kind of server that `target_session_attrs` asks for.
 _NEXT_HOST = (
     OSError,
     TimeoutError,
@@ -22,41 +23,41 @@ _NEXT_HOST = (
 async def connect(
     url: str,
     *,
-    timeout: float,  # noqa: ASYNC109  # the name by which asyncpg's pool passes it on
+    timeout: float,  # noqa: ASYNC109  # asyncpg's pool passes it by this name
     server_settings: Mapping[str, str] | None = None,
     **options: Any,
 ) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection to the first host of the address that takes one, within `timeout` seconds.
+    """A connection to the first host of the address that accepts one, within `timeout` seconds.
 
-    What the address asks the server to set comes before `server_settings`. Raises what asyncpg raises.
+    Server settings in the address take precedence over `server_settings`. Raises what asyncpg raises.
     """
     address = parse_address(url)
-    given = {**address.arguments(), **options}
-    given["server_settings"] = {**(server_settings or {}), **address.server_settings}
+    arguments = {**address.arguments(), **options}
+    arguments["server_settings"] = {**(server_settings or {}), **address.server_settings}
     if len(address.hosts) < 2 or address.parameters.get("target_session_attrs") == "prefer-standby":
-        return await asyncpg.connect(**_at(address.hosts), **given, timeout=timeout)
-    return await _connect_to_one(address, timeout, given)
+        return await asyncpg.connect(**_host_arguments(address.hosts), **arguments, timeout=timeout)
+    return await _connect_to_one_host(address, timeout, arguments)
 
 
-async def _connect_to_one(
-    address: DatabaseAddress, seconds: float, given: Mapping[str, Any]
+async def _connect_to_one_host(
+    address: DatabaseAddress, seconds: float, arguments: Mapping[str, Any]
 ) -> "asyncpg.Connection[asyncpg.Record]":
-    """Host by host, each with its share of the time that is left: one that hangs must not take the others' (asyncpg
-    has one limit for all of them)."""
+    """Try one host after another, each with its share of the remaining time: asyncpg has one limit for all hosts, which
+    a host that hangs would use up."""
     deadline = asyncio.get_running_loop().time() + seconds
     *others, last = address.hosts
-    for position, host in enumerate(others):
-        left = deadline - asyncio.get_running_loop().time()
+    for number, host in enumerate(others):
+        share = (deadline - asyncio.get_running_loop().time()) / (len(address.hosts) - number)
         try:
-            return await asyncpg.connect(**_at([host]), **given, timeout=left / (len(address.hosts) - position))
+            return await asyncpg.connect(**_host_arguments([host]), **arguments, timeout=share)
         except _NEXT_HOST:
             continue
-    left = max(deadline - asyncio.get_running_loop().time(), 0)
-    return await asyncpg.connect(**_at([last]), **given, timeout=left)
+    remaining = max(deadline - asyncio.get_running_loop().time(), 0)
+    return await asyncpg.connect(**_host_arguments([last]), **arguments, timeout=remaining)
 
 
-def _at(hosts: Any) -> dict[str, Any]:
+def _host_arguments(hosts: Sequence[tuple[str, int | None]]) -> dict[str, Any]:
     if not hosts:
         return {}
     ports = [port for _, port in hosts]
-    return {"host": [host for host, _ in hosts], "port": None if not any(ports) else [port or 5432 for port in ports]}
+    return {"host": [host for host, _ in hosts], "port": [port or 5432 for port in ports] if any(ports) else None}

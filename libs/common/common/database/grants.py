@@ -1,4 +1,4 @@
-"""What the application's login may do: everything with its rows, except to change what is append-only."""
+"""Grants the application's login its privileges: all on its tables' rows, but no change of append-only tables."""
 
 from collections.abc import Iterable
 
@@ -6,9 +6,9 @@ from sqlalchemy import Connection, MetaData
 
 
 def grant(connection: Connection, login: str, schemas: Iterable[MetaData]) -> None:
-    """Give `login` its rights on every table, and take back UPDATE, DELETE and TRUNCATE where `info` says append-only.
+    """Grant `login` its privileges on all tables, and revoke UPDATE, DELETE and TRUNCATE on append-only ones.
 
-    Repeating it is harmless. A login that owns the tables cannot be held by privileges; only the triggers hold it then.
+    Idempotent. Privileges do not restrict a login that owns the tables; then only the triggers protect them.
     """
     role = connection.dialect.identifier_preparer.quote_identifier(login)
     statements = [
@@ -23,4 +23,4 @@ def grant(connection: Connection, login: str, schemas: Iterable[MetaData]) -> No
             if table.info.get("append_only")
         ]
     for statement in statements:
-        connection.exec_driver_sql(statement)  # `text` would take a colon in the login's name for a parameter
+        connection.exec_driver_sql(statement)  # `text` would read a colon in the login's name as a parameter

@@ -1,4 +1,4 @@
-"""One connection of a process that only its probes use, and keep: they have it also when every pool is exhausted."""
+"""The connection of a process's health probes: available even when every connection of the pools is in use."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -9,63 +9,64 @@ import asyncpg
 from common.database.connecting import connect
 from common.database.statements import Connection
 
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 
 
-class _KeptConnection(asyncpg.Connection):
+class _Connection(asyncpg.Connection):
     def __del__(self) -> None:
-        """Not a forgotten connection, of which asyncpg would warn: its generator closes it."""
+        """Without asyncpg's warning about a connection that was not closed: the generator closes it."""
 
 
 class ProbeConnection:
-    """Opened at the first probe, and anew after one that failed or met a server that only reads."""
+    """Opened by the first probe, and again after a probe that failed or found a read-only server."""
 
     def __init__(self, dsn: str, *, application_name: str, connect_seconds: float) -> None:
         self._dsn = dsn
         self._application_name = application_name
         self._connect_seconds = connect_seconds
-        self._kept: AsyncGenerator[Connection, None] | None = None
-        self._turns = asyncio.Lock()
+        self._open_connection: AsyncGenerator[Connection, None] | None = None
+        self._lock = asyncio.Lock()
 
-    async def ask(self, question: Callable[[Connection], Awaitable[Found]]) -> Found:
-        """The caller sets the deadline; when it is over, the connection is given up. Raises what asyncpg raises.
+    async def ask(self, query: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """The caller sets a time limit; a query that it cancels closes the connection. Raises what asyncpg raises.
 
-        A connection that broke since the last probe says nothing about the server: the question is asked again.
+        A connection that broke since the last probe does not prove that the server is down: the query is repeated on a
+        new one.
         """
-        async with self._turns:
-            was_kept = self._kept is not None
+        async with self._lock:
+            was_open = self._open_connection is not None
             try:
-                return await self._ask(question)
+                return await self._ask(query)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-                if not was_kept:
+                if not was_open:
                     raise
-            return await self._ask(question)
+            return await self._ask(query)
 
     async def close(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            await kept.aclose()
+        connection, self._open_connection = self._open_connection, None
+        if connection is not None:
+            await connection.aclose()
 
-    async def _ask(self, question: Callable[[Connection], Awaitable[Found]]) -> Found:
-        if self._kept is None:
-            self._kept = self._open()
+    async def _ask(self, query: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        if self._open_connection is None:
+            self._open_connection = self._open()
         try:
-            connection = await anext(self._kept)
-            answer = await question(connection)
+            connection = await anext(self._open_connection)
+            answer = await query(connection)
             is_read_only = await connection.fetchval("SHOW transaction_read_only") == "on"
         except BaseException:
             await self.close()
             raise
-        if is_read_only:  # after a failover another server has the same name
+        if is_read_only:  # after a failover, the address may lead to another server
             await self.close()
         return answer
 
     async def _open(self) -> AsyncGenerator[Connection, None]:
-        """A generator, so that the event loop closes the connection at its own end where nobody else has done so."""
+        """A generator, so that the event loop closes the connection when it ends and nobody else has done so."""
         connection = await connect(
             self._dsn,
             timeout=self._connect_seconds,
-            connection_class=_KeptConnection,
+            connection_class=_Connection,
             server_settings={"application_name": self._application_name},
         )
         try:

@@ -1,4 +1,4 @@
-"""Which revisions a database should have, and which it lacks; needs no Alembic, so every role can afford to ask."""
+"""Compares a database's schema revisions with the migration files, without importing Alembic."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,9 +12,9 @@ from common.database.statements import Connection, Statement, prepare
 
 @dataclass(frozen=True, slots=True)
 class RevisionStream:
-    """A folder of Alembic revisions and the table that says which was applied last.
+    """A folder of Alembic revisions, and the table with the last revision that was applied.
 
-    A revision's id is its file's name without the ending (`0001_orders`): names in order are revisions in order.
+    A revision's id is its file's name without the suffix (`0001_infrastructure`), so ids sort in order of migration.
     """
 
     folder: Path
@@ -26,12 +26,12 @@ class RevisionStream:
 
     @property
     def applied(self) -> Statement:
-        """Asks a database for the last revision that it has."""
+        """The query for the last revision that was applied."""
         return prepare(select(column("version_num")).select_from(table(self.version_table)))
 
 
 def revision_streams(service: str | None) -> tuple[RevisionStream, ...]:
-    """The common tables' revisions, then the service's own."""
+    """The revisions of the common tables, then those of the service."""
     common = RevisionStream(_package("common") / "database" / "migrations" / "versions", "alembic_version_common")
     if service is None:
         return (common,)
@@ -46,7 +46,7 @@ def _package(name: str) -> Path:
 
 
 async def missing_revisions(connection: Connection, service: str | None) -> list[str]:
-    """The heads that this database has not reached; empty when it is up to date (or ahead of this program)."""
+    """The newest revision of each stream that is not up to date; empty when the database is up to date or newer."""
     missing = []
     for stream in revision_streams(service):
         try:

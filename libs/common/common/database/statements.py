@@ -1,15 +1,15 @@
-"""SQL statements written in SQLAlchemy Core, compiled once, and run by asyncpg (ADR 2).
+"""Prepared statements: written in SQLAlchemy Core, compiled once, executed by asyncpg (ADR 2).
 
-    SHIP = prepare(update(orders).where(orders.c.id == bindparam("order_id")).values(status=bindparam("status")))
-    changed = await SHIP.execute(connection, order_id=order_id, status="SHIPPED")
+    CLOSE = prepare(update(tasks).where(tasks.c.id == bindparam("task_id")).values(status=bindparam("status")))
+    changed = await CLOSE.execute(connection, task_id=task_id, status="CLOSED")
 
-What varies is a named `bindparam`; give it a type where no column gives it one (`bindparam("limit", type_=Integer)`).
-An `IN` over a list that varies is `column == any_(bindparam("ids", type_=ARRAY(Uuid)))`. A plain value in a statement
-(`status == "PENDING"`) is sent as a parameter that never changes; where the planner must see it, as for a partial
-index, write `literal("PENDING", literal_execute=True)` or `literal_column("'PENDING'")`.
+A parameter is a named `bindparam`, with a type where no column implies one (`bindparam("limit", type_=Integer)`).
+Instead of `IN` over a list of variable length, write `column == any_(bindparam("ids", type_=ARRAY(Uuid)))`. A constant
+(`status == "OPEN"`) is sent as a parameter too; where the planner must see it, as for a partial index, write
+`literal("OPEN", literal_execute=True)` or `literal_column("'OPEN'")`.
 
-Values reach asyncpg as they are: a column's Python-side default or `TypeDecorator` is not applied. Preparing takes
-a fraction of a millisecond, a call of what was prepared microseconds: prepare at import, or cache by shape.
+Values reach asyncpg unchanged: a column's Python-side default or `TypeDecorator` is not applied. To prepare takes a
+fraction of a millisecond, to execute microseconds: prepare at import, or cache the result.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ _json_decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Statement:
-    """SQL text with its parameters' order. Every call names exactly the parameters, or raises `TypeError`."""
+    """SQL text and the order of its parameters. A call that does not name exactly the parameters raises `TypeError`."""
 
     __slots__ = ("_constants", "_names", "_required", "sql")
 
@@ -55,28 +55,28 @@ class Statement:
         return await connection.fetchval(self.sql, *self._arguments(parameters))
 
     async def execute(self, connection: Connection, **parameters: object) -> int:
-        """How many rows were affected. A CTE that writes is not counted, only the outer statement."""
+        """The number of rows that the outer statement changed, without those that its CTEs changed."""
         status = await connection.execute(self.sql, *self._arguments(parameters))
         return int(status.rpartition(" ")[2])
 
     async def execute_many(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
-        """Run once per row, all rows pipelined in one round trip; all or none, also outside a transaction."""
+        """Execute once per row, pipelined in one round trip; atomic, also outside a transaction."""
         await connection.executemany(self.sql, [self._arguments(row) for row in rows])
 
-    def _arguments(self, given: Mapping[str, object]) -> list[object]:
-        if given.keys() != self._required:
-            missing, unknown = sorted(self._required - given.keys()), sorted(given.keys() - self._required)
+    def _arguments(self, parameters: Mapping[str, object]) -> list[object]:
+        if parameters.keys() != self._required:
+            missing, unknown = sorted(self._required - parameters.keys()), sorted(parameters.keys() - self._required)
             raise TypeError(f"statement parameters missing: {missing}, unknown: {unknown}, in: {self.sql}")
-        values = {**self._constants, **given} if self._constants else given
+        values = {**self._constants, **parameters} if self._constants else parameters
         return [values[name] for name in self._names]
 
 
 def prepare(statement: SelectBase | UpdateBase | TextClause) -> Statement:
-    """Compile for asyncpg. Raises `ValueError` for a parameter that would have to be written into the text later."""
+    """Compile for asyncpg. Raises `ValueError` for a parameter that only each execution could write into the text."""
     compiled = statement.compile(dialect=_DIALECT)
-    late = compiled.literal_execute_params | compiled.post_compile_params
-    if unfixed := sorted(bind.key for bind in late if bind.required):
-        raise ValueError(f"no fixed SQL text with {unfixed}: use any_() of an array parameter instead of IN")
+    expanded_later = compiled.literal_execute_params | compiled.post_compile_params
+    if variable := sorted(bind.key for bind in expanded_later if bind.required):
+        raise ValueError(f"no fixed SQL text with {variable}: use any_() of an array parameter instead of IN")
     required = {name for bind, name in compiled.bind_names.items() if bind.required}
     expanded = compiled.construct_expanded_state(dict.fromkeys(required))
     constants = {name: value for name, value in expanded.parameters.items() if name not in required}
@@ -84,15 +84,15 @@ def prepare(statement: SelectBase | UpdateBase | TextClause) -> Statement:
 
 
 def prepare_together(*parts: UpdateBase) -> Statement:
-    """All in one statement and round trip, the last as its outer one; foreign keys among the parts are checked at the
-    statement's end."""
+    """One statement of which the last part is the outer statement and the others are CTEs: one round trip. Foreign keys
+    between the parts are checked at its end."""
     *first, last = parts
     return prepare(last.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(first, 1))))
 
 
 async def prepare_connection(connection: Connection) -> None:
-    """Teach a new connection JSON (`init` of an asyncpg pool): fractions are read as `Decimal`, decimals written as
-    strings, and `msgspec.Raw` is written as the bytes it holds."""
+    """Set a new connection's JSON codecs (`init` of an asyncpg pool): fractions are read as `Decimal`, decimals written
+    as strings, and `msgspec.Raw` is written unchanged."""
     await connection.set_type_codec(
         "json", schema="pg_catalog", format="binary", encoder=_json_encoder.encode, decoder=_json_decoder.decode
     )

@@ -1,4 +1,4 @@
-"""Connections and transactions: who opens one, and how it ends."""
+"""The connection pool, read-only connections and transactions."""
 
 import asyncio
 import contextlib
@@ -12,22 +12,20 @@ from common.database.address import parse_address
 from common.database.connecting import CONNECT_SECONDS, connect
 from common.database.failures import (
     DatabaseUnavailable,
-    ends_connection,
+    closes_connection,
     is_connection_failure,
     is_contention,
-    is_database_failure,
     is_read_only,
 )
 from common.database.statements import Connection, prepare_connection
 
-# With what a caller needs to judge the errors that come out of a transaction.
+# Includes what a caller needs to classify the errors of a transaction.
 __all__ = [
     "SERVER_SETTINGS",
     "DatabaseUnavailable",
     "Pool",
     "is_connection_failure",
     "is_contention",
-    "is_database_failure",
     "open_pool",
     "reading",
     "transaction",
@@ -39,11 +37,10 @@ else:
     Pool = asyncpg.Pool
 
 ACQUIRE_SECONDS = 5
-# A connection that was opened so recently was opened to the server that is there now.
+# A younger connection was opened to the server that the address leads to now.
 YOUNG_SECONDS = 1
 
-# A statement that waits longer than this for a row lock or an answer is given up, so that one stuck transaction
-# cannot take every connection with it.
+# Limits, so that one stuck transaction cannot block every connection of the pool.
 SERVER_SETTINGS = {
     "lock_timeout": "5s",
     "statement_timeout": "15s",
@@ -53,7 +50,7 @@ SERVER_SETTINGS = {
 
 
 class _PooledConnection(asyncpg.Connection):
-    """Keeps no session state, so handing it back needs no `RESET ALL`: one round trip less per transaction."""
+    """Sets no session state, so its release needs no `RESET ALL`: one round trip less per transaction."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -66,10 +63,10 @@ class _PooledConnection(asyncpg.Connection):
 async def open_pool(
     dsn: str, *, size: int = 10, application_name: str, server_settings: Mapping[str, str] | None = None
 ) -> Pool:
-    """A pool of at most `size` connections, opened as they are needed, with server settings beside the standard ones.
+    """A pool of at most `size` connections, opened when needed. `server_settings` are added to `SERVER_SETTINGS`.
 
-    An `application_name` in the address replaces the one that is given. Raises `InvalidAddress`, and what asyncpg
-    raises when the database cannot be reached; see `is_connection_failure`.
+    An `application_name` in the address takes precedence. Raises `InvalidAddress`, and when the database cannot be
+    reached what asyncpg raises (`is_connection_failure`).
     """
     return await asyncpg.create_pool(
         dsn,
@@ -92,26 +89,26 @@ async def reading(pool: Pool) -> AsyncIterator[Connection]:
     try:
         yield connection
     except BaseException as error:
-        if ends_connection(error):
-            await _let_go(pool, connection, error)
+        if closes_connection(error):
+            await _terminate(pool, connection, error)
         raise
     finally:
         await pool.release(connection)
 
 
-async def _let_go(pool: Pool, connection: Any, error: BaseException) -> None:
-    """Close the connection. After a failover to another server the idle ones go too: they would all fail once, and
-    those that only read would go on with old data."""
-    with contextlib.suppress(asyncpg.InterfaceError):  # the server has closed it, and the pool has seen that already
+async def _terminate(pool: Pool, connection: Any, error: BaseException) -> None:
+    """Close the connection. After a failover to another server close the idle ones too: each would fail once, and
+    those that only read would return stale data."""
+    with contextlib.suppress(asyncpg.InterfaceError):  # the server closed it, and the pool has noticed
         age = time.monotonic() - connection.opened_at
         connection.terminate()
-        # While a server stays read-only, new connections to it fail too: that is no reason to expire all of them again.
+        # While the server stays read-only, new connections fail too: they must not expire all others every time.
         if is_read_only(error) and age > YOUNG_SECONDS:
             await pool.expire_connections()
 
 
 async def _acquire(pool: Pool) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
-    # One that is idle is had at once; only waiting needs the timer, which costs more than all the rest (ADR 0015).
+    # An idle connection is acquired without waiting, and a timer takes longer than the acquisition itself (ADR 15).
     timeout = None if pool.get_idle_size() else ACQUIRE_SECONDS
     try:
         return await pool.acquire(timeout=timeout)
@@ -121,10 +118,9 @@ async def _acquire(pool: Pool) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
 
 @contextlib.asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """One transaction, committed at the end of the block, rolled back when it raises. Raises `DatabaseUnavailable`.
+    """A transaction, committed at the end of the block, rolled back when it raises. Raises `DatabaseUnavailable`.
 
-    The commit is shielded: a task that is cancelled while it waits for COMMIT cannot know whether the commit took
-    place, so it is made to wait for the answer first.
+    The commit is shielded from cancellation: the outcome of a commit that is cancelled would be unknown.
     """
     async with reading(pool) as connection:
         open_transaction = connection.transaction()
@@ -132,13 +128,13 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         try:
             yield connection
         except BaseException:
-            await _to_the_end(open_transaction.rollback())
+            await _shielded(open_transaction.rollback())
             raise
-        await _to_the_end(open_transaction.commit())
+        await _shielded(open_transaction.commit())
 
 
-async def _to_the_end(step: Coroutine[Any, Any, None]) -> None:
-    """Await `step` even when the caller is cancelled meanwhile; the cancellation is delivered afterwards."""
+async def _shielded(step: Coroutine[Any, Any, None]) -> None:
+    """Await `step` to its end even when this task is cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(step)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

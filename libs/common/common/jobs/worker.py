@@ -258,7 +258,7 @@ def _is_set_back(job: Job, error: BaseException) -> bool:
     """
     if job.result is not None:
         return is_connection_failure(error)
-    return failure_of(error) is Failure.AWAY and job.set_backs < MOST_SET_BACKS
+    return failure_of(error) is Failure.UNAVAILABLE and job.set_backs < MOST_SET_BACKS
 
 
 def _is_cancelled_from_outside(error: BaseException) -> bool:

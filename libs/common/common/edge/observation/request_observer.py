@@ -118,7 +118,7 @@ def _why_unavailable(error: Exception) -> str:
     match failure_of(error):
         case Failure.CONTENDED:
             return "The database was too busy with other work on the same data"
-        case Failure.AWAY:
+        case Failure.UNAVAILABLE:
             return "The service cannot use its database now"
         case None:  # a bare OSError or TimeoutError may be the database's as well as a document store's
             return "The service cannot reach a part that it needs"

@@ -1,0 +1,40 @@
+"""The tables that every service's database has beside its own."""
+
+from common.database.tables.audit import audit, audit_details
+from common.database.tables.columns import APPEND_ONLY, NAMING_CONVENTION, infrastructure, instant
+from common.database.tables.inbox import consumer_positions, inbox, poison
+from common.database.tables.jobs import job_attempts, jobs
+from common.database.tables.outbox import (
+    event_streams,
+    outbox,
+    outbox_holds,
+    outbox_parked,
+    outbox_pending,
+    relay_lanes,
+    relays,
+)
+from common.database.tables.requests import api_keys, idempotency_keys, response_times
+
+__all__ = [
+    "APPEND_ONLY",
+    "NAMING_CONVENTION",
+    "api_keys",
+    "audit",
+    "audit_details",
+    "consumer_positions",
+    "event_streams",
+    "idempotency_keys",
+    "inbox",
+    "infrastructure",
+    "instant",
+    "job_attempts",
+    "jobs",
+    "outbox",
+    "outbox_holds",
+    "outbox_parked",
+    "outbox_pending",
+    "poison",
+    "relay_lanes",
+    "relays",
+    "response_times",
+]
