@@ -1,15 +1,14 @@
-"""The HTTP server of a process: uvicorn, told when to stop by us and not by signals of its own."""
+"""The HTTP server of a process: uvicorn with limits for clients, which stops when the process says so."""
 
 import asyncio
-import contextlib
 import resource
 import socket
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
 import uvicorn
 
+from common.internals.uvicorn import UvicornServer
 from common.running.http.connections import Connections
 from common.running.http.limits import HttpLimits
 from common.running.http.protocol import BoundedProtocol
@@ -21,28 +20,22 @@ _SEND_BUFFER_BYTES = 256 * 1024
 _OTHER_FILES = 512
 
 
-class _Uvicorn(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class HttpServer:
-    """Listens from the moment it is made. `app`, an ASGI application, may be exchanged while it runs."""
+    """Listens as soon as it is created. `app`, an ASGI application, may be replaced while it runs."""
 
     def __init__(self, app: Any, settings: ServiceSettings, limits: HttpLimits | None = None) -> None:
-        """`limits` are those of the settings if not given. Raises `OSError` when the address is taken."""
+        """Without `limits`, those of the settings apply. Raises `OSError` when the address is in use."""
         self.app = app
         family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
         self._socket = socket.create_server((settings.http_host, settings.http_port), family=family, backlog=_BACKLOG)
-        # Connections have this from the one that listens. By itself the system takes up to 4 MiB of an unread answer.
+        # Connections inherit this from the listening socket. By default the system buffers 4 MiB of an unread answer.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         host, port, *_ = self._socket.getsockname()
         self.address = f"http://{host}:{port}"
         self.connections = Connections(limits or HttpLimits.of(settings))
         _allow_open_files(self.connections.limits.connections + _OTHER_FILES)
         protocol = cast(type[asyncio.Protocol], partial(BoundedProtocol, connections=self.connections))
-        self._server = _Uvicorn(
+        self._server = UvicornServer(
             uvicorn.Config(
                 self._call,
                 interface="asgi3",
@@ -59,7 +52,7 @@ class HttpServer:
         )
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Serve until `stopping` is set, then take no more, and return when the last answer is out."""
+        """Serve until `stopping` is set, then accept no more requests, and return after the last answer."""
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         sweeping = asyncio.create_task(self.connections.sweep_regularly())
         stopped = asyncio.create_task(stopping.wait())
@@ -68,7 +61,7 @@ class HttpServer:
             self.connections.is_stopping = self._server.should_exit = True
             await serving
             if sweeping.done():
-                await sweeping  # raises what ended it
+                await sweeping  # raises the error that ended it
         finally:
             for task in (serving, sweeping, stopped):
                 task.cancel()
@@ -78,7 +71,7 @@ class HttpServer:
 
 
 def _allow_open_files(number: int) -> None:
-    """Raise this process's limit where the system's default, often 1,024, is less than what the settings allow."""
+    """Raise the limit of this process if it is lower: the system's default is often 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < number:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(number, hard), hard))

@@ -1,10 +1,8 @@
 """What may stand in a request's head, byte by byte on real sockets, and what a refusal looks like."""
 
-import importlib.metadata
 import json
 
 import pytest
-from common.running.http.ending import CHECKED_UVICORN
 from support.gateway.raw_http import (
     GET,
     HOST,
@@ -16,11 +14,6 @@ from support.gateway.raw_http import (
     post,
     raw_server,
 )
-
-
-def test_this_version_of_uvicorn_is_the_one_whose_private_parts_were_checked() -> None:
-    """With another one: read the differences of its `httptools_impl.py`, then run this file."""
-    assert importlib.metadata.version("uvicorn") == CHECKED_UVICORN
 
 
 @pytest.mark.parametrize(

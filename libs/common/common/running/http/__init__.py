@@ -1,1 +1,1 @@
-"""What the HTTP server takes from clients and for how long it waits for them, before the application is asked."""
+"""HTTP/1.1 connections of clients, with limits of sizes, times and numbers (ADR 0017)."""

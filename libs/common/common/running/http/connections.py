@@ -1,4 +1,4 @@
-"""The connections of one server: how many there are, whose time is over, and who makes room for a new one."""
+"""The connections of one server: their number, their deadlines, and which of them end to make room for a new one."""
 
 import asyncio
 import heapq
@@ -23,31 +23,31 @@ class Connection(Protocol):
 
     @property
     def waiting_since(self) -> float:
-        """The server's time since which nothing but the client is waited for; NEVER while it is not."""
+        """The server's time since which it waits for the client; NEVER while it does not."""
 
     @property
     def unsent_bytes(self) -> int: ...
 
     def check(self, now: float) -> bool:
-        """End what has had its time; whether there was something to do."""
+        """End the connection, or its request, if the deadline is over; returns whether it was."""
 
     def make_room(self) -> None:
-        """End at once, for the sake of another connection."""
+        """End immediately, for the sake of another connection."""
 
     def abort_unread(self, reason: str) -> None:
-        """End at once, whatever of the answer is not sent."""
+        """End immediately, although a part of the answer is not sent."""
 
 
 class Connections:
-    """`now` is the server's own time in seconds: it does not pass while the event loop is blocked, so that a client is
-    never ended for what the server had no time to read. It is brought up to date by `sweep_regularly` only."""
+    """`now` is the server's own time in seconds, which `sweep_regularly` updates. It stops while the event loop is
+    blocked: no client is ended for input that the server had no time to read."""
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
         self.now = 0.0
         self.is_stopping = False
         self._open: set[Connection] = set()
-        # Whose answer does not fit into the system's buffers; a dict for its order, the longest stalled first.
+        # Those whose answer does not fit into the system's buffers; a dict for its order, the longest stalled first.
         self._stalled: dict[Connection, None] = {}
 
     @property
@@ -56,11 +56,11 @@ class Connections:
 
     @property
     def unsent_bytes(self) -> int:
-        """Of answers that wait for their readers."""
+        """Of all answers that wait for their readers."""
         return sum(each.unsent_bytes for each in self._stalled)
 
     def add(self, connection: Connection) -> bool:
-        """False if the limit is reached and nobody waits: then the connection is to be refused."""
+        """False if the limit is reached and no other connection can end: this one must be refused."""
         if len(self._open) >= self.limits.connections:
             self._make_room()
         has_room = len(self._open) < self.limits.connections
@@ -75,7 +75,7 @@ class Connections:
         self._stalled.pop(connection, None)
 
     def stall(self, connection: Connection) -> None:
-        """An answer waits for its reader. Beyond the limit of unsent bytes those that waited longest are ended."""
+        """An answer waits for its reader. Beyond the limit of unsent bytes those that wait longest are ended."""
         self._stalled[connection] = None
         unsent = self.unsent_bytes
         for each in list(self._stalled):
@@ -85,11 +85,11 @@ class Connections:
             each.abort_unread("unsent bytes")
 
     def flow(self, connection: Connection) -> None:
-        """The answer is taken again."""
+        """The answer is read again."""
         self._stalled.pop(connection, None)
 
     async def sweep_regularly(self) -> None:
-        """End, for as long as the server runs, whatever has had its time."""
+        """Check all deadlines, for as long as the server runs."""
         loop, interval = asyncio.get_running_loop(), self.limits.sweep_seconds
         last = loop.time()
         while True:
@@ -98,10 +98,10 @@ class Connections:
             self.now += min(elapsed, 2 * interval)
             for connection in list(self._open):
                 if connection.check(self.now):
-                    await asyncio.sleep(0)  # where a thousand end at once, requests have their turn in between
+                    await asyncio.sleep(0)  # requests run in between, also when a thousand connections end
 
     def _make_room(self) -> None:
-        """End those that have waited longest for their client, some at a time, as looking for them costs a pass."""
+        """End some of those that have waited longest for their client; each search reads all connections."""
         waiting = [each for each in self._open if each.waiting_since < NEVER]
         number = max(1, self.limits.connections // 20)
         for each in heapq.nsmallest(number, waiting, key=lambda connection: connection.waiting_since):

@@ -1,4 +1,4 @@
-"""The head of a request beyond what the parser checks: version, target, `Host` and `Transfer-Encoding`."""
+"""Checks of a request's head that the parser does not make: version, target, `Host` and `Transfer-Encoding`."""
 
 import re
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def target_too_long() -> Problem:
 
 
 def head_size(method: bytes, target: bytes, headers: Headers) -> int:
-    """Bytes of the request line and the header lines as they usually stand."""
+    """Bytes of the request line and the header lines in their usual form."""
     return (
         len(method) + len(target) + len(b"  HTTP/1.1\r\n") + sum(len(n) + len(v) + len(b": \r\n") for n, v in headers)
     )
@@ -46,7 +46,7 @@ def check_version(version: str) -> None:
 
 
 def check_host(version: str, host: bytes | None) -> None:
-    """It names a host (RFC 9112, 3.2); HTTP/1.0 may do without one. Raises `Problem`."""
+    """The header must name a host (RFC 9112, 3.2); HTTP/1.0 does not need one. Raises `Problem`."""
     if host is None:
         if version == "1.1":
             raise bad_request("The header Host is missing.")
@@ -77,6 +77,6 @@ def origin_target(method: bytes, target: bytes) -> bytes:
 
 
 def method_of(data: bytes) -> bytes | None:
-    """The method that a request line begins with, if it is one by its characters."""
+    """The method at the beginning of a request line, if its characters are those of a method."""
     found = _METHOD.match(data)
     return found[0] if found is not None else None

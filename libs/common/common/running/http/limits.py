@@ -1,4 +1,4 @@
-"""What a client may take of the server before the application sees a request: sizes, times and numbers (ADR 0017)."""
+"""Limits of the HTTP server for its clients: sizes, times and numbers (ADR 0017)."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,18 @@ MAX_PIPELINED = 100
 # Framing that a chunked body may add to its content: one-byte chunks add five bytes each.
 MAX_FRAMING_BYTES = 64 * 1024
 MAX_FRAMING_FACTOR = 8
-# What is read and dropped after a refusal, so that the client can finish sending and then read the answer.
+# Input that is read and dropped after a refusal, so that the client can finish sending and then read the answer.
 MAX_DISCARDED_BYTES = 128 * 1024 * 1024
-# After each so many of them nothing is read for a moment: a client that goes on sending takes no more than 50 MiB
-# a second of the process's time.
+# After each of these pieces reading pauses: at most 50 MiB a second are read from a client that continues to send.
 DISCARDED_AT_ONCE_BYTES = 1024 * 1024
 DISCARDING_PAUSE_SECONDS = 0.02
-# A client that takes an answer more slowly than this counts as one that does not take it.
+# A client that reads an answer more slowly counts as one that does not read.
 MIN_ANSWER_BYTES_PER_SECOND = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Times are in seconds; `stall` is how long an answer may wait for its reader, `linger` how long a refusal may."""
+    """Times are in seconds: `stall` is the longest wait of an answer for its reader, `linger` that of a refusal."""
 
     connections: int
     head_seconds: float
@@ -32,10 +31,10 @@ class HttpLimits:
     stall_seconds: float
     body_bytes: int
     unsent_bytes: int
-    # Longer than load balancers keep idle connections (60 s), so that it is never us who close one that is in use.
+    # Longer than load balancers hold idle connections (60 s), so that the server never closes one that is in use.
     keep_alive_seconds: float = 75
     linger_seconds: float = 5
-    # Of half-sent bodies and unread answers, from the moment the process stops.
+    # Of incomplete bodies and unread answers, from the moment when the process stops.
     stopping_seconds: float = 1
 
     @classmethod
@@ -51,6 +50,6 @@ class HttpLimits:
 
     @property
     def sweep_seconds(self) -> float:
-        """How often the time limits are checked: a limit is kept to within this."""
+        """The interval of the checks of time limits, and so their precision."""
         shortest = min(self.head_seconds, self.body_seconds, self.stall_seconds, self.keep_alive_seconds)
         return min(0.5, shortest / 4)

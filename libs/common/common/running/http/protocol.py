@@ -32,7 +32,7 @@ from common.running.http.limits import (
 )
 from common.running.http.timing import TimedProtocol
 
-_NO_HOST = b"\n"  # what no header can be
+_NO_HOST = b"\n"  # no header has this value
 _SPECIAL_HEADERS = frozenset({b"host", b"transfer-encoding", b"content-length", b"expect"})
 
 
@@ -41,13 +41,13 @@ class BoundedProtocol(TimedProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # What follows is of the request that is being read.
+        # Of the request that is being read.
         self._fed_bytes = self._head_bytes = self._wire_bytes = self._body_bytes = self._discarded_bytes = 0
         self._host: bytes | None = None
         self._checked_host = _NO_HOST  # the last one, as most requests of a connection have the same
         self._must_close = False
         self._trailers = 0
-        # The header that tells where the body ends; empty where there is none.
+        # The header that says where the body ends; empty for a request without a body.
         self._framing = b""
         self._is_resuming = False
 
@@ -59,7 +59,7 @@ class BoundedProtocol(TimedProtocol):
             data = self._feed(data)
 
     def _feed(self, data: bytes) -> bytes:
-        """Have it parsed, and return what of it is to be parsed by another parser."""
+        """Parse the data, and return the rest that is for another parser."""
         self._fed_bytes, begun, was_new = len(data), self._begun, self._phase is Phase.REQUEST
         try:
             self.parser.feed_data(data)
@@ -67,12 +67,12 @@ class BoundedProtocol(TimedProtocol):
             self._ignore_upgrade()
             return data[upgrade.args[0] :]
         except httptools.HttpParserInvalidMethodError:
-            # The parser knows a list of methods. The application knows what to say to others.
+            # The parser has a list of methods. The application answers others with 405 and `Allow`.
             line = data.lstrip(b"\r\n")
             method = method_of(line) if was_new and self._begun == begun + 1 else None
             if method is not None:
                 self._method, self._phase = method, Phase.REQUEST
-                self._renew_parser()
+                self.renew_parser()
                 return b"GET" + line[len(method) :]
             self._refuse(bad_request("The request begins with no method that is known here."), "malformed")
         except httptools.HttpParserError as error:
@@ -84,8 +84,8 @@ class BoundedProtocol(TimedProtocol):
         return b""
 
     def _count(self, size: int) -> None:
-        """The bytes of a head, and of a body's framing, that is not complete. Of the data that a head or a body began
-        in nobody knows where it began: it is not counted (see `_not_yet`)."""
+        """Count the bytes of an incomplete head, or of an incomplete body with its framing. The data in which it began
+        is not counted, as its place in the data is unknown (see `_not_yet`)."""
         if self._phase is Phase.HEAD:
             self._head_bytes += size
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -96,35 +96,31 @@ class BoundedProtocol(TimedProtocol):
                 self._refuse(bad_request("The body's chunks are mostly framing."), "malformed")
 
     def _not_yet(self) -> int:
-        """Where a count begins so that the data being fed comes to nothing."""
+        """The start of a count that is 0 after the data which is parsed now."""
         return -self._fed_bytes
 
     def _discard(self, size: int) -> None:
         at_once = DISCARDED_AT_ONCE_BYTES
-        is_to_pause = self._discarded_bytes // at_once != (self._discarded_bytes + size) // at_once
+        must_pause = self._discarded_bytes // at_once != (self._discarded_bytes + size) // at_once
         self._discarded_bytes += size
         if self._discarded_bytes > MAX_DISCARDED_BYTES:
             self._raw.abort()
-        elif is_to_pause:
+        elif must_pause:
             self.flow.pause_reading()
-            self.loop.call_later(DISCARDING_PAUSE_SECONDS, self._go_on_discarding)
+            self.loop.call_later(DISCARDING_PAUSE_SECONDS, self._continue_discarding)
 
-    def _go_on_discarding(self) -> None:
+    def _continue_discarding(self) -> None:
         if not self._raw.is_closing():
             self.flow.resume_reading()
 
     def _ignore_upgrade(self) -> None:
-        """An upgrade may be ignored (RFC 9110, 7.8), but the parser has taken the request for one without a body, and
-        takes nothing more: another one goes on with the body."""
-        self._renew_parser()
+        """An upgrade may be ignored (RFC 9110, 7.8). The parser treats the request as one without a body and accepts
+        nothing more: another parser continues with the body."""
+        self.renew_parser()
         if self._phase is Phase.BODY:
             self._is_resuming = True
             self.parser.feed_data(b"POST / HTTP/1.1\r\n" + self._framing + b"\r\n\r\n")
             self._is_resuming = False
-
-    def _renew_parser(self) -> None:
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     # Callbacks of the parser. A `Problem` that one of them raises is the answer.
 
@@ -149,7 +145,7 @@ class BoundedProtocol(TimedProtocol):
         if self._is_resuming:
             return
         if self._phase is not Phase.HEAD:
-            # Trailers are not fields of the head, which has been acted upon already.
+            # Trailers are dropped: the application already has the head.
             self._trailers += 1
             if self._trailers > MAX_HEADER_LINES:
                 raise too_many_lines()
@@ -172,12 +168,12 @@ class BoundedProtocol(TimedProtocol):
             check_transfer_encoding(self.parser.get_http_version(), value)
             self._framing = b"Transfer-Encoding: chunked"
         elif name == b"content-length":
-            # What is too large is refused by the application, in the order of the contract, and is not read.
+            # The application refuses a body that is too large, in the order of the contract; it is not read.
             size = int(value)
             self._must_close |= size > self._limits.body_bytes
             self._framing = b"Content-Length: %d" % size if size else b""
         elif value.strip().lower() == b"100-continue":
-            # Whether the body comes after a refusal is the client's choice: nothing can be read after it.
+            # After a refusal the client may or may not send the body: no request can be read after it.
             self.expect_100_continue = self._must_close = True
 
     def on_headers_complete(self) -> None:
@@ -200,7 +196,7 @@ class BoundedProtocol(TimedProtocol):
         if self._host != self._checked_host:
             check_host(version, self._host)
             self._checked_host = self._host or _NO_HOST
-        # Counted exactly where it may be too large, as it seldom is.
+        # Counted exactly only when it may be too large.
         may_be_large = self._head_bytes + 2 * self._fed_bytes > MAX_HEAD_BYTES
         if may_be_large and head_size(method, self.url, self.headers) > MAX_HEAD_BYTES:
             raise head_too_large()

@@ -1,5 +1,4 @@
-"""How long a client is waited for. The protocol notes when its time is over, and `Connections` looks: so that no
-request needs a timer of its own."""
+"""Time limits for a client. The protocol stores a deadline that `Connections` checks: no request has its own timer."""
 
 import asyncio
 from typing import Any
@@ -12,6 +11,8 @@ from common.running.http.limits import MIN_ANSWER_BYTES_PER_SECOND
 
 
 class TimedProtocol(EndingProtocol):
+    """Implements the `Connection` of `Connections`."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._stall_mark, self._stall_until = 0, 0.0
@@ -27,10 +28,10 @@ class TimedProtocol(EndingProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Idle and half-sent heads end at once; a half-sent body or an unread answer has a little more time."""
+        """Idle connections and incomplete heads end immediately; incomplete bodies and unread answers have a second."""
         soon = self._connections.now + self._limits.stopping_seconds
         self._stall_until = min(self._stall_until, soon)
-        cycle = self._unanswered()
+        cycle = self.unanswered()
         if cycle is None:
             self._end()
             self._deadline = soon
@@ -60,7 +61,7 @@ class TimedProtocol(EndingProtocol):
 
     @property
     def waiting_since(self) -> float:
-        cycle = self._unanswered()
+        cycle = self.unanswered()
         is_answering = cycle is not None and not cycle.more_body
         return NEVER if is_answering or self.pipeline else self._since
 
@@ -105,7 +106,7 @@ class TimedProtocol(EndingProtocol):
         if self._phase is Phase.NOTHING:
             self._raw.abort()
         elif self.flow.read_paused:
-            self._wait(limits.body_seconds)  # it is us who do not read
+            self._wait(limits.body_seconds)  # the server does not read
         elif self._phase is Phase.REQUEST:
             self._end()
         elif self._phase is Phase.HEAD:

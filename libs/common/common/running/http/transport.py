@@ -1,12 +1,12 @@
-"""The connection as uvicorn sees it: its own transport, but for the end, which is ours to time."""
+"""The transport of a connection as uvicorn sees it; its end is controlled by our protocol."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class OurTransport:
-    """`close` and `is_closing` are the protocol's. What is written after the end is dropped: uvloop raises for it, and
-    each such error is a stack in the log."""
+    """`close` and `is_closing` are the protocol's. Data that is written after the end is dropped: uvloop would raise an
+    error, which would be logged with its stack."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None], is_closing: Callable[[], bool]) -> None:
         self._write = transport.write

@@ -1,0 +1,94 @@
+"""Internals of uvicorn: its HTTP protocol on httptools, whose limits and ends are ours, and its server (ADR 0017)."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import httptools
+import uvicorn
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+CHECKED_UVICORN = "0.54.0"
+
+# A request, from its head to the end of its answer. Of its attributes we use `response_started`, `response_complete`,
+# `more_body` and `keep_alive`.
+Cycle = RequestResponseCycle
+
+
+class UvicornServer(uvicorn.Server):
+    """Without uvicorn's handlers of signals: the process stops its roles itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class UvicornProtocol(HttpToolsProtocol):
+    """uvicorn's protocol without its timers, and with methods for what it has attributes only.
+
+    Used as they are: `parser`, `flow`, `transport`, `url`, `headers`, `client`, `scope`, `expect_100_continue`, and the
+    callbacks of the parser. A request that waits for the answer to an earlier one is in `pipeline`, the last one first.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # The request that the application answers now. `cycle` is the one that was received last.
+        self._answering: Cycle | None = None
+
+    def _start_asgi_task(self, cycle: Cycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """uvicorn disconnects the request that came last, and would answer those that wait."""
+        self.pipeline.clear()
+        if self._answering is not None:
+            self.disconnect(self._answering)
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Start the next request, or call `on_idle`. uvicorn's own starts a timer for each idle connection."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.on_idle()
+
+    def on_idle(self) -> None:
+        """All requests are answered."""
+
+    def unanswered(self) -> Cycle | None:
+        """The last request, while its answer is not complete."""
+        cycle = cast(Cycle | None, self.cycle)
+        return cycle if cycle is not None and not cycle.response_complete else None
+
+    def forget_waiting(self, cycle: Cycle) -> bool:
+        """Whether this request, the last one, waits for the answer to an earlier one; it is then not answered."""
+        if not self.pipeline or self.pipeline[0][0] is not cycle:
+            return False
+        self.pipeline.popleft()
+        return True
+
+    def disconnect(self, cycle: Cycle) -> None:
+        """The application's `receive` returns that the client is gone."""
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+    @property
+    def default_headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """The headers of every answer of the server."""
+        return self.server_state.default_headers
+
+    def renew_parser(self) -> None:
+        """After an upgrade, or a method that it does not know, the parser accepts nothing more."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+
+def as_transport(transport: object) -> asyncio.Transport:
+    """uvicorn calls `write`, `close`, `is_closing`, `pause_reading`, `resume_reading` and `get_extra_info` only."""
+    return cast(asyncio.Transport, transport)

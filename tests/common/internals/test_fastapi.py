@@ -1,0 +1,110 @@
+"""The internals of FastAPI that common uses still mean what they meant."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import pytest
+from common.internals.fastapi import (
+    CHECKED_FASTAPI,
+    CHECKED_FASTAPI_OFFLINE,
+    NO_BODY,
+    Parameters,
+    body_value,
+    new_application,
+    path_value,
+    query_values,
+    static_folder,
+)
+from fastapi import BackgroundTasks, Cookie, Depends, Header, Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.datastructures import QueryParams
+
+
+class Vase(BaseModel):
+    price: Decimal
+
+
+def colour(hue: Annotated[str, Query(alias="colour")] = "blue") -> str:
+    return hue
+
+
+async def endpoint(
+    request: Request, vase_id: int, vase: Vase, glaze: Annotated[str, Depends(colour)], coats: int = 1
+) -> None: ...
+
+
+def parameters(function: Any = endpoint) -> Parameters:
+    return Parameters.of_route(APIRoute("/vases/{vase_id}", function, methods=["POST"]))
+
+
+def test_these_are_the_versions_that_were_checked() -> None:
+    """With another one: read its changes of `dependencies/utils.py` and of `routing.py`, then change the version."""
+    assert (version("fastapi"), version("fastapi-offline")) == (CHECKED_FASTAPI, CHECKED_FASTAPI_OFFLINE)
+
+
+def test_parameters_are_sorted_by_where_they_come_from() -> None:
+    found = parameters()
+    assert (found.function, found.name, found.request_name) == (endpoint, None, "request")
+    assert [[field.name for field in fields] for fields in (found.path, found.query, found.body)] == [
+        ["vase_id"],
+        ["coats"],
+        ["vase"],
+    ]
+    [dependency] = found.dependencies
+    assert (dependency.function, dependency.name) == (colour, "glaze")
+    assert found.query_names == {"coats", "colour"}
+    assert found.body_type is Vase
+    assert found.only_fastapi == dependency.only_fastapi == ()
+
+
+async def _takes_header(accept: Annotated[str, Header()] = "") -> None: ...
+async def _takes_cookie(kiln: Annotated[str, Cookie()] = "") -> None: ...
+async def _takes_response(response: Response) -> None: ...
+async def _takes_tasks(tasks: BackgroundTasks) -> None: ...
+async def _yields() -> AsyncIterator[str]:
+    yield ""
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (_takes_header, "a header"),
+        (_takes_cookie, "a cookie"),
+        (_takes_response, "the response"),
+        (_takes_tasks, "background tasks"),
+        (_yields, "a dependency with yield"),
+    ],
+)
+def test_what_only_fastapi_can_supply_is_found(function: Any, kind: str) -> None:
+    assert parameters(function).only_fastapi == (kind,)
+
+
+async def test_values_are_validated_and_problems_say_where_they_are() -> None:
+    found = parameters()
+    assert path_value(found.path[0], {"vase_id": "7"}) == (7, [])
+    _, [wrong] = path_value(found.path[0], {"vase_id": "x"})
+    assert wrong["loc"] == ("path", "vase_id")
+    assert query_values(found.query, QueryParams("coats=3")) == ({"coats": 3}, [])
+    assert query_values(found.query, QueryParams("")) == ({"coats": 1}, [])
+    _, [wrong] = query_values(found.query, QueryParams("coats=x"))
+    assert wrong["loc"] == ("query", "coats")
+
+
+async def test_a_body_is_validated_as_it_is_given() -> None:
+    body = parameters().body
+    values, problems = await body_value(body, {"price": Decimal("1.10")})
+    assert (str(values["vase"].price), problems) == ("1.10", [])
+    _, [wrong] = await body_value(body, {})
+    assert wrong["loc"] == ("body", "price")
+    _, [wrong] = await body_value(body, NO_BODY)
+    assert (wrong["loc"], wrong["type"]) == (("body",), "missing")
+
+
+def test_the_pages_of_the_document_have_their_files_in_one_folder() -> None:
+    app = new_application("vases")
+    [(path, folder)] = [found for route in app.routes if (found := static_folder(route)) is not None]
+    assert path == "/static-offline-docs"
+    assert (folder / "swagger-ui-bundle.js").is_file()
