@@ -1,9 +1,10 @@
-"""Follow ArtiCurated's events with a consumer of your own, each one once: `docs/how-to/subscribe-to-events.md`.
+"""An example consumer that processes each event of ArtiCurated once: `docs/how-to/subscribe-to-events.md`.
 
     python examples/subscriber.py --bootstrap HOST:PORT [--group NAME] [--key ORDER_ID] [--database FILE] [--follow]
 
-Delivery is at least once, so an event can come again. What was taken in is written in the same transaction as its
-effect, and only then is its position told to Kafka: after a crash the last events come again, and have no effect.
+Delivery is at least once, so an event can be delivered again. The consumer stores an event's id in the same transaction
+as its effect, and commits the offset to Kafka afterwards: after a crash the last events are delivered again, without
+effect.
 """
 
 import argparse
@@ -24,25 +25,25 @@ CREATE TABLE IF NOT EXISTS newest (
 
 
 async def main() -> None:
-    given = arguments()
-    database = sqlite3.connect(given.database)
+    options = arguments()
+    database = sqlite3.connect(options.database)
     database.executescript(TABLES)
     consumer = AIOKafkaConsumer(
         *TOPICS,
-        bootstrap_servers=given.bootstrap,
-        group_id=given.group,
+        bootstrap_servers=options.bootstrap,
+        group_id=options.group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
     await consumer.start()
     try:
-        while given.follow or not await is_at_the_end(consumer):
+        while options.follow or not await is_at_the_end(consumer):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 with database:
-                    new = [record for record in records if take_in(database, record)]
-                for record in new:
-                    show(record, given.key)
-            if given.group:
+                    new_records = [record for record in records if process(database, record)]
+                for record in new_records:
+                    show(record, options.key)
+            if options.group:
                 await consumer.commit()
     finally:
         await consumer.stop()
@@ -52,7 +53,7 @@ async def main() -> None:
 async def is_at_the_end(consumer: AIOKafkaConsumer) -> bool:
     partitions = consumer.assignment()
     if {partition.topic for partition in partitions} != set(TOPICS):
-        return False  # not all are assigned yet
+        return False  # the group has not assigned all partitions yet
     ends = await consumer.end_offsets(partitions)
     return all([await consumer.position(partition) >= end for partition, end in ends.items()])
 
@@ -64,10 +65,10 @@ def show(record: ConsumerRecord, key: str | None) -> None:
         print(record.topic, event["ce_sequence"], name, flush=True)  # noqa: T201
 
 
-def take_in(database: sqlite3.Connection, record: ConsumerRecord) -> bool:
-    """The event's effect, in one transaction with the note that it was had; False for a repeat, and for what is none.
+def process(database: sqlite3.Connection, record: ConsumerRecord) -> bool:
+    """Apply the event and store its id in one transaction. Returns False for a repeat and for unknown records.
 
-    State is taken over only from an event that is newer than the one it came from; (epoch, sequence) tells.
+    State is applied only if (epoch, sequence) is higher than that of the stored state.
     """
     event = headers(record)
     if event.get("ce_specversion") != "1.0" or not event.get("ce_type", "").endswith(".v1"):
@@ -89,12 +90,12 @@ def headers(record: ConsumerRecord) -> dict[str, str]:
 
 
 def arguments() -> Any:
-    parser = argparse.ArgumentParser(description="Show events, each once.")
-    parser.add_argument("--bootstrap", required=True, help="where Kafka listens, as HOST:PORT")
-    parser.add_argument("--group", help="remember in Kafka how far this group has read; without one, read everything")
+    parser = argparse.ArgumentParser(description="Print each event once.")
+    parser.add_argument("--bootstrap", required=True, help="address of Kafka, as HOST:PORT")
+    parser.add_argument("--group", help="consumer group whose offsets Kafka stores; without it, read all records")
     parser.add_argument("--key", help="show the events of this order only")
-    parser.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
-    parser.add_argument("--database", default=":memory:", help="a SQLite file that remembers what was taken in")
+    parser.add_argument("--follow", action="store_true", help="wait for new records until Ctrl-C")
+    parser.add_argument("--database", default=":memory:", help="SQLite file with the ids of processed events")
     return parser.parse_args()
 
 
