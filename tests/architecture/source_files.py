@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("orders", "returns", "invoicing", "refunds")
+SERVICES = tuple(sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml")))
 
 
 @dataclass(frozen=True)

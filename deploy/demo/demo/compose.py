@@ -12,6 +12,7 @@ import sys
 import time
 
 import httpx
+from local_stack.services import SERVICES
 from local_stack.stack_json import StackDescription
 from rich.console import Console
 
@@ -19,7 +20,6 @@ from demo.__main__ import tell
 from demo.client import Shop, Unexpected
 from demo.narrator import Narrator
 
-SERVICES = ("orders", "returns", "invoicing", "refunds")
 READY_SECONDS = 120
 # Seconds. Asking again after so long stays below the limit of 100 requests a minute that the stack has by default.
 PAUSE = 0.5
