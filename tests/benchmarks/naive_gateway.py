@@ -11,14 +11,15 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaProducer
 from benchmarks.naive_answers import OrderAnswer
 from benchmarks.naive_tables import Answer, Audit, AuditDetails, CountChange, OrderRow
-from common.audit import trail
-from common.audit.trail import Actor, AuditEntry, ChainHead
+from common.audit.actor import Actor
+from common.audit.chain import ChainHead
+from common.audit.entries import AuditEntry, entry_parameters
 from common.messaging.envelope import event_headers
 from common.telemetry.trace_context import new_traceparent
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
@@ -88,11 +89,11 @@ async def change_state(
     actor = Actor(actor_id, "USER", "API_CALL", new_traceparent(), request.client.host)
     details = {"tracking_number": change.tracking_number, "carrier": change.carrier}
     entry = AuditEntry("ORDER", order.id, previous, change.new_state, "ACCEPTED", actor, now, details)
-    audited, head = trail.audit_parameters(entry, ChainHead(order.audit_position, order.audit_hash))
+    audited = entry_parameters(entry, ChainHead(order.audit_position, order.audit_hash))
     order.status, order.shipped_at, order.updated_at = change.new_state, now, now
     order.tracking_number, order.carrier = change.tracking_number, change.carrier
     order.version, order.sequence = order.version + 1, order.sequence + 1
-    order.audit_position, order.audit_hash = head.position, head.hash
+    order.audit_position, order.audit_hash = order.audit_position + 1, cast(bytes, audited["audit_hash"])
     database.add_all([CountChange(status=previous, change=-1), CountChange(status=order.status, change=1)])
     database.add(Audit(**{name: audited[f"audit_{name}"] for name in Audit.__table__.c.keys()}))  # noqa: SIM118
     database.add(

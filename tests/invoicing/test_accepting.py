@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
-from common.audit import trail
+from common.audit.chain import first_broken
+from common.audit.history import history
 from common.database.transactions import Pool, open_pool, reading, transaction
 from invoicing import repository
 from invoicing.domain import InconsistentOrder
@@ -138,10 +139,10 @@ async def test_acceptance_is_audited_with_the_event_as_its_cause(pool: Pool) -> 
     await consume(pool, order)
     invoice = await invoice_of(pool, order)
     async with reading(pool) as connection:
-        [row] = await trail.history(connection, "INVOICE", invoice.id)
+        [row] = await history(connection, "INVOICE", invoice.id)
     assert (row["previous_state"], row["new_state"], row["trigger"]) == (None, "PENDING", "EVENT")
     assert json.loads(row["details"])["invoice_number"] == invoice.number
-    assert trail.first_broken([row]) is None
+    assert first_broken([row]) is None
 
 
 async def test_without_an_address_the_mail_is_out_of_the_question_from_the_start(pool: Pool) -> None:

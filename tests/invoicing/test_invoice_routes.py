@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 from common.access.auth import STAFF, Role
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.database.transactions import Pool, transaction
 from common.signed_links import sign
 from invoicing.app import SERVICE

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from common.audit import trail
+from common.audit.chain import first_broken
+from common.audit.history import history
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import queue
 from common.jobs.dead_letters import DEAD_JOB
@@ -53,8 +54,8 @@ async def replay(pool: Pool, job_id: UUID) -> None:
 
 async def audited(pool: Pool, invoice_id: UUID) -> list[tuple[str | None, str]]:
     async with reading(pool) as connection:
-        rows = await trail.history(connection, "INVOICE", invoice_id)
-    assert trail.first_broken(rows) is None
+        rows = await history(connection, "INVOICE", invoice_id)
+    assert first_broken(rows) is None
     return [(row["previous_state"], row["new_state"]) for row in rows]
 
 

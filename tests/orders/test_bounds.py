@@ -4,18 +4,18 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
-from common.audit import trail
-from common.audit.trail import Actor, AuditEntry, ChainHead
+from common.audit.actor import Actor
 from common.edge.requests.body_bounds import drop_unknown_fields
+from common.paging import Paging
 from common.telemetry.trace_context import new_traceparent
 from httpx import Response
 from orders.app import SERVICE
-from orders.repository import reading
+from orders.domain import OrderStatus
+from orders.repository import reading, writing
 from orders.repository.reading import LINES_PER_PAGE, OrderFilter
 from orders.schemas.requests import OrderCreate
 from support.example.orders import TEACUPS, an_order, place
@@ -131,11 +131,11 @@ async def test_a_deep_page_is_made_of_its_own_orders_only(make_database: MakeDat
         asked: list[Any] = []
         async with gateway.pool.acquire() as connection:
             with connection.query_logger(asked.append):
-                page = await reading.find_page(connection, OrderFilter(), limit=5, offset=25)
+                page = await reading.find_page(connection, OrderFilter(), Paging(5, 25))
             await asyncio.sleep(0)  # loggers are called by the loop
             [query] = asked
             plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.query}", *query.args)
-        assert len(page.orders) == 5
+        assert len(page.rows) == 5
         assert max(loops_over("order_lines", plan[0]["Plan"])) <= 5
 
 
@@ -203,16 +203,11 @@ async def test_a_history_of_many_refused_attempts_comes_in_pages(fresh_gateway: 
 async def _refuse_often(gateway: Gateway, order_id: UUID, times: int) -> None:
     """As if as many changes had been asked for and refused."""
     async with gateway.pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow("SELECT audit_position, audit_hash FROM orders WHERE id = $1", order_id)
-        head = ChainHead(*row) if row is not None else ChainHead()
         actor = Actor("warehouse", "USER", "API_CALL", new_traceparent())
         for _ in range(times):
-            entry = AuditEntry("ORDER", order_id, "PAID", "DELIVERED", "REFUSED", actor, datetime.now(UTC))
-            parameters, head = trail.audit_parameters(entry, head)
-            await trail._APPEND.execute(connection, **parameters)
-        await connection.execute(
-            "UPDATE orders SET audit_position = $2, audit_hash = $3 WHERE id = $1", order_id, head.position, head.hash
-        )
+            locked = await writing.lock(connection, order_id)
+            assert locked is not None
+            await writing.refuse(connection, locked, OrderStatus.DELIVERED, actor, {})
 
 
 def created_id(response: Response) -> str:

@@ -43,7 +43,7 @@ def test_an_event_says_what_its_model_would(stage: str) -> None:
 def test_an_unexpected_payment_is_told_by_reference_and_amount_and_with_all_the_others(
     event_type: str, order: Order, field: str
 ) -> None:
-    recorded = order.record_payment(LATER, "ch_again")
+    recorded = order.add_payment(LATER, "ch_again")
     told = OrderData.model_validate_json(order_data(recorded, event_type, recorded.payments[-1]))
     about = getattr(told, field)
     assert (about.reference, about.amount) == ("ch_again", PLACED.total_amount)

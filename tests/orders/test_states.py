@@ -114,7 +114,7 @@ def test_a_cancelled_order_owes_what_was_paid_and_nothing_otherwise() -> None:
 
 def test_money_that_comes_after_the_cancellation_is_owed_back() -> None:
     cancelled = PENDING.cancel(NOON, "no")
-    late = cancelled.record_payment(NOON, "ch_late")
+    late = cancelled.add_payment(NOON, "ch_late")
     assert (late.status, late.refund_status) == (OrderStatus.CANCELLED, RefundStatus.PENDING)
     assert late.version == cancelled.version + 1
     assert late.payments == (Payment("ch_late", PENDING.total_amount, PaymentKind.LATE, NOON),)
@@ -122,18 +122,18 @@ def test_money_that_comes_after_the_cancellation_is_owed_back() -> None:
 
 def test_money_that_comes_for_a_paid_order_is_owed_back_and_changes_nothing_else() -> None:
     paid = PENDING.pay(NOON, "ch_teacups")
-    twice = paid.record_payment(NOON, "ch_second")
+    twice = paid.add_payment(NOON, "ch_second")
     assert twice.payments[-1] == Payment("ch_second", PENDING.total_amount, PaymentKind.SURPLUS, NOON)
     assert [twice.refund_status_of(payment) for payment in twice.payments] == ["NONE", "PENDING"]
     assert replace(twice, payments=paid.payments, version=paid.version) == paid
 
 
 def test_the_refund_of_a_surplus_payment_says_nothing_about_the_order() -> None:
-    twice = PENDING.pay(NOON, "ch_teacups").record_payment(NOON, "ch_second")
+    twice = PENDING.pay(NOON, "ch_teacups").add_payment(NOON, "ch_second")
     captured, surplus = twice.payments
     failed = replace(surplus, refund_status=RefundStatus.FAILED)
-    assert twice.record_refunds(NOON, (captured, failed)).refund_status is RefundStatus.NONE
-    cancelled = twice.cancel(NOON, "no").record_refunds(NOON, (captured, failed))
+    assert twice.apply_refunds(NOON, (captured, failed)).refund_status is RefundStatus.NONE
+    cancelled = twice.cancel(NOON, "no").apply_refunds(NOON, (captured, failed))
     assert {payment.reference: cancelled.refund_status_of(payment) for payment in cancelled.payments} == {
         "ch_teacups": "PENDING",
         "ch_second": "FAILED",
@@ -153,7 +153,7 @@ def _refunded(*results: RefundStatus | None) -> Order:
         )
         for number, result in enumerate(results)
     )
-    return PENDING.cancel(NOON, "no").record_refunds(NOON, payments)
+    return PENDING.cancel(NOON, "no").apply_refunds(NOON, payments)
 
 
 @pytest.mark.parametrize(

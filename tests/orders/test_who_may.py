@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from common.access.auth import Caller, Role
-from common.audit.trail import HistoryWanted
+from common.audit.history import HistoryFilter
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.errors import Problem
+from common.paging import Paging
 from orders import use_cases
 from support.events.traceparent import TRACEPARENT
 from support.example.orders import ADA, an_order, an_order_id, created, place, place_in
@@ -144,7 +145,7 @@ async def test_the_role_comes_before_the_state(gateway: Gateway) -> None:
     assert code(response) == (403, "FORBIDDEN")
 
 
-ALL_OF_IT = HistoryWanted(everything=True, limit=100, offset=0)
+ALL_OF_IT = HistoryFilter(everything=True, paging=Paging(100))
 
 
 def as_a_stranger() -> Caller:

@@ -11,11 +11,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from common.audit import trail
+from common.audit.chain import first_broken
+from common.audit.history import history
 from common.database.transactions import Pool, open_pool
 from common.messaging.incoming.inbox import Inbox
+from common.paging import Paging
 from refunds.consumer import EVENT_HANDLERS
 from refunds.repository import queries
+from refunds.use_cases.reading import RefundFilter
 from support.events.traceparent import TRACEPARENT
 from support.example.refund_events import (
     KafkaRecord,
@@ -62,9 +65,9 @@ async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(
     assert job["traceparent"][:36] == TRACEPARENT[:36]
 
     async with pool.acquire() as connection:
-        history = await trail.history(connection, "REFUND", refund["id"])
-    assert trail.first_broken(history) is None
-    (entry,) = history
+        rows = await history(connection, "REFUND", refund["id"])
+    assert first_broken(rows) is None
+    (entry,) = rows
     assert (entry["previous_state"], entry["new_state"], entry["trigger"]) == (None, "PENDING", "EVENT")
     assert entry["actor_id"] == "return.completed"
     assert json.loads(entry["details"])["event_id"] == "event-1"
@@ -157,8 +160,8 @@ async def test_the_id_of_a_payment_may_be_told_before_and_after_the_claim_and_ag
     for each in batch:
         await inbox.accept([each])
     async with pool.acquire() as connection:
-        found, _ = await queries.page(connection, {}, 10, 0)
-    assert {refund.identified_reference for refund in found} == {"pi_1", "pi_2"}
+        page = await queries.find_page(connection, RefundFilter(), Paging(10))
+    assert {refund.identified_reference for refund in page.rows} == {"pi_1", "pi_2"}
     assert await counts(pool) == (2, 2, 2, 0)
 
 

@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from common.audit import trail
+from common.audit.chain import first_broken
+from common.audit.history import history
 from common.database.transactions import Pool, open_pool, transaction
 from common.errors import PermanentFailure
 from common.jobs import queue
 from common.jobs.queue import Job, LeaseLost, Schedule
 from common.messaging.incoming.inbox import Inbox
+from common.paging import Paging
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,6 +27,7 @@ from refunds.consumer import EVENT_HANDLERS
 from refunds.domain import Refund
 from refunds.repository import queries
 from refunds.use_cases.commands import REFUND_JOB
+from refunds.use_cases.reading import RefundFilter
 from refunds.worker import RefundJob
 from support.example.refund_events import kafka_record, payment_identified, return_completed
 from support.payments.gateways import Crash, FakePaymentGateway
@@ -155,7 +158,7 @@ class RefundProcess(RuleBasedStateMachine):
         await self._check()
         assert len(await self._refunds_made()) == 1
         async with self._pool.acquire() as connection:
-            assert trail.first_broken(await trail.history(connection, "REFUND", (await self._refund()).id)) is None
+            assert first_broken(await history(connection, "REFUND", (await self._refund()).id)) is None
 
     async def _check(self) -> None:
         refund, job = await self._refund(), await self._job()
@@ -213,9 +216,10 @@ class RefundProcess(RuleBasedStateMachine):
 
     async def _refund(self) -> Refund:
         async with self._pool.acquire() as connection:
-            refunds, total = await queries.page(connection, {"return_id": UUID(self._completed["return_id"])}, 2, 0)
-        assert total == 1
-        return refunds[0]
+            filters = RefundFilter(return_id=UUID(self._completed["return_id"]))
+            page = await queries.find_page(connection, filters, Paging(2))
+        assert page.total == 1
+        return page.rows[0]
 
     async def _job(self) -> Any:
         (job,) = await self._pool.fetch("SELECT * FROM jobs WHERE kind = 'refund' AND business_key = $1", self._key)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import MetaData
 
@@ -50,7 +50,7 @@ class Service(Generic[Settings]):
     gateway: Callable[[Runtime[Settings]], "FastAPI"]
     components: Mapping[str, Callable[[Runtime[Settings]], Iterable[Component]]] = field(default_factory=dict)
     event_handlers: Callable[[Runtime[Settings]], "Handlers"] = lambda _: {}
-    counts: StatusCounts | None = None
+    counts: StatusCounts[Any] | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:

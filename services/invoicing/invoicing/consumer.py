@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.messaging.incoming.subscriber import EventHandler, Incoming
 from common.telemetry.trace_context import new_traceparent

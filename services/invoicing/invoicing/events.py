@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 

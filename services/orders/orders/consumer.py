@@ -16,11 +16,11 @@ _OF_A_RETURN = "RETURN_COMPLETED"
 async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
     for incoming in events:
         if incoming.data.cause != _OF_A_RETURN:
-            await use_cases.record_refund_result(connection, incoming.data, incoming.event)
+            await use_cases.save_refund_result(connection, incoming.data, incoming.event)
 
 
 async def on_invoice_issued(connection: Connection, events: Sequence[Incoming[InvoiceView]]) -> None:
-    await use_cases.record_invoices(connection, [(incoming.data, incoming.event) for incoming in events])
+    await use_cases.save_invoices(connection, [(incoming.data, incoming.event) for incoming in events])
 
 
 EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {

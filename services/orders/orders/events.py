@@ -1,4 +1,4 @@
-"""What orders tells the others, and what it reads of their events."""
+"""The events that orders publishes, and its views of the events that it consumes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
@@ -130,7 +130,7 @@ class OrderData(EventData):
 
 
 class RefundView(EventView):
-    """Of `refund.succeeded` and `refund.failed`: which payment went back, or did not."""
+    """View of `refund.succeeded` and `refund.failed`: the result of a payment's refund."""
 
     order_id: UUID
     cause: str
@@ -139,14 +139,14 @@ class RefundView(EventView):
     transaction_id: str | None = None
 
 
-class InvoiceDocument(EventView):
+class InvoiceDocumentView(EventView):
     sha256: str
     size_bytes: int
     content_type: str
 
 
 class InvoiceView(EventView):
-    """Of `invoice.issued`: where a client finds the document."""
+    """View of `invoice.issued`: the invoice and its document."""
 
     invoice_id: UUID
     invoice_number: str
@@ -154,11 +154,11 @@ class InvoiceView(EventView):
     currency: str
     total_amount: Decimal
     issued_at: datetime
-    document: InvoiceDocument
+    document: InvoiceDocumentView
 
 
-_SAME_NAME = tuple(name for name in OrderData.model_fields if name in Order.__slots__ and name != "payments")
-_SHOWN_OF_PAYMENT = tuple(name for name in PaymentStateData.model_fields if name != "refund_status")
+_ORDER_FIELDS = tuple(name for name in OrderData.model_fields if name in Order.__slots__ and name != "payments")
+_PAYMENT_FIELDS = tuple(name for name in PaymentStateData.model_fields if name != "refund_status")
 # The field that names the payment an event is about.
 _ABOUT_PAYMENT = {
     LATE_PAYMENT: "late_payment",
@@ -169,7 +169,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def order_data(order: Order, event_type: str = CREATED, payment: Payment | None = None) -> bytes:
-    """The JSON of an `OrderData`, written without making one: that would be half of what Python costs (ADR 0015)."""
+    """The JSON of an `OrderData`, encoded without making one, which would take half of the Python time (ADR 0015)."""
     customer = order.customer
     data = {
         "order_id": order.id,
@@ -185,7 +185,7 @@ def order_data(order: Order, event_type: str = CREATED, payment: Payment | None 
         "surplus_payment": None,
         "identified_payment": None,
         "payments": _payment_states(order),
-        **{name: getattr(order, name) for name in _SAME_NAME},
+        **{name: getattr(order, name) for name in _ORDER_FIELDS},
     }
     if payment is not None:
         data[_ABOUT_PAYMENT[event_type]] = _payment_data(payment)
@@ -195,7 +195,7 @@ def order_data(order: Order, event_type: str = CREATED, payment: Payment | None 
 def _payment_states(order: Order) -> list[dict[str, Any]]:
     return [
         {
-            **{name: getattr(payment, name) for name in _SHOWN_OF_PAYMENT},
+            **{name: getattr(payment, name) for name in _PAYMENT_FIELDS},
             "refund_status": order.refund_status_of(payment),
         }
         for payment in order.payments
@@ -207,17 +207,15 @@ def _payment_data(payment: Payment) -> dict[str, Any]:
     return data if payment.first_reference is None else {**data, "first_reference": payment.first_reference}
 
 
-def new_event(event_type: str, order: Order, sequence: int, actor: Actor, payment: Payment | None = None) -> NewEvent:
-    """`payment` is given where the event is about one."""
-    return NewEvent(
+def new_event(event_type: str, order: Order, actor: Actor, payment: Payment | None = None) -> NewEvent:
+    """`payment` is the one that an event of `_ABOUT_PAYMENT` is about."""
+    return NewEvent.by(
+        actor,
         type=event_type,
         topic=ORDERS_TOPIC,
         aggregate_type="order",
         aggregate_id=order.id,
-        key=str(order.id),
-        sequence=sequence,
+        key=order.id,
         data=order_data(order, event_type, payment),
-        traceparent=actor.traceparent,
-        causation_id=actor.causation_id,
         time=order.updated_at,
     )

@@ -5,12 +5,11 @@ from uuid import UUID
 
 from common.access.auth import Role, allow
 from common.edge.admission.admission import caller_of
-from common.edge.commands.perform import perform, read
+from common.edge.commands.perform import perform, read, read_page
 from common.edge.pages.history import HistoryQuery, HistoryResponse, read_history
 from common.edge.requests.fields import Instant
 from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
-from common.paging import Page, list_document
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from orders import use_cases
@@ -59,12 +58,8 @@ async def list_orders(
 
     `pagination.limit` is then the number of orders given. Add it, and not the limit that was asked for, to `offset`.
     """
-    return await read(
-        request,
-        lambda connection: use_cases.list_orders(
-            connection, caller_of(request), filters, limit=paging.limit, offset=paging.offset
-        ),
-        render=lambda page: list_document(Page(page.orders, page.total), paging, order_response),
+    return await read_page(
+        request, use_cases.list_orders, caller_of(request), filters, paging=paging, render=order_response
     )
 
 

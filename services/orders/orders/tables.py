@@ -1,4 +1,4 @@
-"""What orders owns, beside the tables that every service has (common.database.tables)."""
+"""The tables of orders, beside those that every service has (common.database.tables)."""
 
 from typing import Any
 
@@ -24,19 +24,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from orders.domain import OrderStatus
+
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
-# Gaps are allowed in order numbers: a placement that fails uses one up.
+# The name of an order in the audit trail.
+ENTITY = "ORDER"
+
+# Order numbers may have gaps: a placement that fails uses one.
 order_numbers = Sequence("order_numbers", metadata=metadata)
 
 
 def amount(name: str, **options: Any) -> Column[Any]:
-    """Money: four decimals are the most that any currency has."""
+    """Money; no currency has more than four decimals."""
     return Column(name, Numeric(19, 4), **options)
 
 
-# All that must be current under the row's lock stands in the row: status, version, the last event's sequence, and
-# where the audit chain ends. A sub-select in the locking statement would still see what was there before it waited.
+# All that must be current under the row's lock is in the row: status, version, the last event's sequence, and the head
+# of the audit chain. A sub-select in the locking statement would see the rows as of before it waited.
 orders = Table(
     "orders",
     metadata,
@@ -98,9 +103,9 @@ order_lines = Table(
     CheckConstraint("quantity > 0", name="quantity_positive"),
 )
 
-# Every payment reported for an order, and what became of its refund (of the refund's newest event, by epoch and
-# sequence); the refund's columns are null until a refund has succeeded or failed. A payment that is neither late nor
-# surplus is the captured one. `first_reference` is the one derived from the order, of a payment whose id came later.
+# Every payment that was reported for an order, and the result of its refund (from the refund's newest event, by epoch
+# and sequence); the refund's columns are null until a refund has succeeded or failed. A payment that is neither late
+# nor surplus is the captured one. `first_reference` is derived from the order, for a payment whose id came later.
 payments = Table(
     "payments",
     metadata,
@@ -119,7 +124,7 @@ payments = Table(
     CheckConstraint("NOT (late AND surplus)", name="one_kind"),
 )
 
-# What invoicing told of the order's invoice; (epoch, sequence) are those of the event, so that only a newer one counts.
+# A copy of the order's invoice, from events of invoicing; (epoch, sequence) are the event's: a newer one replaces it.
 order_invoices = Table(
     "order_invoices",
     metadata,
@@ -134,4 +139,4 @@ order_invoices = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
-order_counts = StatusCounts("order", metadata)
+order_counts = StatusCounts("order", OrderStatus, metadata)

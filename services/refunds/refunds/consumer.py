@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.messaging.envelope import EventView
 from common.messaging.incoming.subscriber import EventHandler, Incoming

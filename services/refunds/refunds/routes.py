@@ -4,10 +4,9 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import STAFF, allow
-from common.edge.commands.perform import read
+from common.edge.commands.perform import read, read_page
 from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
-from common.paging import Page, list_document
 from fastapi import APIRouter, Depends, Request, Response
 
 from refunds.domain import Status
@@ -30,11 +29,7 @@ async def list_refunds(
     request: Request, paging: PageQuery, filters: Annotated[RefundFilter, Depends(refund_filter)]
 ) -> Response:
     """Newest first, each with all its attempts at the payment gateway."""
-    return await read(
-        request,
-        lambda connection: reading.list_refunds(connection, filters, limit=paging.limit, offset=paging.offset),
-        render=lambda page: list_document(Page(page.refunds, page.total), paging, refund_response),
-    )
+    return await read_page(request, reading.list_refunds, filters, paging=paging, render=refund_response)
 
 
 @router.get("/{refund_id}", operation_id="getRefund", responses={200: {"model": RefundResponse}})

@@ -18,6 +18,8 @@ from sqlalchemy import (
     text,
 )
 
+from refunds.domain import Status
+
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 # Rows are never purged: the unique business key is what makes a refund one of a kind, long after the inbox has
@@ -81,4 +83,4 @@ identified_payments = Table(
     Column("reference", Text, nullable=False),
 )
 
-refund_counts = StatusCounts("refund", metadata)
+refund_counts = StatusCounts("refund", Status, metadata)

@@ -11,12 +11,12 @@ from returns.events import OrderView, RefundView
 
 
 async def on_order_changed(connection: Connection, events: Sequence[Incoming[OrderView]]) -> None:
-    await use_cases.copy_orders(connection, [(incoming.data, incoming.event) for incoming in events])
+    await use_cases.save_orders(connection, [(incoming.data, incoming.event) for incoming in events])
 
 
 async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
     for incoming in events:
-        await use_cases.record_refund_result(connection, incoming.data, incoming.event)
+        await use_cases.save_refund_result(connection, incoming.data, incoming.event)
 
 
 _ORDER_CHANGED = EventHandler(OrderView, on_order_changed)

@@ -1,4 +1,4 @@
-"""What returns tells the others, and what it reads of their events."""
+"""The events that returns publishes, and its views of the events that it consumes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 from pydantic import AwareDatetime
@@ -49,7 +49,7 @@ class ReturnData(EventData):
 
 
 class OrderView(EventView):
-    """Of every `order.*` event: what decides whether an order can be returned, and what is then paid back."""
+    """View of every `order.*` event: what decides whether an order can be returned, and how much is then refunded."""
 
     order_id: UUID
     order_number: str
@@ -65,31 +65,28 @@ class OrderView(EventView):
 
 
 class RefundView(EventView):
-    """Of `refund.succeeded` and `refund.failed`; without a `return_id` it is none of returns' business."""
+    """View of `refund.succeeded` and `refund.failed`; without a `return_id` it is not the refund of a return."""
 
     return_id: UUID | None = None
     status: Literal["SUCCEEDED", "FAILED"]
     transaction_id: str | None = None
 
 
-_SAME_NAME = tuple(name for name in ReturnData.model_fields if name != "return_id")
+_RETURN_FIELDS = tuple(name for name in ReturnData.model_fields if name != "return_id")
 
 
 def return_data(of: Return) -> ReturnData:
-    return ReturnData.model_validate({"return_id": of.id, **{name: getattr(of, name) for name in _SAME_NAME}})
+    return ReturnData.model_validate({"return_id": of.id, **{name: getattr(of, name) for name in _RETURN_FIELDS}})
 
 
-def new_event(of: Return, sequence: int, actor: Actor) -> NewEvent:
-    """The event that tells of the state that the return has just come to."""
-    return NewEvent(
-        type=OF_STATUS[of.status],
+def new_event(event_type: str, of: Return, actor: Actor) -> NewEvent:
+    return NewEvent.by(
+        actor,
+        type=event_type,
         topic=RETURNS_TOPIC,
         aggregate_type="return",
         aggregate_id=of.id,
-        key=str(of.order_id),
-        sequence=sequence,
+        key=of.order_id,
         data=return_data(of).model_dump_json().encode(),
-        traceparent=actor.traceparent,
-        causation_id=actor.causation_id,
         time=of.updated_at,
     )

@@ -7,12 +7,11 @@ from uuid import UUID
 
 from common.access.auth import Role, allow
 from common.edge.admission.admission import caller_of
-from common.edge.commands.perform import perform, read
+from common.edge.commands.perform import perform, read, read_page
 from common.edge.pages.history import HistoryQuery, HistoryResponse, read_history
 from common.edge.requests.fields import Instant
 from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
-from common.paging import Page, list_document
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from returns import use_cases
@@ -27,7 +26,6 @@ from returns.schemas import (
     return_response,
 )
 from returns.use_cases import DeliveryWait, NotDeliveredYet
-from returns.use_cases.visibility import bound_to
 
 router = APIRouter(prefix="/returns", tags=["Returns"], route_class=GuardedRoute)
 
@@ -69,7 +67,7 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
         async with delivery_wait.first_look:
             return await attempt()
     except NotDeliveredYet as not_yet:
-        await delivery_wait.until_delivered(new.order_id, bound_to(caller))
+        await delivery_wait.until_delivered(new.order_id, caller.bound_to)
         async with delivery_wait.second_look:
             return await attempt(not_yet.arrived_at)
 
@@ -80,12 +78,8 @@ async def list_returns(
     request: Request, paging: PageQuery, filters: Annotated[ReturnFilter, Depends(return_filter)]
 ) -> Response:
     """Newest first."""
-    return await read(
-        request,
-        lambda connection: use_cases.list_returns(
-            connection, caller_of(request), filters, limit=paging.limit, offset=paging.offset
-        ),
-        render=lambda page: list_document(Page(page.returns, page.total), paging, return_response),
+    return await read_page(
+        request, use_cases.list_returns, caller_of(request), filters, paging=paging, render=return_response
     )
 
 

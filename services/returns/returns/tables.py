@@ -1,4 +1,4 @@
-"""What returns owns, beside the tables that every service has (common.database.tables)."""
+"""The tables of returns, beside those that every service has (common.database.tables)."""
 
 from common.aggregates.counts import StatusCounts
 from common.database.tables import NAMING_CONVENTION, instant
@@ -17,13 +17,15 @@ from sqlalchemy import (
     text,
 )
 
+from returns.domain import ReturnStatus
+
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
-# What the audit calls a return.
+# The name of a return in the audit trail.
 ENTITY = "RETURN"
 
-# All that must be current under the row's lock stands in the row: status, version, the last event's sequence, and
-# where the audit chain ends. An order has one return for ever, so its sequence is that of the topic and key.
+# All that must be current under the row's lock is in the row: status, version, the last event's sequence, and the head
+# of the audit chain. An order has at most one return, so its sequence is that of the topic and key.
 returns = Table(
     "returns",
     metadata,
@@ -38,13 +40,13 @@ returns = Table(
     Column("customer_notes", Text),
     Column("manager_notes", Text),
     Column("rejection_reason", Text),
-    # Four decimals are the most that any currency has.
+    # No currency has more than four decimals.
     Column("refund_amount", Numeric(19, 4), nullable=False),
     Column("currency", Text, nullable=False),
     Column("payment_reference", Text, nullable=False),
     Column("refund_status", Text, nullable=False),
     Column("refund_transaction_id", Text),
-    # Of the refund event that the two columns above were taken from: only a newer one counts.
+    # Of the refund event from which the two columns above are: only a newer one is stored.
     Column("refund_epoch", Integer, nullable=False, server_default=text("0")),
     Column("refund_sequence", BigInteger, nullable=False, server_default=text("0")),
     instant("created_at", nullable=False),
@@ -71,7 +73,7 @@ returns = Table(
     Index("ix_returns_customer_id_newest", "customer_id", text("created_at DESC"), text("id DESC")),
 )
 
-# A copy of what orders tells of its orders; (epoch, sequence) are those of the event that a row was taken from.
+# A copy of orders, from their events; (epoch, sequence) are those of the row's event.
 known_orders = Table(
     "known_orders",
     metadata,
@@ -88,11 +90,11 @@ known_orders = Table(
     instant("delivered_at"),
     Column("epoch", Integer, nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    # An event that says less is not to be believed, and is kept as poison.
+    # An event that violates it is stored as poison.
     CheckConstraint(
         "status <> 'DELIVERED' OR (delivered_at IS NOT NULL AND payment_reference IS NOT NULL)",
         name="delivered_means_paid",
     ),
 )
 
-return_counts = StatusCounts("return", metadata)
+return_counts = StatusCounts("return", ReturnStatus, metadata)

@@ -7,8 +7,11 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from common.audit import trail
-from common.audit.trail import Actor, AuditEntry
+from common.audit import entries
+from common.audit.actor import Actor
+from common.audit.chain import first_broken
+from common.audit.entries import AuditEntry
+from common.audit.history import history
 from common.database.transactions import Pool, reading, transaction
 from support.events.traceparent import TRACEPARENT
 from support.postgres.databases import Database
@@ -25,18 +28,18 @@ CANCELLED = replace(PAID, previous_state="PAID", new_state="CANCELLED", details=
 async def _recorded(pool: Pool) -> None:
     for entry in (PAID, CANCELLED, replace(CANCELLED, outcome="REFUSED")):
         async with transaction(pool) as connection:
-            await trail.record(connection, entry)
+            await entries.append(connection, entry)
 
 
 async def chain(pool: Pool) -> list[dict[str, Any]]:
     async with reading(pool) as connection:
-        return [dict(row) for row in await trail.history(connection, "ORDER", ORDER)]
+        return [dict(row) for row in await history(connection, "ORDER", ORDER)]
 
 
 async def test_a_chain_as_it_was_written_verifies(pool: Pool) -> None:
     rows = await chain(pool)
     assert [row["position"] for row in rows] == [1, 2, 3]
-    assert trail.first_broken(rows) is None
+    assert first_broken(rows) is None
 
 
 @pytest.mark.parametrize(
@@ -55,14 +58,14 @@ async def test_a_chain_as_it_was_written_verifies(pool: Pool) -> None:
 async def test_a_changed_row_is_found(pool: Pool, column: str, forged: object) -> None:
     rows = await chain(pool)
     rows[1][column] = forged
-    broken = trail.first_broken(rows)
+    broken = first_broken(rows)
     assert broken is not None
     assert broken["position"] == 2
 
 
 async def test_a_missing_row_is_found(pool: Pool) -> None:
     first, _, third = await chain(pool)
-    assert trail.first_broken([first, third]) == third
+    assert first_broken([first, third]) == third
 
 
 async def test_details_can_be_erased_deliberately_and_the_chain_still_verifies(pool: Pool, database: Database) -> None:
@@ -75,7 +78,7 @@ async def test_details_can_be_erased_deliberately_and_the_chain_still_verifies(p
         await owner.close()
     rows = await chain(pool)
     assert [row["details"] for row in rows] == [None, None, None]
-    assert trail.first_broken(rows) is None
+    assert first_broken(rows) is None
 
 
 async def test_the_chain_row_itself_holds_no_free_text(pool: Pool) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.database.transactions import Pool, transaction
 from common.jobs import queue
 from common.jobs.queue import Job

@@ -62,7 +62,7 @@ async def deliver_order_event(pool: Pool, order_data: dict[str, Any], **event: A
     """Let returns hear of an order, as its consumer does; the order's id."""
     view = OrderView.model_validate(order_data)
     async with transaction(pool) as connection:
-        await use_cases.copy_orders(connection, [(view, order_event(order_data["order_id"], **event))])
+        await use_cases.save_orders(connection, [(view, order_event(order_data["order_id"], **event))])
     return str(view.order_id)
 
 

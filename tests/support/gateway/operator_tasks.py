@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from common.audit import trail
+from common.audit.chain import first_broken
+from common.audit.history import history
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.jobs import queue
@@ -80,6 +81,6 @@ async def audit_transitions(
     vase_gateway: VaseGateway, entity_type: str, entity_id: UUID
 ) -> list[tuple[str | None, str, str]]:
     async with reading(vase_gateway.pool) as connection:
-        rows = await trail.history(connection, entity_type, entity_id)
-    assert trail.first_broken(rows) is None
+        rows = await history(connection, entity_type, entity_id)
+    assert first_broken(rows) is None
     return [(row["previous_state"], row["new_state"], row["actor_id"]) for row in rows]

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from common.audit import trail
+from common.audit.chain import first_broken
+from common.audit.history import history
 from common.database.transactions import Pool
 
 
@@ -24,11 +25,11 @@ class AuditAndEvents:
 async def audit_and_events(pool: Pool, entity_type: str, entity_id: str) -> AuditAndEvents:
     """Also checks that the audit chain verifies and that the events' sequences have no gap."""
     async with pool.acquire() as connection:
-        rows = await trail.history(connection, entity_type, UUID(entity_id))
+        rows = await history(connection, entity_type, UUID(entity_id))
         events = await connection.fetch(
             "SELECT type, sequence FROM outbox WHERE aggregateid = $1 ORDER BY position", entity_id
         )
-    assert trail.first_broken(rows) is None
+    assert first_broken(rows) is None
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
     return AuditAndEvents(
         [(row["previous_state"], row["new_state"], row["outcome"]) for row in rows],

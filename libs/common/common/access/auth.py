@@ -12,7 +12,7 @@ from uuid import UUID
 
 from common.access import api_keys
 from common.access.key_lookups import KeyLookUps
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.database.transactions import Pool
 from common.errors import Code, Problem
 
@@ -45,6 +45,15 @@ class Caller:
     customer_id: UUID | None
     ip_address: str | None
     traceparent: str
+
+    @property
+    def bound_to(self) -> UUID | None:
+        """The one customer for whom this caller acts; None for staff, and for a client that acts for many."""
+        return self.customer_id if self.role is Role.CLIENT else None
+
+    def may_see(self, customer_id: UUID) -> bool:
+        """Whether objects of this customer exist for the caller."""
+        return self.bound_to in (None, customer_id)
 
     @property
     def actor(self) -> Actor:

@@ -1,1 +1,1 @@
-"""Storage of aggregates: counts by status and paged lists."""
+"""Storage of aggregates: the table, changes in one statement, reading, paged lists, counts by status."""

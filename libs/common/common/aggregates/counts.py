@@ -1,11 +1,12 @@
-"""How many there are in each status: exact and cheap to read, and no writer waits for another.
+"""Counts of aggregates by status: exact, cheap to read, and without a lock that writers would wait for.
 
-Writers only ever add rows of changes, in the statement of the change itself. The count is the sum of the changes and
-of the totals, and `fold` moves the ones into the others.
+Writers only insert rows of changes, in the statement of the change itself. A count is the sum of the changes and the
+total; `fold` moves changes into the totals.
 """
 
 import asyncio
-from typing import Any
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy import (
@@ -36,11 +37,14 @@ SECONDS_BETWEEN_FOLDS = 2.0
 
 _log = structlog.get_logger(__name__)
 
+Status = TypeVar("Status", bound=StrEnum)
 
-class StatusCounts:
-    """The two tables `<entity>_count_changes` and `<entity>_counts`, and what is done with them."""
 
-    def __init__(self, entity: str, metadata: MetaData) -> None:
+class StatusCounts(Generic[Status]):
+    """The two tables `<entity>_count_changes` and `<entity>_counts`, and the statements on them."""
+
+    def __init__(self, entity: str, statuses: type[Status], metadata: MetaData) -> None:
+        self._statuses = statuses
         self.changes = Table(
             f"{entity}_count_changes",
             metadata,
@@ -62,11 +66,11 @@ class StatusCounts:
         self._fold = prepare(self._folding())
 
     def arrival(self) -> Insert:
-        """Part of a statement that creates something: its parameters are those of the audit row."""
+        """Part of the statement that creates an aggregate; its parameters are those of the audit row."""
         return insert(self.changes).values([{"status": bindparam("audit_new_state"), "change": 1}])
 
     def transition(self) -> Insert:
-        """Part of a statement that changes a status: its parameters are those of the audit row."""
+        """Part of the statement that changes a status; its parameters are those of the audit row."""
         return insert(self.changes).values(
             [
                 {"status": bindparam("audit_previous_state"), "change": -1},
@@ -75,22 +79,22 @@ class StatusCounts:
         )
 
     def total(self, *, of_one_status: bool) -> ScalarSelect[Any]:
-        """How many there are in all, or in the one that the parameter `status` names."""
+        """The number of all, or of those in the status that the parameter `status` names."""
         counted = select(self._sum)
         if of_one_status:
             counted = counted.where(self._rows.c.status == bindparam("status", type_=Text))
         return counted.scalar_subquery()
 
-    async def by_status(self, connection: Connection) -> dict[str, int]:
-        """A status in which nothing ever was is left out."""
-        return {row["status"]: row["count"] for row in await self._by_status.fetch_all(connection)}
+    async def by_status(self, connection: Connection) -> dict[Status, int]:
+        counts = {row["status"]: row["count"] for row in await self._by_status.fetch_all(connection)}
+        return {status: counts.get(status, 0) for status in self._statuses}
 
     async def fold(self, connection: Connection, limit: int = ROWS_PER_FOLD) -> int:
-        """Move up to `limit` changes into the totals; returns how many totals were touched, 0 when nothing was left."""
+        """Move up to `limit` changes into the totals; returns how many totals changed, 0 when there were no changes."""
         return await self._fold.execute(connection, limit=limit)
 
     async def fold_regularly(self, pool: Pool, stopping: asyncio.Event) -> None:
-        """Several processes may do so at once."""
+        """Fold every `SECONDS_BETWEEN_FOLDS`; several processes may do so at the same time."""
         while not stopping.is_set():
             try:
                 async with reading(pool) as connection:
@@ -99,11 +103,11 @@ class StatusCounts:
             except Exception as error:
                 if not is_connection_failure(error):
                     raise
-                _log.warning("counting waits for the database", error=repr(error))
+                _log.warning("folding of counts waits for the database", error=repr(error))
             await pause(stopping, SECONDS_BETWEEN_FOLDS)
 
     def _folding(self) -> Insert:
-        """One statement, so that a change is always in exactly one of the tables, whoever looks."""
+        """One statement, so that every reader finds a change in exactly one of the two tables."""
         oldest = (
             select(self.changes.c.position)
             .order_by(self.changes.c.position)
@@ -116,7 +120,7 @@ class StatusCounts:
             .returning(self.changes.c.status, self.changes.c.change)
             .cte("taken")
         )
-        # In order of status, so that two who fold at once cannot lock the totals crosswise.
+        # In order of status, so that two processes that fold at the same time cannot deadlock on the totals.
         sums = select(taken.c.status, cast(func.sum(taken.c.change), BigInteger)).group_by(taken.c.status)
         added = insert(self.totals).from_select(["status", "count"], sums.order_by(taken.c.status))
         return added.on_conflict_do_update(

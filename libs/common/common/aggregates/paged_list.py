@@ -1,33 +1,22 @@
-"""One page of a list and how long the whole list is: by one snapshot, in one round trip."""
+"""Paged lists of aggregates: the rows of a table that meet some conditions, newest first, and the number of all."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Generic
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Integer,
-    ScalarSelect,
-    Select,
-    Subquery,
-    Table,
-    bindparam,
-    func,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import BigInteger, ColumnElement, Integer, ScalarSelect, Select, Subquery, bindparam, func, or_, select
 
-from common.aggregates.counts import StatusCounts
-from common.database.statements import Connection, Record, Statement, prepare
+from common.aggregates.table import AggregateTable, T
+from common.database.paging import counted_page, fetch_page
+from common.database.statements import Connection, Statement, prepare
+from common.paging import Page, Paging
 
 
-class PagedList:
-    """The rows of a table with `created_at` and `id`, newest first, that meet some of `conditions`.
+class PagedList(Generic[T]):
+    """The aggregates of a table that meet some of `conditions`, newest first.
 
-    `rows` selects what a page shows of them; it is made for the rows of the page only, however many are skipped. A
-    condition is given by its name, with a value for the parameter of that name. Each set of conditions has a statement
-    of its own, compiled when it is first asked for.
+    Columns are read for the rows of the page only, however many are skipped. A condition has the name of its parameter
+    and of the filter's field with its value. Each set of conditions has a statement of its own, compiled at its first
+    use.
 
     Where rows differ much in size, `size` gives the size of one, and a page ends before the sizes of its rows add up
     to more than `page_size`; it has one row at least (ADR 0021).
@@ -35,45 +24,35 @@ class PagedList:
 
     def __init__(
         self,
-        table: Table,
-        rows: Select[Any],
+        rows: AggregateTable[T],
         conditions: Mapping[str, ColumnElement[bool]],
-        counts: StatusCounts,
         *,
         size: ColumnElement[int] | None = None,
         page_size: int = 0,
     ) -> None:
-        self._table = table
         self._rows = rows
+        self._table = rows.table
         self._conditions = conditions
-        self._counts = counts
         self._size = size
         self._page_size = page_size
         self._statements: dict[frozenset[str], Statement] = {}
 
-    async def fetch(
-        self, connection: Connection, given: Mapping[str, Any], *, limit: int, offset: int
-    ) -> tuple[Sequence[Record], int]:
-        """The page's rows, and the number of all that meet the conditions."""
-        names = frozenset(given)
+    async def find_page(self, connection: Connection, filters: object, paging: Paging) -> Page[T]:
+        """`filters` has one attribute per condition; None is no condition."""
+        values = {name: value for name in self._conditions if (value := getattr(filters, name)) is not None}
+        names = frozenset(values)
         if names not in self._statements:
             self._statements[names] = prepare(self._statement(names))
-        rows = await self._statements[names].fetch_all(connection, **given, limit=limit, offset=offset)
-        return [row for row in rows if row["id"] is not None], rows[0]["total"]
+        return await fetch_page(connection, self._statements[names], paging, self._rows.load, **values)
 
-    def _statement(self, given: frozenset[str]) -> Select[Any]:
-        conditions = [condition for name, condition in self._conditions.items() if name in given]
+    def _statement(self, names: frozenset[str]) -> Select[Any]:
+        conditions = [condition for name, condition in self._conditions.items() if name in names]
         ids = self._ids(conditions)
-        page = self._rows.join(ids, ids.c.id == self._table.c.id).subquery("page")
-        total = select(self._total(given, conditions).label("total")).subquery("counted")
-        return (
-            select(total.c.total, page)
-            .select_from(total.outerjoin(page, true()))
-            .order_by(page.c.created_at.desc(), page.c.id.desc())
-        )
+        page = select(*self._rows.columns).join(ids, ids.c.id == self._table.c.id).subquery("page")
+        return counted_page(page, self._total(names, conditions), page.c.created_at.desc(), page.c.id.desc())
 
     def _ids(self, conditions: Sequence[ColumnElement[bool]]) -> Subquery:
-        """Of the page's rows: what is skipped is gone over in an index, and nothing else of it is read."""
+        """The ids of the page's rows. The rows that are skipped are read in an index only."""
         newest_first = (self._table.c.created_at.desc(), self._table.c.id.desc())
         ids = (
             select(self._table.c.id, self._table.c.created_at)
@@ -98,8 +77,8 @@ class PagedList:
         )
         return select(sized.c.id).where(or_(sized.c.size <= self._page_size, sized.c.place == 1)).subquery("fitting")
 
-    def _total(self, given: frozenset[str], conditions: Sequence[ColumnElement[bool]]) -> ScalarSelect[Any]:
-        """From the kept counts where they know it; else by index, of as many rows as the conditions let through."""
-        if given <= {"status"}:
-            return self._counts.total(of_one_status=bool(given))
+    def _total(self, names: frozenset[str], conditions: Sequence[ColumnElement[bool]]) -> ScalarSelect[Any]:
+        """From the stored counts where they know it; else counted by index."""
+        if self._rows.counts is not None and names <= {"status"}:
+            return self._rows.counts.total(of_one_status=bool(names))
         return select(func.count()).select_from(self._table).where(*conditions).scalar_subquery()

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from common.audit.trail import ChainCheck
+from common.audit.chain import ChainCheck
 from common.database.statements import Connection, prepare
 from common.database.tables import audit, audit_details
 

@@ -10,8 +10,9 @@ import structlog
 
 from common.access import api_keys
 from common.access.auth import Role
-from common.audit import trail
-from common.audit.trail import Actor, AuditEntry
+from common.audit import entries
+from common.audit.actor import Actor
+from common.audit.entries import AuditEntry
 from common.database.statements import Connection
 from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem, not_found, validation_error
@@ -148,4 +149,4 @@ async def _audit(
     details: Mapping[str, Any] | None = None,
 ) -> None:
     entry = AuditEntry(entity_type, entity_id, before, after, "ACCEPTED", actor, datetime.now(UTC), details or {})
-    await trail.record(connection, entry)
+    await entries.append(connection, entry)

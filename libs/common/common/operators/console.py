@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from common.access.auth import Role
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.operators import commands, queries
 from common.operators.audit_verification import verify

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.database.transactions import is_connection_failure, open_pool, transaction
 from common.errors import Problem
 from common.health import Health

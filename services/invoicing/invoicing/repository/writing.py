@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.audit.trail import AuditEntry, ChainHead, audit_parameters, insert_audit, insert_audit_details
+from common.audit.chain import ChainHead
+from common.audit.entries import AuditEntry, entry_parameters, insert_entry
 from common.database.statements import Connection, prepare, prepare_together
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
@@ -79,14 +80,13 @@ _FIND_INVOICED = prepare(
 _ADD = prepare_together(
     insert(invoices).values({name: bindparam(name) for name in (*FOR_EVER, "seller", *CHANGING, *_AUDIT_HEAD)}),
     insert(invoice_snapshots).values(invoice_id=bindparam("id", type_=Uuid), snapshot=bindparam("snapshot")),
-    insert_audit(),
-    insert_audit_details(),
+    *insert_entry(),
 )
 _THE_INVOICE = invoices.c.id == bindparam("invoice_id", type_=Uuid)
 # Not now(), which is the transaction's beginning: whoever waited for the lock would write a time before the winner's.
 _LOCK = prepare(select(invoices, func.clock_timestamp().label("now")).where(_THE_INVOICE).with_for_update())
 _changed = update(invoices).where(_THE_INVOICE).values({name: bindparam(name) for name in (*CHANGING, *_AUDIT_HEAD)})
-_saved = (_changed, insert_audit(), insert_audit_details())
+_saved = (_changed, *insert_entry())
 _SAVE = prepare_together(*_saved)
 _SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event())
 
@@ -120,7 +120,7 @@ async def add(connection: Connection, series: LockedSeries, new: Sequence[NewInv
 
 
 def _new_row(series: LockedSeries, new: NewInvoice) -> dict[str, Any]:
-    audit, _ = audit_parameters(new.audit_entry, ChainHead())
+    audit = entry_parameters(new.audit_entry, ChainHead())
     row = {"seller": series.seller, "snapshot": new.snapshot}
     return {**row, **all_values(new.invoice), **audit}
 
@@ -141,7 +141,7 @@ async def save(
     event: NewEvent | None = None,
 ) -> None:
     """Write what became of a locked invoice, with its audit row and, if anybody is to be told, the event."""
-    audit, _ = audit_parameters(audit_entry, locked.audit_head)
+    audit = entry_parameters(audit_entry, locked.audit_head)
     parameters = {"invoice_id": changed.id, **changing_values(changed), **audit}
     if event is None:
         await _SAVE.execute(connection, **parameters)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from common.audit.trail import Actor, AuditEntry
+from common.audit.actor import Actor
+from common.audit.entries import AuditEntry
 from common.database.statements import Connection
 from common.jobs import queue
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from common.audit.trail import Actor, AuditEntry
+from common.audit.actor import Actor
+from common.audit.entries import AuditEntry
 from common.database.statements import Connection
 from common.jobs import queue
 

@@ -1,6 +1,6 @@
 """The work that an accepted invoice asks for."""
 
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.jobs.queue import NewJob
 
 from invoicing.domain import Invoice

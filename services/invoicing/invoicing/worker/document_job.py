@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 from common import failpoints
-from common.audit.trail import Actor
+from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import dead_letters, queue

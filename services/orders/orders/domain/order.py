@@ -167,7 +167,7 @@ class Order:
             payment_transaction_id=transaction_id if is_captured else self.payment_transaction_id,
         )
 
-    def record_payment(self, now: datetime, transaction_id: str | None) -> "Order":
+    def add_payment(self, now: datetime, transaction_id: str | None) -> "Order":
         """Money came that no state waited for, and goes back: late for a cancelled order, surplus for a paid one."""
         is_late = self.status is OrderStatus.CANCELLED
         payment = self._reported(PaymentKind.LATE if is_late else PaymentKind.SURPLUS, now, transaction_id)
@@ -177,7 +177,7 @@ class Order:
             refund_status=RefundStatus.PENDING if is_late else self.refund_status,
         )
 
-    def record_refunds(self, now: datetime, payments: tuple[Payment, ...]) -> "Order":
+    def apply_refunds(self, now: datetime, payments: tuple[Payment, ...]) -> "Order":
         """Take over what became of the payments, given in the order in which their refunds were settled.
 
         A cancelled order's own status is that of the captured and the late payments together: pending while one is,

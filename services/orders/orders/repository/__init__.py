@@ -1,1 +1,1 @@
-"""Orders in PostgreSQL: few statements, prepared once, each with all that belongs to one step."""
+"""Storage of orders in PostgreSQL: one prepared statement per step."""

@@ -1,18 +1,18 @@
-"""Between an order and its rows."""
+"""Conversion between orders and their rows."""
 
 from collections.abc import Iterable
 from typing import Any
 
+from common.aggregates.table import AggregateTable
 from common.database.statements import Record
 from common.money import quantize
 from msgspec import convert
-from sqlalchemy import JSON, ColumnElement, ScalarSelect, Uuid, bindparam, case, func, literal, or_, select
+from sqlalchemy import JSON, ScalarSelect, case, func, literal, select
 
 from orders.domain import LISTED_PAYMENTS, Order, OrderLine, Payment, PaymentKind
-from orders.tables import order_lines, orders, payments
+from orders.tables import ENTITY, order_counts, order_lines, orders, payments
 
-# What a change of an order may touch.
-CHANGING = (
+_CHANGING = (
     "status",
     "captured_amount",
     "payment_transaction_id",
@@ -28,7 +28,7 @@ CHANGING = (
     "cancelled_at",
     "version",
 )
-_FOR_EVER = (
+_UNCHANGING = (
     "id",
     "currency",
     "net_amount",
@@ -44,7 +44,7 @@ _LINE_AMOUNTS = ("unit_price", "subtotal")
 _CUSTOMER = {"id": "customer_id", "email": "customer_email", "name": "customer_name", "vat_id": "buyer_vat_id"}
 _LINE = ("id", "product_id", "product_name", "quantity", "unit_price", "tax_rate", "subtotal")
 
-# Lines never change, so it does no harm that a statement which waited for a lock sees them as of before.
+# A statement that waited for a lock sees sub-selects as of before the wait. That is harmless here: lines never change.
 _line = (
     select(*(order_lines.c[name] for name in _LINE))
     .where(order_lines.c.order_id == orders.c.id)
@@ -53,7 +53,7 @@ _line = (
     .subquery("line")
 )
 _lines_as_json: ScalarSelect[Any] = select(func.json_agg(_line.table_valued(), type_=JSON)).scalar_subquery()
-# Positions count from 1, so that one look into the index tells.
+# Positions count from 1: the largest one, first in the index, is the number.
 number_of_lines: ScalarSelect[int] = (
     select(func.max(order_lines.c.position)).where(order_lines.c.order_id == orders.c.id).scalar_subquery()
 )
@@ -68,7 +68,7 @@ payment_columns = (
     payments.c.refund_status,
     payments.c.refund_transaction_id,
 )
-# Payments do change, and whoever waited for the lock may see too few of them here (see `writing.lock`).
+# Payments do change: a statement that waited for a lock may see too few of them (see `writing.lock`).
 _payment = (
     select(*payment_columns)
     .where(payments.c.order_id == orders.c.id)
@@ -78,40 +78,29 @@ _payment = (
     .subquery("payment")
 )
 _payments_as_json: ScalarSelect[Any] = select(func.json_agg(_payment.table_valued(), type_=JSON)).scalar_subquery()
-# What an order is made of; the table also keeps where its events and its audit trail have come to.
-order_columns = (
+_columns = (
     *(column for column in orders.c if column.name not in ("sequence", "audit_position", "audit_hash")),
     _lines_as_json.label("lines"),
     _payments_as_json.label("payments"),
 )
 
-the_order: ColumnElement[bool] = orders.c.id == bindparam("order_id", type_=Uuid)
-_viewer = bindparam("visible_to", type_=Uuid)
-# The order, where the one customer named by `visible_to` may see it; None sees every order. Another customer's order
-# is found as little as one that does not exist: the same statement, no row, no lock, and so the same time.
-the_visible_order: ColumnElement[bool] = the_order & or_(_viewer.is_(None), orders.c.customer_id == _viewer)
 
-
-def changing_values(order: Order) -> dict[str, Any]:
-    return {name: getattr(order, name) for name in CHANGING}
-
-
-def all_values(order: Order) -> dict[str, Any]:
+def order_values(order: Order) -> dict[str, Any]:
     return {
         "order_number": order.number,
         **{column: getattr(order.customer, name) for name, column in _CUSTOMER.items()},
-        **{name: getattr(order, name) for name in _FOR_EVER},
-        **changing_values(order),
+        **{name: getattr(order, name) for name in _UNCHANGING},
+        **{name: getattr(order, name) for name in _CHANGING},
     }
 
 
-def line_columns(lines: tuple[OrderLine, ...]) -> dict[str, list[Any]]:
-    """The lines turned by ninety degrees, for `unnest`."""
+def line_arrays(lines: tuple[OrderLine, ...]) -> dict[str, list[Any]]:
+    """One array per column, for `unnest`."""
     return {f"line_{name}": [getattr(line, name) for line in lines] for name in _LINE}
 
 
 def to_order(row: Record) -> Order:
-    """Amounts come with four decimals and leave with those of their currency.
+    """Amounts have four decimals in the row, and those of their currency in the order.
 
     `convert` makes the frozen dataclasses in C, from ids and statuses as texts too: a fifth of the time (ADR 0015).
     """
@@ -138,3 +127,15 @@ def _quantize(values: dict[str, Any], names: Iterable[str], currency: str) -> No
     for name in names:
         if values[name] is not None:
             values[name] = quantize(values[name], currency)
+
+
+ORDERS = AggregateTable(
+    orders,
+    ENTITY,
+    columns=_columns,
+    load=to_order,
+    dump=order_values,
+    changing=_CHANGING,
+    counts=order_counts,
+    owner=orders.c.customer_id,
+)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.audit import trail
-from common.audit.trail import AuditEntry, ChainHead
+from common.audit.chain import ChainHead
+from common.audit.entries import AuditEntry, entry_parameters, insert_entry
 from common.database.statements import Connection, Statement, prepare, prepare_together
 from common.database.tables import jobs
 from common.jobs.queue import Job, LeaseLost
@@ -52,15 +52,15 @@ def _insert_new() -> Statement:
 
 _CLOCK = prepare(select(func.clock_timestamp()))
 _INSERT_NEW = _insert_new()
-_COUNT_AND_AUDIT = prepare_together(refund_counts.arrival(), trail.insert_audit(), trail.insert_audit_details())
+_COUNT_AND_AUDIT = prepare_together(refund_counts.arrival(), *insert_entry())
 _LOCK = prepare(
     select(*refund_columns, func.clock_timestamp().label("now")).where(_THE_REFUND).with_for_update(of=refunds)
 )
 _CHANGED = ("status", "payment_reference", *CHANGING, *HEAD)
 _changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for name in _CHANGED})
-_saved = (_changed, refund_counts.transition(), trail.insert_audit())
-_SAVE = prepare_together(*_saved, trail.insert_audit_details())
-_SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event(), trail.insert_audit_details())
+_saved = (_changed, refund_counts.transition(), *insert_entry())
+_SAVE = prepare_together(*_saved)
+_SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event())
 _SPEND_KEY = prepare(
     update(refunds).where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch")).values(key_spent=True)
 )
@@ -107,13 +107,13 @@ async def add(connection: Connection, opened: Sequence[tuple[Refund, AuditEntry]
 
     The rows go in by the order of their keys: two consumers with the same claims then cannot wait for each other.
     """
-    audited = {refund.id: trail.audit_parameters(entry, ChainHead()) for refund, entry in opened}
+    audited = {refund.id: entry_parameters(entry, ChainHead()) for refund, entry in opened}
     in_order = sorted((refund for refund, _ in opened), key=lambda refund: refund.reference)
-    rows = [all_values(refund, audited[refund.id][1]) for refund in in_order]
+    rows = [all_values(refund) | audited[refund.id] for refund in in_order]
     names = refunds.c.keys()
     columns = {name: [row[name] for row in rows] for name in names}
     new = {row["id"] for row in await _INSERT_NEW.fetch_all(connection, **columns)}
-    await _COUNT_AND_AUDIT.execute_many(connection, [audited[refund_id][0] for refund_id in new])
+    await _COUNT_AND_AUDIT.execute_many(connection, [audited[refund_id] for refund_id in new])
     return new
 
 
@@ -129,8 +129,8 @@ async def save(
     connection: Connection, locked: LockedRefund, refund: Refund, entry: AuditEntry, event: NewEvent | None = None
 ) -> None:
     """Write what became of a locked refund, with its audit row and, if anybody is to be told, the event."""
-    audited, head = trail.audit_parameters(entry, locked.audit_head)
-    parameters = {"refund_id": refund.id, **changing_values(refund, head), **audited}
+    audited = entry_parameters(entry, locked.audit_head)
+    parameters = {"refund_id": refund.id, **changing_values(refund), **audited}
     if event is None:
         await _SAVE.execute(connection, **parameters)
     else:

@@ -1,6 +1,6 @@
 """What only reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from common.database.tables import job_attempts, jobs
 from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, select
 
 from refunds.domain import Refund
-from refunds.repository.rows import refund_columns, to_refund
+from refunds.repository.rows import REFUNDS, refund_columns, to_refund
 from refunds.tables import refund_counts, refunds
 
 
@@ -37,7 +37,7 @@ _ATTEMPTS = prepare(
 
 
 _FILTERS = {name: refunds.c[name] == bindparam(name) for name in ("order_id", "return_id", "status")}
-_LIST = PagedList(refunds, select(*refund_columns), _FILTERS, refund_counts)
+_LIST = PagedList(REFUNDS, _FILTERS)
 
 
 async def find(connection: Connection, refund_id: UUID) -> Refund | None:
@@ -53,12 +53,7 @@ async def get(connection: Connection, refund_id: UUID) -> Refund:
     return refund
 
 
-async def page(
-    connection: Connection, filters: Mapping[str, object], limit: int, offset: int
-) -> tuple[list[Refund], int]:
-    """The newest first, and by the same snapshot how many there are in all; `filters` gives columns their values."""
-    rows, total = await _LIST.fetch(connection, filters, limit=limit, offset=offset)
-    return [to_refund(row) for row in rows], total
+find_page = _LIST.find_page
 
 
 async def attempts_of(connection: Connection, kind: str, of: Sequence[Refund]) -> dict[str, list[Attempt]]:
@@ -69,5 +64,4 @@ async def attempts_of(connection: Connection, kind: str, of: Sequence[Refund]) -
     return found
 
 
-async def count_by_status(connection: Connection) -> dict[str, int]:
-    return await refund_counts.by_status(connection)
+count_by_status = refund_counts.by_status

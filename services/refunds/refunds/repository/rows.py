@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from common.audit.trail import ChainHead
+from common.aggregates.table import AggregateTable
 from common.database.statements import Record
 from common.money import quantize
 from sqlalchemy import select
 
 from refunds.domain import Cause, Claim, Refund, Status
-from refunds.tables import identified_payments, refunds
+from refunds.tables import identified_payments, refund_counts, refunds
 
 # What a change of a refund may touch, and where its audit chain ends.
 CHANGING = ("transaction_id", "error", "attempts", "completed_at", "key_epoch", "key_spent")
@@ -37,26 +37,24 @@ _CLAIM = (
 )
 
 
-def changing_values(refund: Refund, head: ChainHead) -> dict[str, Any]:
+def changing_values(refund: Refund) -> dict[str, Any]:
     changes = {name: getattr(refund, name) for name in CHANGING}
     claimed = {"payment_reference": refund.claim.payment_reference}
     return {
         "status": refund.status.value,
         **claimed,
         **changes,
-        "audit_position": head.position,
-        "audit_hash": head.hash,
     }
 
 
-def all_values(refund: Refund, head: ChainHead) -> dict[str, Any]:
+def all_values(refund: Refund) -> dict[str, Any]:
     return {
         "id": refund.id,
         **{name: getattr(refund.claim, name) for name in _CLAIM},
         "cause": refund.claim.cause.value,
         "amount": refund.claim.amount,
         "created_at": refund.created_at,
-        **changing_values(refund, head),
+        **changing_values(refund),
     }
 
 
@@ -75,3 +73,14 @@ def to_refund(row: Record) -> Refund:
         identified_reference=row["identified_reference"],
         **{name: row[name] for name in CHANGING},
     )
+
+
+REFUNDS = AggregateTable(
+    refunds,
+    "REFUND",
+    columns=refund_columns,
+    load=to_refund,
+    dump=all_values,
+    changing=("status", "payment_reference", *CHANGING),
+    counts=refund_counts,
+)

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.audit.trail import Actor, AuditEntry
+from common.audit.actor import Actor
+from common.audit.entries import AuditEntry
 from common.database.statements import Connection
 from common.jobs import dead_letters, queue
 from common.jobs.queue import Job, NewJob

@@ -1,12 +1,13 @@
 """What staff ask of refunds."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from common.database.statements import Connection
 from common.errors import not_found
+from common.paging import Page, Paging
 
 from refunds.domain import Refund, Status
 from refunds.repository import queries
@@ -31,12 +32,6 @@ class TriedRefund:
     attempts: list[Attempt]
 
 
-@dataclass(frozen=True, slots=True)
-class RefundPage:
-    refunds: list[TriedRefund]
-    total: int
-
-
 async def get_refund(connection: Connection, refund_id: UUID) -> TriedRefund:
     """Raises `Problem` NOT_FOUND."""
     refund = await queries.find(connection, refund_id)
@@ -45,20 +40,19 @@ async def get_refund(connection: Connection, refund_id: UUID) -> TriedRefund:
     return (await _with_attempts(connection, [refund]))[0]
 
 
-async def list_refunds(connection: Connection, wanted: RefundFilter, *, limit: int, offset: int) -> RefundPage:
+async def list_refunds(connection: Connection, filters: RefundFilter, paging: Paging) -> Page[TriedRefund]:
     """Newest first."""
-    filters = {name: value for name, value in asdict(wanted).items() if value is not None}
-    refunds, total = await queries.page(connection, filters, limit, offset)
-    return RefundPage(await _with_attempts(connection, refunds), total)
+    page = await queries.find_page(connection, filters, paging)
+    return Page(await _with_attempts(connection, page.rows), page.total)
 
 
 async def count_refunds(connection: Connection) -> Mapping[str, Any]:
     """For the JSON metrics."""
     counts = await queries.count_by_status(connection)
-    by_status = {status.value: counts.get(status, 0) for status in Status}
+    by_status = {status.value: count for status, count in counts.items()}
     return {"refunds": {"total": sum(by_status.values()), "by_status": by_status}}
 
 
-async def _with_attempts(connection: Connection, refunds: list[Refund]) -> list[TriedRefund]:
+async def _with_attempts(connection: Connection, refunds: Sequence[Refund]) -> list[TriedRefund]:
     attempts = await queries.attempts_of(connection, REFUND_JOB, refunds)
     return [TriedRefund(refund, attempts[refund.reference]) for refund in refunds]

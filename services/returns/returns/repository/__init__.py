@@ -1,1 +1,1 @@
-"""Returns in PostgreSQL: few statements, prepared once, each with all that belongs to one step."""
+"""Storage of returns in PostgreSQL: one prepared statement per step."""

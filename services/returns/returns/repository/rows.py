@@ -1,20 +1,18 @@
-"""Between a return, or a known order, and its row."""
+"""Conversion between returns and their rows, and from the rows of known orders."""
 
 from dataclasses import fields
 from typing import Any
 
+from common.aggregates.table import AggregateTable
 from common.database.statements import Record
 from common.money import quantize
-from sqlalchemy import ColumnElement, Uuid, bindparam, or_
 
 from returns.domain import KnownOrder, RefundStatus, RejectionReason, Return, ReturnStatus
-from returns.tables import returns
+from returns.tables import ENTITY, return_counts, returns
 
 _RETURN = tuple(field.name for field in fields(Return))
 _KNOWN_ORDER = tuple(field.name for field in fields(KnownOrder))
-
-# What a transition of a return may touch.
-CHANGING = (
+_CHANGING = (
     "status",
     "manager_notes",
     "rejection_reason",
@@ -26,23 +24,13 @@ CHANGING = (
     "version",
 )
 
-the_return: ColumnElement[bool] = returns.c.id == bindparam("return_id", type_=Uuid)
-_viewer = bindparam("visible_to", type_=Uuid)
-# The return, where the one customer named by `visible_to` may see it; None sees every return. Another customer's
-# return is found as little as one that does not exist: the same statement, no row, no lock, and so the same time.
-the_visible_return: ColumnElement[bool] = the_return & or_(_viewer.is_(None), returns.c.customer_id == _viewer)
 
-
-def changing_values(of: Return) -> dict[str, Any]:
-    return {name: getattr(of, name) for name in CHANGING}
-
-
-def all_values(of: Return) -> dict[str, Any]:
+def return_values(of: Return) -> dict[str, Any]:
     return {name: getattr(of, name) for name in _RETURN}
 
 
 def to_return(row: Record) -> Return:
-    """The amount comes with four decimals and leaves with those of its currency."""
+    """The amount has four decimals in the row, and those of its currency in the return."""
     values: dict[str, Any] = {name: row[name] for name in _RETURN}
     rejection_reason = values["rejection_reason"]
     return Return(
@@ -59,3 +47,15 @@ def to_return(row: Record) -> Return:
 def to_known_order(row: Record) -> KnownOrder:
     values: dict[str, Any] = {name: row[name] for name in _KNOWN_ORDER}
     return KnownOrder(**values | {"total_amount": quantize(values["total_amount"], values["currency"])})
+
+
+RETURNS = AggregateTable(
+    returns,
+    ENTITY,
+    columns=tuple(returns.c),
+    load=to_return,
+    dump=return_values,
+    changing=_CHANGING,
+    counts=return_counts,
+    owner=returns.c.customer_id,
+)

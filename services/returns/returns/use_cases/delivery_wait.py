@@ -1,4 +1,4 @@
-"""Wait for a moment, without a database connection, until the copy shows an order delivered (ADR 0009)."""
+"""A short wait, without a database connection, until the copy of an order is delivered (ADR 0009)."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import structlog
 from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
 
-from returns.repository import known_orders
+from returns.repository import orders
 
 POLL_SECONDS = 0.02
 LOOKS_AT_ONCE = 3
@@ -17,11 +17,11 @@ _log = structlog.get_logger(__name__)
 
 
 class DeliveryWait:
-    """Requests of one process that wait for news of their orders. However many wait, one query at a time looks for
-    all of them, and none when nobody waits.
+    """The requests of one process that wait for events of their orders. One query at a time looks for all of them,
+    however many wait, and none runs when none waits.
 
-    `first_look` and `second_look` are to be held by who considers an order before and after the wait. Those who came
-    together also wake together: without them two hundred would take every connection, and all else would wait behind.
+    A request holds `first_look` while it reads the order before the wait, and `second_look` after it. Requests that
+    came together also wake together: without these limits two hundred of them would take every connection.
     """
 
     def __init__(self, pool: Pool, *, seconds: float, limit: int) -> None:
@@ -34,13 +34,13 @@ class DeliveryWait:
         self.second_look = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of waiting requests."""
         return len(self._waiting)
 
     async def until_delivered(self, order_id: UUID, customer_id: UUID | None) -> None:
-        """Return once the order is delivered, to this customer if one is named, or at the latest after `seconds`.
+        """Return when the order is delivered, to this customer if not None, or at the latest after `seconds`.
 
-        Raises `Problem` UNAVAILABLE when too many wait already.
+        Raises `Problem` UNAVAILABLE when `limit` requests wait already.
         """
         if len(self._waiting) >= self._limit:
             raise Problem(Code.UNAVAILABLE, "Too many wait for news of their orders; please try again.", retry_after=1)
@@ -59,14 +59,14 @@ class DeliveryWait:
         while self._waiting:
             try:
                 await self._look()
-            except Exception as error:  # whatever it is, those who wait will meet it when they look again themselves
-                _log.warning("cannot look for deliveries", reason=f"{type(error).__name__}: {error}")
+            except Exception as error:  # the waiting requests get the same error at their second look
+                _log.warning("query for delivered orders failed", reason=f"{type(error).__name__}: {error}")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self) -> None:
         order_ids = {order_id for order_id, _ in self._waiting.values()}
         async with reading(self._pool) as connection:
-            customer_of = await known_orders.find_delivered(connection, order_ids)
+            customer_of = await orders.find_delivered(connection, order_ids)
         for delivered, (order_id, customer_id) in self._waiting.items():
             if order_id in customer_of and customer_id in (None, customer_of[order_id]):
                 delivered.set()

@@ -1,26 +1,24 @@
-"""Open a return: is the order delivered, in time, and never returned before, as far as its events have told?"""
+"""Opening a return of an order that is delivered, within the window, and was never returned before."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.access.auth import Caller
-from common.audit.trail import AuditEntry
 from common.database.statements import Connection
 from common.errors import Code, Problem, not_found
+from common.messaging.incoming.caught_up import is_caught_up
 
 from returns import events
 from returns.domain import Ineligibility, KnownOrder, Return, ineligibility
-from returns.repository import known_orders, writing
-from returns.repository.known_orders import Consideration
+from returns.repository import orders, writing
+from returns.repository.orders import Consideration
 from returns.repository.writing import AlreadyReturned
-from returns.tables import ENTITY
-from returns.use_cases.visibility import may_see
 
 
 @dataclass(frozen=True, slots=True)
 class NewReturn:
-    """What a customer asks for."""
+    """A requested return."""
 
     order_id: UUID
     reason: str
@@ -28,8 +26,10 @@ class NewReturn:
 
 
 class NotDeliveredYet(Exception):
-    """The copy knows no such order, or not that it is delivered; it may only be behind. Nothing is refused by it:
-    wait without a connection, and ask again with the time at which the request arrived."""
+    """The copy does not have the order, or not as delivered, but may only be behind: not a refusal.
+
+    The caller waits without a database connection, and then tries again with the time at which the request arrived.
+    """
 
     def __init__(self, arrived_at: datetime) -> None:
         super().__init__(f"at {arrived_at}")
@@ -48,13 +48,15 @@ async def open_return(
 ) -> Return:
     """Raises `Problem` NOT_FOUND or RETURN_NOT_ALLOWED.
 
-    At the first attempt, raises `NotDeliveredYet` instead of a refusal that more news could turn into a yes; and at
-    the second, with its `arrived_at` as `waited_since`, `Problem` UNAVAILABLE unless it is certain that there was none.
+    The first attempt raises `NotDeliveredYet` where a later event could allow the return. The second one, with the
+    exception's `arrived_at` as `waited_since`, then raises `Problem` UNAVAILABLE unless the copy has caught up.
     """
-    # Before the order itself is read, so that what is caught up by now is in what is read then.
-    is_current = waited_since is not None and await _is_caught_up(connection, new.order_id, waited_since)
-    seen = await known_orders.consider(connection, new.order_id)
-    order = seen.order if seen.order is not None and may_see(caller, seen.order.customer_id) else None
+    # Before the order is read, so that the order that is read is at least as new.
+    is_current = waited_since is not None and await is_caught_up(
+        connection, events.ORDERS_TOPIC, str(new.order_id), since=waited_since
+    )
+    seen = await orders.consider(connection, new.order_id)
+    order = seen.order if seen.order is not None and caller.may_see(seen.order.customer_id) else None
     if not is_current and _may_only_be_behind(order, seen):
         if waited_since is None:
             raise NotDeliveredYet(seen.now)
@@ -71,7 +73,8 @@ async def open_return(
         raise _refusal(obstacle, order, window_days)
     opened = Return.open(order, seen.return_id, seen.now, reason=new.reason, customer_notes=new.customer_notes)
     try:
-        await writing.add(connection, opened, _entry(opened, caller), events.new_event(opened, 1, caller.actor))
+        event = events.new_event(events.OF_STATUS[opened.status], opened, caller.actor)
+        await writing.add(connection, opened, caller.actor, _details(opened), event)
     except AlreadyReturned:
         raise _refusal(Ineligibility.ALREADY_RETURNED, order, window_days) from None
     return opened
@@ -81,12 +84,6 @@ def _may_only_be_behind(order: KnownOrder | None, seen: Consideration) -> bool:
     return order is None or (order.may_yet_be_delivered and not seen.already_returned)
 
 
-async def _is_caught_up(connection: Connection, order_id: UUID, since: datetime) -> bool:
-    """Whether all that was told of the order before `since` is in the copy."""
-    caught_up_at = await known_orders.caught_up_at(connection, order_id)
-    return caught_up_at is not None and caught_up_at >= since
-
-
 def _refusal(obstacle: Ineligibility, order: KnownOrder, window_days: int) -> Problem:
     details: dict[str, object] = {"reason": obstacle, "order_status": order.status}
     if obstacle is Ineligibility.WINDOW_EXPIRED:
@@ -94,13 +91,12 @@ def _refusal(obstacle: Ineligibility, order: KnownOrder, window_days: int) -> Pr
     return Problem(Code.RETURN_NOT_ALLOWED, _MESSAGES[obstacle], details)
 
 
-def _entry(opened: Return, caller: Caller) -> AuditEntry:
-    details = {
+def _details(opened: Return) -> dict[str, object]:
+    details: dict[str, object] = {
         "order_id": opened.order_id,
         "reason": opened.reason,
         "customer_notes": opened.customer_notes,
         "refund_amount": opened.refund_amount,
         "currency": opened.currency,
     }
-    given = {name: value for name, value in details.items() if value is not None}
-    return AuditEntry(ENTITY, opened.id, None, opened.status, "ACCEPTED", caller.actor, opened.created_at, given)
+    return {name: value for name, value in details.items() if value is not None}

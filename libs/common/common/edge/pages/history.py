@@ -11,13 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from common.audit.trail import ActorType, HistoryPage, HistoryWanted, Outcome, Trigger
+from common.audit.actor import ActorType, Trigger
+from common.audit.entries import Outcome
+from common.audit.history import HistoryFilter
 from common.database.statements import Connection, Record
 from common.database.transactions import reading
 from common.edge.commands.perform import json_response
 from common.edge.requests.paging import LargePageQuery
 from common.edge.state import runtime_of
-from common.paging import Page, Pagination, Paging, list_document
+from common.paging import Page, Pagination, list_document
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -42,25 +44,24 @@ class HistoryResponse(TypedDict):
     pagination: Pagination
 
 
-def _history_query(paging: LargePageQuery, include: Literal["all"] | None = None) -> HistoryWanted:
-    return HistoryWanted(include == "all", paging.limit, paging.offset)
+def _history_query(paging: LargePageQuery, include: Literal["all"] | None = None) -> HistoryFilter:
+    return HistoryFilter(include == "all", paging)
 
 
 # Parameters of an endpoint: `include=all`, `limit` and `offset`. An entity's accepted transitions fit into one page.
-HistoryQuery = Annotated[HistoryWanted, Depends(_history_query)]
+HistoryQuery = Annotated[HistoryFilter, Depends(_history_query)]
 
 
 async def read_history(
     request: Request,
-    query: Callable[[Connection, *Arguments, HistoryWanted], Awaitable[HistoryPage]],
+    query: Callable[[Connection, *Arguments, HistoryFilter], Awaitable[Page[Record]]],
     *arguments: *Arguments,
-    selection: HistoryWanted,
+    selection: HistoryFilter,
 ) -> Response:
     """As `read_page`, for a page of a history."""
     async with reading(runtime_of(request).pool) as connection:
         page = await query(connection, *arguments, selection)
-    paging = Paging(selection.limit, selection.offset)
-    return json_response(list_document(Page(page.rows, page.total), paging, _record))
+    return json_response(list_document(page, selection.paging, _record))
 
 
 def _record(row: Record) -> dict[str, object]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
 
+from common.audit.actor import Actor
 from common.database.statements import Connection, prepare
 from common.database.tables import event_streams, outbox, outbox_parked, outbox_pending
 
@@ -34,8 +35,11 @@ _time = bindparam("event_time", type_=DateTime(timezone=True))
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """One event to be sent. `type` is the short name, `data` its JSON. `sequence` is the next of its topic and key, as
-    the aggregate counts it; None where the stream does."""
+    """One event to be published. `type` is the short name, `data` its JSON.
+
+    `sequence` is the next one of its topic and key, if the caller counts; None where an `AggregateStore` or
+    `event_streams` does.
+    """
 
     type: str
     topic: str
@@ -47,9 +51,26 @@ class NewEvent:
     traceparent: str
     causation_id: str | None = None
     headers: dict[str, str] | None = None
-    # When it happened; None: when it is written, by the database's clock. It has to be a time at which the lock that
-    # gives the sequence was held, so that a key's times never go back.
+    # The time of the change; None is the time of the insert by the database's clock. It has to be a time at which the
+    # lock that gives the sequence was held, so that a key's times never go back.
     time: datetime | None = None
+
+    @classmethod
+    def by(
+        cls,
+        actor: Actor,
+        *,
+        type: str,  # noqa: A002 - the event's attribute
+        topic: str,
+        aggregate_type: str,
+        aggregate_id: UUID,
+        key: UUID,
+        data: bytes,
+        time: datetime | None = None,
+    ) -> "NewEvent":
+        """The event of a change that the actor makes, with the actor's trace and cause."""
+        trace, cause = actor.traceparent, actor.causation_id
+        return cls(type, topic, aggregate_type, aggregate_id, str(key), None, data, trace, cause, time=time)
 
 
 def lane_of(key: str) -> int:

@@ -1,4 +1,4 @@
-"""What became of a refund elsewhere, as events tell it."""
+"""The results of refunds, which the service refunds publishes, at the returns that they are for."""
 
 from common.database.statements import Connection, prepare
 from common.messaging.envelope import ReceivedEvent
@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Integer, Uuid, bindparam, func, tuple_, updat
 from returns.events import RefundView
 from returns.tables import returns
 
-_SETTLE = prepare(
+_SAVE = prepare(
     update(returns)
     .where(
         returns.c.id == bindparam("return_id", type_=Uuid),
@@ -25,7 +25,7 @@ _SETTLE = prepare(
 )
 
 
-async def settle_refund(connection: Connection, refund: RefundView, event: ReceivedEvent) -> bool:
-    """Note on its return what became of a refund; False when something newer, or this, is known, or no such return."""
-    settled = await _SETTLE.execute(connection, **refund.model_dump(), epoch=event.epoch, sequence=event.sequence)
-    return settled == 1
+async def save(connection: Connection, refund: RefundView, event: ReceivedEvent) -> bool:
+    """Store the result at its return; False when this or a newer one is stored, or no such return."""
+    updated = await _SAVE.execute(connection, **refund.model_dump(), epoch=event.epoch, sequence=event.sequence)
+    return updated == 1

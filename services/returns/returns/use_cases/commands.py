@@ -1,29 +1,27 @@
-"""Take a return through its states; what the state does not allow is refused, and the attempt audited."""
+"""Commands on returns: transitions of the state. A refused one is audited."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from common.access.auth import Caller, Role, require
-from common.audit.trail import AuditEntry
 from common.database.statements import Connection
 from common.errors import Problem, invalid_transition, not_found
 
 from returns import events
 from returns.domain import RejectionReason, Return, ReturnStatus, TransitionRefused
 from returns.repository import writing
-from returns.tables import ENTITY
-from returns.use_cases.visibility import bound_to
 
 Step: TypeAlias = Callable[[Return, datetime], Return]
 
-# The states that a return is brought into by asking for them, how, and who may; ops may do everything.
+# The states that a client can request by name, and their transitions.
 STEPS: Mapping[ReturnStatus, Step] = {
     ReturnStatus.IN_TRANSIT: Return.ship_back,
     ReturnStatus.RECEIVED: Return.receive,
     ReturnStatus.COMPLETED: Return.complete,
 }
+# Who may request a transition to a state, beside ops.
 _ROLES: Mapping[ReturnStatus, tuple[Role, ...]] = {
     ReturnStatus.APPROVED: (Role.MANAGER,),
     ReturnStatus.REJECTED: (Role.MANAGER,),
@@ -78,19 +76,17 @@ async def _take_step(
     return_id: UUID,
     new_state: ReturnStatus,
     step: Step,
-    details: Mapping[str, Any],
+    details: Mapping[str, object],
 ) -> Return | Problem:
-    locked = await writing.lock(connection, return_id, bound_to(caller))
+    locked = await writing.lock(connection, return_id, caller.bound_to)
     if locked is None:
         raise not_found("return", return_id)
     require(caller, *_ROLES[new_state])
-    before = locked.value
     try:
-        changed = step(before, locked.now)
+        changed = step(locked.value, locked.now)
     except TransitionRefused as refusal:
-        entry = AuditEntry(ENTITY, return_id, before.status, new_state, "REFUSED", caller.actor, locked.now, details)
-        await writing.save_refusal(connection, locked, entry)
+        await writing.refuse(connection, locked, new_state, caller.actor, details)
         return invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
-    entry = AuditEntry(ENTITY, return_id, before.status, new_state, "ACCEPTED", caller.actor, locked.now, details)
-    await writing.save(connection, locked, changed, entry, events.new_event(changed, locked.sequence + 1, caller.actor))
+    event = events.new_event(events.OF_STATUS[changed.status], changed, caller.actor)
+    await writing.save(connection, locked, changed, caller.actor, details, event)
     return changed

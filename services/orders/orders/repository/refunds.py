@@ -1,0 +1,53 @@
+"""The results of refunds, which the service refunds publishes, at the payments that were refunded."""
+
+from common.database.statements import Connection, prepare
+from common.messaging.envelope import ReceivedEvent
+from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, or_, select, tuple_, update
+
+from orders.domain import Order, Payment
+from orders.events import RefundView
+from orders.repository.rows import payment_columns, to_payment
+from orders.tables import payments
+
+_ORDER_ID = bindparam("order_id", type_=Uuid)
+_REFERENCE = bindparam("reference", type_=Text)
+_SAVE = prepare(
+    update(payments)
+    .where(
+        payments.c.order_id == _ORDER_ID,
+        or_(payments.c.reference == _REFERENCE, payments.c.first_reference == _REFERENCE),
+        tuple_(payments.c.refund_epoch, payments.c.refund_sequence)
+        < tuple_(bindparam("epoch", type_=Integer), bindparam("sequence", type_=BigInteger)),
+    )
+    .values(
+        refund_status=bindparam("status"),
+        refund_transaction_id=bindparam("transaction_id"),
+        refund_epoch=bindparam("epoch"),
+        refund_sequence=bindparam("sequence"),
+    )
+)
+_PAYMENTS = prepare(
+    select(*payment_columns)
+    .where(payments.c.order_id == _ORDER_ID)
+    .order_by(payments.c.refund_epoch, payments.c.refund_sequence)
+)
+
+
+async def save(connection: Connection, refund: RefundView, event: ReceivedEvent) -> bool:
+    """Store the result at its payment; False when this or a newer one is stored, or no such payment."""
+    updated = await _SAVE.execute(
+        connection,
+        order_id=refund.order_id,
+        reference=refund.payment_reference,
+        status=refund.status,
+        transaction_id=refund.transaction_id,
+        epoch=event.epoch,
+        sequence=event.sequence,
+    )
+    return updated == 1
+
+
+async def find_payments(connection: Connection, order: Order) -> tuple[Payment, ...]:
+    """All payments of one order, in the order in which the results of their refunds came."""
+    rows = await _PAYMENTS.fetch_all(connection, order_id=order.id)
+    return tuple(to_payment(row, order.currency) for row in rows)

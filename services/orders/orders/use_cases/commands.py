@@ -1,0 +1,110 @@
+"""Commands on orders: place one, change its state, cancel it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.access.auth import Caller, Role, forbidden, require
+from common.database.statements import Connection
+from common.errors import Problem, invalid_transition, not_found, validation_error
+
+from orders import events
+from orders.domain import InvalidTotal, NewOrder, Order, OrderStatus, TransitionRefused
+from orders.repository import writing
+from orders.use_cases.payments import settle_refused_payment
+
+# Who may request a transition to a state, beside ops.
+ROLES: Mapping[OrderStatus, tuple[Role, ...]] = {
+    OrderStatus.PENDING_PAYMENT: (),
+    OrderStatus.PAID: (Role.PAYMENTS, Role.MANAGER),
+    OrderStatus.PROCESSING_IN_WAREHOUSE: (Role.WAREHOUSE, Role.MANAGER),
+    OrderStatus.SHIPPED: (Role.WAREHOUSE, Role.MANAGER),
+    OrderStatus.DELIVERED: (Role.WAREHOUSE, Role.MANAGER),
+    OrderStatus.CANCELLED: (Role.CLIENT, Role.MANAGER),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A requested state and its details; an empty reason is none."""
+
+    new_state: OrderStatus
+    reason: str = ""
+    payment_transaction_id: str | None = None
+    tracking_number: str | None = None
+    carrier: str | None = None
+
+    def apply(self, order: Order, now: datetime) -> Order:
+        """Raises `TransitionRefused`."""
+        match self.new_state:
+            case OrderStatus.PAID:
+                return order.pay(now, self.payment_transaction_id)
+            case OrderStatus.PROCESSING_IN_WAREHOUSE:
+                return order.start_processing(now)
+            case OrderStatus.SHIPPED:
+                return order.ship(now, self.tracking_number, self.carrier)
+            case OrderStatus.DELIVERED:
+                return order.deliver(now)
+            case OrderStatus.CANCELLED:
+                return order.cancel(now, self.reason)
+            case OrderStatus.PENDING_PAYMENT:  # no command leads back to it
+                raise TransitionRefused(order.status, self.new_state)
+
+    @property
+    def details(self) -> dict[str, object]:
+        details = {
+            "reason": self.reason,
+            "payment_transaction_id": self.payment_transaction_id,
+            "tracking_number": self.tracking_number,
+            "carrier": self.carrier,
+        }
+        return {name: value for name, value in details.items() if value}
+
+
+async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> Order:
+    """Raises `Problem` VALIDATION_ERROR for an impossible total, FORBIDDEN when placed for another customer."""
+    placement = await writing.new_placement(connection)
+    number = f"ORD-{placement.now.year}-{placement.number:06d}"
+    try:
+        order = Order.place(new, placement.order_id, number, placement.now)
+    except InvalidTotal as error:
+        raise validation_error("line_items", str(error)) from error
+    if not caller.may_see(order.customer.id):
+        raise forbidden(caller.role)
+    details = {"order_number": order.number, "total_amount": order.total_amount, "currency": order.currency}
+    event = events.new_event(events.CREATED, order, caller.actor)
+    await writing.add(connection, order, caller.actor, details, event, writing.lines(order.lines))
+    return order
+
+
+async def change_state(connection: Connection, caller: Caller, order_id: UUID, change: StateChange) -> Order | Problem:
+    """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND and then FORBIDDEN.
+
+    A payment that is reported again by its id is not refused: the result is the unchanged order (ADR 16).
+    """
+    locked = await writing.lock(connection, order_id, caller.bound_to)
+    if locked is None:
+        raise not_found("order", order_id)
+    require(caller, *ROLES[change.new_state])
+    try:
+        changed = change.apply(locked.value, locked.now)
+    except TransitionRefused as refusal:
+        if change.new_state is OrderStatus.PAID:
+            known_transaction_id, details = change.payment_transaction_id, change.details
+            order = await settle_refused_payment(connection, caller.actor, locked, known_transaction_id, details)
+            if order is not None:
+                return order
+        else:
+            await writing.refuse(connection, locked, change.new_state, caller.actor, change.details)
+        return invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
+    event = events.new_event(events.OF_STATUS[changed.status], changed, caller.actor)
+    payments = changed.payments[-1:] if changed.status is OrderStatus.PAID else ()
+    writes = map(writing.reported_payment, payments)
+    await writing.save(connection, locked, changed, caller.actor, change.details, event, *writes)
+    return changed
+
+
+async def cancel_order(connection: Connection, caller: Caller, order_id: UUID, reason: str) -> Order | Problem:
+    """As `change_state`; the payment of a paid order is refunded."""
+    return await change_state(connection, caller, order_id, StateChange(OrderStatus.CANCELLED, reason))
