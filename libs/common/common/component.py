@@ -1,4 +1,4 @@
-"""The unit that a process runs."""
+"""A component: a task of a process that runs until the process stops."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """Something that runs until `stopping` is set; that it ends or raises before then ends the whole process.
+    """`run` returns when `stopping` is set. If it returns or raises before, the process exits.
 
-    `not_ready` says why the process should not count as ready, or None.
+    `not_ready` returns the reason why the process is not ready, or None.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Named moments at which a test makes this process die, fail or stop; in production they do nothing.
+"""Failpoints: places in the code where a test makes the process crash, pause or raise. Without one, they do nothing.
 
-`FAILPOINT=relay.after_read:kill` takes effect the first time that moment is reached, `…:kill:3` the third time.
-Actions: `kill` (SIGKILL, as a crash), `stop` (SIGSTOP, as a long pause) and `raise` (`FailpointReached`).
+`FAILPOINT=relay.after_read:kill` acts when that place is first reached, `…:kill:3` the third time. Actions: `kill`
+(SIGKILL, like a crash), `stop` (SIGSTOP, like a long pause) and `raise` (`FailpointReached`).
 """
 
 import os
@@ -9,11 +9,11 @@ import signal
 
 
 class FailpointReached(Exception):
-    """Raised by a failpoint that was told to."""
+    """Raised by the action `raise`."""
 
 
 def hit(name: str) -> None:
-    """Say that the moment `name` has come."""
+    """Act if the test has armed the failpoint `name`."""
     if _armed is not None:
         _armed.hit(name)
 

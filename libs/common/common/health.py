@@ -1,4 +1,5 @@
-"""Is it well? Probes beside the work's own connections, each with a deadline: a hung dependency is told in time."""
+"""Health and readiness of a process. Probes have connections and time limits of their own, so that they answer even
+when a dependency hangs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from common.messaging.kafka.broker_probe import BrokerProbe
 from common.setting_types import parse_brokers
 from common.settings import ServiceSettings
 
-# Two probes run side by side, and the contract wants the answer within a second.
+# Two probes run concurrently, and the contract requires the answer within a second.
 PROBE_SECONDS = 0.8
 
 Probe = Callable[[], Awaitable[None]]
@@ -19,11 +20,11 @@ NotReady = Callable[[], str | None]
 
 
 class NotHealthy(Exception):
-    """Why a probe failed, in words that may be shown to anybody."""
+    """Why a probe failed. The health page shows the message, without authentication."""
 
 
 class SharedProbe:
-    """One probe at a time: whoever asks while it runs waits for the same result. None is well, else why not."""
+    """Runs a probe once for all callers that wait at the same time. The result is None, or why it failed."""
 
     def __init__(self, name: str, probe: Probe) -> None:
         self._name = name
@@ -49,7 +50,7 @@ class SharedProbe:
 
 
 class Health:
-    """What `/livez`, `/readyz` and the contract's health page say of this process."""
+    """The content of `/livez`, `/readyz` and the contract's health page."""
 
     def __init__(self, service: str | None, settings: ServiceSettings) -> None:
         self._service = service
@@ -67,16 +68,16 @@ class Health:
         self.kafka = SharedProbe("kafka", self._probe_kafka)
 
     def needs(self, name: str, not_ready: NotReady, *, only_to_start: bool = False) -> None:
-        """Not ready while `not_ready` gives a reason; with `only_to_start`, until it has given none once."""
+        """Not ready while `not_ready` returns a reason; with `only_to_start`, until it first returns None."""
         (self._needs_to_start if only_to_start else self._needs)[name] = not_ready
 
     async def why_not_ready(self) -> list[str]:
-        """Empty when requests and work may come."""
+        """The reasons why the process is not ready; empty when it is."""
         if self.is_stopping:
             return ["stopping"]
-        self._needs_to_start = {name: ask for name, ask in self._needs_to_start.items() if ask() is not None}
+        self._needs_to_start = {name: check for name, check in self._needs_to_start.items() if check() is not None}
         needs = {**self._needs, **self._needs_to_start}
-        reasons = [f"{name}: {reason}" for name, ask in needs.items() if (reason := ask()) is not None]
+        reasons = [f"{name}: {reason}" for name, check in needs.items() if (reason := check()) is not None]
         database = await (self.database() if self.is_migrated else self.migrations())
         return [database, *reasons] if database is not None else reasons
 
@@ -88,7 +89,7 @@ class Health:
         document: dict[str, Any] = {
             "status": "unhealthy" if errors else "healthy",
             "timestamp": datetime.now(UTC),
-            "services": {name: "connected" if why is None else "disconnected" for name, why in failures.items()},
+            "services": {name: "disconnected" if failure else "connected" for name, failure in failures.items()},
         }
         return {**document, "errors": errors} if errors else document
 

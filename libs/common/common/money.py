@@ -1,4 +1,4 @@
-"""Exact money: decimals, quantized to their currency (ISO 4217), rounded half-up; never a float."""
+"""Money as decimals with the currency's number of decimals (ISO 4217), rounded half-up; never a float."""
 
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -20,7 +20,7 @@ _MINOR_UNIT = {code: Decimal(1).scaleb(-digits) for code, digits in MINOR_DIGITS
 
 
 def minor_digits(currency: str) -> int:
-    """How many decimals the currency has. Raises `ValueError` for a code that is not an active ISO 4217 currency."""
+    """The currency's number of decimals. Raises `ValueError` for a code that is not an active ISO 4217 currency."""
     try:
         return MINOR_DIGITS[currency]
     except KeyError:
@@ -37,7 +37,7 @@ def fits(amount: Decimal, currency: str) -> bool:
 
 
 def quantize(amount: Decimal, currency: str) -> Decimal:
-    """Round half-up to the currency's decimals; the result always shows them all. Raises `ValueError` as above."""
+    """Round half-up to exactly the currency's number of decimals. Raises `ValueError` for an unknown currency."""
     unit = _MINOR_UNIT.get(currency)
     if unit is None:
         raise _unknown(currency)
@@ -45,7 +45,7 @@ def quantize(amount: Decimal, currency: str) -> Decimal:
 
 
 def to_minor_units(amount: Decimal, currency: str) -> int:
-    """12.50 EUR → 1250. Raises `ValueError` when digits would be lost."""
+    """12.50 EUR → 1250. Raises `ValueError` for an amount with more decimals than the currency has."""
     if not fits(amount, currency):
         raise ValueError(f"{amount} has more decimals than {currency}")
     return int(amount.scaleb(minor_digits(currency)))

@@ -1,4 +1,4 @@
-"""Waits that a stop cuts short."""
+"""Waiting that ends early when the process stops."""
 
 import asyncio
 import contextlib
@@ -13,16 +13,15 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
 
 
 async def unless_stopping(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Whether `work` came to its end; it is cancelled when `stopping` is set before. Raises what `work` raises."""
+    """Await `work`, but cancel it when `stopping` is set. Whether it finished. Raises what `work` raises."""
     working = asyncio.create_task(work)
-    stop = asyncio.create_task(stopping.wait())
-    waited: set[asyncio.Task[Any]] = {working, stop}
+    tasks: set[asyncio.Task[Any]] = {working, asyncio.create_task(stopping.wait())}
     try:
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
         return working.done()
     finally:
-        for task in waited:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*waited, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

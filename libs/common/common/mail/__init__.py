@@ -1,1 +1,1 @@
-"""E-mail: addresses, headers, and the SMTP client."""
+"""E-mail: messages, their headers, and the SMTP client."""

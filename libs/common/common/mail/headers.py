@@ -1,7 +1,7 @@
-"""Header lines of an e-mail, written so that whoever reads them finds exactly the text that was given.
+"""Formats header lines of an e-mail so that their readers decode exactly the given text.
 
-The header classes of Python's `email` package read every value before they write it: what looks like an encoded word
-(RFC 2047), a quoted string or a list of addresses in a customer's or a seller's text would become one.
+The header classes of Python's `email` package parse a value before they format it: what looks like an encoded word
+(RFC 2047), a quoted string or a list of addresses in somebody's text would become one.
 """
 
 import re
@@ -17,14 +17,14 @@ _QUOTED_CHARACTER = re.compile(r'(["\\])')
 
 def text_header(name: str, text: str) -> str:
     """A header whose value is a text, such as the subject. Raises `ValueError` for control characters."""
-    return f"{name}: {_as_it_is(name, text) or _encoded(name, text)}\r\n"
+    return f"{name}: {_unencoded(name, text) or _encoded(name, text)}\r\n"
 
 
 def mailbox_header(name: str, mailbox: Mailbox) -> str:
     """A header whose value is one address and its name. Raises `ValueError` for control characters."""
     if not mailbox.name:
         return f"{name}: {mailbox.address}\r\n"
-    shown = _as_it_is(name, mailbox.name)
+    shown = _unencoded(name, mailbox.name)
     if shown is None:
         shown = _encoded(name, mailbox.name)
     elif not _WORDS.fullmatch(shown):
@@ -32,8 +32,8 @@ def mailbox_header(name: str, mailbox: Mailbox) -> str:
     return f"{name}: {shown}\r\n <{mailbox.address}>\r\n"
 
 
-def _as_it_is(name: str, text: str) -> str | None:
-    """The text, where no reader could take it for anything else; quotes apart."""
+def _unencoded(name: str, text: str) -> str | None:
+    """The text if no reader can decode it as anything else (quotes apart), or None."""
     if CONTROL_CHARACTER.search(text):
         raise ValueError(f"the header {name} has control characters")
     fits = len(name) + len(text) + 2 <= _LONGEST_LINE
@@ -41,5 +41,5 @@ def _as_it_is(name: str, text: str) -> str | None:
 
 
 def _encoded(name: str, text: str) -> str:
-    """Encoded words, each on a line of its own."""
+    """The text as encoded words, one per line."""
     return Header(text, "utf-8", maxlinelen=_LONGEST_LINE, header_name=name).encode(linesep="\r\n")

@@ -1,1 +1,1 @@
-"""How a service runs: command line, migration, roles, and an end that always comes."""
+"""How a service runs: command line, migration, process, roles, HTTP server."""

@@ -1,4 +1,4 @@
-"""`python -m <service> …`: run a role, migrate, and what operators do, without the HTTP interface."""
+"""The command line `python -m <service> …`: runs a role, migrates, and executes operators' commands."""
 
 import argparse
 import asyncio
@@ -23,26 +23,26 @@ from common.text.terminal import for_terminal
 
 
 def main(service: Service[Any], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Exit with 0, with 1 when something was refused or failed, with 2 when the command is not understood."""
+    """Exit with the code of `execute`, or with 2 for an invalid command line."""
     sys.exit(execute(service, arguments))
 
 
 def execute(service: Service[Any], arguments: Sequence[str] | None = None) -> int:
-    """The exit code; what went wrong is told on stderr, what was asked for on stdout."""
-    given = _parser(service).parse_args(arguments)
+    """Return the exit code, 1 for a failure. Results are printed on stdout, errors on stderr."""
+    options = _parser(service).parse_args(arguments)
     try:
         settings = service.settings()
     except ValidationError as error:
-        return _fail("\n".join(_told(each) for each in error.errors()))
-    if given.topic in (*service.roles, ALL):
+        return _fail("\n".join(_describe(each) for each in error.errors()))
+    if options.topic in (*service.roles, ALL):
         from common.running.process import run
 
-        return run(service, settings, given.topic)
-    configure_logging(service.name, given.topic, style=settings.log_format, level=settings.log_level)
+        return run(service, settings, options.topic)
+    configure_logging(service.name, options.topic, style=settings.log_format, level=settings.log_level)
     try:
-        if given.topic == "migrate":
+        if options.topic == "migrate":
             return asyncio.run(_migrate(service, settings))
-        return asyncio.run(_operate(service, settings, given))
+        return asyncio.run(_operate(service, settings, options))
     except Problem as problem:
         return _fail(problem.message)
     except (ValueError, OSError) as error:
@@ -56,19 +56,19 @@ async def _migrate(service: Service[Any], settings: ServiceSettings) -> int:
     return 0
 
 
-async def _operate(service: Service[Any], settings: ServiceSettings, given: argparse.Namespace) -> int:
+async def _operate(service: Service[Any], settings: ServiceSettings, options: argparse.Namespace) -> int:
     actor = Actor(f"{getpass.getuser()} (command line)", "USER", "API_CALL", new_traceparent())
     try:
         async with await open_pool(settings.database_url, size=1, application_name=f"{service.name} operator") as pool:
             runtime = Runtime(service, settings, pool, Health(service.name, settings))
             async with transaction(pool) as connection:
-                result = await given.command(connection, given, actor, runtime)
+                result = await options.command(connection, options, actor, runtime)
     except Exception as error:
         if is_connection_failure(error):
             return _fail(f"The database cannot be reached: {type(error).__name__}.")
         raise
-    print_result(result, given.format)
-    return 1 if given.topic == "verify-audit" and result["broken"] is not None else 0
+    print_result(result, options.format)
+    return 1 if options.topic == "verify-audit" and result["broken"] is not None else 0
 
 
 def _parser(service: Service[Any]) -> argparse.ArgumentParser:
@@ -83,8 +83,8 @@ def _parser(service: Service[Any]) -> argparse.ArgumentParser:
     return parser
 
 
-def _told(problem: Mapping[str, Any]) -> str:
-    """`HTTP_PORT: Input should be …`: the variable's name and what is wrong with it, without its value."""
+def _describe(problem: Mapping[str, Any]) -> str:
+    """`HTTP_PORT: Input should be …`: the variable's name and the problem, without the value, which may be a secret."""
     names = " ".join(str(each).upper() for each in problem["loc"][:1]) or "SETTINGS"
     return f"{names}: {problem['msg'].removeprefix('Value error, ')}"
 

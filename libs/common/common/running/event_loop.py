@@ -1,21 +1,21 @@
-"""How late the event loop is: a loop that is blocked misses heartbeats, leases and health checks."""
+"""Measures the delay of the event loop: a blocked loop misses heartbeats, leases and health checks."""
 
 import asyncio
 import time
-from contextlib import suppress
 
 from prometheus_client import Gauge
 
+from common.pauses import pause
+
 _INTERVAL_SECONDS = 0.5
-_lag = Gauge("event_loop_lag_seconds", "How much later than asked a sleeping task was woken, lately at most")
+_lag = Gauge("event_loop_lag_seconds", "Delay of the event loop in seconds: the recent maximum")
 
 
 async def watch_event_loop(stopping: asyncio.Event) -> None:
-    """Measure until `stopping` is set. The gauge falls slowly, so that a scrape still sees what was a while ago."""
+    """Measure until `stopping` is set. The gauge decays slowly, so that a scrape sees the delays since the last one."""
     worst = 0.0
     while not stopping.is_set():
-        asleep_since = time.monotonic()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _INTERVAL_SECONDS)
-        worst = max(time.monotonic() - asleep_since - _INTERVAL_SECONDS, worst * 0.9, 0.0)
+        started = time.monotonic()
+        await pause(stopping, _INTERVAL_SECONDS)
+        worst = max(time.monotonic() - started - _INTERVAL_SECONDS, worst * 0.9, 0.0)
         _lag.set(worst)

@@ -1,4 +1,4 @@
-"""Deletes what has done its duty, in small batches that hold no locks for long."""
+"""Deletes rows whose retention is over, in small batches that hold their locks briefly."""
 
 import asyncio
 from collections.abc import Sequence
@@ -49,17 +49,17 @@ class PurgeRule:
 
     @property
     def batch(self) -> "Batch":
-        place: ColumnElement[Any] = literal_column(f"{self.table.name}.ctid", _Place)
-        doomed = select(place).select_from(self.table).where(self.is_expired).limit(ROWS_PER_BATCH)
-        is_locked = place == any_(bindparam("places", type_=ARRAY(_Place)))
+        ctid: ColumnElement[Any] = literal_column(f"{self.table.name}.ctid", _TupleId)
+        expired = select(ctid).select_from(self.table).where(self.is_expired).limit(ROWS_PER_BATCH)
+        is_locked = ctid == any_(bindparam("ctids", type_=ARRAY(_TupleId)))
         return Batch(
-            prepare(doomed.with_for_update(skip_locked=True)),
+            prepare(expired.with_for_update(skip_locked=True)),
             prepare(delete(self.table).where(is_locked, self.is_expired)),
         )
 
 
-class _Place(UserDefinedType[Any]):
-    """Where a row is on disk: the same for as long as the row is locked."""
+class _TupleId(UserDefinedType[Any]):
+    """A row's physical location (`ctid`), which does not change while the row is locked."""
 
     cache_ok = True
 
@@ -69,17 +69,17 @@ class _Place(UserDefinedType[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Two statements, for the second sees all that was committed before the rows were locked: a row may have been
-    expired for the first and be asked for again by then (`send_again`)."""
+    """Two statements, as the second sees what was committed before the rows were locked: a row that was expired for the
+    first may be needed again by then (an event to be published again)."""
 
     lock: Statement
     delete: Statement
 
     async def purge(self, connection: Connection) -> tuple[int, int]:
-        """How many rows were looked at, and how many deleted, in this transaction. What somebody else has locked
-        waits for another batch."""
-        places = [place for (place,) in await self.lock.fetch_all(connection)]
-        return len(places), await self.delete.execute(connection, places=places) if places else 0
+        """The numbers of rows that were locked and deleted in this transaction. Rows that another transaction locks are
+        left to a later batch."""
+        ctids = [ctid for (ctid,) in await self.lock.fetch_all(connection)]
+        return len(ctids), await self.delete.execute(connection, ctids=ctids) if ctids else 0
 
 
 def older_than(column: ColumnElement[object], days: float) -> ColumnElement[bool]:
@@ -88,15 +88,17 @@ def older_than(column: ColumnElement[object], days: float) -> ColumnElement[bool
 
 
 def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
-    """What every service keeps for a while only.
+    """The retention of the common tables.
 
-    Events stay long enough to refill a broker that lost its data, inbox rows longer than Kafka keeps the events they
-    know. A job that is done may go: what was asked for once is known by a unique key of the service's own tables, which
-    are never purged. `event_streams` is never purged either: a sequence that began anew would be taken for an old one.
+    Events are retained long enough to refill a broker that lost its data, and inbox rows longer than Kafka retains
+    their events. A job that is done may be deleted: a unique key in the service's own tables, which are never purged,
+    prevents repeated work. `event_streams` is never purged: consumers would ignore a sequence that starts again.
     """
-    is_unsent = or_(*(exists().where(each.c.position == outbox.c.position) for each in (outbox_pending, outbox_parked)))
+    is_unpublished = or_(
+        *(exists().where(each.c.position == outbox.c.position) for each in (outbox_pending, outbox_parked))
+    )
     return [
-        PurgeRule(outbox, older_than(outbox.c.created_at, settings.outbox_retention_days) & not_(is_unsent)),
+        PurgeRule(outbox, older_than(outbox.c.created_at, settings.outbox_retention_days) & not_(is_unpublished)),
         PurgeRule(inbox, older_than(inbox.c.received_at, settings.inbox_retention_days)),
         PurgeRule(jobs, _is(jobs.c.state, "done") & older_than(jobs.c.finished_at, settings.job_retention_days)),
         PurgeRule(
@@ -107,12 +109,12 @@ def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
 
 
 def _is(state: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """Spelled out in the statement, so that the partial index is seen."""
+    """A literal in the SQL text, so that the planner can use the partial index."""
     return state == literal(name, literal_execute=True)
 
 
 class Purger:
-    """Applies rules again and again; several may run at once."""
+    """Applies the rules periodically. Several processes may do so at once."""
 
     def __init__(
         self, pool: Pool, rules: Sequence[PurgeRule], *, seconds_between_rounds: float = SECONDS_BETWEEN_ROUNDS
@@ -137,9 +139,9 @@ class Purger:
             await pause(stopping, self._seconds_between_rounds)
 
     async def _purge(self, table: str, batch: Batch, stopping: asyncio.Event) -> None:
-        looked_at = ROWS_PER_BATCH
-        while looked_at == ROWS_PER_BATCH and not stopping.is_set():
+        locked = ROWS_PER_BATCH
+        while locked == ROWS_PER_BATCH and not stopping.is_set():
             async with transaction(self._pool) as connection:
-                looked_at, deleted = await batch.purge(connection)
+                locked, deleted = await batch.purge(connection)
             _purged.labels(table).inc(deleted)
             await pause(stopping, SECONDS_BETWEEN_BATCHES)

@@ -1,4 +1,4 @@
-"""Log lines that repeat for as long as something is broken: a few in each interval, with the number left out."""
+"""Rate limits for log lines that repeat while something is broken; the next line states how many were omitted."""
 
 import logging
 import time
@@ -6,15 +6,15 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 SECONDS = 10.0
-# One place of a library's code writes for several topics or brokers, and names them in the text only.
+# More than one line, as the same place in a library logs for several topics or brokers.
 LIBRARY_LINES = 5
 LIBRARIES = ("aiokafka", "asyncio", "faststream")
-# A limit with more keys than this forgets those whose interval is over.
+# Above this number of keys, those whose interval is over are deleted.
 MOST_KEYS = 1_000
 
 
 class RepeatLimit:
-    """Admits each key at most `lines` times in `seconds`."""
+    """Admits each key at most `lines` times per interval of `seconds`."""
 
     def __init__(
         self, *, lines: int = 1, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic
@@ -22,20 +22,20 @@ class RepeatLimit:
         self._lines = lines
         self._seconds = seconds
         self._clock = clock
-        self._intervals: dict[Hashable, tuple[float, int]] = {}  # when it began, and how many asked since
+        self._intervals: dict[Hashable, tuple[float, int]] = {}  # start, and number of calls since
 
     def admit(self, key: Hashable) -> int | None:
-        """How many were refused for this key in its interval before; None when this one is refused as well."""
+        """None when the key is not admitted; otherwise how many calls were not admitted in its previous interval."""
         now = self._clock()
-        began, asked = self._intervals.get(key, (now, 0))
-        if now - began < self._seconds:
-            self._intervals[key] = began, asked + 1
-            return 0 if asked < self._lines else None
-        self._forget_old(now)
+        start, calls = self._intervals.get(key, (now, 0))
+        if now - start < self._seconds:
+            self._intervals[key] = start, calls + 1
+            return 0 if calls < self._lines else None
+        self._delete_old(now)
         self._intervals[key] = now, 1
-        return max(asked - self._lines, 0)
+        return max(calls - self._lines, 0)
 
-    def _forget_old(self, now: float) -> None:
+    def _delete_old(self, now: float) -> None:
         if len(self._intervals) > MOST_KEYS:
             self._intervals = {
                 key: interval for key, interval in self._intervals.items() if now - interval[0] < self._seconds
@@ -43,10 +43,10 @@ class RepeatLimit:
 
 
 class RateLimitedLog:
-    """A structlog logger that writes each text at most once in `seconds`.
+    """A structlog logger that logs each event at most once in `seconds`.
 
-    `about` tells apart what has the same text: a topic, a partition. The next line that is written after some were
-    left out carries their number as `left_out`.
+    `about` distinguishes events with the same text: a topic, a partition. After events were omitted, the next line has
+    their number in its field `left_out`.
     """
 
     def __init__(self, log: Any, *, seconds: float = SECONDS) -> None:
@@ -69,9 +69,9 @@ class RateLimitedLog:
 
 
 class LibraryLimit(logging.Filter):
-    """Limits what the client libraries log, by the place in their code and the kind of exception.
+    """Limits the lines of client libraries, by the place in their code and the type of the exception.
 
-    Without it, a topic that is missing or a broker that is away makes aiokafka write hundreds of lines a second.
+    Without it, aiokafka logs hundreds of lines a second for a missing topic or an unavailable broker.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""Text that the database, a terminal or a reader can take."""
+"""Texts from outside: addresses, and what the database, a terminal and a reader can display."""

@@ -1,4 +1,4 @@
-"""What counts as an e-mail address: one rule for what is taken at the edge and what is written to later (ADR 0023)."""
+"""Parses e-mail addresses: one rule for what the HTTP edge accepts and what e-mails are sent to (ADR 23)."""
 
 import re
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ LONGEST_LOCAL_PART = 64
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-# Addresses in ASCII, in some microseconds. Labels whose third and fourth character are hyphens are reserved (RFC 5890,
-# 2.3.1); A-labels are among them, and only a library that decodes them can tell which are valid.
+# Addresses in ASCII, matched in microseconds. Labels with hyphens as third and fourth character are reserved (RFC 5890,
+# 2.3.1); among them are A-labels, which only a library that decodes them can validate.
 _PLAIN = re.compile(rf"(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?:(?!..--){_LABEL}\.)+(?!..--)(?=.*[A-Za-z]\Z){_LABEL}")
 _MAY_BE_INTERNATIONAL = re.compile(r"[^\x00-\x7f]|@(?:.*\.)?xn--", re.IGNORECASE)
 _ENCODED_WORD = re.compile(r"=\?.*\?=")
-# A name in front of an address: words without the characters that mean something in a header, or one quoted string.
+# A name before an address: words without the characters that have a meaning in a header, or one quoted string.
 _MAILBOX = re.compile(
     r'\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<words>[^"()<>\[\]:;@\\,]*?))\s*<(?P<address>[^<>]*)>\s*'
 )
-# What could end a line and begin another, or is no character at all.
+# What could end a line and begin another, and surrogates, which are no characters.
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\(.)")
 _NO_ADDRESS = "must be an e-mail address, such as ada@example.org"
@@ -25,15 +25,15 @@ _TOO_LONG = f"must have at most {LONGEST_LOCAL_PART} characters before the @, an
 
 
 class NotAnEmailAddress(ValueError):
-    """The text is not an address that we can write to. The message does not repeat the text."""
+    """The text is not an address that e-mail can be sent to. The message does not contain the text."""
 
 
 def parse_email_address(text: str) -> str:
-    """The address as it is kept and mailed: as it was given, with an international domain as its A-labels (RFC 5890).
+    """The address to store and to send to: unchanged, except that an international domain becomes A-labels (RFC 5890).
 
-    SMTP without extensions has to carry it (RFC 5321, 4.1.2), so the part before the @ is ASCII, and neither quoted
-    nor an encoded word (RFC 2047), which mail programs would decode to another address. Whether the mailbox exists,
-    only a mail can tell. Raises `NotAnEmailAddress`.
+    It must be valid in SMTP without extensions (RFC 5321, 4.1.2), so the part before the @ is ASCII. It is neither
+    quoted nor an encoded word (RFC 2047), which mail programs would decode to another address. Whether the mailbox
+    exists is not checked. Raises `NotAnEmailAddress`.
     """
     if len(text) > LONGEST:  # an international domain is never longer than its A-labels
         raise NotAnEmailAddress(_TOO_LONG)
@@ -53,29 +53,29 @@ def parse_email_address(text: str) -> str:
 
 
 def _with_ascii_domain(text: str) -> str:
-    import email_validator  # with its tables 0.15 s and 17 MB, and most processes never need it
+    import email_validator  # its tables need 0.15 s and 17 MB, and most processes never use them
 
-    # Names for tests and documentation are as good as any: deliverability is not judged here.
+    # Domain names for tests and documentation are accepted: deliverability is not checked.
     email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
     try:
         valid = email_validator.validate_email(text, check_deliverability=False, allow_smtputf8=False)
     except email_validator.EmailNotValidError as error:
         raise NotAnEmailAddress(_NO_ADDRESS) from error
-    # What the library makes of an ASCII address, lower case for one, is not what was given.
+    # The library also normalises the ASCII parts, to lower case for example; they stay unchanged here.
     local, _, domain = text.rpartition("@")
     return f"{local}@{domain if domain.isascii() else valid.ascii_domain}"
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address, and the name that is shown for it (RFC 5322, 3.4); empty for an address alone."""
+    """An address and its display name (RFC 5322, 3.4), which may be empty."""
 
     name: str
     address: str
 
 
 def parse_mailbox(text: str) -> Mailbox:
-    """`ada@example.org`, `Ada Lovelace <ada@example.org>` or `"Acme, Inc." <billing@acme.example>`, and only one.
+    """One mailbox: `ada@example.org`, `Ada Lovelace <ada@example.org>` or `"Acme, Inc." <billing@acme.example>`.
 
     Raises `NotAnEmailAddress`.
     """

@@ -1,7 +1,7 @@
-"""Texts from outside as PostgreSQL, JSON and Kafka can hold them: the one place where they are made so.
+"""Escapes what PostgreSQL, JSON and Kafka cannot hold in a text: NUL and surrogates.
 
-An error's text may come from anywhere: a mail server's answer, 32 zero bytes from a proxy, an exception whose `str()`
-raises. Whoever stores or sends such a text puts it through `storable` or `describe_error` first.
+An error's text may contain anything: a mail server's answer, 32 zero bytes from a proxy; even its `str()` may raise.
+Such a text passes through `storable` or `describe_error` before it is stored or sent.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,13 @@ _MOST_PARTS = 5
 
 
 def storable(text: str, most: int | None = None) -> str:
-    """The text with NUL and half surrogate pairs, which PostgreSQL and UTF-8 cannot hold, written as escapes.
-
-    At most `most` characters are left, counted after that.
-    """
+    """The text with NUL and unpaired surrogates as escapes, and then cut to `most` characters."""
     beginning = text if most is None else text[:most]
     return beginning.encode(errors="backslashreplace").decode().replace("\0", "\\0")[:most]
 
 
 def storable_json(value: Any) -> Any:
-    """The value with every text in it, names too, made storable."""
+    """The JSON value with all its texts, member names included, made storable."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, Mapping):
@@ -32,7 +29,8 @@ def storable_json(value: Any) -> Any:
 
 
 def describe_error(error: BaseException, most: int = LONGEST_ERROR) -> str:
-    """`Type: text`, storable, whatever the error's own text is or raises; of a group also its first parts."""
+    """`Type: text`, storable and at most `most` characters, even if the error's `str()` raises. An exception group
+    includes its first errors."""
     parts = ""
     if isinstance(error, BaseExceptionGroup):
         parts = f" [{'; '.join(describe_error(each, most) for each in error.exceptions[:_MOST_PARTS])}]"

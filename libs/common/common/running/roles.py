@@ -1,0 +1,112 @@
+"""The roles of a process: waits for the migrated database, builds the roles' components, and runs them."""
+
+import asyncio
+import gc
+from collections.abc import Iterable, Sequence
+from typing import Generic
+
+import structlog
+
+from common.component import Component
+from common.database.transactions import Pool, is_connection_failure, open_pool
+from common.health import Health
+from common.pauses import pause
+from common.running import relay_role
+from common.running.http_server import HttpServer
+from common.service import Runtime, Service, Settings
+
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class ComponentEnded(Exception):
+    """A component returned although the process was not stopping."""
+
+
+class Roles(Generic[Settings]):
+    def __init__(
+        self,
+        service: Service[Settings],
+        settings: Settings,
+        names: Sequence[str],
+        health: Health,
+        stopping: asyncio.Event,
+    ) -> None:
+        self.names = names
+        self.pools: list[Pool] = []
+        self._service = service
+        self._settings = settings
+        self._health = health
+        self._stopping = stopping
+        self._are_built = False
+        # The database may be ready before the roles are built.
+        health.needs("roles", lambda: None if self._are_built else "being built", only_to_start=True)
+
+    async def run(self, server: HttpServer) -> None:
+        """Until the process stops. Raises `ComponentEnded`, and what a component raises."""
+        await self._wait_for_migrations()
+        if self._stopping.is_set():
+            return
+        gc.disable()  # imports and building leave little garbage, and collections take a fifth of their time (ADR 15)
+        components = [component for name in self.names for component in await self._build(name, server)]
+        for component in components:
+            self._health.needs(component.name, component.not_ready, only_to_start=len(self.names) > 1)
+        _freeze_heap()
+        self._are_built = True
+        async with asyncio.TaskGroup() as group:
+            for component in components:
+                group.create_task(self._run_component(component), name=component.name)
+
+    async def _build(self, name: str, server: HttpServer) -> Iterable[Component]:
+        runtime = Runtime(self._service, self._settings, await self._open_pool(name), self._health)
+        if name == "relay":
+            return relay_role.relay_components(runtime)
+        if name != "api":
+            return self._service.components[name](runtime)
+        server.app = gateway = self._service.gateway(runtime)
+        components: Iterable[Component] = gateway.state.components
+        return components
+
+    async def _run_component(self, component: Component) -> None:
+        await component.run(self._stopping)
+        if not self._stopping.is_set():
+            raise ComponentEnded(component.name)
+
+    async def _wait_for_migrations(self) -> None:
+        """Return when the database is available and up to date, or when the process stops."""
+        wait = _SHORTEST_WAIT
+        while (reason := await self._health.migrations()) is not None and not self._stopping.is_set():
+            _log.warning("waiting for the database", reason=reason)
+            await pause(self._stopping, wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+    async def _open_pool(self, role: str) -> Pool:
+        """Each role has its own pool, so that in one process no role can use up another's connections.
+
+        Waits while the database is unavailable: it may have failed after the check of its migrations.
+        """
+        while True:
+            try:
+                pool = await open_pool(
+                    self._settings.database_url,
+                    size=self._settings.database_pool_size,
+                    application_name=f"{self._service.name} {role}",
+                    server_settings=relay_role.SERVER_SETTINGS if role == "relay" else None,
+                )
+            except Exception as error:
+                if self._stopping.is_set() or not is_connection_failure(error):
+                    raise
+                _log.warning("waiting for the database", reason=f"{type(error).__name__}: {error}")
+                await pause(self._stopping, _LONGEST_WAIT)
+            else:
+                self.pools.append(pool)
+                return pool
+
+
+def _freeze_heap() -> None:
+    """Exclude what was imported and built from collections: a full one over it stops a process for tens of milliseconds
+    (ADR 2)."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
