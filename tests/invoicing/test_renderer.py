@@ -15,6 +15,7 @@ from invoicing.invoice_pdf import frames
 from invoicing.invoice_pdf.document import render
 from invoicing.invoice_pdf.renderer import Renderer, RenderingFailed
 from support.example.invoice_snapshots import a_snapshot
+from support.waiting import eventually_true
 
 SNAPSHOT = a_snapshot()
 
@@ -43,7 +44,7 @@ async def test_a_process_that_crashed_fails_one_attempt_and_is_replaced(renderer
     crashing = process_of(renderer)
     os.kill(crashing, signal.SIGSTOP)
     attempt = asyncio.create_task(renderer.render(SNAPSHOT))
-    await asyncio.sleep(0.1)
+    await eventually_true(renderer._idle.empty)  # the process has been given the document
     os.kill(crashing, signal.SIGKILL)
     with pytest.raises(RenderingFailed, match="ended before it answered"):
         await attempt

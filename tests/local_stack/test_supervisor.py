@@ -12,7 +12,8 @@ import pytest
 from local_stack.postgres import BINARIES
 from local_stack.services import SERVICES
 from local_stack.stack_json import NotRunningError, StackDescription, running_stack
-from support.processes.supervisor import RunningSupervisor, processes_of, until
+from support.processes.supervisor import RunningSupervisor, assert_nothing_runs
+from support.waiting import poll
 
 Up = Callable[..., RunningSupervisor]
 KEY_ROLES = ["client", "warehouse", "payments", "manager", "ops"]
@@ -84,7 +85,7 @@ def test_the_applications_login_may_connect_but_not_change_the_schema(stack: Run
 def test_a_killed_process_is_started_again_at_the_same_address(stack: RunningSupervisor, name: str) -> None:
     before = {each["name"]: each for each in running_stack(stack.folder)["processes"]}
     os.kill(before[name]["pid"], signal.SIGKILL)
-    until(lambda: stack.pid_of(name) != before[name]["pid"])
+    poll(lambda: stack.pid_of(name) != before[name]["pid"])
     after = {each["name"]: each for each in running_stack(stack.folder)["processes"]}
     assert after[name] == before[name] | {"pid": stack.pid_of(name)}
     assert {other for other in after if after[other] != before[other]} == {name}
@@ -94,7 +95,7 @@ def test_a_killed_process_is_started_again_at_the_same_address(stack: RunningSup
 def test_the_database_answers_again_after_a_kill(stack: RunningSupervisor) -> None:
     dsn = running_stack(stack.folder)["databases"]["refunds"]
     os.kill(stack.pid_of("postgres"), signal.SIGKILL)
-    until(lambda: query(dsn, "SELECT 'back'").stdout == "back\n")
+    poll(lambda: query(dsn, "SELECT 'back'").stdout == "back\n")
 
 
 def test_a_second_supervisor_on_the_same_folder_refuses(stack: RunningSupervisor, import_path: str) -> None:
@@ -111,7 +112,7 @@ def test_after_sigterm_nothing_runs_and_a_second_up_continues_with_the_data(up: 
     began = time.monotonic()
     assert first.end(signal.SIGTERM) == 0
     assert time.monotonic() - began < 15
-    assert processes_of(first.folder) == []
+    assert_nothing_runs(first.folder)
     assert not (first.folder / "stack.json").exists()
 
     second = up()
@@ -135,14 +136,14 @@ def test_when_the_supervisor_itself_is_killed_its_processes_end_and_the_next_one
     kept = query(owner_dsn(second), "SELECT answer FROM kept")
     assert kept.stdout == "42\n", kept.stderr
     second.end(signal.SIGKILL)
-    until(lambda: not processes_of(second.folder), within=5)
+    assert_nothing_runs(second.folder)
 
 
 def test_ctrl_c_while_it_is_still_starting_ends_everything(up: Up) -> None:
     supervisor = up()
-    until(lambda: (supervisor.folder / "logs" / "kafka.log").exists())
+    poll(lambda: (supervisor.folder / "logs" / "kafka.log").exists())
     assert supervisor.end(signal.SIGINT) == 0
-    assert processes_of(supervisor.folder) == []
+    assert_nothing_runs(supervisor.folder)
 
 
 def test_a_service_that_cannot_be_migrated_stops_the_start_and_says_why(up: Up) -> None:
@@ -150,7 +151,7 @@ def test_a_service_that_cannot_be_migrated_stops_the_start_and_says_why(up: Up) 
     assert supervisor.process.wait(60) == 1
     assert "returns migrate ended with 1" in supervisor.output
     assert "returns cannot work like this" in supervisor.output
-    assert processes_of(supervisor.folder) == []
+    assert_nothing_runs(supervisor.folder)
 
 
 def test_a_process_that_ignores_sigterm_is_ended_and_so_is_what_others_left_behind(up: Up) -> None:
@@ -159,7 +160,7 @@ def test_a_process_that_ignores_sigterm_is_ended_and_so_is_what_others_left_behi
     began = time.monotonic()
     assert supervisor.end() == 0
     assert time.monotonic() - began < 15
-    assert processes_of(supervisor.folder) == []
+    assert_nothing_runs(supervisor.folder)
 
 
 def test_settings_and_ports_can_be_given(up: Up) -> None:

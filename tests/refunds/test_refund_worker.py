@@ -25,6 +25,7 @@ from refunds.worker import RefundJob
 from support.example.refunds import RETRY_UNIT, claim_job, job_in_state, job_of, open_refund, replay, running_worker
 from support.payments.gateways import FakePaymentGateway, PaymentSandbox
 from support.postgres.audit_and_events import audit_and_events, last_event
+from support.waiting import eventually
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
@@ -318,6 +319,11 @@ async def test_an_id_that_comes_while_a_declined_refund_is_being_given_up_is_not
     assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
 
 
+async def someone_waits_for_a_lock(pool: Pool) -> bool:
+    query = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await pool.fetchval(query))
+
+
 async def test_a_refund_that_is_given_up_holds_up_an_id_that_comes_until_it_can_be_seen(pool: Pool) -> None:
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
@@ -329,7 +335,7 @@ async def test_a_refund_that_is_given_up_holds_up_an_id_that_comes_until_it_can_
         await refund_job.on_dead(connection, job, error)
         if not identifying:
             identifying.append(asyncio.create_task(identify(pool, order_id, known)))
-            await asyncio.sleep(0.3)
+            await eventually(lambda: someone_waits_for_a_lock(pool))
 
     async with running_worker(pool, replace(refund_job.handler, on_dead=give_up)):
         await job_in_state(pool, refund, "done")

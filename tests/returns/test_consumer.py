@@ -27,7 +27,7 @@ from support.example.orders import created
 from support.example.returns import a_return, deliver_order_event, open_in, order_event, order_view_data
 from support.gateway.application import Gateway
 from support.postgres.audit_and_events import audit_and_events
-from support.waiting import eventually
+from support.waiting import eventually, eventually_true
 
 
 @pytest_asyncio.fixture
@@ -121,7 +121,9 @@ async def test_a_client_in_a_hurry_is_right_and_a_wrong_one_refused_by_a_consume
         shipped = {**order_view_data(), "status": "SHIPPED", "delivered_at": None}
         await send(producer, shipped, "order.shipped", sequence=4)
         undelivered = asyncio.create_task(fresh_gateway.post("/returns", a_return(shipped["order_id"])))
-        await asyncio.sleep(0.3)
+        delivery_wait = fresh_gateway.app.state.delivery_wait
+        others = (unknown, undelivered)
+        await eventually_true(lambda: len(delivery_wait) + sum(each.done() for each in others) == 3)
         assert await send(producer, order_data) == partition_of(order_data["order_id"], 12)
         created(await early)
         assert (await unknown).status_code == 404

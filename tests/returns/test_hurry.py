@@ -19,7 +19,7 @@ from support.example.orders import ADA, created
 from support.example.returns import a_return, deliver_order_event, order_view_data, set_caught_up
 from support.gateway.application import Gateway, serve
 from support.postgres.databases import Database, MakeDatabase
-from support.waiting import eventually
+from support.waiting import eventually_true, stays_true, time_passes
 
 Answer = TypeVar("Answer")
 SHIPPED: dict[str, Any] = {"status": "SHIPPED", "delivered_at": None}
@@ -45,8 +45,7 @@ async def test_a_delivery_that_is_heard_of_a_moment_later_opens_the_return(
     if known_before:
         await deliver_order_event(fresh_gateway.pool, {**order_data, **SHIPPED}, sequence=4)
     opening = asyncio.create_task(timed(fresh_gateway.post("/returns", a_return(order_data["order_id"]))))
-    await asyncio.sleep(0.3)
-    assert not opening.done()
+    await stays_true(lambda: not opening.done(), seconds=0.3, why="an unknown order would be refused at once")
     await deliver_order_event(fresh_gateway.pool, order_data, sequence=5)
     response, seconds = await opening
     created(response)
@@ -58,7 +57,7 @@ async def test_the_window_is_judged_by_the_time_at_which_the_request_arrived(fre
         delivered_at=(datetime.now(UTC) - timedelta(days=30) + timedelta(seconds=0.7)).isoformat()
     )
     opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(order_data["order_id"])))
-    await asyncio.sleep(1)
+    await time_passes(1, "the window closes 0.7 s after the request has arrived")
     await deliver_order_event(fresh_gateway.pool, order_data)
     created(await opening)
 
@@ -132,7 +131,7 @@ async def test_a_replayed_answer_does_not_wait(fresh_gateway: Gateway) -> None:
     key = {"Idempotency-Key": "in-a-hurry"}
     body = a_return(order_data["order_id"])
     opening = asyncio.create_task(fresh_gateway.call("POST", "/returns", body, headers=key))
-    await asyncio.sleep(0.2)
+    await until_waiting(fresh_gateway, 1)
     await deliver_order_event(fresh_gateway.pool, order_data)
     first = await opening
     created(first)
@@ -144,11 +143,7 @@ async def test_a_replayed_answer_does_not_wait(fresh_gateway: Gateway) -> None:
 
 async def until_waiting(gateway: Gateway, number: int) -> None:
     delivery_wait: DeliveryWait = gateway.app.state.delivery_wait
-
-    async def that_many_wait() -> bool:
-        return len(delivery_wait) == number
-
-    await eventually(that_many_wait)
+    await eventually_true(lambda: len(delivery_wait) == number)
 
 
 async def test_hundreds_wait_without_a_connection_each(make_database: MakeDatabase) -> None:
@@ -172,7 +167,7 @@ async def test_those_who_wake_together_leave_the_connections_to_others(make_data
         busiest = 0
         while not all(each.done() for each in opening):
             busiest = max(busiest, gateway.pool.get_size() - gateway.pool.get_idle_size())
-            await asyncio.sleep(0.001)
+            await time_passes(0.001, "the interval between two samples")
         assert {response.status_code for response in await asyncio.gather(*opening)} == {404}
         assert busiest <= 2 * LOOKS_AT_ONCE + 1  # the one that looks for all who wait
 
@@ -196,9 +191,9 @@ async def test_a_wait_outlives_the_loss_of_the_database(make_database: MakeDatab
     async with waiting_briefly(database, eligibility_wait_seconds=20) as gateway:
         order_data = order_view_data()
         opening = asyncio.create_task(gateway.post("/returns", a_return(order_data["order_id"])))
-        await asyncio.sleep(0.2)
+        await until_waiting(gateway, 1)
         async with losing_the_database(database):
-            await asyncio.sleep(0.3)
+            await time_passes(0.3, "the gateway looks for the order several times")
         await deliver_order_event(gateway.pool, order_data)
         created(await opening)
 
@@ -223,6 +218,6 @@ async def losing_the_database(database: Database) -> AsyncIterator[None]:
 async def test_a_bound_client_in_a_hurry_gets_its_return(fresh_gateway: Gateway) -> None:
     ada, order_data = await fresh_gateway.new_client(ADA), order_view_data()
     opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(order_data["order_id"]), key=ada))
-    await asyncio.sleep(0.2)
+    await until_waiting(fresh_gateway, 1)
     await deliver_order_event(fresh_gateway.pool, order_data)
     created(await opening)

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiosmtplib
 import httpx
 import pytest
+from support.waiting import eventually
 
 StartProgram = Callable[..., tuple[subprocess.Popen[str], dict[str, str]]]
 
@@ -75,9 +76,11 @@ async def test_sigterm_cuts_hanging_requests_without_an_answer(
     async with gateway_at(addresses) as gateway:
         await gateway.post("/sandbox/faults", json={"mode": mode})
         hanging = asyncio.create_task(gateway.post("/v1/refunds", data=REFUND))
-        async with asyncio.timeout(5):
-            while not (await gateway.get("/sandbox/ledger")).json()["calls"]:  # noqa: ASYNC110 # another process
-                await asyncio.sleep(0.02)
+
+        async def has_arrived() -> bool:
+            return bool((await gateway.get("/sandbox/ledger")).json()["calls"])
+
+        await eventually(has_arrived)
 
         await stop_within_limit(process)
 

@@ -1,4 +1,4 @@
-"""Wait on a condition with a deadline, in place of sleeping and hoping."""
+"""Waiting in tests: poll a condition with a deadline. The only module of the tests that sleeps."""
 
 import asyncio
 import time
@@ -9,13 +9,54 @@ Value = TypeVar("Value")
 
 
 async def eventually(condition: Callable[[], Awaitable[Value]], *, within: float = 30.0, pause: float = 0.02) -> Value:
-    """Ask again and again, after `pause` seconds each, until the answer is true, and return it.
+    """Poll until the condition's answer is true, and return it.
 
-    Raises AssertionError after `within` seconds.
+    Raises AssertionError after `within` seconds. `pause` is the poll interval in seconds.
     """
     deadline = time.monotonic() + within
     while not (answer := await condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within:g} s: the last answer was {answer!r}")
+        assert time.monotonic() < deadline, f"not within {within:g} s: the last answer was {answer!r}"
         await asyncio.sleep(pause)
     return answer
+
+
+async def eventually_true(condition: Callable[[], Value], *, within: float = 10.0) -> Value:
+    """As `eventually`, for a condition that needs no `await`."""
+
+    async def ask() -> Value:
+        return condition()
+
+    return await eventually(ask, within=within)
+
+
+def poll(condition: Callable[[], Value | None], *, within: float = 20.0) -> Value:
+    """As `eventually`, for tests without an event loop: blocks the thread."""
+    deadline = time.monotonic() + within
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {within:g} s"
+        time.sleep(0.02)
+    return answer
+
+
+async def stays_true(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float, why: str) -> None:
+    """Show that nothing happens: the condition must hold at every poll for so many seconds.
+
+    The test is bounded: what happens later is not seen. `why` says what would have happened within that time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        is_over = time.monotonic() >= deadline
+        answer = condition()
+        assert answer if isinstance(answer, bool) else await answer, f"not true for {seconds:g} s: {why}"
+        if is_over:
+            return
+        await asyncio.sleep(0.02)
+
+
+async def time_passes(seconds: float, why: str) -> None:
+    """Sleep where the passing of time is what the test is about, never to wait for something to happen.
+
+    `why` names what the time is for.
+    """
+    assert why
+    await asyncio.sleep(seconds)

@@ -13,6 +13,7 @@ from common.database.transactions import (
     transaction,
 )
 from support.postgres.databases import Database
+from support.waiting import eventually, time_passes
 
 STREAM = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"
 
@@ -40,7 +41,7 @@ async def test_a_task_cancelled_in_its_transaction_rolls_back_and_one_that_has_e
 
     for step in range(60):
         task = asyncio.create_task(write(str(step)))
-        await asyncio.sleep(step * 0.0001)
+        await time_passes(step * 0.0001, "each task is cancelled a little later than the one before")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     durable = {row["key"] for row in await pool.fetch("SELECT key FROM event_streams")}
@@ -53,7 +54,14 @@ async def test_no_connection_stays_in_a_transaction_after_cancellations(pool: Po
             await connection.execute("SELECT pg_sleep(10)")
 
     tasks = [asyncio.create_task(hang()) for _ in range(5)]
-    await asyncio.sleep(0.1)
+
+    async def all_hang() -> bool:
+        query = (
+            "SELECT count(*) = 5 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+        return bool(await pool.fetchval(query))
+
+    await eventually(all_hang)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -23,7 +23,7 @@ from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database, Databases
 from support.processes.hanging_servers import paused
 from support.processes.servers import new_kafka, new_postgres
-from support.waiting import eventually
+from support.waiting import eventually, time_passes
 
 NOWHERE = "127.0.0.1:9"
 
@@ -172,7 +172,7 @@ async def test_who_asks_while_a_probe_runs_shares_its_result() -> None:
     async def probe() -> None:
         nonlocal runs
         runs += 1
-        await asyncio.sleep(0.01)
+        await time_passes(0.01, "the others ask while the probe runs")
 
     shared = SharedProbe("database", probe)
     assert await asyncio.gather(*(shared() for _ in range(50))) == [None] * 50

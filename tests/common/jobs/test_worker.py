@@ -11,7 +11,7 @@ from common.jobs import queue
 from common.jobs.queue import Job, NewJob, Schedule
 from common.jobs.worker import MOST_ABANDONED, JobHandler, Worker
 from support.events.traceparent import TRACEPARENT
-from support.waiting import eventually
+from support.waiting import eventually, time_passes
 
 INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
 
@@ -162,7 +162,7 @@ async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) ->
     printer = Printer(pool)
 
     async def print_slowly(job: Job) -> None:
-        await asyncio.sleep(1)
+        await time_passes(1, "the work takes longer than its lease")
         await printer.print_invoice(job)
 
     await enqueue(pool)

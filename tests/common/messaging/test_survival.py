@@ -20,7 +20,7 @@ from support.postgres.databases import MakeDatabase, MakePool
 from support.processes.hanging_servers import paused
 from support.processes.relay_and_consumer import role_process
 from support.processes.servers import new_kafka
-from support.waiting import eventually
+from support.waiting import eventually, time_passes
 
 ORDERS = [f"order-{number}" for number in range(50)]
 
@@ -42,7 +42,7 @@ async def test_killed_brokers_and_members_lose_nothing_double_nothing_and_keep_e
         while writing.is_set():
             sequence += 1
             await write_events(orders_pool, topic, ORDERS, range(sequence, sequence + 1))
-            await asyncio.sleep(0.02)
+            await time_passes(0.02, "orders come at a steady pace")
         return sequence
 
     async def progress() -> None:

@@ -12,6 +12,7 @@ from local_stack.postgres import Postgres
 from support.processes.hanging_servers import paused
 from support.processes.servers import new_kafka, new_postgres
 from support.processes.service import running_service
+from support.waiting import poll
 
 ROLES = ["api", "consumer", "relay", "all"]
 
@@ -128,8 +129,7 @@ def test_a_second_signal_ends_the_process_at_once(migrated: dict[str, str], tmp_
     ) as process:
         process.wait_for("/livez", 200)
         process.send(signal.SIGINT)
-        while '"event":"stopping"' not in process.log:
-            time.sleep(0.005)
+        poll(lambda: '"event":"stopping"' in process.log)
         process.send(signal.SIGINT)
         assert process.wait(within=2) in (0, 1)
 

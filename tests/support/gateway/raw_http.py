@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,7 +12,6 @@ from typing import Any
 from common.running.http.limits import HttpLimits
 from common.running.http_server import HttpServer
 from common.settings import ServiceSettings
-from support.waiting import eventually
 
 SETTINGS = ServiceSettings(
     database_url="postgresql://nobody@127.0.0.1:9/none", kafka_bootstrap="127.0.0.1:9", http_port=0
@@ -186,10 +185,3 @@ def assert_refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
 async def assert_others_are_served(server: RawServer) -> None:
     async with await server.connect() as other:
         assert (await other.ask(GET)).body == b"GET"
-
-
-async def wait_until(condition: Callable[[], bool], *, within: float = 10) -> None:
-    async def asked() -> bool:
-        return condition()
-
-    await eventually(asked, within=within)

@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from support.waiting import poll
 
 SECRET = "not for production: thirty-two characters"
 
@@ -40,11 +40,20 @@ class ServiceProcess:
             return None
 
     def wait_for(self, path: str, status: int, within: float = 30.0) -> httpx.Response:
-        deadline = time.monotonic() + within
-        while (answer := self.get(path)) is None or answer.status_code != status:
+        """Poll the path until it answers with this status. Raises AssertionError, with the log, when it does not."""
+        answer: httpx.Response | None = None
+
+        def has_answered() -> bool:
+            nonlocal answer
+            answer = self.get(path)
             assert self._process.poll() is None, self.log
-            assert time.monotonic() < deadline, f"{answer.text if answer else 'no answer'}\n{self.log}"
-            time.sleep(0.02)
+            return answer is not None and answer.status_code == status
+
+        try:
+            poll(has_answered, within=within)
+        except AssertionError as error:
+            raise AssertionError(f"{answer.text if answer else 'no answer'}\n{self.log}") from error
+        assert answer is not None
         return answer
 
     def send(self, number: signal.Signals) -> None:

@@ -6,14 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from local_stack.stack_json import NotRunningError, StackDescription, running_stack
-
-Answer = TypeVar("Answer")
+from support.waiting import poll
 
 
 class RunningSupervisor:
@@ -38,7 +35,7 @@ class RunningSupervisor:
                 return running_stack(self.folder)
             return None
 
-        return until(ready, within=60)
+        return poll(ready, within=60)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
@@ -62,13 +59,13 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def until(condition: Callable[[], Answer | None], *, within: float = 20.0) -> Answer:
-    """Ask again and again until the answer is true, and return it. Raises AssertionError after `within` seconds."""
-    deadline = time.monotonic() + within
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {within:g} s"
-        time.sleep(0.02)
-    return answer
+def assert_nothing_runs(folder: Path) -> None:
+    """No process of the stack is left within 5 seconds.
+
+    PostgreSQL's children have sessions of their own: the kernel may still be tearing one down when the supervisor is
+    gone.
+    """
+    poll(lambda: not processes_of(folder), within=5)
 
 
 def processes_of(folder: Path) -> list[int]:

@@ -18,7 +18,7 @@ from support.kafka.subscribers import GROUP, HANDLERS, create_lines, running_sub
 from support.kafka.topics import MakeTopic
 from support.postgres.databases import Database
 from support.processes.servers import new_kafka
-from support.waiting import eventually
+from support.waiting import eventually, stays_true
 
 TOPIC = "articurated.orders"
 
@@ -91,9 +91,11 @@ async def test_nothing_counts_as_caught_up_while_the_news_of_an_outage_are_still
                 query = "SELECT count(*) = 1 FROM consumer_positions WHERE caught_up_at >= $1"
                 return bool(await pool.fetchval(query, told_at))
 
+            async def is_behind() -> bool:
+                return not await is_current()
+
             await eventually(lambda: is_connected(consumer), within=60)
-            await asyncio.sleep(3)
-            assert not await is_current()
+            await stays_true(is_behind, seconds=3, why="the consumer reports its position every second")
             await produce(kafka.bootstrap, TOPIC, [meanwhile])
             await eventually(is_current, within=60)
             assert ("meanwhile", 1) in await written_lines(pool)

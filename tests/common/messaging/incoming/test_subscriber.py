@@ -31,7 +31,7 @@ from support.logs import logging_restored
 from support.postgres.databases import Database, Databases, MakePool
 from support.processes.relay_and_consumer import role_process
 from support.processes.servers import new_postgres
-from support.waiting import eventually
+from support.waiting import eventually, stays_true, time_passes
 
 ORDERS = [f"order-{number}" for number in range(20)]
 
@@ -87,7 +87,7 @@ async def test_what_is_taken_in_is_known_under_a_steady_stream_too(pool: Pool, k
     """Lag is never 0 here: the handler takes longer for a batch than the next record needs to arrive."""
 
     async def write_slowly(connection: Connection, events: Sequence[Incoming[OrderShipped]]) -> None:
-        await asyncio.sleep(0.3)
+        await time_passes(0.3, "a batch takes longer than the next record needs to arrive")
         await write_lines(connection, events)
 
     async def stream() -> None:
@@ -246,8 +246,11 @@ async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started
 
 async def test_a_consumer_waits_for_its_broker_and_says_so(pool: Pool) -> None:
     async with running_subscriber(pool, "127.0.0.1:1", ["some-topic"]) as subscriber:
-        await asyncio.sleep(0.3)
-        assert subscriber.component.not_ready() == "kafka: not connected"
+        await stays_true(
+            lambda: subscriber.component.not_ready() == "kafka: not connected",
+            seconds=0.3,
+            why="the consumer would have ended, or said that it is ready",
+        )
 
 
 async def test_what_the_client_library_catches_is_logged_and_the_role_is_not_ready(
@@ -280,7 +283,7 @@ async def test_a_missing_topic_and_a_broker_that_is_away_are_told_in_a_few_lines
             running_subscriber(pool, kafka, ["no-such-topic", "nor-this-one"]),
             running_subscriber(pool, "127.0.0.1:1", ["some-topic"]),
         ):
-            await asyncio.sleep(6)  # the time in which they would have written hundreds
+            await time_passes(6, "without a limit, hundreds of lines would be written in it")
     lines = capsys.readouterr().err.splitlines()
     assert 2 <= len(lines) <= 40
 

@@ -20,7 +20,7 @@ from support.kafka.raw_records import order_shipped_record, produce
 from support.kafka.subscribers import GROUP, OrderShipped, create_lines, running_subscriber, write_lines, written_lines
 from support.kafka.topics import MakeTopic
 from support.postgres.databases import Database
-from support.waiting import eventually
+from support.waiting import eventually, stays_true
 
 ORDERS = ("locked", "order-1", "order-2", "order-3")
 
@@ -167,8 +167,11 @@ async def test_many_records_that_wait_for_one_lock_do_not_end_the_consumer(
         async with locked(database, lock="LOCK TABLE lines IN EXCLUSIVE MODE"):
             await produce(kafka, topic, [order_shipped_record(name) for name in names])
             await eventually(lambda: all_wait(len(names)), within=20)
-            await asyncio.sleep(8)
-            assert consumer.component.not_ready() is None
+            await stays_true(
+                lambda: consumer.component.not_ready() is None,
+                seconds=8,
+                why="a consumer without progress ends after 6 seconds",
+            )
         await eventually(lambda: is_read_to(pool, len(names)))
     assert sorted(await written_lines(pool)) == sorted((name, 1) for name in names)
 

@@ -1,7 +1,8 @@
 """What may come as a request's body."""
 
 import pytest
-from support.gateway.raw_http import GET, HOST, EchoApplication, assert_refused, post, raw_server, wait_until
+from support.gateway.raw_http import GET, HOST, EchoApplication, assert_refused, post, raw_server
+from support.waiting import eventually_true
 
 
 @pytest.mark.parametrize("chunks", [b"zz\r\n", b"3\r\nabcd\r\n", b"-1\r\n", b"3;" + b"x" * 300_000])
@@ -9,9 +10,9 @@ async def test_bad_chunks_are_refused_though_the_application_waits_for_them(chun
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
-        await wait_until(lambda: bool(application.seen))
+        await eventually_true(lambda: bool(application.seen))
         assert_refused(await client.ask(chunks), 400, "BAD_REQUEST")
-        await wait_until(lambda: application.client_gone == 1)
+        await eventually_true(lambda: application.client_gone == 1)
 
 
 async def test_trailers_do_not_become_headers_and_are_bounded() -> None:

@@ -11,8 +11,8 @@ from support.gateway.raw_http import (
     limits,
     post,
     raw_server,
-    wait_until,
 )
+from support.waiting import eventually_true
 
 
 async def test_the_connection_that_waits_longest_makes_room_for_a_new_one() -> None:
@@ -23,7 +23,7 @@ async def test_the_connection_that_waits_longest_makes_room_for_a_new_one() -> N
         await server.connect() as unused,
     ):
         await half_sent.send(b"GET / HT")
-        await wait_until(lambda: server.server.connections.now > 0)
+        await eventually_true(lambda: server.server.connections.now > 0)
         assert (await idle.ask(GET)).status == 200
         assert (await unused.ask(GET)).status == 200
         await assert_others_are_served(server)
@@ -49,7 +49,7 @@ async def test_a_connection_too_many_is_told_so_when_all_others_are_being_answer
         busy = [await server.connect() for _ in range(2)]
         for each in busy:
             await each.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")
-        await wait_until(lambda: len(application.seen) == 2)
+        await eventually_true(lambda: len(application.seen) == 2)
         for _ in range(3):
             async with await server.connect() as client:
                 answer = await client.ask(GET)
@@ -63,7 +63,7 @@ async def test_requests_in_a_row_are_answered_in_order_up_to_a_number() -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n" + GET * 5000)
-        await wait_until(lambda: len(application.seen) == 1)
+        await eventually_true(lambda: len(application.seen) == 1)
         application.gate.set()
         assert (await client.answer()).body == b"at last"
         for _ in range(100):
@@ -92,7 +92,7 @@ async def test_after_a_refusal_the_client_is_waited_for_only_for_a_time() -> Non
         await server.connect() as client,
     ):
         assert_refused(await client.ask(b"nonsense\r\n\r\n"), 400, "BAD_REQUEST")
-        await wait_until(lambda: server.server.connections.number == 0, within=5)
+        await eventually_true(lambda: server.server.connections.number == 0, within=5)
 
 
 async def test_the_server_ends_in_time_with_a_thousand_requests_half_sent() -> None:
@@ -104,14 +104,14 @@ async def test_the_server_ends_in_time_with_a_thousand_requests_half_sent() -> N
             await client.send(halves[number % len(halves)])
         async with await server.connect() as unread:
             await unread.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
-            await wait_until(lambda: server.server.connections.number == 1001)
+            await eventually_true(lambda: server.server.connections.number == 1001)
 
 
 async def test_a_request_that_is_being_answered_is_answered_when_the_server_stops() -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")
-        await wait_until(lambda: bool(application.seen))
+        await eventually_true(lambda: bool(application.seen))
         asyncio.get_running_loop().call_later(0.3, application.gate.set)
         answer = asyncio.create_task(client.answer())
         server.server._server.should_exit = True

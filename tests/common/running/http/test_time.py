@@ -11,8 +11,8 @@ from support.gateway.raw_http import (
     assert_refused,
     limits,
     raw_server,
-    wait_until,
 )
+from support.waiting import eventually_true, time_passes
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ async def test_a_head_that_comes_byte_by_byte_has_no_more_time() -> None:
         answer = asyncio.create_task(client.answer())
         while not answer.done():
             client.writer.write(b"a")
-            await asyncio.sleep(0.02)
+            await time_passes(0.02, "the head comes byte by byte")
         assert_refused(await answer, 400, "BAD_REQUEST")
 
 
@@ -45,11 +45,11 @@ async def test_a_connection_that_sends_no_request_is_closed(sent: bytes) -> None
 
 
 async def test_an_idle_connection_is_kept_for_the_keep_alive_time_and_then_closed() -> None:
-    chosen = limits(head_seconds=0.1, keep_alive_seconds=0.8)
+    chosen = limits(head_seconds=0.1, keep_alive_seconds=2)
     async with raw_server(EchoApplication(), chosen) as server, await server.connect() as client:
         for _ in range(2):
             assert (await client.ask(GET)).body == b"GET"
-            await asyncio.sleep(0.4)  # idle for longer than a head may take
+            await time_passes(0.4, "the connection is idle for longer than a head may take")
         assert await client.rest() == b""
 
 
@@ -59,7 +59,7 @@ async def test_half_a_body_is_not_waited_for_longer_than_the_limit(head: bytes) 
     async with raw_server(application, limits(body_seconds=0.3)) as server, await server.connect() as client:
         answer = await client.ask(b"POST /echo HTTP/1.1\r\n" + HOST + head)
         assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_seconds": 0.3}
-        await wait_until(lambda: application.client_gone == 1)
+        await eventually_true(lambda: application.client_gone == 1)
 
 
 async def test_half_a_body_that_was_answered_already_is_not_waited_for_either() -> None:
@@ -83,8 +83,8 @@ async def test_an_answer_that_is_not_read_is_given_up() -> None:
     async with raw_server(EchoApplication(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
         await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await wait_until(lambda: server.server.connections.unsent_bytes > 0)
-        await wait_until(lambda: server.server.connections.number == 0, within=5)
+        await eventually_true(lambda: server.server.connections.unsent_bytes > 0)
+        await eventually_true(lambda: server.server.connections.number == 0, within=5)
 
 
 async def test_answers_in_a_row_that_are_not_read_are_given_up_without_an_error(
@@ -93,17 +93,17 @@ async def test_answers_in_a_row_that_are_not_read_are_given_up_without_an_error(
     async with raw_server(EchoApplication(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
         await client.send((b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n") * 5)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await wait_until(lambda: server.server.connections.unsent_bytes > 0)
-        await wait_until(lambda: server.server.connections.number == 0, within=5)
+        await eventually_true(lambda: server.server.connections.unsent_bytes > 0)
+        await eventually_true(lambda: server.server.connections.number == 0, within=5)
     assert not [record for record in caplog.records if record.name == "uvicorn.error" and record.levelno >= 30]
 
 
 async def test_an_answer_that_is_read_slowly_but_steadily_is_given_whole() -> None:
-    async with raw_server(EchoApplication(), limits(stall_seconds=0.2)) as server, await server.connect() as client:
+    async with raw_server(EchoApplication(), limits(stall_seconds=1)) as server, await server.connect() as client:
         await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
         received = 0
         while received < 20_000_000:
-            await asyncio.sleep(0.02)
+            await time_passes(0.05, "the whole answer takes longer to be read than a reader may stall")
             received += len(await client._reader.readexactly(min(500_000, 20_000_000 - received)))
         assert server.server.connections.number == 1
 
@@ -115,10 +115,10 @@ async def test_unread_answers_are_bounded_all_together_and_the_oldest_is_given_u
             await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             await _until_number(server, left)
-            await wait_until(lambda: server.server.connections.unsent_bytes > 5_000_000)
+            await eventually_true(lambda: server.server.connections.unsent_bytes > 5_000_000)
         clients[2].writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert len((await clients[2].answer()).body) == 20_000_000
 
 
 async def _until_number(server: RawServer, number: int) -> None:
-    await wait_until(lambda: server.server.connections.number == number)
+    await eventually_true(lambda: server.server.connections.number == number)
