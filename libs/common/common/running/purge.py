@@ -2,31 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import (
-    ColumnElement,
-    Table,
-    any_,
-    bindparam,
-    delete,
-    exists,
-    func,
-    literal,
-    literal_column,
-    not_,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Table, any_, bindparam, delete, exists, func, literal, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import UserDefinedType
 
 from common.component import Component
-from common.database.statements import Connection, Statement, prepare
+from common.database.statements import Connection, prepare
 from common.database.tables import idempotency_keys, inbox, jobs, outbox, outbox_parked, outbox_pending, poison
 from common.database.transactions import Pool, is_connection_failure, transaction
 from common.pauses import pause
@@ -40,24 +26,6 @@ _log = structlog.get_logger(__name__)
 _purged = Counter("purged_rows_total", "Rows deleted because their retention was over", ["table"])
 
 
-@dataclass(frozen=True, slots=True)
-class PurgeRule:
-    """Rows of `table` for which `is_expired` holds are deleted."""
-
-    table: Table
-    is_expired: ColumnElement[bool]
-
-    @property
-    def batch(self) -> "Batch":
-        ctid: ColumnElement[Any] = literal_column(f"{self.table.name}.ctid", _TupleId)
-        expired = select(ctid).select_from(self.table).where(self.is_expired).limit(ROWS_PER_BATCH)
-        is_locked = ctid == any_(bindparam("ctids", type_=ARRAY(_TupleId)))
-        return Batch(
-            prepare(expired.with_for_update(skip_locked=True)),
-            prepare(delete(self.table).where(is_locked, self.is_expired)),
-        )
-
-
 class _TupleId(UserDefinedType[Any]):
     """A row's physical location (`ctid`), which does not change while the row is locked."""
 
@@ -67,13 +35,20 @@ class _TupleId(UserDefinedType[Any]):
         return "TID"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Two statements, as the second sees what was committed before the rows were locked: a row that was expired for the
-    first may be needed again by then (an event to be published again)."""
+class PurgeRule:
+    """Deletes rows of `table` for which `is_expired` holds.
 
-    lock: Statement
-    delete: Statement
+    In two statements, as the second sees what was committed before the rows were locked: a row that was expired for the
+    first may be needed again by then (an event to be published again).
+    """
+
+    def __init__(self, table: Table, is_expired: ColumnElement[bool]) -> None:
+        self.table = table
+        ctid: ColumnElement[Any] = literal_column(f"{table.name}.ctid", _TupleId)
+        expired = select(ctid).select_from(table).where(is_expired).limit(ROWS_PER_BATCH)
+        self.lock = prepare(expired.with_for_update(skip_locked=True))
+        is_locked = ctid == any_(bindparam("ctids", type_=ARRAY(_TupleId)))
+        self.delete = prepare(delete(table).where(is_locked, is_expired))
 
     async def purge(self, connection: Connection) -> tuple[int, int]:
         """The numbers of rows that were locked and deleted in this transaction. Rows that another transaction locks are
@@ -98,7 +73,7 @@ def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
         *(exists().where(each.c.position == outbox.c.position) for each in (outbox_pending, outbox_parked))
     )
     return [
-        PurgeRule(outbox, older_than(outbox.c.created_at, settings.outbox_retention_days) & not_(is_unpublished)),
+        PurgeRule(outbox, older_than(outbox.c.created_at, settings.outbox_retention_days) & ~is_unpublished),
         PurgeRule(inbox, older_than(inbox.c.received_at, settings.inbox_retention_days)),
         PurgeRule(jobs, _is(jobs.c.state, "done") & older_than(jobs.c.finished_at, settings.job_retention_days)),
         PurgeRule(
@@ -120,7 +95,7 @@ class Purger:
         self, pool: Pool, rules: Sequence[PurgeRule], *, seconds_between_rounds: float = SECONDS_BETWEEN_ROUNDS
     ) -> None:
         self._pool = pool
-        self._batches = [(rule.table.name, rule.batch) for rule in rules]
+        self._rules = rules
         self._seconds_between_rounds = seconds_between_rounds
 
     @property
@@ -130,18 +105,18 @@ class Purger:
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                for table, batch in self._batches:
-                    await self._purge(table, batch, stopping)
+                for rule in self._rules:
+                    await self._purge(rule, stopping)
             except Exception as error:
                 if not is_connection_failure(error):
                     raise
                 _log.warning("purging waits for the database", error=repr(error))
             await pause(stopping, self._seconds_between_rounds)
 
-    async def _purge(self, table: str, batch: Batch, stopping: asyncio.Event) -> None:
+    async def _purge(self, rule: PurgeRule, stopping: asyncio.Event) -> None:
         locked = ROWS_PER_BATCH
         while locked == ROWS_PER_BATCH and not stopping.is_set():
             async with transaction(self._pool) as connection:
-                locked, deleted = await batch.purge(connection)
-            _purged.labels(table).inc(deleted)
+                locked, deleted = await rule.purge(connection)
+            _purged.labels(rule.table.name).inc(deleted)
             await pause(stopping, SECONDS_BETWEEN_BATCHES)

@@ -48,8 +48,8 @@ async def test_what_is_before_a_parked_event_of_its_key_is_sent_when_it_is_sent_
     ]
 
 
-async def places_of_all(connection: Connection) -> list[object]:
-    return [place for (place,) in await connection.fetch("SELECT ctid FROM outbox FOR UPDATE")]
+async def ctids_of_all(connection: Connection) -> list[object]:
+    return [ctid for (ctid,) in await connection.fetch("SELECT ctid FROM outbox FOR UPDATE")]
 
 
 async def test_events_that_are_about_to_be_sent_again_are_not_deleted_as_old(
@@ -59,14 +59,14 @@ async def test_events_that_are_about_to_be_sent_again_are_not_deleted_as_old(
     await pool.execute("DELETE FROM outbox_pending")
     await pool.execute("UPDATE outbox SET created_at = now() - interval '100 days' WHERE key <> 'order-0'")
     settings = ServiceSettings(database_url="postgresql://nowhere", kafka_bootstrap="nowhere")
-    (batch,) = [rule.batch for rule in standard_rules(settings) if rule.table.name == "outbox"]
+    (rule,) = [rule for rule in standard_rules(settings) if rule.table.name == "outbox"]
     async with transaction(pool) as purging:
         # What was expired when the purge looked is about to be locked by it, and is asked for again in between.
         async with transaction(pool) as connection:
             assert await outbox.send_again(connection, datetime(2020, 1, 1, tzinfo=UTC)) == len(ORDERS)
-            assert await batch.purge(purging) == (0, 0)
-        assert await batch.delete.execute(purging, places=await places_of_all(purging)) == 0
-        assert await batch.purge(purging) == (0, 0)
+            assert await rule.purge(purging) == (0, 0)
+        assert await rule.delete.execute(purging, ctids=await ctids_of_all(purging)) == 0
+        assert await rule.purge(purging) == (0, 0)
     assert await pool.fetchval("SELECT count(*) FROM outbox") == len(ORDERS)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, DateTime, MetaData
+import sqlalchemy as sa
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -16,9 +16,9 @@ NAMING_CONVENTION = {
 # (grants.py), and its migration adds triggers against UPDATE, DELETE and TRUNCATE.
 APPEND_ONLY = {"append_only": True}
 
-infrastructure = MetaData(naming_convention=NAMING_CONVENTION)
+infrastructure = sa.MetaData(naming_convention=NAMING_CONVENTION)
 
 
-def instant(name: str, **options: Any) -> Column[Any]:
+def instant(name: str, **options: Any) -> sa.Column[Any]:
     """A point in time, stored in UTC."""
-    return Column(name, DateTime(timezone=True), **options)
+    return sa.Column(name, sa.DateTime(timezone=True), **options)

@@ -1,73 +1,60 @@
 """The inbox: events that were processed, poison records, and the positions of the consumer."""
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    Table,
-    Text,
-    UniqueConstraint,
-    Uuid,
-    func,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from common.database.tables.columns import infrastructure, instant
 
-inbox = Table(
+inbox = sa.Table(
     "inbox",
     infrastructure,
-    Column("consumer", Text, primary_key=True),
-    Column("event_id", Text, primary_key=True),
-    Column("topic", Text, nullable=False),
-    Column("partition", Integer, nullable=False),
-    Column("offset", BigInteger, nullable=False),
-    instant("received_at", nullable=False, server_default=func.now()),
-    Index("ix_inbox_received_at", "received_at"),
+    sa.Column("consumer", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    instant("received_at", nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_inbox_received_at", "received_at"),
 )
 
-poison = Table(
+poison = sa.Table(
     "poison",
     infrastructure,
-    Column("id", Uuid, primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True),
     # A record, or a batch that could not be decoded: its bytes are in `value`, and its last offset is `last_offset`.
-    Column("kind", Text, nullable=False, server_default=text("'record'")),
-    Column("topic", Text, nullable=False),
-    Column("partition", Integer, nullable=False),
-    Column("offset", BigInteger, nullable=False),
-    Column("last_offset", BigInteger),
+    sa.Column("kind", sa.Text, nullable=False, server_default=sa.text("'record'")),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("last_offset", sa.BigInteger),
     # SHA-256 of key, value and headers: after Kafka was refilled, an offset belongs to another record.
-    Column("digest", LargeBinary, nullable=False),
-    Column("key", LargeBinary),
-    Column("value", LargeBinary),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("key", sa.LargeBinary),
+    sa.Column("value", sa.LargeBinary),
     # A list of [name, value in base64 or null], in the record's order: header names may repeat.
-    Column("headers", JSONB, nullable=False),
-    Column("record_time", BigInteger, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("state", Text, nullable=False, server_default=text("'kept'")),
-    instant("created_at", nullable=False, server_default=func.now()),
+    sa.Column("headers", JSONB, nullable=False),
+    sa.Column("record_time", sa.BigInteger, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default=sa.text("'kept'")),
+    instant("created_at", nullable=False, server_default=sa.func.now()),
     instant("replayed_at"),
-    UniqueConstraint("topic", "partition", "offset", "digest"),
-    CheckConstraint("state IN ('kept', 'replayed')", name="state"),
-    CheckConstraint("kind IN ('record', 'batch')", name="kind"),
-    Index("ix_poison_kept", "created_at", postgresql_where=text("state = 'kept'")),
-    Index("ix_poison_replayed", "replayed_at", postgresql_where=text("state = 'replayed'")),
+    sa.UniqueConstraint("topic", "partition", "offset", "digest"),
+    sa.CheckConstraint("state IN ('kept', 'replayed')", name="state"),
+    sa.CheckConstraint("kind IN ('record', 'batch')", name="kind"),
+    sa.Index("ix_poison_kept", "created_at", postgresql_where=sa.text("state = 'kept'")),
+    sa.Index("ix_poison_replayed", "replayed_at", postgresql_where=sa.text("state = 'replayed'")),
 )
 
 # How far the consumer has read each partition, and when it last found nothing newer there (by this database's clock).
-consumer_positions = Table(
+consumer_positions = sa.Table(
     "consumer_positions",
     infrastructure,
-    Column("topic", Text, primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("position", BigInteger, nullable=False),
-    Column("lag", BigInteger, nullable=False),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("lag", sa.BigInteger, nullable=False),
     # The topic's number of partitions, as some may have no row yet. Null: stored by a version before this column.
-    Column("partition_count", Integer),
+    sa.Column("partition_count", sa.Integer),
     instant("caught_up_at"),
     instant("reported_at", nullable=False),
 )

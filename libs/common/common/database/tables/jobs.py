@@ -1,68 +1,55 @@
 """The job queue: jobs and their attempts."""
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    Table,
-    Text,
-    UniqueConstraint,
-    Uuid,
-    func,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from common.database.tables.columns import infrastructure, instant
 
-jobs = Table(
+jobs = sa.Table(
     "jobs",
     infrastructure,
-    Column("id", Uuid, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("business_key", Text, nullable=False),
-    Column("payload", JSONB, nullable=False),
-    Column("state", Text, nullable=False, server_default=text("'ready'")),
-    Column("failures", Integer, nullable=False, server_default=text("0")),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("business_key", sa.Text, nullable=False),
+    sa.Column("payload", JSONB, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default=sa.text("'ready'")),
+    sa.Column("failures", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
     # Attempts during which the worker died or stopped renewing its lease.
-    Column("abandoned", Integer, nullable=False, server_default=text("0")),
+    sa.Column("abandoned", sa.Integer, nullable=False, server_default=sa.text("0")),
     # Attempts that a failure of the database ended; they are not failures of the job.
-    Column("set_backs", Integer, nullable=False, server_default=text("0")),
-    instant("due_at", nullable=False, server_default=func.now()),
+    sa.Column("set_backs", sa.Integer, nullable=False, server_default=sa.text("0")),
+    instant("due_at", nullable=False, server_default=sa.func.now()),
     # The fencing token: every claim raises it, and a write with an older one is rejected.
-    Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
+    sa.Column("lease_token", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     instant("leased_until"),
-    Column("causation_id", Text),
-    Column("traceparent", Text, nullable=False),
-    Column("last_error", Text),
+    sa.Column("causation_id", sa.Text),
+    sa.Column("traceparent", sa.Text, nullable=False),
+    sa.Column("last_error", sa.Text),
     # The result of the outside work, committed before anything that follows from it: the work is not repeated.
-    Column("result", JSONB(none_as_null=True)),
+    sa.Column("result", JSONB(none_as_null=True)),
     # Why there will be no further attempt, until the consequences of that are committed.
-    Column("given_up", Text),
-    instant("created_at", nullable=False, server_default=func.now()),
+    sa.Column("given_up", sa.Text),
+    instant("created_at", nullable=False, server_default=sa.func.now()),
     instant("finished_at"),
-    UniqueConstraint("kind", "business_key"),
-    CheckConstraint("state IN ('ready', 'running', 'done', 'dead')", name="state"),
-    Index("ix_jobs_ready", "kind", "due_at", postgresql_where=text("state = 'ready'")),
-    Index("ix_jobs_running", "leased_until", postgresql_where=text("state = 'running'")),
-    Index("ix_jobs_done", "finished_at", postgresql_where=text("state = 'done'")),
-    Index("ix_jobs_dead", "finished_at", postgresql_where=text("state = 'dead'")),
+    sa.UniqueConstraint("kind", "business_key"),
+    sa.CheckConstraint("state IN ('ready', 'running', 'done', 'dead')", name="state"),
+    sa.Index("ix_jobs_ready", "kind", "due_at", postgresql_where=sa.text("state = 'ready'")),
+    sa.Index("ix_jobs_running", "leased_until", postgresql_where=sa.text("state = 'running'")),
+    sa.Index("ix_jobs_done", "finished_at", postgresql_where=sa.text("state = 'done'")),
+    sa.Index("ix_jobs_dead", "finished_at", postgresql_where=sa.text("state = 'dead'")),
 )
 
-job_attempts = Table(
+job_attempts = sa.Table(
     "job_attempts",
     infrastructure,
-    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("worker", Text, nullable=False),
-    instant("started_at", nullable=False, server_default=func.now()),
+    sa.Column("job_id", sa.Uuid, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("worker", sa.Text, nullable=False),
+    instant("started_at", nullable=False, server_default=sa.func.now()),
     instant("finished_at"),
     # Null during the attempt, and for ever when the worker died: it is then unknown how far the attempt came.
-    Column("outcome", Text),
-    Column("error", Text),
-    CheckConstraint("outcome IN ('succeeded', 'failed', 'abandoned', 'handed_back')", name="outcome"),
+    sa.Column("outcome", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.CheckConstraint("outcome IN ('succeeded', 'failed', 'abandoned', 'handed_back')", name="outcome"),
 )

@@ -1,57 +1,45 @@
 """The HTTP edge: API keys, idempotency keys, and response times."""
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    Double,
-    Index,
-    Integer,
-    LargeBinary,
-    SmallInteger,
-    Table,
-    Text,
-    Uuid,
-    func,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from common.database.tables.columns import infrastructure, instant
 
-api_keys = Table(
+api_keys = sa.Table(
     "api_keys",
     infrastructure,
-    Column("prefix", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("secret_hash", LargeBinary, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("customer_id", Uuid),
-    instant("created_at", nullable=False, server_default=func.now()),
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("secret_hash", sa.LargeBinary, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Uuid),
+    instant("created_at", nullable=False, server_default=sa.func.now()),
     instant("expires_at"),
     instant("revoked_at"),
-    CheckConstraint("role IN ('client', 'warehouse', 'payments', 'manager', 'ops')", name="role"),
+    sa.CheckConstraint("role IN ('client', 'warehouse', 'payments', 'manager', 'ops')", name="role"),
 )
 
-idempotency_keys = Table(
+idempotency_keys = sa.Table(
     "idempotency_keys",
     infrastructure,
     # SHA-256 of caller, method and path.
-    Column("scope", LargeBinary, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("request_hash", LargeBinary, nullable=False),
-    Column("status", SmallInteger, nullable=False),
-    Column("headers", JSONB, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    sa.Column("scope", sa.LargeBinary, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    sa.Column("status", sa.SmallInteger, nullable=False),
+    sa.Column("headers", JSONB, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
     instant("expires_at", nullable=False),
-    Index("ix_idempotency_keys_expires_at", "expires_at"),
+    sa.Index("ix_idempotency_keys_expires_at", "expires_at"),
 )
 
 # A histogram of response times per process and slot of some seconds; only buckets that are not empty are stored.
-response_times = Table(
+response_times = sa.Table(
     "response_times",
     infrastructure,
-    Column("process", Uuid, primary_key=True),
+    sa.Column("process", sa.Uuid, primary_key=True),
     instant("slot", primary_key=True),
-    Column("seconds", Double, nullable=False),
-    Column("buckets", ARRAY(Integer), nullable=False),
-    Column("counts", ARRAY(Integer), nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("buckets", ARRAY(sa.Integer), nullable=False),
+    sa.Column("counts", ARRAY(sa.Integer), nullable=False),
 )
