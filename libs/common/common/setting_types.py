@@ -3,20 +3,17 @@
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator
 
 from common.database.address import parse_address
-from common.text.email_address import CONTROL_CHARACTER, parse_email_address, parse_mailbox
+from common.text.email_address import parse_mailbox
 from common.text.host_names import is_port, parse_host
 
 DEFAULT_KAFKA_PORT = 9092
 _URL_CHARACTERS = re.compile(r"[!-~]*")
-_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[^?#\s]*)?")
 
 
 def parse_brokers(text: str) -> list[tuple[str, int]]:
@@ -54,17 +51,6 @@ def _mailbox(text: str) -> str:
     return text
 
 
-def _email_address(text: str) -> str:
-    parse_email_address(text)
-    return text
-
-
-def _line(text: str) -> str:
-    if not text.strip() or CONTROL_CHARACTER.search(text):
-        raise ValueError("must be one line of printable characters")
-    return text
-
-
 def _networks(text: str) -> str:
     return "*" if text.strip() == "*" else ",".join(_network(each) for each in _items(text))
 
@@ -92,46 +78,13 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
-def _folder(path: Path) -> Path:
-    """The folder need not exist, but must be possible. A role that does not use it may lack permission to see it."""
-    try:
-        nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
-        is_possible = nearest.is_dir()
-    except PermissionError:
-        return path
-    except OSError as error:
-        raise ValueError(f"must be a folder: {error.strerror}") from None
-    if not is_possible:
-        raise ValueError(f"must be a folder, or become one: {nearest} is a file")
-    return path
-
-
-def _bucket(url: str) -> str:
-    if not _BUCKET.fullmatch(url):
-        raise ValueError("must be s3://bucket or s3://bucket/prefix")
-    return url
-
-
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("must be the IANA name of a time zone, such as Europe/Paris or UTC") from None
-    return name
-
-
 def _items(text: str) -> Iterable[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 MailboxText = Annotated[str, AfterValidator(_mailbox)]
-PrintedAddress = Annotated[str, AfterValidator(_email_address)]
-Line = Annotated[str, AfterValidator(_line)]
 Host = Annotated[str, AfterValidator(parse_host)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Networks = Annotated[str, AfterValidator(_networks)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
-Folder = Annotated[Path, AfterValidator(_folder)]
-BucketUrl = Annotated[str, AfterValidator(_bucket)]
-TimeZoneName = Annotated[str, AfterValidator(_time_zone)]

@@ -1,15 +1,62 @@
-"""What invoicing is told by its environment, beside what every service is told."""
+"""The settings of invoicing, beside those of every service."""
 
+import re
 from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from common.setting_types import BucketUrl, Folder, Line, MailboxText, PrintedAddress, TimeZoneName
+from common.setting_types import MailboxText
 from common.settings import MailSettings
-from pydantic import Field
+from common.text.email_address import CONTROL_CHARACTER, parse_email_address
+from pydantic import AfterValidator, Field
+
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[^?#\s]*)?")
+
+
+def _line(text: str) -> str:
+    if not text.strip() or CONTROL_CHARACTER.search(text):
+        raise ValueError("must be one line of printable characters")
+    return text
+
+
+def _folder(path: Path) -> Path:
+    """The folder need not exist, but must be possible. A role that does not use it may lack permission to see it."""
+    try:
+        nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
+        is_possible = nearest.is_dir()
+    except PermissionError:
+        return path
+    except OSError as error:
+        raise ValueError(f"must be a folder: {error.strerror}") from None
+    if not is_possible:
+        raise ValueError(f"must be a folder, or become one: {nearest} is a file")
+    return path
+
+
+def _bucket(url: str) -> str:
+    if not _BUCKET.fullmatch(url):
+        raise ValueError("must be s3://bucket or s3://bucket/prefix")
+    return url
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("must be the IANA name of a time zone, such as Europe/Paris or UTC") from None
+    return name
+
+
+Line = Annotated[str, AfterValidator(_line)]
+Folder = Annotated[Path, AfterValidator(_folder)]
+BucketUrl = Annotated[str, AfterValidator(_bucket)]
+TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
+PrintedAddress = Annotated[str, AfterValidator(parse_email_address)]
 
 
 class InvoicingSettings(MailSettings):
-    # Who sells, as printed on invoices made from now on; those that are numbered already keep what they were made with.
-    # The id names the numbering series: with another id, numbers begin anew.
+    # The seller, as printed on new invoices; an invoice that has its number keeps the seller that it was numbered with.
+    # The id names the series of numbers: with another id, they start again.
     seller_id: Line = "articurated"
     seller_brand: Line = "ArtiCurated"
     seller_name: Line = "ArtiCurated SARL"
@@ -21,11 +68,11 @@ class InvoicingSettings(MailSettings):
     seller_vat_id: Line = "FR40303265045"
     seller_email: PrintedAddress = "billing@articurated.example"
 
-    # IANA name: an invoice's date, its year and its series of numbers are those of the seller's day.
+    # An IANA name. An invoice's date, its year and its series of numbers follow the day in this zone.
     seller_time_zone: TimeZoneName = "UTC"
 
     document_folder: Folder = Path("storage/invoices")
-    # `s3://bucket/prefix`, in place of the folder.
+    # `s3://bucket/prefix`; replaces the folder.
     document_bucket: BucketUrl | None = None
 
     rendering_processes: int = Field(default=1, ge=1, le=32)

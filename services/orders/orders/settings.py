@@ -1,4 +1,4 @@
-"""What orders is told by its environment, beside what every service is told."""
+"""The settings of orders, beside those of every service."""
 
 from common.setting_types import WebAddress
 from common.settings import ServiceSettings
@@ -6,6 +6,6 @@ from pydantic import Field
 
 
 class OrdersSettings(ServiceSettings):
-    # Where clients reach invoicing: the links to documents begin with it.
+    # The address of invoicing for clients, with which the links to documents begin.
     invoice_download_url: WebAddress = "http://127.0.0.1:8003"
     invoice_link_minutes: float = Field(default=15, gt=0)

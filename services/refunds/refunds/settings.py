@@ -1,4 +1,4 @@
-"""What refunds is told by its environment, beside what every service is told."""
+"""The settings of refunds, beside those of every service."""
 
 from common.setting_types import MailboxText, WebAddress
 from common.settings import MailSettings
@@ -6,10 +6,10 @@ from pydantic import Field, SecretStr
 
 
 class RefundsSettings(MailSettings):
-    # Stripe's API, or what speaks the refund part of it (deploy/sandbox).
+    # Stripe's API, or a server with the refund part of it (deploy/sandbox).
     payment_gateway_url: WebAddress = "https://api.stripe.com"
     payment_gateway_key: SecretStr = Field(default=SecretStr(""))
-    # Two calls must fit into a job's lease, with room to spare.
+    # Two calls must take less time than a job's lease.
     payment_gateway_timeout_seconds: float = Field(default=8, gt=0)
 
     mail_sender: MailboxText = "ArtiCurated <refunds@articurated.example>"

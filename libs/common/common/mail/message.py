@@ -26,7 +26,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`message_key` identifies the message, so that all its copies have one Message-ID: `invoice-INV-2026-000001`.
+    """`message_key` identifies the message, so that all its copies have the same Message-ID: `receipt-2026-000001`.
     `html` is the same text as `text` in HTML."""
 
     to: str
