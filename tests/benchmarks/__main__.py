@@ -1,10 +1,10 @@
-"""Run benchmarks one after the other: `python -m benchmarks [name …]` in `tests`; `make bench` runs the short ones."""
+"""Run benchmarks: `python -m benchmarks [short | long | NAME …]` in `tests`; `make bench` runs the short ones."""
 
 import sys
 import time
 from importlib import import_module
 
-from benchmarks import results
+from benchmarks.results import table, write
 from rich.console import Console
 
 SHORT = ("gateways", "relaying", "consuming", "pipelines", "processes")
@@ -12,17 +12,17 @@ LONG = ("saturation", "backlog", "growth")
 
 
 def main(names: list[str]) -> int:
-    """Each benchmark is a module with `measure() -> Iterable[Result]`. Exits with 1 where a floor does not hold."""
+    """Run the benchmarks, modules with `measure() -> Iterable[Result]`. The exit status is 1 if a floor is missed."""
     console = Console(width=150)
-    found = []
+    results_of_all = []
     for name in {"short": SHORT, "long": LONG}.get(" ".join(names), names):
-        began = time.monotonic()
-        measured = list(import_module(f"benchmarks.{name}").measure())
-        results.write(measured)
-        console.print(results.table(measured))
-        console.print(f"{name}: {time.monotonic() - began:.0f} s\n")
-        found += measured
-    return int(any(each.verdict == "missed" for each in found))
+        start = time.monotonic()
+        results = list(import_module(f"benchmarks.{name}").measure())
+        write(results)
+        console.print(table(results))
+        console.print(f"{name}: {time.monotonic() - start:.0f} s\n")
+        results_of_all += results
+    return int(any(each.verdict == "missed" for each in results_of_all))
 
 
 if __name__ == "__main__":

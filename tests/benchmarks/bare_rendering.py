@@ -1,8 +1,8 @@
-"""Limit of making documents (d): a process that has the snapshots in memory and renders one after the other.
+"""The limit of rendering documents (d): one process that has the snapshots in memory and renders one by one.
 
     python -m benchmarks.bare_rendering <file of snapshots>
 
-Prints what it saw as JSON; `digests` are those of the documents, in the snapshots' order.
+Prints a `Measurement` as JSON; `digests` are those of the documents, in the order of the snapshots.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from invoicing.domain import Snapshot
 from invoicing.invoice_pdf.document import render
 
 
-class Seen(TypedDict):
+class Measurement(TypedDict):
     seconds: float
     processor_seconds: float
     digests: list[str]
@@ -25,12 +25,12 @@ class Seen(TypedDict):
 
 def main(file: str) -> None:
     snapshots = msgspec.json.decode(Path(file).read_bytes(), type=list[Snapshot])
-    render(snapshots[0])  # whatever is done once only
-    began, processor = time.perf_counter(), time.process_time()
+    render(snapshots[0])  # warm-up
+    start, processor = time.perf_counter(), time.process_time()
     documents = [render(snapshot) for snapshot in snapshots]
-    seconds, processor = time.perf_counter() - began, time.process_time() - processor
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
     digests = [hashlib.sha256(document).hexdigest() for document in documents]
-    print(json.dumps(Seen(seconds=seconds, processor_seconds=processor, digests=digests)))
+    print(json.dumps(Measurement(seconds=seconds, processor_seconds=processor, digests=digests)))
 
 
 if __name__ == "__main__":

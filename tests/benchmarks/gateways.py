@@ -1,7 +1,7 @@
-"""Orders over HTTP with everything on, against bare ASGI with asyncpg (the limit) and against the naive way.
+"""The orders gateway compared with the limit (bare ASGI and asyncpg) and with a naive implementation.
 
-Every server is one process, with the same PostgreSQL, pool size, requests and client. Before the measurement the
-answers and rows of one request are compared value by value; after each run its rows are counted.
+Every server is one process, with the same PostgreSQL, pool size, requests and client. Before the measurement, the
+responses and rows of one request are compared value by value; after each run, its rows are counted.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import subjects
 from benchmarks.measuring import Load, Requests, interleaved, load
 from benchmarks.operations import LIST, PLACE, READ, SHIP, Operation
-from benchmarks.orders_database import OrdersDatabase, WroteSomethingElse, without_varying
+from benchmarks.orders_database import OrdersDatabase, UnexpectedRowsError, without_varying
 from benchmarks.results import Result
 
 ROUNDS = 9
@@ -26,43 +26,43 @@ NAIVE_FLOOR, NAIVE_AIM = 2.0, 3.0
 
 
 @dataclass(frozen=True)
-class Way:
-    """A server to measure, by its port and process id. One that `tells` writes events into the outbox."""
+class Server:
+    """A server to measure. The naive one does not use the outbox."""
 
     name: str
     port: int
     pid: int
-    tells: bool = True
+    has_outbox: bool = True
 
     def rows(self, operation: Operation) -> Mapping[str, int]:
-        return {table: rows for table, rows in operation.writes.items() if self.tells or not table.startswith("outbox")}
+        """How many rows a request writes, by table."""
+        return {table: rows for table, rows in operation.writes.items() if self.has_outbox or "outbox" not in table}
 
 
 def measure() -> Iterator[Result]:
-    with _ways() as (bench, product, limit, naive):
+    with _servers() as (bench, product, limit, naive):
         for operation in (READ, LIST, PLACE):
             yield from against_limit(operation, *bench.measure(operation, product, limit))
-        ours, bare, theirs = bench.measure(SHIP, product, limit, naive)
-        yield from against_limit(SHIP, ours, bare)
-        rates = [each.per_second for each in ours], [each.per_second for each in theirs]
-        yield Result.compared(
-            f"{SHIP.name}, against naive", "requests/s", *rates, to=NAIVE_NAME, floor=NAIVE_FLOOR, aim=NAIVE_AIM
-        )
-        yield from processor(f"{SHIP.name}, against naive", ours, theirs, NAIVE_NAME)
+        product_runs, limit_runs, naive_runs = bench.measure(SHIP, product, limit, naive)
+        yield from against_limit(SHIP, product_runs, limit_runs)
+        name = f"{SHIP.name}, against naive"
+        rates = [run.per_second for run in product_runs], [run.per_second for run in naive_runs]
+        yield Result.compared(name, "requests/s", *rates, to=NAIVE_NAME, floor=NAIVE_FLOOR, aim=NAIVE_AIM)
+        yield processor_time(name, product_runs, naive_runs, NAIVE_NAME)
 
 
-def against_limit(operation: Operation, ours: list[Load], limit: list[Load]) -> Iterator[Result]:
-    rates = [each.per_second for each in ours], [each.per_second for each in limit]
+def against_limit(operation: Operation, runs: list[Load], limit_runs: list[Load]) -> Iterator[Result]:
+    rates = [run.per_second for run in runs], [run.per_second for run in limit_runs]
     yield Result.compared(operation.name, "requests/s", *rates, to=LIMIT_NAME, floor=operation.floor, aim=operation.aim)
-    yield from processor(operation.name, ours, limit, LIMIT_NAME)
-    yield Result.absolute(f"{operation.name}, of it the server", "µs", [each.server_us for each in ours])
-    yield Result.absolute(f"{operation.name}, p99", "ms", [each.p99_ms for each in ours])
+    yield processor_time(operation.name, runs, limit_runs, LIMIT_NAME)
+    yield Result.absolute(f"{operation.name}, of it the server", "µs", [run.server_us for run in runs])
+    yield Result.absolute(f"{operation.name}, p99", "ms", [run.p99_ms for run in runs])
 
 
-def processor(name: str, ours: list[Load], other: list[Load], other_name: str) -> Iterator[Result]:
-    """Of one request, server and database together: the steadier figure on a busy machine."""
-    spent = [each.processor_us for each in ours], [each.processor_us for each in other]
-    yield Result.compared(f"{name}, processor time", "µs", *spent, to=other_name, is_ceiling=True)
+def processor_time(name: str, runs: list[Load], reference_runs: list[Load], reference: str) -> Result:
+    """Processor time of one request, server and database together. It varies less than the rate on a busy machine."""
+    times = [run.processor_us for run in runs], [run.processor_us for run in reference_runs]
+    return Result.compared(f"{name}, processor time", "µs", *times, to=reference, is_ceiling=True)
 
 
 class Bench:
@@ -70,60 +70,61 @@ class Bench:
         self._database, self._keys = database, keys
         self._stored = database.fill(STORED_ORDERS)
 
-    def measure(self, operation: Operation, *ways: Way) -> list[list[Load]]:
-        """The runs of each way, round by round."""
-        self._compare(operation, *ways)
-        runs = interleaved(ways, lambda way: self._run(operation, way), rounds=ROUNDS)
-        return [runs[way] for way in ways]
+    def measure(self, operation: Operation, *servers: Server) -> list[list[Load]]:
+        """The runs of each server, round by round."""
+        self._compare(operation, *servers)
+        runs = interleaved(servers, lambda server: self._run(operation, server), rounds=ROUNDS)
+        return [runs[server] for server in servers]
 
-    def _run(self, operation: Operation, way: Way) -> Load:
+    def _run(self, operation: Operation, server: Server) -> Load:
         numbers = self._database.for_a_run(operation) if operation.writes else self._stored
-        asked, before = Requests(operation.request(self._keys), *numbers), self._database.written()
-        seen = load([(way.port, asked)], servers=[way.pid], database=self._database.pid, seconds=SECONDS)
-        self._database.check(before, way.rows(operation), seen.requests)
-        return seen
+        requests, before = Requests(operation.request(self._keys), *numbers), self._database.written()
+        run = load([(server.port, requests)], servers=[server.pid], database=self._database.pid, seconds=SECONDS)
+        self._database.check(before, server.rows(operation), run.requests)
+        return run
 
-    def _compare(self, operation: Operation, subject: Way, *references: Way) -> None:
-        """Raises `WroteSomethingElse` when one request is answered otherwise, or leaves other rows."""
-        expected = self._observe(operation, subject)
-        for way in references:
-            for kind, found in self._observe(operation, way).items():
-                if found != expected[kind]:
-                    raise WroteSomethingElse(f"{operation.name}, {kind}, {way.name}: {found}, not {expected[kind]}")
+    def _compare(self, operation: Operation, product: Server, *references: Server) -> None:
+        """Raises `UnexpectedRowsError` if the response to one request, or its rows, differ between the servers."""
+        expected = self._observe(operation, product)
+        for server in references:
+            for kind, value in self._observe(operation, server).items():
+                if value != expected[kind]:
+                    raise UnexpectedRowsError(f"{operation.name}, {kind}, {server.name}: {value}, not {expected[kind]}")
 
-    def _observe(self, operation: Operation, way: Way) -> dict[str, Any]:
-        fresh = self._database.fill if operation.needs_orders else self._database.numbers
-        number = f"{fresh(1)[0] if operation.writes else self._stored[0]:032x}"
-        answer = _ask(way.port, operation, number, operation.headers(self._keys))
+    def _observe(self, operation: Operation, server: Server) -> dict[str, Any]:
+        """The rows of one request by kind, or the response of one that only reads."""
+        new_numbers = self._database.fill if operation.needs_orders else self._database.numbers
+        number = f"{new_numbers(1)[0] if operation.writes else self._stored[0]:032x}"
+        response = _send(server.port, operation, number, operation.headers(self._keys))
         if not operation.writes:
-            return {"answer": without_varying(answer)}
-        rows = self._database.rows_of(json.loads(answer)["id"])
-        return rows if way.tells else {kind: found for kind, found in rows.items() if kind != "event"}
+            return {"response": without_varying(response)}
+        rows = self._database.rows_of(json.loads(response)["id"])
+        return rows if server.has_outbox else {kind: value for kind, value in rows.items() if kind != "event"}
 
 
-def _ask(port: int, operation: Operation, number: str, headers: Mapping[str, str]) -> str:
+def _send(port: int, operation: Operation, number: str, headers: Mapping[str, str]) -> str:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{operation.path.replace('{id}', number)}",
         operation.body.encode() or None,
         {name: value.replace("{id}", number) for name, value in headers.items()},
         method=operation.method,
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - an address of our own
-        text: str = answer.read().decode()
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - an address of our own
+        text: str = response.read().decode()
         return text
 
 
 @contextlib.contextmanager
-def _ways() -> Iterator[tuple[Bench, Way, Way, Way]]:
+def _servers() -> Iterator[tuple[Bench, Server, Server, Server]]:
     with contextlib.ExitStack() as running:
-        made = running.enter_context(subjects.stack("orders"))
-        api = running.enter_context(subjects.program(made, "orders", "api"))
-        limit = running.enter_context(subjects.reference(made, "benchmarks.limit_gateway:create"))
-        naive = running.enter_context(subjects.reference(made, "benchmarks.naive_gateway:create"))
+        stack = running.enter_context(subjects.stack("orders"))
+        api = running.enter_context(subjects.program(stack, "orders", "api"))
+        limit = running.enter_context(subjects.reference(stack, "benchmarks.limit_gateway:create"))
+        naive = running.enter_context(subjects.reference(stack, "benchmarks.naive_gateway:create"))
         yield (
-            Bench(OrdersDatabase(made.postgres), made.credentials.api_keys),
-            Way("product", api.port, api.pid),
-            Way("limit", limit.port, limit.pid),
-            Way("naive", naive.port, naive.pid, tells=False),
+            Bench(OrdersDatabase(stack.postgres), stack.credentials.api_keys),
+            Server("product", api.port, api.pid),
+            Server("limit", limit.port, limit.pid),
+            Server("naive", naive.port, naive.pid, has_outbox=False),
         )
-        subjects.verify_audit(made, "orders")
+        subjects.verify_audit(stack, "orders")

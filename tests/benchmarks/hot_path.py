@@ -1,11 +1,11 @@
-"""Where the hot statements should run: one state change and one read, each way beside bare ASGI with raw asyncpg.
+"""Comparison of implementations of the hot statements: one state change and one read, relative to bare ASGI.
 
     cd tests && python -m benchmarks.hot_path [rounds]
 
-All ways run on the same uvicorn and PostgreSQL and write the same rows. In every round each way runs once, briefly and
-in random order, so that a ratio compares neighbours in time; the spread is the middle half of the rounds' ratios. The
-processor time of server and database together is the steadier ratio when others use the machine too.
-The decision taken from it is ADR 2.
+All variants run on the same uvicorn and PostgreSQL and write the same rows. In every round each variant runs once,
+briefly and in random order, so that each ratio compares runs of about the same time; the spread is the middle half of
+the ratios. The ratio of processor time, of server and database together, varies less on a busy machine. ADR 2 is based
+on the results.
 """
 
 import contextlib
@@ -30,19 +30,19 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 CONNECTIONS = 32
 SECONDS = 0.6
-ORDERS_OF_A_RUN = 2_500  # more than any way ships in that time
-SHIP_WAYS = {
+ORDERS_PER_RUN = 2_500  # more than any variant can ship in that time
+SHIP_VARIANTS = {
     "limit": "bare ASGI, asyncpg, separate statements",
     "core-separate": "FastAPI, SQLAlchemy, separate statements",
     "core-together": "FastAPI, SQLAlchemy, lock + one CTE",
     "text": "FastAPI, asyncpg, lock + one CTE, SQL text",
     "prepared": "FastAPI, asyncpg, lock + one CTE, compiled",
     "prepared-reset": "… with asyncpg's reset of pooled connections",
-    "optimistic": "… with a version check for the lock",
-    "everything": "… with API key, route class and kept answer",
-    "limit-with-key": "bare ASGI …, and the answer kept",
+    "optimistic": "… with a version check instead of the lock",
+    "everything": "… with API key, route class and stored response",
+    "limit-with-key": "bare ASGI …, and the response stored",
 }
-READ_WAYS = {
+READ_VARIANTS = {
     "limit": "bare ASGI, asyncpg",
     "core-together": "FastAPI, SQLAlchemy",
     "prepared": "FastAPI, asyncpg, compiled",
@@ -68,62 +68,62 @@ class Bench:
     def __init__(self, postgres: Postgres, ports: dict[str, int], servers: dict[str, int]) -> None:
         self.postgres, self.ports, self.servers = postgres, ports, servers
 
-    def measure(self, operation: str, ways: Sequence[str], rounds: int) -> dict[str, list[Run]]:
-        runs: dict[str, list[Run]] = {way: [] for way in ways}
+    def measure(self, operation: str, variants: Sequence[str], rounds: int) -> dict[str, list[Run]]:
+        runs: dict[str, list[Run]] = {variant: [] for variant in variants}
         for number in range(rounds + 1):
-            self.refill(len(ways) * ORDERS_OF_A_RUN)
-            for position, way in enumerate(random.sample(ways, len(ways))):
-                run = self.run(operation, way, first_order=position * ORDERS_OF_A_RUN + 1)
-                if number > 0:  # the first round only warms up
-                    runs[way].append(run)
+            self.refill(len(variants) * ORDERS_PER_RUN)
+            for position, variant in enumerate(random.sample(variants, len(variants))):
+                run = self.run(operation, variant, first_order=position * ORDERS_PER_RUN + 1)
+                if number > 0:  # the first round is a warm-up
+                    runs[variant].append(run)
         return runs
 
     def refill(self, orders: int) -> None:
         self.postgres.execute(f"\\set orders {orders}", (HERE / "hot_path_orders.sql").read_text())
 
-    def run(self, operation: str, way: str, first_order: int) -> Run:
-        last_order = first_order + ORDERS_OF_A_RUN - 1
-        server, database = cpu_seconds(self.servers[way]), cpu_seconds(self.postgres.pid)
-        load = (self.ports[way], CONNECTIONS, SECONDS, first_order, last_order, REQUESTS[operation])
+    def run(self, operation: str, variant: str, first_order: int) -> Run:
+        last_order = first_order + ORDERS_PER_RUN - 1
+        server, database = cpu_seconds(self.servers[variant]), cpu_seconds(self.postgres.pid)
+        load = (self.ports[variant], CONNECTIONS, SECONDS, first_order, last_order, REQUESTS[operation])
         run: Run = json.loads(python(str(HERE / "http_load.py"), *map(str, load)))
         if run["failures"]:
-            raise SystemExit(f"{operation} by {way} failed {run['failures']} times: {run['first_failure']}")
-        run["server_us"] = (cpu_seconds(self.servers[way]) - server) / run["requests"] * 1e6
+            raise SystemExit(f"{operation} by {variant} failed {run['failures']} times: {run['first_failure']}")
+        run["server_us"] = (cpu_seconds(self.servers[variant]) - server) / run["requests"] * 1e6
         run["database_us"] = (cpu_seconds(self.postgres.pid) - database) / run["requests"] * 1e6
         if operation == "ship":
             self.check(run["requests"], first_order, last_order)
         return run
 
     def check(self, requests: int, first_order: int, last_order: int) -> None:
-        """Every answer stands for one shipped order, one audit row with the order's head, and one event."""
+        """Exit unless each response has a shipped order, an audit row with the hash of the order, and an event."""
         ids = f"\\set first {first_order:032x}", f"\\set last {last_order:032x}"
         written = self.postgres.execute(*ids, COUNT_SHIPPED)
         if int(written) != requests:
-            raise SystemExit(f"{requests} orders were answered as shipped and {written} are")
+            raise SystemExit(f"{requests} responses, but {written} shipped orders")
 
 
 def main(rounds: int = 10) -> None:
     console = Console(width=140)
     with tempfile.TemporaryDirectory(prefix="hot-path-") as folder, _stack(Path(folder)) as bench:
-        for operation, ways in (("ship", SHIP_WAYS), ("read", READ_WAYS)):
-            console.print(_table(operation, ways, bench.measure(operation, tuple(ways), rounds)))
+        for operation, variants in (("ship", SHIP_VARIANTS), ("read", READ_VARIANTS)):
+            console.print(_table(operation, variants, bench.measure(operation, tuple(variants), rounds)))
 
 
-def _table(operation: str, ways: dict[str, str], runs: dict[str, list[Run]]) -> Table:
+def _table(operation: str, variants: dict[str, str], runs: dict[str, list[Run]]) -> Table:
     columns = ("requests/s", "of limit", "spread", "processor", "p50 ms", "p99 ms", "server µs", "database µs")
     table = Table(
-        "way", title=f"{operation} one order, {CONNECTIONS} connections, {len(runs['limit'])} rounds, medians"
+        "variant", title=f"{operation} one order, {CONNECTIONS} connections, {len(runs['limit'])} rounds, medians"
     )
     for column in columns:
         table.add_column(column, justify="right")
-    for way, of_way in runs.items():
-        pairs = list(zip(of_way, runs["limit"], strict=True))
+    for variant, variant_runs in runs.items():
+        pairs = list(zip(variant_runs, runs["limit"], strict=True))
         rates = [run["per_second"] / limit["per_second"] for run, limit in pairs]
         low, middle, high = statistics.quantiles(rates, n=4) if len(rates) > 1 else rates * 3
         processor = statistics.median(_processor_us(limit) / _processor_us(run) for run, limit in pairs)
-        medians = {name: statistics.median(run[name] for run in of_way) for name in NUMBERS}
+        medians = {name: statistics.median(run[name] for run in variant_runs) for name in NUMBERS}
         table.add_row(
-            ways[way],
+            variants[variant],
             f"{medians['per_second']:,.0f}",
             f"{middle:.2f}",
             f"{low:.2f}-{high:.2f}",
@@ -140,27 +140,27 @@ def _processor_us(run: Run) -> float:
 
 @contextlib.contextmanager
 def _stack(folder: Path) -> Iterator[Bench]:
-    """PostgreSQL with fsync on, and one uvicorn process a way; those that do not serve cost nothing."""
+    """PostgreSQL with fsync on, and one uvicorn process for each variant; idle ones use no processor time."""
     with Postgres(folder / "postgres") as postgres, contextlib.ExitStack() as servers:
         python("-m", "benchmarks.hot_path_schema", postgres.dsn())
-        ports = dict(zip(SHIP_WAYS, free_ports(len(SHIP_WAYS)), strict=True))
+        ports = dict(zip(SHIP_VARIANTS, free_ports(len(SHIP_VARIANTS)), strict=True))
         pids = {}
-        for way, port in ports.items():
+        for variant, port in ports.items():
             server = process.spawn(
                 [
                     *(sys.executable, "-m", "uvicorn", "--factory", "benchmarks.hot_path_servers:create"),
                     *("--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"),
                     *("--log-level", "warning"),
                 ],
-                log=folder / f"{way}.log",
-                environment=environment() | {"VARIANT": way, "DSN": postgres.dsn()},
+                log=folder / f"{variant}.log",
+                environment=environment() | {"VARIANT": variant, "DSN": postgres.dsn()},
             )
             servers.callback(process.kill_session, server)
-            pids[way] = server.pid
+            pids[variant] = server.pid
         bench = Bench(postgres, ports, pids)
         bench.refill(1)
-        for way, port in ports.items():
-            _wait_for(port, folder / f"{way}.log")
+        for variant, port in ports.items():
+            _wait_for(port, folder / f"{variant}.log")
         yield bench
 
 

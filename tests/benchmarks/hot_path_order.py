@@ -1,4 +1,4 @@
-"""What every variant does in Python: decide, chain the audit digest, encode the event and the answer."""
+"""The part of every variant in Python: transition, audit digest, encoding of event and response."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ INTERNAL = ("sequence", "audit_number", "audit_head", "now", "lines")
 LANES = 8
 
 encode_event = msgspec.json.Encoder().encode
-encode_answer = msgspec.json.Encoder(decimal_format="number").encode
+encode_response = msgspec.json.Encoder(decimal_format="number").encode
 decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-class Refused(Exception):
-    """The order is not in the state that may be shipped."""
+class RefusedError(Exception):
+    """The order is in a state in which it cannot be shipped."""
 
 
 def document(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    shown = {name: value for name, value in order.items() if name not in INTERNAL}
-    shown["line_items"] = [dict(line) for line in lines]
-    return shown
+    fields = {name: value for name, value in order.items() if name not in INTERNAL}
+    fields["line_items"] = [dict(line) for line in lines]
+    return fields
 
 
 def ship(
@@ -33,7 +33,7 @@ def ship(
     """The parameters of the writing statements, and the shipped order as a document."""
     previous_state = order["status"]
     if previous_state != "PROCESSING_IN_WAREHOUSE":
-        raise Refused(previous_state)
+        raise RefusedError(previous_state)
     now: datetime = order["now"]
     order_id: UUID = order["id"]
     changes = {
@@ -47,8 +47,8 @@ def ship(
     shipped = document({**order, **changes}, lines)
     number, sequence = order["audit_number"] + 1, order["sequence"] + 1
     metadata = {"tracking_number": tracking_number, "carrier": carrier}
-    audited = [order_id, number, previous_state, "SHIPPED", "warehouse-key", metadata, now]
-    digest = hashlib.sha256(order["audit_head"] + encode_event(audited)).digest()
+    audit_data = [order_id, number, previous_state, "SHIPPED", "warehouse-key", metadata, now]
+    digest = hashlib.sha256(order["audit_head"] + encode_event(audit_data)).digest()
     event_id = uuid4()
     headers = {
         "ce_id": event_id,

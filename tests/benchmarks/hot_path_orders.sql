@@ -1,4 +1,4 @@
--- Put :orders orders, ready to be shipped and with ids from 1, in place of all there was.
+-- Replace all rows by :orders orders that can be shipped, with ids from 1.
 TRUNCATE orders, order_lines, order_audit, outbox, idempotency_answers;
 INSERT INTO orders
 SELECT lpad(to_hex(n), 32, '0')::uuid, 'ORD-2026-' || lpad(n::text, 6, '0'), gen_random_uuid(), 'ada@example.org',

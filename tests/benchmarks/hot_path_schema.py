@@ -1,4 +1,4 @@
-"""The tables of the hot-path measurement; `python -m benchmarks.hot_path_schema <dsn>` creates them."""
+"""The tables of the hot-path benchmark; `python -m benchmarks.hot_path_schema <dsn>` creates them."""
 
 import asyncio
 import sys

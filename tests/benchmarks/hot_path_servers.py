@@ -1,4 +1,4 @@
-"""The servers of the measurement: `VARIANT=<name> DSN=… uvicorn --factory benchmarks.hot_path_servers:create`."""
+"""Servers of the hot-path benchmark: `VARIANT=<name> DSN=… uvicorn --factory benchmarks.hot_path_servers:create`."""
 
 import gc
 import hashlib
@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from benchmarks.hot_path_order import Refused, encode_answer
+from benchmarks.hot_path_order import RefusedError, encode_response
 from benchmarks.hot_path_storage import (
     CoreSeparate,
     CoreTogether,
@@ -51,21 +51,21 @@ class StateChange(BaseModel):
 def create() -> Any:
     variant, dsn = os.environ["VARIANT"], os.environ["DSN"]
     if variant.startswith("limit"):
-        return bare(dsn, keeps_answers=variant == "limit-with-key")
+        return bare(dsn, stores_responses=variant == "limit-with-key")
     if variant == "everything":
         return gateway(dsn)
     return plain_fastapi(STORAGES[variant](), dsn)
 
 
-def bare(dsn: str, keeps_answers: bool) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """The limit: an ASGI function without a framework."""
+def bare(dsn: str, stores_responses: bool) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The limit: an ASGI application without a framework."""
     storage = Raw()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await receive()
             await storage.open(dsn)
-            settle_heap()
+            freeze_heap()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await storage.close()
@@ -73,7 +73,7 @@ def bare(dsn: str, keeps_answers: bool) -> Callable[[Scope, Receive, Send], Awai
             return
         order_id = UUID(scope["path"].split("/")[2])
         if scope["method"] == "GET":
-            answer = encode_answer(await storage.read(order_id))
+            response = encode_response(await storage.read(order_id))
         else:
             message = await receive()
             body = message["body"]
@@ -83,20 +83,20 @@ def bare(dsn: str, keeps_answers: bool) -> Callable[[Scope, Receive, Send], Awai
             change = json.loads(body)
             assert change["new_state"] == "SHIPPED"
             shipment = order_id, change["tracking_number"], change["carrier"]
-            if keeps_answers:
+            if stores_responses:
                 key = next(value for name, value in scope["headers"] if name == b"idempotency-key").decode()
-                answer = await storage.ship_once(*shipment, f"bench PATCH {scope['path']}", key, body)
+                response = await storage.ship_once(*shipment, f"bench PATCH {scope['path']}", key, body)
             else:
-                answer = encode_answer(await storage.ship(*shipment))
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+                response = encode_response(await storage.ship(*shipment))
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(response))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": response})
 
     return app
 
 
-def settle_heap() -> None:
-    """Take what was imported out of the collector's sight: a full collection over it stops a server for 30 ms."""
+def freeze_heap() -> None:
+    """Exclude imported objects from garbage collection: a full collection of them stops a server for 30 ms."""
     gc.collect()
     gc.freeze()
 
@@ -107,31 +107,31 @@ def plain_fastapi(storage: Raw | CoreSeparate, dsn: str) -> FastAPI:
     @app.patch("/orders/{order_id}/state")
     async def change_state(order_id: UUID, change: StateChange) -> Response:
         shipped = await storage.ship(order_id, change.tracking_number, change.carrier)
-        return Response(encode_answer(shipped), media_type="application/json")
+        return Response(encode_response(shipped), media_type="application/json")
 
     @app.get("/orders/{order_id}")
     async def read_order(order_id: UUID) -> Response:
-        return Response(encode_answer(await storage.read(order_id)), media_type="application/json")
+        return Response(encode_response(await storage.read(order_id)), media_type="application/json")
 
     return app
 
 
 def gateway(dsn: str) -> FastAPI:
-    """`prepared` with what a real gateway adds: API key, own route class, idempotency key with its stored answer."""
+    """`prepared` with what a real gateway adds: API key, route class, idempotency key with its stored response."""
     storage = Prepared()
     router = APIRouter(route_class=GatewayRoute)
 
     @router.patch("/orders/{order_id}/state")
     async def change_state(order_id: UUID, change: StateChange, request: Request) -> Response:
         scope, key = f"bench PATCH {request.url.path}", request.headers["idempotency-key"]
-        answer = await storage.ship_once(
+        response = await storage.ship_once(
             order_id, change.tracking_number, change.carrier, scope, key, await request.body()
         )
-        return Response(answer, media_type="application/json")
+        return Response(response, media_type="application/json")
 
     @router.get("/orders/{order_id}")
     async def read_order(order_id: UUID) -> Response:
-        return Response(encode_answer(await storage.read(order_id)), media_type="application/json")
+        return Response(encode_response(await storage.read(order_id)), media_type="application/json")
 
     app = FastAPI(lifespan=_opening(storage, dsn))
     app.include_router(router)
@@ -139,7 +139,7 @@ def gateway(dsn: str) -> FastAPI:
 
 
 class GatewayRoute(APIRoute):
-    """Checks the key and answers refusals without a middleware or a dependency, each of which costs more."""
+    """Checks the API key and converts errors without a middleware or a dependency, which are slower."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -148,16 +148,16 @@ class GatewayRoute(APIRoute):
             require_warehouse(request.headers.get("x-api-key", ""))
             try:
                 return await handle(request)
-            except Refused as refused:
-                return Response(encode_answer({"error": {"code": "CONFLICT", "message": str(refused)}}), 409)
+            except RefusedError as error:
+                return Response(encode_response({"error": {"code": "CONFLICT", "message": str(error)}}), 409)
 
         return guard
 
 
 def require_warehouse(api_key: str) -> None:
     prefix, _, secret = api_key.partition(".")
-    known, roles = API_KEYS.get(prefix, (b"", frozenset()))
-    if not hmac.compare_digest(known, hashlib.sha256(secret.encode()).digest()):
+    digest, roles = API_KEYS.get(prefix, (b"", frozenset()))
+    if not hmac.compare_digest(digest, hashlib.sha256(secret.encode()).digest()):
         raise HTTPException(401)
     if "warehouse" not in roles:
         raise HTTPException(403)
@@ -167,7 +167,7 @@ def _opening(storage: Raw | CoreSeparate, dsn: str) -> Callable[[FastAPI], Abstr
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await storage.open(dsn)
-        settle_heap()
+        freeze_heap()
         yield
         await storage.close()
 

@@ -6,12 +6,12 @@ from benchmarks.hot_path_schema import order_audit, order_lines, orders, outbox
 from sqlalchemy import JSON, Uuid, bindparam, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-# ruff: noqa: S608 - the text is put together from constants
+# ruff: noqa: S608 - the SQL is built from constants
 
 the_order = orders.c.id == bindparam("order_id", type_=Uuid)
 now = func.clock_timestamp().label("now")
-# Lines never change after the order was placed, so it does not matter that they are read by the snapshot from before
-# the lock was granted; of the order itself, FOR UPDATE gives the latest version.
+# The lines are read from the snapshot taken before the lock was granted, which is correct because they never change
+# after the placement. Of the order itself, FOR UPDATE returns the latest version.
 lines_as_json = (
     select(func.json_agg(aggregate_order_by(order_lines.table_valued(), order_lines.c.position), type_=JSON))
     .where(order_lines.c.order_id == orders.c.id)
@@ -37,7 +37,7 @@ update_order = (
         audit_head=bindparam("digest"),
     )
 )
-AUDITED: dict[str, Any] = {
+AUDIT_VALUES: dict[str, Any] = {
     "entity_id": bindparam("order_id"),
     "number": bindparam("audit_number"),
     "previous_state": bindparam("previous_state"),
@@ -47,7 +47,7 @@ AUDITED: dict[str, Any] = {
     "created_at": bindparam("now"),
     "digest": bindparam("digest"),
 }
-SENT: dict[str, Any] = {
+OUTBOX_VALUES: dict[str, Any] = {
     "id": bindparam("event_id"),
     "aggregatetype": literal("order", literal_execute=True),
     "aggregateid": bindparam("aggregate_id"),
@@ -57,8 +57,8 @@ SENT: dict[str, Any] = {
     "payload": bindparam("payload"),
     "headers": bindparam("headers"),
 }
-insert_audit = insert(order_audit).inline().values(AUDITED)
-insert_outbox = insert(outbox).values(SENT)
+insert_audit = insert(order_audit).inline().values(AUDIT_VALUES)
+insert_outbox = insert(outbox).values(OUTBOX_VALUES)
 write_shipped = insert_outbox.add_cte(update_order.cte("changed"), insert_audit.cte("audited"))
 LOCK_ORDER = "SELECT *, clock_timestamp() AS now FROM orders WHERE id = $1 FOR UPDATE"
 LINES = "(SELECT json_agg(order_lines ORDER BY position) FROM order_lines WHERE order_id = orders.id) AS lines"
@@ -80,19 +80,19 @@ WITH changed AS ({UPDATE_ORDER}), audited AS (
   VALUES ($1, $8, $5, $9, $10, $2, $11, $12))
 INSERT INTO outbox (id, aggregatetype, aggregateid, type, lane, sequence, payload, headers)
 VALUES ($13, 'order', $14, 'com.articurated.order.shipped.v1', $15, $7, $16, $17)"""
-# Optimistic: nothing is locked while Python decides; if the row has changed meanwhile, nothing is written.
+# Optimistic: the row is not locked while Python computes the change; if it has changed since, nothing is written.
 WRITE_SHIPPED_IF_UNCHANGED = f"""
 WITH changed AS ({UPDATE_ORDER} AND version = $6 - 1 RETURNING id), audited AS (
   INSERT INTO order_audit (entity_id, number, created_at, digest, previous_state, new_state, actor_id, metadata)
   SELECT id, $8, $5, $9, $10, $2, $11, $12 FROM changed)
 INSERT INTO outbox (id, aggregatetype, aggregateid, type, lane, sequence, payload, headers)
 SELECT $13, 'order', $14, 'com.articurated.order.shipped.v1', $15, $7, $16, $17 FROM changed"""
-WRITING_ORDER = (
+PARAMETER_NAMES = (
     *("order_id", "new_state", "tracking_number", "carrier", "now", "version", "sequence", "audit_number", "digest"),
     *("previous_state", "actor_id", "metadata", "event_id", "aggregate_id", "lane", "payload", "headers"),
 )
-FIND_ANSWER = """
+FIND_RESPONSE = """
 SELECT pg_try_advisory_xact_lock(hashtextextended($1 || $2, 0)),
        (SELECT body FROM idempotency_answers WHERE scope = $1 AND key = $2)"""
-INSERT_ANSWER = """
+INSERT_RESPONSE = """
 INSERT INTO idempotency_answers (scope, key, request_digest, status, body) VALUES ($1, $2, $3, $4, $5)"""

@@ -1,4 +1,4 @@
-"""How each variant runs the same statements: one class a way, all with `ship` and `read`."""
+"""The variants of running the statements: a class for each, with the methods `ship` and `read`."""
 
 import hashlib
 from typing import Any, Self, cast
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 from benchmarks import hot_path_statements as sql
-from benchmarks.hot_path_order import decode_json, document, encode_answer, encode_event, ship
+from benchmarks.hot_path_order import decode_json, document, encode_event, encode_response, ship
 from common.database.statements import Connection, prepare, prepare_connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -14,14 +14,14 @@ POOL_SIZE = 16
 Document = dict[str, Any]
 
 
-async def keep_session(_: Connection) -> None:
-    """In place of asyncpg's reset query at each release: a round trip of four statements that nothing here needs."""
+async def skip_reset(_: Connection) -> None:
+    """Replace asyncpg's reset at each release, which is a round trip of four statements that is not needed here."""
 
 
 class Raw:
     """asyncpg and SQL text; separate statements in one transaction."""
 
-    reset: Any = staticmethod(keep_session)
+    reset: Any = staticmethod(skip_reset)
 
     async def open(self, dsn: str) -> Self:
         self.pool = await asyncpg.create_pool(
@@ -42,37 +42,44 @@ class Raw:
         row = await connection.fetchrow(sql.LOCK_ORDER, order_id)
         assert row is not None
         lines = await connection.fetch(sql.READ_LINES, order_id)
-        p, shipped = ship(dict(row), [dict(line) for line in lines], tracking_number, carrier)
+        parameters, shipped = ship(dict(row), [dict(line) for line in lines], tracking_number, carrier)
         await connection.execute(
             sql.UPDATE_ORDER,
-            *(order_id, p["new_state"], tracking_number, carrier, p["now"]),
-            *(p["version"], p["sequence"], p["audit_number"], p["digest"]),
+            *(order_id, parameters["new_state"], tracking_number, carrier, parameters["now"]),
+            *(parameters["version"], parameters["sequence"], parameters["audit_number"], parameters["digest"]),
         )
         await connection.execute(
             sql.INSERT_AUDIT,
-            *(order_id, p["audit_number"], p["now"], p["digest"]),
-            *(p["previous_state"], p["new_state"], p["actor_id"], p["metadata"]),
+            *(order_id, parameters["audit_number"], parameters["now"], parameters["digest"]),
+            *(parameters["previous_state"], parameters["new_state"], parameters["actor_id"], parameters["metadata"]),
         )
         await connection.execute(
             sql.INSERT_OUTBOX,
-            *(p["event_id"], p["aggregate_id"], p["lane"], p["sequence"], p["payload"], p["headers"]),
+            *(
+                parameters["event_id"],
+                parameters["aggregate_id"],
+                parameters["lane"],
+                parameters["sequence"],
+                parameters["payload"],
+                parameters["headers"],
+            ),
         )
         return shipped
 
     async def ship_once(
         self, order_id: UUID, tracking_number: str | None, carrier: str | None, scope: str, key: str, body: bytes
     ) -> bytes:
-        """As `ship`, and keep the answer under the idempotency key; a repeat gets that answer."""
+        """As `ship`, but store the response for the idempotency key, and return it for a repeated request."""
         async with self.pool.acquire() as connection, connection.transaction():
-            found = await connection.fetchrow(sql.FIND_ANSWER, scope, key)
-            assert found is not None
-            nobody_else_is_at_it, stored = found
-            assert nobody_else_is_at_it
+            row = await connection.fetchrow(sql.FIND_RESPONSE, scope, key)
+            assert row is not None
+            is_locked, stored = row
+            assert is_locked
             if stored is not None:
                 return cast(bytes, stored)
-            answer = encode_answer(await self.ship_in(connection, order_id, tracking_number, carrier))
-            await connection.execute(sql.INSERT_ANSWER, scope, key, hashlib.sha256(body).digest(), 200, answer)
-            return answer
+            response = encode_response(await self.ship_in(connection, order_id, tracking_number, carrier))
+            await connection.execute(sql.INSERT_RESPONSE, scope, key, hashlib.sha256(body).digest(), 200, response)
+            return response
 
     async def read(self, order_id: UUID) -> Document:
         async with self.pool.acquire() as connection:
@@ -82,7 +89,7 @@ class Raw:
 
 
 class Text(Raw):
-    """asyncpg and SQL text; the lock brings the lines, one statement writes all."""
+    """asyncpg and SQL text; one statement locks the order and reads its lines, one writes everything."""
 
     async def ship_in(
         self, connection: Connection, order_id: UUID, tracking_number: str | None, carrier: str | None
@@ -90,12 +97,12 @@ class Text(Raw):
         row = await connection.fetchrow(sql.LOCK_ORDER_WITH_LINES, order_id)
         assert row is not None
         parameters, shipped = ship(dict(row), row["lines"], tracking_number, carrier)
-        await connection.execute(sql.WRITE_SHIPPED, *[parameters[name] for name in sql.WRITING_ORDER])
+        await connection.execute(sql.WRITE_SHIPPED, *[parameters[name] for name in sql.PARAMETER_NAMES])
         return shipped
 
 
 class Optimistic(Raw):
-    """Two round trips and no lock: read, then one statement that writes only if the version is still the same."""
+    """Two round trips without a lock: read, then one statement that writes if the version has not changed."""
 
     async def ship(self, order_id: UUID, tracking_number: str | None, carrier: str | None) -> Document:
         async with self.pool.acquire() as connection:
@@ -103,7 +110,7 @@ class Optimistic(Raw):
                 row = await connection.fetchrow(sql.LOCK_ORDER_WITH_LINES.removesuffix(" FOR UPDATE"), order_id)
                 assert row is not None
                 parameters, shipped = ship(dict(row), row["lines"], tracking_number, carrier)
-                arguments = [parameters[name] for name in sql.WRITING_ORDER]
+                arguments = [parameters[name] for name in sql.PARAMETER_NAMES]
                 if await connection.execute(sql.WRITE_SHIPPED_IF_UNCHANGED, *arguments) == "INSERT 0 1":
                     return shipped
 
@@ -132,7 +139,7 @@ class Prepared(Raw):
 
 
 class PreparedWithReset(Prepared):
-    """As `Prepared`, with the pool as asyncpg makes it."""
+    """As `Prepared`, with asyncpg's default reset of pooled connections."""
 
     reset = None
 
@@ -169,7 +176,7 @@ class CoreSeparate:
 
 
 class CoreTogether(CoreSeparate):
-    """SQLAlchemy's engine and Core; the lock brings the lines, one statement writes all."""
+    """SQLAlchemy's engine and Core; one statement locks the order and reads its lines, one writes everything."""
 
     async def ship(self, order_id: UUID, tracking_number: str | None, carrier: str | None) -> Document:
         async with self.engine.begin() as connection:

@@ -1,9 +1,9 @@
-"""A lean HTTP/1.1 client that keeps `connections` keep-alive connections busy and prints what it saw as JSON.
+"""A closed-loop HTTP/1.1 client: it keeps a number of connections busy and prints its results as JSON.
 
     python http_load.py <port> <connections> <seconds> <first> <last> <request template>
 
-It is a process of its own and costs some 20 microseconds a request, far less than any server here. `{id}` in the
-template is replaced by an order's number; reads start again at the first when they come to the last, writes end.
+It runs in a process of its own and needs about 20 microseconds for a request, far less than any server here. `{id}` in
+the template is replaced by the number of an order, from `first` to `last`; reads then start again, writes end.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Load:
 
 
 class Client(asyncio.Protocol):
-    """One connection; sends the next request as soon as the answer to the last is complete."""
+    """A connection that sends the next request as soon as the response to the previous one is complete."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
@@ -34,7 +34,7 @@ class Client(asyncio.Protocol):
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class only behaves like one
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass
         self.send_next()
 
     def send_next(self) -> None:
@@ -47,8 +47,8 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        head, found, body = self.received.partition(b"\r\n\r\n")
-        if not found or len(body) < int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
+        head, separator, body = self.received.partition(b"\r\n\r\n")
+        if not separator or len(body) < int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
             return
         self.load.latencies.append(time.perf_counter() - self.sent)
         if not head.startswith(b"HTTP/1.1 20"):
@@ -63,7 +63,7 @@ class Client(asyncio.Protocol):
 
 
 def requests(template: str, numbers: Iterator[int]) -> Iterator[bytes]:
-    """`template` is a request line, headers and a body, separated as in the message itself."""
+    """HTTP messages for the numbers. `template` is a complete message with `{id}`."""
     before, *rest = template.encode().split(b"{id}")
     for number in numbers:
         yield (b"%032x" % number).join([before, *rest])

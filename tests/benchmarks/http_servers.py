@@ -1,9 +1,9 @@
-"""The HTTP server beside others, with next to no application: what its limits cost (docs/adr/0017).
+"""The HTTP server compared with others, with a minimal application: the cost of its limits (docs/adr/0017).
 
     python -m benchmarks.http_servers [--rounds 7] [--seconds 3] [VARIANT...]
 
-Variants take turns, and the median of all rounds counts. Processor time is that of the server's process alone, which a
-busy machine disturbs least. `granian` and `hypercorn` have to be installed for it; they are no dependency.
+Variants alternate; the figures are medians of all rounds. Processor time is that of the server's process alone, which
+varies least on a busy machine. The variants `granian` and `hypercorn` have to be installed; they are not dependencies.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def serve(variant: str, port: int) -> None:
 
 
 def measure(variant: str, seconds: float) -> tuple[float, float]:
-    """Requests a second, and microseconds of the server's processor time for each."""
+    """Requests a second, and processor time of the server for a request in microseconds."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(
@@ -79,13 +79,13 @@ def measure(variant: str, seconds: float) -> tuple[float, float]:
         before = _processor_seconds(server.pid)
         load = Path(__file__).with_name("http_load.py")
         arguments = [str(port), str(CONNECTIONS), str(seconds), "1", "1000000", REQUEST]
-        done = subprocess.run([sys.executable, load, *arguments], check=True, capture_output=True, text=True)
-        result = json.loads(done.stdout)
+        client = subprocess.run([sys.executable, load, *arguments], check=True, capture_output=True, text=True)
+        result = json.loads(client.stdout)
         assert not result["failures"], result
-        spent = _processor_seconds(server.pid) - before
-        return result["per_second"], spent / result["requests"] * 1e6
+        cpu_time = _processor_seconds(server.pid) - before
+        return result["per_second"], cpu_time / result["requests"] * 1e6
     finally:
-        os.killpg(server.pid, signal.SIGKILL)  # with the workers that some have
+        os.killpg(server.pid, signal.SIGKILL)  # some servers have workers
         server.wait()
 
 
@@ -102,7 +102,7 @@ def _wait_for(port: int) -> None:
 
 
 def _processor_seconds(pid: int) -> float:
-    """Of the process and, as some servers have workers, of its children."""
+    """Processor time of the process and of its children: some servers have workers."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     own = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(own[11]) + int(own[12])) / _TICKS + sum(_processor_seconds(int(child)) for child in children)
@@ -113,15 +113,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("variants", nargs="*", default=VARIANTS)
-    chosen = parser.parse_args()
-    results: dict[str, list[tuple[float, float]]] = {variant: [] for variant in chosen.variants}
-    for _ in range(chosen.rounds):
-        for variant, measured in results.items():
-            measured.append(measure(variant, chosen.seconds))
+    arguments = parser.parse_args()
+    results: dict[str, list[tuple[float, float]]] = {variant: [] for variant in arguments.variants}
+    for _ in range(arguments.rounds):
+        for variant, figures in results.items():
+            figures.append(measure(variant, arguments.seconds))
     print(f"{'server':12}{'requests/s':>12}{'µs of processor':>18}")
-    for variant, measured in results.items():
-        speeds, costs = zip(*measured, strict=True)
-        print(f"{variant:12}{statistics.median(speeds):12.0f}{statistics.median(costs):18.1f}")
+    for variant, figures in results.items():
+        speeds, cpu_times = zip(*figures, strict=True)
+        print(f"{variant:12}{statistics.median(speeds):12.0f}{statistics.median(cpu_times):18.1f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From the job's row to the stored PDF, beside bare rendering of the same invoices (d); and on to the e-mail."""
+"""The rate from job to stored PDF, compared with bare rendering (d) of the same invoices, and from event to e-mail."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ from uuid import UUID
 import msgspec
 from benchmarks import bare_rendering, measuring, subjects
 from benchmarks.measuring import cpu_seconds
-from benchmarks.order_events import lives_of
-from benchmarks.produced import asleep, produce
+from benchmarks.order_events import new_order_events
+from benchmarks.produced import produce, suspended
 from benchmarks.results import Result
 from common.database.transactions import open_pool
 from local_stack.stack import Stack, StackProcess
@@ -32,7 +32,7 @@ _ALL_DONE = "SELECT NOT EXISTS (SELECT FROM jobs WHERE state IN ('ready', 'runni
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Invoices a second, and microseconds of processor time for each; the worker's are with its children."""
+    """Invoices a second, and processor time of one in microseconds; that of the worker includes its children."""
 
     worker_rate: float
     worker_us: float
@@ -76,39 +76,41 @@ def _compare(rounds: list[Round]) -> Iterator[Result]:
 
 
 async def _documents(stack: Stack, worker: StackProcess) -> Round:
-    """Both make the invoices of the same new orders, which have no e-mail address; in either order."""
+    """The worker and bare rendering, in either order, render the invoices of the same orders without e-mail address."""
     pid, dsn = worker.server.pid, stack.postgres.dsn("invoicing", "invoicing")
     pool = await open_pool(dsn, size=2, application_name="benchmark")
     bare = None
     try:
-        with asleep(pid):
+        with suspended(pid):
             orders = [order_shipped(customer_email=None) for _ in range(INVOICES)]
             await consume(pool, *orders)
             ids = [UUID(each["order_id"]) for each in orders]
             if random.random() < 0.5:
-                bare = await _bare(pool, ids)
+                bare = await _render_bare(pool, ids)
             before = cpu_seconds(pid), cpu_seconds(stack.postgres.pid)
-            began = time.perf_counter()
+            start = time.perf_counter()
         await eventually(lambda: pool.fetchval(_ALL_DONE), within=60, pause=0.01)
-        seconds = time.perf_counter() - began
-        spent = cpu_seconds(pid) - before[0], cpu_seconds(stack.postgres.pid) - before[1]
-        bare = bare or await _bare(pool, ids)
-        made = await pool.fetch("SELECT document_sha256 FROM invoices WHERE order_id = ANY ($1) ORDER BY number", ids)
-        if [row["document_sha256"] for row in made] != bare["digests"]:
+        seconds = time.perf_counter() - start
+        cpu_time = cpu_seconds(pid) - before[0], cpu_seconds(stack.postgres.pid) - before[1]
+        bare = bare or await _render_bare(pool, ids)
+        rendered = await pool.fetch(
+            "SELECT document_sha256 FROM invoices WHERE order_id = ANY ($1) ORDER BY number", ids
+        )
+        if [row["document_sha256"] for row in rendered] != bare["digests"]:
             raise SystemExit("the worker's documents are not those of bare rendering")
     finally:
         await pool.close()
     return Round(
         worker_rate=INVOICES / seconds,
-        worker_us=spent[0] / INVOICES * 1e6,
-        database_us=spent[1] / INVOICES * 1e6,
+        worker_us=cpu_time[0] / INVOICES * 1e6,
+        database_us=cpu_time[1] / INVOICES * 1e6,
         bare_rate=INVOICES / bare["seconds"],
         bare_us=bare["processor_seconds"] / INVOICES * 1e6,
     )
 
 
-async def _bare(pool: Any, order_ids: list[UUID]) -> bare_rendering.Seen:
-    """In a process of its own."""
+async def _render_bare(pool: Any, order_ids: list[UUID]) -> bare_rendering.Measurement:
+    """Render the invoices of these orders in a process of its own."""
     rows = await pool.fetch(
         "SELECT snapshot FROM invoice_snapshots JOIN invoices ON id = invoice_id WHERE order_id = ANY ($1)"
         " ORDER BY number",
@@ -117,30 +119,32 @@ async def _bare(pool: Any, order_ids: list[UUID]) -> bare_rendering.Seen:
     with NamedTemporaryFile() as file:
         file.write(msgspec.json.encode([row["snapshot"] for row in rows]))
         file.flush()
-        seen: bare_rendering.Seen = json.loads(measuring.python("-m", "benchmarks.bare_rendering", file.name))
-        return seen
+        measurement: bare_rendering.Measurement = json.loads(
+            measuring.python("-m", "benchmarks.bare_rendering", file.name)
+        )
+        return measurement
 
 
 @contextlib.contextmanager
 def _mailbox(stack: Stack) -> Iterator[Path]:
-    """The mail server's folder, a file for each message."""
+    """Run the mail server; its folder has a file for each message."""
     mailbox = next(each for each in stack.sandbox if each.role == "mailbox")
     with mailbox.server:
         yield stack.folder / "sandbox" / "mailbox" / "messages"
 
 
 async def _mails(stack: Stack, consumer: StackProcess, mailbox: Path) -> float:
-    """The events are in Kafka before the consumer wakes up; the time ends with the last message on disk."""
-    all_then = _messages(mailbox) + INVOICES
-    with asleep(consumer.server.pid):
-        produce(stack.kafka, ORDERS_TOPIC, lives_of(INVOICES, ("order.shipped",)))
-        began = time.perf_counter()
+    """Measure from the resumption of the consumer, with all events in Kafka, until the last message is on disk."""
+    expected = _messages(mailbox) + INVOICES
+    with suspended(consumer.server.pid):
+        produce(stack.kafka, ORDERS_TOPIC, new_order_events(INVOICES, ("order.shipped",)))
+        start = time.perf_counter()
 
     async def all_sent() -> bool:
-        return _messages(mailbox) == all_then
+        return _messages(mailbox) == expected
 
     await eventually(all_sent, within=60)
-    return INVOICES / (time.perf_counter() - began)
+    return INVOICES / (time.perf_counter() - start)
 
 
 def _messages(mailbox: Path) -> int:

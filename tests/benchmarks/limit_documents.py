@@ -1,4 +1,4 @@
-"""What the limit does in Python: decide, chain the audit, encode event and answer; as little as gives the same rows."""
+"""The Python part of the limit: audit hash, event, response and price, with the minimum for the same rows."""
 
 import hashlib
 import os
@@ -12,87 +12,87 @@ import msgspec
 
 Row = Mapping[str, Any]
 
-LINE = ("id", "product_id", "product_name", "quantity", "unit_price", "tax_rate", "subtotal")
-ANSWERED = (
+LINE_FIELDS = ("id", "product_id", "product_name", "quantity", "unit_price", "tax_rate", "subtotal")
+RESPONSE_FIELDS = (
     *("id", "order_number", "customer_id", "customer_email", "customer_name", "buyer_vat_id", "status", "currency"),
     *("tax_amount", "total_amount"),
     *("payment_method", "payment_transaction_id", "refund_status", "refund_transaction_id", "shipping_address"),
     *("billing_address", "tracking_number", "carrier", "created_at", "updated_at", "shipped_at", "delivered_at"),
     *("cancelled_at", "cancellation_reason", "version"),
 )
-TOLD = (
+EVENT_FIELDS = (
     *("order_number", "customer_id", "customer_email", "customer_name", "buyer_vat_id", "status", "currency"),
     *("payment_method", "payment_transaction_id", "shipping_address", "billing_address", "tracking_number", "carrier"),
     *("created_at", "updated_at", "paid_at", "shipped_at", "delivered_at", "cancelled_at", "cancellation_reason"),
     *("refund_status", "refund_transaction_id", "version"),
 )
-PAYMENT = ("reference", "amount", "kind", "reported_at", "refund_status", "refund_transaction_id")
+PAYMENT_FIELDS = ("reference", "amount", "kind", "reported_at", "refund_status", "refund_transaction_id")
 AMOUNTS = ("net_amount", "tax_amount", "total_amount", "captured_amount")
 JSONB = ("shipping_address", "billing_address")
 CENT = Decimal("0.01")
 GENESIS = bytes(32)
 
-encode_answer = msgspec.json.Encoder(decimal_format="number").encode
+encode_response = msgspec.json.Encoder(decimal_format="number").encode
 encode_event = msgspec.json.Encoder().encode
 
 
-def answer(order: Row, lines: Iterable[Row], payments: Iterable[Row] = ()) -> dict[str, Any]:
-    shown = {name: order[name] for name in ANSWERED}
+def order_document(order: Row, lines: Iterable[Row], payments: Iterable[Row] = ()) -> dict[str, Any]:
+    fields = {name: order[name] for name in RESPONSE_FIELDS}
     for name in JSONB:
-        shown[name] = msgspec.Raw(shown[name].encode())
+        fields[name] = msgspec.Raw(fields[name].encode())
     created_at = order["created_at"]
-    shown["line_items"] = [{**{name: line[name] for name in LINE}, "created_at": created_at} for line in lines]
-    shown["payments"] = [{name: payment[name] for name in PAYMENT} for payment in payments]
-    return shown
+    fields["line_items"] = [{**{name: line[name] for name in LINE_FIELDS}, "created_at": created_at} for line in lines]
+    fields["payments"] = [{name: payment[name] for name in PAYMENT_FIELDS} for payment in payments]
+    return fields
 
 
-def event(order: Row, lines: Iterable[Row], payments: Iterable[Row] = ()) -> bytes:
-    told = {name: order[name] for name in TOLD}
+def event_payload(order: Row, lines: Iterable[Row], payments: Iterable[Row] = ()) -> bytes:
+    fields = {name: order[name] for name in EVENT_FIELDS}
     for name in JSONB:
-        told[name] = msgspec.Raw(told[name].encode())
+        fields[name] = msgspec.Raw(fields[name].encode())
     for name in AMOUNTS:
-        told[name] = None if order[name] is None else order[name].quantize(CENT)
+        fields[name] = None if order[name] is None else order[name].quantize(CENT)
     nets: dict[Decimal, Decimal] = {}
     items = []
     for line in lines:
-        item = {name: line[name] for name in LINE}
+        item = {name: line[name] for name in LINE_FIELDS}
         item["unit_price"] = item["unit_price"].quantize(CENT)
         item["subtotal"] = subtotal = item["subtotal"].quantize(CENT)
         nets[item["tax_rate"]] = nets.get(item["tax_rate"], 0) + subtotal
         items.append(item)
-    told["order_id"] = order["id"]
-    told["line_items"] = items
-    told["taxes"] = [
+    fields["order_id"] = order["id"]
+    fields["line_items"] = items
+    fields["taxes"] = [
         {"rate": rate, "net": net, "tax": (net * rate / 100).quantize(CENT)} for rate, net in sorted(nets.items())
     ]
-    told["payment_reference"] = None if order["paid_at"] is None else order["payment_transaction_id"]
-    told["late_payment"] = told["surplus_payment"] = told["identified_payment"] = None
-    told["payments"] = [
-        {**{name: payment[name] for name in PAYMENT}, "amount": payment["amount"].quantize(CENT)}
+    fields["payment_reference"] = None if order["paid_at"] is None else order["payment_transaction_id"]
+    fields["late_payment"] = fields["surplus_payment"] = fields["identified_payment"] = None
+    fields["payments"] = [
+        {**{name: payment[name] for name in PAYMENT_FIELDS}, "amount": payment["amount"].quantize(CENT)}
         for payment in payments
     ]
-    return encode_event(told)
+    return encode_event(fields)
 
 
 def audit_row(
     order_id: UUID, position: int, previous: str | None, new: str, actor: str, at: datetime, head: bytes, *parts: Any
 ) -> tuple[list[Any], list[Any]]:
-    """The arguments of the inserts into `audit` and `audit_details`; the hash is the last of the first."""
+    """The arguments of the inserts into `audit` and `audit_details`; the last argument of the first is the hash."""
     details, ip_address = parts
     salt, audit_id = os.urandom(16), uuid4()
     text = encode_event(details).decode()
     digest = hashlib.sha256(salt + text.encode() + b"\0" + ip_address.encode()).digest()
-    said = ["ORDER", str(order_id), position, previous, new, "ACCEPTED", actor, "USER", "API_CALL"]
-    covered = encode_event([str(audit_id), *said, at.timestamp(), digest.hex()])
-    linked = hashlib.sha256(head + covered).digest()
-    row = [audit_id, order_id, position, previous, new, actor, at, digest, head, linked]
+    entry = ["ORDER", str(order_id), position, previous, new, "ACCEPTED", actor, "USER", "API_CALL"]
+    covered = encode_event([str(audit_id), *entry, at.timestamp(), digest.hex()])
+    chained = hashlib.sha256(head + covered).digest()
+    row = [audit_id, order_id, position, previous, new, actor, at, digest, head, chained]
     return row, [audit_id, salt, text, ip_address]
 
 
-def price(asked: dict[str, Any]) -> tuple[list[dict[str, Any]], Decimal, Decimal]:
-    """The lines with ids and subtotals, the net amount and the tax; what the contract refuses is refused."""
+def price(request: dict[str, Any]) -> tuple[list[dict[str, Any]], Decimal, Decimal]:
+    """The lines with ids and subtotals, the net amount and the tax. Rejects what the contract rejects."""
     lines, nets = [], dict[Decimal, Decimal]()
-    for item in asked["line_items"]:
+    for item in request["line_items"]:
         price, rate, quantity = (
             Decimal(item["unit_price"]).quantize(CENT),
             Decimal(item["tax_rate"]).quantize(CENT),

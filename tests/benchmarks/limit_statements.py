@@ -1,4 +1,4 @@
-"""The limit's SQL: the product's tables, one plain statement for each step."""
+"""The SQL of the limit: the tables of the product, with a separate statement for each step."""
 
 LOCK_ORDER = "SELECT *, greatest(clock_timestamp(), updated_at) AS now FROM orders WHERE id = $1 FOR UPDATE"
 READ_ORDER = "SELECT * FROM orders WHERE id = $1"
@@ -44,9 +44,9 @@ WITH event AS (
 INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, traceparent)
 VALUES ($1, 'order', $2, $3, $4, 'articurated.orders', $2, $5, $7) RETURNING position)
 INSERT INTO outbox_pending (position, lane) SELECT position, $6::smallint FROM event"""
-FIND_ANSWER = """
+FIND_RESPONSE = """
 SELECT pg_try_advisory_xact_lock($1) AS locked,
        (SELECT body FROM idempotency_keys WHERE scope = $2 AND key = $3 AND expires_at > clock_timestamp()) AS body"""
-KEEP_ANSWER = """
+INSERT_RESPONSE = """
 INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, now() + interval '24 hours')"""

@@ -1,7 +1,8 @@
-"""The naive way: FastAPI, SQLAlchemy's ORM, and the event sent to Kafka after the commit.
+"""The naive implementation: FastAPI, SQLAlchemy's ORM, and the event produced to Kafka after the commit.
 
-It writes the rows that the product writes, except those of the outbox; an event is lost when the process dies in
-between. Key and Idempotency-Key are dependencies, as FastAPI's own tutorial has them; no rate limit, metrics or log.
+It writes the same rows as the product, except those of the outbox; an event is lost when the process ends between the
+commit and the delivery. API key and Idempotency-Key are dependencies, as in FastAPI's tutorial. It has no rate limit,
+metrics or log.
 """
 
 import gc
@@ -15,8 +16,8 @@ from typing import Annotated, Any, cast
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaProducer
-from benchmarks.naive_answers import OrderAnswer
-from benchmarks.naive_tables import Answer, Audit, AuditDetails, CountChange, OrderRow
+from benchmarks.naive_responses import OrderResponse
+from benchmarks.naive_tables import Audit, AuditDetails, CountChange, OrderRow, StoredResponse
 from common.audit.actor import Actor
 from common.audit.chain import ChainHead
 from common.audit.entries import AuditEntry, entry_parameters
@@ -48,15 +49,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def caller(request: Request, x_api_key: Annotated[str, Header()]) -> str:
-    known: str | None = request.app.state.callers.get(x_api_key)
-    if known is None:
+    name: str | None = request.app.state.callers.get(x_api_key)
+    if name is None:
         raise HTTPException(401)
-    return known
+    return name
 
 
 async def session(request: Request) -> AsyncIterator[AsyncSession]:
-    async with request.app.state.sessions() as opened:
-        yield opened
+    async with request.app.state.sessions() as session:
+        yield session
 
 
 app = FastAPI(lifespan=lifespan)
@@ -77,7 +78,7 @@ async def change_state(
     idempotency_key: Annotated[str, Header()],
 ) -> Response:
     scope = hashlib.sha256(f"{actor_id}\n{request.method}\n{request.url.path}".encode()).digest()
-    if (stored := await database.get(Answer, (scope, idempotency_key))) is not None:
+    if (stored := await database.get(StoredResponse, (scope, idempotency_key))) is not None:
         return Response(stored.body, stored.status, media_type="application/json")
     order = await database.get(OrderRow, order_id, with_for_update=True)
     if order is None:
@@ -89,24 +90,24 @@ async def change_state(
     actor = Actor(actor_id, "USER", "API_CALL", new_traceparent(), request.client.host)
     details = {"tracking_number": change.tracking_number, "carrier": change.carrier}
     entry = AuditEntry("ORDER", order.id, previous, change.new_state, "ACCEPTED", actor, now, details)
-    audited = entry_parameters(entry, ChainHead(order.audit_position, order.audit_hash))
+    audit = entry_parameters(entry, ChainHead(order.audit_position, order.audit_hash))
     order.status, order.shipped_at, order.updated_at = change.new_state, now, now
     order.tracking_number, order.carrier = change.tracking_number, change.carrier
     order.version, order.sequence = order.version + 1, order.sequence + 1
-    order.audit_position, order.audit_hash = order.audit_position + 1, cast(bytes, audited["audit_hash"])
+    order.audit_position, order.audit_hash = order.audit_position + 1, cast(bytes, audit["audit_hash"])
     database.add_all([CountChange(status=previous, change=-1), CountChange(status=order.status, change=1)])
-    database.add(Audit(**{name: audited[f"audit_{name}"] for name in Audit.__table__.c.keys()}))  # noqa: SIM118
+    database.add(Audit(**{name: audit[f"audit_{name}"] for name in Audit.__table__.c.keys()}))  # noqa: SIM118
     database.add(
         AuditDetails(
-            audit_id=audited["audit_id"],
-            salt=audited["audit_salt"],
-            details=audited["audit_details"],
-            ip_address=audited["audit_ip_address"],
+            audit_id=audit["audit_id"],
+            salt=audit["audit_salt"],
+            details=audit["audit_details"],
+            ip_address=audit["audit_ip_address"],
         )
     )
-    body = OrderAnswer.model_validate(order.as_answer()).model_dump_json().encode()
+    body = OrderResponse.model_validate(order.as_response()).model_dump_json().encode()
     database.add(
-        Answer(
+        StoredResponse(
             scope=scope,
             key=idempotency_key,
             request_hash=hashlib.sha256(await request.body()).digest(),

@@ -1,4 +1,4 @@
-"""The product's tables as classes of SQLAlchemy's ORM."""
+"""The tables of the product as classes of SQLAlchemy's ORM."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -35,11 +35,11 @@ class PaymentRow(Row):
     surplus: Mapped[bool]
     refund_status: Mapped[str | None]
 
-    def as_answer(self) -> dict[str, Any]:
+    def as_response(self) -> dict[str, Any]:
         kind = "LATE" if self.late else "SURPLUS" if self.surplus else "CAPTURED"
-        owed = "NONE" if kind == "CAPTURED" else "PENDING"
-        shown = {name: value for name, value in columns_of(self).items() if name in PaymentStateData.model_fields}
-        return {**shown, "kind": kind, "refund_status": self.refund_status or owed}
+        unpaid_status = "NONE" if kind == "CAPTURED" else "PENDING"
+        fields = {name: value for name, value in columns_of(self).items() if name in PaymentStateData.model_fields}
+        return {**fields, "kind": kind, "refund_status": self.refund_status or unpaid_status}
 
 
 class OrderRow(Row):
@@ -63,17 +63,17 @@ class OrderRow(Row):
     lines: Mapped[list[LineRow]] = relationship(order_by=tables.order_lines.c.position, lazy="selectin")
     payments: Mapped[list[PaymentRow]] = relationship(order_by=tables.payments.c.reported_at, lazy="selectin")
 
-    def as_answer(self) -> dict[str, Any]:
+    def as_response(self) -> dict[str, Any]:
         lines = [{**columns_of(line), "created_at": self.created_at} for line in self.lines]
         return {**columns_of(self), "line_items": lines, "payments": self.paid}
 
     def as_event(self) -> dict[str, Any]:
-        told = {name: value for name, value in columns_of(self).items() if name in OrderData.model_fields}
-        return {**told, "order_id": self.id, "line_items": self.lines, "payments": self.paid}
+        fields = {name: value for name, value in columns_of(self).items() if name in OrderData.model_fields}
+        return {**fields, "order_id": self.id, "line_items": self.lines, "payments": self.paid}
 
     @property
     def paid(self) -> list[dict[str, Any]]:
-        return [payment.as_answer() for payment in self.payments]
+        return [payment.as_response() for payment in self.payments]
 
     @property
     def priced_lines(self) -> list[OrderLine]:
@@ -96,7 +96,7 @@ class AuditDetails(Row):
     __table__ = infrastructure.audit_details
 
 
-class Answer(Row):
+class StoredResponse(Row):
     __table__ = infrastructure.idempotency_keys
 
     status: Mapped[int]

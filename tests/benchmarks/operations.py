@@ -1,4 +1,4 @@
-"""What the benchmarks ask of the orders gateway, and which rows each request leaves."""
+"""The requests that benchmarks send to the orders gateway, with the rows that each of them writes."""
 
 import json
 from collections import Counter
@@ -37,7 +37,7 @@ SHIPMENT = {"new_state": "SHIPPED", "tracking_number": "TRK-123456789", "carrier
 
 @dataclass(frozen=True)
 class Operation:
-    """One kind of request. `{id}` is an order's number; `floor` and `aim` are shares of the limit's rate."""
+    """A kind of request. `{id}` is the number of an order; `floor` and `aim` are ratios to the rate of the limit."""
 
     name: str
     role: str
@@ -47,7 +47,7 @@ class Operation:
     aim: float
     body: str = ""
     writes: Mapping[str, int] = field(default_factory=dict, hash=False)
-    # Numbers of its own that a run takes: more than any server gets through. None for one that only reads.
+    # Numbers that a run reserves: more than any server can process. 0 for an operation that only reads.
     numbers_a_run: int = 0
     needs_orders: bool = False
 
@@ -60,7 +60,7 @@ class Operation:
         return headers
 
     def request(self, keys: Mapping[str, str]) -> str:
-        """As the load client takes it."""
+        """The HTTP message as a template for the load client."""
         headers = {"Host": "bench", **self.headers(keys)}
         if self.body:
             headers["Content-Length"] = str(len(self.body.encode()))

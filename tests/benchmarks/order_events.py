@@ -1,4 +1,4 @@
-"""Order events by the thousand: as rows of the outbox, and as the records that Kafka gets of them."""
+"""Order events in large numbers, as rows of the outbox and as Kafka records."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,14 +17,14 @@ from common.messaging.outgoing.outbox import NewEvent
 from orders.events import ORDERS_TOPIC
 
 PARTITIONS = 12
-LIFE = ("order.created", "order.paid", "order.processing", "order.shipped", "order.delivered")
+LIFE_CYCLE = ("order.created", "order.paid", "order.processing", "order.shipped", "order.delivered")
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 COLUMNS = (
     "id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key", "sequence", "traceparent", "created_at",
 )  # fmt: skip
 
 _INSERT = prepare(outbox.insert_event())
-_NOTE_PENDING = """
+_INSERT_PENDING = """
 INSERT INTO outbox_pending SELECT position, crc32(convert_to(key, 'UTF8')) % 32 FROM outbox WHERE position > $1"""
 
 Headers: TypeAlias = list[tuple[str, bytes]]
@@ -33,7 +33,7 @@ Row: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is sent to Kafka for one row of the outbox."""
+    """The Kafka record of a row of the outbox."""
 
     partition: int
     key: bytes
@@ -41,21 +41,21 @@ class Record:
     headers: Headers
 
 
-def lives_of(orders: int, types: Sequence[str] = LIFE) -> list[Row]:
-    """The events of so many new orders, all of them created before the first is paid, and so on."""
+def new_order_events(orders: int, types: Sequence[str] = LIFE_CYCLE) -> list[Row]:
+    """The events of new orders: first the creation of every order, then every payment, and so on."""
     ids = [str(uuid4()) for _ in range(orders)]
     return [_row(order, event, sequence) for sequence, event in enumerate(types, start=1) for order in ids]
 
 
-def records_of(rows: Iterable[Row]) -> Iterator[Record]:
-    """As the relay sends them."""
+def kafka_records(rows: Iterable[Row]) -> Iterator[Record]:
+    """The records that the relay publishes for these rows."""
     for row in rows:
         headers = event_headers("orders", {"epoch": 1, "causation_id": None, "headers": None, **row})
         yield Record(partition_of(row["key"], PARTITIONS), row["key"].encode(), row["payload"], headers)
 
 
 async def append(connection: Connection, row: Row) -> None:
-    """One row, as a gateway writes it."""
+    """Insert a row as a gateway does."""
     event = NewEvent(
         row["type"], row["topic"], "order", row["key"], row["key"], row["sequence"], row["payload"], TRACEPARENT
     )
@@ -63,11 +63,11 @@ async def append(connection: Connection, row: Row) -> None:
 
 
 async def copy_into_outbox(connection: Connection, rows: Iterable[Row]) -> None:
-    """All in one transaction, in this order."""
+    """Insert the rows with COPY in this order, and mark them as pending."""
     last = await connection.fetchval("SELECT coalesce(max(position), 0) FROM outbox")
     records = [tuple(row[name] for name in COLUMNS) for row in rows]
     await connection.copy_records_to_table("outbox", records=records, columns=COLUMNS)
-    await connection.execute(_NOTE_PENDING, last)
+    await connection.execute(_INSERT_PENDING, last)
 
 
 def _row(order: str, event: str, sequence: int) -> Row:
@@ -88,7 +88,7 @@ def _row(order: str, event: str, sequence: int) -> Row:
 
 @cache
 def _example(event: str) -> bytes:
-    """The contract's example of the event, of an order with two lines, in the form that orders writes."""
+    """The payload of the event in the format of orders, from the contract's example with two lines."""
     folder = Path(__file__).parents[1] / "contracts" / "examples" / event
     (example,) = (*folder.glob("two-tax-rates.json"), *folder.glob("with-transaction-id.json"))
     data = json.loads(example.read_text())

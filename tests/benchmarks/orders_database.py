@@ -1,4 +1,4 @@
-"""The orders service's database as benchmarks fill it, and what they look up in it afterwards."""
+"""The database of the orders service: filled before a benchmark, and checked after each run."""
 
 import json
 import re
@@ -18,15 +18,15 @@ TABLES = [
     *("orders", "order_lines", "audit", "audit_details", "order_count_changes", "outbox", "outbox_pending"),
     "idempotency_keys",
 ]
-# Ids, times, hashes and what else is another each time.
+# Ids, times, hashes and other values that differ each time.
 VARYING = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)|\\\\x[0-9a-f]+"
     r"|00-[0-9a-f]{32}-[0-9a-f]{16}-01|ORD-\d{4}-\d+|pi_\d+"
 )
 
 
-class WroteSomethingElse(Exception):
-    """What a server wrote is not what its answers stand for, or not what another one wrote."""
+class UnexpectedRowsError(Exception):
+    """The rows of a server do not match its responses, or those of another server."""
 
 
 class OrdersDatabase:
@@ -39,38 +39,38 @@ class OrdersDatabase:
         return self._postgres.pid
 
     def numbers(self, count: int) -> tuple[int, int]:
-        """The first and last of as many numbers that nobody had."""
+        """Reserve unused numbers; the first and the last."""
         first, self._used = self._used + 1, self._used + count
         return first, self._used
 
     def fill(self, count: int) -> tuple[int, int]:
-        """New orders that can be shipped: the numbers of the first and last, which are also their ids."""
+        """Insert orders that can be shipped; the numbers of the first and the last, which are also their ids."""
         first, last = self.numbers(count)
         self._run(f"\\set first {first}", f"\\set last {last}", FILL)
         self._run("ANALYZE orders, order_lines;", "CHECKPOINT;")
         return first, last
 
     def fill_history(self, orders: int) -> None:
-        """Rows in the tables beside those of orders, as many as these orders would have left."""
+        """Insert the rows of other tables that so many orders leave."""
         self._run(f"\\set orders {orders}", HISTORY, "VACUUM ANALYZE;")
 
     def for_a_run(self, operation: Operation) -> tuple[int, int]:
-        """Numbers for one run of it: of orders that wait to be shipped, or only for keys of its own."""
+        """Numbers for a run of the operation: those of new orders if it needs orders, else unused ones."""
         return (self.fill if operation.needs_orders else self.numbers)(operation.numbers_a_run)
 
     def written(self) -> Counter[str]:
-        """How many rows each table has."""
+        """The number of rows of each table."""
         counts = ", ".join(f"'{table}', (SELECT count(*) FROM {table})" for table in TABLES)  # noqa: S608
         return Counter(json.loads(self._run(f"SELECT json_build_object({counts});")))
 
-    def check(self, before: Counter[str], a_request: Mapping[str, int], requests: int) -> None:
-        """Raises `WroteSomethingElse` unless every request left its rows and nothing else was written."""
-        wanted = Counter({table: rows * requests for table, rows in a_request.items()})
-        if (found := self.written() - before) != wanted:
-            raise WroteSomethingElse(f"{dict(found)}, not {dict(wanted)}")
+    def check(self, before: Counter[str], rows_per_request: Mapping[str, int], requests: int) -> None:
+        """Raises `UnexpectedRowsError` unless the requests wrote their rows and nothing else was written."""
+        expected = Counter({table: rows * requests for table, rows in rows_per_request.items()})
+        if (rows_written := self.written() - before) != expected:
+            raise UnexpectedRowsError(f"{dict(rows_written)}, not {dict(expected)}")
 
     def rows_of(self, order_id: str) -> dict[str, Any]:
-        """What was written for an order, with ids, times and hashes made equal and amounts as decimals."""
+        """The rows of an order, with ids, times and hashes replaced by a constant, and amounts as decimals."""
         rows: dict[str, Any] = without_varying(self._run(f"\\set id {order_id}", ROWS))
         return rows
 

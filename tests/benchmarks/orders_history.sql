@@ -1,4 +1,4 @@
--- What :orders orders leave behind once all is done: audit rows, events that were sent, answers that were kept.
+-- The rows that :orders processed orders leave: audit rows, published events, stored responses.
 WITH audited AS (
 INSERT INTO audit (id, entity_type, entity_id, position, new_state, outcome, actor_id, actor_type, trigger, created_at,
                    details_digest, previous_hash, hash)

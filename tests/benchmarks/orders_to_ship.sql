@@ -1,4 +1,4 @@
--- Orders with three lines, paid and packed, with ids from :first to :last; their histories begin with the measurement.
+-- Orders with three lines that can be shipped, with ids from :first to :last and without a history.
 INSERT INTO orders (id, order_number, customer_id, customer_email, customer_name, status, currency, net_amount,
                     tax_amount, total_amount, captured_amount, payment_method, payment_transaction_id,
                     shipping_address, billing_address, refund_status, created_at, updated_at, paid_at, version,

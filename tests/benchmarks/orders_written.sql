@@ -1,4 +1,4 @@
--- All that was written for the order :id, as one JSON document; without positions, which hang on ids.
+-- All rows of the order :id as one JSON document, without positions, which depend on the ids.
 SELECT json_build_object(
   'order', (SELECT to_jsonb(o) FROM orders o WHERE id = :'id'),
   'lines', (SELECT jsonb_agg(to_jsonb(l) ORDER BY position) FROM order_lines l WHERE order_id = :'id'),

@@ -1,6 +1,6 @@
-"""What customers wait for: a shipment's invoice in the mailbox, a completed return's refund in the gateway's books.
+"""Latency for the customer: from shipment to invoice in the mailbox, from completed return to refund in the ledger.
 
-The whole embedded stack runs, a process per service as by default, and is driven through its gateways.
+The whole embedded stack runs, with one process for each service, and gets its requests through the gateways.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ PER_SECOND = 20
 ROUNDS = 5
 ORDERS_PER_ROUND = 30
 ORDERS = ROUNDS * ORDERS_PER_ROUND
-AT_ONCE = 8  # while orders and returns are brought to where they are to be shipped and completed
+CONCURRENCY = 8  # of the requests that prepare orders and returns
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """An order that a benchmark leads through its life; `return_id` is there once it is sent back."""
+    """An order of a benchmark, with its return if it has one."""
 
     number: int
     order_id: str
@@ -55,14 +55,14 @@ def measure() -> Iterator[Result]:
 
 async def _measure(shop: Shop, mailbox: Path) -> list[Result]:
     try:
-        orders = await _all(_paid_order(shop, number) for number in range(ORDERS))
-        shipped = await _paced(orders, lambda each: journeys.ship(shop, each.order_id))
-        mailed = await _all_of(orders, lambda: _mailed(mailbox, orders))
-        returns = await _all(_received_return(shop, each) for each in orders)
-        completed = await _paced(
+        orders = await _concurrently(_paid_order(shop, number) for number in range(ORDERS))
+        shipped = await _at_steady_rate(orders, lambda each: journeys.ship(shop, each.order_id))
+        mailed = await _times_of_all(orders, lambda: _mailed(mailbox, orders))
+        returns = await _concurrently(_received_return(shop, each) for each in orders)
+        completed = await _at_steady_rate(
             returns, lambda each: journeys.move_return(shop, each.return_id, "warehouse", "COMPLETED")
         )
-        refunded = await _all_of(returns, lambda: _refunded(shop, returns))
+        refunded = await _times_of_all(returns, lambda: _refunded(shop, returns))
     finally:
         await shop.close()
     return [
@@ -71,52 +71,52 @@ async def _measure(shop: Shop, mailbox: Path) -> list[Result]:
     ]
 
 
-def _latencies(title: str, began: dict[int, float], ended: dict[int, float]) -> Iterator[Result]:
-    waits = [(ended[number] - at) * 1000 for number, at in sorted(began.items())]
+def _latencies(title: str, starts: dict[int, float], ends: dict[int, float]) -> Iterator[Result]:
+    waits = [(ends[number] - start) * 1000 for number, start in sorted(starts.items())]
     rounds = [waits[first : first + ORDERS_PER_ROUND] for first in range(0, ORDERS, ORDERS_PER_ROUND)]
     yield Result.absolute(f"{title}, p50", "ms", [statistics.median(each) for each in rounds], floor=1000, aim=300)
     yield Result.absolute(f"{title}, p99", "ms", [statistics.quantiles(waits, n=100)[98]], floor=2000)
 
 
-async def _paced(
+async def _at_steady_rate(
     purchases: Sequence[Purchase], step: Callable[[Purchase], Awaitable[dict[str, Any]]]
 ) -> dict[int, float]:
-    """Take the step for one after the other at the steady rate; when each was asked for, by its number."""
-    asked: dict[int, float] = {}
+    """Start the step for one purchase after the other at a steady rate; the time of each start, by number."""
+    times: dict[int, float] = {}
 
-    async def ask(each: Purchase) -> None:
-        asked[each.number] = time.time()
+    async def run(each: Purchase) -> None:
+        times[each.number] = time.time()
         await step(each)
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for position, each in enumerate(purchases):
-            await asyncio.sleep(max(0.0, began + position / PER_SECOND - time.perf_counter()))
-            group.create_task(ask(each))
-    return asked
+            await asyncio.sleep(max(0.0, start + position / PER_SECOND - time.perf_counter()))
+            group.create_task(run(each))
+    return times
 
 
-async def _all(work: Iterable[Awaitable[Purchase]]) -> list[Purchase]:
-    gate = asyncio.Semaphore(AT_ONCE)
+async def _concurrently(work: Iterable[Awaitable[Purchase]]) -> list[Purchase]:
+    slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def one(each: Awaitable[Purchase]) -> Purchase:
-        async with gate:
+    async def limited(each: Awaitable[Purchase]) -> Purchase:
+        async with slots:
             return await each
 
-    return await asyncio.gather(*map(one, work))
+    return await asyncio.gather(*map(limited, work))
 
 
 async def _paid_order(shop: Shop, number: int) -> Purchase:
-    """Packed too, and ready to be shipped."""
-    new = Purchase(number, "")
-    order = await journeys.place(shop, {**journeys.example("returned-order"), "customer_email": new.email})
-    await journeys.pay(shop, order["id"], new.payment)
+    """Place and pay an order and pack it, so that it can be shipped."""
+    purchase = Purchase(number, "")
+    order = await journeys.place(shop, {**journeys.example("returned-order"), "customer_email": purchase.email})
+    await journeys.pay(shop, order["id"], purchase.payment)
     await journeys.pack(shop, order["id"])
     return Purchase(number, order["id"])
 
 
 async def _received_return(shop: Shop, purchase: Purchase) -> Purchase:
-    """Ready to be completed."""
+    """Deliver an order and open a return that can be completed."""
     await journeys.deliver(shop, purchase.order_id)
     opened = await journeys.open_return(shop, purchase.order_id, "cracked")
     await journeys.approve(shop, opened["id"], "seen")
@@ -125,35 +125,37 @@ async def _received_return(shop: Shop, purchase: Purchase) -> Purchase:
     return Purchase(purchase.number, purchase.order_id, opened["id"])
 
 
-async def _all_of(purchases: Sequence[Purchase], find: Callable[[], Awaitable[dict[int, float]]]) -> dict[int, float]:
-    """When it happened to each, once it has happened to all."""
-    found: dict[int, float] = {}
+async def _times_of_all(
+    purchases: Sequence[Purchase], find: Callable[[], Awaitable[dict[int, float]]]
+) -> dict[int, float]:
+    """The time for each purchase, by number, when all have one."""
+    times: dict[int, float] = {}
 
     async def all_found() -> bool:
-        found.update(await find())
-        return len(found) == len(purchases)
+        times.update(await find())
+        return len(times) == len(purchases)
 
     await eventually(all_found, within=60, pause=0.2)
-    return found
+    return times
 
 
 async def _mailed(mailbox: Path, purchases: Sequence[Purchase]) -> dict[int, float]:
-    """When an invoice was in the mailbox, by its file's name."""
+    """The time at which each invoice was in the mailbox, according to the name of its file."""
     arrivals = await asyncio.to_thread(_arrivals, mailbox)
     return {each.number: arrivals[each.email] for each in purchases if each.email in arrivals}
 
 
 def _arrivals(mailbox: Path) -> dict[str, float]:
-    """By recipient; the refunds' messages are not there yet."""
-    found = {}
+    """The time of each message, by recipient; only invoices have been sent so far."""
+    times = {}
     for path in mailbox.glob("[0-9a-f]*.eml"):
         envelope = path.read_bytes()[:400].decode(errors="replace")
-        found[envelope.partition("Delivered-To: ")[2].partition("\r\n")[0]] = arrival_time(path.stem).timestamp()
-    return found
+        times[envelope.partition("Delivered-To: ")[2].partition("\r\n")[0]] = arrival_time(path.stem).timestamp()
+    return times
 
 
 async def _refunded(shop: Shop, purchases: Sequence[Purchase]) -> dict[int, float]:
-    """When the gateway booked a refund."""
+    """The time at which the payment gateway stored each refund."""
     answer = await shop.fetch(f"{shop.stack['payment_sandbox']['url']}/sandbox/ledger")
     booked = {
         each["payment_intent"]: datetime.fromisoformat(each["recorded_at"]).timestamp()

@@ -1,4 +1,4 @@
-"""What each role holds in memory when it has nothing to do, and how soon after its start it is ready."""
+"""The memory of each role when it is idle, and the time from its start until it is ready."""
 
 import contextlib
 import time
@@ -14,7 +14,7 @@ from local_stack.stack import Stack
 
 STARTS = 3
 WARM_UP = ("/metrics", "/livez", "/readyz", "/api/v1/health")
-# Long enough for the first polls, heartbeats and folds.
+# Long enough for the first polls, heartbeats and updates of counts.
 IDLE_SECONDS = 5.0
 MEGABYTE = 1_000_000
 MEMORY_CEILING = {"invoicing worker": 180}
@@ -23,10 +23,10 @@ LIMIT = "bare ASGI"
 
 
 def measure() -> Iterator[Result]:
-    with subjects.stack() as made, contextlib.ExitStack() as ends:
-        programs = dict(_programs(made))
+    with subjects.stack() as stack, contextlib.ExitStack() as cleanup:
+        programs = dict(_programs(stack))
         for program in programs.values():
-            ends.callback(program.kill)
+            cleanup.callback(program.kill)
         starts: dict[str, list[float]] = {name: [] for name in programs}
         for _ in range(STARTS):
             for name, program in programs.items():
@@ -39,17 +39,17 @@ def measure() -> Iterator[Result]:
             yield from _results(name, starts[name], program.pid)
 
 
-def _programs(made: Stack) -> Iterator[tuple[str, Program]]:
+def _programs(stack: Stack) -> Iterator[tuple[str, Program]]:
     for service, definition in SERVICES.items():
         for role in definition.roles:
-            yield f"{service} {role}", subjects.program(made, service, role)
-    yield LIMIT, subjects.reference(made, "benchmarks.limit_gateway:create")
+            yield f"{service} {role}", subjects.program(stack, service, role)
+    yield LIMIT, subjects.reference(stack, "benchmarks.limit_gateway:create")
 
 
 def _seconds_to_ready(program: Program) -> float:
-    began = time.monotonic()
+    start = time.monotonic()
     program.start()
-    return time.monotonic() - began
+    return time.monotonic() - start
 
 
 def _warm_up(program: Program) -> None:

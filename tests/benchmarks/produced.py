@@ -1,4 +1,4 @@
-"""Events put into Kafka while nobody reads them, so that a consumer finds them all at once."""
+"""Producing events to Kafka while the consumer is suspended, so that it then finds all of them."""
 
 import contextlib
 import json
@@ -10,23 +10,23 @@ from tempfile import NamedTemporaryFile
 
 import msgspec
 from benchmarks import measuring
-from benchmarks.order_events import Row, records_of
-from benchmarks.raw_producer import Seen
+from benchmarks.order_events import Row, kafka_records
+from benchmarks.raw_producer import Measurement
 from local_stack.kafka import Kafka
 
 
-def produce(broker: Kafka, topic: str, rows: Sequence[Row]) -> Seen:
-    """By the raw producer, in a process of its own."""
+def produce(broker: Kafka, topic: str, rows: Sequence[Row]) -> Measurement:
+    """Produce the events with the raw producer, in a process of its own."""
     with NamedTemporaryFile() as file:
-        Path(file.name).write_bytes(msgspec.msgpack.encode(list(records_of(rows))))
+        Path(file.name).write_bytes(msgspec.msgpack.encode(list(kafka_records(rows))))
         arguments = (broker.bootstrap, topic, file.name, str(broker.pid))
-        seen: Seen = json.loads(measuring.python("-m", "benchmarks.raw_producer", *arguments))
-        return seen
+        measurement: Measurement = json.loads(measuring.python("-m", "benchmarks.raw_producer", *arguments))
+        return measurement
 
 
 @contextlib.contextmanager
-def asleep(pid: int) -> Iterator[None]:
-    """The process does nothing meanwhile; shorter than its session with Kafka and its leases."""
+def suspended(pid: int) -> Iterator[None]:
+    """Suspend the process in the block, which must be shorter than its session with Kafka and its leases."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield

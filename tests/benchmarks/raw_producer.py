@@ -1,9 +1,9 @@
-"""Limit of the relay: a process that has the records in memory and sends them as fast as aiokafka can.
+"""The limit of the relay: a process that has the records in memory and produces them as fast as aiokafka can.
 
     python -m benchmarks.raw_producer <bootstrap> <topic> <file of records> <process id of the broker>
 
-Idempotent, `acks=all`; batches are filled by hand, each partition has its next one ready while one is on its way, and
-nobody looks into a database. The partition of each record is known beforehand. Prints what it saw as JSON.
+Idempotent, `acks=all`. It fills the batches itself, prepares the next one of a partition while one is sent, uses no
+database, and knows the partition of each record. Prints a `Measurement` as JSON.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ BATCH_BYTES = 262_144
 _WARM_UP_TOPIC = "warm-up"
 
 
-class Seen(TypedDict):
+class Measurement(TypedDict):
     seconds: float
     processor_seconds: float
     broker_seconds: float
@@ -42,30 +42,30 @@ async def main(bootstrap: str, topic: str, records: Sequence[Record], broker: in
     await producer.start()
     try:
         await create_topics(bootstrap, [_WARM_UP_TOPIC], partitions=1)
-        await producer.send_and_wait(_WARM_UP_TOPIC, b"connected, and with an id of its own")
+        await producer.send_and_wait(_WARM_UP_TOPIC, b"connects the producer and gives it an id")
         await producer.partitions_for(topic)
-        began, processor, of_broker = time.perf_counter(), time.process_time(), cpu_seconds(broker)
-        await asyncio.gather(*(_send(producer, topic, number, of) for number, of in partitions.items()))
-        seen = Seen(
-            seconds=time.perf_counter() - began,
+        start, processor, broker_before = time.perf_counter(), time.process_time(), cpu_seconds(broker)
+        await asyncio.gather(*(_send(producer, topic, number, part) for number, part in partitions.items()))
+        measurement = Measurement(
+            seconds=time.perf_counter() - start,
             processor_seconds=time.process_time() - processor,
-            broker_seconds=cpu_seconds(broker) - of_broker,
+            broker_seconds=cpu_seconds(broker) - broker_before,
         )
     finally:
         await producer.stop()
-    print(json.dumps(seen))
+    print(json.dumps(measurement))
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]) -> None:
-    on_their_way = []
+    deliveries = []
     batch = producer.create_batch()
     for each in records:
         if batch.append(key=each.key, value=each.value, timestamp=None, headers=each.headers) is None:
-            on_their_way.append(await producer.send_batch(batch, topic, partition=partition))
+            deliveries.append(await producer.send_batch(batch, topic, partition=partition))
             batch = producer.create_batch()
             batch.append(key=each.key, value=each.value, timestamp=None, headers=each.headers)
-    on_their_way.append(await producer.send_batch(batch, topic, partition=partition))
-    await asyncio.gather(*on_their_way)
+    deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+    await asyncio.gather(*deliveries)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The relay beside a raw producer (c): how many events a second, and how soon a committed one is acknowledged."""
+"""The relay compared with a raw producer (c): events a second, and the latency from commit to acknowledgement."""
 
 import asyncio
 import time
@@ -19,17 +19,17 @@ from orders.events import ORDERS_TOPIC
 from support.waiting import eventually
 
 RAW_TOPIC = "raw-producer"
-# Each with five events; so many that how long an idle relay sleeps between looks counts for little.
+# Five events each. With so many, the pause of an idle relay between its polls has little effect.
 ORDERS_PER_ROUND = 12_000
 ROUNDS = 5
 # The last row is in the last batch.
-_LAST_IS_SENT = "SELECT NOT EXISTS (SELECT FROM outbox_pending WHERE position = $1)"
-_UNSENT = "SELECT count(*) FROM outbox_pending"
+_LAST_IS_PUBLISHED = "SELECT NOT EXISTS (SELECT FROM outbox_pending WHERE position = $1)"
+_PENDING = "SELECT count(*) FROM outbox_pending"
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How one way sent a round's events. Processor time is in microseconds per event."""
+    """How one variant published the events of a round. Processor time is in microseconds per event."""
 
     per_second: float
     process_us: float
@@ -39,13 +39,13 @@ class Drain:
 def measure() -> Iterator[Result]:
     with subjects.stack("orders") as stack, subjects.running(stack, "orders", "relay") as relay:
         asyncio.run(create_topics(stack.kafka.bootstrap, [RAW_TOPIC], partitions=PARTITIONS))
-        yield from _rates(_Race(stack, relay))
+        yield from _rates(_Comparison(stack, relay))
         yield from relay_latency.measure(stack)
 
 
-def _rates(race: "_Race") -> Iterator[Result]:
-    runs = measuring.interleaved(("relay", "producer"), race.run, rounds=ROUNDS)
-    race.compare_topics()
+def _rates(comparison: "_Comparison") -> Iterator[Result]:
+    runs = measuring.interleaved(("relay", "producer"), comparison.run, rounds=ROUNDS)
+    comparison.compare_topics()
     relay, producer = runs["relay"], runs["producer"]
     yield Result.compared(
         "relay, table to acknowledgement",
@@ -57,13 +57,15 @@ def _rates(race: "_Race") -> Iterator[Result]:
         aim=0.4,
     )
     yield Result.absolute("raw producer (c)", "events/s", [each.per_second for each in producer])
-    for name, of in (("relay", relay), ("raw producer (c)", producer)):
-        yield Result.absolute(f"{name}, processor", "µs/event", [each.process_us for each in of])
-        yield Result.absolute(f"{name}, processor of database and broker", "µs/event", [each.others_us for each in of])
+    for name, drains in (("relay", relay), ("raw producer (c)", producer)):
+        yield Result.absolute(f"{name}, processor", "µs/event", [each.process_us for each in drains])
+        yield Result.absolute(
+            f"{name}, processor of database and broker", "µs/event", [each.others_us for each in drains]
+        )
 
 
-class _Race:
-    """The same events go through the relay and through the raw producer, in either order."""
+class _Comparison:
+    """The same events are published by the relay and by the raw producer, in either order."""
 
     def __init__(self, stack: Stack, relay: StackProcess) -> None:
         self._stack = stack
@@ -71,25 +73,27 @@ class _Race:
         self._others = (stack.postgres.pid, stack.kafka.pid)
         self._rows: dict[str, list[list[Row]]] = {"relay": [], "producer": []}
 
-    def run(self, way: str) -> Drain:
-        rows = self._next_rows(way)
-        return self._produce(rows) if way == "producer" else asyncio.run(self._drain(rows))
+    def run(self, variant: str) -> Drain:
+        rows = self._next_rows(variant)
+        return self._produce(rows) if variant == "producer" else asyncio.run(self._drain(rows))
 
-    def _next_rows(self, way: str) -> list[Row]:
-        """Whoever comes first in a round makes the events for both."""
-        mine, theirs = self._rows[way], self._rows["producer" if way == "relay" else "relay"]
-        mine.append(theirs[len(mine)] if len(theirs) > len(mine) else order_events.lives_of(ORDERS_PER_ROUND))
-        return mine[-1]
+    def _next_rows(self, variant: str) -> list[Row]:
+        """The events of the next round of a variant; the first variant of a round creates them for both."""
+        own, other = self._rows[variant], self._rows["producer" if variant == "relay" else "relay"]
+        own.append(other[len(own)] if len(other) > len(own) else order_events.new_order_events(ORDERS_PER_ROUND))
+        return own[-1]
 
     def _produce(self, rows: Sequence[Row]) -> Drain:
-        seen = produce(self._stack.kafka, RAW_TOPIC, rows)
+        measurement = produce(self._stack.kafka, RAW_TOPIC, rows)
         count = len(rows)
         return Drain(
-            count / seen["seconds"], seen["processor_seconds"] / count * 1e6, seen["broker_seconds"] / count * 1e6
+            count / measurement["seconds"],
+            measurement["processor_seconds"] / count * 1e6,
+            measurement["broker_seconds"] / count * 1e6,
         )
 
     async def _drain(self, rows: Sequence[Row]) -> Drain:
-        """From the commit of all rows until the last of them is marked, which is after its acknowledgement."""
+        """Measure from the commit of all rows until the last is marked as published, after its acknowledgement."""
         pid = self._relay.server.pid
         connection = await asyncpg.connect(self._stack.postgres.dsn("orders", "orders"))
         try:
@@ -97,22 +101,24 @@ class _Race:
                 await order_events.copy_into_outbox(connection, rows)
                 last = await connection.fetchval("SELECT max(position) FROM outbox")
                 before = cpu_seconds(pid), _total(self._others)
-            began = time.perf_counter()
-            await eventually(lambda: connection.fetchval(_LAST_IS_SENT, last), within=120, pause=0.005)
-            seconds = time.perf_counter() - began
-            spent = cpu_seconds(pid) - before[0], _total(self._others) - before[1]
-            assert await connection.fetchval(_UNSENT) == 0
+            start = time.perf_counter()
+            await eventually(lambda: connection.fetchval(_LAST_IS_PUBLISHED, last), within=120, pause=0.005)
+            seconds = time.perf_counter() - start
+            cpu_time = cpu_seconds(pid) - before[0], _total(self._others) - before[1]
+            assert await connection.fetchval(_PENDING) == 0
         finally:
             await connection.close()
         count = len(rows)
-        return Drain(count / seconds, spent[0] / count * 1e6, spent[1] / count * 1e6)
+        return Drain(count / seconds, cpu_time[0] / count * 1e6, cpu_time[1] / count * 1e6)
 
     def compare_topics(self) -> None:
-        """Both topics hold the same records, in the same order in each partition."""
+        """Exit if the topics do not have the same records in the same order in each partition."""
         count = sum(map(len, self._rows["relay"]))
         relayed, raw = (asyncio.run(_contents(self._stack.kafka.bootstrap, each)) for each in (ORDERS_TOPIC, RAW_TOPIC))
         if relayed != raw or raw[0] != count:
-            raise SystemExit(f"{count} events were written, {relayed[0]} relayed and {raw[0]} produced, or other ones")
+            raise SystemExit(
+                f"{count} events were written, {relayed[0]} relayed and {raw[0]} produced, or their content differs"
+            )
 
 
 def _total(pids: Iterable[int]) -> float:
@@ -120,7 +126,7 @@ def _total(pids: Iterable[int]) -> float:
 
 
 async def _contents(bootstrap: str, topic: str) -> tuple[int, list[bytes]]:
-    """How many records there are, and a digest of each partition."""
+    """The number of records, and a digest of each partition."""
     digests = [sha256() for _ in range(PARTITIONS)]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()

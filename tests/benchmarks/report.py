@@ -1,4 +1,4 @@
-"""The table and the plot of docs/performance.md, from results.json: `python -m benchmarks.report` in `tests`."""
+"""Write the table and the plot of docs/performance.md from results.json: `python -m benchmarks.report` in `tests`."""
 
 import os
 import platform
@@ -14,19 +14,19 @@ PAGE, PLOT = DOCUMENTS / "performance.md", DOCUMENTS / "performance.svg"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 WIDTH, LABELS, ROW, TOP = 860, 330, 30, 46
-FULL = 4.0  # ratios up to here are drawn to scale
+FULL = 4.0  # larger ratios are cut
 
 
 def main() -> None:
-    found = TypeAdapter(list[Result]).validate_json(FILE.read_bytes())
+    results = TypeAdapter(list[Result]).validate_json(FILE.read_bytes())
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{_machine()}\n\n{markdown(found)}\n{END}{after}")
-    PLOT.write_text(plot([each for each in found if each.ratio is not None and each.floor is not None]))
+    PAGE.write_text(f"{before}{BEGIN}\n{_machine()}\n\n{markdown(results)}\n{END}{after}")
+    PLOT.write_text(plot([each for each in results if each.ratio is not None and each.floor is not None]))
 
 
 def markdown(results: Iterable[Result]) -> str:
-    """One row a result: what it is, the ratio with its spread, the bounds, and which of them holds."""
+    """A table with a row for each result: name, value, ratio with spread, bounds, and which of them holds."""
     lines = [
         "| benchmark | value | ratio | spread | floor | aim | holds | reference |",
         "|---|---:|---:|---:|---:|---:|---|---|",
@@ -50,7 +50,7 @@ def markdown(results: Iterable[Result]) -> str:
 
 
 def plot(results: Sequence[Result]) -> str:
-    """Bars of the ratios, with the floor and the aim of each as ticks; wider ones are cut at the edge."""
+    """An SVG with a bar for each ratio and ticks for its floor and aim."""
     height = TOP + ROW * len(results) + 16
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"',

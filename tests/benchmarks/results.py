@@ -1,4 +1,4 @@
-"""What a benchmark claims: a ratio against a reference measured beside it, with the bound it must hold."""
+"""The results of benchmarks: figures, their ratios to a reference, and the bounds that they must hold."""
 
 import json
 import statistics
@@ -14,9 +14,9 @@ FILE = Path(__file__).with_name("results.json")
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the report.
+    """A line of the report.
 
-    Where there is a reference, `floor` and `aim` bound the ratio, else the value; where `is_ceiling`, from above.
+    `floor` and `aim` are bounds of the ratio if there is a reference, else of the value; upper bounds if `is_ceiling`.
     """
 
     name: str
@@ -42,8 +42,8 @@ class Result:
         aim: float | None = None,
         is_ceiling: bool = False,
     ) -> Self:
-        """Median of the rounds and of their ratios, each against its neighbour in time; `to` names the reference."""
-        ratios = [mine / other for mine, other in zip(subject, reference, strict=True)]
+        """The medians of the rounds and of the ratios of each round; `to` is the name of the reference."""
+        ratios = [value / divisor for value, divisor in zip(subject, reference, strict=True)]
         low, middle, high = _quartiles(ratios)
         return cls(name, statistics.median(subject), unit, to, middle, (low, high), floor, aim, is_ceiling)
 
@@ -58,13 +58,13 @@ class Result:
         aim: float | None = None,
         is_ceiling: bool = True,
     ) -> Self:
-        """A figure of this machine alone. Latency, memory and start-up have ceilings, rates have floors."""
+        """A figure without a reference. Latency, memory and start-up have upper bounds, rates have lower bounds."""
         low, middle, high = _quartiles(rounds)
         return cls(name, middle, unit, None, None, (low, high), floor, aim, is_ceiling)
 
     @property
     def verdict(self) -> str:
-        """`aim`, `floor` or `missed`; empty where nothing is asked for."""
+        """`aim`, `floor` or `missed`; empty without bounds."""
         if self.floor is None:
             return ""
         figure = self.value if self.ratio is None else self.ratio
@@ -84,10 +84,10 @@ def _quartiles(figures: Sequence[float]) -> tuple[float, float, float]:
 
 
 def write(results: Iterable[Result]) -> None:
-    """Results of this run in place of those of the same names in the file."""
-    kept = {each["name"]: each for each in json.loads(FILE.read_text())} if FILE.exists() else {}
-    kept |= {each.name: {**asdict(each), "verdict": each.verdict} for each in results}
-    FILE.write_text(json.dumps(list(kept.values()), indent=2) + "\n")
+    """Store the results in the file, in which they replace those of the same names."""
+    stored = {each["name"]: each for each in json.loads(FILE.read_text())} if FILE.exists() else {}
+    stored |= {each.name: {**asdict(each), "verdict": each.verdict} for each in results}
+    FILE.write_text(json.dumps(list(stored.values()), indent=2) + "\n")
 
 
 def table(results: Iterable[Result]) -> Table:
@@ -115,5 +115,5 @@ def _figure(value: float | None) -> str:
 
 
 def shown_figure(value: float, digits: int) -> str:
-    """Large ones whole, small ones to so many digits; never as a power of ten."""
+    """Numbers from 1000 on without decimals, smaller ones with so many significant digits."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"

@@ -1,7 +1,7 @@
 """A thousand clients for five minutes, at 70 % of the rate at which the orders gateway is saturated.
 
-Clients read, list, place and ship; beside the gateway run the relay and the consumer of the service, as they would.
-SOAK_SECONDS and SOAK_CLIENTS make a shorter run of it.
+They read, list, place and ship orders, while the relay and the consumer of the service also run. SOAK_SECONDS and
+SOAK_CLIENTS shorten the run.
 """
 
 import os
@@ -35,29 +35,29 @@ READ_MS, WRITE_MS, GROWTH = 200, 500, 1.05
 def measure() -> Iterator[Result]:
     _allow_many_sockets()
     with (
-        subjects.stack("orders") as made,
-        subjects.program(made, "orders", "api") as api,
-        subjects.program(made, "orders", "relay"),
-        subjects.program(made, "orders", "consumer"),
+        subjects.stack("orders") as stack,
+        subjects.program(stack, "orders", "api") as api,
+        subjects.program(stack, "orders", "relay"),
+        subjects.program(stack, "orders", "consumer"),
     ):
-        soak = Soak(OrdersDatabase(made.postgres), api, made.credentials.api_keys)
-        found = [soak.run(0, SEARCH_SECONDS) for _ in range(SEARCHES)]
-        saturated = statistics.median(each["per_second"] for each in found)
-        yield Result.absolute("saturation", "requests/s", [each["per_second"] for each in found], is_ceiling=False)
+        soak = Soak(OrdersDatabase(stack.postgres), api, stack.credentials.api_keys)
+        searches = [soak.run(0, SEARCH_SECONDS) for _ in range(SEARCHES)]
+        saturated = statistics.median(each["per_second"] for each in searches)
+        yield Result.absolute("saturation", "requests/s", [each["per_second"] for each in searches], is_ceiling=False)
         with Memory(api.pid) as memory:
-            seen = soak.run(saturated * SHARE_OF_SATURATION, SECONDS)
-        yield from _results(seen, memory)
+            results = soak.run(saturated * SHARE_OF_SATURATION, SECONDS)
+        yield from _results(results, memory)
 
 
-def _results(seen: dict[str, Any], memory: "Memory") -> Iterator[Result]:
+def _results(results: dict[str, Any], memory: "Memory") -> Iterator[Result]:
     name = f"{CLIENTS:,} clients"
-    if seen["failures"]:
-        print(f"The first failure: {seen['first_failure']}")
-    times: dict[str, list[float]] = seen["seconds"]
+    if results["failures"]:
+        print(f"The first failure: {results['first_failure']}")
+    times: dict[str, list[float]] = results["seconds"]
     reads = [value for kind, values in times.items() if kind in READS for value in values]
     writes = [value for kind, values in times.items() if kind not in READS for value in values]
-    yield Result.absolute(f"{name}, 70 % of saturation", "requests/s", [seen["per_second"]], is_ceiling=False)
-    yield Result.absolute(f"{name}, errors", "", [seen["failures"]], floor=0)
+    yield Result.absolute(f"{name}, 70 % of saturation", "requests/s", [results["per_second"]], is_ceiling=False)
+    yield Result.absolute(f"{name}, errors", "", [results["failures"]], floor=0)
     yield Result.absolute(f"{name}, read p95", "ms", [_p95_ms(reads)], floor=READ_MS)
     yield Result.absolute(f"{name}, write p95", "ms", [_p95_ms(writes)], floor=WRITE_MS)
     yield Result.compared(
@@ -81,31 +81,33 @@ class Soak:
         self.stored = self.database.fill(STORED_ORDERS)
 
     def run(self, rate: float, seconds: float) -> dict[str, Any]:
-        """At this rate, or with rate 0 as fast as the gateway answers."""
-        most = int(seconds * (rate or 10_000))
+        """Send requests at this rate, or with rate 0 as fast as the gateway responds."""
+        maximum = int(seconds * (rate or 10_000))
         plan = Plan(
             port=self.api.port,
             connections=CLIENTS,
             seconds=seconds,
             rate=rate,
-            kinds=[self._kind(operation, share, most * share // sum(MIX.values())) for operation, share in MIX.items()],
+            kinds=[
+                self._kind(operation, share, maximum * share // sum(MIX.values())) for operation, share in MIX.items()
+            ],
         )
         return measuring.paced(plan)
 
-    def _kind(self, operation: Operation, share: int, most: int) -> Kind:
+    def _kind(self, operation: Operation, share: int, maximum: int) -> Kind:
         first, last = self.stored
         if operation.writes:
             fresh = self.database.fill if operation.needs_orders else self.database.numbers
-            first, last = fresh(most + CLIENTS)
+            first, last = fresh(maximum + CLIENTS)
         return Kind(name=operation.name, template=operation.request(self.keys), share=share, first=first, last=last)
 
 
 class Memory:
-    """What a process holds, asked every second."""
+    """The resident memory of a process, sampled every second."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._seen: list[float] = []
+        self._samples: list[float] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -119,20 +121,20 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._done.wait(1.0):
-            self._seen.append(resident_bytes(self._pid) / MEGABYTE)
+            self._samples.append(resident_bytes(self._pid) / MEGABYTE)
 
     @property
     def early(self) -> float:
-        """The median of the second fifth: what is kept for a minute has then come in."""
-        fifth = len(self._seen) // 5
-        return statistics.median(self._seen[fifth : 2 * fifth])
+        """The median of the second fifth, when everything that is stored for a minute is in memory."""
+        fifth = len(self._samples) // 5
+        return statistics.median(self._samples[fifth : 2 * fifth])
 
     @property
     def late(self) -> float:
-        return statistics.median(self._seen[-(len(self._seen) // 5) :])
+        return statistics.median(self._samples[-(len(self._samples) // 5) :])
 
 
 def _allow_many_sockets() -> None:
-    """For this process and those that it starts."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files for this process and its children."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))

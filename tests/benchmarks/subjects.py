@@ -1,4 +1,4 @@
-"""What benchmarks measure: the product's own processes on an embedded stack of their own, and what they compare to."""
+"""The processes that benchmarks measure: those of the product, on an embedded stack, and reference applications."""
 
 import contextlib
 import json
@@ -14,98 +14,98 @@ from local_stack.services import SERVICES
 from local_stack.settings import StackSettings
 from local_stack.stack import Stack, StackProcess
 
-# On, and never reached.
+# The limiter is on, but its limit is never reached.
 RATE_LIMIT = {"RATE_LIMIT_PER_MINUTE": "1000000000"}
 
 
 @contextlib.contextmanager
 def stack(*services: str, **settings: str) -> Iterator[Stack]:
-    """PostgreSQL and Kafka run, these services are migrated and know the stack's keys; their processes do not run.
+    """A stack with PostgreSQL and Kafka, in which these services are migrated and have API keys, but do not run.
 
-    Start what is to be measured: `with running(stack, "orders", "api") as api`. Settings are environment variables.
+    Start a process with `with running(stack, "orders", "api") as api`. Settings are environment variables.
     """
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, contextlib.ExitStack() as servers:
         environment = {**measuring.environment(), **RATE_LIMIT, **settings}
-        made = Stack(StackSettings(Path(folder), split=True, ports={}, environment=environment))
-        for store in made.stores:
+        stack = Stack(StackSettings(Path(folder), split=True, ports={}, environment=environment))
+        for store in stack.stores:
             store.server.prepare()
             store.server.spawn()
             servers.callback(store.server.kill)
-        for store in made.stores:
+        for store in stack.stores:
             store.server.wait_until_ready()
         for service in services or SERVICES:
-            _set_up(made, service)
-        yield made
+            _set_up(stack, service)
+        yield stack
 
 
-def _set_up(made: Stack, service: str) -> None:
-    made.postgres.create_database(service)
-    keys = str(made.credentials.api_key_file)
+def _set_up(stack: Stack, service: str) -> None:
+    stack.postgres.create_database(service)
+    keys = str(stack.credentials.api_key_file)
     for arguments in (("migrate",), ("api-keys", "ensure", "--from-file", keys)):
         process.run(
             python_module(service, *arguments),
-            log=made.log(f"{service}-{arguments[0]}"),
-            environment=made.migration_environment(service),
+            log=stack.log(f"{service}-{arguments[0]}"),
+            environment=stack.migration_environment(service),
         )
 
 
-def verify_audit(made: Stack, service: str) -> None:
-    """Raises `CommandError` when a chain of audit rows is broken."""
+def verify_audit(stack: Stack, service: str) -> None:
+    """Raises `CommandError` if a hash chain of audit rows is broken."""
     command = python_module(service, "verify-audit")
-    process.run(command, log=made.log(f"{service}-verify-audit"), environment=made.service_environment(service))
+    process.run(command, log=stack.log(f"{service}-verify-audit"), environment=stack.service_environment(service))
 
 
-def role_process(made: Stack, service: str, role: str) -> StackProcess:
-    return next(each for each in made.role_processes if (each.service, each.role) == (service, role))
+def role_process(stack: Stack, service: str, role: str) -> StackProcess:
+    return next(each for each in stack.role_processes if (each.service, each.role) == (service, role))
 
 
-def program(made: Stack, service: str, role: str) -> Program:
-    """One role of the product: `with program(…) as api` runs it as a process."""
-    found = role_process(made, service, role).server
-    assert isinstance(found, Program)
-    return found
+def program(stack: Stack, service: str, role: str) -> Program:
+    """The program of a role: `with program(…) as api` runs it as a process."""
+    server = role_process(stack, service, role).server
+    assert isinstance(server, Program)
+    return server
 
 
-def another_program(made: Stack, service: str, role: str, **settings: str) -> Program:
-    """As `program`, one more of them, on a port of its own and with other settings."""
+def another_program(stack: Stack, service: str, role: str, **settings: str) -> Program:
+    """Another process of the role, on a port of its own and with other settings."""
     port = free_ports(1)[0]
     return Program(
         f"{service}-{role}-{port}",
         [service, role],
         port=port,
         readiness="/readyz",
-        environment={**made.service_environment(service), "HTTP_PORT": str(port), **settings},
-        log=made.log(f"{service}-{role}-{port}"),
+        environment={**stack.service_environment(service), "HTTP_PORT": str(port), **settings},
+        log=stack.log(f"{service}-{role}-{port}"),
     )
 
 
-def another_database(made: Stack, service: str, name: str) -> str:
-    """A copy of a service's database, which nobody may be connected to; its address for the service's login."""
-    made.postgres.execute(
+def another_database(stack: Stack, service: str, name: str) -> str:
+    """Copy the database of a service, which must have no connections; the address for the service's login."""
+    stack.postgres.execute(
         f"CREATE DATABASE {name} TEMPLATE {service} OWNER {service}_owner;",
         f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;",
         f"GRANT CONNECT ON DATABASE {name} TO {service};",
     )
-    return made.postgres.dsn(name, service)
+    return stack.postgres.dsn(name, service)
 
 
 @contextlib.contextmanager
-def running(made: Stack, service: str, role: str) -> Iterator[StackProcess]:
-    """One role of the product as a process, ready."""
-    with program(made, service, role):
-        yield role_process(made, service, role)
+def running(stack: Stack, service: str, role: str) -> Iterator[StackProcess]:
+    """Run a role of the product as a process; it is ready in the block."""
+    with program(stack, service, role):
+        yield role_process(stack, service, role)
 
 
-def reference(made: Stack, factory: str, **settings: str) -> Program:
-    """An ASGI application of ours in one uvicorn process as fast as uvicorn can be; `factory` is `module:function`.
+def reference(stack: Stack, factory: str, **settings: str) -> Program:
+    """A reference: an ASGI application in one uvicorn process with the fastest options; `factory` is `module:function`.
 
-    It finds the databases' addresses, Kafka's and the API keys (`{role: key}`) in its environment.
+    Its environment has the addresses of the database and Kafka, and the API keys (`{role: key}`).
     """
     name, port = factory.partition(":")[0].rpartition(".")[2], free_ports(1)[0]
-    wiring = {
-        "DATABASE_URL": made.postgres.dsn("orders", "orders"),
-        "KAFKA_BOOTSTRAP": made.kafka.bootstrap,
-        "API_KEYS": json.dumps(made.credentials.api_keys),
+    addresses = {
+        "DATABASE_URL": stack.postgres.dsn("orders", "orders"),
+        "KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
+        "API_KEYS": json.dumps(stack.credentials.api_keys),
     }
     return Program(
         name,
@@ -115,6 +115,6 @@ def reference(made: Stack, factory: str, **settings: str) -> Program:
         ],
         port=port,
         readiness="/readyz",
-        environment={**measuring.environment(), **wiring, **settings},
-        log=made.log(name),
+        environment={**measuring.environment(), **addresses, **settings},
+        log=stack.log(name),
     )

@@ -1,4 +1,4 @@
-"""The naive way's answer: pydantic models with floats for amounts."""
+"""The response of the naive implementation: pydantic models with floats for amounts."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 
-class AddressAnswer(BaseModel):
+class AddressResponse(BaseModel):
     street: str
     city: str
     state: str
@@ -14,7 +14,7 @@ class AddressAnswer(BaseModel):
     country: str
 
 
-class LineAnswer(BaseModel):
+class LineResponse(BaseModel):
     id: UUID
     product_id: UUID
     product_name: str
@@ -25,7 +25,7 @@ class LineAnswer(BaseModel):
     created_at: datetime
 
 
-class PaymentAnswer(BaseModel):
+class PaymentResponse(BaseModel):
     reference: str
     amount: float
     kind: str
@@ -34,7 +34,7 @@ class PaymentAnswer(BaseModel):
     refund_transaction_id: str | None
 
 
-class OrderAnswer(BaseModel):
+class OrderResponse(BaseModel):
     id: UUID
     order_number: str
     customer_id: UUID
@@ -47,12 +47,12 @@ class OrderAnswer(BaseModel):
     total_amount: float
     payment_method: str
     payment_transaction_id: str | None
-    payments: list[PaymentAnswer]
+    payments: list[PaymentResponse]
     refund_status: str
     refund_transaction_id: str | None
-    shipping_address: AddressAnswer
-    billing_address: AddressAnswer
-    line_items: list[LineAnswer]
+    shipping_address: AddressResponse
+    billing_address: AddressResponse
+    line_items: list[LineResponse]
     tracking_number: str | None
     carrier: str | None
     created_at: datetime
