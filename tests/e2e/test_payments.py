@@ -1,18 +1,15 @@
 """The money of one order, from the reports of its payments to the provider's books."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from common.database.transactions import transaction
-from common.errors import PermanentFailure
 from common.jobs import queue
-from common.jobs.queue import LeaseLost
+from common.jobs.queue import Schedule
 from demo import journeys
 from demo.client import Shop
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -20,14 +17,15 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from refunds.use_cases.commands import REFUND_JOB
 from refunds.worker import RefundJob
 from support.events.services_without_kafka import ServicesWithoutKafka, services_without_kafka
 from support.example.orders import place
-from support.payments.gateways import FakePaymentGateway
+from support.jobs.attempts import attempt, claim_jobs
+from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.databases import MakeDatabase
+from support.state_machines import run_machine
 
 FORWARD = {
     "PAID": {"new_state": "PROCESSING_IN_WAREHOUSE"},
@@ -51,6 +49,7 @@ BEGINNINGS: tuple[tuple[dict[str, str], ...], ...] = (
     ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "changed her mind"}),
     ({"new_state": "PAID"}, *FORWARD.values()),
 )
+RETRIES = Schedule((1, 1))
 MOST_ROUNDS_TO_SETTLE = 8
 
 
@@ -208,48 +207,29 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
                 await queue.replay(connection, row["id"])
 
     async def _work(self, fault: str | None) -> None:
-        """One attempt at each refund that is open, as common.jobs.worker makes it, without its waits."""
+        """One attempt at each refund that is open."""
         pool = self._services.refunds
-        async with transaction(pool) as connection:
-            claimed = await queue.claim(connection, {REFUND_JOB: 8}, lease=timedelta(seconds=20), worker="a test")
-        for job in claimed:
+        for job in await claim_jobs(pool, REFUND_JOB, 8):
             await self._provider.mend()
             if fault is not None:
                 await self._provider.fail(fault)
-            try:
-                await self._handler.run(job)
-            except LeaseLost:
-                continue
-            except Exception as error:
-                async with transaction(pool) as connection:
-                    if isinstance(error, PermanentFailure) or job.failures >= 2:
-                        await queue.bury(connection, job, repr(error))
-                        await self._handler.on_dead(connection, job, repr(error))
-                    else:
-                        await queue.retry(connection, job, repr(error), timedelta(0))
+            await attempt(pool, job, self._handler, RETRIES)
 
 
 @pytest.mark.timeout(300)
 def test_every_payment_is_the_captured_one_or_goes_back_once_whatever_happens(make_database: MakeDatabase) -> None:
     with asyncio.Runner() as runner:
-        shop = services_without_kafka(make_database)
-        entered = runner.run(shop.__aenter__())
+        services = services_without_kafka(make_database)
+        entered = runner.run(services.__aenter__())
 
         class OnTheseDatabases(MoneyOfAnOrder):
             def __init__(self) -> None:
                 super().__init__(runner, entered)
 
-        chosen = settings(
-            phases=[Phase.reuse, Phase.generate],  # to shrink what fails takes minutes
-            max_examples=30,
-            stateful_step_count=10,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        )
         try:
-            run_state_machine_as_test(OnTheseDatabases, settings=chosen)
+            run_machine(OnTheseDatabases, steps=10)
         finally:
-            runner.run(shop.__aexit__(None, None, None))
+            runner.run(services.__aexit__(None, None, None))
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 from refunds.payment_gateway import StripeGateway
-from support.payments.gateways import PaymentSandbox, running_payment_sandbox
+from support.payments.sandbox import PaymentSandbox, running_payment_sandbox
 from support.postgres.databases import Database, MakeDatabase
 
 

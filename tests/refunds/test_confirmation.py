@@ -15,7 +15,7 @@ from refunds.worker import ConfirmationJob, RefundJob
 from refunds.worker.confirmation_job import confirmation
 from support.example.refunds import NOW, a_refund, job_in_state, open_refund, replay, running_worker
 from support.mail.mailbox import Mailbox, running_mailbox
-from support.payments.gateways import FakePaymentGateway
+from support.payments.fake_gateway import FakePaymentGateway
 
 SENDER = "ArtiCurated <refunds@articurated.example>"
 

@@ -21,7 +21,8 @@ from refunds.use_cases.payment import (
     PaymentGateway,
 )
 from support.example.refunds import a_refund
-from support.payments.gateways import FakePaymentGateway, PaymentSandbox
+from support.payments.fake_gateway import FakePaymentGateway
+from support.payments.sandbox import PaymentSandbox
 
 # What the SDK hands to httpx is a style that httpx no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from common.database.transactions import Pool
 from support.example.refunds import job_in_state, job_of, open_refund
-from support.payments.gateways import PaymentSandbox
+from support.payments.sandbox import PaymentSandbox
 from support.postgres.databases import Database
 from support.waiting import eventually
 

@@ -16,7 +16,7 @@ from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB
 from refunds.worker import ConfirmationJob, RefundJob
 from support.example.refunds import RETRY_UNIT, job_in_state, open_refund
 from support.mail.mailbox import Mailbox, running_mailbox
-from support.payments.gateways import FakePaymentGateway
+from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.databases import Database
 from support.waiting import eventually
 

@@ -1,19 +1,16 @@
 """The refund process under every order of failures, crashes, pauses and replays that hypothesis thinks of."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from common.audit.chain import first_broken
 from common.audit.history import history
 from common.database.transactions import Pool, open_pool, transaction
-from common.errors import PermanentFailure
 from common.jobs import queue
-from common.jobs.queue import Job, LeaseLost, Schedule
+from common.jobs.queue import Job, Schedule
 from common.messaging.incoming.inbox import Inbox
 from common.paging import Paging
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -21,7 +18,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from refunds.consumer import EVENT_HANDLERS
 from refunds.domain import Refund
@@ -30,10 +26,11 @@ from refunds.use_cases.commands import REFUND_JOB
 from refunds.use_cases.reading import RefundFilter
 from refunds.worker import RefundJob
 from support.example.refund_events import kafka_record, payment_identified, return_completed
-from support.payments.gateways import Crash, FakePaymentGateway
+from support.jobs.attempts import attempt, claim_jobs
+from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.databases import Database
+from support.state_machines import run_machine
 
-LEASE = timedelta(seconds=20)
 # Fewer than in life, so that final failures and replays come often.
 RETRIES = Schedule((1, 1))
 # The rest of a round, a whole one with a spent key, and one attempt with a new key.
@@ -102,8 +99,8 @@ class RefundProcess(RuleBasedStateMachine):
         self._run(fail())
 
     @rule()
-    def a_worker_takes_the_job_and_pauses(self) -> None:
-        if job := self._run(self._take()):
+    def a_worker_claims_the_job_and_pauses(self) -> None:
+        if job := self._run(self._claim()):
             self._paused.append(job)
 
     @precondition(lambda self: self._paused)
@@ -173,37 +170,17 @@ class RefundProcess(RuleBasedStateMachine):
         assert "refund.succeeded" not in told[:-1], "a failure told after the success"
 
     async def _work(self, fault: str | None) -> None:
-        if job := await self._take():
+        if job := await self._claim():
             await self._attempt(job, fault)
 
-    async def _take(self) -> Job | None:
-        async with transaction(self._pool) as connection:
-            claimed = await queue.claim(connection, {REFUND_JOB: 1}, lease=LEASE, worker="a test")
-        return claimed[0] if claimed else None
+    async def _claim(self) -> Job | None:
+        return next(iter(await claim_jobs(self._pool, REFUND_JOB, 1)), None)
 
     async def _attempt(self, job: Job, fault: str | None) -> None:
-        """As common.jobs.worker does it, without its waits."""
         await self._gateway.mend()
         if fault is not None:
             await self._gateway.fail(fault)
-        try:
-            await self._handler.run(job)
-        except (LeaseLost, Crash):
-            return
-        except Exception as error:
-            try:
-                await self._fail(job, error)
-            except LeaseLost:
-                return
-
-    async def _fail(self, job: Job, error: Exception) -> None:
-        delay = RETRIES.delay(job.failures + 1, unit_seconds=0)
-        async with transaction(self._pool) as connection:
-            if delay is not None and not isinstance(error, PermanentFailure):
-                await queue.retry(connection, job, repr(error), delay)
-            else:
-                await queue.bury(connection, job, repr(error))
-                await self._handler.on_dead(connection, job, repr(error))
+        await attempt(self._pool, job, self._handler, RETRIES)
 
     async def _expire_leases(self) -> None:
         async with transaction(self._pool) as connection:
@@ -243,14 +220,7 @@ def test_whatever_happens_the_money_goes_back_exactly_once(database: Database) -
             def __init__(self) -> None:
                 super().__init__(runner, pool)
 
-        chosen = settings(
-            phases=[Phase.reuse, Phase.generate],  # to shrink what fails takes minutes
-            max_examples=30,
-            stateful_step_count=20,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        )
         try:
-            run_state_machine_as_test(OnThisDatabase, settings=chosen)
+            run_machine(OnThisDatabase, steps=20)
         finally:
             runner.run(pool.close())

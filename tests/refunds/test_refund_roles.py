@@ -18,7 +18,7 @@ from refunds.settings import RefundsSettings
 from support.example.refund_events import KafkaRecord, kafka_record, order_cancelled, return_completed
 from support.kafka.topics import Topics
 from support.mail.mailbox import Mailbox, running_mailbox
-from support.payments.gateways import PaymentSandbox
+from support.payments.sandbox import PaymentSandbox
 from support.postgres.databases import Database
 from support.waiting import eventually
 

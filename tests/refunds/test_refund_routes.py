@@ -11,7 +11,7 @@ from refunds.app import SERVICE
 from refunds.worker import RefundJob
 from support.example.refunds import job_in_state, open_refund, running_worker
 from support.gateway.application import Gateway, exact_json, serve
-from support.payments.gateways import FakePaymentGateway
+from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.databases import Database
 
 

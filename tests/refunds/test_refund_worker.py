@@ -23,7 +23,8 @@ from refunds.use_cases.commands import MAIL_JOB, identify_payment
 from refunds.use_cases.payment import OutcomeUnknown
 from refunds.worker import RefundJob
 from support.example.refunds import RETRY_UNIT, claim_job, job_in_state, job_of, open_refund, replay, running_worker
-from support.payments.gateways import FakePaymentGateway, PaymentSandbox
+from support.payments.fake_gateway import FakePaymentGateway
+from support.payments.sandbox import PaymentSandbox
 from support.postgres.audit_and_events import audit_and_events, last_event
 from support.waiting import eventually
 

@@ -27,6 +27,7 @@ from support.example.orders import created
 from support.example.returns import a_return, deliver_order_event, open_in, order_event, order_view_data
 from support.gateway.application import Gateway
 from support.postgres.audit_and_events import audit_and_events
+from support.running import running
 from support.waiting import eventually, eventually_true
 
 
@@ -44,13 +45,8 @@ async def consuming(pool: Pool, kafka: str) -> AsyncIterator[None]:
     """The service's own consumer; every one goes on where the last one stopped reading."""
     settings = ReturnsSettings(database_url="postgresql://the-pool-is-given", kafka_bootstrap=kafka)
     (consumer,) = SERVICE.components["consumer"](Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings)))
-    stopping = asyncio.Event()
-    running = asyncio.ensure_future(consumer.run(stopping))
-    try:
+    async with running(consumer.run):
         yield
-    finally:
-        stopping.set()
-        await asyncio.wait_for(running, 15)
 
 
 def headers(event_type: str, key: str, sequence: int, **changes: str | None) -> list[tuple[str, bytes]]:

@@ -12,8 +12,6 @@ from pathlib import Path
 import asyncpg
 import common.database
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from common.database.schema_version import missing_revisions, revision_streams
 from common.database.tables import infrastructure
 from common.database.transactions import Pool
@@ -22,12 +20,12 @@ from common.messaging.incoming.poison import KeptRecord
 from common.messaging.incoming.records import EventHandler
 from common.messaging.outgoing.outbox import lane_of
 from common.running.migrate import migrate_database
-from sqlalchemy import Connection, MetaData, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import MetaData, make_url
 from support.kafka.poison_records import POISON_RECORDS
 from support.kafka.relays import EVENT_STATES
 from support.kafka.subscribers import GROUP, OrderShipped
 from support.postgres.databases import Database
+from support.postgres.migrated_tables import schema_differences
 
 CHANGES_OF_AUDIT = (
     "UPDATE audit SET new_state = 'PAID'",
@@ -58,18 +56,8 @@ LAST_REVISION = max(
 )
 
 
-def _differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(connection, opts={"version_table": "alembic_version_common"})
-    return list(compare_metadata(context, infrastructure))
-
-
 async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(database: Database) -> None:
-    engine = create_async_engine(make_url(database.owner_dsn).set(drivername="postgresql+asyncpg"))
-    try:
-        async with engine.connect() as connection:
-            assert await connection.run_sync(_differences) == []
-    finally:
-        await engine.dispose()
+    assert await schema_differences(database, infrastructure) == []
 
 
 async def test_a_database_without_revisions_says_which_it_lacks(database: Database, pool: Pool) -> None:

@@ -11,6 +11,7 @@ from common.jobs import queue
 from common.jobs.queue import Job, NewJob, Schedule
 from common.jobs.worker import MOST_ABANDONED, JobHandler, Worker
 from support.events.traceparent import TRACEPARENT
+from support.running import running
 from support.waiting import eventually, time_passes
 
 INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
@@ -40,15 +41,10 @@ class Printer:
 
 
 @asynccontextmanager
-async def at_work(pool: Pool, handler: JobHandler, *, lease_seconds: float = 5) -> AsyncIterator[asyncio.Event]:
+async def running_worker(pool: Pool, handler: JobHandler, *, lease_seconds: float = 5) -> AsyncIterator[asyncio.Event]:
     worker = Worker(pool, {"invoice": handler}, retry_unit_seconds=0.01, lease_seconds=lease_seconds)
-    stopping = asyncio.Event()
-    running = asyncio.create_task(worker.run(stopping))
-    try:
+    async with running(worker.run) as stopping:
         yield stopping
-    finally:
-        stopping.set()
-        await asyncio.wait_for(running, 10)
 
 
 async def enqueue(pool: Pool) -> None:
@@ -70,7 +66,7 @@ async def attempts(pool: Pool) -> list[tuple[str, str | None]]:
 async def test_a_job_is_done_and_its_attempt_remembered(pool: Pool) -> None:
     printer = Printer(pool)
     await enqueue(pool)
-    async with at_work(pool, printer.handler()):
+    async with running_worker(pool, printer.handler()):
         await in_state(pool, "done")
     assert printer.printed == ["walnut bowl"]
     assert await attempts(pool) == [("succeeded", None)]
@@ -79,7 +75,7 @@ async def test_a_job_is_done_and_its_attempt_remembered(pool: Pool) -> None:
 async def test_a_job_that_fails_twice_is_done_at_the_third_attempt(pool: Pool) -> None:
     printer = Printer(pool, OSError("no paper"), OSError("no ink"))
     await enqueue(pool)
-    async with at_work(pool, printer.handler()):
+    async with running_worker(pool, printer.handler()):
         await in_state(pool, "done")
     assert await attempts(pool) == [("failed", "OSError: no paper"), ("failed", "OSError: no ink"), ("succeeded", None)]
     assert printer.given_up == []
@@ -88,7 +84,7 @@ async def test_a_job_that_fails_twice_is_done_at_the_third_attempt(pool: Pool) -
 async def test_after_the_last_try_the_job_is_dead_and_what_follows_is_done_once(pool: Pool) -> None:
     printer = Printer(pool, *(OSError("no paper") for _ in range(4)))
     await enqueue(pool)
-    async with at_work(pool, printer.handler()):
+    async with running_worker(pool, printer.handler()):
         await in_state(pool, "dead")
     assert len(await attempts(pool)) == 4
     assert printer.given_up == ["OSError: no paper"]
@@ -97,7 +93,7 @@ async def test_after_the_last_try_the_job_is_dead_and_what_follows_is_done_once(
 async def test_a_hopeless_job_is_dead_at_once(pool: Pool) -> None:
     printer = Printer(pool, PermanentFailure("declined"))
     await enqueue(pool)
-    async with at_work(pool, printer.handler()):
+    async with running_worker(pool, printer.handler()):
         await in_state(pool, "dead")
     assert len(await attempts(pool)) == 1
 
@@ -111,7 +107,7 @@ async def test_an_attempt_that_hangs_has_failed(pool: Pool) -> None:
         await printer.print_invoice(job)
 
     await enqueue(pool)
-    async with at_work(pool, printer.handler(hang_once, timeout_seconds=0.1)):
+    async with running_worker(pool, printer.handler(hang_once, timeout_seconds=0.1)):
         await in_state(pool, "done")
     assert [outcome for outcome, _ in await attempts(pool)] == ["failed", "succeeded"]
 
@@ -119,7 +115,7 @@ async def test_an_attempt_that_hangs_has_failed(pool: Pool) -> None:
 async def test_that_the_database_was_away_is_not_the_jobs_failure(pool: Pool) -> None:
     printer = Printer(pool, DatabaseUnavailable("restarting"))
     await enqueue(pool)
-    async with at_work(pool, printer.handler()):
+    async with running_worker(pool, printer.handler()):
         await in_state(pool, "done")
     assert [outcome for outcome, _ in await attempts(pool)] == ["handed_back", "succeeded"]
 
@@ -133,7 +129,7 @@ async def test_a_job_in_hand_is_finished_when_the_worker_has_to_stop(pool: Pool)
         await printer.print_invoice(job)
 
     await enqueue(pool)
-    async with at_work(pool, printer.handler(print_slowly)) as stopping:
+    async with running_worker(pool, printer.handler(print_slowly)) as stopping:
         await begun.wait()
         stopping.set()
         go_on.set()
@@ -167,8 +163,8 @@ async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) ->
 
     await enqueue(pool)
     async with (
-        at_work(pool, printer.handler(print_slowly), lease_seconds=0.4),
-        at_work(pool, printer.handler(print_slowly), lease_seconds=0.4),
+        running_worker(pool, printer.handler(print_slowly), lease_seconds=0.4),
+        running_worker(pool, printer.handler(print_slowly), lease_seconds=0.4),
     ):
         await in_state(pool, "done")
     assert [outcome for outcome, _ in await attempts(pool)] == ["succeeded"]
@@ -178,7 +174,7 @@ async def test_a_job_that_takes_its_workers_with_it_is_buried(pool: Pool) -> Non
     printer = Printer(pool)
     await enqueue(pool)
     await pool.execute("UPDATE jobs SET abandoned = $1", MOST_ABANDONED)
-    async with at_work(pool, printer.handler()):
+    async with running_worker(pool, printer.handler()):
         await in_state(pool, "dead")
     assert printer.printed == []
     assert printer.given_up == [f"PermanentFailure: {MOST_ABANDONED} workers ended with this job in hand"]

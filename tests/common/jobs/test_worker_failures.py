@@ -16,6 +16,7 @@ from common.jobs.queue import Job, NewJob, Schedule
 from common.jobs.worker import MOST_SET_BACKS, JobHandler, Worker
 from support.events.traceparent import TRACEPARENT
 from support.postgres.databases import Database
+from support.running import running
 from support.waiting import eventually
 
 SCHEDULE = Schedule((1, 2, 4))
@@ -47,7 +48,7 @@ async def nothing_follows(_connection: Connection, _job: Job, _error: str) -> No
 
 
 @asynccontextmanager
-async def at_work(
+async def running_worker(
     pool: Pool, run: Run, on_dead: OnDead = nothing_follows, *, unit: float = 0.01, lease: float = 5
 ) -> AsyncIterator[None]:
     """A worker for "bad" jobs, which `run` does, and for "good" ones. Raises what ends it."""
@@ -57,13 +58,9 @@ async def at_work(
             await queue.complete(connection, job)
 
     handlers = {"bad": JobHandler(run, on_dead, SCHEDULE), "good": JobHandler(good, nothing_follows, SCHEDULE)}
-    stopping = asyncio.Event()
-    running = asyncio.create_task(Worker(pool, handlers, retry_unit_seconds=unit, lease_seconds=lease).run(stopping))
-    try:
+    worker = Worker(pool, handlers, retry_unit_seconds=unit, lease_seconds=lease)
+    async with running(worker.run):
         yield
-    finally:
-        stopping.set()
-        await asyncio.wait_for(running, 15)
 
 
 async def enqueue(pool: Pool, *kinds: str) -> None:
@@ -112,7 +109,7 @@ async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_j
         raise error
 
     await enqueue(pool, "bad")
-    async with at_work(pool, raise_it):
+    async with running_worker(pool, raise_it):
         await in_state(pool, "bad", "dead")
         await enqueue(pool, "good")
         await in_state(pool, "good", "done")
@@ -126,7 +123,7 @@ async def test_a_hopeless_failure_inside_a_group_is_final_too(pool: Pool) -> Non
         raise ExceptionGroup("several", [OSError(), PermanentFailure("declined")])
 
     await enqueue(pool, "bad")
-    async with at_work(pool, decline):
+    async with running_worker(pool, decline):
         await in_state(pool, "bad", "dead")
     assert await attempts(pool) == ["failed"]
 
@@ -144,7 +141,7 @@ async def test_what_follows_a_dead_job_is_tried_again_without_the_work(pool: Poo
             raise KeyError("order_id")
 
     await enqueue(pool, "bad")
-    async with at_work(pool, fail, follow):
+    async with running_worker(pool, fail, follow):
         await in_state(pool, "bad", "dead")
     assert tries == ["work"] * 4 + ["OSError: no paper"] * 3
 
@@ -160,7 +157,7 @@ async def test_what_follows_and_never_can_be_written_leaves_a_dead_job_that_says
         raise LookupError("no such order\0")
 
     await enqueue(pool, "bad")
-    async with at_work(pool, fail, never_follow):
+    async with running_worker(pool, fail, never_follow):
         await in_state(pool, "bad", "dead")
         await enqueue(pool, "good")
         await in_state(pool, "good", "done")
@@ -184,7 +181,7 @@ async def test_a_lock_held_over_what_follows_a_dead_job_delays_only_that(
         await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', 1)")
 
     await enqueue(pool, "bad")
-    async with at_work(hasty, fail, follow):
+    async with running_worker(hasty, fail, follow):
         async with locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > $1", MOST_SET_BACKS))
         await in_state(pool, "bad", "dead")
@@ -208,7 +205,7 @@ async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_l
             await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
-    async with at_work(hasty, run):
+    async with running_worker(hasty, run):
         async with locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > $1", MOST_SET_BACKS))
         await in_state(pool, "bad", "done")
@@ -240,7 +237,7 @@ async def test_a_database_that_answers_nothing_after_the_work_is_no_failure_of_t
             await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
-    async with at_work(pool, run):
+    async with running_worker(pool, run):
         await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE state IN ('done', 'dead')"))
     assert sent == ["a mail"]
     assert await attempts(pool) == ["handed_back"] * 5 + ["succeeded"]
@@ -265,7 +262,7 @@ async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
             await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
-    async with at_work(hasty, run, lease=1):
+    async with running_worker(hasty, run, lease=1):
         await begun.wait()
         async with locked(database, lock):
             go_on.set()
@@ -284,7 +281,7 @@ async def test_a_lock_timeout_before_work_is_known_to_be_done_is_a_failure_by_th
             await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', 1)")
 
     await enqueue(pool, "bad")
-    async with at_work(hasty, run), locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
+    async with running_worker(hasty, run), locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
         await in_state(pool, "bad", "dead")
     assert await attempts(pool) == ["failed"] * 4
 
@@ -296,7 +293,7 @@ async def test_a_database_that_is_away_at_each_attempt_counts_in_the_end(pool: P
         raise asyncpg.DiskFullError("could not extend file")
 
     await enqueue(pool, "bad")
-    async with at_work(pool, run):
+    async with running_worker(pool, run):
         await in_state(pool, "bad", "dead")
     assert await attempts(pool) == ["handed_back"] * MOST_SET_BACKS + ["failed"] * 4
 
@@ -306,7 +303,7 @@ async def test_an_attempt_that_the_database_ended_is_not_made_again_at_once(pool
         raise asyncpg.ReadOnlySQLTransactionError("cannot execute UPDATE in a read-only transaction")
 
     await enqueue(pool, "bad")
-    async with at_work(pool, run, unit=60):
+    async with running_worker(pool, run, unit=60):
         await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs = 2"))
         wait = await pool.fetchval("SELECT extract(epoch FROM due_at - now()) FROM jobs")
     assert 1 < wait <= 2
@@ -323,7 +320,7 @@ async def test_a_locked_job_does_not_cost_the_others_their_leases(database: Data
 
     async with transaction(pool) as connection:
         await queue.enqueue(connection, *[NewJob("bad", key, {}, TRACEPARENT) for key in ("locked", "free")])
-    async with at_work(hasty, run, lease=1):
+    async with running_worker(hasty, run, lease=1):
         await both.wait()
         prolonged = "SELECT leased_until > claimed + interval '1 s' FROM jobs, (SELECT $1::timestamptz AS claimed) c"
         first = await pool.fetchval("SELECT leased_until FROM jobs WHERE business_key = 'free'")
@@ -347,7 +344,7 @@ async def test_a_lease_that_ran_out_while_the_database_was_away_stays_with_a_wor
             await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
-    async with at_work(hasty, run, lease=1), at_work(pool, run, lease=1):
+    async with running_worker(hasty, run, lease=1), running_worker(pool, run, lease=1):
         await begun.wait()
         extend = queue.extend
 

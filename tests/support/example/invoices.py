@@ -1,12 +1,10 @@
 """Ada's invoices: accepted as the consumer does, made and sent as the worker does."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,8 +23,9 @@ from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
 from invoicing.worker import DocumentJob, MailJob
 from support.events.traceparent import TRACEPARENT
+from support.jobs.rows import JobRow, find_job, wait_for_state
 from support.mail.mailbox import Mailbox
-from support.waiting import eventually
+from support.running import running
 
 SELLER = Seller(
     id="articurated",
@@ -92,41 +91,13 @@ async def invoice_numbers(pool: Pool) -> list[str]:
     return [row["number"] for row in await pool.fetch("SELECT number FROM invoices ORDER BY number")]
 
 
-@dataclass(frozen=True)
-class JobRow:
-    id: UUID
-    state: str
-    errors: list[str | None]
-    """One per attempt, oldest first; None for one that succeeded or still runs."""
-    waits: list[float]
-    """From one attempt's end to the next one's start, in retry units."""
-
-
 async def job_of(pool: Pool, order: dict[str, Any], kind: str = DOCUMENT_JOB) -> JobRow | None:
-    job = await pool.fetchrow(
-        "SELECT id, state FROM jobs WHERE kind = $1 AND business_key = $2", kind, order["order_id"]
-    )
-    if job is None:
-        return None
-    attempts = await pool.fetch("SELECT * FROM job_attempts WHERE job_id = $1 ORDER BY number", job["id"])
-    waits = [
-        (later["started_at"] - earlier["finished_at"]).total_seconds() / RETRY_UNIT
-        for earlier, later in pairwise(attempts)
-        if earlier["finished_at"] is not None
-    ]
-    return JobRow(job["id"], job["state"], [each["error"] for each in attempts], waits)
+    return await find_job(pool, kind, order["order_id"])
 
 
 async def job_in_state(pool: Pool, order: dict[str, Any], state: str, kind: str = DOCUMENT_JOB) -> JobRow:
-    """Wait until the order's job of this kind is in a state."""
-
-    async def reached() -> JobRow | None:
-        job = await job_of(pool, order, kind)
-        return job if job is not None and job.state == state else None
-
-    job = await eventually(reached)
-    assert job is not None
-    return job
+    """Wait until the order's job of this kind is in the state."""
+    return await wait_for_state(pool, kind, order["order_id"], state)
 
 
 async def invoice_events(
@@ -148,10 +119,5 @@ async def running_worker(pool: Pool, renderer: Renderer, store: DocumentStore, m
         MAIL_JOB: MailJob(pool, store, mailer).handler,
     }
     worker = Worker(pool, handlers, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
-    stopping = asyncio.Event()
-    running = asyncio.create_task(worker.run(stopping))
-    try:
+    async with running(worker.run):
         yield
-    finally:
-        stopping.set()
-        await asyncio.wait_for(running, 15)

@@ -1,9 +1,8 @@
 """The running example of the refunds tests: Zoë Ångström gets 1,234.50 EUR back."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,7 +16,8 @@ from common.jobs.worker import JobHandler, Worker
 from refunds.domain import Cause, Claim, Refund, return_key
 from refunds.use_cases.commands import REFUND_JOB, OwedRefund, open_refunds
 from support.events.traceparent import TRACEPARENT
-from support.waiting import eventually
+from support.jobs.rows import JobRow, find_job, wait_for_state
+from support.running import running
 
 EVENT = Actor("return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -55,34 +55,15 @@ async def open_refund(pool: Pool, **changes: Any) -> Refund:
     return Refund(claim.refund_id, claim, created_at=datetime.now(UTC))
 
 
-@dataclass(frozen=True)
-class JobRow:
-    id: UUID
-    state: str
-    attempts: list[tuple[str | None, str | None]]
-    """Outcome and error of each attempt, oldest first."""
-
-
 async def job_of(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> JobRow:
-    row = await pool.fetchrow(
-        "SELECT id, state FROM jobs WHERE kind = $1 AND business_key = $2", kind, refund.reference
-    )
-    assert row is not None, f"no job {kind} for {refund.reference}"
-    made = await pool.fetch("SELECT outcome, error FROM job_attempts WHERE job_id = $1 ORDER BY number", row["id"])
-    return JobRow(row["id"], row["state"], [(each["outcome"], each["error"]) for each in made])
+    job = await find_job(pool, kind, refund.reference)
+    assert job is not None, f"no job {kind} for {refund.reference}"
+    return job
 
 
 async def job_in_state(pool: Pool, refund: Refund, state: str, kind: str = REFUND_JOB) -> JobRow:
-    """Wait until the refund's job of this kind is in a state."""
-
-    async def reached() -> JobRow | None:
-        exists = await pool.fetchval("SELECT 1 FROM jobs WHERE kind = $1 AND business_key = $2", kind, refund.reference)
-        job = await job_of(pool, refund, kind) if exists else None
-        return job if job is not None and job.state == state else None
-
-    job = await eventually(reached)
-    assert job is not None
-    return job
+    """Wait until the refund's job of this kind is in the state."""
+    return await wait_for_state(pool, kind, refund.reference, state)
 
 
 async def claim_job(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> Job:
@@ -103,10 +84,5 @@ async def replay(pool: Pool, job_id: UUID) -> None:
 @asynccontextmanager
 async def running_worker(pool: Pool, handler: JobHandler, kind: str = REFUND_JOB) -> AsyncIterator[None]:
     worker = Worker(pool, {kind: handler}, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
-    stopping = asyncio.Event()
-    running = asyncio.create_task(worker.run(stopping))
-    try:
+    async with running(worker.run):
         yield
-    finally:
-        stopping.set()
-        await asyncio.wait_for(running, 15)

@@ -12,6 +12,7 @@ from typing import Any
 from common.running.http.limits import HttpLimits
 from common.running.http_server import HttpServer
 from common.settings import ServiceSettings
+from support.running import running
 
 SETTINGS = ServiceSettings(
     database_url="postgresql://nobody@127.0.0.1:9/none", kafka_bootstrap="127.0.0.1:9", http_port=0
@@ -110,14 +111,11 @@ async def raw_server(
     app: Any, chosen: HttpLimits | None = None, settings: ServiceSettings = SETTINGS
 ) -> AsyncIterator[RawServer]:
     """`app` on a real server, which has 5 seconds to end."""
-    server, stopping = RawServer(HttpServer(app, settings, chosen or limits())), asyncio.Event()
-    running = asyncio.create_task(server.server.run(stopping))
+    server = RawServer(HttpServer(app, settings, chosen or limits()))
     try:
-        yield server
+        async with running(server.server.run, stop_within=5):
+            yield server
     finally:
-        stopping.set()
-        async with asyncio.timeout(5):
-            await running
         server.drop_clients()
 
 

@@ -1,6 +1,5 @@
 """A relay at work, and orders whose events it sends."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.messaging.outgoing.relay import Relay
 from support.events.traceparent import TRACEPARENT
+from support.running import running
 from support.waiting import eventually
 
 
@@ -18,13 +18,8 @@ async def running_relay(
     pool: Pool, bootstrap: str, owner: str = "relay-1", lease_seconds: float = 3
 ) -> AsyncIterator[Relay]:
     relay = Relay(pool, bootstrap, owner, source="orders", lease_seconds=lease_seconds)
-    stopping = asyncio.Event()
-    running = asyncio.create_task(relay.run(stopping))
-    try:
+    async with running(relay.run):
         yield relay
-    finally:
-        stopping.set()
-        await asyncio.wait_for(running, 15)
 
 
 def order_event(topic: str, order: str, sequence: int, data: bytes | None = None) -> NewEvent:

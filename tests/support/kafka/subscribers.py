@@ -1,6 +1,5 @@
 """A consumer at work whose handler writes one line per order event, and the events it reads."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,6 +10,7 @@ from common.messaging.envelope import EventView
 from common.messaging.incoming.records import Handlers
 from common.messaging.incoming.subscriber import EventHandler, Incoming, Subscriber
 from support.postgres.databases import Database
+from support.running import running
 
 GROUP = "invoicing"
 
@@ -62,11 +62,6 @@ def subscriber(
 async def running_subscriber(
     pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS, **settings: float
 ) -> AsyncIterator[Subscriber]:
-    stopping = asyncio.Event()
-    member = subscriber(pool, bootstrap, topics, handlers, **settings)
-    running = asyncio.create_task(member.run(stopping))
-    try:
-        yield member
-    finally:
-        stopping.set()
-        await asyncio.wait_for(running, 15)
+    consumer = subscriber(pool, bootstrap, topics, handlers, **settings)
+    async with running(consumer.run):
+        yield consumer

@@ -1,76 +1,11 @@
-"""Payment gateways for tests: the sandbox as a process of its own, and one in memory that keeps a ledger too."""
+"""A payment gateway in memory, with a ledger and faults, for tests that need no provider."""
 
-import re
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-import httpx
 from refunds.domain import Refund
 from refunds.use_cases.payment import Declined, GatewayError, GatewayFailure, GatewayUnavailable, OutcomeUnknown
-
-
-class PaymentSandbox:
-    """`deploy/sandbox` over HTTP: its faults, and what its ledger says."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    async def fail(self, mode: str, times: int | None = 1, payment: str | None = None) -> None:
-        """`payment` is a payment reference or a refund's; without one the fault strikes everybody."""
-        await self._call("POST", "/sandbox/faults", json={"mode": mode, "times": times, "payment": payment})
-
-    async def mend(self) -> None:
-        await self._call("DELETE", "/sandbox/faults")
-
-    async def declare_capture(self, payment: str, amount: int, currency: str) -> None:
-        """`amount` in minor units; more than that is never refunded."""
-        await self._call("POST", "/sandbox/captures", json={"payment": payment, "amount": amount, "currency": currency})
-
-    async def refunds(self, payment: str) -> list[dict[str, Any]]:
-        return list((await self._ledger(payment))["refunds"])
-
-    async def calls(self, payment: str) -> list[str]:
-        """How each call about a payment ended, oldest first."""
-        return [call["outcome"] for call in (await self._ledger(payment))["calls"]]
-
-    async def keys(self, payment: str) -> list[str]:
-        """The idempotency keys of the calls that asked for a refund, oldest first."""
-        calls = (await self._ledger(payment))["calls"]
-        return [call["idempotency_key"] for call in calls if call["method"] == "POST"]
-
-    async def _ledger(self, payment: str) -> dict[str, Any]:
-        ledger: dict[str, Any] = (await self._call("GET", "/sandbox/ledger", params={"payment": payment})).json()
-        return ledger
-
-    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.url) as client:
-            answer = await client.request(method, path, **options)
-        assert answer.is_success, answer.text
-        return answer
-
-
-@contextmanager
-def running_payment_sandbox(data: Path) -> Iterator[PaymentSandbox]:
-    command = [sys.executable, "-m", "sandbox", "payments", "--port=0", f"--data={data}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        address = re.search(r"http=(\S+)", ready)
-        assert address, f"the payment sandbox did not start: {ready}"
-        yield PaymentSandbox(f"http://{address[1]}")
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
-
-
-class Crash(BaseException):
-    """The end of the process, as far as one test can have it."""
+from support.jobs.attempts import Crash
 
 
 class FakePaymentGateway:
