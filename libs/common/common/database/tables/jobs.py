@@ -26,7 +26,7 @@ jobs = sa.Table(
     sa.Column("causation_id", sa.Text),
     sa.Column("traceparent", sa.Text, nullable=False),
     sa.Column("last_error", sa.Text),
-    # The result of the outside work, committed before anything that follows from it: the work is not repeated.
+    # The result of the external work, committed before anything that follows from it: the work is not repeated.
     sa.Column("result", JSONB(none_as_null=True)),
     # Why there will be no further attempt, until the consequences of that are committed.
     sa.Column("given_up", sa.Text),

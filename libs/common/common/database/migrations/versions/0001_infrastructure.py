@@ -1,4 +1,4 @@
-"""Outbox, inbox, jobs, audit, idempotency answers and API keys."""
+"""Create the tables of outbox, inbox, jobs, audit trail, idempotency keys and API keys."""
 
 from alembic import op
 
@@ -205,7 +205,7 @@ STATEMENTS = (
     )
     """,
     "INSERT INTO relay_lanes (lane) SELECT generate_series(0, 31)",
-    # Privileges stop the application; these stop everybody else who does not mean it.
+    # Privileges protect against the application, these triggers against mistakes of anyone else.
     """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -216,7 +216,7 @@ STATEMENTS = (
     CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """,
-    # Erasing a person's data is deliberate: SET LOCAL articurated.erasure = 'on', as the owner (docs/operations.md).
+    # To erase a person's data, the owner executes SET LOCAL articurated.erasure = 'on' first (docs/operations.md).
     """
     CREATE FUNCTION refuse_change_unless_erasing() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

@@ -1,4 +1,4 @@
-"""Due jobs are found by kind: a kind whose work waits in great numbers does not slow down the others."""
+"""Index due jobs by kind, so that a kind with many waiting jobs does not slow down the others."""
 
 from alembic import op
 

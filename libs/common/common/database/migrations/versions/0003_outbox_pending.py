@@ -1,6 +1,6 @@
-"""What is still to be sent is noted beside the outbox: an event is not written anew when Kafka has it (ADR 4).
+"""Move the state of pending events to a table of its own: the event's row is not rewritten when published (ADR 4).
 
-Writers and relays from before fail at this, rather than write events that nobody would send.
+Writers and relays of the previous version fail from then on; they cannot store events that nobody would publish.
 """
 
 from alembic import op
@@ -36,7 +36,7 @@ STATEMENTS = (
     INSERT INTO outbox_parked
     SELECT position, lane, topic, key, coalesce(last_error, '') FROM outbox WHERE state = 'parked'
     """,
-    # With the columns go their indexes and the check of the state.
+    # This also drops the indexes of the columns and the check constraint of the state.
     """
     ALTER TABLE outbox
         DROP COLUMN lane, DROP COLUMN state, DROP COLUMN published_at, DROP COLUMN last_error

@@ -1,7 +1,7 @@
-"""A poison record is known by its place and its content; a batch that cannot be decoded is kept as poison too.
+"""Identify a poison record by its offset and its content, and store batches that cannot be decoded as poison too.
 
-The table is locked while the digests of its rows are computed, a second or so for 100,000 rows. From then on consumers
-of the version before cannot keep a poison record: they end without committing it, and nothing is lost.
+The table is locked while the digests of its rows are computed, about a second for 100,000 rows. From then on consumers
+of the previous version cannot store a poison record: they exit without committing its offset, and nothing is lost.
 """
 
 from alembic import op
@@ -11,7 +11,7 @@ down_revision = "0003_outbox_pending"
 branch_labels = None
 depends_on = None
 
-# `common.messaging.incoming.poison.digest`, in the database's words.
+# `common.messaging.incoming.poison.digest` in SQL.
 COMPUTE_DIGEST = """
 UPDATE poison SET digest = sha256(
     int4send(coalesce(octet_length(key), -1)) || coalesce(key, '')

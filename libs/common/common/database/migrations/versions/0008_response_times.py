@@ -1,4 +1,4 @@
-"""How long requests took in the last minutes, by process, so that the JSON metrics cover all of them (ADR 22)."""
+"""Create the histograms of response times per process, for JSON metrics over all processes (ADR 22)."""
 
 from alembic import op
 

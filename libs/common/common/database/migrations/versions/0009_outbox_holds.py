@@ -1,7 +1,7 @@
-"""Rows that wait for a partition are kept apart from those that are next (ADR 18), and an event's time is the clock's.
+"""Separate rows that wait for a partition from the next ones (ADR 18), and take an event's time from the clock.
 
-Takes the table of pending rows for as long as its index is built anew: 0.3 s for 100,000 rows. Writers and relays from
-before go on working.
+The table of pending rows is locked while its index is rebuilt: 0.3 s for 100,000 rows. Writers and relays of the
+previous version continue to work.
 """
 
 from alembic import op
@@ -28,7 +28,7 @@ STATEMENTS = (
         ADD CONSTRAINT pk_outbox_pending PRIMARY KEY (hold, position)
     """,
     "ALTER TABLE outbox ALTER COLUMN created_at SET DEFAULT clock_timestamp()",
-    # A constant first, or every row would be written anew.
+    # A constant default first, or every row would be rewritten.
     "ALTER TABLE event_streams ADD COLUMN last_at TIMESTAMP WITH TIME ZONE DEFAULT '-infinity' NOT NULL",
     "ALTER TABLE event_streams ALTER COLUMN last_at SET DEFAULT clock_timestamp()",
 )

@@ -1,6 +1,6 @@
-"""A job keeps what its outside work came to and how often the database ended its attempts; what is over can be purged.
+"""Store the result of a job's external work and its set-backs; index finished jobs and replayed poison for the purge.
 
-Workers of before go on meanwhile. The new columns cost no rewrite; while the indexes are built, what writes jobs waits.
+Workers of the previous version continue to work. No row is rewritten; writes to jobs wait while the indexes are built.
 """
 
 from alembic import op
