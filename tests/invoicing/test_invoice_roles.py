@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool
 from common.health import Health
 from common.messaging.kafka.topics import create_topics
+from common.running.role_components import role_components
 from common.service import Runtime
 from invoicing.app import SERVICE
 from invoicing.events import ORDERS_TOPIC
@@ -34,7 +35,7 @@ async def test_a_shipped_order_on_kafka_becomes_a_pdf_and_an_email(
     await create_topics(kafka, [ORDERS_TOPIC])
     runtime = Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings))
     stopping = asyncio.Event()
-    components = [each for role in ("consumer", "worker") for each in SERVICE.components[role](runtime)]
+    components = [each for role in ("consumer", "worker") for each in role_components(role, runtime)]
     running = asyncio.gather(*(component.run(stopping) for component in components))
     order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
     shipped = kafka_record("order.shipped", order)

@@ -8,8 +8,6 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool, transaction
-from common.health import Health
-from common.service import Runtime
 from hypothesis import given
 from hypothesis import strategies as st
 from invoicing import repository
@@ -55,7 +53,7 @@ async def clocked(database: Database, clock: Clock) -> AsyncIterator[Pool]:
 async def invoiced(pool: Pool, database: Database, zone: str, shipped_at: datetime) -> Snapshot:
     """What is printed for an order that a service with this setting takes in now."""
     settings = InvoicingSettings(database_url=database.dsn, kafka_bootstrap="127.0.0.1:9", seller_time_zone=zone)
-    handlers = SERVICE.event_handlers(Runtime(SERVICE, settings, pool, Health("invoicing", settings)))
+    handlers = SERVICE.event_handlers(settings)
     order = order_shipped(shipped_at=shipped_at.isoformat())
     async with transaction(pool) as connection:
         await handlers["order.shipped"].accept(connection, [incoming_event(order)])

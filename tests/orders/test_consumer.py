@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from common.health import Health
 from common.messaging.envelope import full_name
 from common.messaging.kafka.topics import create_topics
+from common.running.role_components import role_components
 from common.service import Runtime
 from orders.app import SERVICE
 from orders.events import INVOICES_TOPIC, REFUNDS_TOPIC
@@ -79,7 +80,7 @@ async def consuming(gateway: Gateway, kafka: str) -> AsyncIterator[None]:
     settings = OrdersSettings(database_url="postgresql://the-pool-is-given", kafka_bootstrap=kafka)
     runtime = Runtime(SERVICE, settings, gateway.pool, Health("orders", settings))
     stopping = asyncio.Event()
-    running = asyncio.gather(*(component.run(stopping) for component in SERVICE.components["consumer"](runtime)))
+    running = asyncio.gather(*(component.run(stopping) for component in role_components("consumer", runtime)))
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool
 from common.health import Health
 from common.messaging.kafka.topics import create_topics
-from common.running.relay_role import relay_components
+from common.running.role_components import role_components
 from common.service import Runtime
 from pydantic import SecretStr
 from refunds.app import SERVICE
@@ -59,8 +59,8 @@ async def test_what_is_owed_on_kafka_is_refunded_told_and_mailed_once(
     await produce(kafka, kafka_record("order.cancelled", cancelled))
 
     stopping = asyncio.Event()
-    components = [each for role in ("consumer", "worker") for each in SERVICE.components[role](runtime)]
-    running = asyncio.gather(*(each.run(stopping) for each in (*components, *relay_components(runtime))))
+    components = [each for role in ("consumer", "worker", "relay") for each in role_components(role, runtime)]
+    running = asyncio.gather(*(each.run(stopping) for each in components))
 
     async def told() -> dict[str, dict[str, object]] | None:
         keys = {completed["order_id"].encode(), cancelled["order_id"].encode()}

@@ -17,6 +17,7 @@ from common.messaging.envelope import full_name
 from common.messaging.incoming.subscriber import EventHandler, Incoming
 from common.messaging.kafka.partitioner import partition_of
 from common.messaging.kafka.topics import create_topics
+from common.running.role_components import role_components
 from common.service import Runtime
 from returns.app import SERVICE
 from returns.consumer import EVENT_HANDLERS
@@ -44,7 +45,7 @@ async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
 async def consuming(pool: Pool, kafka: str) -> AsyncIterator[None]:
     """The service's own consumer; every one goes on where the last one stopped reading."""
     settings = ReturnsSettings(database_url="postgresql://the-pool-is-given", kafka_bootstrap=kafka)
-    (consumer,) = SERVICE.components["consumer"](Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings)))
+    (consumer,) = role_components("consumer", Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings)))
     async with running(consumer.run):
         yield
 

@@ -1,7 +1,7 @@
-"""What a service is made of, as far as running it goes; each service's `app.py` fills this in."""
+"""The declaration of a service: its roles and topics, which each service's `app.py` fills in."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import MetaData
@@ -24,7 +24,7 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 
 @dataclass(frozen=True, slots=True)
 class Runtime(Generic[Settings]):
-    """What the parts of a running service share."""
+    """The objects that the parts of a running service share."""
 
     service: "Service[Settings]"
     settings: Settings
@@ -36,22 +36,32 @@ class Runtime(Generic[Settings]):
 class Service(Generic[Settings]):
     """A deployable service.
 
-    `gateway` builds the application of the role `api`; `components` has a builder for each other role of its own
-    (`consumer`, `worker`); every service has the role `relay`, which is the same everywhere. Builders import what only
-    their role needs inside themselves: that keeps the other roles small and quick to start. `event_handlers` are those
-    of the role `consumer`, here so that an operator can put a kept record through them again. `counts` is
-    what the service counts by status; the role `relay` keeps the totals up to date.
+    `gateway` builds the application of the role `api`. The role `consumer` passes the events of the topics that the
+    service `consumes` to `event_handlers`; an operator's replay of a poison record uses the same handlers. `worker`
+    builds the components of the role `worker`. The role `relay` is the same in every service; it also keeps the totals
+    of `counts` up to date. These functions import the modules that only their role needs: the other roles then start
+    faster and use less memory.
     """
 
     name: str
     settings: type[Settings]
     metadata: MetaData
-    topics: tuple[str, ...]
     gateway: Callable[[Runtime[Settings]], "FastAPI"]
-    components: Mapping[str, Callable[[Runtime[Settings]], Iterable[Component]]] = field(default_factory=dict)
-    event_handlers: Callable[[Runtime[Settings]], "Handlers"] = lambda _: {}
+    publishes: tuple[str, ...] = ()
+    consumes: tuple[str, ...] = ()
+    event_handlers: Callable[[Settings], "Handlers"] = lambda _: {}
+    worker: Callable[[Runtime[Settings]], Iterable[Component]] | None = None
     counts: StatusCounts[Any] | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return ("api", *self.components, "relay")
+        consumer = ("consumer",) if self.consumes else ()
+        worker = () if self.worker is None else ("worker",)
+        return ("api", *consumer, *worker, "relay")
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that must exist before the service runs."""
+        from common.messaging.kafka.topics import dead_letter_topic
+
+        return (*self.publishes, *self.consumes, dead_letter_topic(self.name))

@@ -1,11 +1,10 @@
-"""Puts invoicing together: what it consumes, what its worker does and with what, which application serves it."""
+"""The composition root of invoicing: its roles, the topics and the settings of each."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from common.component import Component
-from common.messaging.kafka.topics import dead_letter_topic
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
@@ -17,7 +16,7 @@ from invoicing.tables import metadata
 if TYPE_CHECKING:
     import asyncio
 
-    from common.messaging.incoming.subscriber import EventHandler
+    from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
 
     from invoicing.document_store import DocumentStore
@@ -36,25 +35,11 @@ def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
     return app
 
 
-def event_handlers(runtime: Runtime[InvoicingSettings]) -> "Mapping[str, EventHandler[Any]]":
+def event_handlers(settings: InvoicingSettings) -> "Handlers":
     from invoicing import consumer
 
-    calendar = SellerCalendar(ZoneInfo(runtime.settings.seller_time_zone))
-    return consumer.event_handlers(_seller(runtime.settings), calendar)
-
-
-def consumer(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
-    from common.messaging.incoming.subscriber import Subscriber
-
-    return [
-        Subscriber(
-            runtime.pool,
-            runtime.settings.kafka_bootstrap,
-            group="invoicing",
-            topics=[ORDERS_TOPIC],
-            handlers=event_handlers(runtime),
-        ).component
-    ]
+    calendar = SellerCalendar(ZoneInfo(settings.seller_time_zone))
+    return consumer.event_handlers(_seller(settings), calendar)
 
 
 def worker(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
@@ -120,8 +105,9 @@ SERVICE = Service(
     name="invoicing",
     settings=InvoicingSettings,
     metadata=metadata,
-    topics=(INVOICES_TOPIC, ORDERS_TOPIC, dead_letter_topic("invoicing")),
     gateway=gateway,
-    components={"consumer": consumer, "worker": worker},
+    publishes=(INVOICES_TOPIC,),
+    consumes=(ORDERS_TOPIC,),
     event_handlers=event_handlers,
+    worker=worker,
 )

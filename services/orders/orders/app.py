@@ -1,11 +1,8 @@
-"""Puts orders together: which application serves it, what it consumes, what it needs to know."""
+"""The composition root of orders: its roles, the topics and the settings of each."""
 
-from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from common.component import Component
-from common.messaging.kafka.topics import dead_letter_topic
 from common.service import Runtime, Service
 
 from orders.events import INVOICES_TOPIC, ORDERS_TOPIC, REFUNDS_TOPIC
@@ -13,7 +10,7 @@ from orders.settings import OrdersSettings
 from orders.tables import metadata, order_counts
 
 if TYPE_CHECKING:
-    from common.messaging.incoming.subscriber import EventHandler
+    from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
 
 
@@ -35,33 +32,19 @@ def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
     return app
 
 
-def event_handlers(runtime: Runtime[OrdersSettings]) -> Mapping[str, "EventHandler[Any]"]:
+def event_handlers(_settings: OrdersSettings) -> "Handlers":
     from orders.consumer import EVENT_HANDLERS
 
     return EVENT_HANDLERS
-
-
-def consumer(runtime: Runtime[OrdersSettings]) -> Iterable[Component]:
-    from common.messaging.incoming.subscriber import Subscriber
-
-    return [
-        Subscriber(
-            runtime.pool,
-            runtime.settings.kafka_bootstrap,
-            group="orders",
-            topics=[INVOICES_TOPIC, REFUNDS_TOPIC],
-            handlers=event_handlers(runtime),
-        ).component
-    ]
 
 
 SERVICE = Service(
     name="orders",
     settings=OrdersSettings,
     metadata=metadata,
-    topics=(ORDERS_TOPIC, INVOICES_TOPIC, REFUNDS_TOPIC, dead_letter_topic("orders")),
     gateway=gateway,
-    components={"consumer": consumer},
+    publishes=(ORDERS_TOPIC,),
+    consumes=(INVOICES_TOPIC, REFUNDS_TOPIC),
     event_handlers=event_handlers,
     counts=order_counts,
 )

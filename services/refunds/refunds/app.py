@@ -1,11 +1,10 @@
-"""Puts refunds together: what it consumes, what its worker does and with whom, which application serves it."""
+"""The composition root of refunds: its roles, the topics and the settings of each."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from common.component import Component
-from common.messaging.kafka.topics import dead_letter_topic
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
@@ -14,7 +13,7 @@ from refunds.settings import RefundsSettings
 from refunds.tables import metadata, refund_counts
 
 if TYPE_CHECKING:
-    from common.messaging.incoming.subscriber import EventHandler
+    from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
 
 
@@ -28,24 +27,10 @@ def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
     return create_gateway(runtime, [router], counts=count_refunds, metrics=MetricsResponse)
 
 
-def event_handlers(runtime: Runtime[RefundsSettings]) -> Mapping[str, "EventHandler[Any]"]:
+def event_handlers(_settings: RefundsSettings) -> "Handlers":
     from refunds.consumer import EVENT_HANDLERS
 
     return EVENT_HANDLERS
-
-
-def consumer(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
-    from common.messaging.incoming.subscriber import Subscriber
-
-    return [
-        Subscriber(
-            runtime.pool,
-            runtime.settings.kafka_bootstrap,
-            group="refunds",
-            topics=[ORDERS_TOPIC, RETURNS_TOPIC],
-            handlers=event_handlers(runtime),
-        ).component
-    ]
 
 
 def worker(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
@@ -88,9 +73,10 @@ SERVICE = Service(
     name="refunds",
     settings=RefundsSettings,
     metadata=metadata,
-    topics=(REFUNDS_TOPIC, ORDERS_TOPIC, RETURNS_TOPIC, dead_letter_topic("refunds")),
     gateway=gateway,
-    components={"consumer": consumer, "worker": worker},
+    publishes=(REFUNDS_TOPIC,),
+    consumes=(ORDERS_TOPIC, RETURNS_TOPIC),
     event_handlers=event_handlers,
+    worker=worker,
     counts=refund_counts,
 )

@@ -1,10 +1,7 @@
-"""Puts returns together: which application serves it, what it consumes, what it needs to know."""
+"""The composition root of returns: its roles, the topics and the settings of each."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from common.component import Component
-from common.messaging.kafka.topics import dead_letter_topic
 from common.service import Runtime, Service
 
 from returns.events import ORDERS_TOPIC, REFUNDS_TOPIC, RETURNS_TOPIC
@@ -12,7 +9,7 @@ from returns.settings import ReturnsSettings
 from returns.tables import metadata, return_counts
 
 if TYPE_CHECKING:
-    from common.messaging.incoming.subscriber import EventHandler
+    from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
 
 
@@ -33,33 +30,19 @@ def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
     return app
 
 
-def event_handlers(runtime: Runtime[ReturnsSettings]) -> Mapping[str, "EventHandler[Any]"]:
+def event_handlers(_settings: ReturnsSettings) -> "Handlers":
     from returns.consumer import EVENT_HANDLERS
 
     return EVENT_HANDLERS
-
-
-def consumer(runtime: Runtime[ReturnsSettings]) -> Iterable[Component]:
-    from common.messaging.incoming.subscriber import Subscriber
-
-    return [
-        Subscriber(
-            runtime.pool,
-            runtime.settings.kafka_bootstrap,
-            group="returns",
-            topics=[ORDERS_TOPIC, REFUNDS_TOPIC],
-            handlers=event_handlers(runtime),
-        ).component
-    ]
 
 
 SERVICE = Service(
     name="returns",
     settings=ReturnsSettings,
     metadata=metadata,
-    topics=(RETURNS_TOPIC, ORDERS_TOPIC, REFUNDS_TOPIC, dead_letter_topic("returns")),
     gateway=gateway,
-    components={"consumer": consumer},
+    publishes=(RETURNS_TOPIC,),
+    consumes=(ORDERS_TOPIC, REFUNDS_TOPIC),
     event_handlers=event_handlers,
     counts=return_counts,
 )

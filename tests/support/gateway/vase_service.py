@@ -166,7 +166,6 @@ VASE_SERVICE = Service(
     name="workshop",
     settings=ServiceSettings,
     metadata=MetaData(),
-    topics=(),
     gateway=lambda runtime: create_gateway(runtime, [vase_routes()], counts=count_vases, metrics=dict),
 )
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from common.database.transactions import open_pool
 from common.messaging.outgoing.relay import Relay
-from common.running import relay_role
+from common.running.role_components import RELAY_SERVER_SETTINGS
 from local_stack import process
 from support.kafka.subscribers import subscriber
 from support.postgres.databases import Database
@@ -71,7 +71,7 @@ def role_process(
 
 
 async def main(role: str, name: str, dsn: str, bootstrap: str, topic: str) -> None:
-    settings = relay_role.SERVER_SETTINGS if role == "relay" else None
+    settings = RELAY_SERVER_SETTINGS if role == "relay" else None
     pool = await open_pool(dsn, size=4, application_name=name, server_settings=settings)
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)

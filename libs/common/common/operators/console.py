@@ -72,7 +72,9 @@ async def _show_poison(connection: Connection, arguments: Arguments, *_: object)
 
 async def _replay_poison(connection: Connection, arguments: Arguments, actor: Actor, runtime: Runtime[Any]) -> Result:
     service = runtime.service
-    return await commands.replay_poison(connection, actor, service.name, service.event_handlers(runtime), arguments.id)
+    return await commands.replay_poison(
+        connection, actor, service.name, service.event_handlers(runtime.settings), arguments.id
+    )
 
 
 def _add_outbox(outbox: Topics) -> None:

@@ -11,8 +11,8 @@ from common.component import Component
 from common.database.transactions import Pool, is_connection_failure, open_pool
 from common.health import Health
 from common.pauses import pause
-from common.running import relay_role
 from common.running.http_server import HttpServer
+from common.running.role_components import RELAY_SERVER_SETTINGS, role_components
 from common.service import Runtime, Service, Settings
 
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 2.0
@@ -60,10 +60,8 @@ class Roles(Generic[Settings]):
 
     async def _build(self, name: str, server: HttpServer) -> Iterable[Component]:
         runtime = Runtime(self._service, self._settings, await self._open_pool(name), self._health)
-        if name == "relay":
-            return relay_role.relay_components(runtime)
         if name != "api":
-            return self._service.components[name](runtime)
+            return role_components(name, runtime)
         server.app = gateway = self._service.gateway(runtime)
         components: Iterable[Component] = gateway.state.components
         return components
@@ -92,7 +90,7 @@ class Roles(Generic[Settings]):
                     self._settings.database_url,
                     size=self._settings.database_pool_size,
                     application_name=f"{self._service.name} {role}",
-                    server_settings=relay_role.SERVER_SETTINGS if role == "relay" else None,
+                    server_settings=RELAY_SERVER_SETTINGS if role == "relay" else None,
                 )
             except Exception as error:
                 if self._stopping.is_set() or not is_connection_failure(error):

@@ -14,7 +14,7 @@ from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.messaging.outgoing.pending_events import _MARK, _READ, read_pending
 from common.running.purge import standard_rules
-from common.running.relay_role import SERVER_SETTINGS
+from common.running.role_components import RELAY_SERVER_SETTINGS
 from common.settings import ServiceSettings
 from support.kafka.relays import EVENT_STATES, PARK_EVENT, order_event, running_relay, write_events
 from support.kafka.topics import MakeTopic, Topics
@@ -83,7 +83,7 @@ async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a
     database: Database, topic: str, is_analyzed: bool
 ) -> None:
     owner = await asyncpg.connect(database.owner_dsn)
-    relays = await open_pool(database.dsn, size=1, application_name="test", server_settings=SERVER_SETTINGS)
+    relays = await open_pool(database.dsn, size=1, application_name="test", server_settings=RELAY_SERVER_SETTINGS)
     try:
         if is_analyzed:
             await write_events(relays, topic, ORDERS, range(1, 2))

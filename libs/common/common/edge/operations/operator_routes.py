@@ -87,7 +87,7 @@ async def get_poison(request: Request, poison_id: UUID) -> Response:
 @allow()
 async def replay_poison(request: Request, poison_id: UUID) -> Response:
     runtime = runtime_of(request)
-    handlers = runtime.service.event_handlers(runtime)
+    handlers = runtime.service.event_handlers(runtime.settings)
     return await perform(
         request, commands.replay_poison, caller_of(request).actor, runtime.service.name, handlers, poison_id
     )

@@ -1,0 +1,52 @@
+"""The components of each role but `api`. Their modules are imported here only where the role needs them."""
+
+import os
+import socket
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from common.component import Component
+from common.service import Runtime
+
+# PostgreSQL plans the relay's statements while nearly nothing is pending, and keeps the plan for a million rows. Only
+# an index in its order is good for both: with a sequential or a bitmap scan the relay published a thousand events a
+# second, or a fifth of its rate (ADR 0004).
+RELAY_SERVER_SETTINGS = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
+
+
+def role_components(role: str, runtime: Runtime[Any]) -> Iterable[Component]:
+    """The role is `consumer`, `worker` or `relay`."""
+    match role:
+        case "consumer":
+            return _consumer(runtime)
+        case "worker" if runtime.service.worker is not None:
+            return runtime.service.worker(runtime)
+        case "relay":
+            return _relay(runtime)
+    raise ValueError(f"{runtime.service.name} has no role {role}")
+
+
+def _consumer(runtime: Runtime[Any]) -> Iterable[Component]:
+    from common.messaging.incoming.subscriber import Subscriber
+
+    service = runtime.service
+    handlers = service.event_handlers(runtime.settings)
+    bootstrap = runtime.settings.kafka_bootstrap
+    return [
+        Subscriber(runtime.pool, bootstrap, group=service.name, topics=service.consumes, handlers=handlers).component
+    ]
+
+
+def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
+    from common.messaging.outgoing.relay import Relay
+    from common.running.purge import Purger, standard_rules
+
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    counts = runtime.service.counts
+    folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
+    return [
+        Relay(runtime.pool, runtime.settings.kafka_bootstrap, owner, source=runtime.service.name).component,
+        Purger(runtime.pool, standard_rules(runtime.settings)).component,
+        *folding,
+    ]
