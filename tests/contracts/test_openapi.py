@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from generators.http_tables import gateway
 from jsonschema import Draft202012Validator
+from local_stack.services import SERVICES
 
-SERVICES = ("orders", "returns", "invoicing", "refunds")
 OPERATION_IDS = {
     "orders": {
         *("createOrder", "listOrders", "getOrder", "updateOrderState", "cancelOrder", "getOrderHistory"),

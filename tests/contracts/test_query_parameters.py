@@ -9,11 +9,10 @@ import httpx
 import pytest
 from common.service import Service
 from fastapi import FastAPI
+from local_stack.services import SERVICES
 from starlette.routing import Mount, Route
 from support.gateway.application import serve
 from support.postgres.databases import MakeDatabase
-
-SERVICES = ["orders", "returns", "invoicing", "refunds"]
 
 
 def every_route(app: FastAPI) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import refunds.consumer
 import returns.consumer
 from common.messaging.envelope import EventView
 from generators.event_schemas import PUBLISHED, committed_schema, example_files
+from local_stack.services import SERVICES
 
 READERS: Mapping[str, Mapping[str, type[EventView]]] = {
     "orders": {event_type: handler.view for event_type, handler in orders.consumer.EVENT_HANDLERS.items()},
@@ -19,6 +20,10 @@ READERS: Mapping[str, Mapping[str, type[EventView]]] = {
 }
 READ = [(service, event_type) for service, views in READERS.items() for event_type in views if event_type in PUBLISHED]
 EXAMPLES = [(service, event_type, file) for service, event_type in READ for file in example_files(event_type)]
+
+
+def test_the_readers_of_every_service_are_checked() -> None:
+    assert READERS.keys() == SERVICES.keys()
 
 
 @pytest.mark.parametrize(
