@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from common.access.auth import STAFF, Role, allowed_roles
+from common.access.auth import Role, allowed_roles
 from common.health import Health
 from common.service import Runtime, Service
 
@@ -60,7 +60,7 @@ def _endpoints(app: Any) -> Iterator[tuple[str, str, Callable[..., Any]]]:
 
 def _who(endpoint: Callable[..., Any]) -> str:
     roles = allowed_roles(endpoint)
-    named = {frozenset(): "everybody", frozenset(Role): "every role", STAFF: "every role but `client`"}
+    named = {frozenset(): "everybody", frozenset(Role): "every role", Role.staff(): "every role but `client`"}
     return named.get(roles) or ", ".join(f"`{role}`" for role in Role if role in roles)
 
 

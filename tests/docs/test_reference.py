@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from common.errors import Code
+from common.errors import CODES_OF_EVERY_SERVICE
 from common.messaging.envelope import event_headers
 from generators.reference import PAGES, TABLES, filled, settings, table_names
 from local_stack.services import SERVICES
+from returns.use_cases.opening import RETURN_NOT_ALLOWED
 from support.project.documents import ROOT
 
 EVENT = {
@@ -53,7 +54,7 @@ def test_every_setting_is_told_with_its_default(heading: str, name: str) -> None
 
 def test_every_error_code_is_told_with_its_status() -> None:
     told = {(int(status), code.strip("`")) for status, code, *_ in rows("errors.md", "Codes")}
-    assert told == {(code.status, code.wire_name) for code in Code}
+    assert told == {(code.status, code.wire_name) for code in (*CODES_OF_EVERY_SERVICE, RETURN_NOT_ALLOWED)}
 
 
 def test_every_header_of_an_event_is_told() -> None:

@@ -7,11 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from common.access.auth import Caller, Role
-from common.audit.history import HistoryFilter
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.errors import Problem
-from common.paging import Paging
 from orders import use_cases
 from support.events.traceparent import TRACEPARENT
 from support.example.orders import ADA, an_order, an_order_id, created, place, place_in
@@ -145,16 +143,13 @@ async def test_the_role_comes_before_the_state(gateway: Gateway) -> None:
     assert code(response) == (403, "FORBIDDEN")
 
 
-ALL_OF_IT = HistoryFilter(everything=True, paging=Paging(100))
-
-
 def as_a_stranger() -> Caller:
     return Caller("client_stranger", Role.CLIENT, uuid4(), None, TRACEPARENT)
 
 
 COMMANDS: dict[str, Callable[[Connection, UUID], Awaitable[Any]]] = {
     "read": lambda connection, order: use_cases.get_order(connection, as_a_stranger(), order),
-    "history": lambda connection, order: use_cases.get_history(connection, as_a_stranger(), order, ALL_OF_IT),
+    "history": lambda connection, order: use_cases.require_visible(connection, as_a_stranger(), order),
     "invoice": lambda connection, order: use_cases.get_invoice(connection, as_a_stranger(), order),
     "cancel": lambda connection, order: use_cases.cancel_order(connection, as_a_stranger(), order, "not mine"),
 }

@@ -1,61 +1,64 @@
-"""What can go wrong, in the words of the HTTP contract; no framework knows these, and they know none."""
+"""Problems that are answered to clients, with the error codes of the HTTP contract; independent of any framework."""
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
+from dataclasses import dataclass
 from typing import Any
 
 
-class Code(Enum):
-    """The contract's error codes, each with its HTTP status."""
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """An error code of the HTTP contract. A service defines codes of its own beside those of `Code`."""
 
-    BAD_REQUEST = 400
-    UNAUTHENTICATED = 401
-    FORBIDDEN = 403
-    NOT_FOUND = 404
-    METHOD_NOT_ALLOWED = 405
-    CONFLICT = (409, "CONFLICT")
-    INVALID_STATE_TRANSITION = (409, "INVALID_STATE_TRANSITION")
-    RETURN_NOT_ALLOWED = (409, "RETURN_NOT_ALLOWED")
-    PRECONDITION_FAILED = 412
-    PAYLOAD_TOO_LARGE = 413
-    UNSUPPORTED_MEDIA_TYPE = (415, "BAD_REQUEST")
-    VALIDATION_ERROR = (422, "VALIDATION_ERROR")
-    IDEMPOTENCY_KEY_REUSED = (422, "IDEMPOTENCY_KEY_REUSED")
-    RATE_LIMITED = 429
-    INTERNAL_ERROR = 500
-    UNAVAILABLE = 503
-
-    @property
-    def status(self) -> int:
-        status: int = self.value[0] if isinstance(self.value, tuple) else self.value
-        return status
-
-    @property
-    def wire_name(self) -> str:
-        name: str = self.value[1] if isinstance(self.value, tuple) else self.name
-        return name
+    wire_name: str
+    status: int
 
 
+class Code:
+    """The error codes of every service."""
+
+    BAD_REQUEST = ErrorCode("BAD_REQUEST", 400)
+    UNAUTHENTICATED = ErrorCode("UNAUTHENTICATED", 401)
+    FORBIDDEN = ErrorCode("FORBIDDEN", 403)
+    NOT_FOUND = ErrorCode("NOT_FOUND", 404)
+    METHOD_NOT_ALLOWED = ErrorCode("METHOD_NOT_ALLOWED", 405)
+    CONFLICT = ErrorCode("CONFLICT", 409)
+    INVALID_STATE_TRANSITION = ErrorCode("INVALID_STATE_TRANSITION", 409)
+    PRECONDITION_FAILED = ErrorCode("PRECONDITION_FAILED", 412)
+    PAYLOAD_TOO_LARGE = ErrorCode("PAYLOAD_TOO_LARGE", 413)
+    UNSUPPORTED_MEDIA_TYPE = ErrorCode("BAD_REQUEST", 415)
+    VALIDATION_ERROR = ErrorCode("VALIDATION_ERROR", 422)
+    IDEMPOTENCY_KEY_REUSED = ErrorCode("IDEMPOTENCY_KEY_REUSED", 422)
+    RATE_LIMITED = ErrorCode("RATE_LIMITED", 429)
+    INTERNAL_ERROR = ErrorCode("INTERNAL_ERROR", 500)
+    UNAVAILABLE = ErrorCode("UNAVAILABLE", 503)
+
+
+CODES_OF_EVERY_SERVICE = tuple(code for code in vars(Code).values() if isinstance(code, ErrorCode))
 LISTED_PROBLEMS = 100
-# Of texts that hold what a client sent: a name, an address, a message about either.
+# Of texts that contain input of a client: a name, an address, a message about either.
 LONGEST_TEXT = 500
 _LONGEST_FIELD = 200
 
 
 def excerpt(text: str, longest: int = LONGEST_TEXT) -> str:
-    """The text, or its beginning and an ellipsis: no answer and no log line repeats a megabyte that was sent."""
+    """The text, or its beginning and an ellipsis: a megabyte of input is repeated in no answer and no log line."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 class Problem(Exception):
-    """A refusal that the client is told about.
+    """An error that is answered to the client.
 
-    Raised inside a command it undoes the command's transaction; *returned* by a command it is committed with what the
-    command wrote (a refused transition is audited). `retry_after` is in seconds.
+    A command that raises it rolls its transaction back; what a command wrote that *returns* it is committed (a refused
+    transition is audited). `retry_after` is in seconds.
     """
 
     def __init__(
-        self, code: Code, message: str, details: Mapping[str, Any] | None = None, *, retry_after: float | None = None
+        self,
+        code: ErrorCode,
+        message: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -63,34 +66,42 @@ class Problem(Exception):
         self.details = dict(details or {})
         self.retry_after = retry_after
 
+    @classmethod
+    def not_found(cls, entity: str, identifier: object) -> "Problem":
+        return Problem(Code.NOT_FOUND, f"No {entity} with id {identifier}.", {entity: str(identifier)})
 
-def not_found(what: str, identifier: object) -> Problem:
-    return Problem(Code.NOT_FOUND, f"No {what} with id {identifier}.", {what: str(identifier)})
+    @classmethod
+    def forbidden(cls, message: str) -> "Problem":
+        return Problem(Code.FORBIDDEN, message)
 
+    @classmethod
+    def unavailable(cls, message: str) -> "Problem":
+        """To be tried again after a second."""
+        return Problem(Code.UNAVAILABLE, message, retry_after=1)
 
-def validation_error(field: str, issue: str) -> Problem:
-    """A 422 with one problem; `field` is a dotted path into the request, such as `line_items.0.quantity`."""
-    return validation_errors([(field, issue)], count=1)
+    @classmethod
+    def invalid_transition(cls, current: str, requested: str, allowed: list[str]) -> "Problem":
+        return Problem(
+            Code.INVALID_STATE_TRANSITION,
+            f"A change from {current} to {requested} is not allowed.",
+            {"current_state": current, "requested_state": requested, "allowed_transitions": allowed},
+        )
 
+    @classmethod
+    def invalid(cls, field: str, issue: str) -> "Problem":
+        """A 422 with one problem; `field` is a dotted path into the request, such as `line_items.0.quantity`."""
+        return cls.invalid_fields([(field, issue)], count=1)
 
-def validation_errors(found: Iterable[tuple[str, str]], *, count: int) -> Problem:
-    """A 422 that lists problems, each with its field and its issue, the first one first. At most `LISTED_PROBLEMS` are
-    to be given; `count` is how many there are in all."""
-    errors = [{"field": excerpt(field, _LONGEST_FIELD), "issue": excerpt(issue)} for field, issue in found]
-    first = errors[0]
-    return Problem(
-        Code.VALIDATION_ERROR,
-        f"{first['field']}: {first['issue']}",
-        {**first, "errors": errors, "error_count": count},
-    )
-
-
-def invalid_transition(current: str, requested: str, allowed: list[str]) -> Problem:
-    return Problem(
-        Code.INVALID_STATE_TRANSITION,
-        f"A change from {current} to {requested} is not allowed.",
-        {"current_state": current, "requested_state": requested, "allowed_transitions": allowed},
-    )
+    @classmethod
+    def invalid_fields(cls, problems: Iterable[tuple[str, str]], *, count: int) -> "Problem":
+        """A 422 with at most `LISTED_PROBLEMS` problems, each a field and its issue; `count` is the number of all."""
+        errors = [{"field": excerpt(field, _LONGEST_FIELD), "issue": excerpt(issue)} for field, issue in problems]
+        first = errors[0]
+        return Problem(
+            Code.VALIDATION_ERROR,
+            f"{first['field']}: {first['issue']}",
+            {**first, "errors": errors, "error_count": count},
+        )
 
 
 class PermanentFailure(Exception):

@@ -25,11 +25,10 @@ if TYPE_CHECKING:
 def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
+    from invoicing.repository import count_by_status
     from invoicing.routes import router
-    from invoicing.schemas import MetricsResponse
-    from invoicing.use_cases import count_invoices
 
-    app = create_gateway(runtime, [router], counts=count_invoices, metrics=MetricsResponse)
+    app = create_gateway(runtime, [router], entities="invoices", count_by_status=count_by_status)
     app.state.link_signing_key = runtime.settings.link_signing_key.get_secret_value()
     app.state.document_store = _document_store(runtime.settings)
     return app

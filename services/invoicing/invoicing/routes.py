@@ -4,15 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from common.access.auth import STAFF, allow, open_to_all
+from common.access.auth import Role, allow, open_to_all
 from common.database.transactions import reading
-from common.edge.commands.perform import read
+from common.edge.commands.perform import read, read_page
 from common.edge.requests.entity_tags import client_has
 from common.edge.requests.fields import InDigits
 from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
-from common.errors import Code, Problem, not_found
-from common.paging import Page, list_document
+from common.errors import Problem
 from common.signed_links import verify
 from fastapi import APIRouter, Request, Response
 
@@ -33,22 +32,16 @@ router = APIRouter(prefix="/invoices", tags=["Invoices"], route_class=GuardedRou
 
 
 @router.get("", operation_id="listInvoices", responses={200: {"model": list_of(InvoiceResponse)}})
-@allow(*STAFF)
+@allow(*Role.staff())
 async def list_invoices(
     request: Request, paging: PageQuery, order_id: UUID | None = None, status: InvoiceStatus | None = None
 ) -> Response:
     """Newest first."""
-    return await read(
-        request,
-        lambda connection: use_cases.list_invoices(
-            connection, order_id, status, limit=paging.limit, offset=paging.offset
-        ),
-        render=lambda page: list_document(Page(page.invoices, page.total), paging, invoice_response),
-    )
+    return await read_page(request, use_cases.list_invoices, order_id, status, paging=paging, render=invoice_response)
 
 
 @router.get("/{invoice_id}", operation_id="getInvoice", responses={200: {"model": InvoiceResponse}})
-@allow(*STAFF)
+@allow(*Role.staff())
 async def get_invoice(request: Request, invoice_id: UUID) -> Response:
     return await read(request, use_cases.get_invoice, invoice_id, render=invoice_response)
 
@@ -72,11 +65,11 @@ async def get_document(
     """The PDF. The link is the permission: 403 when it was altered or has expired."""
     key: str = request.app.state.link_signing_key
     if not verify(key, request.url.path, expires, signature, datetime.now(UTC)):
-        raise Problem(Code.FORBIDDEN, "The link is not valid, or no longer: ask for a new one.")
+        raise Problem.forbidden("The link is not valid, or no longer: ask for a new one.")
     async with reading(request.app.state.runtime.pool) as connection:
         invoice = await use_cases.get_invoice(connection, invoice_id)
     if invoice.document is None:
-        raise not_found("document", invoice_id)
+        raise Problem.not_found("document", invoice_id)
     headers = {
         "ETag": f'"{invoice.document.sha256}"',
         "Cache-Control": "private, no-cache",

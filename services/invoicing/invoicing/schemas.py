@@ -4,8 +4,6 @@ from datetime import datetime
 from uuid import UUID
 
 from common.edge.commands.perform import JsonNumber
-from common.edge.observation.response_times import Performance
-from common.edge.pages.health_routes import EntityCounts
 from typing_extensions import TypedDict
 
 from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus, Step
@@ -31,11 +29,6 @@ class InvoiceResponse(TypedDict):
     attempts: int | None
     created_at: datetime
     issued_at: datetime | None
-
-
-class MetricsResponse(TypedDict):
-    invoices: EntityCounts
-    performance: Performance
 
 
 def invoice_response(invoice: Invoice) -> InvoiceResponse:

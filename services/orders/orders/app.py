@@ -19,11 +19,10 @@ def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
     from common.text.email_address import parse_email_address
 
     from orders.routes import router
-    from orders.schemas.responses import InvoiceLinks, MetricsResponse
-    from orders.use_cases import count_orders
+    from orders.schemas.responses import InvoiceLinks
 
     parse_email_address("ada@münchen.example")  # reads the tables for international domains, which takes 0.15 s, now
-    app = create_gateway(runtime, [router], counts=count_orders, metrics=MetricsResponse)
+    app = create_gateway(runtime, [router], entities="orders", count_by_status=order_counts.by_status)
     app.state.invoice_links = InvoiceLinks(
         origin=runtime.settings.invoice_download_url,
         signing_key=runtime.settings.link_signing_key.get_secret_value(),

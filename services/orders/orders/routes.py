@@ -3,14 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from common.access.auth import Role, allow
-from common.edge.admission.admission import caller_of
+from common.access.auth import Caller, Role, allow
 from common.edge.commands.perform import perform, read, read_page
-from common.edge.pages.history import HistoryQuery, HistoryResponse, read_history
-from common.edge.requests.fields import Instant
+from common.edge.pages.history import add_history_route
+from common.edge.requests.filters import CreatedQuery
 from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from orders import use_cases
 from orders.domain import OrderStatus
@@ -22,17 +21,17 @@ from orders.schemas.responses import (
     OrderResponse,
     order_response,
 )
+from orders.tables import ENTITY
 
 router = APIRouter(prefix="/orders", tags=["Orders"], route_class=GuardedRoute)
 
 
 def order_filter(
+    created: CreatedQuery,
     customer_id: UUID | None = None,
     status: OrderStatus | None = None,
-    created_from: Annotated[Instant | None, Query(description="Created at this time or later.")] = None,
-    created_to: Annotated[Instant | None, Query(description="Created at this time or before.")] = None,
 ) -> OrderFilter:
-    return OrderFilter(customer_id, status, created_from, created_to)
+    return OrderFilter(customer_id, status, created.earliest, created.latest)
 
 
 @router.post("", operation_id="createOrder", status_code=201, responses={201: {"model": OrderResponse}})
@@ -41,7 +40,7 @@ async def place_order(request: Request, body: OrderCreate) -> Response:
     return await perform(
         request,
         use_cases.place_order,
-        caller_of(request),
+        Caller.of(request),
         body.to_domain(),
         render=order_response,
         status=201,
@@ -59,14 +58,14 @@ async def list_orders(
     `pagination.limit` is then the number of orders given. Add it, and not the limit that was asked for, to `offset`.
     """
     return await read_page(
-        request, use_cases.list_orders, caller_of(request), filters, paging=paging, render=order_response
+        request, use_cases.list_orders, Caller.of(request), filters, paging=paging, render=order_response
     )
 
 
 @router.get("/{order_id}", operation_id="getOrder", responses={200: {"model": OrderResponse}})
 @allow(*Role)
 async def get_order(request: Request, order_id: UUID) -> Response:
-    return await read(request, use_cases.get_order, caller_of(request), order_id, render=order_response)
+    return await read(request, use_cases.get_order, Caller.of(request), order_id, render=order_response)
 
 
 @router.patch("/{order_id}/state", operation_id="updateOrderState", responses={200: {"model": OrderResponse}})
@@ -78,7 +77,7 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
     is paid or cancelled with 409, and it is recorded under `payments` and refunded.
     """
     return await perform(
-        request, use_cases.change_state, caller_of(request), order_id, body.to_domain(), render=order_response
+        request, use_cases.change_state, Caller.of(request), order_id, body.to_domain(), render=order_response
     )
 
 
@@ -87,15 +86,18 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
     """What was paid for the order is paid back; `refund_status` tells when."""
     return await perform(
-        request, use_cases.cancel_order, caller_of(request), order_id, body.reason, render=order_response
+        request, use_cases.cancel_order, Caller.of(request), order_id, body.reason, render=order_response
     )
 
 
-@router.get("/{order_id}/history", operation_id="getOrderHistory", responses={200: {"model": HistoryResponse}})
-@allow(*Role)
-async def get_history(request: Request, order_id: UUID, selection: HistoryQuery) -> Response:
-    """Accepted transitions, oldest first; `include=all` adds the creation and the refused attempts."""
-    return await read_history(request, use_cases.get_history, caller_of(request), order_id, selection=selection)
+add_history_route(
+    router,
+    "order_id",
+    ENTITY,
+    use_cases.require_visible,
+    operation_id="getOrderHistory",
+    description="Accepted transitions, oldest first; `include=all` adds the creation and the refused attempts.",
+)
 
 
 @router.get("/{order_id}/invoice", operation_id="getOrderInvoice", responses={200: {"model": InvoiceResponse}})
@@ -103,4 +105,4 @@ async def get_history(request: Request, order_id: UUID, selection: HistoryQuery)
 async def get_invoice(request: Request, order_id: UUID) -> Response:
     """Where the invoice's PDF can be had for some minutes; 404 until it is issued."""
     links: InvoiceLinks = request.app.state.invoice_links
-    return await read(request, use_cases.get_invoice, caller_of(request), order_id, render=links.response)
+    return await read(request, use_cases.get_invoice, Caller.of(request), order_id, render=links.response)

@@ -21,10 +21,8 @@ def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
     from refunds.routes import router
-    from refunds.schemas import MetricsResponse
-    from refunds.use_cases.reading import count_refunds
 
-    return create_gateway(runtime, [router], counts=count_refunds, metrics=MetricsResponse)
+    return create_gateway(runtime, [router], entities="refunds", count_by_status=refund_counts.by_status)
 
 
 def event_handlers(_settings: RefundsSettings) -> "Handlers":

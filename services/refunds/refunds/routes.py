@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from common.access.auth import STAFF, allow
+from common.access.auth import Role, allow
 from common.edge.commands.perform import read, read_page
 from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
@@ -24,7 +24,7 @@ def refund_filter(
 
 
 @router.get("", operation_id="listRefunds", responses={200: {"model": list_of(RefundResponse)}})
-@allow(*STAFF)
+@allow(*Role.staff())
 async def list_refunds(
     request: Request, paging: PageQuery, filters: Annotated[RefundFilter, Depends(refund_filter)]
 ) -> Response:
@@ -33,6 +33,6 @@ async def list_refunds(
 
 
 @router.get("/{refund_id}", operation_id="getRefund", responses={200: {"model": RefundResponse}})
-@allow(*STAFF)
+@allow(*Role.staff())
 async def get_refund(request: Request, refund_id: UUID) -> Response:
     return await read(request, reading.get_refund, refund_id, render=refund_response)

@@ -4,8 +4,6 @@ from datetime import datetime
 from uuid import UUID
 
 from common.edge.commands.perform import JsonNumber
-from common.edge.observation.response_times import Performance
-from common.edge.pages.health_routes import EntityCounts
 from typing_extensions import TypedDict
 
 from refunds.domain import Cause, Status
@@ -28,11 +26,6 @@ class RefundResponse(TypedDict):
     created_at: datetime
     completed_at: datetime | None
     attempts: list[Attempt]
-
-
-class MetricsResponse(TypedDict):
-    refunds: EntityCounts
-    performance: Performance
 
 
 def refund_response(tried: TriedRefund) -> RefundResponse:

@@ -17,10 +17,12 @@ def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
     from returns.routes import router
-    from returns.schemas import MetricsResponse
-    from returns.use_cases import DeliveryWait, count_returns
+    from returns.use_cases import DeliveryWait
+    from returns.use_cases.opening import RETURN_NOT_ALLOWED
 
-    app = create_gateway(runtime, [router], counts=count_returns, metrics=MetricsResponse)
+    app = create_gateway(
+        runtime, [router], entities="returns", count_by_status=return_counts.by_status, error_codes=[RETURN_NOT_ALLOWED]
+    )
     app.state.return_window_days = runtime.settings.return_window_days
     app.state.delivery_wait = DeliveryWait(
         runtime.pool,

@@ -1,18 +1,16 @@
 """Returns over HTTP (docs/reference/returns.md)."""
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from common.access.auth import Role, allow
-from common.edge.admission.admission import caller_of
+from common.access.auth import Caller, Role, allow
 from common.edge.commands.perform import perform, read, read_page
-from common.edge.pages.history import HistoryQuery, HistoryResponse, read_history
-from common.edge.requests.fields import Instant
+from common.edge.pages.history import add_history_route
+from common.edge.requests.filters import CreatedQuery
 from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from returns import use_cases
 from returns.domain import ReturnStatus
@@ -25,18 +23,18 @@ from returns.schemas import (
     StateChangeRequest,
     return_response,
 )
-from returns.use_cases import DeliveryWait, NotDeliveredYet
+from returns.tables import ENTITY
+from returns.use_cases import DeliveryWait, NewReturn, NotDeliveredYet
 
 router = APIRouter(prefix="/returns", tags=["Returns"], route_class=GuardedRoute)
 
 
 def return_filter(
+    created: CreatedQuery,
     status: ReturnStatus | None = None,
     order_id: UUID | None = None,
-    created_from: Annotated[Instant | None, Query(description="Created at this time or later.")] = None,
-    created_to: Annotated[Instant | None, Query(description="Created at this time or before.")] = None,
 ) -> ReturnFilter:
-    return ReturnFilter(None, order_id, status, created_from, created_to)
+    return ReturnFilter(None, order_id, status, created.earliest, created.latest)
 
 
 @router.post(
@@ -48,28 +46,30 @@ def return_filter(
 @allow(Role.CLIENT)
 async def open_return(request: Request, body: ReturnCreate) -> Response:
     """Waits for up to two seconds for news of an order that is not known to be delivered, before it is refused."""
-    caller, new = caller_of(request), body.to_new_return()
-    window_days: int = request.app.state.return_window_days
+    new = body.to_new_return()
     delivery_wait: DeliveryWait = request.app.state.delivery_wait
-
-    async def attempt(waited_since: datetime | None = None) -> Response:
-        return await perform(
-            request,
-            partial(use_cases.open_return, window_days=window_days, waited_since=waited_since),
-            caller,
-            new,
-            render=return_response,
-            status=201,
-            new_id=lambda opened: opened.id,
-        )
-
     try:
         async with delivery_wait.first_look:
-            return await attempt()
+            return await _open_return(request, new)
     except NotDeliveredYet as not_yet:
-        await delivery_wait.until_delivered(new.order_id, caller.bound_to)
+        await delivery_wait.until_delivered(new.order_id, Caller.of(request).bound_to)
         async with delivery_wait.second_look:
-            return await attempt(not_yet.arrived_at)
+            return await _open_return(request, new, not_yet.arrived_at)
+
+
+async def _open_return(request: Request, new: NewReturn, waited_since: datetime | None = None) -> Response:
+    window_days: int = request.app.state.return_window_days
+    return await perform(
+        request,
+        use_cases.open_return,
+        Caller.of(request),
+        new,
+        window_days,
+        waited_since,
+        render=return_response,
+        status=201,
+        new_id=lambda opened: opened.id,
+    )
 
 
 @router.get("", operation_id="listReturns", responses={200: {"model": list_of(ReturnResponse)}})
@@ -79,21 +79,21 @@ async def list_returns(
 ) -> Response:
     """Newest first."""
     return await read_page(
-        request, use_cases.list_returns, caller_of(request), filters, paging=paging, render=return_response
+        request, use_cases.list_returns, Caller.of(request), filters, paging=paging, render=return_response
     )
 
 
 @router.get("/{return_id}", operation_id="getReturn", responses={200: {"model": ReturnResponse}})
 @allow(*Role)
 async def get_return(request: Request, return_id: UUID) -> Response:
-    return await read(request, use_cases.get_return, caller_of(request), return_id, render=return_response)
+    return await read(request, use_cases.get_return, Caller.of(request), return_id, render=return_response)
 
 
 @router.patch("/{return_id}/approve", operation_id="approveReturn", responses={200: {"model": ReturnResponse}})
 @allow(Role.MANAGER)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
     return await perform(
-        request, use_cases.approve_return, caller_of(request), return_id, body.manager_notes, render=return_response
+        request, use_cases.approve_return, Caller.of(request), return_id, body.manager_notes, render=return_response
     )
 
 
@@ -104,7 +104,7 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
     return await perform(
         request,
         use_cases.reject_return,
-        caller_of(request),
+        Caller.of(request),
         return_id,
         body.manager_notes,
         body.rejection_reason,
@@ -119,7 +119,7 @@ async def change_return_state(request: Request, return_id: UUID, body: StateChan
     return await perform(
         request,
         use_cases.change_return_state,
-        caller_of(request),
+        Caller.of(request),
         return_id,
         ReturnStatus(body.new_state),
         body.reason,
@@ -127,8 +127,11 @@ async def change_return_state(request: Request, return_id: UUID, body: StateChan
     )
 
 
-@router.get("/{return_id}/history", operation_id="getReturnHistory", responses={200: {"model": HistoryResponse}})
-@allow(*Role)
-async def get_history(request: Request, return_id: UUID, selection: HistoryQuery) -> Response:
-    """Accepted transitions, oldest first; `include=all` adds the opening and the refused attempts."""
-    return await read_history(request, use_cases.get_history, caller_of(request), return_id, selection=selection)
+add_history_route(
+    router,
+    "return_id",
+    ENTITY,
+    use_cases.require_visible,
+    operation_id="getReturnHistory",
+    description="Accepted transitions, oldest first; `include=all` adds the opening and the refused attempts.",
+)

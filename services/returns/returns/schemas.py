@@ -5,8 +5,6 @@ from typing import Literal
 from uuid import UUID
 
 from common.edge.commands.perform import JsonNumber
-from common.edge.observation.response_times import Performance
-from common.edge.pages.health_routes import EntityCounts
 from common.edge.requests.fields import Lines, OptionalLines, RequestBody
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -58,11 +56,6 @@ class ReturnResponse(TypedDict):
     rejected_at: datetime | None
     completed_at: datetime | None
     version: int
-
-
-class MetricsResponse(TypedDict):
-    returns: EntityCounts
-    performance: Performance
 
 
 def return_response(shown: Return) -> ReturnResponse:

@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 from common.access import api_keys
-from common.access.auth import Authenticator, Caller, KeyHolder, Role, require
+from common.access.auth import Caller, Role
+from common.access.authenticator import Authenticator, KeyHolder
 from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
 from common.telemetry.trace_context import new_traceparent
@@ -99,10 +100,10 @@ async def test_a_role_is_asked_for_and_operators_have_every_role() -> None:
     def caller(role: Role) -> Caller:
         return Caller("key", role, None, None, new_traceparent())
 
-    require(caller(Role.MANAGER), Role.MANAGER, Role.WAREHOUSE)
-    require(caller(Role.OPS), Role.PAYMENTS)
+    caller(Role.MANAGER).require(Role.MANAGER, Role.WAREHOUSE)
+    caller(Role.OPS).require(Role.PAYMENTS)
     with pytest.raises(Problem) as refused:
-        require(caller(Role.CLIENT), Role.MANAGER)
+        caller(Role.CLIENT).require(Role.MANAGER)
     assert refused.value.code is Code.FORBIDDEN
 
 

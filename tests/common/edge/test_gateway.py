@@ -343,7 +343,7 @@ def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(vase_gate
     unguarded = APIRouter()
     unguarded.get("/unguarded")(allow()(endpoint))
     with pytest.raises(TypeError, match="not a GuardedRoute"):
-        create_gateway(vase_gateway.runtime, [unguarded], counts=count_vases, metrics=dict)
+        create_gateway(vase_gateway.runtime, [unguarded], entities="vases", count_by_status=count_vases)
 
 
 async def _kiln() -> AsyncIterator[str]:

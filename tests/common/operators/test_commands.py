@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from common.access.auth import Authenticator, Role
+from common.access.auth import Role
+from common.access.authenticator import Authenticator
 from common.database.transactions import transaction
 from common.messaging.outgoing.outbox import lane_of
 from common.running.command_line import execute

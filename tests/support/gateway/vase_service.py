@@ -11,14 +11,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 from common.access import api_keys
-from common.access.auth import Role, allow, open_to_all, require
+from common.access.auth import Caller, Role, allow, open_to_all
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool
-from common.edge.admission.admission import caller_of
 from common.edge.commands.perform import perform, read
 from common.edge.gateway import create_gateway
 from common.edge.routing.guarded_route import GuardedRoute, called_by_fastapi
-from common.errors import Code, Problem, not_found
+from common.errors import Code, Problem
 from common.health import Health
 from common.service import Runtime, Service
 from common.settings import ServiceSettings
@@ -53,7 +52,7 @@ def vase_routes() -> APIRouter:
                 "id": uuid4(),
                 "name": vase.name,
                 "price": vase.price,
-                "traceparent": caller_of(request).traceparent,
+                "traceparent": Caller.of(request).traceparent,
             }
             await _insert(connection, made)
             if vase.name == "slow":
@@ -83,7 +82,7 @@ def vase_routes() -> APIRouter:
         async def find(connection: Connection) -> dict[str, Any]:
             row = await connection.fetchrow("SELECT id, name, price FROM vases WHERE id = $1", vase_id)
             if row is None:
-                raise not_found("vase", vase_id)
+                raise Problem.not_found("vase", vase_id)
             return dict(row)
 
         return await read(request, find)
@@ -93,8 +92,8 @@ def vase_routes() -> APIRouter:
     async def smash(request: Request, vase_id: UUID) -> Response:
         async def command(connection: Connection) -> str:
             if await connection.fetchval("SELECT 1 FROM vases WHERE id = $1", vase_id) is None:
-                raise not_found("vase", vase_id)
-            require(caller_of(request), Role.MANAGER)
+                raise Problem.not_found("vase", vase_id)
+            Caller.of(request).require(Role.MANAGER)
             await connection.execute("DELETE FROM vases WHERE id = $1", vase_id)
             return "broken"
 
@@ -158,15 +157,15 @@ async def _insert(connection: Connection, vase: dict[str, Any]) -> None:
     )
 
 
-async def count_vases(connection: Connection) -> dict[str, Any]:
-    return {"vases": {"total": await connection.fetchval("SELECT count(*) FROM vases")}}
+async def count_vases(connection: Connection) -> dict[str, int]:
+    return {"WHOLE": await connection.fetchval("SELECT count(*) FROM vases")}
 
 
 VASE_SERVICE = Service(
     name="workshop",
     settings=ServiceSettings,
     metadata=MetaData(),
-    gateway=lambda runtime: create_gateway(runtime, [vase_routes()], counts=count_vases, metrics=dict),
+    gateway=lambda runtime: create_gateway(runtime, [vase_routes()], entities="vases", count_by_status=count_vases),
 )
 
 

@@ -1,1 +1,1 @@
-"""Who may come in: API keys, callers and their roles."""
+"""Access control: API keys, callers and their roles."""

@@ -1,4 +1,4 @@
-"""A service's application for the role `api`: its own routes, those for operators, and those that need no key."""
+"""The application of the role `api`: a service's own routes, those of operators, and those without a key."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,11 +12,13 @@ from common.edge.observation.request_observer import RequestObserver
 from common.edge.observation.response_times import ResponseTimes
 from common.edge.operations.operator_routes import router as operator_router
 from common.edge.pages.health_pages import HealthPages
-from common.edge.pages.health_routes import Counts, health_router, metrics_router, pages_router
+from common.edge.pages.health_routes import health_router, pages_router
+from common.edge.pages.metrics_route import CountByStatus, metrics_router
 from common.edge.pages.static_files import static_router
 from common.edge.requests.query_parameters import WithoutQuery
 from common.edge.routing.direct_routes import REFUSALS, DirectRoutes
 from common.edge.routing.guarded_route import GuardedRoute
+from common.errors import CODES_OF_EVERY_SERVICE, ErrorCode
 from common.internals.fastapi import new_application, static_folder
 from common.internals.starlette import allow_head, replace_middleware_stack, wrap_route
 from common.service import Runtime
@@ -24,12 +26,19 @@ from common.service import Runtime
 PREFIX = "/api/v1"
 
 
-def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, counts: Counts, metrics: type) -> FastAPI:
-    """The application; `routers` (of `GuardedRoute`) come under `/api/v1`.
+def create_gateway(
+    runtime: Runtime[Any],
+    routers: Iterable[APIRouter],
+    *,
+    entities: str,
+    count_by_status: CountByStatus,
+    error_codes: Iterable[ErrorCode] = (),
+) -> FastAPI:
+    """The application with `routers`, whose routes are `GuardedRoute`s, below `/api/v1`.
 
-    `counts` gives what the JSON metrics say of the service's own entities: `{"orders": {"total": …, "by_status": …}}`;
-    `metrics` is the type of the whole answer. `app.state.components` run beside the application. Raises
-    `TypeError` for a route that is not guarded.
+    `entities` is the name of what the service stores, as in `{"vases": {"total": …, "by_status": …}}` of the JSON
+    metrics, and `count_by_status` counts them. `error_codes` are those of the service's own problems.
+    `app.state.components` run beside the application. Raises `TypeError` for a route that is not guarded.
     """
     response_times = ResponseTimes()
     app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers={**REFUSALS})
@@ -39,20 +48,20 @@ def create_gateway(runtime: Runtime[Any], routers: Iterable[APIRouter], *, count
     app.add_middleware(RequestObserver, response_times=response_times)
     common_routers = [
         health_router(runtime.health),
-        metrics_router(counts, metrics, response_times),
+        metrics_router(entities, count_by_status, response_times),
         operator_router,
     ]
     own = [route.under(PREFIX) for router in (*routers, *common_routers) for route in _guarded(router)]
     pages = _guarded(pages_router(HealthPages(runtime.health)))
     # Routes are tried in order, so FastAPI's few pages come last.
     app.router.routes[:] = [*own, *pages, *_own_pages(app)]
-    complete_document(app)
+    complete_document(app, (*CODES_OF_EVERY_SERVICE, *error_codes))
     replace_middleware_stack(app, DirectRoutes(own, app.build_middleware_stack(), response_times))
     return app
 
 
 def _own_pages(app: FastAPI) -> Iterator[BaseRoute]:
-    """FastAPI's own, with HEAD, without query parameters, and with the files of `/docs` as routes."""
+    """FastAPI's pages, with HEAD, without query parameters, and with the files of `/docs` as routes."""
     for route in app.router.routes:
         if (static := static_folder(route)) is not None:
             yield from static_router(*static).routes

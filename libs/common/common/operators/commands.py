@@ -15,7 +15,7 @@ from common.audit.actor import Actor
 from common.audit.entries import AuditEntry
 from common.database.statements import Connection
 from common.database.transactions import is_connection_failure
-from common.errors import Code, Problem, not_found, validation_error
+from common.errors import Code, Problem
 from common.jobs import queue
 from common.messaging.incoming import inbox
 from common.messaging.incoming.records import Handlers
@@ -37,7 +37,7 @@ class NewKey:
     def check(self) -> None:
         """Raises `Problem` VALIDATION_ERROR."""
         if self.customer_id is not None and self.role is not Role.CLIENT:
-            raise validation_error("customer_id", "only a client's key is bound to a customer")
+            raise Problem.invalid("customer_id", "only a client's key is bound to a customer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ async def revoke_key(connection: Connection, actor: Actor, prefix: str) -> dict[
     """Refuse a key from now on. Raises `Problem` NOT_FOUND, or CONFLICT when it was revoked before."""
     if not await api_keys.revoke(connection, prefix):
         if await api_keys.find(connection, prefix) is None:
-            raise not_found("api_key", prefix)
+            raise Problem.not_found("api_key", prefix)
         raise Problem(Code.CONFLICT, "The key was revoked before.", {"prefix": prefix})
     await _audit_key(connection, actor, prefix, "ACTIVE", "REVOKED")
     return {"prefix": prefix, "state": "revoked"}

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from common.access import api_keys
 from common.database.statements import Connection, Statement, prepare
 from common.database.tables import job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
-from common.errors import not_found
+from common.errors import Problem
 from common.paging import Page, Paging
 
 _JOB = [
@@ -141,7 +141,7 @@ async def find_job(connection: Connection, job_id: UUID) -> Row:
     """The job with its latest attempts, up to `ATTEMPTS_SHOWN`, and their errors. Raises `Problem` NOT_FOUND."""
     row = await _FIND_JOB.fetch_one(connection, id=job_id)
     if row is None:
-        raise not_found("job", job_id)
+        raise Problem.not_found("job", job_id)
     return {**row, "attempts_made": [dict(each) for each in await _ATTEMPTS.fetch_all(connection, id=job_id)]}
 
 
@@ -154,7 +154,7 @@ async def find_poison(connection: Connection, poison_id: UUID) -> Row:
     """The record as it was read, its bytes in base64. Raises `Problem` NOT_FOUND."""
     row = await _FIND_POISON.fetch_one(connection, id=poison_id)
     if row is None:
-        raise not_found("poison", poison_id)
+        raise Problem.not_found("poison", poison_id)
     return {**row, "key": _base64(row["key"]), "value": _base64(row["value"])}
 
 
@@ -167,7 +167,7 @@ async def find_event(connection: Connection, position: int) -> Row:
     """The event's id and its state: `pending`, `parked` or `published`. Raises `Problem` NOT_FOUND."""
     row = await _FIND_EVENT.fetch_one(connection, position=position)
     if row is None:
-        raise not_found("position", position)
+        raise Problem.not_found("position", position)
     return dict(row)
 
 

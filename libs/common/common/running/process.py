@@ -11,7 +11,7 @@ import uvloop
 
 from common.database.transactions import Pool
 from common.edge.pages.health_pages import HealthPages
-from common.errors import Code, Problem
+from common.errors import Problem
 from common.health import Health
 from common.running.event_loop import watch_event_loop
 from common.running.http_server import HttpServer
@@ -20,7 +20,7 @@ from common.service import ALL, Service, Settings
 from common.settings import WrongSetting
 from common.telemetry.logs import configure_logging
 
-_STARTING = Problem(Code.UNAVAILABLE, "The service is starting.", retry_after=1)
+_STARTING = Problem.unavailable("The service is starting.")
 # The end of `shutdown_seconds`, for cancelling what has not finished and closing connections.
 _CLEANUP_SECONDS = 1.5
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 from common.database.statements import Connection, Statement, prepare
+from common.paging import Page, Paging
 from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select, true
 
 from invoicing.domain import SERIES, Invoice, InvoiceStatus, Snapshot
@@ -81,12 +82,10 @@ async def find_snapshot(connection: Connection, invoice_id: UUID) -> Snapshot:
     return msgspec.convert(found, Snapshot)
 
 
-async def find_page(
-    connection: Connection, status: InvoiceStatus | None, *, limit: int, offset: int
-) -> tuple[list[Invoice], int]:
-    """Newest first, and how many there are in all; of every status when it is None."""
-    rows = await _PAGES[status].fetch_all(connection, limit=limit, offset=offset)
-    return [to_invoice(row) for row in rows if row["id"] is not None], int(rows[0]["total"])
+async def find_page(connection: Connection, status: InvoiceStatus | None, paging: Paging) -> Page[Invoice]:
+    """Newest first; of every status when it is None."""
+    rows = await _PAGES[status].fetch_all(connection, limit=paging.limit, offset=paging.offset)
+    return Page([to_invoice(row) for row in rows if row["id"] is not None], int(rows[0]["total"]))
 
 
 async def count_by_status(connection: Connection) -> dict[InvoiceStatus, int]:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam
 
 from orders.domain import OrderStatus
 from orders.repository.rows import ORDERS, number_of_lines
-from orders.tables import order_counts, orders
+from orders.tables import orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +39,3 @@ _LIST = PagedList(ORDERS, _CONDITIONS, size=number_of_lines, page_size=LINES_PER
 find = _READER.find
 is_visible = _READER.is_visible
 find_page = _LIST.find_page
-count_by_status = order_counts.by_status

@@ -14,7 +14,6 @@ from common.edge.requests.fields import (
     OptionalLine,
     RequestBody,
     WholeNumber,
-    field_errors,
 )
 from pydantic import (
     AfterValidator,
@@ -111,7 +110,7 @@ class OrderCreate(RequestBody):
         currency = info.data.get("currency")
         if currency is not None:  # else it has a problem of its own
             digits = money.minor_digits(currency)
-            field_errors(
+            cls.refuse(
                 ((number, "unit_price"), f"must have at most {digits} decimals in {currency}")
                 for number, line in enumerate(lines)
                 if not money.fits(line.unit_price, currency)
@@ -147,7 +146,7 @@ class StateChangeRequest(RequestBody):
 
     @model_validator(mode="after")
     def _fits_the_new_state(self) -> "StateChangeRequest":
-        field_errors(self._misfits())
+        self.refuse(self._misfits())
         return self
 
     def _misfits(self) -> Iterator[tuple[tuple[str], str]]:

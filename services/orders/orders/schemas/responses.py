@@ -7,8 +7,6 @@ from uuid import UUID
 
 from common.database.statements import Record
 from common.edge.commands.perform import JsonNumber
-from common.edge.observation.response_times import Performance
-from common.edge.pages.health_routes import EntityCounts
 from common.money import quantize
 from common.signed_links import sign
 from typing_extensions import TypedDict
@@ -69,11 +67,6 @@ class OrderResponse(TypedDict):
     cancelled_at: datetime | None
     cancellation_reason: str | None
     version: int
-
-
-class MetricsResponse(TypedDict):
-    orders: EntityCounts
-    performance: Performance
 
 
 class InvoiceDocument(TypedDict):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.access.auth import Caller, Role, forbidden, require
+from common.access.auth import Caller, Role
 from common.database.statements import Connection
-from common.errors import Problem, invalid_transition, not_found, validation_error
+from common.errors import Problem
 
 from orders import events
 from orders.domain import InvalidTotal, NewOrder, Order, OrderStatus, TransitionRefused
@@ -69,9 +69,9 @@ async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> 
     try:
         order = Order.place(new, placement.order_id, number, placement.now)
     except InvalidTotal as error:
-        raise validation_error("line_items", str(error)) from error
+        raise Problem.invalid("line_items", str(error)) from error
     if not caller.may_see(order.customer.id):
-        raise forbidden(caller.role)
+        raise caller.forbidden()
     details = {"order_number": order.number, "total_amount": order.total_amount, "currency": order.currency}
     event = events.new_event(events.CREATED, order, caller.actor)
     await writing.add(connection, order, caller.actor, details, event, writing.lines(order.lines))
@@ -85,8 +85,8 @@ async def change_state(connection: Connection, caller: Caller, order_id: UUID, c
     """
     locked = await writing.lock(connection, order_id, caller.bound_to)
     if locked is None:
-        raise not_found("order", order_id)
-    require(caller, *ROLES[change.new_state])
+        raise Problem.not_found("order", order_id)
+    caller.require(*ROLES[change.new_state])
     try:
         changed = change.apply(locked.value, locked.now)
     except TransitionRefused as refusal:
@@ -97,7 +97,7 @@ async def change_state(connection: Connection, caller: Caller, order_id: UUID, c
                 return order
         else:
             await writing.refuse(connection, locked, change.new_state, caller.actor, change.details)
-        return invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
+        return Problem.invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
     event = events.new_event(events.OF_STATUS[changed.status], changed, caller.actor)
     payments = changed.payments[-1:] if changed.status is OrderStatus.PAID else ()
     writes = map(writing.reported_payment, payments)

@@ -1,25 +1,22 @@
 """Queries on orders, limited to what the caller may see."""
 
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 from common.access.auth import Caller
-from common.audit.history import HistoryFilter, find_history
 from common.database.statements import Connection, Record
-from common.errors import not_found
+from common.errors import Problem
 from common.paging import Page, Paging
 
 from orders.domain import Order
 from orders.repository import invoices, reading
 from orders.repository.reading import OrderFilter
-from orders.tables import ENTITY
 
 
 async def get_order(connection: Connection, caller: Caller, order_id: UUID) -> Order:
     order = await reading.find(connection, order_id, caller.bound_to)
     if order is None:
-        raise not_found("order", order_id)
+        raise Problem.not_found("order", order_id)
     return order
 
 
@@ -32,26 +29,16 @@ async def list_orders(connection: Connection, caller: Caller, filters: OrderFilt
     return await reading.find_page(connection, filters, paging)
 
 
-async def count_orders(connection: Connection) -> dict[str, Any]:
-    """The counts in the JSON metrics."""
-    by_status = await reading.count_by_status(connection)
-    return {"orders": {"total": sum(by_status.values()), "by_status": by_status}}
-
-
-async def get_history(connection: Connection, caller: Caller, order_id: UUID, filters: HistoryFilter) -> Page[Record]:
-    await _require_visible(connection, caller, order_id)
-    return await find_history(connection, ENTITY, order_id, filters)
-
-
 async def get_invoice(connection: Connection, caller: Caller, order_id: UUID) -> Record:
     """Raises `Problem` NOT_FOUND for the order, and for its invoice until it is issued."""
-    await _require_visible(connection, caller, order_id)
+    await require_visible(connection, caller, order_id)
     invoice = await invoices.find(connection, order_id)
     if invoice is None:
-        raise not_found("invoice of order", order_id)
+        raise Problem.not_found("invoice of order", order_id)
     return invoice
 
 
-async def _require_visible(connection: Connection, caller: Caller, order_id: UUID) -> None:
+async def require_visible(connection: Connection, caller: Caller, order_id: UUID) -> None:
+    """Raises `Problem` NOT_FOUND, also for an order of another customer."""
     if not await reading.is_visible(connection, order_id, caller.bound_to):
-        raise not_found("order", order_id)
+        raise Problem.not_found("order", order_id)

@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, select
 
 from refunds.domain import Refund
 from refunds.repository.rows import REFUNDS, refund_columns, to_refund
-from refunds.tables import refund_counts, refunds
+from refunds.tables import refunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,3 @@ async def attempts_of(connection: Connection, kind: str, of: Sequence[Refund]) -
     for row in await _ATTEMPTS.fetch_all(connection, kind=kind, keys=list(found)):
         found[row["business_key"]].append(Attempt(*(row[name] for name in _ATTEMPT)))
     return found
-
-
-count_by_status = refund_counts.by_status

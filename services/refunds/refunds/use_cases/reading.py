@@ -1,12 +1,11 @@
 """What staff ask of refunds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from common.database.statements import Connection
-from common.errors import not_found
+from common.errors import Problem
 from common.paging import Page, Paging
 
 from refunds.domain import Refund, Status
@@ -36,7 +35,7 @@ async def get_refund(connection: Connection, refund_id: UUID) -> TriedRefund:
     """Raises `Problem` NOT_FOUND."""
     refund = await queries.find(connection, refund_id)
     if refund is None:
-        raise not_found("refund", refund_id)
+        raise Problem.not_found("refund", refund_id)
     return (await _with_attempts(connection, [refund]))[0]
 
 
@@ -44,13 +43,6 @@ async def list_refunds(connection: Connection, filters: RefundFilter, paging: Pa
     """Newest first."""
     page = await queries.find_page(connection, filters, paging)
     return Page(await _with_attempts(connection, page.rows), page.total)
-
-
-async def count_refunds(connection: Connection) -> Mapping[str, Any]:
-    """For the JSON metrics."""
-    counts = await queries.count_by_status(connection)
-    by_status = {status.value: count for status, count in counts.items()}
-    return {"refunds": {"total": sum(by_status.values()), "by_status": by_status}}
 
 
 async def _with_attempts(connection: Connection, refunds: Sequence[Refund]) -> list[TriedRefund]:

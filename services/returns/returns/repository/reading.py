@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam
 
 from returns.domain import ReturnStatus
 from returns.repository.rows import RETURNS
-from returns.tables import return_counts, returns
+from returns.tables import returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +38,3 @@ _LIST = PagedList(RETURNS, _CONDITIONS)
 find = _READER.find
 is_visible = _READER.is_visible
 find_page = _LIST.find_page
-count_by_status = return_counts.by_status

@@ -3,7 +3,7 @@
 from returns.use_cases.commands import approve_return, change_return_state, reject_return
 from returns.use_cases.delivery_wait import DeliveryWait
 from returns.use_cases.opening import NewReturn, NotDeliveredYet, open_return
-from returns.use_cases.queries import count_returns, get_history, get_return, list_returns
+from returns.use_cases.queries import get_return, list_returns, require_visible
 from returns.use_cases.results import save_orders, save_refund_result
 
 __all__ = [
@@ -12,12 +12,11 @@ __all__ = [
     "NotDeliveredYet",
     "approve_return",
     "change_return_state",
-    "count_returns",
-    "get_history",
     "get_return",
     "list_returns",
     "open_return",
     "reject_return",
+    "require_visible",
     "save_orders",
     "save_refund_result",
 ]

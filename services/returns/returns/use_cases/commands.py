@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from common.access.auth import Caller, Role, require
+from common.access.auth import Caller, Role
 from common.database.statements import Connection
-from common.errors import Problem, invalid_transition, not_found
+from common.errors import Problem
 
 from returns import events
 from returns.domain import RejectionReason, Return, ReturnStatus, TransitionRefused
@@ -80,13 +80,13 @@ async def _take_step(
 ) -> Return | Problem:
     locked = await writing.lock(connection, return_id, caller.bound_to)
     if locked is None:
-        raise not_found("return", return_id)
-    require(caller, *_ROLES[new_state])
+        raise Problem.not_found("return", return_id)
+    caller.require(*_ROLES[new_state])
     try:
         changed = step(locked.value, locked.now)
     except TransitionRefused as refusal:
         await writing.refuse(connection, locked, new_state, caller.actor, details)
-        return invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
+        return Problem.invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
     event = events.new_event(events.OF_STATUS[changed.status], changed, caller.actor)
     await writing.save(connection, locked, changed, caller.actor, details, event)
     return changed

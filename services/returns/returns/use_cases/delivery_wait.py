@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 from common.database.transactions import Pool, reading
-from common.errors import Code, Problem
+from common.errors import Problem
 
 from returns.repository import orders
 
@@ -43,7 +43,7 @@ class DeliveryWait:
         Raises `Problem` UNAVAILABLE when `limit` requests wait already.
         """
         if len(self._waiting) >= self._limit:
-            raise Problem(Code.UNAVAILABLE, "Too many wait for news of their orders; please try again.", retry_after=1)
+            raise Problem.unavailable("Too many wait for news of their orders; please try again.")
         delivered = asyncio.Event()
         self._waiting[delivered] = (order_id, customer_id)
         if self._poller is None or self._poller.done():

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from common.access.auth import Caller
 from common.database.statements import Connection
-from common.errors import Code, Problem, not_found
+from common.errors import ErrorCode, Problem
 from common.messaging.incoming.caught_up import is_caught_up
 
 from returns import events
@@ -36,6 +36,7 @@ class NotDeliveredYet(Exception):
         self.arrived_at = arrived_at
 
 
+RETURN_NOT_ALLOWED = ErrorCode("RETURN_NOT_ALLOWED", 409)
 _MESSAGES = {
     Ineligibility.ALREADY_RETURNED: "There is a return of this order already; an order can be returned once.",
     Ineligibility.NOT_DELIVERED: "An order can be returned once it is delivered.",
@@ -44,7 +45,7 @@ _MESSAGES = {
 
 
 async def open_return(
-    connection: Connection, caller: Caller, new: NewReturn, *, window_days: int, waited_since: datetime | None = None
+    connection: Connection, caller: Caller, new: NewReturn, window_days: int, waited_since: datetime | None = None
 ) -> Return:
     """Raises `Problem` NOT_FOUND or RETURN_NOT_ALLOWED.
 
@@ -60,9 +61,9 @@ async def open_return(
     if not is_current and _may_only_be_behind(order, seen):
         if waited_since is None:
             raise NotDeliveredYet(seen.now)
-        raise Problem(Code.UNAVAILABLE, "News of orders comes late at the moment; please try again.", retry_after=1)
+        raise Problem.unavailable("News of orders comes late at the moment; please try again.")
     if order is None:
-        raise not_found("order", new.order_id)
+        raise Problem.not_found("order", new.order_id)
     obstacle = ineligibility(
         order,
         already_returned=seen.already_returned,
@@ -88,7 +89,7 @@ def _refusal(obstacle: Ineligibility, order: KnownOrder, window_days: int) -> Pr
     details: dict[str, object] = {"reason": obstacle, "order_status": order.status}
     if obstacle is Ineligibility.WINDOW_EXPIRED:
         details |= {"delivered_at": order.delivered_at, "window_days": window_days}
-    return Problem(Code.RETURN_NOT_ALLOWED, _MESSAGES[obstacle], details)
+    return Problem(RETURN_NOT_ALLOWED, _MESSAGES[obstacle], details)
 
 
 def _details(opened: Return) -> dict[str, object]:

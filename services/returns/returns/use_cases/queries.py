@@ -1,25 +1,22 @@
 """Queries on returns, limited to what the caller may see."""
 
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 from common.access.auth import Caller
-from common.audit.history import HistoryFilter, find_history
-from common.database.statements import Connection, Record
-from common.errors import not_found
+from common.database.statements import Connection
+from common.errors import Problem
 from common.paging import Page, Paging
 
 from returns.domain import Return
 from returns.repository import reading
 from returns.repository.reading import ReturnFilter
-from returns.tables import ENTITY
 
 
 async def get_return(connection: Connection, caller: Caller, return_id: UUID) -> Return:
     value = await reading.find(connection, return_id, caller.bound_to)
     if value is None:
-        raise not_found("return", return_id)
+        raise Problem.not_found("return", return_id)
     return value
 
 
@@ -29,13 +26,7 @@ async def list_returns(connection: Connection, caller: Caller, filters: ReturnFi
     return await reading.find_page(connection, filters, paging)
 
 
-async def get_history(connection: Connection, caller: Caller, return_id: UUID, filters: HistoryFilter) -> Page[Record]:
+async def require_visible(connection: Connection, caller: Caller, return_id: UUID) -> None:
+    """Raises `Problem` NOT_FOUND, also for a return of another customer."""
     if not await reading.is_visible(connection, return_id, caller.bound_to):
-        raise not_found("return", return_id)
-    return await find_history(connection, ENTITY, return_id, filters)
-
-
-async def count_returns(connection: Connection) -> dict[str, Any]:
-    """The counts in the JSON metrics."""
-    by_status = await reading.count_by_status(connection)
-    return {"returns": {"total": sum(by_status.values()), "by_status": by_status}}
+        raise Problem.not_found("return", return_id)

@@ -1,9 +1,8 @@
 """Admission of callers to guarded routes: a valid API key, requests left in the minute, a role that may call."""
 
-from starlette.requests import Request
 from starlette.types import Scope
 
-from common.access.auth import Caller, Role, forbidden
+from common.access.auth import Caller, Role
 from common.database.transactions import Pool
 from common.edge.admission.key_attempts import KeyAttempts
 from common.edge.admission.rate_limit import RateLimit
@@ -29,15 +28,11 @@ class Admission:
         holder = self._keys.cached(key)
         if holder is None:
             holder = await self._keys.look_up(key, ip_address or "")
-        scope["caller"] = Caller(holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"])
+        caller = scope["caller"] = Caller(
+            holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"]
+        )
         allowance = self._rate_limit.hit(holder.prefix)
         if allowance is not None:
             scope["rate_headers"] = allowance.headers()
         if holder.role not in roles:
-            raise forbidden(holder.role)
-
-
-def caller_of(request: Request) -> Caller:
-    """The caller of a guarded route."""
-    caller: Caller = request.scope["caller"]
-    return caller
+            raise caller.forbidden()

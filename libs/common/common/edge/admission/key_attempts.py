@@ -1,6 +1,6 @@
 """Look-ups of API keys, with a limit for wrong ones (docs/adr/0021)."""
 
-from common.access.auth import Authenticator, InvalidKey, KeyHolder, split_key
+from common.access.authenticator import Authenticator, InvalidKey, KeyHolder, split_key
 from common.database.transactions import Pool
 from common.edge.admission.rate_limit import RateLimit
 from common.settings import ServiceSettings

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from common.database.statements import Connection, Record, prepare
 from common.database.tables import idempotency_keys as answers
 from common.database.transactions import Pool, reading, transaction
-from common.errors import Code, Problem, validation_error
+from common.errors import Code, Problem
 
 MAXIMUM_LENGTH = 255
 # An answer of some ten lines. Smaller ones, which are most, are stored as they are: that costs no processor time.
@@ -58,7 +58,7 @@ class KeyedRequest:
         if len(key) >= 2 and key[0] == key[-1] == '"':
             key = key[1:-1]
         if not 0 < len(key) <= MAXIMUM_LENGTH or not key.isascii() or not key.isprintable():
-            raise validation_error("Idempotency-Key", f"must have 1 to {MAXIMUM_LENGTH} printable ASCII characters")
+            raise Problem.invalid("Idempotency-Key", f"must have 1 to {MAXIMUM_LENGTH} printable ASCII characters")
         scope = hashlib.sha256(f"{caller}\n{method}\n{path}".encode()).digest()
         return cls(scope, key, hashlib.sha256(body).digest())
 

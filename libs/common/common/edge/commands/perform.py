@@ -12,9 +12,9 @@ from pydantic import WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from common.access.auth import Caller
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
-from common.edge.admission.admission import caller_of
 from common.edge.commands.idempotency import Answer, KeyedRequest, answer_once
 from common.edge.problems.problem_responses import problem_response
 from common.edge.requests.headers import single_header
@@ -59,7 +59,7 @@ async def perform(
     else:
         keyed = KeyedRequest.of(
             key.decode("latin-1"),
-            caller=caller_of(request).key_prefix,
+            caller=Caller.of(request).key_prefix,
             method=request.method,
             path=execution.path,
             body=await request.body(),

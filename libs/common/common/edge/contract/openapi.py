@@ -1,10 +1,7 @@
-"""What the OpenAPI document says of every guarded route beside the route's own words.
-
-That is: its errors in the contract's shape, the API key, the Idempotency-Key, and the headers of its answers.
-"""
+"""The parts of the OpenAPI document of all guarded routes: errors, API key, Idempotency-Key, headers (ADR 22)."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,30 +10,8 @@ from common.access.auth import EVERYONE, allowed_roles
 from common.edge.commands.idempotency import MAXIMUM_LENGTH
 from common.edge.problems.problem_details import PROBLEM_JSON
 from common.edge.requests.body import SAFE_METHODS
-from common.errors import Code
+from common.errors import ErrorCode
 
-# The contract's `error` beside the members of RFC 9457.
-ERROR = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "title": "ErrorDetail",
-            "properties": {
-                "code": {"type": "string", "title": "ErrorCode", "enum": sorted({code.wire_name for code in Code})},
-                "message": {"type": "string"},
-                "details": {"type": "object", "title": "ErrorDetails", "additionalProperties": True},
-            },
-            "required": ["code", "message", "details"],
-        },
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string", "format": "uri-reference"},
-    },
-    "required": ["error", "type", "title", "status", "detail", "instance"],
-}
 SECURITY_SCHEME = "ApiKeyAuth"
 API_KEY = {
     "type": "apiKey",
@@ -149,7 +124,7 @@ def _camel_case(name: str) -> str:
 
 
 def _summary(operation_id: str) -> str:
-    """`updateOrderState` as `Update order state`."""
+    """Of `listJobs` it is `List jobs`."""
     return re.sub(r"(?<!^)([A-Z])", lambda found: f" {found[1].lower()}", operation_id).capitalize()
 
 
@@ -158,8 +133,8 @@ def error_response(status: int) -> dict[str, Any]:
     return {"description": _MEANING[status], "content": {"application/json": schema, PROBLEM_JSON: schema}}
 
 
-def complete_document(app: FastAPI) -> None:
-    """Add to the application's document, which is made on first demand, what its routes refer to."""
+def complete_document(app: FastAPI, codes: Iterable[ErrorCode]) -> None:
+    """Add the components that routes refer to. The document is made at the first request for it."""
     make = app.openapi
 
     def document() -> dict[str, Any]:
@@ -167,7 +142,33 @@ def complete_document(app: FastAPI) -> None:
         components = made.setdefault("components", {})
         components["securitySchemes"] = {SECURITY_SCHEME: API_KEY}
         components["headers"] = dict(HEADERS)
-        components.setdefault("schemas", {})["ErrorResponse"] = ERROR
+        components.setdefault("schemas", {})["ErrorResponse"] = _error(codes)
         return made
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _error(codes: Iterable[ErrorCode]) -> dict[str, Any]:
+    """The contract's `error` beside the members of RFC 9457."""
+    names = sorted({code.wire_name for code in codes})
+    return {
+        "type": "object",
+        "properties": {
+            "error": {
+                "type": "object",
+                "title": "ErrorDetail",
+                "properties": {
+                    "code": {"type": "string", "title": "ErrorCode", "enum": names},
+                    "message": {"type": "string"},
+                    "details": {"type": "object", "title": "ErrorDetails", "additionalProperties": True},
+                },
+                "required": ["code", "message", "details"],
+            },
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "instance": {"type": "string", "format": "uri-reference"},
+        },
+        "required": ["error", "type", "title", "status", "detail", "instance"],
+    }

@@ -109,7 +109,7 @@ def _failure(error: Exception, scope: Scope) -> Problem:
     context: dict[str, Any] = {"path": excerpt(scope["path"]), "trace_id": trace_id(scope["traceparent"])}
     if is_connection_failure(error):
         _log.warning("dependency unavailable", reason=f"{type(error).__name__}: {error}", **context)
-        return Problem(Code.UNAVAILABLE, f"{_why_unavailable(error)}; please try again.", retry_after=1)
+        return Problem.unavailable(f"{_why_unavailable(error)}; please try again.")
     _log.error("request failed", exc_info=error, **context)
     return Problem(Code.INTERNAL_ERROR, "Something went wrong on our side; the trace id finds it in our logs.")
 

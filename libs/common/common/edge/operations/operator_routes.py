@@ -7,8 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from common.access.auth import Role, allow
-from common.edge.admission.admission import caller_of
+from common.access.auth import Caller, Role, allow
 from common.edge.commands.perform import perform, read, read_page
 from common.edge.operations import operator_schemas as schemas
 from common.edge.requests.fields import InDigits, Line, RequestBody
@@ -66,7 +65,7 @@ async def get_job(request: Request, job_id: UUID) -> Response:
 @router.post("/jobs/{job_id}/replay", operation_id="replayJob", responses={200: {"model": schemas.JobDetail}})
 @allow()
 async def replay_job(request: Request, job_id: UUID) -> Response:
-    return await perform(request, commands.replay_job, caller_of(request).actor, job_id)
+    return await perform(request, commands.replay_job, Caller.of(request).actor, job_id)
 
 
 @router.get("/poison", operation_id="listPoison", responses={200: {"model": list_of(schemas.PoisonSummary)}})
@@ -89,7 +88,7 @@ async def replay_poison(request: Request, poison_id: UUID) -> Response:
     runtime = runtime_of(request)
     handlers = runtime.service.event_handlers(runtime.settings)
     return await perform(
-        request, commands.replay_poison, caller_of(request).actor, runtime.service.name, handlers, poison_id
+        request, commands.replay_poison, Caller.of(request).actor, runtime.service.name, handlers, poison_id
     )
 
 
@@ -102,7 +101,7 @@ async def list_outbox(request: Request, paging: PageQuery, state: EventState = E
 @router.post("/outbox/{position}/replay", operation_id="replayEvent", responses={200: {"model": schemas.ReplayedEvent}})
 @allow()
 async def replay_event(request: Request, position: Annotated[int, Path(ge=1, lt=2**63), InDigits]) -> Response:
-    return await perform(request, commands.replay_event, caller_of(request).actor, position)
+    return await perform(request, commands.replay_event, Caller.of(request).actor, position)
 
 
 @router.get("/api-keys", operation_id="listApiKeys", responses={200: {"model": list_of(schemas.ApiKeySummary)}})
@@ -119,7 +118,7 @@ async def create_key(request: Request, key: ApiKeyCreate) -> Response:
     """`key` is told once, and is null when the answer is replayed: whoever missed it makes another key."""
     new = NewKey(key.name, key.role, key.customer_id)
     return await perform(
-        request, commands.create_key, caller_of(request).actor, new, status=201, without_secret=_without_key
+        request, commands.create_key, Caller.of(request).actor, new, status=201, without_secret=_without_key
     )
 
 
@@ -130,4 +129,4 @@ def _without_key(result: dict[str, Any]) -> dict[str, Any]:
 @router.delete("/api-keys/{prefix}", operation_id="revokeApiKey", responses={200: {"model": schemas.RevokedApiKey}})
 @allow()
 async def revoke_key(request: Request, prefix: Annotated[str, Path(max_length=255, pattern="^[!-~]+$")]) -> Response:
-    return await perform(request, commands.revoke_key, caller_of(request).actor, prefix)
+    return await perform(request, commands.revoke_key, Caller.of(request).actor, prefix)

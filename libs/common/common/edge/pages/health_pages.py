@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from common.edge.problems.problem_details import encode_problem, instance_of, problem_headers, problem_media_type
-from common.errors import Code, Problem, validation_error
+from common.errors import Code, Problem
 from common.health import Health
 from common.telemetry.trace_context import incoming_traceparent, new_traceparent, trace_headers
 
@@ -62,7 +62,7 @@ class HealthPages:
             answer = _refusal(Problem(Code.METHOD_NOT_ALLOWED, "Only GET and HEAD are possible here."), scope)
         elif parameters := parse_qsl(scope["query_string"], keep_blank_values=True):
             name = parameters[0][0].decode(errors="replace")
-            answer = _refusal(validation_error(name, "is not a query parameter of this page"), scope)
+            answer = _refusal(Problem.invalid(name, "is not a query parameter of this page"), scope)
         else:
             answer = await self._made(page, scope)
         headers = [

@@ -1,21 +1,17 @@
-"""A gateway's routes for health and metrics: the contract's JSON, and the pages that every role has."""
+"""A gateway's routes for health: the contract's JSON, and the pages of every role."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from typing_extensions import TypedDict
 
-from common.access.auth import Role, allow, open_to_all
-from common.database.statements import Connection
-from common.edge.commands.perform import read
-from common.edge.observation.response_times import ResponseTimes
+from common.access.auth import open_to_all
 from common.edge.pages.health_pages import HealthPages, Page, json_page
 from common.edge.routing.guarded_route import GuardedRoute
 from common.health import Health
 
-Counts = Callable[[Connection], Awaitable[Mapping[str, Any]]]
 Connected = Literal["connected", "disconnected"]
 
 
@@ -39,11 +35,6 @@ class UnhealthyResponse(TypedDict):
     errors: list[str]
 
 
-class EntityCounts(TypedDict):
-    total: int
-    by_status: dict[str, int]
-
-
 def health_router(health: Health) -> APIRouter:
     router = APIRouter(route_class=GuardedRoute, tags=["Health"])
 
@@ -60,22 +51,6 @@ def health_router(health: Health) -> APIRouter:
         """Answers within a second, also when a dependency hangs."""
         document = await health.document()
         return _response(json_page(200 if document["status"] == "healthy" else 503, document))
-
-    return router
-
-
-def metrics_router(counts: Counts, model: type, response_times: ResponseTimes) -> APIRouter:
-    """`GET /metrics` in JSON: what `counts` gives, and how long requests took in the last minutes."""
-    router = APIRouter(route_class=GuardedRoute, tags=["Health"])
-
-    async def metrics_of(connection: Connection) -> Mapping[str, Any]:
-        return {**await counts(connection), "performance": await response_times.performance(connection)}
-
-    @router.get("/metrics", operation_id="getMetrics", responses={200: {"model": model}})
-    @allow(*Role)
-    async def metrics(request: Request) -> Response:
-        """Exact counts by status, and response times of all processes of the service over the last five minutes."""
-        return await read(request, metrics_of)
 
     return router
 

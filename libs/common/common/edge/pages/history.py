@@ -2,26 +2,21 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVarTuple
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import Depends
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Path, Request, Response
 from typing_extensions import TypedDict
 
+from common.access.auth import Caller, Role, allow
 from common.audit.actor import ActorType, Trigger
 from common.audit.entries import Outcome
-from common.audit.history import HistoryFilter
+from common.audit.history import HistoryFilter, find_history
 from common.database.statements import Connection, Record
-from common.database.transactions import reading
-from common.edge.commands.perform import json_response
+from common.edge.commands.perform import read_page
 from common.edge.requests.paging import LargePageQuery
-from common.edge.state import runtime_of
-from common.paging import Page, Pagination, list_document
-
-Arguments = TypeVarTuple("Arguments")
+from common.paging import Page, Pagination, Paging
 
 
 class HistoryRecord(TypedDict):
@@ -44,24 +39,41 @@ class HistoryResponse(TypedDict):
     pagination: Pagination
 
 
-def _history_query(paging: LargePageQuery, include: Literal["all"] | None = None) -> HistoryFilter:
-    return HistoryFilter(include == "all", paging)
+def add_history_route(
+    router: APIRouter,
+    id_name: str,
+    entity_type: str,
+    require_visible: Callable[[Connection, Caller, UUID], Awaitable[None]],
+    *,
+    operation_id: str,
+    description: str,
+) -> None:
+    """Add `GET /{id_name}/history`, which every role may call: accepted transitions, or all rows with `include=all`.
 
+    `require_visible` raises `Problem` NOT_FOUND for an entity that the caller may not see.
+    """
 
-# Parameters of an endpoint: `include=all`, `limit` and `offset`. An entity's accepted transitions fit into one page.
-HistoryQuery = Annotated[HistoryFilter, Depends(_history_query)]
+    async def find(
+        connection: Connection, caller: Caller, entity_id: UUID, everything: bool, paging: Paging
+    ) -> Page[Record]:
+        await require_visible(connection, caller, entity_id)
+        return await find_history(connection, entity_type, entity_id, HistoryFilter(everything, paging))
 
-
-async def read_history(
-    request: Request,
-    query: Callable[[Connection, *Arguments, HistoryFilter], Awaitable[Page[Record]]],
-    *arguments: *Arguments,
-    selection: HistoryFilter,
-) -> Response:
-    """As `read_page`, for a page of a history."""
-    async with reading(runtime_of(request).pool) as connection:
-        page = await query(connection, *arguments, selection)
-    return json_response(list_document(page, selection.paging, _record))
+    @router.get(
+        f"/{{{id_name}}}/history",
+        operation_id=operation_id,
+        description=description,
+        responses={200: {"model": HistoryResponse}},
+    )
+    @allow(*Role)
+    async def get_history(
+        request: Request,
+        paging: LargePageQuery,
+        entity_id: Annotated[UUID, Path(alias=id_name)],
+        include: Literal["all"] | None = None,
+    ) -> Response:
+        caller, everything = Caller.of(request), include == "all"
+        return await read_page(request, find, caller, entity_id, everything, paging=paging, render=_record)
 
 
 def _record(row: Record) -> dict[str, object]:

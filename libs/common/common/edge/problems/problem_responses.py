@@ -16,7 +16,7 @@ from common.edge.problems.problem_details import (
     problem_headers,
     problem_media_type,
 )
-from common.errors import LISTED_PROBLEMS, Code, Problem, excerpt, validation_errors
+from common.errors import LISTED_PROBLEMS, Code, Problem, excerpt
 from common.internals.starlette import allowed_methods
 
 _BY_STATUS = {
@@ -69,7 +69,7 @@ def invalid_request(found: Sequence[Mapping[str, Any]], left_out: int = 0) -> Pr
     `left_out` are known problems that are not among the findings (`common.edge.requests.body_bounds`).
     """
     listed = ((_field(each["loc"]), _issue(each)) for each in found[:LISTED_PROBLEMS])
-    return validation_errors(listed, count=len(found) + left_out)
+    return Problem.invalid_fields(listed, count=len(found) + left_out)
 
 
 def _field(location: Sequence[str | int]) -> str:

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from common.edge.requests.headers import header_values, single_header
 from common.edge.requests.json_members import find_duplicate
-from common.errors import Code, Problem, validation_error
+from common.errors import Code, Problem
 from common.internals.starlette import store_body, store_json
 
 # Requests with these methods have no body and no effect.
@@ -52,7 +52,7 @@ def parse_json(body: bytes) -> Any:
         duplicate = find_duplicate(body, value)
         holds_nul = b"\\u0000" in body and _holds_nul(value)
     except msgspec.ValidationError as error:  # without a type to decode to, numbers alone can be wrong
-        raise validation_error("body", "holds a number that is too large or too small to be read") from error
+        raise Problem.invalid("body", "holds a number that is too large or too small to be read") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(Code.BAD_REQUEST, "The body is not valid JSON.", {"reason": str(error)}) from error
     except RecursionError as error:
@@ -60,7 +60,7 @@ def parse_json(body: bytes) -> Any:
     if duplicate is not None:
         raise Problem(Code.BAD_REQUEST, f"The body has the member {duplicate} twice.", {"member": duplicate})
     if holds_nul:
-        raise validation_error("body", "Texts must not contain NUL characters")
+        raise Problem.invalid("body", "Texts must not contain NUL characters")
     return value
 
 

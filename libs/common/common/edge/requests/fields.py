@@ -15,9 +15,19 @@ from common.text.visible import CONTROLS, INVISIBLE, shows_nothing
 
 
 class RequestBody(BaseModel):
-    """A JSON body: what the contract does not know is refused."""
+    """A JSON body, or an object in it. Fields that the model does not have are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @staticmethod
+    def refuse(problems: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+        """Raises `ValidationError` if there are problems: the path of a field, and its issue. For rules over fields."""
+        errors: list[Any] = [
+            InitErrorDetails(type=PydanticCustomError("rule", "{issue}", {"issue": issue}), loc=location, input=None)
+            for location, issue in problems
+        ]
+        if errors:
+            raise ValidationError.from_exception_data("request", errors)
 
 
 def _printable(text: str) -> str:
@@ -146,13 +156,3 @@ def _in_digits(value: object) -> object:
 # Whole numbers in an address. Pydantic takes Python's notation too: `1_0` and `+10` are 10 to it.
 _DIGITS = re.compile(r"-?[0-9]+(\.0+)?")
 InDigits = BeforeValidator(_in_digits)
-
-
-def field_errors(problems: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
-    """For rules over several fields: each problem at its own path. Raises `ValidationError` if there are any."""
-    errors: list[Any] = [
-        InitErrorDetails(type=PydanticCustomError("rule", "{issue}", {"issue": issue}), loc=location, input=None)
-        for location, issue in problems
-    ]
-    if errors:
-        raise ValidationError.from_exception_data("request", errors)

@@ -6,7 +6,7 @@ async def place_order(request: Request, body: OrderCreate) -> Response:
     return await perform(
         request,
         use_cases.place_order,
-        caller_of(request),
+        Caller.of(request),
         body.to_domain(),
         render=schemas.order_response,
         status=201,

@@ -13,7 +13,7 @@ from common import failpoints
 from common.database.statements import Connection, prepare
 from common.database.tables import inbox
 from common.database.transactions import Pool, is_connection_failure, is_contention, transaction
-from common.errors import Code, Problem, not_found
+from common.errors import Code, Problem
 from common.messaging.envelope import Record, UnreadableRecord
 from common.messaging.incoming import poison
 from common.messaging.incoming.batches import UndecodableBatch, decode
@@ -188,7 +188,7 @@ async def replay(connection: Connection, consumer: str, handlers: Handlers, pois
     """
     record = await poison.find(connection, poison_id)
     if record is None:
-        raise not_found("poison", poison_id)
+        raise Problem.not_found("poison", poison_id)
     if record.state != "kept":
         raise Problem(Code.CONFLICT, "The record was replayed before.", {"state": record.state})
     try:

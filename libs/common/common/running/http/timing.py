@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from common.errors import Code, Problem
+from common.errors import Problem
 from common.running.http.connections import NEVER, ended
 from common.running.http.ending import EndingProtocol, Phase
 from common.running.http.head import bad_request
@@ -120,4 +120,4 @@ def _too_slow(part: str, seconds: float) -> Problem:
 
 
 def _no_room() -> Problem:
-    return Problem(Code.UNAVAILABLE, "The service has too many connections.", retry_after=1)
+    return Problem.unavailable("The service has too many connections.")

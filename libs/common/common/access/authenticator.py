@@ -1,0 +1,90 @@
+"""Authentication by API key: the holder of a key, from a cache of some seconds or from the database."""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from common.access import api_keys
+from common.access.auth import Role
+from common.access.key_lookups import KeyLookUps
+from common.database.transactions import Pool
+from common.errors import Code, Problem
+
+_CACHED_KEYS_LIMIT = 10_000
+# A key that was made elsewhere (`api-keys ensure`) may have any prefix up to the limit of the operators' routes.
+_LONGEST_PREFIX = 255
+_NO_HASH = bytes(hashlib.sha256().digest_size)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    prefix: str
+    role: Role
+    customer_id: UUID | None
+
+
+class InvalidKey(Problem):
+    """UNAUTHENTICATED. `prefix` is that of an existing key with another secret; None for any other key."""
+
+    def __init__(self, prefix: str | None = None) -> None:
+        super().__init__(Code.UNAUTHENTICATED, "The API key is not valid.")
+        self.prefix = prefix
+
+
+class Authenticator:
+    """Looks each key up in the database once in `cache_seconds` at most, also when many requests wait for it."""
+
+    def __init__(self, pool: Pool, cache_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._look_ups = KeyLookUps(pool)
+        self._cache_seconds = cache_seconds
+        self._clock = clock
+        self._known: dict[bytes, tuple[KeyHolder, float]] = {}
+        self._looking: dict[bytes, asyncio.Task[KeyHolder]] = {}
+
+    def cached(self, key: bytes) -> KeyHolder | None:
+        """The key's holder if it is in the cache."""
+        known = self._known.get(hashlib.sha256(key).digest())
+        return known[0] if known is not None and self._clock() < known[1] else None
+
+    def was_valid(self, key: bytes) -> bool:
+        """Whether the last look-up of this key found its holder."""
+        return hashlib.sha256(key).digest() in self._known
+
+    async def look_up(self, key: bytes, *, together: bool = False) -> KeyHolder:
+        """The key's holder; `together` with others (`KeyLookUps`). Raises `InvalidKey` for a key that is unknown,
+        revoked or expired, and what the look-up raises."""
+        digest = hashlib.sha256(key).digest()
+        looking = self._looking.get(digest)
+        if looking is None:
+            looking = self._looking[digest] = asyncio.create_task(self._look_up(digest, key, together))
+            looking.add_done_callback(lambda _: self._looking.pop(digest))
+        return await asyncio.shield(looking)
+
+    async def _look_up(self, digest: bytes, key: bytes, together: bool) -> KeyHolder:
+        looked_up_at = self._clock()
+        prefix, secret = split_key(key)
+        row = await (self._look_ups.find_together if together else self._look_ups.find)(prefix)
+        # An unknown prefix needs the same hash and comparison as a known one: times do not reveal which prefixes exist.
+        stored_hash = _NO_HASH if row is None else row["secret_hash"]
+        if not hmac.compare_digest(stored_hash, api_keys.hash_secret(secret)) or row is None:
+            self._known.pop(digest, None)
+            raise InvalidKey(None if row is None else prefix)
+        holder = KeyHolder(row["prefix"], Role(row["role"]), row["customer_id"])
+        if len(self._known) >= _CACHED_KEYS_LIMIT:
+            self._known.clear()
+        self._known[digest] = (holder, looked_up_at + self._cache_seconds)
+        return holder
+
+
+def split_key(key: bytes) -> tuple[str, bytes]:
+    """Prefix and secret. Raises `InvalidKey` for a text that is not a key."""
+    prefix, dot, secret = key.partition(b".")
+    if not (prefix and dot and secret and len(prefix) <= _LONGEST_PREFIX):
+        raise InvalidKey
+    if not (key.isascii() and key.decode().isprintable()):
+        raise InvalidKey
+    return prefix.decode(), secret
