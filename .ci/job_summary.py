@@ -14,7 +14,7 @@ from xml.etree import ElementTree  # trusted: written by this run  # nosec B405
 
 _COVERAGE = re.compile(r"^(?P<group>[\w ]+): (?P<percent>[\d.]+) % of (?P<minimum>\d+) %$", re.MULTILINE)
 _AUDIT = re.compile(r"^(?:dependency audit.*|secret scan.*|NOT CHECKED.*)$", re.MULTILINE)
-_KILLS = re.compile(r"^(?:seed .*|kill runs failed.*|repeat with.*|\d+ of \d+ lives complete.*)$", re.MULTILINE)
+_KILLS = re.compile(r"^(?:seed .*|kill runs failed.*|repeat with.*|\d+ of \d+ runs complete.*)$", re.MULTILINE)
 _COMPOSE = re.compile(r"^(?P<step>\S.*?) +(?P<seconds>\d+\.\d) s$", re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""The checks of schemathesis, and of them one that knows the rules which JSON Schema cannot express."""
+"""Checks of schemathesis, of which one is adapted to the rules that JSON Schema cannot express."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import schemathesis
 from schemathesis.openapi.checks import RejectedPositiveData
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-# What a 422 may say to a request that fits its schema: rules over several fields, or over one field's exact digits.
-EXPLAINED = (
+# Messages of a 422 for a request that is valid against its schema: rules for several fields or for decimals.
+RULES = (
     "the total must be above 0 and below",
-    "must have at most",  # decimals, by the currency
+    "must have at most",  # decimals of the currency
     "only a client's key is bound to a customer",
     "This Idempotency-Key was used for another request body",
 )
@@ -22,6 +22,6 @@ def valid_data_is_accepted_or_the_rule_is_named(
     try:
         return positive_data_acceptance(ctx, response, case)
     except RejectedPositiveData:
-        if response.status_code == 422 and any(rule in response.text for rule in EXPLAINED):
+        if response.status_code == 422 and any(rule in response.text for rule in RULES):
             return None
         raise

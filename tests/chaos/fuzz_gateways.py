@@ -1,9 +1,9 @@
-"""Send requests that schemathesis makes from the OpenAPI documents to both gateways of a running stack.
+"""Fuzz both gateways of a running stack with requests that schemathesis generates from the OpenAPI documents.
 
     python tests/chaos/fuzz_gateways.py [--cases 20000] [--seed 7]
 
-No answer may be a 5xx, have a status, content type, header or body that the document does not name, refuse what the
-document allows or accept what it forbids. Prints the number of cases and every failure with a command that repeats it.
+It fails for a 5xx, for a status, content type, header or body that is not in the document, for a rejected valid
+request, and for an accepted invalid one. Prints the number of cases, and each failure with a command that repeats it.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from demo.own_stack import fresh_stack
 from local_stack.stack_json import StackDescription
 
 GATEWAYS = ("orders", "returns")
-SHARE_SECONDS = 1500
+ROUND_TIMEOUT_SECONDS = 1500
 EXAMPLES_PER_ROUND = 100
 
 
 def one_round(stack: StackDescription, gateway: str, seed: int, folder: Path) -> tuple[int, bool]:
-    """One run over all operations of a gateway: how many cases it sent, and whether all passed."""
+    """One run of all operations of a gateway; the number of cases, and whether all passed."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run"),
         f"{stack['services'][gateway]['url']}/openapi.json",
@@ -33,7 +33,7 @@ def one_round(stack: StackDescription, gateway: str, seed: int, folder: Path) ->
         *("--max-examples", str(EXAMPLES_PER_ROUND), "--seed", str(seed)),
         *("--generation-database", "none", "--suppress-health-check", "all", "--warnings", "off"),
     ]
-    done = subprocess.run(
+    schemathesis = subprocess.run(
         command,
         cwd=folder,
         env={**os.environ, "SCHEMATHESIS_HOOKS": "fuzz_checks", "PYTHONPATH": str(Path(__file__).parent)},
@@ -41,12 +41,12 @@ def one_round(stack: StackDescription, gateway: str, seed: int, folder: Path) ->
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=SHARE_SECONDS,
+        timeout=ROUND_TIMEOUT_SECONDS,
     )
-    counted = re.search(r"^ +([\d,]+) generated", done.stdout, re.MULTILINE)
-    if done.returncode != 0 or counted is None:
-        print(done.stdout)
-    return int(counted[1].replace(",", "")) if counted else 0, done.returncode == 0
+    counted = re.search(r"^ +([\d,]+) generated", schemathesis.stdout, re.MULTILINE)
+    if schemathesis.returncode != 0 or counted is None:
+        print(schemathesis.stdout)
+    return int(counted[1].replace(",", "")) if counted else 0, schemathesis.returncode == 0
 
 
 def fuzz(stack: StackDescription, cases: int, seed: int, folder: Path) -> bool:

@@ -1,8 +1,8 @@
-"""Clients that mean harm, in a process of their own, which `hostile_clients.py` starts.
+"""The hostile clients, in a process of their own that `hostile_clients.py` starts.
 
     python -m chaos.hostile_attacks ATTACK SECONDS PORT... [--key KEY]
 
-They call 127.0.0.1 only, are so many and no more, and end by themselves.
+They connect to 127.0.0.1 only, have a fixed number of connections, and end after the given time.
 """
 
 import argparse
@@ -16,39 +16,41 @@ Attack = Callable[[int, str], Coroutine[Any, Any, None]]
 
 HALF_OPEN = 1_000
 UNREAD = 100
-# Whose orders are the largest that there can be.
+# The customer with orders of the maximum size.
 LARGE_CUSTOMER = "6f1d2c9a-4b1e-4e55-9d0a-0c6f3c1f0002"
 HEADER_LINES = 200_000
 HEAD_BYTES = 100_000_000
-# 1.5 MB, open to everybody: with 14 of them, a connection has 20 MB to read.
+# 1.5 MB, available without a key: 14 requests make 20 MB of responses on a connection.
 OPEN_FILE = "/static-offline-docs/swagger-ui-bundle.js"
 
 
 async def header_lines(port: int, _: str) -> None:
-    """Again and again, one connection after the other."""
+    """Send heads with too many lines, on one connection after the other."""
     lines = b"".join(b"X-%d: y\r\n" % number for number in range(HEADER_LINES))
     while True:
         await _send(port, b"GET /livez HTTP/1.1\r\nHost: a\r\n" + lines + b"\r\n")
 
 
 async def large_head(port: int, _: str) -> None:
+    """Send heads that are too large, on one connection after the other."""
     part = b"x" * 1_000_000
     while True:
         await _send(port, b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ", *[part] * (HEAD_BYTES // len(part)))
 
 
 async def half_open(port: int, _: str) -> None:
-    """Half of them stop within the head, half within the body; what is closed is opened anew, ten times a second."""
+    """Stop within the head on half of the connections, within the body on the others; reopen those that are closed."""
     await asyncio.gather(*(_keep_half_open(port, number) for number in range(HALF_OPEN)))
 
 
-async def unread_answers(port: int, _: str) -> None:
+async def unread_responses(port: int, _: str) -> None:
+    """Request a large file on many connections, and never read the responses."""
     request = f"GET {OPEN_FILE} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 14
     await asyncio.gather(*(_never_read(port, request, number * 0.02) for number in range(UNREAD)))
 
 
 async def unread_pages(port: int, key: str) -> None:
-    """The largest list pages, with a client's key; three a second, so that making them is not the attack."""
+    """Request the largest list pages with a client's key and never read them; three a second, to limit the load."""
     address = f"/api/v1/orders?limit=100&customer_id={LARGE_CUSTOMER}"
     request = f"GET {address} HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\n\r\n"
     await asyncio.gather(*(_never_read(port, request.encode(), number / 3) for number in range(UNREAD)))
@@ -58,13 +60,13 @@ ATTACKS: dict[str, Attack] = {
     "header lines": header_lines,
     "large head": large_head,
     "half open": half_open,
-    "unread answers": unread_answers,
+    "unread responses": unread_responses,
     "unread pages": unread_pages,
 }
 
 
 async def _send(port: int, *parts: bytes) -> None:
-    """Send as much as the server takes, and read what it says."""
+    """Send the parts until the server closes the connection, and read its response."""
     with contextlib.suppress(OSError, asyncio.IncompleteReadError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
@@ -79,12 +81,12 @@ async def _send(port: int, *parts: bytes) -> None:
 
 async def _keep_half_open(port: int, number: int) -> None:
     head = b"POST /api/v1/orders HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"
-    sent = head if number % 2 else head + b"\r\n{"
+    data = head if number % 2 else head + b"\r\n{"
     await asyncio.sleep(number / HALF_OPEN * 5)  # 200 a second
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(sent)
+            writer.write(data)
             await reader.read()
             writer.transport.abort()
         await asyncio.sleep(0.1)
@@ -112,7 +114,7 @@ if __name__ == "__main__":
     parser.add_argument("seconds", type=float)
     parser.add_argument("ports", type=int, nargs="+")
     parser.add_argument("--key", default="")
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(10_000, hard), hard))
-    asyncio.run(main(ATTACKS[chosen.attack], chosen.seconds, chosen.ports, chosen.key))
+    asyncio.run(main(ATTACKS[arguments.attack], arguments.seconds, arguments.ports, arguments.key))

@@ -1,11 +1,11 @@
-"""Attack a running system as somebody without a key could, while customers place orders: they should not notice.
+"""Attack a running stack as a client without a key can, while customers place orders, who must not be affected.
 
     cd tests && python -m chaos.hostile_clients [--roles all] [--seconds 20] [--attack "large head"]...
 
-A fresh stack takes 20 orders a second. Attack by attack, the table has the time of these orders before, during and
-after it, the memory of the processes that were attacked, and whether a Kafka group lost a member. It fails where a
-group was lost, memory stayed, an order was refused, or an event did not come through. What the times were is for people
-to judge, beside the load of the machine.
+A new stack gets 20 orders a second. For each attack, the table has the latency of these orders before, during and after
+the attack, the memory of the attacked processes, and whether a consumer group lost a member. The run fails if a group
+lost a member, memory was not released, an order was not placed, or an event is missing. The latencies are not checked,
+as they depend on the load of the machine.
 """
 
 import argparse
@@ -27,27 +27,28 @@ from chaos.hostile_attacks import ATTACKS, LARGE_CUSTOMER
 from demo.journeys import example
 from demo.kafka_reader import read_events
 from demo.own_stack import fresh_stack
+from local_stack.services import SERVICES
 from local_stack.stack_json import RunningProcess, StackDescription
 from support.waiting import eventually
 
 RATE = 20
 WARM_UP_SECONDS = 5
-# Memory counts as returned when a process has at most this much more than before: allocators keep some.
-KEPT_FACTOR, KEPT_MIB = 1.25, 30.0
-SETTLE_SECONDS = 30
-GROUPS = ["orders", "returns", "invoicing", "refunds"]
+# Memory counts as released when a process has at most this much more than before: allocators retain some.
+RETAINED_FACTOR, RETAINED_MIB = 1.25, 30.0
+RELEASE_SECONDS = 30
+GROUPS = [*SERVICES]
 LARGE_ORDERS = 100
 
 
 @dataclass
 class Orders:
-    """Orders at a steady rate, each on a connection of its own; times count from when an order was due."""
+    """Places orders at a steady rate, each on its own connection. Latency is measured from the time an order is due."""
 
     port: int
     body: bytes
     key: str
     seconds: list[float] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
     placed: int = 0
 
     async def run(self) -> None:
@@ -68,16 +69,16 @@ class Orders:
         if status == "201":
             self.placed += 1
         else:
-            self.refused.append(status)
+            self.rejected.append(status)
 
-    def take(self) -> tuple[float, float]:
-        """The median and the 99th percentile since the last call, in milliseconds."""
+    def pop_percentiles(self) -> tuple[float, float]:
+        """The 50th and 99th percentile of the latency since the last call, in milliseconds."""
         ordered, self.seconds = sorted(self.seconds), []
         return ordered[len(ordered) // 2] * 1000, ordered[len(ordered) * 99 // 100] * 1000
 
 
 async def post(port: int, key: str, body: bytes) -> str:
-    """The status of placing an order."""
+    """Place an order on a new connection; the status of the response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"POST /api/v1/orders HTTP/1.1\r\nHost: shop\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
     try:
@@ -90,14 +91,13 @@ async def post(port: int, key: str, body: bytes) -> str:
 
 
 class Memory:
-    """The resident memory of processes, in MiB, and its peak since the last look."""
+    """The resident memory of the largest of the processes in MiB, now and at its peak."""
 
     def __init__(self, processes: list[RunningProcess]) -> None:
         self._pids = [process["pid"] for process in processes]
         self.peak = 0.0
 
     def now(self) -> float:
-        """Of the largest."""
         return max(_resident_mib(pid) for pid in self._pids)
 
     async def watch(self) -> None:
@@ -111,7 +111,7 @@ def _resident_mib(pid: int) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-# aiokafka 0.14 reads the answer to version 3 as if it were version 2.
+# aiokafka 0.14 parses the response to version 3 as version 2.
 DescribeGroupsRequest_v3.RESPONSE_TYPE = DescribeGroupsResponse_v3
 
 
@@ -119,8 +119,8 @@ async def group_members(bootstrap: str) -> dict[str, list[str]]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        found = await admin.describe_consumer_groups(GROUPS)
-        groups = [group for response in found for group in response.to_object()["groups"]]
+        responses = await admin.describe_consumer_groups(GROUPS)
+        groups = [group for response in responses for group in response.to_object()["groups"]]
         return {group["group"]: sorted(member["member_id"] for member in group["members"]) for group in groups}
     finally:
         await admin.close()
@@ -134,22 +134,22 @@ class Row:
     after: tuple[float, float]
     memory: tuple[float, float, float]
     lost_groups: list[str]
-    refused: int
+    rejected: int
 
     def __str__(self) -> str:
         times = [f"{p50:.0f} / {p99:.0f}" for p50, p99 in (self.before, self.during, self.after)]
         memory = [f"{mib:.0f}" for mib in self.memory]
         lost = ", ".join(self.lost_groups) or "no"
-        return f"| {' | '.join([self.attack, *times, *memory, lost, str(self.refused)])} |"
+        return f"| {' | '.join([self.attack, *times, *memory, lost, str(self.rejected)])} |"
 
     def failures(self) -> list[str]:
         before, _, after = self.memory
-        found = [f"{self.attack}: the group of {group} lost a member" for group in self.lost_groups]
-        if after > before * KEPT_FACTOR + KEPT_MIB:
-            found.append(f"{self.attack}: {before:.0f} MiB became {after:.0f}")
-        if self.refused:
-            found.append(f"{self.attack}: {self.refused} orders were not placed")
-        return found
+        failures = [f"{self.attack}: the group of {group} lost a member" for group in self.lost_groups]
+        if after > before * RETAINED_FACTOR + RETAINED_MIB:
+            failures.append(f"{self.attack}: {before:.0f} MiB became {after:.0f}")
+        if self.rejected:
+            failures.append(f"{self.attack}: {self.rejected} orders were not placed")
+        return failures
 
 
 HEADINGS = ["attack", "before", "during", "after", "MiB before", "peak", "after", "group lost", "orders not placed"]
@@ -165,40 +165,40 @@ async def running(*work: object) -> AsyncIterator[None]:
             task.cancel()
 
 
-async def attacked(stack: StackDescription, orders: Orders, attack: str, seconds: float) -> Row:
+async def measure_attack(stack: StackDescription, orders: Orders, attack: str, seconds: float) -> Row:
     targets = [process for process in stack["processes"] if process["service"] == "orders"]
     if attack.startswith("unread"):
         targets = [process for process in targets if process["role"] in ("api", "all")]
     memory, bootstrap = Memory(targets), stack["kafka"]["bootstrap"]
-    orders.take() if orders.seconds else None
-    refused, members = len(orders.refused), await group_members(bootstrap)
+    orders.pop_percentiles() if orders.seconds else None
+    rejected, members = len(orders.rejected), await group_members(bootstrap)
     await asyncio.sleep(seconds)
-    before, memory_before = orders.take(), memory.now()
+    before, memory_before = orders.pop_percentiles(), memory.now()
     ports = [process["url"].rpartition(":")[2] for process in targets]
     command = ["-m", "chaos.hostile_attacks", attack, str(seconds), *ports, "--key", orders.key]
     async with running(memory.watch()):
         attackers = await asyncio.create_subprocess_exec(sys.executable, *command)
         await asyncio.sleep(seconds)
-        during = orders.take()
+        during = orders.pop_percentiles()
         with contextlib.suppress(ProcessLookupError):
             attackers.kill()
         await attackers.wait()
-    await _settle(memory, memory_before)
-    orders.take()
+    await _wait_for_release(memory, memory_before)
+    orders.pop_percentiles()
     await asyncio.sleep(seconds / 2)
     now = await group_members(bootstrap)
     lost = [group for group in members if members[group] != now[group]]
     figures = (memory_before, memory.peak, memory.now())
-    return Row(attack, before, during, orders.take(), figures, lost, len(orders.refused) - refused)
+    return Row(attack, before, during, orders.pop_percentiles(), figures, lost, len(orders.rejected) - rejected)
 
 
-async def _settle(memory: Memory, before: float) -> None:
-    async def has_returned() -> bool:
-        return memory.now() <= before * KEPT_FACTOR + KEPT_MIB
+async def _wait_for_release(memory: Memory, before: float) -> None:
+    async def is_released() -> bool:
+        return memory.now() <= before * RETAINED_FACTOR + RETAINED_MIB
 
     await asyncio.sleep(2)
     with contextlib.suppress(AssertionError):
-        await eventually(has_returned, within=SETTLE_SECONDS, pause=0.2)
+        await eventually(is_released, within=RELEASE_SECONDS, pause=0.2)
 
 
 async def campaign(stack: StackDescription, attacks: list[str], seconds: float) -> list[str]:
@@ -212,13 +212,13 @@ async def campaign(stack: StackDescription, attacks: list[str], seconds: float) 
     async with running(orders.run()):
         await asyncio.sleep(WARM_UP_SECONDS)
         for attack in attacks:
-            row = await attacked(stack, orders, attack, seconds)
+            row = await measure_attack(stack, orders, attack, seconds)
             print(row, flush=True)
             failures += row.failures()
     await asyncio.sleep(3)
     events = await read_events(stack["kafka"]["bootstrap"])
     created = sum(event.type == "order.created" and not event.repeat for event in events)
-    print(f"{orders.placed} orders placed, {created} of their events read from Kafka; times are p50 / p99 in ms")
+    print(f"{orders.placed} orders placed, {created} of their events read from Kafka; latencies are p50 / p99 in ms")
     if created < orders.placed:
         failures.append(f"{orders.placed - created} events are missing")
     return failures
@@ -235,14 +235,14 @@ def main() -> None:
     parser.add_argument("--roles", choices=["split", "all"], default="split")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--attack", choices=ATTACKS, action="append")
-    chosen = parser.parse_args()
-    os.environ |= {"ROLES": chosen.roles, "RATE_LIMIT_PER_MINUTE": "0"}
-    print(f"roles: {chosen.roles}; load of the machine: {os.getloadavg()[0]:.1f}")
+    arguments = parser.parse_args()
+    os.environ |= {"ROLES": arguments.roles, "RATE_LIMIT_PER_MINUTE": "0"}
+    print(f"roles: {arguments.roles}; load of the machine: {os.getloadavg()[0]:.1f}")
     with TemporaryDirectory(prefix="articurated-hostile-clients-") as folder, fresh_stack(Path(folder)) as stack:
-        failures = asyncio.run(campaign(stack, chosen.attack or list(ATTACKS), chosen.seconds))
+        failures = asyncio.run(campaign(stack, arguments.attack or list(ATTACKS), arguments.seconds))
     print(f"load of the machine at the end: {os.getloadavg()[0]:.1f}")
     if failures:
-        sys.exit("hostile clients were noticed: " + "; ".join(failures))
+        sys.exit("hostile clients had an effect: " + "; ".join(failures))
 
 
 if __name__ == "__main__":

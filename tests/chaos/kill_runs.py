@@ -1,11 +1,11 @@
-"""Kill any one process at a random moment of an order's life, run after run; nothing may be lost or done twice.
+"""Kill a process at a random moment while an order is processed, and check that nothing is lost or duplicated.
 
     python tests/chaos/kill_runs.py [--runs 20] [--seed 7]
 
-One stack with a process per role (ROLES=split) serves all runs. In each, an order goes from placement to refund while
-one process gets SIGKILL; the stack restarts it. Victims are taken from a shuffled list, so that everyone is hit once
-before anyone is hit twice. The seed fixes victims and moments; whatever ends a campaign early, the command that repeats
-it is the last line, and the folder with the stack's logs is kept.
+All runs use one stack with a process for each role (ROLES=split). In each run, an order is processed from placement to
+refund, and one process gets SIGKILL; the stack restarts it. The processes are taken from a shuffled list, so that each
+is killed once before one is killed again. The seed determines processes and moments. When a campaign fails, its last
+line is the command that repeats it, and the folder with the logs of the stack is not removed.
 """
 
 import argparse
@@ -31,29 +31,29 @@ from demo.own_stack import fresh_stack
 from local_stack.stack_json import RunningProcess, StackDescription, running_stack
 from rich.console import Console
 
-SPARED = {"sandbox", "mailbox"}  # the outside world
-PATIENCE_SECONDS = 90
+NOT_KILLED = {"sandbox", "mailbox"}  # they stand for external systems
+TIMEOUT_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     victim: str
     after_seconds: float
-    took_seconds: float
+    seconds: float
     order: dict[str, Any]
     invoice_number: str
     refund_id: str
     mails: int
 
 
-async def one_life(shop: Shop, number: str) -> dict[str, Any]:
-    """An order that is delivered, returned and refunded; what the customer has in the end."""
+async def process_order(shop: Shop, number: str) -> dict[str, Any]:
+    """Place an order, deliver, return and refund it; the order with its invoice, refund and number of e-mails."""
     order = await journeys.place(shop, journeys.example("returned-order"))
     await journeys.pay(shop, order["id"], f"pi_kill_run_{number}")
     await journeys.pack(shop, order["id"])
     await journeys.ship(shop, order["id"])
     await journeys.deliver(shop, order["id"])
-    opened = await insist_on_return(shop, order["id"])
+    opened = await open_return(shop, order["id"])
     await journeys.approve(shop, opened["id"], "seen")
     await journeys.move_return(shop, opened["id"], "client", "IN_TRANSIT")
     await journeys.move_return(shop, opened["id"], "warehouse", "RECEIVED")
@@ -68,9 +68,9 @@ async def one_life(shop: Shop, number: str) -> dict[str, Any]:
     return {"order": order, "invoice": invoice, "refund": refunded["refund_transaction_id"], "mails": len(mails)}
 
 
-async def insist_on_return(shop: Shop, order_id: str) -> dict[str, Any]:
-    """Ask again while the returns gateway has not heard of the delivery: a killed relay's lanes are leased for longer
-    than a request waits (docs/adr/0009), so a customer may be refused for some seconds."""
+async def open_return(shop: Shop, order_id: str) -> dict[str, Any]:
+    """Retry while the returns gateway does not know of the delivery: the lease of a killed relay lasts longer than a
+    request waits (docs/adr/0009), so a request can be rejected for some seconds."""
 
     async def opened() -> dict[str, Any] | None:
         body = {"order_id": order_id, "reason": "cracked"}
@@ -80,14 +80,14 @@ async def insist_on_return(shop: Shop, order_id: str) -> dict[str, Any]:
     return await shop.eventually(f"a return of order {order_id}", opened)
 
 
-async def timed_life(shop: Shop, number: str) -> float:
+async def time_order(shop: Shop, number: str) -> float:
     start = time.monotonic()
-    await one_life(shop, number)
+    await process_order(shop, number)
     return time.monotonic() - start
 
 
 async def kill(folder: Path, name: str, after_seconds: float) -> int:
-    """SIGKILL the process of this name after a while; its pid."""
+    """Send SIGKILL to the process of this name after a delay; its pid."""
     await asyncio.sleep(after_seconds)
     pid = _process(running_stack(folder), name)["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -96,15 +96,21 @@ async def kill(folder: Path, name: str, after_seconds: float) -> int:
 
 async def killed_run(shop: Shop, folder: Path, number: int, victim: str, after_seconds: float) -> Run:
     start = time.monotonic()
-    life, pid = await asyncio.gather(one_life(shop, str(number)), kill(folder, victim, after_seconds))
-    took = time.monotonic() - start
+    order, pid = await asyncio.gather(process_order(shop, str(number)), kill(folder, victim, after_seconds))
+    seconds = time.monotonic() - start
 
     async def restarted() -> bool | None:
         return _process(running_stack(folder), victim)["pid"] != pid or None
 
     await shop.eventually(f"a new process for {victim}", restarted)
     return Run(
-        victim, after_seconds, took, life["order"], life["invoice"]["invoice_number"], life["refund"], life["mails"]
+        victim,
+        after_seconds,
+        seconds,
+        order["order"],
+        order["invoice"]["invoice_number"],
+        order["refund"],
+        order["mails"],
     )
 
 
@@ -113,24 +119,24 @@ def _process(stack: StackDescription, name: str) -> RunningProcess:
 
 
 def _victims(stack: StackDescription, dice: random.Random) -> Iterator[str]:
-    names = [process["name"] for process in stack["processes"] if process["name"] not in SPARED]
+    names = [process["name"] for process in stack["processes"] if process["name"] not in NOT_KILLED]
     while True:
         yield from dice.sample(names, len(names))
 
 
 async def campaign(stack: StackDescription, folder: Path, runs: int, seed: int, console: Console) -> list[Run]:
     dice = random.Random(seed)
-    shop = Shop(stack, patience=PATIENCE_SECONDS)
+    shop = Shop(stack, patience=TIMEOUT_SECONDS)
     done: list[Run] = []
     try:
-        undisturbed = min([await timed_life(shop, f"undisturbed_{number}") for number in range(3)])
-        console.print(f"undisturbed, a life takes {undisturbed:.2f} s")
+        undisturbed = min([await time_order(shop, f"undisturbed_{number}") for number in range(3)])
+        console.print(f"without a kill, an order takes {undisturbed:.2f} s")
         for number, victim in zip(range(1, runs + 1), _victims(stack, dice), strict=False):
             run = await killed_run(shop, folder, number, victim, dice.uniform(0, undisturbed))
             done.append(run)
             console.print(
                 f"{number:3}  {run.victim:20} killed after {run.after_seconds:4.2f} s,"
-                f" done in {run.took_seconds:5.1f} s: {run.invoice_number}, {run.mails} mail(s), {run.refund_id}",
+                f" done in {run.seconds:5.1f} s: {run.invoice_number}, {run.mails} mail(s), {run.refund_id}",
                 soft_wrap=True,
             )
         check(await read_events(stack["kafka"]["bootstrap"]), done)
@@ -140,20 +146,22 @@ async def campaign(stack: StackDescription, folder: Path, runs: int, seed: int, 
 
 
 def check(events: list[Seen], runs: list[Run]) -> None:
-    """What any subscriber sees: each key in sequence, one invoice and one refund an order. Raises `Unexpected`."""
+    """Check the events: each key in sequence, one invoice and one refund for each order. Raises `Unexpected`."""
     expect_gapless(events)
     for run in runs:
         own = [event for event in events if event.key == run.order["id"] and not event.repeat]
-        for fact in ("order.shipped", "return.completed", "invoice.issued", "refund.succeeded"):
-            if (count := sum(event.type == fact for event in own)) != 1:
-                raise Unexpected(f"{count} events {fact} of {run.order['order_number']} after {run.victim} was killed")
+        for event_type in ("order.shipped", "return.completed", "invoice.issued", "refund.succeeded"):
+            if (count := sum(event.type == event_type for event in own)) != 1:
+                raise Unexpected(
+                    f"{count} events {event_type} of {run.order['order_number']} after {run.victim} was killed"
+                )
     if len({run.invoice_number for run in runs}) != len(runs):
-        raise Unexpected("an invoice number was given twice")
+        raise Unexpected("an invoice number was used twice")
 
 
 @contextmanager
 def repeatable(runs: int, seed: int, folder: Path) -> Iterator[None]:
-    """Whatever ends the block early ends the program with status 1, and with the command that does the same again."""
+    """When the block fails, exit with status 1 and print the command that repeats the campaign."""
     try:
         yield
     except BaseException as failure:
@@ -178,11 +186,11 @@ def main() -> None:
     with repeatable(arguments.runs, arguments.seed, folder), fresh_stack(folder) as stack:
         runs = asyncio.run(campaign(stack, folder, arguments.runs, arguments.seed, console))
     shutil.rmtree(folder)
-    hit = {run.victim for run in runs}
-    doubled = sum(run.mails - 1 for run in runs)
+    victims = {run.victim for run in runs}
+    repeated_mails = sum(run.mails - 1 for run in runs)
     console.print(
-        f"{len(runs)} of {arguments.runs} lives complete, {len(hit)} different processes killed,"
-        f" each with one invoice and one refund; {doubled} e-mail(s) sent again",
+        f"{len(runs)} of {arguments.runs} runs complete, {len(victims)} different processes killed,"
+        f" each with one invoice and one refund; {repeated_mails} e-mail(s) sent again",
         soft_wrap=True,
     )
 

@@ -81,7 +81,7 @@ def test_what_fails_twice_or_is_cut_short_has_failed(tmp_path: Path, tests: str,
     assert "made check" not in done.stdout
 
 
-@pytest.mark.parametrize("failure", [Unexpected("an invoice number was given twice"), RuntimeError("the stack ended")])
+@pytest.mark.parametrize("failure", [Unexpected("an invoice number was used twice"), RuntimeError("the stack ended")])
 def test_a_kill_run_begins_with_its_seed_and_ends_with_how_to_repeat_it(
     failure: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

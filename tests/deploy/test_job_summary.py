@@ -15,9 +15,10 @@ secret scan: 512 files, 0 that look like secrets
 dependency audit, Python packages: 170 checked, 0 with known vulnerabilities
 NOT CHECKED: the source did not answer
 """
-KILLS = """seed 7: undisturbed, a life takes 0.51 s
+KILLS = """seed 7, 4 runs
+without a kill, an order takes 0.51 s
   1  orders relay         killed after 0.20 s, done in   1.2 s: INV-2026-000004, 1 mail(s), re_1
-4 of 4 lives complete, 4 different processes killed, each with one invoice and one refund; 0 e-mail(s) sent again
+4 of 4 runs complete, 4 different processes killed, each with one invoice and one refund; 0 e-mail(s) sent again
 """
 
 
@@ -30,7 +31,7 @@ def test_the_summary_has_a_table_of_tests_coverage_checks_and_kill_runs(tmp_path
     assert "| state machines | 100.0 % | 100 % |" in told
     assert "| dependency audit, Python packages: 170 checked, 0 with known vulnerabilities |" in told
     assert "| NOT CHECKED: the source did not answer |" in told
-    assert "| 4 of 4 lives complete" in told
+    assert "| 4 of 4 runs complete" in told
 
 
 def test_a_missing_report_is_named(tmp_path: Path) -> None:
