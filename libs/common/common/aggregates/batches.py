@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from common.aggregates.store import AggregateStore, Details, Write
+from common.aggregates.changes import Details, Write
+from common.aggregates.store import AggregateStore
 from common.aggregates.table import AggregateTable, T
 from common.audit.actor import Actor
 from common.audit.entries import insert_entry
@@ -31,9 +32,9 @@ class BatchStore(AggregateStore[T]):
     def __init__(self, rows: AggregateTable[T]) -> None:
         super().__init__(rows)
         table = rows.table
-        arrays = [bindparam(name, type_=ARRAY(table.c[name].type)) for name in self.inserted]
-        new = func.unnest(*arrays).table_valued(*self.inserted).render_derived()
-        insertion = insert(table).from_select(self.inserted, select(new))
+        arrays = [bindparam(name, type_=ARRAY(table.c[name].type)) for name in self._statements.inserted]
+        new = func.unnest(*arrays).table_valued(*self._statements.inserted).render_derived()
+        insertion = insert(table).from_select(self._statements.inserted, select(new))
         self._insert_missing = prepare(insertion.on_conflict_do_nothing().returning(table.c.id))
         arrival = () if rows.counts is None else (rows.counts.arrival(),)
         self._audit_creation = prepare_together(*insert_entry(), *arrival)
@@ -44,7 +45,10 @@ class BatchStore(AggregateStore[T]):
         Raises `UniqueViolationError` when one exists already.
         """
         composed = [
-            self._compose(self._add, self.row_of(each.value) | self._creation(each), None, each.writes) for each in new
+            self._statements.compose(
+                self._statements.add, self.row_of(each.value) | self._creation(each), None, each.writes
+            )
+            for each in new
         ]
         if composed:
             await composed[0][0].execute_many(connection, [parameters for _, parameters in composed])
@@ -56,7 +60,7 @@ class BatchStore(AggregateStore[T]):
         """
         audited = {each.value.id: self._creation(each) for each in new}
         rows = [self.row_of(each.value) | audited[each.value.id] for each in new]
-        columns = {name: [row[name] for row in rows] for name in self.inserted}
+        columns = {name: [row[name] for row in rows] for name in self._statements.inserted}
         ids = {row["id"] for row in await self._insert_missing.fetch_all(connection, **columns)}
         await self._audit_creation.execute_many(connection, [audited[each] for each in ids])
         return ids

@@ -1,106 +1,36 @@
-"""Changes of aggregates: the row, its audit row, the counts and the event in one statement (ADR 0002, ADR 0006)."""
+"""Changes of aggregates: the row, its audit row, the counts and the event in one statement (ADR 2, ADR 6)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, UpdateBase, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, UpdateBase
 
+from common.aggregates.changes import Details, Locked, Write
+from common.aggregates.statements import ChangeStatements
 from common.aggregates.table import AggregateTable, T
 from common.audit.actor import Actor
 from common.audit.chain import ChainHead
-from common.audit.entries import AuditEntry, Outcome, entry_parameters, insert_entry
-from common.database.statements import Connection, Record, Statement, prepare, prepare_together
-from common.messaging.outgoing import outbox
+from common.audit.entries import AuditEntry, Outcome, entry_parameters
+from common.database.statements import Connection, Record
 from common.messaging.outgoing.outbox import NewEvent
-
-Details: TypeAlias = Mapping[str, object]
-Value = TypeVar("Value")
-
-_HEAD = ("audit_position", "audit_hash")  # named as the parameters of the audit row: its position and hash are the head
-
-
-@dataclass(frozen=True, slots=True)
-class Locked(Generic[T]):
-    """An aggregate that nobody else can change until the transaction ends, and the database's time.
-
-    `sequence` is that of its last event; 0 where the aggregate does not count its events.
-    """
-
-    value: T
-    now: datetime
-    sequence: int
-    audit_head: ChainHead
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One more write in the statement of a change; a `Part` makes it."""
-
-    statement: UpdateBase
-    parameters: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Part(Generic[Value]):
-    """A kind of `Write`. `parameters` gives the values of all parameters of the statement but `the_id`, which is the
-    aggregate's."""
-
-    statement: UpdateBase
-    parameters: Callable[[Value], Mapping[str, object]]
-
-    def __call__(self, value: Value) -> Write:
-        return Write(self.statement, self.parameters(value))
 
 
 class AggregateStore(Generic[T]):
-    """Locks and changes the aggregates of one table. `lock_columns` are read by `lock_row` beside the table's.
-
-    Each shape of a change has a statement of its own, compiled at its first use.
-    """
+    """Locks and changes the aggregates of one table. `lock_columns` are read by `lock_row` beside the table's."""
 
     def __init__(self, rows: AggregateTable[T], *, lock_columns: Sequence[ColumnElement[Any]] = ()) -> None:
-        table = rows.table
         self._rows = rows
-        self._counts_events = "sequence" in table.c
-        sequence = ("sequence",) if self._counts_events else ()
-        # Not now(), the transaction's beginning: it may be before the time of a change that the lock was waited for.
-        clock = func.clock_timestamp()
-        now = func.greatest(clock, table.c.updated_at) if "updated_at" in table.c else clock
-        read = {column.name for column in rows.columns}
-        more = [table.c[name] for name in (*sequence, *_HEAD) if name not in read]
-        self._lock = prepare(
-            select(*rows.columns, now.label("now"), *more, *lock_columns)
-            .where(rows.the_visible_row)
-            .with_for_update(of=table)
-        )
-        changed = update(table).where(rows.the_row)
-        audited = insert_entry()
-        self.inserted = [column.name for column in table.c if column.server_default is None]
-        self._add: tuple[UpdateBase, ...] = (insert(table).values(_parameters(self.inserted)), *audited)
-        self._save: tuple[UpdateBase, ...] = (
-            changed.values(_parameters((*rows.changing, *sequence, *_HEAD))),
-            *audited,
-        )
-        self._refuse = (changed.values(_parameters(_HEAD)), *audited)
-        self._refuse_and_save = self._save
-        self._save_unaudited = (changed.values(_parameters((*rows.changing, *sequence))),)
-        if rows.counts is not None:
-            self._add += (rows.counts.arrival(),)
-            self._save += (rows.counts.transition(),)
-        self._event = outbox.insert_event() if self._counts_events else outbox.insert_next_event()
-        self._prepared: dict[tuple[UpdateBase, ...], Statement] = {}
+        self._statements = ChangeStatements(rows, lock_columns)
 
     async def lock_row(
         self, connection: Connection, aggregate_id: UUID, visible_to: UUID | None = None
     ) -> Record | None:
-        return await self._lock.fetch_one(connection, **self._rows.key(aggregate_id, visible_to))
+        return await self._statements.lock.fetch_one(connection, **self._rows.key(aggregate_id, visible_to))
 
     def locked(self, row: Record) -> Locked[T]:
         """The row of `lock_row` as an aggregate."""
-        sequence = row["sequence"] if self._counts_events else 0
+        sequence = row["sequence"] if self._statements.counts_events else 0
         return Locked(self._rows.load(row), row["now"], sequence, ChainHead(row["audit_position"], row["audit_hash"]))
 
     async def lock(
@@ -122,7 +52,7 @@ class AggregateStore(Generic[T]):
     ) -> None:
         """A new aggregate with its audit row and its first event."""
         parameters = self.row_of(value) | self.creation(value, actor, details)
-        await self._write(connection, self._add, parameters, event, writes)
+        await self._write(connection, self._statements.add, parameters, event, writes)
 
     async def save(
         self,
@@ -136,14 +66,16 @@ class AggregateStore(Generic[T]):
     ) -> None:
         """An accepted change with its audit row."""
         audited = self._audit(locked, changed.status, "ACCEPTED", actor, details)
-        await self._write(connection, self._save, self._changes(locked, changed, event) | audited, event, writes)
+        await self._write(
+            connection, self._statements.save, self._changes(locked, changed, event) | audited, event, writes
+        )
 
     async def refuse(
         self, connection: Connection, locked: Locked[T], new_state: str, actor: Actor, details: Details
     ) -> None:
         """The audit row of a refused transition to `new_state`; the aggregate does not change."""
         audited = self._audit(locked, new_state, "REFUSED", actor, details)
-        await self._write(connection, self._refuse, {"id": locked.value.id, **audited})
+        await self._write(connection, self._statements.refuse, {"id": locked.value.id, **audited})
 
     async def refuse_and_save(
         self,
@@ -159,17 +91,19 @@ class AggregateStore(Generic[T]):
         """A refused transition to `new_state` that still changes the aggregate, but not its status."""
         audited = self._audit(locked, new_state, "REFUSED", actor, details)
         changes = self._changes(locked, changed, event)
-        await self._write(connection, self._refuse_and_save, changes | audited, event, writes)
+        await self._write(connection, self._statements.refuse_and_save, changes | audited, event, writes)
 
     async def save_unaudited(
         self, connection: Connection, locked: Locked[T], changed: T, event: NewEvent | None = None, *writes: Write
     ) -> None:
         """A change that is no transition, such as a result from another service: without an audit row."""
-        await self._write(connection, self._save_unaudited, self._changes(locked, changed, event), event, writes)
+        await self._write(
+            connection, self._statements.save_unaudited, self._changes(locked, changed, event), event, writes
+        )
 
     def row_of(self, value: T) -> dict[str, object]:
         """The parameters of a new row, apart from the head of its audit chain."""
-        return self._rows.dump(value) | ({"sequence": 1} if self._counts_events else {})
+        return self._rows.dump(value) | ({"sequence": 1} if self._statements.counts_events else {})
 
     def creation(self, value: T, actor: Actor, details: Details) -> dict[str, object]:
         """The parameters of a new aggregate's audit row."""
@@ -188,7 +122,7 @@ class AggregateStore(Generic[T]):
     def _changes(self, locked: Locked[T], changed: T, event: NewEvent | None) -> dict[str, object]:
         values = self._rows.dump(changed)
         parameters = {"id": changed.id, **{name: values[name] for name in self._rows.changing}}
-        if self._counts_events:
+        if self._statements.counts_events:
             parameters["sequence"] = locked.sequence if event is None else locked.sequence + 1
         return parameters
 
@@ -200,29 +134,5 @@ class AggregateStore(Generic[T]):
         event: NewEvent | None = None,
         writes: Iterable[Write] = (),
     ) -> None:
-        statement, parameters = self._compose(parts, parameters, event, writes)
-        await statement.execute(connection, **parameters)
-
-    def _compose(
-        self,
-        parts: tuple[UpdateBase, ...],
-        parameters: dict[str, object],
-        event: NewEvent | None,
-        writes: Iterable[Write],
-    ) -> tuple[Statement, dict[str, object]]:
-        """One statement of the parts, the other writes and the event, with all parameters."""
-        for write in writes:
-            if clash := parameters.keys() & write.parameters.keys():
-                raise TypeError(f"parameters of two writes have the same names: {sorted(clash)}")
-            parts, parameters = (*parts, write.statement), {**parameters, **write.parameters}
-        if event is not None:
-            parts, parameters = (*parts, self._event), parameters | outbox.event_parameters(event)
-            if self._counts_events:
-                parameters["event_sequence"] = parameters["sequence"]
-        if parts not in self._prepared:
-            self._prepared[parts] = prepare_together(*parts)
-        return self._prepared[parts], parameters
-
-
-def _parameters(names: Iterable[str]) -> dict[str, BindParameter[Any]]:
-    return {name: bindparam(name) for name in names}
+        statement, values = self._statements.compose(parts, parameters, event, writes)
+        await statement.execute(connection, **values)

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.aggregates.store import AggregateStore, Locked, Part
+from common.aggregates.changes import Locked, Part
+from common.aggregates.store import AggregateStore
 from common.aggregates.table import the_id
 from common.database.statements import Connection, prepare
 from sqlalchemy import ARRAY, Text, UpdateBase, Uuid, bindparam, exists, func, insert, literal, or_, select, update

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from common.aggregates.store import Locked
+from common.aggregates.changes import Locked
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from prometheus_client import Counter

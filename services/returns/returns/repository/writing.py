@@ -1,7 +1,8 @@
 """Changing returns: lock one, then write all that a step changes in one statement (ADR 0002)."""
 
 import asyncpg
-from common.aggregates.store import AggregateStore, Details
+from common.aggregates.changes import Details
+from common.aggregates.store import AggregateStore
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.messaging.outgoing.outbox import NewEvent
