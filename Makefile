@@ -22,7 +22,7 @@ help: ## list the targets
 setup: .venv/.complete ## install everything, pinned by hash, into .venv
 
 # uv is installed first, with pinned hashes of its own: it installs the rest in seconds, where pip takes a minute.
-.venv/.complete: requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(PROJECTS)) deploy/local/local_stack/kafka-jars.lock deploy/local/local_stack/kafka.py
+.venv/.complete: requirements.lock requirements-uv.lock $(addsuffix /pyproject.toml,$(PROJECTS)) libs/common/common/__init__.py deploy/local/local_stack/kafka-jars.lock deploy/local/local_stack/kafka.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock

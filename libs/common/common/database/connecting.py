@@ -8,7 +8,6 @@ import asyncpg
 
 from common.database.address import DatabaseAddress, parse_address
 
-CONNECT_SECONDS = 5
 # Errors after which the next host is tried: it refused or closed the connection, could not be reached, is starting up,
 # or is not the kind of server that `target_session_attrs` asks for.
 _NEXT_HOST = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import asyncpg
 
 from common.database.address import parse_address
-from common.database.connecting import CONNECT_SECONDS, connect
+from common.database.connecting import connect
 from common.database.failures import (
     DatabaseUnavailable,
     closes_connection,
@@ -73,7 +73,7 @@ async def open_pool(
         connect=cast(Any, connect),
         min_size=1,
         max_size=size,
-        timeout=parse_address(dsn).connect_timeout or CONNECT_SECONDS,
+        timeout=parse_address(dsn).connect_timeout,
         command_timeout=20,
         max_inactive_connection_lifetime=60,
         connection_class=_PooledConnection,

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from common.database import tables
 from common.database.address import parse_address
-from common.database.connecting import CONNECT_SECONDS, connect
+from common.database.connecting import connect
 from common.database.grants import grant
 from common.database.schema_version import RevisionStream, revision_streams
 from common.internals.alembic import upgrade
@@ -39,7 +39,7 @@ async def migrate_database(streams: Iterable[RevisionStream], metadata: MetaData
     owner = parse_address(owner_dsn)
     engine = create_async_engine(
         "postgresql+asyncpg://",  # only the dialect: SQLAlchemy parses addresses differently (ADR 23)
-        async_creator=partial(connect, owner_dsn, timeout=owner.connect_timeout or CONNECT_SECONDS),
+        async_creator=partial(connect, owner_dsn, timeout=owner.connect_timeout),
         poolclass=pool.NullPool,
     )
     try:

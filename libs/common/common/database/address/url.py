@@ -18,6 +18,7 @@ from common.database.address.percent_encoding import InvalidAddress, decode
 from common.database.address.tls import context_with_system_authorities, require_usable_tls
 from common.text.host_names import is_port
 
+DEFAULT_CONNECT_SECONDS = 5.0
 _SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 _HOST = re.compile(r"\[(?P<v6>[0-9A-Fa-f:.%]+)\](?::(?P<v6_port>\d*))?|(?P<name>[^:\[\]\s]+)(?::(?P<port>\d*))?")
 
@@ -38,9 +39,9 @@ class DatabaseAddress:
         return self.user or os.environ.get("PGUSER") or getpass.getuser()
 
     @property
-    def connect_timeout(self) -> float | None:
-        """Seconds; None when the address has none. 0, in libpq no limit, counts as none."""
-        return float(self.parameters.get("connect_timeout", 0)) or None
+    def connect_timeout(self) -> float:
+        """Seconds. 0 in the address, in libpq no limit, is the default here."""
+        return float(self.parameters.get("connect_timeout", 0)) or DEFAULT_CONNECT_SECONDS
 
     @property
     def server_settings(self) -> dict[str, str]:
