@@ -1,6 +1,7 @@
 """The rule for the names of common: how many of them the author of a service has to know."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,5 +36,8 @@ def _names(file: SourceFile, root: Path) -> Iterator[str]:
 
 
 def _is_module(root: Path, name: str) -> bool:
+    """Not where the package binds the name to an object, as `common.database.tables` does for its tables."""
     path = root / "libs/common" / name.replace(".", "/")
-    return path.is_dir() or path.with_suffix(".py").is_file()
+    package = path.parent / "__init__.py"
+    bound = package.is_file() and re.search(rf"^ +\"{path.name}\",$", package.read_text(), re.MULTILINE)
+    return not bound and (path.is_dir() or path.with_suffix(".py").is_file())

@@ -62,7 +62,7 @@ class ProbeConnection:
         return answer
 
     async def _open(self) -> AsyncGenerator[Connection, None]:
-        """A generator, so that the event loop closes the connection when it ends and nobody else has done so."""
+        """A generator, so that the event loop closes a connection that is still open when the loop ends."""
         connection = await connect(
             self._dsn,
             timeout=self._connect_seconds,

@@ -29,7 +29,7 @@ _NOT_OFFERED = {
     "gssencmode": ("disable", "prefer"),
     "load_balance_hosts": ("disable",),
 }
-_ALTERNATIVES = {"channel_binding": "; sslmode=verify-full keeps others from standing between"}
+_ALTERNATIVES = {"channel_binding": "; sslmode=verify-full prevents interception"}
 # SQLAlchemy's name for sslmode, and the values that only that name may have.
 _SSL_ALIASES = dict.fromkeys(("true", "on", "1"), "require") | dict.fromkeys(("false", "off", "0"), "disable")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
