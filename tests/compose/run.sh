@@ -14,6 +14,7 @@ here=tests/compose
 cache=${CACHE:-$HOME/.cache/articurated-compose}
 export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-articurated-test} DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1
 ours=label=com.docker.compose.project=$COMPOSE_PROJECT_NAME
+services=$(basename --multiple services/*/)
 work=$(mktemp -d)
 mkdir -p "$cache"
 # shellcheck source=tests/compose/timed.sh
@@ -22,10 +23,10 @@ mkdir -p "$cache"
 main() {
   trap stop EXIT
   timed "Compose" find_compose
-  for name in orders returns invoicing refunds; do timed "image of $name" build "$name" "services/$name"; done
+  for name in $services; do timed "image of $name" build "$name" "services/$name"; done
   timed "image of sandbox" build sandbox deploy/sandbox
   timed "sizes of the images" show_images
-  for name in orders returns invoicing refunds sandbox; do
+  for name in $services sandbox; do
     timed "check of the image of $name" $here/check_image.sh "articurated/$name:dev"
   done
   timed "the same image once more" check_sameness
@@ -99,7 +100,7 @@ build() {
 show_images() {
   local base size
   base=$(docker image inspect --format '{{.Size}}' "$(sed -n 's/^ARG PYTHON_IMAGE=//p' deploy/Dockerfile)")
-  for name in orders returns invoicing refunds sandbox; do
+  for name in $services sandbox; do
     size=$(docker image inspect --format '{{.Size}}' "articurated/$name:dev")
     printf '%-40s %4d MB, of which ours %d MB\n' "articurated/$name" $((size / 1000000)) $(((size - base) / 1000000))
   done

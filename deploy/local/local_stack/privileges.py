@@ -38,13 +38,13 @@ def drop_privileges() -> None:
         header, sets = _Header(CAPABILITY_VERSION_3, 0), (_Sets * 2)()
         _check(_libc.capget(ctypes.byref(header), sets))
         held = [cap for cap in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if sets[0].permitted & 1 << cap]
-        kept = held[:1] if _libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0 else []
+        capabilities = held[:1] if _libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0 else []
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-        mask = sum(1 << capability for capability in kept)
+        mask = sum(1 << capability for capability in capabilities)
         _check(_libc.capset(ctypes.byref(header), (_Sets * 2)(_Sets(mask, mask, mask))))
-        for capability in kept:
+        for capability in capabilities:
             _check(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0))
     except OSError as error:
         os.write(2, f"cannot become nobody: {error}\n".encode())
