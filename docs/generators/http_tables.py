@@ -43,8 +43,8 @@ def routes(name: str, is_wanted: Callable[[str], bool]) -> str:
     for path, method, endpoint in _endpoints(app):
         if is_wanted(path):
             operation = app.openapi()["paths"].get(path, {}).get(method.lower(), {})
-            rows.append([f"`{method} {path}`", _who(endpoint), _takes(operation), _gives(operation)])
-    return table(["route", "who", "takes", "gives"], rows)
+            rows.append([f"`{method} {path}`", _roles(endpoint), _input(operation), _output(operation)])
+    return table(["route", "roles", "parameters and body", "response"], rows)
 
 
 def is_own(path: str) -> bool:
@@ -58,19 +58,19 @@ def _endpoints(app: Any) -> Iterator[tuple[str, str, Callable[..., Any]]]:
             yield route.path, method, route.endpoint
 
 
-def _who(endpoint: Callable[..., Any]) -> str:
+def _roles(endpoint: Callable[..., Any]) -> str:
     roles = allowed_roles(endpoint)
-    named = {frozenset(): "everybody", frozenset(Role): "every role", Role.staff(): "every role but `client`"}
+    named = {frozenset(): "none needed", frozenset(Role): "every role", Role.staff(): "every role but `client`"}
     return named.get(roles) or ", ".join(f"`{role}`" for role in Role if role in roles)
 
 
-def _takes(operation: Schema) -> str:
+def _input(operation: Schema) -> str:
     query = [f"`?{each['name']}`" for each in operation.get("parameters", []) if each["in"] == "query"]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     return ", ".join([*query, *([_link(body)] if body else [])]) or "-"
 
 
-def _gives(operation: Schema) -> str:
+def _output(operation: Schema) -> str:
     for status, response in operation.get("responses", {}).items():
         if status.startswith("2"):
             content = response.get("content", {})

@@ -112,7 +112,7 @@ def rulings() -> str:
 def commands() -> str:
     topics = argparse.ArgumentParser().add_subparsers()
     add_operator_commands(topics)
-    return table(["command", "does"], ([f"`{words}`", meaning] for words, meaning in _commands(topics, ())))
+    return table(["command", "action"], ([f"`{words}`", meaning] for words, meaning in _commands(topics, ())))
 
 
 def _commands(topics: Any, words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
