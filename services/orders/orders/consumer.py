@@ -1,21 +1,20 @@
-"""Takes in what became of orders elsewhere: the money that went back, the invoice that was issued."""
+"""The handlers of consumed events: results of refunds, issued invoices."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from common.database.statements import Connection
-from common.messaging.incoming.subscriber import EventHandler, Incoming
+from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
 from orders import use_cases
 from orders.events import InvoiceView, RefundView
 
-# The money of a returned order is the return's business.
-_OF_A_RETURN = "RETURN_COMPLETED"
+# The refund of a returned order is stored by the service returns.
+_CAUSE_RETURN = "RETURN_COMPLETED"
 
 
 async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
     for incoming in events:
-        if incoming.data.cause != _OF_A_RETURN:
+        if incoming.data.cause != _CAUSE_RETURN:
             await use_cases.save_refund_result(connection, incoming.data, incoming.event)
 
 
@@ -23,7 +22,7 @@ async def on_invoice_issued(connection: Connection, events: Sequence[Incoming[In
     await use_cases.save_invoices(connection, [(incoming.data, incoming.event) for incoming in events])
 
 
-EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
+EVENT_HANDLERS: Handlers = {
     "refund.succeeded": EventHandler(RefundView, on_refund_result),
     "refund.failed": EventHandler(RefundView, on_refund_result),
     "invoice.issued": EventHandler(InvoiceView, on_invoice_issued),

@@ -75,7 +75,7 @@ class IdentifiedPaymentData(EventData):
 
 
 class PaymentStateData(EventData):
-    """One of an order's payments; `refund_status` is NONE where nothing of it is owed back by orders."""
+    """One of an order's payments; `refund_status` is NONE where the order owes no refund of it."""
 
     reference: str
     amount: Decimal
@@ -86,10 +86,10 @@ class PaymentStateData(EventData):
 
 
 class OrderData(EventData):
-    """An order after the change that the event is about; the data of every `order.*` event.
+    """An order after the change; the data of every `order.*` event.
 
-    `late_payment`, `surplus_payment` and `identified_payment` are each set in the event of that name only: the payment
-    that it is about. `payments` are all that were reported, at most the first hundred.
+    `late_payment`, `surplus_payment` and `identified_payment` are each set only in the event of that name, and are the
+    payment that it is about. `payments` are all reported payments, at most the first hundred.
     """
 
     order_id: UUID
@@ -159,7 +159,7 @@ class InvoiceView(EventView):
 
 _ORDER_FIELDS = tuple(name for name in OrderData.model_fields if name in Order.__slots__ and name != "payments")
 _PAYMENT_FIELDS = tuple(name for name in PaymentStateData.model_fields if name != "refund_status")
-# The field that names the payment an event is about.
+# The field with the payment that the event is about.
 _ABOUT_PAYMENT = {
     LATE_PAYMENT: "late_payment",
     SURPLUS_PAYMENT: "surplus_payment",

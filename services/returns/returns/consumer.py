@@ -1,10 +1,9 @@
-"""Takes in what orders tells of its orders, and what became of the money of returned ones."""
+"""The handlers of consumed events: changed orders, results of refunds."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from common.database.statements import Connection
-from common.messaging.incoming.subscriber import EventHandler, Incoming
+from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
 from returns import use_cases
 from returns.events import OrderView, RefundView
@@ -22,7 +21,7 @@ async def on_refund_result(connection: Connection, events: Sequence[Incoming[Ref
 _ORDER_CHANGED = EventHandler(OrderView, on_order_changed)
 _REFUND_RESULT = EventHandler(RefundView, on_refund_result)
 
-EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
+EVENT_HANDLERS: Handlers = {
     "order.created": _ORDER_CHANGED,
     "order.paid": _ORDER_CHANGED,
     "order.processing": _ORDER_CHANGED,

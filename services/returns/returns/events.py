@@ -22,7 +22,7 @@ PUBLISHED = tuple(OF_STATUS.values())
 
 
 class ReturnData(EventData):
-    """A return after the change that the event is about; the data of every `return.*` event."""
+    """A return after the change; the data of every `return.*` event."""
 
     return_id: UUID
     order_id: UUID

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in Kafka's binary mode: attributes in `ce_` headers, data as the JSON value (ADR 0005)."""
+"""The envelope of events: CloudEvents 1.0 in Kafka's binary mode, attributes in `ce_` headers, data as JSON (ADR 5)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ def full_name(event_type: str) -> str:
 
 
 class EventData(BaseModel):
-    """What a producer puts into an event: the aggregate's full state after the change; money as decimal strings."""
+    """The data that a producer publishes: the aggregate's full state after the change; money as decimal strings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class EventView(BaseModel):
-    """What one consumer reads of an event: only what it needs; whatever else the producer adds is passed over."""
+    """The part of an event's data that one consumer needs; other fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -50,12 +50,12 @@ class Record(Protocol):
 
 
 class UnreadableRecord(Exception):
-    """The record is no event of ours that this version can read; the message says why."""
+    """The record is not an event that this version can read; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
-    """One event as it came from Kafka. `type` is the short name, `sequence` counts per topic and key within `epoch`."""
+    """One consumed event. `type` is the short name; `sequence` counts per topic and key within `epoch`."""
 
     id: str
     type: str
@@ -71,7 +71,7 @@ class ReceivedEvent:
 
 
 def parse(record: Record) -> ReceivedEvent:
-    """Read the envelope, leaving the data to the consumer's view. Raises `UnreadableRecord`."""
+    """Read the envelope; the data stays bytes, for the consumer's view. Raises `UnreadableRecord`."""
     headers = _texts(record.headers)
     if headers.get("ce_specversion") != "1.0":
         raise UnreadableRecord("header ce_specversion is not 1.0")
@@ -101,7 +101,7 @@ def parse(record: Record) -> ReceivedEvent:
 
 
 def event_headers(source: str, row: Mapping[str, Any]) -> list[tuple[str, bytes]]:
-    """The record's headers for an outbox row; the same row always gives the same headers."""
+    """The headers of the record for an outbox row; the same row always gives the same headers."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", str(row["id"]).encode()),
@@ -123,7 +123,7 @@ def event_headers(source: str, row: Mapping[str, Any]) -> list[tuple[str, bytes]
 
 
 def _texts(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Headers that are text; foreign ones that are not are none of our business, and ours are then missing."""
+    """The headers that are UTF-8 text; others are ignored, so that a required one is then missing."""
     texts = {}
     for name, value in headers:
         if value is not None:

@@ -1,4 +1,4 @@
-"""Orders without the world around them: plain Python, no I/O."""
+"""The domain of orders: plain Python, no I/O."""
 
 from orders.domain.order import LISTED_PAYMENTS, Address, Customer, NewOrder, Order
 from orders.domain.payment import Payment, PaymentKind

@@ -1,4 +1,4 @@
-"""An order and what may be done with it."""
+"""An order, its transitions and its payments."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +10,7 @@ from orders.domain.payment import Payment, PaymentKind
 from orders.domain.pricing import NewLine, OrderLine, Tax, price, taxes_on
 from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus, RefundStatus, TransitionRefused
 
-# How many of an order's payments are read with it, and shown: more than anybody pays for one order by mistake.
+# The maximum number of payments that are read with an order, and shown: more than anybody reports by mistake.
 LISTED_PAYMENTS = 100
 
 
@@ -33,7 +33,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """What a customer asks for."""
+    """A requested order."""
 
     customer: Customer
     currency: str
@@ -45,7 +45,8 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it stands. A change gives a new one, with a higher `version`, or raises `TransitionRefused`."""
+    """The current state of an order. A change gives a new one, with a higher `version`, or raises
+    `TransitionRefused`."""
 
     id: UUID
     number: str
@@ -62,7 +63,7 @@ class Order:
     updated_at: datetime
     status: OrderStatus = OrderStatus.PENDING_PAYMENT
     version: int = 1
-    # The total at the time of payment: what a refund pays back.
+    # The total at the time of payment, and the amount of a refund.
     captured_amount: Decimal | None = None
     payment_transaction_id: str | None = None
     tracking_number: str | None = None
@@ -79,7 +80,7 @@ class Order:
 
     @classmethod
     def place(cls, new: NewOrder, order_id: UUID, number: str, now: datetime) -> "Order":
-        """Raises `InvalidTotal` for lines that add up to nothing or too much."""
+        """Raises `InvalidTotal` for a total of zero, or one that is too large."""
         priced = price(new.lines, new.currency)
         return cls(
             id=order_id,
@@ -103,11 +104,11 @@ class Order:
 
     @property
     def payment_reference(self) -> str | None:
-        """What the payment is known by to the payment gateway; None before it is paid."""
+        """The reference of the payment at the payment gateway; None before the order is paid."""
         return None if self.paid_at is None else self.reference_of(self.payment_transaction_id)
 
     def reference_of(self, transaction_id: str | None) -> str:
-        """A payment reported without a transaction id is known by the order it was for."""
+        """The transaction id, or a reference derived from the order where there is none."""
         return transaction_id or f"order-{self.id}"
 
     def pay(self, now: datetime, transaction_id: str | None = None) -> "Order":
@@ -132,16 +133,16 @@ class Order:
         return self._change_to(OrderStatus.DELIVERED, now, delivered_at=now)
 
     def cancel(self, now: datetime, reason: str) -> "Order":
-        """What was paid is to be paid back."""
+        """A captured payment is to be refunded."""
         refund = RefundStatus.NONE if self.captured_amount is None else RefundStatus.PENDING
         return self._change_to(
             OrderStatus.CANCELLED, now, cancelled_at=now, cancellation_reason=reason, refund_status=refund
         )
 
     def refund_status_of(self, payment: Payment) -> RefundStatus:
-        """Owed back is what no state waited for, and what was captured of a cancelled order.
+        """A refund is pending for late and surplus payments, and for the captured payment of a cancelled order.
 
-        The refund of a returned order is on the return.
+        The refund of a returned order is on the return, not here.
         """
         if payment.refund_status is not None:
             return payment.refund_status
@@ -153,53 +154,53 @@ class Order:
 
     @property
     def has_unidentified_payment(self) -> bool:
-        """Whether its only payment was reported without an id: the next id that is reported is that payment's."""
+        """Whether its only payment was reported without an id: the next reported id belongs to that payment."""
         return len(self.payments) == 1 and self.payments[0].reference == self.reference_of(None)
 
     def identify_payment(self, now: datetime, transaction_id: str) -> "Order":
-        """Note the id of the only payment, for an order that `has_unidentified_payment`."""
+        """Set the id of the only payment of an order that `has_unidentified_payment`."""
         [payment] = self.payments
         identified = replace(payment, reference=transaction_id, first_reference=payment.reference)
         is_captured = payment.kind is PaymentKind.CAPTURED
-        return self._note(
+        return self._change(
             now,
             payments=(identified,),
             payment_transaction_id=transaction_id if is_captured else self.payment_transaction_id,
         )
 
     def add_payment(self, now: datetime, transaction_id: str | None) -> "Order":
-        """Money came that no state waited for, and goes back: late for a cancelled order, surplus for a paid one."""
+        """A payment that the state does not allow, to be refunded: late for a cancelled order, else surplus."""
         is_late = self.status is OrderStatus.CANCELLED
         payment = self._reported(PaymentKind.LATE if is_late else PaymentKind.SURPLUS, now, transaction_id)
-        return self._note(
+        return self._change(
             now,
             payments=(*self.payments, payment),
             refund_status=RefundStatus.PENDING if is_late else self.refund_status,
         )
 
     def apply_refunds(self, now: datetime, payments: tuple[Payment, ...]) -> "Order":
-        """Take over what became of the payments, given in the order in which their refunds were settled.
+        """Set the payments with the results of their refunds, in the order in which these results came.
 
-        A cancelled order's own status is that of the captured and the late payments together: pending while one is,
-        failed if one has failed. A surplus payment was owed back before, and counts at the payment only.
+        The refund status of a cancelled order is that of its captured and late payments together: pending while one is
+        pending, failed if one has failed. Surplus payments have a status of their own only.
         """
-        noted = self._note(now, payments=tuple(sorted(payments, key=_when_reported)))
+        changed = self._change(now, payments=tuple(sorted(payments, key=_when_reported)))
         if self.status is not OrderStatus.CANCELLED:
-            return noted
-        counting = [payment for payment in payments if payment.kind is not PaymentKind.SURPLUS]
-        status = min(map(self.refund_status_of, counting), key=_REFUND_PRECEDENCE.index)
-        succeeded = [payment for payment in counting if payment.refund_status is RefundStatus.SUCCEEDED]
+            return changed
+        relevant = [payment for payment in payments if payment.kind is not PaymentKind.SURPLUS]
+        status = min(map(self.refund_status_of, relevant), key=_REFUND_PRECEDENCE.index)
+        succeeded = [payment for payment in relevant if payment.refund_status is RefundStatus.SUCCEEDED]
         return replace(
-            noted,
+            changed,
             refund_status=status,
             refund_transaction_id=succeeded[-1].refund_transaction_id if succeeded else None,
         )
 
     def _reported(self, kind: PaymentKind, now: datetime, transaction_id: str | None) -> Payment:
-        """Payments are reported without an amount: it is the order's total."""
+        """Reports have no amount: it is the order's total."""
         return Payment(self.reference_of(transaction_id), self.total_amount, kind, now)
 
-    def _note(self, now: datetime, **changes: Any) -> "Order":
+    def _change(self, now: datetime, **changes: Any) -> "Order":
         """A change that is no transition."""
         return replace(self, version=self.version + 1, updated_at=now, **changes)
 

@@ -9,19 +9,19 @@ from orders.domain.states import RefundStatus
 
 
 class PaymentKind(StrEnum):
-    """What a payment is to its order: the one that made it paid, or one that no state waited for."""
+    """The captured payment made the order paid; any other was reported when the order's state did not allow it."""
 
     CAPTURED = "CAPTURED"
     LATE = "LATE"  # reported after the order was cancelled
-    SURPLUS = "SURPLUS"  # reported while the order had been paid by another payment
+    SURPLUS = "SURPLUS"  # reported after the order was paid by another payment
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
     """A payment of one order, known by its `reference`: the provider's id, or one derived from the order.
 
-    `first_reference` is set when the payment was first reported without an id: the derived reference, by which it
-    stays known. `refund_status` is None until a refund of it has succeeded or failed.
+    `first_reference` is the derived one, of a payment that was first reported without an id: the payment is still
+    known by it. `refund_status` is None until a refund of it has succeeded or failed.
     """
 
     reference: str

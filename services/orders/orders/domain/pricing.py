@@ -1,4 +1,4 @@
-"""What an order costs: lines, tax per rate, totals, all exact to the currency's decimals."""
+"""The price of an order: lines, tax per rate, totals, all exact to the currency's decimals."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from uuid import UUID, uuid4
 
 from common import money
 
-# Amounts are stored with 15 digits before the point; a total keeps far away from that.
+# Amounts are stored with 15 digits before the decimal point; the limit of a total is far below.
 TOTAL_LIMIT = Decimal(10) ** 12
 
 
 class InvalidTotal(ValueError):
-    """The lines add up to nothing, or to more than an order may cost."""
+    """The total of the lines is zero, or too large."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A line as it is asked for; `tax_rate` is in percent."""
+    """A requested line; `tax_rate` is in percent."""
 
     product_id: UUID
     product_name: str
@@ -41,7 +41,7 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Tax:
-    """What one rate of tax comes to: on the sum of its lines, so that no line's rounding is counted twice."""
+    """The tax of one rate, rounded once on the sum of its lines, not per line."""
 
     rate: Decimal
     net: Decimal
@@ -50,7 +50,7 @@ class Tax:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """Lines with their prices; `total_amount` is net and tax together."""
+    """Lines with their prices; `total_amount` is the sum of net and tax."""
 
     lines: tuple[OrderLine, ...]
     net_amount: Decimal

@@ -1,4 +1,4 @@
-"""The states of an order, and which follows which: forward only."""
+"""The states of an order and the transitions between them: forward only."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -24,7 +24,7 @@ ALLOWED_TRANSITIONS: Mapping[OrderStatus, tuple[OrderStatus, ...]] = {
 
 
 class RefundStatus(StrEnum):
-    """Where the money is, apart from the state machine."""
+    """The state of a refund, apart from the state machine."""
 
     NONE = "NONE"
     PENDING = "PENDING"
@@ -33,7 +33,7 @@ class RefundStatus(StrEnum):
 
 
 class TransitionRefused(Exception):
-    """The order's state does not allow the change."""
+    """The order's state does not allow the transition."""
 
     def __init__(self, current: OrderStatus, requested: OrderStatus) -> None:
         super().__init__(f"{current} to {requested}")

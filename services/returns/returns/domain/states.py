@@ -24,7 +24,7 @@ ALLOWED_TRANSITIONS: Mapping[ReturnStatus, tuple[ReturnStatus, ...]] = {
 
 
 class RefundStatus(StrEnum):
-    """Where the money is, apart from the state machine."""
+    """The state of a refund, apart from the state machine."""
 
     NONE = "NONE"
     PENDING = "PENDING"
@@ -40,7 +40,7 @@ class RejectionReason(StrEnum):
 
 
 class TransitionRefused(Exception):
-    """The return's state does not allow the change."""
+    """The return's state does not allow the transition."""
 
     def __init__(self, current: ReturnStatus, requested: ReturnStatus) -> None:
         super().__init__(f"{current} to {requested}")

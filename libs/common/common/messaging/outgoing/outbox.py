@@ -1,4 +1,4 @@
-"""Events leave a service through here: written in the transaction of the change, sent later by the relay (ADR 0004)."""
+"""The outbox: events are inserted in the transaction of the change, and published later by the relay (ADR 4)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,24 +74,24 @@ class NewEvent:
 
 
 def lane_of(key: str) -> int:
-    """One key has one lane, and one lane has one relay at a time: that keeps a key's events in order."""
+    """A key has one lane, and a lane has one relay at a time: this keeps the events of a key in order."""
     return crc32(key.encode()) % LANES
 
 
 def insert_event() -> Insert:
-    """The event and the note that it is to be sent, as a part of a service's own statement (a CTE).
+    """The event and its pending row, as a part of a statement (a CTE); `event_parameters` has its values.
 
-    `event_parameters` fills it. For an aggregate that counts its events itself.
+    For an aggregate that counts its events itself.
     """
     values: dict[str, Any] = {name: bindparam(f"event_{name}") for name in (*_COLUMNS, "sequence")}
     values["created_at"] = func.coalesce(_time, func.clock_timestamp())
-    return _noted(insert(outbox).values(values))
+    return _with_pending_row(insert(outbox).values(values))
 
 
 def insert_next_event() -> Insert:
-    """As `insert_event`, with the next sequence of the event's topic and key.
+    """As `insert_event`, with the next sequence of the event's topic and key from `event_streams`.
 
-    The stream's row stays locked until the transaction ends, so that sequences are committed in their order.
+    The stream's row is locked until the transaction ends, so that sequences are committed in their order.
     """
     time = func.coalesce(_time, func.clock_timestamp())
     first = insert(event_streams).values(topic=_parameter("topic"), key=_parameter("key"), sequence=1, last_at=time)
@@ -100,7 +100,7 @@ def insert_next_event() -> Insert:
             index_elements=[event_streams.c.topic, event_streams.c.key],
             set_={
                 "sequence": event_streams.c.sequence + 1,
-                # Asked for anew: what is in `excluded` was taken before the stream's lock was had.
+                # Evaluated again: the time in `excluded` is from before the wait for the stream's lock.
                 "last_at": func.greatest(event_streams.c.last_at, time),
             },
         )
@@ -108,10 +108,10 @@ def insert_next_event() -> Insert:
         .cte("advanced")
     )
     event = select(*map(_parameter, _COLUMNS), advanced.c.sequence, advanced.c.last_at)
-    return _noted(insert(outbox).from_select([*_COLUMNS, "sequence", "created_at"], event))
+    return _with_pending_row(insert(outbox).from_select([*_COLUMNS, "sequence", "created_at"], event))
 
 
-def _noted(event: Insert) -> Insert:
+def _with_pending_row(event: Insert) -> Insert:
     written = event.returning(outbox.c.position).cte("event")
     lane = bindparam("event_lane", type_=SmallInteger)
     return insert(outbox_pending).from_select(["position", "lane"], select(written.c.position, lane))
@@ -144,7 +144,7 @@ _APPEND_NEXT = prepare(insert_next_event())
 
 
 async def append(connection: Connection, *events: NewEvent) -> None:
-    """Write events to be sent, in this transaction and this order; either all or none of them have a sequence."""
+    """Insert events in this transaction and in this order; either all or none of them have a sequence."""
     statement = _APPEND_NEXT if any(event.sequence is None for event in events) else _APPEND
     await statement.execute_many(connection, [event_parameters(event) for event in events])
 
