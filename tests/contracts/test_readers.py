@@ -16,7 +16,7 @@ READERS: Mapping[str, Mapping[str, type[EventView]]] = {
     "orders": {event_type: handler.view for event_type, handler in orders.consumer.EVENT_HANDLERS.items()},
     "returns": {event_type: handler.view for event_type, handler in returns.consumer.EVENT_HANDLERS.items()},
     "refunds": {event_type: handler.view for event_type, handler in refunds.consumer.EVENT_HANDLERS.items()},
-    "invoicing": {"order.shipped": invoicing.events.OrderShipped},
+    "invoicing": {"order.shipped": invoicing.events.OrderShippedView},
 }
 READ = [(service, event_type) for service, views in READERS.items() for event_type in views if event_type in PUBLISHED]
 EXAMPLES = [(service, event_type, file) for service, event_type in READ for file in example_files(event_type)]

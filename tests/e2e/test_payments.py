@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from common.database.transactions import transaction
 from common.jobs import queue
-from common.jobs.queue import Schedule
+from common.jobs.job import Schedule
 from demo import journeys
 from demo.client import Shop
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from refunds.use_cases.commands import REFUND_JOB
+from refunds.use_cases.jobs import REFUND_JOB
 from refunds.worker import RefundJob
 from support.events.services_without_kafka import ServicesWithoutKafka, services_without_kafka
 from support.example.orders import place
@@ -71,7 +71,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
     def an_order_is_placed(self, knows_derived_references: bool, beginning: tuple[dict[str, str], ...]) -> None:
         self._provider = FakePaymentGateway(knows_derived_references=knows_derived_references)
         self._knows_derived_references = knows_derived_references
-        self._handler = RefundJob(self._services.refunds, self._provider).handler
+        self._handler = RefundJob(self._provider)
         self._suffix = uuid4().hex[:8]
 
         async def begin() -> None:
@@ -187,7 +187,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
             if payment["kind"] != "CAPTURED" or order["status"] == "CANCELLED":
                 assert payment["refund_status"] == ("FAILED" if impossible else "SUCCEEDED")
             if not impossible and not self._knows_derived_references:
-                assert {refund.claim.payment_reference for refund in paid_back} <= {payment["reference"]}
+                assert {refund.request.payment_reference for refund in paid_back} <= {payment["reference"]}
 
     @property
     def _derived(self) -> str:

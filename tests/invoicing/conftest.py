@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from invoicing.document_store import FolderDocumentStore
+from invoicing.document_store.folder import FolderDocumentStore
 from invoicing.invoice_pdf.renderer import Renderer
 from support.mail.mailbox import Mailbox, running_mailbox
 from support.postgres.databases import Database, MakeDatabase

@@ -8,8 +8,9 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from invoicing.document_store import BucketDocumentStore, DamagedDocument, DocumentStore, FolderDocumentStore
-from invoicing.document_store.contract import describe
+from invoicing.document_store.bucket import BucketDocumentStore
+from invoicing.document_store.folder import FolderDocumentStore
+from invoicing.document_store.port import DamagedDocument, DocumentStore, describe
 from obstore.store import MemoryStore
 
 INVOICE = UUID("1a0f3a52-3f0e-4a40-9d5c-6e0f7d1b0001")

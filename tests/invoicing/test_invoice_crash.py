@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from common.database.transactions import Pool
-from invoicing.use_cases import MAIL_JOB
+from invoicing.use_cases.jobs import MAIL_JOB
 from support.example.invoices import consume, invoice_events, invoice_of, job_in_state
 from support.example.order_events import order_shipped
 from support.mail.mailbox import Mailbox

@@ -9,13 +9,13 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from common.jobs.worker import Worker
-from invoicing.document_store import FolderDocumentStore
+from invoicing.document_store.folder import FolderDocumentStore
 from invoicing.invoice_pdf.renderer import Renderer
-from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
+from invoicing.use_cases.jobs import DOCUMENT_JOB, MAIL_JOB
 from invoicing.worker import DocumentJob
 from support.example.invoices import consume, invoice_events, invoice_of, job_in_state, running_worker
 from support.example.order_events import order_shipped
+from support.jobs import handlers as jobs
 from support.mail.mailbox import Mailbox
 from support.postgres.databases import Database
 from support.waiting import eventually
@@ -31,12 +31,8 @@ async def hasty(database: Database) -> AsyncIterator[Pool]:
 
 async def issue(pool: Pool, order: dict[str, Any], renderer: Renderer, store: FolderDocumentStore) -> None:
     """Make the document, so that only the mail is left to do."""
-    stopping = asyncio.Event()
-    handlers = {DOCUMENT_JOB: DocumentJob(pool, renderer, store).handler}
-    running = asyncio.create_task(Worker(pool, handlers, retry_unit_seconds=1, lease_seconds=5).run(stopping))
-    await job_in_state(pool, order, "done", DOCUMENT_JOB)
-    stopping.set()
-    await asyncio.wait_for(running, 15)
+    async with jobs.running_worker(pool, DocumentJob(renderer, store)):
+        await job_in_state(pool, order, "done", DOCUMENT_JOB)
 
 
 @pytest.mark.parametrize("table", ["invoices", "audit", "audit_details"])

@@ -13,7 +13,7 @@ from common.service import Runtime
 from invoicing.app import SERVICE
 from invoicing.events import ORDERS_TOPIC
 from invoicing.settings import InvoicingSettings
-from invoicing.use_cases import MAIL_JOB
+from invoicing.use_cases.jobs import MAIL_JOB
 from support.example.invoices import invoice_of, job_in_state
 from support.example.order_events import order_shipped
 from support.example.refund_events import kafka_record

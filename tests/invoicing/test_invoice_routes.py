@@ -14,8 +14,8 @@ from common.audit.actor import Actor
 from common.database.transactions import Pool, transaction
 from common.signed_links import sign
 from invoicing.app import SERVICE
-from invoicing.document_store import FolderDocumentStore
-from invoicing.use_cases import issue_invoice
+from invoicing.document_store.folder import FolderDocumentStore
+from invoicing.use_cases.commands import issue_invoice
 from structlog.testing import capture_logs
 from support.events.traceparent import TRACEPARENT
 from support.example.invoices import consume, invoice_of, job_in_state

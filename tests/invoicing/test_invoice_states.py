@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from invoicing.domain import Document, Failure, IllegalStep, Invoice, InvoiceStatus, MailStatus, Step
+from invoicing.domain import Document, Failure, Invoice, InvoiceStatus, MailStatus, Step, TransitionRefused
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 DOCUMENT = Document("ab" * 32, 23_000)
@@ -65,7 +65,7 @@ def test_each_command_is_taken_in_the_states_that_allow_it_and_refused_in_all_ot
     if command in ALLOWED[state]:
         assert COMMANDS[command](invoice).number == invoice.number
     else:
-        with pytest.raises(IllegalStep, match=invoice.number):
+        with pytest.raises(TransitionRefused, match=invoice.number):
             COMMANDS[command](invoice)
 
 
@@ -132,7 +132,7 @@ class InvoiceLife(RuleBasedStateMachine):
     def _try(self, command: str) -> None:
         try:
             self.invoice = COMMANDS[command](self.invoice)
-        except IllegalStep:
+        except TransitionRefused:
             return
 
 

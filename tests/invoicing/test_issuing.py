@@ -14,10 +14,11 @@ from common.database.transactions import Pool, reading, transaction
 from common.jobs import queue
 from common.jobs.dead_letters import DEAD_JOB
 from common.messaging.kafka.topics import dead_letter_topic
-from invoicing.document_store import DocumentStore, FolderDocumentStore
+from invoicing.document_store.folder import FolderDocumentStore
+from invoicing.document_store.port import DocumentStore
 from invoicing.domain import Document
 from invoicing.invoice_pdf.renderer import Renderer
-from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
+from invoicing.use_cases.jobs import DOCUMENT_JOB, MAIL_JOB
 from pypdf import PdfReader
 from structlog.testing import capture_logs
 from support.example.invoices import (

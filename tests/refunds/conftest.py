@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from refunds.payment_gateway import StripeGateway
+from refunds.payment_gateway.stripe import StripeGateway
 from support.payments.sandbox import PaymentSandbox, running_payment_sandbox
 from support.postgres.databases import Database, MakeDatabase
 
@@ -26,5 +26,5 @@ async def stripe_gateway(sandbox: PaymentSandbox) -> AsyncIterator[StripeGateway
     """The real adapter at the sandbox, which is mended after the test."""
     gateway = StripeGateway(sandbox.url, "sk_test_1", timeout=0.5)
     yield gateway
-    await gateway.close()
+    await gateway.aclose()
     await sandbox.mend()

@@ -10,9 +10,9 @@ from common.database.transactions import Pool
 from common.mail.mailer import Mailer
 from common.messaging.kafka.topics import dead_letter_topic
 from refunds.domain import Cause, Refund
-from refunds.use_cases.commands import MAIL_JOB
-from refunds.worker import ConfirmationJob, RefundJob
-from refunds.worker.confirmation_job import confirmation
+from refunds.use_cases.jobs import MAIL_JOB
+from refunds.worker import MailJob, RefundJob
+from refunds.worker.mail_job import refund_mail
 from support.example.refunds import NOW, a_refund, job_in_state, open_refund, replay, running_worker
 from support.mail.mailbox import Mailbox, running_mailbox
 from support.payments.fake_gateway import FakePaymentGateway
@@ -27,29 +27,27 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def confirmation_job(pool: Pool, mailbox: Mailbox) -> ConfirmationJob:
-    return ConfirmationJob(pool, Mailer(mailbox.host, mailbox.port, SENDER, timeout=2))
+def mail_job(pool: Pool, mailbox: Mailbox) -> MailJob:
+    return MailJob(Mailer(mailbox.host, mailbox.port, SENDER, timeout=2))
 
 
 async def refunded(pool: Pool, **changes: Any) -> Refund:
     """A refund that was made, its confirmation still to be sent, to an address of its own."""
     claim = {"customer_email": f"zoe+{a_refund().id.hex}@example.com", **changes}
     refund = await open_refund(pool, **claim)
-    async with running_worker(pool, RefundJob(pool, FakePaymentGateway()).handler):
+    async with running_worker(pool, RefundJob(FakePaymentGateway())):
         await job_in_state(pool, refund, "done")
     return refund
 
 
 def address_of(refund: Refund) -> str:
-    assert refund.claim.customer_email is not None
-    return refund.claim.customer_email
+    assert refund.request.customer_email is not None
+    return refund.request.customer_email
 
 
-async def test_the_customer_is_told_what_was_refunded_and_why(
-    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
-) -> None:
+async def test_the_customer_is_told_what_was_refunded_and_why(pool: Pool, mailbox: Mailbox, mail_job: MailJob) -> None:
     refund = await refunded(pool)
-    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+    async with running_worker(pool, mail_job):
         await job_in_state(pool, refund, "done", MAIL_JOB)
 
     (message,) = await mailbox.messages_to(address_of(refund))
@@ -73,63 +71,59 @@ async def test_the_customer_is_told_what_was_refunded_and_why(
 )
 def test_the_reason_is_the_one_that_the_customer_knows(cause: Cause, reason: str) -> None:
     refund = a_refund(cause=cause, return_id=None, amount=Decimal(5400), currency="JPY", customer_name=None)
-    mail = confirmation(refund.succeed("re_1", 1, NOW))
+    mail = refund_mail(refund.succeed("re_1", 1, NOW))
     assert mail.text.startswith(f"Dear customer,\n\n{reason}")
     assert "5,400 JPY" in mail.text
 
 
 def test_a_name_is_only_a_name_in_html() -> None:
-    mail = confirmation(a_refund(customer_name="<b>Zoë</b>").succeed("re_1", 1, NOW))
+    mail = refund_mail(a_refund(customer_name="<b>Zoë</b>").succeed("re_1", 1, NOW))
     assert mail.html is not None
     assert "Dear &lt;b&gt;Zoë&lt;/b&gt;," in mail.html
 
 
 def test_a_refund_that_was_not_made_is_not_confirmed() -> None:
-    with pytest.raises(ValueError, match="nobody to tell, or nothing to tell yet"):
-        confirmation(a_refund())
-    with pytest.raises(ValueError, match="nobody to tell, or nothing to tell yet"):
-        confirmation(a_refund(customer_email=None).succeed("re_1", 1, NOW))
+    with pytest.raises(ValueError, match="no e-mail address, or has not succeeded"):
+        refund_mail(a_refund())
+    with pytest.raises(ValueError, match="no e-mail address, or has not succeeded"):
+        refund_mail(a_refund(customer_email=None).succeed("re_1", 1, NOW))
 
 
-async def test_a_server_that_refuses_for_now_is_tried_again(
-    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
-) -> None:
+async def test_a_server_that_refuses_for_now_is_tried_again(pool: Pool, mailbox: Mailbox, mail_job: MailJob) -> None:
     refund = await refunded(pool)
     await mailbox.fail("refuse", 2, address_of(refund))
-    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+    async with running_worker(pool, mail_job):
         job = await job_in_state(pool, refund, "done", MAIL_JOB)
     assert [outcome for outcome, _ in job.attempts] == ["failed", "failed", "succeeded"]
     assert len(await mailbox.messages_to(address_of(refund))) == 1
 
 
 async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_the_refund(
-    pool: Pool, confirmation_job: ConfirmationJob
+    pool: Pool, mail_job: MailJob
 ) -> None:
     refund = await refunded(pool, customer_email="=?utf-8?q?abc?=@customers.example")
-    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+    async with running_worker(pool, mail_job):
         job = await job_in_state(pool, refund, "dead", MAIL_JOB)
     assert job.attempts == [("failed", "UnusableAddress: the address is malformed")]
     assert await pool.fetchval("SELECT status FROM refunds WHERE id = $1", refund.id) == "SUCCEEDED"
 
 
-async def test_a_message_sent_twice_carries_the_same_id(
-    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
-) -> None:
+async def test_a_message_sent_twice_carries_the_same_id(pool: Pool, mailbox: Mailbox, mail_job: MailJob) -> None:
     refund = await refunded(pool)
     await mailbox.fail("drop_after_data", 1, address_of(refund))
-    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+    async with running_worker(pool, mail_job):
         await job_in_state(pool, refund, "done", MAIL_JOB)
     first, second = await mailbox.messages_to(address_of(refund))
     assert first["Message-ID"] == second["Message-ID"]
 
 
 async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_made(
-    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
+    pool: Pool, mailbox: Mailbox, mail_job: MailJob
 ) -> None:
     refund = await refunded(pool)
     await mailbox.fail("refuse", None, address_of(refund))
     with structlog.testing.capture_logs() as logged:
-        async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+        async with running_worker(pool, mail_job):
             job = await job_in_state(pool, refund, "dead", MAIL_JOB)
 
     assert [outcome for outcome, _ in job.attempts] == ["failed"] * 4
@@ -141,16 +135,16 @@ async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_
 
     await mailbox.mend()
     await replay(pool, job.id)
-    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+    async with running_worker(pool, mail_job):
         await job_in_state(pool, refund, "done", MAIL_JOB)
     assert len(await mailbox.messages_to(address_of(refund))) == 1
 
 
 async def test_a_refusal_that_claims_to_be_for_good_gets_the_whole_schedule(
-    pool: Pool, mailbox: Mailbox, confirmation_job: ConfirmationJob
+    pool: Pool, mailbox: Mailbox, mail_job: MailJob
 ) -> None:
     refund = await refunded(pool)
     await mailbox.fail("reject", None, address_of(refund))
-    async with running_worker(pool, confirmation_job.handler, MAIL_JOB):
+    async with running_worker(pool, mail_job):
         job = await job_in_state(pool, refund, "dead", MAIL_JOB)
     assert len(job.attempts) == 4

@@ -11,8 +11,7 @@ import pytest
 from common.money import MINOR_DIGITS, quantize
 from hypothesis import given
 from hypothesis import strategies as st
-from refunds.payment_gateway import StripeGateway, minor_units
-from refunds.use_cases.payment import (
+from refunds.payment_gateway.port import (
     Declined,
     GatewayError,
     GatewayFailure,
@@ -20,6 +19,7 @@ from refunds.use_cases.payment import (
     OutcomeUnknown,
     PaymentGateway,
 )
+from refunds.payment_gateway.stripe import StripeGateway, minor_units
 from support.example.refunds import a_refund
 from support.payments.fake_gateway import FakePaymentGateway
 from support.payments.sandbox import PaymentSandbox
@@ -48,7 +48,7 @@ async def test_a_refund_is_made_and_can_be_looked_up(
     made = await gateway.refund(refund)
 
     assert await gateway.find(refund) == made
-    assert len(await controls.refunds(refund.claim.payment_reference)) == 1
+    assert len(await controls.refunds(refund.request.payment_reference)) == 1
 
 
 async def test_asking_again_with_the_same_key_makes_no_second_refund(
@@ -57,7 +57,7 @@ async def test_asking_again_with_the_same_key_makes_no_second_refund(
     gateway, controls = gateway_and_controls
     refund = a_refund()
     assert await gateway.refund(refund) == await gateway.refund(refund)
-    assert len(await controls.refunds(refund.claim.payment_reference)) == 1
+    assert len(await controls.refunds(refund.request.payment_reference)) == 1
 
 
 async def test_a_look_up_finds_ours_among_other_refunds_of_the_payment(
@@ -65,13 +65,13 @@ async def test_a_look_up_finds_ours_among_other_refunds_of_the_payment(
 ) -> None:
     gateway, _ = gateway_and_controls
     refund = a_refund()
-    others = [a_refund(payment_reference=refund.claim.payment_reference) for _ in range(3)]
+    others = [a_refund(payment_reference=refund.request.payment_reference) for _ in range(3)]
     for other in others:
         await gateway.refund(other)
     assert await gateway.find(refund) is None
 
     made = await gateway.refund(refund)
-    await gateway.refund(a_refund(payment_reference=refund.claim.payment_reference))
+    await gateway.refund(a_refund(payment_reference=refund.request.payment_reference))
 
     assert await gateway.find(refund) == made
 
@@ -97,7 +97,7 @@ async def test_a_failure_says_what_is_known_of_the_refund(
         await gateway.refund(refund)
 
     assert type(raised.value) is failure
-    assert len(await controls.refunds(refund.claim.payment_reference)) == made
+    assert len(await controls.refunds(refund.request.payment_reference)) == made
     assert (await gateway.find(refund) is not None) == bool(made)
 
 
@@ -120,11 +120,11 @@ async def test_stripe_is_told_the_amount_in_minor_units_and_our_reference(
     refund = a_refund()
     await stripe_gateway.refund(refund)
 
-    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    (made,) = await sandbox.refunds(refund.request.payment_reference)
     assert made["amount"] == 123450
-    assert made["payment_intent"] == refund.claim.payment_reference
+    assert made["payment_intent"] == refund.request.payment_reference
     assert made["metadata"] == {"reference": refund.reference, "order": "ORD-2026-000042", "currency": "EUR"}
-    assert await sandbox.keys(refund.claim.payment_reference) == [refund.idempotency_key]
+    assert await sandbox.keys(refund.request.payment_reference) == [refund.idempotency_key]
 
 
 @pytest.mark.parametrize("prefix", ["ch_", "py_"])
@@ -135,14 +135,14 @@ async def test_a_charge_is_refunded_as_a_charge(
     refund = a_refund(payment_reference=f"{prefix}{refund.id.hex}")
     made = await stripe_gateway.refund(refund)
 
-    (found,) = await sandbox.refunds(refund.claim.payment_reference)
-    assert (found["charge"], found["payment_intent"]) == (refund.claim.payment_reference, None)
+    (found,) = await sandbox.refunds(refund.request.payment_reference)
+    assert (found["charge"], found["payment_intent"]) == (refund.request.payment_reference, None)
     assert await stripe_gateway.find(refund) == made
 
 
 async def test_more_than_was_paid_is_refused_for_good(stripe_gateway: StripeGateway, sandbox: PaymentSandbox) -> None:
     refund = a_refund()
-    await sandbox.declare_capture(refund.claim.payment_reference, 123449, "EUR")
+    await sandbox.declare_capture(refund.request.payment_reference, 123449, "EUR")
     with pytest.raises(Declined, match="400 InvalidRequestError: Refund amount is greater than the unrefunded amount"):
         await stripe_gateway.refund(refund)
 
@@ -151,11 +151,11 @@ async def test_our_refund_is_found_beyond_the_first_page(sandbox: PaymentSandbox
     gateway = StripeGateway(sandbox.url, "sk_test_1")
     refund = a_refund()
     made = await gateway.refund(refund)
-    others = [a_refund(payment_reference=refund.claim.payment_reference) for _ in range(100)]
+    others = [a_refund(payment_reference=refund.request.payment_reference) for _ in range(100)]
     await asyncio.gather(*(gateway.refund(other) for other in others))
 
     assert await gateway.find(refund) == made
-    await gateway.close()
+    await gateway.aclose()
 
 
 async def test_a_gateway_that_nobody_listens_at_was_certainly_not_reached() -> None:
@@ -164,11 +164,11 @@ async def test_a_gateway_that_nobody_listens_at_was_certainly_not_reached() -> N
     gateway = StripeGateway(f"http://127.0.0.1:{port}", "sk_test_1")
     with pytest.raises(GatewayUnavailable, match="not reached: ConnectError"):
         await gateway.refund(a_refund())
-    await gateway.close()
+    await gateway.aclose()
 
 
 def test_a_gateway_cannot_be_used_without_a_key() -> None:
-    with pytest.raises(ValueError, match="without an API key"):
+    with pytest.raises(ValueError, match="needs an API key"):
         StripeGateway("https://api.stripe.com", " ")
 
 
@@ -197,7 +197,7 @@ async def test_every_answer_is_known_for_what_it_says_of_the_refund(
         gateway = StripeGateway(url, "sk_test_1", timeout=2)
         with pytest.raises(GatewayFailure) as raised:
             await gateway.refund(a_refund())
-        await gateway.close()
+        await gateway.aclose()
     assert type(raised.value) is failure
 
 
@@ -205,7 +205,7 @@ async def test_a_payment_that_the_gateway_does_not_know_has_no_refund() -> None:
     async with answering(f"404 Not Found\r\n\r\n{NOT_FOUND}") as url:
         gateway = StripeGateway(url, "sk_test_1")
         assert await gateway.find(a_refund()) is None
-        await gateway.close()
+        await gateway.aclose()
 
 
 async def test_a_look_up_that_is_refused_says_nothing_of_the_refund() -> None:
@@ -213,7 +213,7 @@ async def test_a_look_up_that_is_refused_says_nothing_of_the_refund() -> None:
         gateway = StripeGateway(url, "sk_test_1")
         with pytest.raises(OutcomeUnknown, match="cannot be looked up"):
             await gateway.find(a_refund())
-        await gateway.close()
+        await gateway.aclose()
 
 
 @asynccontextmanager
@@ -251,11 +251,11 @@ async def test_an_amount_that_stripe_has_no_number_for_is_refused_before_it_is_s
     stripe_gateway: StripeGateway, sandbox: PaymentSandbox, amount: str, currency: str
 ) -> None:
     refund = a_refund()
-    object.__setattr__(refund.claim, "amount", Decimal(amount))
-    object.__setattr__(refund.claim, "currency", currency)
+    object.__setattr__(refund.request, "amount", Decimal(amount))
+    object.__setattr__(refund.request, "currency", currency)
     with pytest.raises(Declined):
         await stripe_gateway.refund(refund)
-    assert await sandbox.calls(refund.claim.payment_reference) == []
+    assert await sandbox.calls(refund.request.payment_reference) == []
 
 
 @given(st.sampled_from(sorted(MINOR_DIGITS)), st.integers(min_value=1, max_value=10**12))

@@ -17,8 +17,8 @@ from common.database.transactions import Pool, open_pool
 from common.messaging.incoming.inbox import Inbox
 from common.paging import Paging
 from refunds.consumer import EVENT_HANDLERS
-from refunds.repository import queries
-from refunds.use_cases.reading import RefundFilter
+from refunds.repository import reading
+from refunds.use_cases.queries import RefundFilter
 from support.events.traceparent import TRACEPARENT
 from support.example.refund_events import (
     KafkaRecord,
@@ -160,7 +160,7 @@ async def test_the_id_of_a_payment_may_be_told_before_and_after_the_claim_and_ag
     for each in batch:
         await inbox.accept([each])
     async with pool.acquire() as connection:
-        page = await queries.find_page(connection, RefundFilter(), Paging(10))
+        page = await reading.find_page(connection, RefundFilter(), Paging(10))
     assert {refund.identified_reference for refund in page.rows} == {"pi_1", "pi_2"}
     assert await counts(pool) == (2, 2, 2, 0)
 

@@ -52,7 +52,7 @@ async def test_a_worker_killed_between_the_call_and_the_transaction_leaves_one_r
         return killed.poll() == -signal.SIGKILL
 
     await eventually(is_dead)
-    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    (made,) = await sandbox.refunds(refund.request.payment_reference)
     assert (await job_of(pool, refund)).state == "running"
     assert await pool.fetchval("SELECT status FROM refunds") == "PENDING"
 
@@ -61,7 +61,7 @@ async def test_a_worker_killed_between_the_call_and_the_transaction_leaves_one_r
 
     assert [outcome for outcome, _ in job.attempts] == ["abandoned", "succeeded"]
     assert await pool.fetchval("SELECT transaction_id FROM refunds") == made["id"]
-    assert await sandbox.calls(refund.claim.payment_reference) == ["applied", "listed"]
+    assert await sandbox.calls(refund.request.payment_reference) == ["applied", "listed"]
 
 
 async def test_a_worker_killed_while_it_waits_for_the_answer_leaves_one_refund(
@@ -72,7 +72,7 @@ async def test_a_worker_killed_while_it_waits_for_the_answer_leaves_one_refund(
     killed = start_worker()
 
     async def is_made() -> bool:
-        return len(await sandbox.refunds(refund.claim.payment_reference)) == 1
+        return len(await sandbox.refunds(refund.request.payment_reference)) == 1
 
     await eventually(is_made)
     killed.kill()
@@ -80,7 +80,7 @@ async def test_a_worker_killed_while_it_waits_for_the_answer_leaves_one_refund(
     job = await job_in_state(pool, refund, "done")
 
     assert [outcome for outcome, _ in job.attempts] == ["abandoned", "succeeded"]
-    assert await sandbox.calls(refund.claim.payment_reference) == ["applied", "listed"]
+    assert await sandbox.calls(refund.request.payment_reference) == ["applied", "listed"]
     assert [row["type"] for row in await pool.fetch("SELECT type FROM outbox")] == ["refund.succeeded"]
 
 
@@ -91,7 +91,7 @@ async def test_a_worker_that_is_paused_past_its_lease_wakes_up_to_nothing(
     paused = start_worker(FAILPOINT="refund.after_call:stop")
 
     async def is_made() -> bool:
-        return len(await sandbox.refunds(refund.claim.payment_reference)) == 1
+        return len(await sandbox.refunds(refund.request.payment_reference)) == 1
 
     await eventually(is_made)
     start_worker()
@@ -106,5 +106,5 @@ async def test_a_worker_that_is_paused_past_its_lease_wakes_up_to_nothing(
     await eventually(has_ended)
     assert paused.returncode == 0
     assert (await job_of(pool, refund)).attempts == attempts
-    assert await sandbox.calls(refund.claim.payment_reference) == ["applied", "listed"]
+    assert await sandbox.calls(refund.request.payment_reference) == ["applied", "listed"]
     assert [row["type"] for row in await pool.fetch("SELECT type FROM outbox")] == ["refund.succeeded"]

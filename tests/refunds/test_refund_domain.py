@@ -10,33 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refunds.domain import (
     ALLOWED_TRANSITIONS,
-    IllegalTransition,
     Refund,
-    Status,
+    RefundStatus,
+    TransitionRefused,
     cancellation_key,
-    display_amount,
     late_payment_key,
     return_key,
     surplus_payment_key,
 )
-from support.example.refunds import NOW, a_claim, a_refund
+from support.example.refunds import NOW, a_refund, a_request
 
 ID = UUID("0f0e0d0c-0b0a-4908-8706-050403020100")
 COMMANDS = {
-    Status.SUCCEEDED: lambda refund: refund.succeed("re_1", 3, NOW),
-    Status.FAILED: lambda refund: refund.fail("declined", 6),
-    Status.PENDING: lambda refund: refund.reopen(),
+    RefundStatus.SUCCEEDED: lambda refund: refund.succeed("re_1", 3, NOW),
+    RefundStatus.FAILED: lambda refund: refund.fail("declined", 6),
+    RefundStatus.PENDING: lambda refund: refund.reopen(),
 }
 
 
-@pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize("wanted", Status)
-def test_a_refund_changes_only_as_the_table_allows(status: Status, wanted: Status) -> None:
+@pytest.mark.parametrize("status", RefundStatus)
+@pytest.mark.parametrize("wanted", RefundStatus)
+def test_a_refund_changes_only_as_the_table_allows(status: RefundStatus, wanted: RefundStatus) -> None:
     refund = replace(a_refund(), status=status)
     if wanted in ALLOWED_TRANSITIONS[status]:
         assert COMMANDS[wanted](refund).status is wanted
     else:
-        with pytest.raises(IllegalTransition, match=f"is {status}: it cannot become {wanted}"):
+        with pytest.raises(TransitionRefused, match=f"is {status}: it cannot become {wanted}"):
             COMMANDS[wanted](refund)
 
 
@@ -56,15 +55,15 @@ def test_only_a_spent_key_is_replaced_when_a_refund_is_reopened() -> None:
 def test_a_payment_is_named_by_its_id_only_under_a_key_that_never_named_it_otherwise() -> None:
     refund = replace(a_refund(payment_reference="order-1"), identified_reference="pi_1")
     unsent = refund.redirect()
-    assert (unsent.claim.payment_reference, unsent.idempotency_key) == ("pi_1", refund.idempotency_key)
+    assert (unsent.request.payment_reference, unsent.idempotency_key) == ("pi_1", refund.idempotency_key)
     assert unsent.redirect() is unsent
 
     unanswered = refund.fail("no answer", 6).reopen()
-    assert (unanswered.claim.payment_reference, unanswered.idempotency_key) == ("order-1", refund.idempotency_key)
+    assert (unanswered.request.payment_reference, unanswered.idempotency_key) == ("order-1", refund.idempotency_key)
 
     declined = replace(refund, key_spent=True)
     for asked_again in (declined.redirect(), declined.fail("declined", 1).reopen()):
-        assert (asked_again.claim.payment_reference, asked_again.key_spent) == ("pi_1", False)
+        assert (asked_again.request.payment_reference, asked_again.key_spent) == ("pi_1", False)
         assert asked_again.idempotency_key == f"refund-{refund.id}-1"
 
 
@@ -78,20 +77,20 @@ keys = st.one_of(
 
 @given(keys, keys)
 def test_two_claims_share_an_id_and_an_idempotency_key_only_if_they_are_one_claim(one: str, other: str) -> None:
-    first, second = a_claim(business_key=one), a_claim(business_key=other)
+    first, second = a_request(business_key=one), a_request(business_key=other)
     assert (first.refund_id == second.refund_id) == (one == other)
 
 
 @given(keys, st.integers(min_value=0, max_value=10**6))
 def test_an_idempotency_key_fits_what_the_gateway_takes(key: str, epoch: int) -> None:
-    claim = a_claim(business_key=key)
+    claim = a_request(business_key=key)
     refund = Refund(claim.refund_id, claim, NOW, key_epoch=epoch)
     assert len(refund.idempotency_key) <= 255
     assert len(refund.reference) <= 500  # https://docs.stripe.com/api/metadata
 
 
 def test_ids_are_the_same_in_every_database() -> None:
-    assert a_claim(business_key=return_key(ID)).refund_id == UUID("5b9dee1a-a8d0-5cb4-af2d-a9b70a473871")
+    assert a_request(business_key=return_key(ID)).refund_id == UUID("5b9dee1a-a8d0-5cb4-af2d-a9b70a473871")
 
 
 @pytest.mark.parametrize(
@@ -104,14 +103,14 @@ def test_ids_are_the_same_in_every_database() -> None:
         ("1", "XXX", "not an ISO 4217 currency"),
     ],
 )
-def test_a_claim_for_an_amount_that_cannot_be_is_refused(amount: str, currency: str, problem: str) -> None:
+def test_a_request_for_an_amount_that_cannot_be_is_refused(amount: str, currency: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        a_claim(amount=Decimal(amount), currency=currency)
+        a_request(amount=Decimal(amount), currency=currency)
 
 
 @given(st.sampled_from(sorted(MINOR_DIGITS)), st.integers(min_value=1, max_value=10**15))
 def test_an_amount_is_shown_with_all_its_currencys_decimals(currency: str, units: int) -> None:
     amount = Decimal(units).scaleb(-MINOR_DIGITS[currency])
-    shown, _, code = display_amount(amount, currency).partition(" ")
+    shown, _, code = a_request(amount=amount, currency=currency).displayed_amount.partition(" ")
     assert (Decimal(shown.replace(",", "")), code) == (amount, currency)
     assert len(shown.partition(".")[2]) == MINOR_DIGITS[currency]

@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from common.jobs.worker import Worker
 from common.mail.mailer import Mailer
 from refunds.domain import Refund
-from refunds.payment_gateway import StripeGateway
-from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB
-from refunds.worker import ConfirmationJob, RefundJob
+from refunds.payment_gateway.stripe import StripeGateway
+from refunds.use_cases.jobs import MAIL_JOB
+from refunds.worker import MailJob, RefundJob
 from support.example.refunds import RETRY_UNIT, job_in_state, open_refund
+from support.jobs.handlers import running_worker
 from support.mail.mailbox import Mailbox, running_mailbox
 from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.databases import Database
@@ -56,21 +57,16 @@ async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
     address = f"{uuid4().hex}@example.org"
     refund, gateway = await open_refund(pool, customer_email=address), CountedGateway()
     mailer = Mailer(mailbox.host, mailbox.port, "ArtiCurated <billing@articurated.example>", timeout=5)
-    handlers = {
-        REFUND_JOB: RefundJob(hasty, gateway).handler,
-        MAIL_JOB: ConfirmationJob(hasty, mailer).handler,
-    }
-    worker = Worker(hasty, handlers, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
-    owner, stopping = await asyncpg.connect(database.owner_dsn), asyncio.Event()
+    owner = await asyncpg.connect(database.owner_dsn)
     try:
-        async with owner.transaction():
-            await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")
-            running = asyncio.create_task(worker.run(stopping))
+        lock = owner.transaction()
+        await lock.start()
+        await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")
+        async with running_worker(hasty, RefundJob(gateway), MailJob(mailer), retry_unit_seconds=RETRY_UNIT):
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > 12"))
-        job = await job_in_state(pool, refund, "done")
-        await job_in_state(pool, refund, "done", MAIL_JOB)
-        stopping.set()
-        await asyncio.wait_for(running, 15)
+            await lock.rollback()
+            job = await job_in_state(pool, refund, "done")
+            await job_in_state(pool, refund, "done", MAIL_JOB)
     finally:
         await owner.close()
     assert gateway.calls == ["refund"]
@@ -92,16 +88,8 @@ async def test_an_answer_of_zero_bytes_is_a_failure_by_the_schedule_and_other_re
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     gateway = StripeGateway(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "sk_test_1", timeout=2)
     refunds = [await open_refund(pool) for _ in range(2)]
-    worker = Worker(pool, {REFUND_JOB: RefundJob(pool, gateway).handler}, retry_unit_seconds=0.01, lease_seconds=5)
-    stopping = asyncio.Event()
-    running = asyncio.create_task(worker.run(stopping))
-    try:
+    async with server, aclosing(gateway), running_worker(pool, RefundJob(gateway)):
         jobs = [await job_in_state(pool, refund, "dead") for refund in refunds]
-    finally:
-        stopping.set()
-        await asyncio.wait_for(running, 15)
-        server.close()
-        await gateway.close()
     assert [[outcome for outcome, _ in job.attempts] for job in jobs] == [["failed"] * 6] * 2
     rows = await pool.fetch("SELECT type FROM outbox WHERE topic = 'articurated.refunds'")
     assert [row["type"] for row in rows] == ["refund.failed"] * 2

@@ -8,7 +8,7 @@ from common.audit.chain import first_broken
 from common.audit.history import history
 from common.database.transactions import Pool, open_pool, transaction
 from common.jobs import queue
-from common.jobs.queue import Job, Schedule
+from common.jobs.job import Job, Schedule
 from common.messaging.incoming.inbox import Inbox
 from common.paging import Paging
 from hypothesis import strategies as st
@@ -21,9 +21,9 @@ from hypothesis.stateful import (
 )
 from refunds.consumer import EVENT_HANDLERS
 from refunds.domain import Refund
-from refunds.repository import queries
-from refunds.use_cases.commands import REFUND_JOB
-from refunds.use_cases.reading import RefundFilter
+from refunds.repository import reading
+from refunds.use_cases.jobs import REFUND_JOB
+from refunds.use_cases.queries import RefundFilter
 from refunds.worker import RefundJob
 from support.example.refund_events import kafka_record, payment_identified, return_completed
 from support.jobs.attempts import attempt, claim_jobs
@@ -62,7 +62,7 @@ class RefundProcess(RuleBasedStateMachine):
         self._pool = pool
         self._inbox = Inbox(pool, "refunds", EVENT_HANDLERS)
         self._gateway = FakePaymentGateway()
-        self._handler = RefundJob(pool, self._gateway).handler
+        self._handler = RefundJob(self._gateway)
         self._completed = return_completed()
         self._completed["payment_reference"] = f"order-{self._completed['order_id']}"
         self._id_of_payment = f"pi_{self._completed['order_id']}"
@@ -194,7 +194,7 @@ class RefundProcess(RuleBasedStateMachine):
     async def _refund(self) -> Refund:
         async with self._pool.acquire() as connection:
             filters = RefundFilter(return_id=UUID(self._completed["return_id"]))
-            page = await queries.find_page(connection, filters, Paging(2))
+            page = await reading.find_page(connection, filters, Paging(2))
         assert page.total == 1
         return page.rows[0]
 

@@ -24,14 +24,14 @@ async def gateway(database: Database) -> AsyncIterator[Gateway]:
 async def test_a_refund_is_shown_with_its_attempts_and_their_errors(gateway: Gateway) -> None:
     refund, payments = await open_refund(gateway.pool), FakePaymentGateway()
     await payments.fail("fail")
-    async with running_worker(gateway.pool, RefundJob(gateway.pool, payments).handler):
+    async with running_worker(gateway.pool, RefundJob(payments)):
         await job_in_state(gateway.pool, refund, "done")
 
     shown = exact_json(await gateway.get(f"/refunds/{refund.id}", key=Role.WAREHOUSE))
 
     assert shown["amount"] == Decimal("1234.50")
     assert (shown["id"], shown["cause"], shown["status"]) == (str(refund.id), "RETURN_COMPLETED", "SUCCEEDED")
-    assert (shown["order_id"], shown["return_id"]) == (str(refund.claim.order_id), str(refund.claim.return_id))
+    assert (shown["order_id"], shown["return_id"]) == (str(refund.request.order_id), str(refund.request.return_id))
     assert (shown["transaction_id"], shown["error"]) == (await payments.find(refund), None)
     assert [(each["number"], each["outcome"], each["error"]) for each in shown["attempts"]] == [
         (1, "failed", "GatewayError: 500: an unknown error occurred"),
@@ -54,20 +54,20 @@ async def test_refunds_are_listed_newest_first_and_page_by_page(gateway: Gateway
 async def test_refunds_are_found_by_order_return_and_status(gateway: Gateway) -> None:
     wanted, payments = await open_refund(gateway.pool), FakePaymentGateway()
     await payments.fail("decline")
-    async with running_worker(gateway.pool, RefundJob(gateway.pool, payments).handler):
+    async with running_worker(gateway.pool, RefundJob(payments)):
         await job_in_state(gateway.pool, wanted, "dead")
     await open_refund(gateway.pool)
 
     for query in (
-        f"order_id={wanted.claim.order_id}",
-        f"return_id={wanted.claim.return_id}",
+        f"order_id={wanted.request.order_id}",
+        f"return_id={wanted.request.return_id}",
         "status=FAILED",
-        f"order_id={wanted.claim.order_id}&status=FAILED",
+        f"order_id={wanted.request.order_id}&status=FAILED",
     ):
         found = exact_json(await gateway.get(f"/refunds?{query}"))
         assert [each["id"] for each in found["data"]] == [str(wanted.id)], query
         assert found["pagination"]["total"] == 1
-    nothing = exact_json(await gateway.get(f"/refunds?order_id={wanted.claim.order_id}&status=SUCCEEDED"))
+    nothing = exact_json(await gateway.get(f"/refunds?order_id={wanted.request.order_id}&status=SUCCEEDED"))
     assert (nothing["data"], nothing["pagination"]["total"]) == ([], 0)
 
 
@@ -96,10 +96,10 @@ async def test_the_metrics_count_refunds_by_status(gateway: Gateway) -> None:
 async def test_an_operator_replays_a_dead_refund(gateway: Gateway) -> None:
     refund, payments = await open_refund(gateway.pool), FakePaymentGateway()
     await payments.fail("decline")
-    async with running_worker(gateway.pool, RefundJob(gateway.pool, payments).handler):
+    async with running_worker(gateway.pool, RefundJob(payments)):
         job = await job_in_state(gateway.pool, refund, "dead")
         replayed = await gateway.post(f"/ops/jobs/{job.id}/replay", {})
         assert replayed.is_success, replayed.text
         await job_in_state(gateway.pool, refund, "done")
     assert exact_json(await gateway.get(f"/refunds/{refund.id}"))["status"] == "SUCCEEDED"
-    assert len(await payments.refunds(refund.claim.payment_reference)) == 1
+    assert len(await payments.refunds(refund.request.payment_reference)) == 1

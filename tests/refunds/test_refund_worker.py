@@ -13,16 +13,19 @@ import pytest
 import structlog
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.jobs import queue
-from common.jobs.queue import Job, LeaseLost
+from common.jobs import endings
+from common.jobs.handler import Subject
+from common.jobs.job import Job, LeaseLost
 from common.messaging.kafka.topics import dead_letter_topic
 from prometheus_client import REGISTRY
 from refunds.events import REFUNDS_TOPIC
-from refunds.payment_gateway import StripeGateway
-from refunds.use_cases.commands import MAIL_JOB, identify_payment
-from refunds.use_cases.payment import OutcomeUnknown
+from refunds.payment_gateway.port import OutcomeUnknown
+from refunds.payment_gateway.stripe import StripeGateway
+from refunds.use_cases.jobs import MAIL_JOB
+from refunds.use_cases.opening import identify_payment
 from refunds.worker import RefundJob
 from support.example.refunds import RETRY_UNIT, claim_job, job_in_state, job_of, open_refund, replay, running_worker
+from support.jobs.attempts import complete
 from support.payments.fake_gateway import FakePaymentGateway
 from support.payments.sandbox import PaymentSandbox
 from support.postgres.audit_and_events import audit_and_events, last_event
@@ -34,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationW
 
 @pytest.fixture
 def refund_job(pool: Pool, stripe_gateway: StripeGateway) -> RefundJob:
-    return RefundJob(pool, stripe_gateway)
+    return RefundJob(stripe_gateway)
 
 
 async def row_of(pool: Pool, refund_id: object) -> dict[str, Any]:
@@ -50,13 +53,13 @@ def ended(outcome: str) -> float:
 async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob) -> None:
     refund = await open_refund(pool)
     succeeded = ended("succeeded")
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
-    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    (made,) = await sandbox.refunds(refund.request.payment_reference)
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["attempts"]) == ("SUCCEEDED", made["id"], 1)
-    assert await sandbox.calls(refund.claim.payment_reference) == ["applied"], "a first attempt looks nothing up"
+    assert await sandbox.calls(refund.request.payment_reference) == ["applied"], "a first attempt looks nothing up"
     assert (await job_of(pool, refund)).attempts == [("succeeded", None)]
     assert (await job_of(pool, refund, MAIL_JOB)).state == "ready"
     assert ended("succeeded") == succeeded + 1
@@ -67,12 +70,12 @@ async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentS
     told = await last_event(pool, str(refund.id))
     assert (told["status"], told["transaction_id"], told["amount"]) == ("SUCCEEDED", made["id"], "1234.50")
     (sent,) = await pool.fetch("SELECT topic, key, causation_id FROM outbox")
-    assert tuple(sent) == (REFUNDS_TOPIC, str(refund.claim.order_id), "event-1")
+    assert tuple(sent) == (REFUNDS_TOPIC, str(refund.request.order_id), "event-1")
 
 
 async def test_nobody_is_written_to_without_an_address(pool: Pool, refund_job: RefundJob) -> None:
     refund = await open_refund(pool, customer_email=None)
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 1
 
@@ -82,13 +85,13 @@ async def test_a_gateway_that_fails_twice_refunds_once_at_the_third_attempt(
 ) -> None:
     refund = await open_refund(pool)
     await sandbox.fail("fail", 2, refund.reference)
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
-    assert len(await sandbox.refunds(refund.claim.payment_reference)) == 1
+    assert len(await sandbox.refunds(refund.request.payment_reference)) == 1
     error = "GatewayError: 500 APIError: An unknown error occurred."
     assert (await job_of(pool, refund)).attempts == [("failed", error), ("failed", error), ("succeeded", None)]
-    assert await sandbox.keys(refund.claim.payment_reference) == [refund.idempotency_key] * 3
+    assert await sandbox.keys(refund.request.payment_reference) == [refund.idempotency_key] * 3
     assert (await row_of(pool, refund.id))["attempts"] == 3
 
 
@@ -99,14 +102,14 @@ async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_th
     failed = ended("failed")
     await sandbox.fail("fail", None, refund.reference)
     with structlog.testing.capture_logs() as logged:
-        async with running_worker(pool, refund_job.handler):
+        async with running_worker(pool, refund_job):
             job = await job_in_state(pool, refund, "dead")
 
     assert [outcome for outcome, _ in job.attempts] == ["failed"] * 6
     starts = [row[0] for row in await pool.fetch("SELECT started_at FROM job_attempts ORDER BY number")]
     waits = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(starts)]
     assert all(wait >= units * RETRY_UNIT for wait, units in zip(waits, (2, 4, 8, 16, 32), strict=True)), waits
-    assert await sandbox.refunds(refund.claim.payment_reference) == []
+    assert await sandbox.refunds(refund.request.payment_reference) == []
 
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["attempts"]) == ("FAILED", None, 6)
@@ -121,10 +124,10 @@ async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_th
 
     await sandbox.mend()
     await replay(pool, job.id)
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
-    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    (made,) = await sandbox.refunds(refund.request.payment_reference)
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["error"]) == ("SUCCEEDED", made["id"], None)
     seen = await audit_and_events(pool, "REFUND", str(refund.id))
@@ -137,12 +140,12 @@ async def test_a_refund_whose_answer_was_lost_is_adopted_and_not_asked_for_again
 ) -> None:
     refund = await open_refund(pool)
     await sandbox.fail("timeout_after_apply", 1, refund.reference)
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         job = await job_in_state(pool, refund, "done")
 
-    (made,) = await sandbox.refunds(refund.claim.payment_reference)
+    (made,) = await sandbox.refunds(refund.request.payment_reference)
     assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
-    assert await sandbox.calls(refund.claim.payment_reference) == ["applied", "listed"]
+    assert await sandbox.calls(refund.request.payment_reference) == ["applied", "listed"]
     assert [outcome for outcome, _ in job.attempts] == ["failed", "succeeded"]
     assert (job.attempts[0][1] or "").startswith("OutcomeUnknown: no answer")
 
@@ -152,10 +155,10 @@ async def test_a_request_that_was_lost_is_sent_again_with_the_same_key(
 ) -> None:
     refund = await open_refund(pool)
     await sandbox.fail("timeout_before_apply", 1, refund.reference)
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
-    assert await sandbox.calls(refund.claim.payment_reference) == ["lost", "listed", "applied"]
-    assert await sandbox.keys(refund.claim.payment_reference) == [refund.idempotency_key] * 2
+    assert await sandbox.calls(refund.request.payment_reference) == ["lost", "listed", "applied"]
+    assert await sandbox.keys(refund.request.payment_reference) == [refund.idempotency_key] * 2
 
 
 async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
@@ -163,7 +166,7 @@ async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
 ) -> None:
     refund = await open_refund(pool)
     await sandbox.fail("decline", 1, refund.reference)
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         job = await job_in_state(pool, refund, "dead")
         assert job.attempts == [
             ("failed", "Declined: 402 card_declined: The refund was declined by the card's issuer.")
@@ -172,22 +175,22 @@ async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
         await replay(pool, job.id)
         await job_in_state(pool, refund, "done")
 
-    assert len(await sandbox.refunds(refund.claim.payment_reference)) == 1
+    assert len(await sandbox.refunds(refund.request.payment_reference)) == 1
     first = refund.idempotency_key
-    assert await sandbox.keys(refund.claim.payment_reference) == [first, f"{first}-1"]
+    assert await sandbox.keys(refund.request.payment_reference) == [first, f"{first}-1"]
 
 
 async def test_a_replay_keeps_a_key_that_was_never_answered_for_its_calls_may_still_arrive(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     await gateway.fail("arrive_late", 6)
-    async with running_worker(pool, RefundJob(pool, gateway).handler):
+    async with running_worker(pool, RefundJob(gateway)):
         job = await job_in_state(pool, refund, "dead")
         await replay(pool, job.id)
         await job_in_state(pool, refund, "done")
 
     gateway.deliver_late_calls()
 
-    assert len(await gateway.refunds(refund.claim.payment_reference)) == 1
+    assert len(await gateway.refunds(refund.request.payment_reference)) == 1
 
 
 async def test_a_refusal_because_the_refund_is_there_already_is_no_failure(
@@ -195,10 +198,10 @@ async def test_a_refusal_because_the_refund_is_there_already_is_no_failure(
 ) -> None:
     """As after a restore from a backup that knows nothing of the refund, when the gateway has forgotten the key."""
     refund = await open_refund(pool)
-    payment = refund.claim.payment_reference
+    payment = refund.request.payment_reference
     await sandbox.declare_capture(payment, 123450, "EUR")
     made = await stripe_gateway.refund(replace(refund, key_epoch=9))
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
     assert await sandbox.calls(payment) == ["applied", "refused", "listed"]
@@ -209,39 +212,39 @@ async def test_an_amount_that_the_gateway_has_no_number_for_is_final_at_once(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool, amount=Decimal("12.345"), currency="KWD")
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         job = await job_in_state(pool, refund, "dead")
     assert job.attempts == [("failed", "Declined: Stripe refunds KWD with two decimals only, not 12.345")]
-    assert await sandbox.keys(refund.claim.payment_reference) == []
+    assert await sandbox.keys(refund.request.payment_reference) == []
 
 
 async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
-    job = RefundJob(pool, gateway)
+    job = RefundJob(gateway)
     paused = await claim_job(pool, refund)
     await pool.execute("UPDATE jobs SET state = 'ready', leased_until = NULL")
-    await job.run(await claim_job(pool, refund))
+    await complete(pool, job, await claim_job(pool, refund))
     before = await audit_and_events(pool, "REFUND", str(refund.id))
 
     with pytest.raises(LeaseLost):
-        await job.run(paused)
+        await complete(pool, job, paused)
 
     assert await audit_and_events(pool, "REFUND", str(refund.id)) == before
-    assert len(await gateway.refunds(refund.claim.payment_reference)) == 1
+    assert len(await gateway.refunds(refund.request.payment_reference)) == 1
 
 
 async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_since(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
-    job = RefundJob(pool, gateway)
+    job = RefundJob(gateway)
     await gateway.fail("decline")
-    async with running_worker(pool, job.handler):
+    async with running_worker(pool, job):
         dead = await job_in_state(pool, refund, "dead")
     await replay(pool, dead.id)
     paused = await claim_job(pool, refund)
     await pool.execute("UPDATE jobs SET state = 'dead', leased_until = NULL")
 
     with pytest.raises(LeaseLost):
-        await job.run(paused)
+        await complete(pool, job, paused)
 
     row = await row_of(pool, refund.id)
     assert (row["status"], row["key_epoch"]) == ("FAILED", 0)
@@ -253,7 +256,7 @@ async def test_a_job_without_its_refund_says_so(pool: Pool) -> None:
     async with transaction(pool) as connection:
         await connection.execute("DELETE FROM refunds")
     with pytest.raises(LookupError, match=f"no refund {refund.id}"):
-        await RefundJob(pool, FakePaymentGateway()).run(job)
+        await complete(pool, RefundJob(FakePaymentGateway()), job)
 
 
 async def test_a_payment_whose_id_is_known_by_then_is_never_named_after_its_order(
@@ -262,7 +265,7 @@ async def test_a_payment_whose_id_is_known_by_then_is_never_named_after_its_orde
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     await identify(pool, order_id, known)
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
     assert await sandbox.calls(f"order-{order_id}") == []
     (made,) = await sandbox.refunds(known)
@@ -277,7 +280,7 @@ async def test_a_refund_that_was_declined_under_the_derived_name_is_tried_again_
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     await sandbox.fail("decline", None, f"order-{order_id}")
-    async with running_worker(pool, refund_job.handler):
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "dead")
         await identify(pool, order_id, known)
         await job_in_state(pool, refund, "done")
@@ -296,7 +299,7 @@ async def test_an_id_that_comes_while_the_derived_name_is_being_declined_is_used
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     gateway = FakePaymentGateway(knows_derived_references=False)
     gateway.meanwhile = lambda: identify(pool, order_id, known)
-    async with running_worker(pool, RefundJob(pool, gateway).handler):
+    async with running_worker(pool, RefundJob(gateway)):
         job = await job_in_state(pool, refund, "done")
     assert [outcome for outcome, _ in job.attempts] == ["succeeded"]
     assert len(await gateway.refunds(known)) == 1
@@ -307,13 +310,13 @@ async def test_an_id_that_comes_while_a_declined_refund_is_being_given_up_is_not
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     gateway = FakePaymentGateway(knows_derived_references=False)
-    refund_job = RefundJob(pool, gateway)
 
-    async def give_up(connection: Connection, job: Job, error: str) -> None:
-        await identify(pool, order_id, known)
-        await refund_job.on_dead(connection, job, error)
+    class Overtaken(RefundJob):
+        async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
+            await identify(pool, order_id, known)
+            return await super().on_failure(connection, job, error)
 
-    async with running_worker(pool, replace(refund_job.handler, on_dead=give_up)):
+    async with running_worker(pool, Overtaken(gateway)):
         await job_in_state(pool, refund, "done")
     assert len(await gateway.refunds(known)) == 1
     seen = await audit_and_events(pool, "REFUND", str(refund.id))
@@ -329,16 +332,17 @@ async def test_a_refund_that_is_given_up_holds_up_an_id_that_comes_until_it_can_
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     gateway = FakePaymentGateway(knows_derived_references=False)
-    refund_job = RefundJob(pool, gateway)
     identifying: list[asyncio.Task[None]] = []
 
-    async def give_up(connection: Connection, job: Job, error: str) -> None:
-        await refund_job.on_dead(connection, job, error)
-        if not identifying:
-            identifying.append(asyncio.create_task(identify(pool, order_id, known)))
-            await eventually(lambda: someone_waits_for_a_lock(pool))
+    class Slow(RefundJob):
+        async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
+            subject = await super().on_failure(connection, job, error)
+            if not identifying:
+                identifying.append(asyncio.create_task(identify(pool, order_id, known)))
+                await eventually(lambda: someone_waits_for_a_lock(pool))
+            return subject
 
-    async with running_worker(pool, replace(refund_job.handler, on_dead=give_up)):
+    async with running_worker(pool, Slow(gateway)):
         await job_in_state(pool, refund, "done")
     assert len(await gateway.refunds(known)) == 1
 
@@ -351,11 +355,11 @@ async def test_a_call_under_the_derived_name_whose_answer_was_lost_is_not_repeat
     await sandbox.fail("timeout_after_apply", 1, f"order-{order_id}")
     job = await claim_job(pool, refund)
     with pytest.raises(OutcomeUnknown):
-        await refund_job.run(job)
+        await complete(pool, refund_job, job)
     await identify(pool, order_id, known)
     async with transaction(pool) as connection:
-        await queue.retry(connection, job, "no answer", timedelta(0))
-    async with running_worker(pool, refund_job.handler):
+        await endings.retry(connection, job, "no answer", timedelta(0))
+    async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
     (made,) = await sandbox.refunds(f"order-{order_id}")
     assert await sandbox.refunds(known) == []

@@ -14,12 +14,10 @@ from invoicing.settings import InvoicingSettings
 from invoicing.tables import metadata
 
 if TYPE_CHECKING:
-    import asyncio
-
     from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
 
-    from invoicing.document_store import DocumentStore
+    from invoicing.document_store.port import DocumentStore
 
 
 def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
@@ -42,31 +40,16 @@ def event_handlers(settings: InvoicingSettings) -> "Handlers":
 
 
 def worker(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
-    from common.jobs.worker import Worker
     from common.mail.mailer import Mailer
+    from common.running.worker_role import worker_component
 
     from invoicing.invoice_pdf.renderer import Renderer
-    from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
     from invoicing.worker import DocumentJob, MailJob
 
     settings, store = runtime.settings, _document_store(runtime.settings)
     renderer = Renderer(processes=settings.rendering_processes, timeout=settings.rendering_timeout_seconds)
-    mailer = Mailer.from_settings(settings)
-    jobs = Worker(
-        runtime.pool,
-        {
-            DOCUMENT_JOB: DocumentJob(runtime.pool, renderer, store).handler,
-            MAIL_JOB: MailJob(runtime.pool, store, mailer).handler,
-        },
-        retry_unit_seconds=settings.retry_unit_seconds,
-        lease_seconds=settings.job_lease_seconds,
-    )
-
-    async def run(stopping: "asyncio.Event") -> None:
-        async with renderer:
-            await jobs.run(stopping)
-
-    return [Component("worker", run)]
+    handlers = [DocumentJob(renderer, store), MailJob(store, Mailer.from_settings(settings))]
+    return [worker_component(runtime, handlers, renderer)]
 
 
 def _seller(settings: InvoicingSettings) -> Seller:
@@ -87,7 +70,8 @@ def _seller(settings: InvoicingSettings) -> Seller:
 
 
 def _document_store(settings: InvoicingSettings) -> "DocumentStore":
-    from invoicing.document_store import BucketDocumentStore, FolderDocumentStore
+    from invoicing.document_store.bucket import BucketDocumentStore
+    from invoicing.document_store.folder import FolderDocumentStore
 
     if settings.document_bucket is not None:
         try:

@@ -9,15 +9,15 @@ from common.messaging.incoming.subscriber import EventHandler, Incoming
 from common.telemetry.trace_context import new_traceparent
 
 from invoicing.domain import UTC_CALENDAR, Seller, SellerCalendar
-from invoicing.events import OrderShipped
-from invoicing.use_cases import ShippedOrder, accept_shipped_orders
+from invoicing.events import OrderShippedView
+from invoicing.use_cases.opening import ShippedOrder, accept_shipped_orders
 
 
 def event_handlers(seller: Seller, calendar: SellerCalendar = UTC_CALENDAR) -> Mapping[str, EventHandler[Any]]:
     """By event type, what invoicing does with it; `seller` is in whose name new invoices are made, and by whose
     `calendar` they are dated."""
 
-    async def on_order_shipped(connection: Connection, events: Sequence[Incoming[OrderShipped]]) -> None:
+    async def on_order_shipped(connection: Connection, events: Sequence[Incoming[OrderShippedView]]) -> None:
         shipped = [
             ShippedOrder(
                 order=incoming.data,
@@ -33,4 +33,4 @@ def event_handlers(seller: Seller, calendar: SellerCalendar = UTC_CALENDAR) -> M
         ]
         await accept_shipped_orders(connection, seller, shipped, calendar)
 
-    return {"order.shipped": EventHandler(OrderShipped, on_order_shipped)}
+    return {"order.shipped": EventHandler(OrderShippedView, on_order_shipped)}

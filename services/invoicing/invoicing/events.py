@@ -132,7 +132,7 @@ class TaxView(EventView):
     tax: Decimal
 
 
-class OrderShipped(EventView):
+class OrderShippedView(EventView):
     """What an invoice needs to know of `order.shipped`."""
 
     order_id: UUID

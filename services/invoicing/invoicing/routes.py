@@ -15,10 +15,10 @@ from common.errors import Problem
 from common.signed_links import verify
 from fastapi import APIRouter, Request, Response
 
-from invoicing import use_cases
-from invoicing.document_store import DocumentStore
+from invoicing.document_store.port import DocumentStore
 from invoicing.domain import PDF, InvoiceStatus
 from invoicing.schemas import InvoiceResponse, invoice_response
+from invoicing.use_cases import queries
 
 DOCUMENT_HEADERS = {
     name: {"description": description, "schema": {"type": "string"}}
@@ -37,13 +37,13 @@ async def list_invoices(
     request: Request, paging: PageQuery, order_id: UUID | None = None, status: InvoiceStatus | None = None
 ) -> Response:
     """Newest first."""
-    return await read_page(request, use_cases.list_invoices, order_id, status, paging=paging, render=invoice_response)
+    return await read_page(request, queries.list_invoices, order_id, status, paging=paging, render=invoice_response)
 
 
 @router.get("/{invoice_id}", operation_id="getInvoice", responses={200: {"model": InvoiceResponse}})
 @allow(*Role.staff())
 async def get_invoice(request: Request, invoice_id: UUID) -> Response:
-    return await read(request, use_cases.get_invoice, invoice_id, render=invoice_response)
+    return await read(request, queries.get_invoice, invoice_id, render=invoice_response)
 
 
 @router.get(
@@ -67,7 +67,7 @@ async def get_document(
     if not verify(key, request.url.path, expires, signature, datetime.now(UTC)):
         raise Problem.forbidden("The link is not valid, or no longer: ask for a new one.")
     async with reading(request.app.state.runtime.pool) as connection:
-        invoice = await use_cases.get_invoice(connection, invoice_id)
+        invoice = await queries.get_invoice(connection, invoice_id)
     if invoice.document is None:
         raise Problem.not_found("document", invoice_id)
     headers = {

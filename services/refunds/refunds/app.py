@@ -1,7 +1,7 @@
 """The composition root of refunds: its roles, the topics and the settings of each."""
 
-import asyncio
 from collections.abc import Iterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from common.component import Component
@@ -15,6 +15,8 @@ from refunds.tables import metadata, refund_counts
 if TYPE_CHECKING:
     from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
+
+    from refunds.payment_gateway.stripe import StripeGateway
 
 
 def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
@@ -32,39 +34,23 @@ def event_handlers(_settings: RefundsSettings) -> "Handlers":
 
 
 def worker(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
-    from common.jobs.worker import Worker
     from common.mail.mailer import Mailer
+    from common.running.worker_role import worker_component
 
-    from refunds.payment_gateway import StripeGateway
-    from refunds.use_cases.commands import MAIL_JOB, REFUND_JOB
-    from refunds.worker import ConfirmationJob, RefundJob
+    from refunds.worker import MailJob, RefundJob
 
-    settings = runtime.settings
-    if not settings.payment_gateway_key.get_secret_value().strip():
+    payment_gateway = _payment_gateway(runtime.settings)
+    handlers = [RefundJob(payment_gateway), MailJob(Mailer.from_settings(runtime.settings))]
+    return [worker_component(runtime, handlers, aclosing(payment_gateway))]
+
+
+def _payment_gateway(settings: RefundsSettings) -> "StripeGateway":
+    from refunds.payment_gateway.stripe import StripeGateway
+
+    api_key = settings.payment_gateway_key.get_secret_value()
+    if not api_key.strip():
         raise WrongSetting("PAYMENT_GATEWAY_KEY", "is needed by the worker")
-    payment_gateway = StripeGateway(
-        settings.payment_gateway_url,
-        settings.payment_gateway_key.get_secret_value(),
-        timeout=settings.payment_gateway_timeout_seconds,
-    )
-    mailer = Mailer.from_settings(settings)
-    jobs = Worker(
-        runtime.pool,
-        {
-            REFUND_JOB: RefundJob(runtime.pool, payment_gateway).handler,
-            MAIL_JOB: ConfirmationJob(runtime.pool, mailer).handler,
-        },
-        retry_unit_seconds=settings.retry_unit_seconds,
-        lease_seconds=settings.job_lease_seconds,
-    )
-
-    async def run(stopping: asyncio.Event) -> None:
-        try:
-            await jobs.run(stopping)
-        finally:
-            await payment_gateway.close()
-
-    return [Component("worker", run)]
+    return StripeGateway(settings.payment_gateway_url, api_key, timeout=settings.payment_gateway_timeout_seconds)
 
 
 SERVICE = Service(

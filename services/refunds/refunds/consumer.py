@@ -1,4 +1,4 @@
-"""Takes in what customers are owed: a refund is opened here, and made by the worker."""
+"""Consumer of what customers are owed: opens refunds, which the worker then makes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -9,57 +9,59 @@ from common.messaging.envelope import EventView
 from common.messaging.incoming.subscriber import EventHandler, Incoming
 from common.telemetry.trace_context import new_traceparent
 
-from refunds.domain import Cause, Claim, cancellation_key, late_payment_key, return_key, surplus_payment_key
+from refunds.domain import Cause, RefundRequest, cancellation_key, late_payment_key, return_key, surplus_payment_key
 from refunds.events import (
-    OrderCancelled,
-    OrderPaidLate,
-    OrderPaidTwice,
-    OrderPaidUnexpectedly,
-    OrderPaymentIdentified,
-    ReturnCompleted,
-    UnexpectedPayment,
+    OrderCancelledView,
+    OrderPaidLateView,
+    OrderPaidTwiceView,
+    OrderPaidUnexpectedlyView,
+    OrderPaymentIdentifiedView,
+    ReturnCompletedView,
+    UnexpectedPaymentView,
 )
-from refunds.use_cases.commands import OwedRefund, identify_payment, open_refunds
+from refunds.use_cases.opening import identify_payment, open_refunds
 
 View = TypeVar("View", bound=EventView)
 
 
-async def on_return_completed(connection: Connection, events: Sequence[Incoming[ReturnCompleted]]) -> None:
-    await open_refunds(connection, _owed(events, _claim_of_return))
+async def on_return_completed(connection: Connection, events: Sequence[Incoming[ReturnCompletedView]]) -> None:
+    await open_refunds(connection, _requests(events, _request_of_return))
 
 
-async def on_order_cancelled(connection: Connection, events: Sequence[Incoming[OrderCancelled]]) -> None:
+async def on_order_cancelled(connection: Connection, events: Sequence[Incoming[OrderCancelledView]]) -> None:
     paid = [incoming for incoming in events if incoming.data.captured_amount is not None]
-    await open_refunds(connection, _owed(paid, _claim_of_cancellation))
+    await open_refunds(connection, _requests(paid, _request_of_cancellation))
 
 
-async def on_order_paid_late(connection: Connection, events: Sequence[Incoming[OrderPaidLate]]) -> None:
-    await open_refunds(connection, _owed(events, _claim_of_late_payment))
+async def on_order_paid_late(connection: Connection, events: Sequence[Incoming[OrderPaidLateView]]) -> None:
+    await open_refunds(connection, _requests(events, _request_of_late_payment))
 
 
-async def on_order_paid_twice(connection: Connection, events: Sequence[Incoming[OrderPaidTwice]]) -> None:
-    await open_refunds(connection, _owed(events, _claim_of_surplus_payment))
+async def on_order_paid_twice(connection: Connection, events: Sequence[Incoming[OrderPaidTwiceView]]) -> None:
+    await open_refunds(connection, _requests(events, _request_of_surplus_payment))
 
 
-async def on_payment_identified(connection: Connection, events: Sequence[Incoming[OrderPaymentIdentified]]) -> None:
+async def on_payment_identified(connection: Connection, events: Sequence[Incoming[OrderPaymentIdentifiedView]]) -> None:
     for incoming in events:
         payment = incoming.data.identified_payment
         await identify_payment(connection, incoming.data.order_id, payment.first_reference, payment.reference)
 
 
 EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
-    "return.completed": EventHandler(ReturnCompleted, on_return_completed),
-    "order.cancelled": EventHandler(OrderCancelled, on_order_cancelled),
-    "order.late_payment": EventHandler(OrderPaidLate, on_order_paid_late),
-    "order.surplus_payment": EventHandler(OrderPaidTwice, on_order_paid_twice),
-    "order.payment_identified": EventHandler(OrderPaymentIdentified, on_payment_identified),
+    "return.completed": EventHandler(ReturnCompletedView, on_return_completed),
+    "order.cancelled": EventHandler(OrderCancelledView, on_order_cancelled),
+    "order.late_payment": EventHandler(OrderPaidLateView, on_order_paid_late),
+    "order.surplus_payment": EventHandler(OrderPaidTwiceView, on_order_paid_twice),
+    "order.payment_identified": EventHandler(OrderPaymentIdentifiedView, on_payment_identified),
 }
 
 
-def _owed(events: Sequence[Incoming[View]], claim_of: Callable[[View], Claim]) -> list[OwedRefund]:
+def _requests(
+    events: Sequence[Incoming[View]], request_of: Callable[[View], RefundRequest]
+) -> list[tuple[RefundRequest, Actor]]:
     return [
-        OwedRefund(
-            claim_of(incoming.data),
+        (
+            request_of(incoming.data),
             Actor(
                 id=incoming.event.type,
                 type="SYSTEM",
@@ -72,8 +74,8 @@ def _owed(events: Sequence[Incoming[View]], claim_of: Callable[[View], Claim]) -
     ]
 
 
-def _claim_of_return(completed: ReturnCompleted) -> Claim:
-    return Claim(
+def _request_of_return(completed: ReturnCompletedView) -> RefundRequest:
+    return RefundRequest(
         business_key=return_key(completed.return_id),
         cause=Cause.RETURN_COMPLETED,
         order_id=completed.order_id,
@@ -87,11 +89,11 @@ def _claim_of_return(completed: ReturnCompleted) -> Claim:
     )
 
 
-def _claim_of_cancellation(cancelled: OrderCancelled) -> Claim:
-    """Raises `ValueError` when the event says that money was captured but not where it can be paid back."""
+def _request_of_cancellation(cancelled: OrderCancelledView) -> RefundRequest:
+    """Raises `ValueError` when the event has a captured amount but no payment reference."""
     if cancelled.captured_amount is None or cancelled.payment_reference is None:
         raise ValueError(f"order {cancelled.order_id} was paid, and its cancellation names no payment reference")
-    return Claim(
+    return RefundRequest(
         business_key=cancellation_key(cancelled.order_id),
         cause=Cause.ORDER_CANCELLED,
         order_id=cancelled.order_id,
@@ -105,20 +107,20 @@ def _claim_of_cancellation(cancelled: OrderCancelled) -> Claim:
     )
 
 
-def _claim_of_late_payment(paid: OrderPaidLate) -> Claim:
+def _request_of_late_payment(paid: OrderPaidLateView) -> RefundRequest:
     key = late_payment_key(paid.order_id, paid.late_payment.reference)
-    return _claim_of_unexpected(paid, paid.late_payment, Cause.LATE_PAYMENT, key)
+    return _request_of_unexpected(paid, paid.late_payment, Cause.LATE_PAYMENT, key)
 
 
-def _claim_of_surplus_payment(paid: OrderPaidTwice) -> Claim:
+def _request_of_surplus_payment(paid: OrderPaidTwiceView) -> RefundRequest:
     key = surplus_payment_key(paid.order_id, paid.surplus_payment.reference)
-    return _claim_of_unexpected(paid, paid.surplus_payment, Cause.SURPLUS_PAYMENT, key)
+    return _request_of_unexpected(paid, paid.surplus_payment, Cause.SURPLUS_PAYMENT, key)
 
 
-def _claim_of_unexpected(
-    paid: OrderPaidUnexpectedly, payment: UnexpectedPayment, cause: Cause, business_key: str
-) -> Claim:
-    return Claim(
+def _request_of_unexpected(
+    paid: OrderPaidUnexpectedlyView, payment: UnexpectedPaymentView, cause: Cause, business_key: str
+) -> RefundRequest:
+    return RefundRequest(
         business_key=business_key,
         cause=cause,
         order_id=paid.order_id,

@@ -10,7 +10,7 @@ from common.audit.actor import Actor
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
-from refunds.domain import Cause, Refund, Status
+from refunds.domain import Cause, Refund, RefundStatus
 
 REFUNDS_TOPIC = "articurated.refunds"
 ORDERS_TOPIC = "articurated.orders"
@@ -55,11 +55,11 @@ def new_event(refund: Refund, actor: Actor) -> NewEvent:
     until an operator replays its job, and `refund.succeeded` may still follow.
     """
     return NewEvent(
-        type=SUCCEEDED if refund.status is Status.SUCCEEDED else FAILED,
+        type=SUCCEEDED if refund.status is RefundStatus.SUCCEEDED else FAILED,
         topic=REFUNDS_TOPIC,
         aggregate_type="refund",
         aggregate_id=refund.id,
-        key=str(refund.claim.order_id),
+        key=str(refund.request.order_id),
         sequence=None,
         data=refund_data(refund).model_dump_json().encode(),
         traceparent=actor.traceparent,
@@ -68,15 +68,15 @@ def new_event(refund: Refund, actor: Actor) -> NewEvent:
 
 
 def refund_data(refund: Refund) -> RefundData:
-    claim = refund.claim
+    request = refund.request
     return RefundData(
         refund_id=refund.id,
-        order_id=claim.order_id,
-        return_id=claim.return_id,
-        cause=_PUBLISHED_CAUSE[claim.cause],
-        amount=claim.amount,
-        currency=claim.currency,
-        payment_reference=claim.payment_reference,
+        order_id=request.order_id,
+        return_id=request.return_id,
+        cause=_PUBLISHED_CAUSE[request.cause],
+        amount=request.amount,
+        currency=request.currency,
+        payment_reference=request.payment_reference,
         status=refund.status.value,
         transaction_id=refund.transaction_id,
         error=refund.error,
@@ -86,7 +86,7 @@ def refund_data(refund: Refund) -> RefundData:
     )
 
 
-class ReturnCompleted(EventView):
+class ReturnCompletedView(EventView):
     """What a refund needs to know of `return.completed`."""
 
     return_id: UUID
@@ -99,7 +99,7 @@ class ReturnCompleted(EventView):
     customer_name: str | None = None
 
 
-class OrderCancelled(EventView):
+class OrderCancelledView(EventView):
     """What a refund needs to know of `order.cancelled`; nothing was captured when it had not been paid."""
 
     order_id: UUID
@@ -111,12 +111,12 @@ class OrderCancelled(EventView):
     customer_name: str | None = None
 
 
-class UnexpectedPayment(EventView):
+class UnexpectedPaymentView(EventView):
     reference: str
     amount: Decimal
 
 
-class OrderPaidUnexpectedly(EventView):
+class OrderPaidUnexpectedlyView(EventView):
     """What a refund of a payment that no state of its order waited for needs to know beside the payment."""
 
     order_id: UUID
@@ -126,25 +126,25 @@ class OrderPaidUnexpectedly(EventView):
     customer_name: str | None = None
 
 
-class OrderPaidLate(OrderPaidUnexpectedly):
+class OrderPaidLateView(OrderPaidUnexpectedlyView):
     """Of `order.late_payment`: a payment for an order that was cancelled before."""
 
-    late_payment: UnexpectedPayment
+    late_payment: UnexpectedPaymentView
 
 
-class OrderPaidTwice(OrderPaidUnexpectedly):
+class OrderPaidTwiceView(OrderPaidUnexpectedlyView):
     """Of `order.surplus_payment`: a payment for an order that was paid by another one."""
 
-    surplus_payment: UnexpectedPayment
+    surplus_payment: UnexpectedPaymentView
 
 
-class IdentifiedPayment(EventView):
+class IdentifiedPaymentView(EventView):
     first_reference: str
     reference: str
 
 
-class OrderPaymentIdentified(EventView):
+class OrderPaymentIdentifiedView(EventView):
     """Of `order.payment_identified`: the provider's id of a payment that was known by a derived reference."""
 
     order_id: UUID
-    identified_payment: IdentifiedPayment
+    identified_payment: IdentifiedPaymentView

@@ -9,16 +9,16 @@ from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
 from fastapi import APIRouter, Depends, Request, Response
 
-from refunds.domain import Status
+from refunds.domain import RefundStatus
 from refunds.schemas import RefundResponse, refund_response
-from refunds.use_cases import reading
-from refunds.use_cases.reading import RefundFilter
+from refunds.use_cases import queries
+from refunds.use_cases.queries import RefundFilter
 
 router = APIRouter(prefix="/refunds", tags=["Refunds"], route_class=GuardedRoute)
 
 
 def refund_filter(
-    order_id: UUID | None = None, return_id: UUID | None = None, status: Status | None = None
+    order_id: UUID | None = None, return_id: UUID | None = None, status: RefundStatus | None = None
 ) -> RefundFilter:
     return RefundFilter(order_id, return_id, status)
 
@@ -28,11 +28,11 @@ def refund_filter(
 async def list_refunds(
     request: Request, paging: PageQuery, filters: Annotated[RefundFilter, Depends(refund_filter)]
 ) -> Response:
-    """Newest first, each with all its attempts at the payment gateway."""
-    return await read_page(request, reading.list_refunds, filters, paging=paging, render=refund_response)
+    """Newest first, each with its latest attempts at the payment gateway, 100 at most."""
+    return await read_page(request, queries.list_refunds, filters, paging=paging, render=refund_response)
 
 
 @router.get("/{refund_id}", operation_id="getRefund", responses={200: {"model": RefundResponse}})
 @allow(*Role.staff())
 async def get_refund(request: Request, refund_id: UUID) -> Response:
-    return await read(request, reading.get_refund, refund_id, render=refund_response)
+    return await read(request, queries.get_refund, refund_id, render=refund_response)

@@ -4,11 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from common.edge.commands.perform import JsonNumber
+from common.jobs.attempts import Attempt
 from typing_extensions import TypedDict
 
-from refunds.domain import Cause, Status
-from refunds.repository.queries import Attempt
-from refunds.use_cases.reading import TriedRefund
+from refunds.domain import Cause, RefundStatus
+from refunds.use_cases.queries import TriedRefund
 
 
 class RefundResponse(TypedDict):
@@ -20,7 +20,7 @@ class RefundResponse(TypedDict):
     amount: JsonNumber
     currency: str
     payment_reference: str
-    status: Status
+    status: RefundStatus
     transaction_id: str | None
     error: str | None
     created_at: datetime
@@ -29,16 +29,16 @@ class RefundResponse(TypedDict):
 
 
 def refund_response(tried: TriedRefund) -> RefundResponse:
-    refund, claim = tried.refund, tried.refund.claim
+    refund, request = tried.refund, tried.refund.request
     return {
         "id": refund.id,
-        "cause": claim.cause,
-        "order_id": claim.order_id,
-        "order_number": claim.order_number,
-        "return_id": claim.return_id,
-        "amount": claim.amount,
-        "currency": claim.currency,
-        "payment_reference": claim.payment_reference,
+        "cause": request.cause,
+        "order_id": request.order_id,
+        "order_number": request.order_number,
+        "return_id": request.return_id,
+        "amount": request.amount,
+        "currency": request.currency,
+        "payment_reference": request.payment_reference,
         "status": refund.status,
         "transaction_id": refund.transaction_id,
         "error": refund.error,

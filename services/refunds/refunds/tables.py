@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from refunds.domain import Status
+from refunds.domain import RefundStatus
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
@@ -83,4 +83,4 @@ identified_payments = Table(
     Column("reference", Text, nullable=False),
 )
 
-refund_counts = StatusCounts("refund", Status, metadata)
+refund_counts = StatusCounts("refund", RefundStatus, metadata)

@@ -9,18 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
-from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
 from common.jobs import queue
-from common.jobs.outside_work import once
-from common.jobs.queue import Job, NewJob, Schedule
-from common.jobs.worker import JobHandler, Worker
+from common.jobs.handler import RunningJob
+from common.jobs.job import NewJob
 from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
 from local_stack.postgres import Postgres
 from structlog.testing import capture_logs
 from support.events.traceparent import TRACEPARENT
 from support.gateway.vase_service import open_vase_gateway
+from support.jobs.handlers import FunctionHandler, running_worker
 from support.kafka.relays import running_relay, wait_until_published, write_events
 from support.kafka.subscribers import create_lines, running_subscriber, written_lines
 from support.kafka.topics import MakeTopic
@@ -37,24 +36,17 @@ async def working(pool: Pool, packed: Counter[str], go_on: asyncio.Event) -> Asy
     """A worker, whose work takes until `go_on` is set, and a purger. Raises what ends one of them."""
     stopping = asyncio.Event()
 
-    async def run(job: Job) -> None:
-        async def pack() -> dict[str, str]:
-            await go_on.wait()
-            packed[job.business_key] += 1
-            return {}
+    async def pack(running: RunningJob) -> None:
+        await go_on.wait()
+        packed[running.job.business_key] += 1
 
-        await once(pool, job, pack)
-        async with transaction(pool) as connection:
-            await queue.complete(connection, job)
-
-    async def on_dead(_connection: Connection, _job: Job, _error: str) -> None:
+    async def fail(*_: object) -> None:
         raise AssertionError("no job may die of this")
 
-    worker = Worker(pool, {"pack": JobHandler(run, on_dead, Schedule((1, 2)))}, retry_unit_seconds=0.1, lease_seconds=2)
+    handler = FunctionHandler("pack", pack, on_failure=fail)
     settings = ServiceSettings(database_url="postgresql://nowhere/nothing", kafka_bootstrap="nowhere:9092")
     purger = Purger(pool, standard_rules(settings), seconds_between_rounds=0.1)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(worker.run(stopping))
+    async with running_worker(pool, handler, retry_unit_seconds=0.1, lease_seconds=2), asyncio.TaskGroup() as group:
         group.create_task(purger.run(stopping))
         yield
         stopping.set()
@@ -143,7 +135,7 @@ async def is_refused(client: httpx.AsyncClient) -> bool:
 
 async def all_waits(logs: list[Any]) -> bool:
     """Whether the worker and the relay have met the read-only server."""
-    return {"leases cannot be kept now", "lane leases not renewed"} <= {line["event"] for line in logs}
+    return {"job leases not extended", "lane leases not renewed"} <= {line["event"] for line in logs}
 
 
 async def is_made(client: httpx.AsyncClient) -> bool:

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import queue
-from common.jobs.queue import Job, LeaseLost, NewJob, Schedule
+from common.jobs import endings, queue
+from common.jobs.job import Job, LeaseLost, NewJob, Schedule
 from support.events.traceparent import TRACEPARENT
 
 LEASE = timedelta(seconds=30)
@@ -62,7 +62,7 @@ async def test_a_job_that_failed_is_due_again_after_its_delay_and_not_before(poo
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool)
     async with transaction(pool) as connection:
-        await queue.retry(connection, job, "printer on fire", timedelta(minutes=2))
+        await endings.retry(connection, job, "printer on fire", timedelta(minutes=2))
     assert await claim(pool) == []
     wait = await pool.fetchval("SELECT due_at - now() FROM jobs")
     assert timedelta(minutes=1, seconds=50) < wait <= timedelta(minutes=2)
@@ -78,17 +78,17 @@ async def test_a_worker_that_lost_its_lease_can_write_nothing(pool: Pool) -> Non
         assert await queue.release_expired(connection) == 1
     [taken_over] = await claim(pool, worker="bert")
     late_steps: list[Callable[[Connection], Awaitable[None]]] = [
-        lambda connection: queue.complete(connection, paused),
-        lambda connection: queue.retry(connection, paused, "late", LEASE),
-        lambda connection: queue.bury(connection, paused, "late"),
-        lambda connection: queue.hand_back(connection, paused),
+        lambda connection: endings.complete(connection, paused),
+        lambda connection: endings.retry(connection, paused, "late", LEASE),
+        lambda connection: endings.bury(connection, paused, "late"),
+        lambda connection: endings.hand_back(connection, paused),
     ]
     for step in late_steps:
         with pytest.raises(LeaseLost):
             async with transaction(pool) as connection:
                 await step(connection)
     async with transaction(pool) as connection:
-        await queue.complete(connection, taken_over)
+        await endings.complete(connection, taken_over)
     assert await outcomes(pool) == ["abandoned", "succeeded"]
 
 
@@ -104,7 +104,7 @@ async def test_a_job_handed_back_is_free_at_once_and_counts_no_failure(pool: Poo
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool)
     async with transaction(pool) as connection:
-        await queue.hand_back(connection, job)
+        await endings.hand_back(connection, job)
     [again] = await claim(pool)
     assert (again.failures, again.abandoned) == (0, 0)
 
@@ -114,7 +114,7 @@ async def test_only_a_dead_job_is_replayed_with_a_new_round_of_tries(pool: Pool)
     [job] = await claim(pool)
     async with transaction(pool) as connection:
         assert not await queue.replay(connection, job.id)
-        await queue.bury(connection, job, "printer on fire")
+        await endings.bury(connection, job, "printer on fire")
     assert await claim(pool) == []
     async with transaction(pool) as connection:
         assert await queue.replay(connection, job.id)

@@ -1,17 +1,18 @@
 """What the worker does with a job that works, fails, hangs, is hopeless, or is in hand when it has to stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 from common.database.statements import Connection
 from common.database.transactions import DatabaseUnavailable, Pool, transaction
 from common.errors import PermanentFailure
 from common.jobs import queue
-from common.jobs.queue import Job, NewJob, Schedule
-from common.jobs.worker import MOST_ABANDONED, JobHandler, Worker
+from common.jobs.handler import JobHandler, RunningJob
+from common.jobs.job import Job, NewJob
+from common.jobs.runner import MOST_ABANDONED
+from common.jobs.worker import Worker
 from support.events.traceparent import TRACEPARENT
-from support.running import running
+from support.jobs.handlers import FunctionHandler, Work, running_worker
 from support.waiting import eventually, time_passes
 
 INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
@@ -20,31 +21,23 @@ INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
 class Printer:
     """Prints invoices, after failing as often and as it is told."""
 
-    def __init__(self, pool: Pool, *failures: Exception) -> None:
-        self._pool = pool
+    def __init__(self, *failures: Exception) -> None:
         self._failures = list(failures)
         self.printed: list[str] = []
         self.given_up: list[str] = []
 
-    async def print_invoice(self, job: Job) -> None:
+    async def print_invoice(self, running: RunningJob) -> None:
         if self._failures:
             raise self._failures.pop(0)
-        async with transaction(self._pool) as connection:
-            await queue.complete(connection, job)
-        self.printed.append(job.business_key)
+        self.printed.append(running.job.business_key)
 
     async def give_up(self, _connection: Connection, _job: Job, error: str) -> None:
         self.given_up.append(error)
 
-    def handler(self, run: Callable[[Job], Awaitable[None]] | None = None, timeout_seconds: float = 30) -> JobHandler:
-        return JobHandler(run or self.print_invoice, self.give_up, Schedule((1, 2, 4)), timeout_seconds=timeout_seconds)
-
-
-@asynccontextmanager
-async def running_worker(pool: Pool, handler: JobHandler, *, lease_seconds: float = 5) -> AsyncIterator[asyncio.Event]:
-    worker = Worker(pool, {"invoice": handler}, retry_unit_seconds=0.01, lease_seconds=lease_seconds)
-    async with running(worker.run) as stopping:
-        yield stopping
+    def handler(self, work: Work | None = None, timeout_seconds: float = 30) -> JobHandler:
+        return FunctionHandler(
+            "invoice", work or self.print_invoice, on_failure=self.give_up, timeout_seconds=timeout_seconds
+        )
 
 
 async def enqueue(pool: Pool) -> None:
@@ -64,7 +57,7 @@ async def attempts(pool: Pool) -> list[tuple[str, str | None]]:
 
 
 async def test_a_job_is_done_and_its_attempt_remembered(pool: Pool) -> None:
-    printer = Printer(pool)
+    printer = Printer()
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
         await in_state(pool, "done")
@@ -73,7 +66,7 @@ async def test_a_job_is_done_and_its_attempt_remembered(pool: Pool) -> None:
 
 
 async def test_a_job_that_fails_twice_is_done_at_the_third_attempt(pool: Pool) -> None:
-    printer = Printer(pool, OSError("no paper"), OSError("no ink"))
+    printer = Printer(OSError("no paper"), OSError("no ink"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
         await in_state(pool, "done")
@@ -82,7 +75,7 @@ async def test_a_job_that_fails_twice_is_done_at_the_third_attempt(pool: Pool) -
 
 
 async def test_after_the_last_try_the_job_is_dead_and_what_follows_is_done_once(pool: Pool) -> None:
-    printer = Printer(pool, *(OSError("no paper") for _ in range(4)))
+    printer = Printer(*(OSError("no paper") for _ in range(4)))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
         await in_state(pool, "dead")
@@ -91,7 +84,7 @@ async def test_after_the_last_try_the_job_is_dead_and_what_follows_is_done_once(
 
 
 async def test_a_hopeless_job_is_dead_at_once(pool: Pool) -> None:
-    printer = Printer(pool, PermanentFailure("declined"))
+    printer = Printer(PermanentFailure("declined"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
         await in_state(pool, "dead")
@@ -99,12 +92,12 @@ async def test_a_hopeless_job_is_dead_at_once(pool: Pool) -> None:
 
 
 async def test_an_attempt_that_hangs_has_failed(pool: Pool) -> None:
-    printer = Printer(pool)
+    printer = Printer()
 
-    async def hang_once(job: Job) -> None:
-        if job.attempt == 1:
+    async def hang_once(running: RunningJob) -> None:
+        if running.job.attempt == 1:
             await asyncio.Event().wait()
-        await printer.print_invoice(job)
+        await printer.print_invoice(running)
 
     await enqueue(pool)
     async with running_worker(pool, printer.handler(hang_once, timeout_seconds=0.1)):
@@ -113,7 +106,7 @@ async def test_an_attempt_that_hangs_has_failed(pool: Pool) -> None:
 
 
 async def test_that_the_database_was_away_is_not_the_jobs_failure(pool: Pool) -> None:
-    printer = Printer(pool, DatabaseUnavailable("restarting"))
+    printer = Printer(DatabaseUnavailable("restarting"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
         await in_state(pool, "done")
@@ -121,12 +114,12 @@ async def test_that_the_database_was_away_is_not_the_jobs_failure(pool: Pool) ->
 
 
 async def test_a_job_in_hand_is_finished_when_the_worker_has_to_stop(pool: Pool) -> None:
-    printer, begun, go_on = Printer(pool), asyncio.Event(), asyncio.Event()
+    printer, begun, go_on = Printer(), asyncio.Event(), asyncio.Event()
 
-    async def print_slowly(job: Job) -> None:
+    async def print_slowly(running: RunningJob) -> None:
         begun.set()
         await go_on.wait()
-        await printer.print_invoice(job)
+        await printer.print_invoice(running)
 
     await enqueue(pool)
     async with running_worker(pool, printer.handler(print_slowly)) as stopping:
@@ -137,14 +130,14 @@ async def test_a_job_in_hand_is_finished_when_the_worker_has_to_stop(pool: Pool)
 
 
 async def test_a_job_that_cannot_be_finished_in_time_is_handed_back(pool: Pool) -> None:
-    printer, begun = Printer(pool), asyncio.Event()
+    printer, begun = Printer(), asyncio.Event()
 
-    async def never_end(_: Job) -> None:
+    async def never_end(_: RunningJob) -> None:
         begun.set()
         await asyncio.Event().wait()
 
     await enqueue(pool)
-    worker = Worker(pool, {"invoice": printer.handler(never_end)}, retry_unit_seconds=1, lease_seconds=5)
+    worker = Worker(pool, [printer.handler(never_end)], service="invoicing", retry_unit_seconds=1, lease_seconds=5)
     running = asyncio.create_task(worker.run(asyncio.Event()))
     await begun.wait()
     running.cancel()
@@ -155,11 +148,11 @@ async def test_a_job_that_cannot_be_finished_in_time_is_handed_back(pool: Pool) 
 
 
 async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) -> None:
-    printer = Printer(pool)
+    printer = Printer()
 
-    async def print_slowly(job: Job) -> None:
+    async def print_slowly(running: RunningJob) -> None:
         await time_passes(1, "the work takes longer than its lease")
-        await printer.print_invoice(job)
+        await printer.print_invoice(running)
 
     await enqueue(pool)
     async with (
@@ -171,10 +164,10 @@ async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) ->
 
 
 async def test_a_job_that_takes_its_workers_with_it_is_buried(pool: Pool) -> None:
-    printer = Printer(pool)
+    printer = Printer()
     await enqueue(pool)
     await pool.execute("UPDATE jobs SET abandoned = $1", MOST_ABANDONED)
     async with running_worker(pool, printer.handler()):
         await in_state(pool, "dead")
     assert printer.printed == []
-    assert printer.given_up == [f"PermanentFailure: {MOST_ABANDONED} workers ended with this job in hand"]
+    assert printer.given_up == [f"PermanentFailure: {MOST_ABANDONED} workers ended while they ran this job"]

@@ -1,7 +1,7 @@
 """No error of a job, of what follows its death or of the database ends the worker, and none repeats work uncounted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -11,17 +11,14 @@ from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool, transaction
 from common.errors import PermanentFailure
 from common.jobs import queue
-from common.jobs.outside_work import once
-from common.jobs.queue import Job, NewJob, Schedule
-from common.jobs.worker import MOST_SET_BACKS, JobHandler, Worker
+from common.jobs.handler import RunningJob
+from common.jobs.job import Job, NewJob, Result
+from common.jobs.runner import MOST_SET_BACKS
 from support.events.traceparent import TRACEPARENT
+from support.jobs import handlers
+from support.jobs.handlers import FunctionHandler, OnFailure, OnSuccess, Work, nothing
 from support.postgres.databases import Database
-from support.running import running
 from support.waiting import eventually
-
-SCHEDULE = Schedule((1, 2, 4))
-Run = Callable[[Job], Awaitable[None]]
-OnDead = Callable[[Connection, Job, str], Awaitable[None]]
 
 
 @pytest_asyncio.fixture
@@ -43,23 +40,20 @@ async def locked(database: Database, lock: str) -> AsyncIterator[None]:
         await owner.close()
 
 
-async def nothing_follows(_connection: Connection, _job: Job, _error: str) -> None:
-    pass
-
-
 @asynccontextmanager
 async def running_worker(
-    pool: Pool, run: Run, on_dead: OnDead = nothing_follows, *, unit: float = 0.01, lease: float = 5
+    pool: Pool,
+    work: Work,
+    on_failure: OnFailure = nothing,
+    *,
+    on_success: OnSuccess = nothing,
+    unit: float = 0.01,
+    lease: float = 5,
 ) -> AsyncIterator[None]:
-    """A worker for "bad" jobs, which `run` does, and for "good" ones. Raises what ends it."""
-
-    async def good(job: Job) -> None:
-        async with transaction(pool) as connection:
-            await queue.complete(connection, job)
-
-    handlers = {"bad": JobHandler(run, on_dead, SCHEDULE), "good": JobHandler(good, nothing_follows, SCHEDULE)}
-    worker = Worker(pool, handlers, retry_unit_seconds=unit, lease_seconds=lease)
-    async with running(worker.run):
+    """A worker for "bad" jobs, which `work` does, and for "good" ones. Raises what ends it."""
+    bad = FunctionHandler("bad", work, on_success=on_success, on_failure=on_failure)
+    both = (bad, FunctionHandler("good"))
+    async with handlers.running_worker(pool, *both, retry_unit_seconds=unit, lease_seconds=lease):
         yield
 
 
@@ -105,7 +99,7 @@ NESTED = BaseExceptionGroup("several", [SystemExit("deep"), ExceptionGroup("insi
 async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_job_notices(
     pool: Pool, error: BaseException, told: str
 ) -> None:
-    async def raise_it(_: Job) -> None:
+    async def raise_it(_: RunningJob) -> None:
         raise error
 
     await enqueue(pool, "bad")
@@ -119,7 +113,7 @@ async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_j
 
 
 async def test_a_hopeless_failure_inside_a_group_is_final_too(pool: Pool) -> None:
-    async def decline(_: Job) -> None:
+    async def decline(_: RunningJob) -> None:
         raise ExceptionGroup("several", [OSError(), PermanentFailure("declined")])
 
     await enqueue(pool, "bad")
@@ -131,7 +125,7 @@ async def test_a_hopeless_failure_inside_a_group_is_final_too(pool: Pool) -> Non
 async def test_what_follows_a_dead_job_is_tried_again_without_the_work(pool: Pool) -> None:
     tries: list[str] = []
 
-    async def fail(_: Job) -> None:
+    async def fail(_: RunningJob) -> None:
         tries.append("work")
         raise OSError("no paper")
 
@@ -149,7 +143,7 @@ async def test_what_follows_a_dead_job_is_tried_again_without_the_work(pool: Poo
 async def test_what_follows_and_never_can_be_written_leaves_a_dead_job_that_says_so(pool: Pool) -> None:
     tries: list[str] = []
 
-    async def fail(_: Job) -> None:
+    async def fail(_: RunningJob) -> None:
         tries.append("work")
         raise PermanentFailure("declined")
 
@@ -173,7 +167,7 @@ async def test_a_lock_held_over_what_follows_a_dead_job_delays_only_that(
 ) -> None:
     tries: list[str] = []
 
-    async def fail(_: Job) -> None:
+    async def fail(_: RunningJob) -> None:
         tries.append("work")
         raise PermanentFailure("declined")
 
@@ -186,7 +180,7 @@ async def test_a_lock_held_over_what_follows_a_dead_job_delays_only_that(
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > $1", MOST_SET_BACKS))
         await in_state(pool, "bad", "dead")
     assert tries == ["work"]
-    assert await pool.fetchval("SELECT count(*) FROM event_streams") == 1
+    assert await pool.fetchval("SELECT count(*) FROM event_streams WHERE topic = 't'") == 1
 
 
 async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_lock(
@@ -194,18 +188,15 @@ async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_l
 ) -> None:
     sent: list[int] = []
 
-    async def send() -> dict[str, int]:
+    async def send(_: RunningJob) -> dict[str, int]:
         sent.append(1)
         return {"receipt": 17}
 
-    async def run(job: Job) -> None:
-        result = await once(hasty, job, send)
-        async with transaction(hasty) as connection:
-            await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', $1)", result["receipt"])
-            await queue.complete(connection, job)
+    async def follow(connection: Connection, _job: Job, result: Result) -> None:
+        await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', $1)", result["receipt"])
 
     await enqueue(pool, "bad")
-    async with running_worker(hasty, run):
+    async with running_worker(hasty, send, on_success=follow):
         async with locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > $1", MOST_SET_BACKS))
         await in_state(pool, "bad", "done")
@@ -223,21 +214,17 @@ async def test_a_database_that_answers_nothing_after_the_work_is_no_failure_of_t
     sent: list[str] = []
     attempt = 0
 
-    async def send() -> dict[str, str]:
+    async def send(_: RunningJob) -> None:
         sent.append("a mail")
-        return {}
 
-    async def run(job: Job) -> None:
+    async def follow(*_: object) -> None:
         nonlocal attempt
-        await once(pool, job, send)
         attempt += 1
         if attempt <= 5:
             raise error
-        async with transaction(pool) as connection:
-            await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
-    async with running_worker(pool, run):
+    async with running_worker(pool, send, on_success=follow):
         await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE state IN ('done', 'dead')"))
     assert sent == ["a mail"]
     assert await attempts(pool) == ["handed_back"] * 5 + ["succeeded"]
@@ -250,19 +237,13 @@ async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
     sent: list[str] = []
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def send() -> dict[str, str]:
+    async def send(_: RunningJob) -> None:
         begun.set()
         await go_on.wait()
         sent.append("a mail")
-        return {}
-
-    async def run(job: Job) -> None:
-        await once(hasty, job, send)
-        async with transaction(hasty) as connection:
-            await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
-    async with running_worker(hasty, run, lease=1):
+    async with running_worker(hasty, send, lease=1):
         await begun.wait()
         async with locked(database, lock):
             go_on.set()
@@ -276,12 +257,12 @@ async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
 async def test_a_lock_timeout_before_work_is_known_to_be_done_is_a_failure_by_the_schedule(
     database: Database, pool: Pool, hasty: Pool
 ) -> None:
-    async def run(_: Job) -> None:
-        async with transaction(hasty) as connection:
-            await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', 1)")
+    async def run(running: RunningJob) -> None:
+        async with running.transaction() as connection:
+            await connection.execute("DELETE FROM idempotency_keys")
 
     await enqueue(pool, "bad")
-    async with running_worker(hasty, run), locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
+    async with running_worker(hasty, run), locked(database, "LOCK TABLE idempotency_keys IN SHARE MODE"):
         await in_state(pool, "bad", "dead")
     assert await attempts(pool) == ["failed"] * 4
 
@@ -289,7 +270,7 @@ async def test_a_lock_timeout_before_work_is_known_to_be_done_is_a_failure_by_th
 async def test_a_database_that_is_away_at_each_attempt_counts_in_the_end(pool: Pool) -> None:
     """Such as a disk that is full for one table only: nobody knows how often the work was done by then."""
 
-    async def run(_: Job) -> None:
+    async def run(_: RunningJob) -> None:
         raise asyncpg.DiskFullError("could not extend file")
 
     await enqueue(pool, "bad")
@@ -299,7 +280,7 @@ async def test_a_database_that_is_away_at_each_attempt_counts_in_the_end(pool: P
 
 
 async def test_an_attempt_that_the_database_ended_is_not_made_again_at_once(pool: Pool) -> None:
-    async def run(_: Job) -> None:
+    async def run(_: RunningJob) -> None:
         raise asyncpg.ReadOnlySQLTransactionError("cannot execute UPDATE in a read-only transaction")
 
     await enqueue(pool, "bad")
@@ -312,11 +293,9 @@ async def test_an_attempt_that_the_database_ended_is_not_made_again_at_once(pool
 async def test_a_locked_job_does_not_cost_the_others_their_leases(database: Database, pool: Pool, hasty: Pool) -> None:
     both, go_on = asyncio.Barrier(3), asyncio.Event()
 
-    async def run(job: Job) -> None:
+    async def run(_: RunningJob) -> None:
         await both.wait()
         await go_on.wait()
-        async with transaction(hasty) as connection:
-            await queue.complete(connection, job)
 
     async with transaction(pool) as connection:
         await queue.enqueue(connection, *[NewJob("bad", key, {}, TRACEPARENT) for key in ("locked", "free")])
@@ -337,11 +316,9 @@ async def test_a_lease_that_ran_out_while_the_database_was_away_stays_with_a_wor
     """Two workers meet a database that comes back: neither takes away what the other still works on."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def run(job: Job) -> None:
+    async def run(_: RunningJob) -> None:
         begun.set()
         await go_on.wait()
-        async with transaction(hasty) as connection:
-            await queue.complete(connection, job)
 
     await enqueue(pool, "bad")
     async with running_worker(hasty, run, lease=1), running_worker(pool, run, lease=1):

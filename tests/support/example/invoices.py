@@ -1,8 +1,7 @@
 """Ada's invoices: accepted as the consumer does, made and sent as the worker does."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,22 +9,21 @@ from uuid import UUID, uuid4
 
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.jobs.queue import Schedule
-from common.jobs.worker import Worker
+from common.jobs.job import Schedule
 from common.mail.mailer import Mailer
 from common.messaging.envelope import ReceivedEvent
 from common.messaging.incoming.subscriber import Incoming
 from invoicing.consumer import event_handlers
-from invoicing.document_store import DocumentStore
+from invoicing.document_store.port import DocumentStore
 from invoicing.domain import Address, Seller
-from invoicing.events import OrderShipped
+from invoicing.events import OrderShippedView
 from invoicing.invoice_pdf.renderer import Renderer
-from invoicing.use_cases import DOCUMENT_JOB, MAIL_JOB
+from invoicing.use_cases.jobs import DOCUMENT_JOB
 from invoicing.worker import DocumentJob, MailJob
 from support.events.traceparent import TRACEPARENT
+from support.jobs import handlers as jobs
 from support.jobs.rows import JobRow, find_job, wait_for_state
 from support.mail.mailbox import Mailbox
-from support.running import running
 
 SELLER = Seller(
     id="articurated",
@@ -40,7 +38,7 @@ RETRY_UNIT = 0.02
 RETRIES = Schedule((1, 2, 4))
 
 
-def incoming_event(order: dict[str, Any], event_id: str | None = None) -> Incoming[OrderShipped]:
+def incoming_event(order: dict[str, Any], event_id: str | None = None) -> Incoming[OrderShippedView]:
     """The event as the subscriber hands it over."""
     data = json.dumps(order).encode()
     event = ReceivedEvent(
@@ -56,7 +54,7 @@ def incoming_event(order: dict[str, Any], event_id: str | None = None) -> Incomi
         causation_id=None,
         data=data,
     )
-    return Incoming(event, OrderShipped.model_validate_json(data))
+    return Incoming(event, OrderShippedView.model_validate_json(data))
 
 
 async def consume_in(connection: Connection, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
@@ -110,14 +108,10 @@ async def invoice_events(
     return [(row["type"], json.loads(row["payload"])) for row in rows]
 
 
-@asynccontextmanager
-async def running_worker(pool: Pool, renderer: Renderer, store: DocumentStore, mailbox: Mailbox) -> AsyncIterator[None]:
+def running_worker(
+    pool: Pool, renderer: Renderer, store: DocumentStore, mailbox: Mailbox
+) -> AbstractAsyncContextManager[object]:
     """The service's worker, with retry units of milliseconds."""
     mailer = Mailer(mailbox.host, mailbox.port, "ArtiCurated <billing@articurated.example>", timeout=5)
-    handlers = {
-        DOCUMENT_JOB: DocumentJob(pool, renderer, store).handler,
-        MAIL_JOB: MailJob(pool, store, mailer).handler,
-    }
-    worker = Worker(pool, handlers, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
-    async with running(worker.run):
-        yield
+    handlers = (DocumentJob(renderer, store), MailJob(store, mailer))
+    return jobs.running_worker(pool, *handlers, retry_unit_seconds=RETRY_UNIT)

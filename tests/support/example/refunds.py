@@ -1,7 +1,6 @@
 """The running example of the refunds tests: Zoë Ångström gets 1,234.50 EUR back."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,13 +10,14 @@ from uuid import UUID, uuid4
 from common.audit.actor import Actor
 from common.database.transactions import Pool, transaction
 from common.jobs import queue
-from common.jobs.queue import Job
-from common.jobs.worker import JobHandler, Worker
-from refunds.domain import Cause, Claim, Refund, return_key
-from refunds.use_cases.commands import REFUND_JOB, OwedRefund, open_refunds
+from common.jobs.handler import JobHandler
+from common.jobs.job import Job
+from refunds.domain import Cause, Refund, RefundRequest, return_key
+from refunds.use_cases.jobs import REFUND_JOB
+from refunds.use_cases.opening import open_refunds
 from support.events.traceparent import TRACEPARENT
+from support.jobs import handlers
 from support.jobs.rows import JobRow, find_job, wait_for_state
-from support.running import running
 
 EVENT = Actor("return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -25,10 +25,10 @@ NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 RETRY_UNIT = 0.01
 
 
-def a_claim(**changes: Any) -> Claim:
-    """A claim of its own, unless the changes say otherwise."""
+def a_request(**changes: Any) -> RefundRequest:
+    """A request of its own, unless the changes say otherwise."""
     return_id = uuid4()
-    claim = Claim(
+    request = RefundRequest(
         business_key=return_key(return_id),
         cause=Cause.RETURN_COMPLETED,
         order_id=uuid4(),
@@ -40,19 +40,19 @@ def a_claim(**changes: Any) -> Claim:
         customer_email="zoe@example.com",
         customer_name="Zoë Ångström",
     )
-    return replace(claim, **changes)
+    return replace(request, **changes)
 
 
 def a_refund(**changes: Any) -> Refund:
-    claim = a_claim(**changes)
-    return Refund(claim.refund_id, claim, created_at=datetime.now(UTC))
+    request = a_request(**changes)
+    return Refund(request.refund_id, request, created_at=datetime.now(UTC))
 
 
 async def open_refund(pool: Pool, **changes: Any) -> Refund:
-    claim = a_claim(**changes)
+    request = a_request(**changes)
     async with transaction(pool) as connection:
-        await open_refunds(connection, [OwedRefund(claim, EVENT)])
-    return Refund(claim.refund_id, claim, created_at=datetime.now(UTC))
+        await open_refunds(connection, [(request, EVENT)])
+    return Refund(request.refund_id, request, created_at=datetime.now(UTC))
 
 
 async def job_of(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> JobRow:
@@ -81,8 +81,5 @@ async def replay(pool: Pool, job_id: UUID) -> None:
         assert await queue.replay(connection, job_id)
 
 
-@asynccontextmanager
-async def running_worker(pool: Pool, handler: JobHandler, kind: str = REFUND_JOB) -> AsyncIterator[None]:
-    worker = Worker(pool, {kind: handler}, retry_unit_seconds=RETRY_UNIT, lease_seconds=5)
-    async with running(worker.run):
-        yield
+def running_worker(pool: Pool, handler: JobHandler) -> AbstractAsyncContextManager[object]:
+    return handlers.running_worker(pool, handler, service="refunds", retry_unit_seconds=RETRY_UNIT)

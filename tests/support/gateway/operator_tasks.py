@@ -10,8 +10,8 @@ from common.audit.chain import first_broken
 from common.audit.history import history
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
-from common.jobs import queue
-from common.jobs.queue import NewJob
+from common.jobs import endings, queue
+from common.jobs.job import NewJob
 from common.messaging.envelope import EventView, event_headers
 from common.messaging.incoming import poison
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
@@ -43,7 +43,7 @@ async def a_dead_job(vase_gateway: VaseGateway) -> UUID:
     async with transaction(vase_gateway.pool) as connection:
         await queue.enqueue(connection, NewJob("glaze", "vase-1", PAYLOAD, new_traceparent()))
         [job] = await queue.claim(connection, {"glaze": 1}, lease=timedelta(seconds=9), worker="kiln-1")
-        await queue.bury(connection, job, "the kiln is cold")
+        await endings.bury(connection, job, "the kiln is cold")
         return job.id
 
 

@@ -1,12 +1,13 @@
-"""Attempts at jobs one by one, as `common.jobs.worker` makes them, for tests that decide about each of them."""
+"""Attempts at jobs one by one, as `common.jobs.runner` makes them, for tests that decide about each of them."""
 
 from datetime import timedelta
 
-from common.database.transactions import Pool, transaction
+from common.database.transactions import Pool, reading, transaction
 from common.errors import PermanentFailure
-from common.jobs import queue
-from common.jobs.queue import Job, LeaseLost, Schedule
-from common.jobs.worker import JobHandler
+from common.jobs import endings, queue
+from common.jobs.handler import JobHandler
+from common.jobs.job import Job, LeaseLost, Schedule
+from common.jobs.runner import JobRunner
 
 LEASE = timedelta(seconds=20)
 
@@ -20,10 +21,19 @@ async def claim_jobs(pool: Pool, kind: str, limit: int) -> list[Job]:
         return await queue.claim(connection, {kind: limit}, lease=LEASE, worker="a test")
 
 
+def _runner(pool: Pool) -> JobRunner:
+    return JobRunner(pool, service="refunds", retry_unit_seconds=0)
+
+
+async def complete(pool: Pool, handler: JobHandler, job: Job) -> None:
+    """One attempt. Raises what ends it, and stores no failure."""
+    await _runner(pool).complete(job, handler)
+
+
 async def attempt(pool: Pool, job: Job, handler: JobHandler, retries: Schedule) -> None:
     """Run the handler, and store a failure: a retry that is due at once or, after the last one, a dead job."""
     try:
-        await handler.run(job)
+        await complete(pool, handler, job)
     except (LeaseLost, Crash):
         return
     except Exception as error:
@@ -35,9 +45,8 @@ async def attempt(pool: Pool, job: Job, handler: JobHandler, retries: Schedule) 
 
 async def _store_failure(pool: Pool, job: Job, handler: JobHandler, retries: Schedule, error: Exception) -> None:
     delay = retries.delay(job.failures + 1, unit_seconds=0)
-    async with transaction(pool) as connection:
-        if delay is not None and not isinstance(error, PermanentFailure):
-            await queue.retry(connection, job, repr(error), delay)
-        else:
-            await queue.bury(connection, job, repr(error))
-            await handler.on_dead(connection, job, repr(error))
+    if delay is None or isinstance(error, PermanentFailure):
+        await _runner(pool).bury(job, handler, repr(error))
+    else:
+        async with reading(pool) as connection:
+            await endings.retry(connection, job, repr(error), delay)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from refunds.domain import Refund
-from refunds.use_cases.payment import Declined, GatewayError, GatewayFailure, GatewayUnavailable, OutcomeUnknown
+from refunds.payment_gateway.port import Declined, GatewayError, GatewayFailure, GatewayUnavailable, OutcomeUnknown
 from support.jobs.attempts import Crash
 
 
@@ -32,7 +32,7 @@ class FakePaymentGateway:
         self._faults.clear()
 
     async def refunds(self, payment: str) -> list[Refund]:
-        return [refund for refund in self._refunds.values() if refund.claim.payment_reference == payment]
+        return [refund for refund in self._refunds.values() if refund.request.payment_reference == payment]
 
     async def refund(self, refund: Refund) -> str:
         fault = self._faults.pop(0) if self._faults else None
@@ -62,8 +62,8 @@ class FakePaymentGateway:
 
     async def find(self, refund: Refund) -> str | None:
         """As Stripe, which lists the refunds of one payment."""
-        wanted = (refund.reference, refund.claim.payment_reference)
-        made = ((number, (each.reference, each.claim.payment_reference)) for number, each in self._refunds.items())
+        wanted = (refund.reference, refund.request.payment_reference)
+        made = ((number, (each.reference, each.request.payment_reference)) for number, each in self._refunds.items())
         return next((number for number, names in made if names == wanted), None)
 
     def forget_keys(self) -> None:
@@ -79,7 +79,7 @@ class FakePaymentGateway:
     def _answer(self, refund: Refund, fault: str | None) -> str | GatewayFailure:
         """The first answer to a key is the answer to it for ever."""
         key = refund.idempotency_key
-        if not self._knows_derived_references and refund.claim.payment_reference.startswith("order-"):
+        if not self._knows_derived_references and refund.request.payment_reference.startswith("order-"):
             fault = "decline"
         if key not in self._answers:
             match fault:

@@ -1,1 +1,1 @@
-"""Jobs in PostgreSQL: the queue, the worker that runs them, and the dead letters of those that failed."""
+"""Background jobs in PostgreSQL: the queue, the worker, and the dead letters of jobs that failed permanently."""

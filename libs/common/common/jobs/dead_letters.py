@@ -1,11 +1,11 @@
-"""Dead jobs, told on the service's dead-letter topic: a copy for whoever watches it, the table `jobs` is the truth."""
+"""Dead letters: copies of dead jobs on the service's dead-letter topic. The table `jobs` is the truth."""
 
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from common.database.statements import Connection
-from common.jobs.queue import Job
+from common.jobs.job import Job
 from common.messaging.envelope import EventData
 from common.messaging.kafka.topics import dead_letter_topic
 from common.messaging.outgoing import outbox
@@ -27,9 +27,8 @@ class DeadJob(EventData):
     error: str
 
 
-async def append_dead_job(connection: Connection, service: str, key: str, job: Job, error: str) -> None:
-    """Send a copy of the job through the outbox, in the transaction that buries it. `key` is the record's key."""
-    topic = dead_letter_topic(service)
+async def append_dead_job(connection: Connection, service: str, record_key: str, job: Job, error: str) -> None:
+    """Add the job's dead letter to the outbox, in the transaction that makes the job dead."""
     letter = DeadJob(
         job_id=job.id,
         kind=job.kind,
@@ -40,10 +39,10 @@ async def append_dead_job(connection: Connection, service: str, key: str, job: J
     )
     event = NewEvent(
         type=DEAD_JOB,
-        topic=topic,
+        topic=dead_letter_topic(service),
         aggregate_type="job",
         aggregate_id=job.id,
-        key=key,
+        key=record_key,
         sequence=None,
         data=letter.model_dump_json().encode(),
         traceparent=new_traceparent(job.traceparent),

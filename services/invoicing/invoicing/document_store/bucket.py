@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from invoicing.document_store.contract import DamagedDocument, describe, require_intact
+from invoicing.document_store.port import DamagedDocument, describe, require_intact
 from invoicing.domain import Document
 
 if TYPE_CHECKING:

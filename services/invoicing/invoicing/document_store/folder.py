@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from uuid import UUID
 
-from invoicing.document_store.contract import DamagedDocument, describe, require_intact
+from invoicing.document_store.port import DamagedDocument, describe, require_intact
 from invoicing.domain import Document
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700

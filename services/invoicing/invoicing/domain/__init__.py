@@ -1,7 +1,7 @@
 """Invoices without the world around them: plain Python, no I/O."""
 
 from invoicing.domain.calendar import UTC_CALENDAR, NewYear, SellerCalendar
-from invoicing.domain.invoice import PDF, Document, Failure, IllegalStep, Invoice, InvoiceStatus, MailStatus, Step
+from invoicing.domain.invoice import PDF, Document, Failure, Invoice, InvoiceStatus, MailStatus, Step, TransitionRefused
 from invoicing.domain.numbering import SERIES, invoice_number
 from invoicing.domain.snapshot import (
     Address,
@@ -23,7 +23,6 @@ __all__ = [
     "Buyer",
     "Document",
     "Failure",
-    "IllegalStep",
     "InconsistentOrder",
     "Invoice",
     "InvoiceStatus",
@@ -35,6 +34,7 @@ __all__ = [
     "Snapshot",
     "Step",
     "Tax",
+    "TransitionRefused",
     "display_amount",
     "display_rate",
     "invoice_number",

@@ -33,7 +33,7 @@ class Step(StrEnum):
     MAIL = "mail"
 
 
-class IllegalStep(Exception):
+class TransitionRefused(Exception):
     """The invoice is not in a state from which this can happen."""
 
 
@@ -57,7 +57,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """One invoice per order, for ever. Its commands return the changed invoice or raise `IllegalStep`."""
+    """One invoice per order, for ever. Its commands return the changed invoice or raise `TransitionRefused`."""
 
     id: UUID
     number: str
@@ -93,7 +93,9 @@ class Invoice:
 
     def _require(self, allowed: Mapping[InvoiceStatus, frozenset[MailStatus]], happening: str) -> None:
         if self.mail_status not in allowed.get(self.status, ()):
-            raise IllegalStep(f"{self.number} is {self.status}, mail {self.mail_status}: it cannot be {happening}")
+            raise TransitionRefused(
+                f"{self.number} is {self.status}, mail {self.mail_status}: it cannot be {happening}"
+            )
 
 
 _NOT_MAILED = frozenset({MailStatus.PENDING, MailStatus.NO_ADDRESS})

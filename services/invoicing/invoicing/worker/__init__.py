@@ -1,4 +1,4 @@
-"""What invoicing does in jobs: the document, and then the e-mail that carries it."""
+"""The jobs of invoicing: the document, and the e-mail that carries it."""
 
 from invoicing.worker.document_job import DocumentJob
 from invoicing.worker.mail_job import MailJob

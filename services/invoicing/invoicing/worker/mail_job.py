@@ -1,84 +1,60 @@
-"""Sends an issued invoice to the buyer; it stays issued, whatever becomes of the message."""
+"""The job that sends an issued invoice to the buyer. The invoice stays issued, even if the e-mail cannot be sent."""
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
-import structlog
-from common import failpoints
 from common.database.statements import Connection
-from common.database.transactions import Pool, reading, transaction
-from common.jobs import dead_letters, queue
-from common.jobs.outside_work import once
-from common.jobs.queue import Job, Schedule
-from common.jobs.worker import JobHandler
+from common.jobs.handler import JobHandler, RunningJob, Subject
+from common.jobs.job import Job, Result, Schedule
 from common.mail.mailer import Mailer
 from common.mail.message import Attachment, Mail
 from prometheus_client import Counter
 
-from invoicing import repository
-from invoicing.document_store import DocumentStore
+from invoicing.document_store.port import DocumentStore
 from invoicing.domain import Snapshot, display_amount
-from invoicing.use_cases import SERVICE, fail_mail, get_invoice, record_mail
-from invoicing.worker.document_job import acting
-
-# The whole schedule, also after a refusal that claims to be for good: such answers often come from a mail server
-# in passing trouble, and a refused message has no effect that could be repeated.
-RETRIES = Schedule((1, 2, 4))
-
-_log = structlog.get_logger(__name__)
-_mails = Counter("invoice_mails_total", "E-mails that carry invoices, by how they ended.", ["outcome"])
+from invoicing.repository import reading
+from invoicing.use_cases.commands import fail_mail, record_mail
+from invoicing.use_cases.jobs import MAIL_JOB
+from invoicing.use_cases.queries import get_invoice
+from invoicing.worker.subject import invoice_id, subject
 
 
-class MailJob:
-    def __init__(self, pool: Pool, store: DocumentStore, mailer: Mailer) -> None:
-        self._pool = pool
+class MailJob(JobHandler):
+    kind = MAIL_JOB
+    # Retried even when the mail server refuses permanently (5xx): such answers often come from a temporary fault.
+    schedule = Schedule((1, 2, 4))
+    failpoint = "invoice.after_mail"
+    counter = Counter("invoice_mails_total", "E-mails that carry invoices, by how they ended.", ["outcome"])
+    success = "sent"
+    failure_message = "the e-mail with an invoice could not be sent"
+
+    def __init__(self, store: DocumentStore, mailer: Mailer) -> None:
         self._store = store
         self._mailer = mailer
 
-    @property
-    def handler(self) -> JobHandler:
-        return JobHandler(self.run, self.on_dead, RETRIES)
-
-    async def run(self, job: Job) -> None:
-        """A crash after sending sends the same message again; its Message-ID lets mail programs tell."""
-        invoice_id = UUID(job.payload["invoice_id"])
-        await once(self._pool, job, lambda: self._send(invoice_id))
-        async with transaction(self._pool) as connection:
-            await record_mail(connection, invoice_id, acting(job))
-            await queue.complete(connection, job)
-        _mails.labels("sent").inc()
-
-    async def _send(self, invoice_id: UUID) -> Mapping[str, Any]:
-        async with reading(self._pool) as connection:
-            invoice = await get_invoice(connection, invoice_id)
-            snapshot = await repository.find_snapshot(connection, invoice_id)
+    async def work(self, running: RunningJob) -> Result:
+        """After a crash the same message may be sent again, with the same Message-ID."""
+        of_invoice = invoice_id(running.job)
+        async with running.reading() as connection:
+            invoice = await get_invoice(connection, of_invoice)
+            snapshot = await reading.find_snapshot(connection, of_invoice)
         if invoice.document is None:
             raise ValueError(f"{invoice.number} has no document to send")
-        content = await self._store.get(invoice_id, invoice.document)
-        await self._mailer.send(invoice_mail(invoice_id, snapshot, content))
-        failpoints.hit("invoice.after_mail")
+        content = await self._store.get(of_invoice, invoice.document)
+        await self._mailer.send(invoice_mail(of_invoice, snapshot, content))
         return {"sent": True}
 
-    async def on_dead(self, connection: Connection, job: Job, error: str) -> None:
-        invoice = await fail_mail(connection, UUID(job.payload["invoice_id"]), error, job.attempt, acting(job))
-        await dead_letters.append_dead_job(connection, SERVICE, str(invoice.order_id), job, error)
-        _mails.labels("failed").inc()
-        _log.critical(
-            "an invoice could not be sent by e-mail",
-            invoice_number=invoice.number,
-            order_id=str(invoice.order_id),
-            job_id=str(job.id),
-            attempts=job.attempt,
-            error=error,
-        )
+    async def on_success(self, connection: Connection, job: Job, _result: Result) -> None:
+        await record_mail(connection, invoice_id(job), job.actor)
+
+    async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
+        return subject(await fail_mail(connection, invoice_id(job), error, job.attempt, job.actor))
 
 
 def invoice_mail(invoice_id: UUID, snapshot: Snapshot, document: bytes) -> Mail:
-    """Raises `ValueError` for a buyer without an address."""
+    """Raises `ValueError` for a buyer without an e-mail address."""
     buyer, brand = snapshot.buyer, snapshot.seller.brand
     if buyer.email is None:
-        raise ValueError(f"{snapshot.invoice_number} has nobody to be sent to")
+        raise ValueError(f"{snapshot.invoice_number} has no buyer with an e-mail address")
     total = f"{display_amount(snapshot.total_amount, snapshot.currency)} {snapshot.currency}"
     return Mail(
         to=buyer.email,

@@ -1,4 +1,4 @@
-"""Between a refund and its row."""
+"""Conversion between refunds and their rows."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from common.database.statements import Record
 from common.money import quantize
 from sqlalchemy import select
 
-from refunds.domain import Cause, Claim, Refund, Status
+from refunds.domain import Cause, Refund, RefundRequest, RefundStatus
 from refunds.tables import identified_payments, refund_counts, refunds
 
 # What a change of a refund may touch, and where its audit chain ends.
 CHANGING = ("transaction_id", "error", "attempts", "completed_at", "key_epoch", "key_spent")
 HEAD = ("audit_position", "audit_hash")
-# The provider's id of the refund's payment, where it came after the claim.
+# The provider's id of the refund's payment, where it was reported after the request.
 identified_reference = (
     select(identified_payments.c.reference)
     .where(
@@ -25,7 +25,7 @@ identified_reference = (
     .label("identified_reference")
 )
 refund_columns = (*refunds.c, identified_reference)
-_CLAIM = (
+_REQUEST = (
     "business_key",
     "order_id",
     "order_number",
@@ -39,10 +39,10 @@ _CLAIM = (
 
 def changing_values(refund: Refund) -> dict[str, Any]:
     changes = {name: getattr(refund, name) for name in CHANGING}
-    claimed = {"payment_reference": refund.claim.payment_reference}
+    requested = {"payment_reference": refund.request.payment_reference}
     return {
         "status": refund.status.value,
-        **claimed,
+        **requested,
         **changes,
     }
 
@@ -50,26 +50,26 @@ def changing_values(refund: Refund) -> dict[str, Any]:
 def all_values(refund: Refund) -> dict[str, Any]:
     return {
         "id": refund.id,
-        **{name: getattr(refund.claim, name) for name in _CLAIM},
-        "cause": refund.claim.cause.value,
-        "amount": refund.claim.amount,
+        **{name: getattr(refund.request, name) for name in _REQUEST},
+        "cause": refund.request.cause.value,
+        "amount": refund.request.amount,
         "created_at": refund.created_at,
         **changing_values(refund),
     }
 
 
 def to_refund(row: Record) -> Refund:
-    """The amount comes with four decimals and leaves with those of its currency."""
-    claim = Claim(
+    """The amount has four decimals in the row, and those of its currency in the refund."""
+    request = RefundRequest(
         cause=Cause(row["cause"]),
         amount=quantize(row["amount"], row["currency"]),
-        **{name: row[name] for name in _CLAIM},
+        **{name: row[name] for name in _REQUEST},
     )
     return Refund(
         id=row["id"],
-        claim=claim,
+        request=request,
         created_at=row["created_at"],
-        status=Status(row["status"]),
+        status=RefundStatus(row["status"]),
         identified_reference=row["identified_reference"],
         **{name: row[name] for name in CHANGING},
     )

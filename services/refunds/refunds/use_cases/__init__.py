@@ -1,1 +1,1 @@
-"""What happens to refunds, and what is asked of them: each function is one step on its caller's connection."""
+"""Use cases of refunds: one function per command or query, inside the caller's transaction."""

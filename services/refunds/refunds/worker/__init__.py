@@ -1,6 +1,6 @@
-"""What refunds does in jobs: the refund itself, and the e-mail that confirms it."""
+"""The jobs of refunds: the refund at the payment gateway, and the e-mail that confirms it."""
 
-from refunds.worker.confirmation_job import ConfirmationJob
+from refunds.worker.mail_job import MailJob
 from refunds.worker.refund_job import RefundJob
 
-__all__ = ["ConfirmationJob", "RefundJob"]
+__all__ = ["MailJob", "RefundJob"]

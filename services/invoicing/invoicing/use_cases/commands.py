@@ -12,7 +12,7 @@ from invoicing import repository
 from invoicing.domain import Document, Invoice, MailStatus
 from invoicing.events import FAILED, ISSUED, invoice_failed, invoice_issued, new_event
 from invoicing.repository import LockedInvoice
-from invoicing.use_cases.work import MAIL_JOB, new_job
+from invoicing.use_cases.jobs import MAIL_JOB, new_job
 
 
 async def issue_invoice(connection: Connection, invoice_id: UUID, document: Document, actor: Actor) -> Invoice:

@@ -1,4 +1,4 @@
-"""What staff ask of refunds."""
+"""Read refunds with their attempts, and count refunds by status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from uuid import UUID
 
 from common.database.statements import Connection
 from common.errors import Problem
+from common.jobs.attempts import Attempt, attempts_of
 from common.paging import Page, Paging
 
-from refunds.domain import Refund, Status
-from refunds.repository import queries
-from refunds.repository.queries import Attempt
-from refunds.use_cases.commands import REFUND_JOB
+from refunds.domain import Refund, RefundStatus
+from refunds.repository import reading
+from refunds.use_cases.jobs import REFUND_JOB
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class RefundFilter:
 
     order_id: UUID | None = None
     return_id: UUID | None = None
-    status: Status | None = None
+    status: RefundStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TriedRefund:
-    """A refund with all attempts to make it."""
+    """A refund and the latest attempts to make it."""
 
     refund: Refund
     attempts: list[Attempt]
@@ -33,7 +33,7 @@ class TriedRefund:
 
 async def get_refund(connection: Connection, refund_id: UUID) -> TriedRefund:
     """Raises `Problem` NOT_FOUND."""
-    refund = await queries.find(connection, refund_id)
+    refund = await reading.find(connection, refund_id)
     if refund is None:
         raise Problem.not_found("refund", refund_id)
     return (await _with_attempts(connection, [refund]))[0]
@@ -41,10 +41,10 @@ async def get_refund(connection: Connection, refund_id: UUID) -> TriedRefund:
 
 async def list_refunds(connection: Connection, filters: RefundFilter, paging: Paging) -> Page[TriedRefund]:
     """Newest first."""
-    page = await queries.find_page(connection, filters, paging)
+    page = await reading.find_page(connection, filters, paging)
     return Page(await _with_attempts(connection, page.rows), page.total)
 
 
 async def _with_attempts(connection: Connection, refunds: Sequence[Refund]) -> list[TriedRefund]:
-    attempts = await queries.attempts_of(connection, REFUND_JOB, refunds)
+    attempts = await attempts_of(connection, REFUND_JOB, [refund.reference for refund in refunds])
     return [TriedRefund(refund, attempts[refund.reference]) for refund in refunds]

@@ -1,4 +1,4 @@
-"""What writes: new refunds by the batch, and one locked refund at a time."""
+"""Write refunds: new ones in batches, and changes of one locked refund."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,9 @@ from uuid import UUID
 from common.audit.chain import ChainHead
 from common.audit.entries import AuditEntry, entry_parameters, insert_entry
 from common.database.statements import Connection, Statement, prepare, prepare_together
-from common.database.tables import jobs
-from common.jobs.queue import Job, LeaseLost
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
-from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, func, select, update
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain import Refund
@@ -69,8 +67,8 @@ _IDENTIFY = prepare(
     .values({name: bindparam(name) for name in ("order_id", "first_reference", "reference")})
     .on_conflict_do_nothing()
 )
-_LOCK_CLAIM = prepare(
-    select(refunds.c.id)
+_LOCK_REFUND_OF_PAYMENT = prepare(
+    select(refunds.c.business_key)
     .where(
         refunds.c.order_id == bindparam("order_id", type_=Uuid),
         refunds.c.payment_reference == bindparam("reference", type_=Text),
@@ -78,23 +76,6 @@ _LOCK_CLAIM = prepare(
     .with_for_update()
 )
 _IDENTIFIED = prepare(select(identified_reference).where(_THE_REFUND))
-# Of a refund that was given up: the job that waits for an operator.
-_DEAD_JOB = prepare(
-    select(jobs.c.id)
-    .join(refunds, refunds.c.business_key == jobs.c.business_key)
-    .where(
-        refunds.c.order_id == bindparam("order_id", type_=Uuid),
-        refunds.c.payment_reference == bindparam("reference", type_=Text),
-        jobs.c.kind == bindparam("kind", type_=Text),
-        jobs.c.state == "dead",
-    )
-)
-_held = (
-    jobs.c.id == bindparam("job_id", type_=Uuid),
-    jobs.c.lease_token == bindparam("token", type_=BigInteger),
-    jobs.c.state == "running",
-)
-_HOLD = prepare(select(jobs.c.id).where(*_held).with_for_update())
 
 
 async def clock(connection: Connection) -> datetime:
@@ -142,27 +123,20 @@ async def spend_key(connection: Connection, refund: Refund) -> None:
     await _SPEND_KEY.execute(connection, refund_id=refund.id, epoch=refund.key_epoch)
 
 
-async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> None:
-    """Keep the provider's id of a payment, for claims of it that are there or are yet to come.
+async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> str | None:
+    """Store the provider's id of a payment, for its refund now or later; returns the business key of a refund that
+    exists.
 
-    A refund of it stays locked until the transaction ends: who gives it up meanwhile sees the id, or is seen.
+    That refund stays locked until the transaction ends: either its permanent failure sees the id, or this caller sees
+    the dead job.
     """
     await _IDENTIFY.execute(connection, order_id=order_id, first_reference=first_reference, reference=reference)
-    await _LOCK_CLAIM.fetch_value(connection, order_id=order_id, reference=first_reference)
+    business_key: str | None = await _LOCK_REFUND_OF_PAYMENT.fetch_value(
+        connection, order_id=order_id, reference=first_reference
+    )
+    return business_key
 
 
 async def is_identified(connection: Connection, locked: LockedRefund) -> bool:
     """Whether the id of its payment is known by now; it may have come while the refund's lock was waited for."""
     return await _IDENTIFIED.fetch_value(connection, refund_id=locked.refund.id) is not None
-
-
-async def find_dead_job(connection: Connection, kind: str, order_id: UUID, reference: str) -> UUID | None:
-    """The job of the refund of this payment, if it was given up."""
-    found: UUID | None = await _DEAD_JOB.fetch_value(connection, kind=kind, order_id=order_id, reference=reference)
-    return found
-
-
-async def hold(connection: Connection, job: Job) -> None:
-    """Keep the job from being taken over until the transaction ends. Raises `LeaseLost` if it has been."""
-    if await _HOLD.fetch_value(connection, job_id=job.id, token=job.lease_token) is None:
-        raise LeaseLost(f"job {job.id} was taken over after attempt {job.attempt} began")

@@ -25,16 +25,16 @@ from invoicing.domain import (
     Tax,
     invoice_number,
 )
-from invoicing.events import AddressView, OrderShipped
+from invoicing.events import AddressView, OrderShippedView
 from invoicing.repository import LockedSeries, NewInvoice
-from invoicing.use_cases.work import DOCUMENT_JOB, new_job
+from invoicing.use_cases.jobs import DOCUMENT_JOB, new_job
 
 
 @dataclass(frozen=True, slots=True)
 class ShippedOrder:
     """An order to be invoiced, and what told us of it."""
 
-    order: OrderShipped
+    order: OrderShippedView
     actor: Actor
 
 
@@ -94,7 +94,7 @@ def _accept(
 
 
 def _freeze(
-    order: OrderShipped, seller: Seller, calendar: SellerCalendar, accepted_at: datetime, number: str
+    order: OrderShippedView, seller: Seller, calendar: SellerCalendar, accepted_at: datetime, number: str
 ) -> Snapshot:
     return Snapshot(
         invoice_number=number,

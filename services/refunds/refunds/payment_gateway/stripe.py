@@ -1,4 +1,4 @@
-"""The payment gateway: Stripe's refunds, or the sandbox that speaks that part of its API (ADR 0012)."""
+"""The adapter for Stripe's refunds, also used with the sandbox, which has that part of the API (ADR 0012)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,24 +12,24 @@ from common.money import minor_digits, to_minor_units
 from stripe.params import RefundCreateParams, RefundListParams
 
 from refunds.domain import Refund
-from refunds.use_cases.payment import Declined, GatewayError, GatewayUnavailable, OutcomeUnknown
+from refunds.payment_gateway.port import Declined, GatewayError, GatewayUnavailable, OutcomeUnknown
 
 REFERENCE = "reference"
 # A refund in one of these states pays nothing back; in `pending` and `requires_action` it is under way.
 _WITHOUT_EFFECT = frozenset({"failed", "canceled"})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_TURNED_AWAY = (stripe.AuthenticationError, stripe.PermissionError, stripe.RateLimitError)
+_REJECTED_UNREAD = (stripe.AuthenticationError, stripe.PermissionError, stripe.RateLimitError)
 _CHARGES = ("ch_", "py_")
 _PAGE = 100
 
 
 class StripeGateway:
-    """Calls are not repeated here, that is the job schedule's business; each takes `timeout` seconds at most."""
+    """Makes no retries, those follow the job's schedule; each call takes `timeout` seconds at most."""
 
     def __init__(self, address: str, api_key: str, *, timeout: float = 8) -> None:
         """Raises `ValueError` without an API key."""
         if not api_key.strip():
-            raise ValueError("the payment gateway takes no calls without an API key")
+            raise ValueError("the payment gateway needs an API key")
         self._timeout = timeout
         self._http = stripe.HTTPXClient(timeout=timeout)
         self._refunds = stripe.StripeClient(
@@ -41,40 +41,40 @@ class StripeGateway:
 
     async def refund(self, refund: Refund) -> str:
         """Make the refund and return Stripe's id of it; see `PaymentGateway`."""
-        claim = refund.claim
+        request = refund.request
         try:
-            amount = minor_units(claim.amount, claim.currency)
+            amount = minor_units(request.amount, request.currency)
         except ValueError as error:
             raise Declined(str(error)) from error
-        # Without `currency`: a refund has its payment's currency, and Stripe refuses to be told.
-        wanted: RefundCreateParams = {
+        # Without `currency`: a refund has its payment's currency, and Stripe rejects the parameter.
+        parameters: RefundCreateParams = {
             "amount": amount,
-            "metadata": {REFERENCE: refund.reference, "order": claim.order_number, "currency": claim.currency},
+            "metadata": {REFERENCE: refund.reference, "order": request.order_number, "currency": request.currency},
         }
-        wanted[_kind_of(claim.payment_reference)] = claim.payment_reference
+        parameters[_kind_of(request.payment_reference)] = request.payment_reference
         async with self._classified():
-            made = await self._refunds.create_async(wanted, {"idempotency_key": refund.idempotency_key})
-        if made.status in _WITHOUT_EFFECT:
-            raise Declined(f"refund {made.id} is {made.status}: {made.failure_reason}")
-        return made.id
+            created = await self._refunds.create_async(parameters, {"idempotency_key": refund.idempotency_key})
+        if created.status in _WITHOUT_EFFECT:
+            raise Declined(f"refund {created.id} is {created.status}: {created.failure_reason}")
+        return created.id
 
     async def find(self, refund: Refund) -> str | None:
-        """Go through all refunds of the payment for the one that carries our reference; see `PaymentGateway`."""
-        wanted: RefundListParams = {"limit": _PAGE}
-        wanted[_kind_of(refund.claim.payment_reference)] = refund.claim.payment_reference
+        """Search all refunds of the payment for the one that carries our reference; see `PaymentGateway`."""
+        parameters: RefundListParams = {"limit": _PAGE}
+        parameters[_kind_of(refund.request.payment_reference)] = refund.request.payment_reference
         try:
             async with self._classified():
-                listed = await self._refunds.list_async(wanted)
-                async for found in listed.auto_paging_iter():
-                    if found.status not in _WITHOUT_EFFECT and _reference_of(found) == refund.reference:
-                        return found.id
-        except Declined as refusal:
-            if not _is_missing(refusal):
-                raise OutcomeUnknown(f"cannot be looked up: {refusal}") from refusal
+                page = await self._refunds.list_async(parameters)
+                async for each in page.auto_paging_iter():
+                    if each.status not in _WITHOUT_EFFECT and _reference_of(each) == refund.reference:
+                        return each.id
+        except Declined as decline:
+            if not _is_missing(decline):
+                raise OutcomeUnknown(f"cannot be looked up: {decline}") from decline
         return None
 
-    async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK left it so
+    async def aclose(self) -> None:
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no type here
 
     @asynccontextmanager
     async def _classified(self) -> AsyncIterator[None]:
@@ -90,14 +90,14 @@ class StripeGateway:
 def _failure(error: stripe.StripeError) -> Exception:
     """What an error of the SDK says about the refund (https://docs.stripe.com/error-low-level).
 
-    401, 403 and 429 come before a request is carried out, and 409 while another one with its key is. Other refusals are
-    for good. Stripe keeps these, and a 500, for their idempotency key for at least 24 hours; other 5xx may come from
-    something that stands between, while the request is still on its way.
+    401, 403 and 429 come before a request is processed, and 409 while another one with its key is. Other 4xx are
+    permanent. Stripe keeps these, and a 500, for their idempotency key for at least 24 hours; other 5xx may come from
+    a proxy, while the request is still on its way.
     """
     status = error.http_status
-    told = f"{status} {error.code or type(error).__name__}: {error.user_message}"
-    if isinstance(error, _TURNED_AWAY):
-        return GatewayUnavailable(told)
+    text = f"{status} {error.code or type(error).__name__}: {error.user_message}"
+    if isinstance(error, _REJECTED_UNREAD):
+        return GatewayUnavailable(text)
     if status is None:
         cause = error.__cause__
         name = type(cause or error).__name__
@@ -105,13 +105,13 @@ def _failure(error: stripe.StripeError) -> Exception:
             return GatewayUnavailable(f"not reached: {name}")
         return OutcomeUnknown(f"no answer: {name}")
     if status == 500:
-        return GatewayError(told)
-    return Declined(told) if status in {400, 402, 404} else OutcomeUnknown(told)
+        return GatewayError(text)
+    return Declined(text) if status in {400, 402, 404} else OutcomeUnknown(text)
 
 
-def _is_missing(refusal: Declined) -> bool:
+def _is_missing(decline: Declined) -> bool:
     """The gateway does not know the payment, and so has no refund of it."""
-    return isinstance(refusal.__cause__, stripe.StripeError) and refusal.__cause__.code == "resource_missing"
+    return isinstance(decline.__cause__, stripe.StripeError) and decline.__cause__.code == "resource_missing"
 
 
 def _kind_of(payment_reference: str) -> Literal["charge", "payment_intent"]:
@@ -124,10 +124,10 @@ def _reference_of(refund: stripe.Refund) -> str | None:
 
 
 def minor_units(amount: Decimal, currency: str) -> int:
-    """The amount as Stripe counts it, which is not always ISO 4217 (https://docs.stripe.com/currencies).
+    """The amount in Stripe's units, which are not always those of ISO 4217 (https://docs.stripe.com/currencies).
 
     ISK and UGX have no decimals but are counted in hundredths, MGA has fifths but is counted in whole ariary, and of
-    currencies with three decimals the last must be 0. Raises `ValueError` for an amount that cannot be told exactly.
+    currencies with three decimals the last must be 0. Raises `ValueError` for an amount that has no exact value there.
     """
     if currency == "MGA":
         if amount != amount.to_integral_value():

@@ -1,0 +1,55 @@
+"""Open refunds for what customers are owed, and store the ids of payments that are reported later."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from common.audit.actor import Actor
+from common.audit.entries import AuditEntry
+from common.database.statements import Connection
+from common.jobs import queue
+
+from refunds.domain import Refund, RefundRequest
+from refunds.repository import writing
+from refunds.use_cases.jobs import REFUND_JOB, new_job
+
+
+async def open_refunds(connection: Connection, requests: Sequence[tuple[RefundRequest, Actor]]) -> set[UUID]:
+    """Open a refund and enqueue its job for every new request; returns the ids of the new refunds."""
+    first = {request.business_key: (request, actor) for request, actor in reversed(requests)}
+    now = await writing.clock(connection)
+    opened = []
+    for request, actor in first.values():
+        refund = Refund(request.refund_id, request, created_at=now)
+        opened.append((refund, _opening(refund, actor)))
+    new = await writing.add(connection, opened)
+    await queue.enqueue(
+        connection, *[new_job(REFUND_JOB, refund, entry.actor) for refund, entry in opened if refund.id in new]
+    )
+    return new
+
+
+async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> None:
+    """Store the provider's id of a payment; a refund that failed without it is tried again."""
+    business_key = await writing.identify_payment(connection, order_id, first_reference, reference)
+    if business_key is not None:
+        await queue.replay_dead(connection, REFUND_JOB, business_key)
+
+
+def _opening(refund: Refund, actor: Actor) -> AuditEntry:
+    request = refund.request
+    return AuditEntry(
+        entity_type="REFUND",
+        entity_id=refund.id,
+        previous_state=None,
+        new_state=refund.status.value,
+        outcome="ACCEPTED",
+        actor=actor,
+        created_at=refund.created_at,
+        details={
+            "cause": request.cause.value,
+            "amount": request.amount,
+            "currency": request.currency,
+            "payment_reference": request.payment_reference,
+            "event_id": actor.causation_id,
+        },
+    )

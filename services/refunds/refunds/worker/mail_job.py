@@ -1,0 +1,71 @@
+"""The job that confirms a refund by e-mail. The refund stays succeeded, even if the e-mail cannot be sent."""
+
+from html import escape
+from textwrap import fill
+
+from common.database.statements import Connection
+from common.jobs.handler import JobHandler, RunningJob, Subject
+from common.jobs.job import Job, Result, Schedule
+from common.mail.mailer import Mailer
+from common.mail.message import Mail
+from prometheus_client import Counter
+
+from refunds.domain import Cause, Refund
+from refunds.repository import reading
+from refunds.use_cases.jobs import MAIL_JOB
+from refunds.worker.subject import refund_id, subject
+
+_REASON = {
+    Cause.RETURN_COMPLETED: "We have received your return",
+    Cause.ORDER_CANCELLED: "Your order was cancelled",
+    Cause.LATE_PAYMENT: "Your payment reached us after your order had been cancelled",
+    Cause.SURPLUS_PAYMENT: "Your order had been paid already when another payment reached us",
+}
+
+
+class MailJob(JobHandler):
+    kind = MAIL_JOB
+    # Retried even when the mail server refuses permanently (5xx): such answers often come from a temporary fault.
+    schedule = Schedule((1, 2, 4))
+    counter = Counter("refund_mails_total", "E-mails that confirm refunds, by how they ended.", ["outcome"])
+    success = "sent"
+    failure_message = "the e-mail that confirms a refund could not be sent"
+    failure_level = "error"
+
+    def __init__(self, mailer: Mailer) -> None:
+        self._mailer = mailer
+
+    async def work(self, running: RunningJob) -> Result:
+        """After a crash the same message may be sent again, with the same Message-ID."""
+        async with running.reading() as connection:
+            refund = await reading.get(connection, refund_id(running.job))
+        await self._mailer.send(refund_mail(refund))
+        return {"sent": True}
+
+    async def on_success(self, _connection: Connection, _job: Job, _result: Result) -> None:
+        """The refund does not record its e-mail."""
+
+    async def on_failure(self, connection: Connection, job: Job, _error: str) -> Subject:
+        return subject(await reading.get(connection, refund_id(job)))
+
+
+def refund_mail(refund: Refund) -> Mail:
+    """Raises `ValueError` for a refund without an e-mail address, or that has not succeeded."""
+    request = refund.request
+    if request.customer_email is None or refund.transaction_id is None:
+        raise ValueError(f"refund {refund.id} has no e-mail address, or has not succeeded")
+    amount = request.displayed_amount
+    paragraphs = (
+        f"Dear {request.customer_name or 'customer'},",
+        f"{_REASON[request.cause]}, and we have refunded {amount} for order {request.order_number} the way you paid. "
+        "Your bank may take some days to show it.",
+        f"Reference: {refund.transaction_id}",
+        "ArtiCurated",
+    )
+    return Mail(
+        to=request.customer_email,
+        subject=f"Your refund of {amount} for order {request.order_number}",
+        text="\n\n".join(fill(each, 72) for each in paragraphs) + "\n",
+        html="".join(f"<p>{escape(each)}</p>\n" for each in paragraphs),
+        message_key=f"refund-{refund.id}",
+    )

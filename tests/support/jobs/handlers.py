@@ -1,0 +1,61 @@
+"""A job handler that is made of functions, and a worker that runs for the time of a block."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from common.database.statements import Connection
+from common.database.transactions import Pool
+from common.jobs.handler import JobHandler, RunningJob, Subject
+from common.jobs.job import Job, Result, Schedule
+from common.jobs.worker import Worker
+from support.running import running
+
+Work = Callable[[RunningJob], Awaitable[Result | None]]
+OnSuccess = Callable[[Connection, Job, Result], Awaitable[None]]
+OnFailure = Callable[[Connection, Job, str], Awaitable[None]]
+
+
+async def nothing(*_: object) -> None:
+    pass
+
+
+class FunctionHandler(JobHandler):
+    schedule = Schedule((1, 2, 4))
+
+    def __init__(
+        self,
+        kind: str,
+        work: Work = nothing,
+        *,
+        on_success: OnSuccess = nothing,
+        on_failure: OnFailure = nothing,
+        timeout_seconds: float = 30,
+    ) -> None:
+        self.kind = kind
+        self.timeout_seconds = timeout_seconds
+        self._work, self._on_success, self._on_failure = work, on_success, on_failure
+
+    async def work(self, running: RunningJob) -> Result:
+        return await self._work(running) or {}
+
+    async def on_success(self, connection: Connection, job: Job, result: Result) -> None:
+        await self._on_success(connection, job, result)
+
+    async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
+        await self._on_failure(connection, job, error)
+        return Subject(job.business_key, {})
+
+
+@asynccontextmanager
+async def running_worker(
+    pool: Pool,
+    *handlers: JobHandler,
+    service: str = "invoicing",
+    retry_unit_seconds: float = 0.01,
+    lease_seconds: float = 5,
+) -> AsyncIterator[asyncio.Event]:
+    """Yields the event that stops the worker. Raises what ends it."""
+    options = {"retry_unit_seconds": retry_unit_seconds, "lease_seconds": lease_seconds}
+    async with running(Worker(pool, handlers, service=service, **options).run) as stopping:
+        yield stopping
