@@ -19,7 +19,7 @@ from common.jobs.job import Job, LeaseLost
 from common.messaging.kafka.topics import dead_letter_topic
 from prometheus_client import REGISTRY
 from refunds.events import REFUNDS_TOPIC
-from refunds.payment_gateway.port import OutcomeUnknown
+from refunds.payment_gateway.port import GatewayError, OutcomeUnknown
 from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.use_cases.opening import identify_payment
@@ -186,6 +186,26 @@ async def test_a_replay_keeps_a_key_that_was_never_answered_for_its_calls_may_st
     async with running_worker(pool, RefundJob(gateway)):
         job = await job_in_state(pool, refund, "dead")
         await replay(pool, job.id)
+        await job_in_state(pool, refund, "done")
+
+    gateway.deliver_late_calls()
+
+    assert len(await gateway.refunds(refund.request.payment_reference)) == 1
+
+
+async def test_a_replay_keeps_a_key_that_the_gateway_forgot_its_error_for_before_a_call_was_lost(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    await gateway.fail("fail_for_good", 1)
+    job = await claim_job(pool, refund)
+    with pytest.raises(GatewayError):
+        await attempt(pool, RefundJob(gateway), job)
+    async with transaction(pool) as connection:
+        await endings.retry(connection, job, "500", timedelta(0))
+    gateway.forget_keys()
+    await gateway.fail("arrive_late", 5)
+    async with running_worker(pool, RefundJob(gateway)):
+        dead = await job_in_state(pool, refund, "dead")
+        await replay(pool, dead.id)
         await job_in_state(pool, refund, "done")
 
     gateway.deliver_late_calls()

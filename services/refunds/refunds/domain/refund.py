@@ -32,8 +32,8 @@ class TransitionRefused(Exception):
 class Refund:
     """A change returns a new refund, or raises `TransitionRefused`.
 
-    `attempts` counts the attempts up to the latest result. `key_spent`: the gateway has answered the current
-    idempotency key with an error, and may repeat that answer for this key without reading the request.
+    `attempts` counts the attempts up to the latest result. `key_spent`: the gateway answered the latest call under
+    the current idempotency key with an error, and may repeat that answer for this key without reading the request.
     `identified_reference` is the provider's id of the payment, where the request has only the reference derived from
     the order, and the id was reported later.
     """

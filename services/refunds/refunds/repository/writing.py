@@ -10,7 +10,7 @@ from common.audit.entries import AuditEntry, entry_parameters, insert_entry
 from common.database.statements import Connection, Statement, prepare, prepare_together
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, update
+from sqlalchemy import ARRAY, Boolean, Text, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain import Refund
@@ -59,8 +59,10 @@ _changed = update(refunds).where(_THE_REFUND).values({name: bindparam(name) for 
 _saved = (_changed, refund_counts.transition(), *insert_entry())
 _SAVE = prepare_together(*_saved)
 _SAVE_AND_TELL = prepare_together(*_saved, outbox.insert_next_event())
-_SPEND_KEY = prepare(
-    update(refunds).where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch")).values(key_spent=True)
+_MARK_KEY = prepare(
+    update(refunds)
+    .where(_THE_REFUND, refunds.c.key_epoch == bindparam("epoch"))
+    .values(key_spent=bindparam("spent", type_=Boolean))
 )
 _IDENTIFY = prepare(
     insert(identified_payments)
@@ -118,9 +120,9 @@ async def save(
         await _SAVE_AND_TELL.execute(connection, **parameters, **outbox.event_parameters(event))
 
 
-async def spend_key(connection: Connection, refund: Refund) -> None:
-    """Note that the gateway answered the refund's current key with an error. Needs no lease: it is a fact for ever."""
-    await _SPEND_KEY.execute(connection, refund_id=refund.id, epoch=refund.key_epoch)
+async def mark_key(connection: Connection, refund: Refund, *, spent: bool) -> None:
+    """Store whether the gateway's latest answer to this key of the refund was an error; a newer key is left alone."""
+    await _MARK_KEY.execute(connection, refund_id=refund.id, epoch=refund.key_epoch, spent=spent)
 
 
 async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> str | None:

@@ -7,7 +7,7 @@ from common.jobs.job import Job, Result, Schedule
 from prometheus_client import Counter
 
 from refunds.domain import Refund, RefundStatus
-from refunds.payment_gateway.port import Declined, GatewayFailure, PaymentGateway
+from refunds.payment_gateway.port import Declined, GatewayFailure, GatewayUnavailable, PaymentGateway
 from refunds.repository import reading, writing
 from refunds.use_cases.commands import record_failure, record_success, redirect_refund, reopen_refund
 from refunds.use_cases.jobs import REFUND_JOB
@@ -62,12 +62,14 @@ class RefundJob(JobHandler):
 
         The reason may also be the payment's name: if its id was reported meanwhile, that is tried at once.
         """
+        if refund.key_spent:
+            # The gateway may have forgotten the key since: then this call can make the refund.
+            await _mark_key(running, refund, spent=False)
         try:
             return await self._gateway.refund(refund)
         except GatewayFailure as failure:
-            if failure.answer_is_kept:
-                async with running.transaction() as connection:
-                    await writing.spend_key(connection, refund)
+            if failure.answer_is_kept or (refund.key_spent and isinstance(failure, GatewayUnavailable)):
+                await _mark_key(running, refund, spent=True)
             if not isinstance(failure, Declined):
                 raise
             transaction_id = await self._gateway.find(refund)
@@ -77,6 +79,12 @@ class RefundJob(JobHandler):
             if redirected.request.payment_reference == refund.request.payment_reference:
                 raise
         return await self._send(running, redirected)
+
+
+async def _mark_key(running: RunningJob, refund: Refund, *, spent: bool) -> None:
+    """Without the lease: it is a fact about the key, whoever has the job."""
+    async with running.transaction() as connection:
+        await writing.mark_key(connection, refund, spent=spent)
 
 
 async def _redirect(running: RunningJob, refund: Refund) -> Refund:
