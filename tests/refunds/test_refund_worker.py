@@ -198,7 +198,7 @@ async def test_a_replay_keeps_a_key_that_the_gateway_forgot_its_error_for_before
     await gateway.fail("fail_for_good", 1)
     job = await claim_job(pool, refund)
     with pytest.raises(GatewayError):
-        await attempt(pool, RefundJob(gateway), job)
+        await complete(pool, RefundJob(gateway), job)
     async with transaction(pool) as connection:
         await endings.retry(connection, job, "500", timedelta(0))
     gateway.forget_keys()
