@@ -60,7 +60,7 @@ def _endpoints(app: Any) -> Iterator[tuple[str, str, Callable[..., Any]]]:
 
 def _roles(endpoint: Callable[..., Any]) -> str:
     roles = allowed_roles(endpoint)
-    named = {frozenset(): "none needed", frozenset(Role): "every role", Role.staff(): "every role but `client`"}
+    named = {frozenset(): "none needed", frozenset(Role): "every role", Role.staff(): "every role except `client`"}
     return named.get(roles) or ", ".join(f"`{role}`" for role in Role if role in roles)
 
 
