@@ -1,6 +1,6 @@
-"""API keys: `prefix.secret`, of which only the prefix and the secret's SHA-256 are kept.
+"""API keys: `prefix.secret`, of which the prefix and the SHA-256 of the secret are stored.
 
-A secret has 256 random bits, so a plain hash is as good as a slow one and costs a request nothing.
+A secret has 256 random bits, so a slow hash would not be safer.
 """
 
 import hashlib
@@ -28,9 +28,9 @@ _INSERT = prepare(
     .on_conflict_do_nothing(index_elements=[_keys.c.prefix])
 )
 _REVOKE = prepare(update(_keys).where(_PREFIX, _keys.c.revoked_at.is_(None)).values(revoked_at=func.now()))
-_shown = [column for column in _keys.c if column is not _keys.c.secret_hash]
+_public = [column for column in _keys.c if column is not _keys.c.secret_hash]
 _LIST = prepare(
-    select(*_shown)
+    select(*_public)
     .order_by(_keys.c.created_at, _keys.c.prefix)
     .limit(bindparam("limit", type_=Integer))
     .offset(bindparam("offset", type_=Integer))
@@ -44,30 +44,30 @@ def hash_secret(secret: bytes) -> bytes:
 
 
 def entity_id(prefix: str) -> UUID:
-    """What the audit calls a key: the same id for the same prefix."""
+    """The id of a key in the audit trail: the same for the same prefix."""
     return uuid5(NAMESPACE_URL, f"urn:articurated:api-key:{prefix}")
 
 
 async def find_valid(connection: Connection, prefix: str) -> Any:
-    """The row of a key that is neither revoked nor expired; None without one."""
+    """The row of a key that is neither revoked nor expired, or None."""
     return await _FIND_VALID.fetch_one(connection, prefix=prefix)
 
 
 async def find_valid_among(connection: Connection, prefixes: Iterable[str]) -> dict[str, Any]:
-    """As `find_valid`, of many prefixes: the rows of those that have one."""
+    """The rows of `find_valid` for many prefixes."""
     rows = await _FIND_VALID_AMONG.fetch_all(connection, prefixes=list(prefixes))
     return {row["prefix"]: row for row in rows}
 
 
 async def create(connection: Connection, *, name: str, role: str, customer_id: UUID | None) -> str:
-    """Make a new key and return it whole, for the only time."""
+    """Make a new key and return it with its secret, which is not stored."""
     key = f"{role}_{secrets.token_hex(6)}.{secrets.token_urlsafe(32)}"
     await add(connection, key=key, name=name, role=role, customer_id=customer_id)
     return key
 
 
 async def add(connection: Connection, *, key: str, name: str, role: str, customer_id: UUID | None) -> bool:
-    """Store a key that was made elsewhere; False when its prefix is there already.
+    """Store a key that was made elsewhere; False when its prefix exists.
 
     Raises `ValueError` for a key that is not `prefix.secret` in ASCII with a secret of at least 16 characters.
     """
@@ -86,21 +86,21 @@ async def add(connection: Connection, *, key: str, name: str, role: str, custome
 
 
 async def revoke(connection: Connection, prefix: str) -> bool:
-    """Refuse the key from now on; False when there is no such key, or it is revoked already."""
+    """Refuse the key from now on; False when it does not exist or is revoked already."""
     return await _REVOKE.execute(connection, prefix=prefix) == 1
 
 
 async def find(connection: Connection, prefix: str) -> Any:
-    """The row of a key whatever its state, with its hash; None without one."""
+    """The row of a key in any state, with its hash, or None."""
     return await _FIND.fetch_one(connection, prefix=prefix)
 
 
 async def list_page(connection: Connection, *, limit: int | None, offset: int) -> list[Any]:
-    """Keys, oldest first, without their hashes; without a limit all of them."""
+    """Keys, oldest first, without their hashes; all of them without a limit."""
     return await _LIST.fetch_all(connection, limit=limit, offset=offset)
 
 
 async def count(connection: Connection) -> int:
-    """How many there are, revoked ones too."""
+    """The number of all keys, with revoked ones."""
     number: int = await _COUNT.fetch_value(connection)
     return number

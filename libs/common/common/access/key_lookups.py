@@ -1,4 +1,4 @@
-"""Finds the rows of API keys, many in one query where their senders have asked for too many that there are not."""
+"""Look-ups of API keys in the database: one by one, or many in one query to bound the cost of unknown keys."""
 
 import asyncio
 from typing import Any
@@ -12,41 +12,41 @@ WAITING_LIMIT = 1_000
 
 
 class KeyLookUps:
-    """`find` asks the database at once. `find_together` asks for all prefixes of a tenth of a second in one query, so
-    that made-up keys cost the same however many are tried, and a good key that comes with them is found as well."""
+    """`find` queries one prefix. `find_together` queries all prefixes of a tenth of a second together: any number of
+    made-up keys costs one query, and a valid key among them is found as well."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._waiting: dict[str, asyncio.Future[Any]] = {}
-        self._asking: asyncio.Task[None] | None = None
+        self._querying: asyncio.Task[None] | None = None
 
     async def find(self, prefix: str) -> Any:
-        """The row of a key that is neither revoked nor expired; None without one."""
+        """The row of a key that is neither revoked nor expired, or None."""
         async with reading(self._pool) as connection:
             return await api_keys.find_valid(connection, prefix)
 
     async def find_together(self, prefix: str) -> Any:
-        """As `find`, within a tenth of a second. Raises `Problem` RATE_LIMITED when too many wait already."""
-        found = self._waiting.get(prefix)
-        if found is None:
+        """As `find`, after up to a tenth of a second. Raises `Problem` RATE_LIMITED when too many look-ups wait."""
+        row = self._waiting.get(prefix)
+        if row is None:
             if len(self._waiting) >= WAITING_LIMIT:
                 raise Problem(Code.RATE_LIMITED, "Too many unknown API keys were tried.", retry_after=1)
-            found = self._waiting[prefix] = asyncio.get_running_loop().create_future()
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask_for_all())
-        return await asyncio.shield(found)
+            row = self._waiting[prefix] = asyncio.get_running_loop().create_future()
+        if self._querying is None or self._querying.done():
+            self._querying = asyncio.create_task(self._query_all())
+        return await asyncio.shield(row)
 
-    async def _ask_for_all(self) -> None:
+    async def _query_all(self) -> None:
         while self._waiting:
             await asyncio.sleep(SECONDS_PER_QUERY)
             waiting, self._waiting = self._waiting, {}
             try:
                 async with reading(self._pool) as connection:
                     rows = await api_keys.find_valid_among(connection, waiting)
-            except Exception as error:  # whoever waits meets it
-                for found in waiting.values():
-                    found.set_exception(error)
-                    found.exception()  # seen, also where nobody waits any more
+            except Exception as error:  # raised in each waiting look-up
+                for row in waiting.values():
+                    row.set_exception(error)
+                    row.exception()  # so that asyncio does not log it if nobody waits any more
             else:
-                for prefix, found in waiting.items():
-                    found.set_result(rows.get(prefix))
+                for prefix, row in waiting.items():
+                    row.set_result(rows.get(prefix))

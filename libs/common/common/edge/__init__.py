@@ -1,1 +1,1 @@
-"""The HTTP edge of a gateway: what is refused, what is read, how an answer is given once."""
+"""The HTTP interface of a service, on FastAPI: admission, routes, requests, commands, error responses, pages."""

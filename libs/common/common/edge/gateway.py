@@ -15,8 +15,9 @@ from common.edge.pages.health_pages import HealthPages
 from common.edge.pages.health_routes import health_router, pages_router
 from common.edge.pages.metrics_route import CountByStatus, metrics_router
 from common.edge.pages.static_files import static_router
+from common.edge.problems.problem_responses import REFUSALS, on_refusal
 from common.edge.requests.query_parameters import WithoutQuery
-from common.edge.routing.direct_routes import REFUSALS, DirectRoutes
+from common.edge.routing.direct_routes import DirectRoutes
 from common.edge.routing.guarded_route import GuardedRoute
 from common.errors import CODES_OF_EVERY_SERVICE, ErrorCode
 from common.internals.fastapi import new_application, static_folder
@@ -41,7 +42,7 @@ def create_gateway(
     `app.state.components` run beside the application. Raises `TypeError` for a route that is not guarded.
     """
     response_times = ResponseTimes()
-    app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers={**REFUSALS})
+    app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers=dict.fromkeys(REFUSALS, on_refusal))
     app.state.components = (response_times.component(runtime.pool),)
     app.state.runtime = runtime
     app.state.admission = Admission(runtime.pool, runtime.settings)

@@ -1,1 +1,1 @@
-"""What operators see and do, over HTTP and on the command line."""
+"""Commands and queries of operators, for the HTTP routes and for the command line."""

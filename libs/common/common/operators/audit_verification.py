@@ -1,4 +1,4 @@
-"""Checks every audit chain of a database against tampering (ADR 0006)."""
+"""Verification of all audit chains of a database (ADR 0006)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Verdict:
 
 
 async def verify(connection: Connection) -> Verdict:
-    """Read all rows, chain by chain, in a transaction of the caller's; a chain may be of any length."""
+    """Read all rows, chain by chain, in the caller's transaction."""
     rows = entities = 0
     entity, check = None, ChainCheck()
     async for row in connection.cursor(_ALL.sql, prefetch=_ROWS_AT_ONCE):

@@ -109,7 +109,7 @@ def _add_keys(keys: Topics) -> None:
     creating = _command(keys, "create", "make a key and show it, for the only time", _create_key)
     creating.add_argument("--role", type=Role, choices=list(Role), required=True)
     creating.add_argument("--name")
-    creating.add_argument("--customer-id", type=UUID, help="the only customer whose orders this client may see")
+    creating.add_argument("--customer-id", type=UUID, help="the only customer whose objects this client may see")
     _command(keys, "revoke", "refuse a key from now on", _revoke_key).add_argument("prefix")
     ensuring = _command(keys, "ensure", "store keys that were made elsewhere, unless they are there", _ensure_keys)
     ensuring.add_argument("--from-file", type=Path, required=True, help='[{"name", "role", "key", "customer_id"?}]')

@@ -1,4 +1,4 @@
-"""Results on stdout: aligned columns for people, JSON for programs."""
+"""Results of commands on stdout: aligned columns for people, JSON for programs."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ _LONGEST_CELL = 60
 
 
 def print_result(result: Mapping[str, Any], style: str | None) -> None:
-    """`style` is `text` or `json`; None takes what suits where stdout goes."""
+    """`style` is `text` or `json`; None means text on a terminal, and otherwise JSON."""
     if (style or ("text" if sys.stdout.isatty() else "json")) == "json":
         text = json_for_terminal(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:

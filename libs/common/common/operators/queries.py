@@ -22,11 +22,11 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    true,
 )
 
 from common.access import api_keys
-from common.database.statements import Connection, Statement, prepare
+from common.database.paging import counted_page, fetch_page
+from common.database.statements import Connection, Record, Statement, prepare
 from common.database.tables import job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
 from common.errors import Problem
 from common.paging import Page, Paging
@@ -67,9 +67,8 @@ def _paged(
         .subquery("keys")
     )
     page = rows.add_columns(page_of_keys.c.place).join(page_of_keys, page_of_keys.c.key == key).subquery("page")
-    all_ = keys.subquery() if counted is None else counted
-    total = select(func.count().label("total")).select_from(all_).subquery("counted")
-    return prepare(select(total, page).select_from(total.outerjoin(page, true())).order_by(page.c.place))
+    total = select(func.count()).select_from(keys.subquery() if counted is None else counted)
+    return prepare(counted_page(page, total.scalar_subquery(), page.c.place))
 
 
 _JOBS = _paged(
@@ -134,7 +133,7 @@ class JobFilter:
 
 async def list_jobs(connection: Connection, filters: JobFilter, paging: Paging) -> Page[Row]:
     """Newest first."""
-    return await _page(connection, _JOBS, paging, state=filters.state, kind=filters.kind)
+    return await _fetch(connection, _JOBS, paging, state=filters.state, kind=filters.kind)
 
 
 async def find_job(connection: Connection, job_id: UUID) -> Row:
@@ -147,7 +146,7 @@ async def find_job(connection: Connection, job_id: UUID) -> Row:
 
 async def list_poison(connection: Connection, state: str | None, paging: Paging) -> Page[Row]:
     """Poison records, newest first, without their bytes."""
-    return await _page(connection, _POISON_RECORDS, paging, state=state)
+    return await _fetch(connection, _POISON_RECORDS, paging, state=state)
 
 
 async def find_poison(connection: Connection, poison_id: UUID) -> Row:
@@ -160,7 +159,7 @@ async def find_poison(connection: Connection, poison_id: UUID) -> Row:
 
 async def list_outbox(connection: Connection, state: str, paging: Paging) -> Page[Row]:
     """Events that are `pending` or `parked`, the latest first."""
-    return await _page(connection, _EVENTS[state], paging)
+    return await _fetch(connection, _EVENTS[state], paging)
 
 
 async def find_event(connection: Connection, position: int) -> Row:
@@ -178,16 +177,12 @@ async def list_keys(connection: Connection, paging: Paging | None = None) -> Pag
     return Page([dict(row) for row in rows], await api_keys.count(connection))
 
 
-async def _page(connection: Connection, statement: Statement, paging: Paging, **filters: object) -> Page[Row]:
-    rows = await statement.fetch_all(connection, limit=paging.limit, offset=paging.offset, **filters)
-    return Page(
-        [
-            {name: value for name, value in row.items() if name not in ("total", "place")}
-            for row in rows
-            if row["place"] is not None
-        ],
-        rows[0]["total"],
-    )
+async def _fetch(connection: Connection, statement: Statement, paging: Paging, **filters: object) -> Page[Row]:
+    return await fetch_page(connection, statement, paging, _without_counts, key="place", **filters)
+
+
+def _without_counts(row: Record) -> Row:
+    return {name: value for name, value in row.items() if name not in ("total", "place")}
 
 
 def _base64(data: bytes | None) -> str | None:

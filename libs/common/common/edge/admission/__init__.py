@@ -1,1 +1,1 @@
-"""Who may send requests, and how many."""
+"""Admission: who may call a route (API key, role), and how often."""

@@ -1,4 +1,4 @@
-"""How many requests one client may make in any 60 seconds; kept in memory, so the limit is per process."""
+"""Rate limit: requests of one client in any 60 seconds, counted in memory, so the limit is per process."""
 
 import time
 from collections import OrderedDict, deque
@@ -13,7 +13,7 @@ REMEMBERED_CLIENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of the window. `reset` is the time in seconds until the oldest counted request leaves it."""
+    """The rest of a client's limit. `reset` is the time in seconds until the oldest request leaves the window."""
 
     limit: int
     remaining: int
@@ -28,16 +28,15 @@ class Allowance:
 
 
 class RateLimit:
-    """An exact moving window: the times of each client's last requests, oldest first. A limit of 0 admits all.
+    """An exact sliding window: the times of each client's last requests, oldest first. A limit of 0 admits all.
 
-    At most `REMEMBERED_CLIENTS` are remembered; beyond, whoever has not come for the longest time is forgotten, and may
-    begin anew.
+    Of more than `REMEMBERED_CLIENTS` clients, the one whose last request is the oldest is forgotten.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
-        self._hits: OrderedDict[str, deque[float]] = OrderedDict()  # who came last is last
+        self._hits: OrderedDict[str, deque[float]] = OrderedDict()  # in order of the last request
 
     def hit(self, client: str) -> Allowance | None:
         """Count one request; None when there is no limit. Raises `Problem` RATE_LIMITED when the window is full."""
@@ -71,7 +70,7 @@ class RateLimit:
             )
 
     def __len__(self) -> int:
-        """How many clients are remembered."""
+        """The number of clients in memory."""
         return len(self._hits)
 
     def _recent(self, client: str, now: float) -> deque[float]:
@@ -87,10 +86,10 @@ class RateLimit:
         return hits
 
     def _make_room(self, now: float) -> None:
-        """Forget the client that stayed away for longest, and all others whose windows are empty by now."""
+        """Forget the client whose last request is the oldest, and all clients without requests in their windows."""
         self._hits.popitem(last=False)
         while self._hits:
-            longest_away = next(iter(self._hits.values()))
-            if longest_away and longest_away[-1] > now - WINDOW_SECONDS:
+            oldest = next(iter(self._hits.values()))
+            if oldest and oldest[-1] > now - WINDOW_SECONDS:
                 return
             self._hits.popitem(last=False)

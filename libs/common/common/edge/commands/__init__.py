@@ -1,1 +1,1 @@
-"""Running a command for a request, once."""
+"""Running a command or a query for a request: transaction, idempotency key, JSON response."""

@@ -94,9 +94,9 @@ def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]
         extra["security"] = [{SECURITY_SCHEME: []}]
         if is_unsafe:
             extra["parameters"] = [*extra.get("parameters", []), IDEMPOTENCY_KEY]
-    kept = {name: value for name, value in options.items() if name != "strict_content_type"}
+    others = {name: value for name, value in options.items() if name != "strict_content_type"}
     named = {"operation_id": operation_id, "summary": options.get("summary") or _summary(operation_id)}
-    return {**kept, **named, "responses": responses, "openapi_extra": extra}
+    return {**others, **named, "responses": responses, "openapi_extra": extra}
 
 
 def _statuses(path: str, *, needs_key: bool, is_unsafe: bool) -> list[int]:
@@ -125,7 +125,7 @@ def _camel_case(name: str) -> str:
 
 def _summary(operation_id: str) -> str:
     """Of `listJobs` it is `List jobs`."""
-    return re.sub(r"(?<!^)([A-Z])", lambda found: f" {found[1].lower()}", operation_id).capitalize()
+    return re.sub(r"(?<!^)([A-Z])", lambda match: f" {match[1].lower()}", operation_id).capitalize()
 
 
 def error_response(status: int) -> dict[str, Any]:

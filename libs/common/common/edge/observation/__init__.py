@@ -1,1 +1,1 @@
-"""Metrics of requests."""
+"""Observation of requests: trace, log line, duration metrics, response times."""

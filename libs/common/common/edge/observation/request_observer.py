@@ -1,4 +1,4 @@
-"""Around every request: its duration by route, its trace, one log line, and an answer even where the code failed."""
+"""ASGI middleware around every request: trace, duration by route, log line, and a response when the code failed."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,10 +28,9 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestObserver:
-    """ASGI middleware, outermost: what leaves an application unhandled becomes a 500 or 503 here, and is logged.
+    """The outermost middleware: an exception of the application is logged and becomes a 500 or 503.
 
-    `scope["traceparent"]` is set for everything inside; the route leaves its template in `scope["route_template"]`
-    and the key's prefix in `scope["caller"]`.
+    It sets `scope["traceparent"]`. The route sets `scope["route_template"]` and `scope["caller"]`.
     """
 
     def __init__(self, app: ASGIApp, response_times: ResponseTimes) -> None:
@@ -63,7 +62,7 @@ class RequestObserver:
         except Exception as error:
             problem = _failure(error, scope)
             if status != 0:
-                raise  # half an answer is out: only the server can cut the connection now
+                raise  # a part of the response is sent: only the server can end the connection now
             await problem_response(Request(scope, receive), problem)(scope, receive, send_observed)
         finally:
             self._observe(scope, status, time.perf_counter() - started)
@@ -90,13 +89,13 @@ class RequestObserver:
         )
 
 
-# Nearly every answer holds personal data: no cache keeps one, and no browser takes it for another type than it says.
+# Nearly every response has personal data: no cache may store it, and no browser may guess another type.
 _NOT_SNIFFED = (b"x-content-type-options", b"nosniff")
 _NOT_STORED = (b"cache-control", b"no-store")
 
 
 def _privacy(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-    """An answer that says itself how it may be kept, as a document and the files of `/docs` do, is left so."""
+    """A response with its own `Cache-Control`, such as a document or a file of `/docs`, keeps it."""
     yield _NOT_SNIFFED
     if not any(name == b"cache-control" for name, _ in headers):
         yield _NOT_STORED
@@ -120,5 +119,5 @@ def _why_unavailable(error: Exception) -> str:
             return "The database was too busy with other work on the same data"
         case Failure.UNAVAILABLE:
             return "The service cannot use its database now"
-        case None:  # a bare OSError or TimeoutError may be the database's as well as a document store's
+        case None:  # an OSError or TimeoutError of the database or of another dependency
             return "The service cannot reach a part that it needs"

@@ -1,8 +1,8 @@
-"""How long requests took lately, over all processes of a service: for the contract's JSON metrics (ADR 22).
+"""Response times of the last minutes, over all processes of a service, for the contract's JSON metrics (ADR 22).
 
 Every process adds its requests to a histogram in memory and writes it to the table `response_times` every few seconds,
-one row per process and slot of time. A reader adds up the rows of the last minutes, so the figures cover all processes
-and survive a restart of any of them. A process that is killed loses at most the last `SECONDS_BETWEEN_WRITES`.
+one row per process and slot of time. The figures are sums of the rows of the last minutes, so they cover all processes
+and survive a restart. A killed process loses at most its last `SECONDS_BETWEEN_WRITES`.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ SLOT_SECONDS = 10
 SECONDS_BETWEEN_WRITES = 2.0
 WRITE_SECONDS = 2.0
 
-# Bucket n counts durations up to `_SHORTEST * _GROWTH ** n` seconds. The percentile is interpolated inside a bucket, so
-# it is wrong by less than the growth; 180 buckets reach from 0.1 ms to more than 10 minutes.
+# Bucket n counts durations up to `_SHORTEST * _GROWTH ** n` seconds. The percentile is interpolated in a bucket, with
+# an error of less than the growth. 180 buckets reach from 0.1 ms to more than 10 minutes.
 _SHORTEST, _GROWTH, _BUCKETS = 0.0001, 1.1, 180
 _LOG_GROWTH = math.log(_GROWTH)
 
@@ -104,7 +104,7 @@ _READ = prepare(
 
 
 class ResponseTimes:
-    """The requests of this process, and with them those of the service's other processes."""
+    """The response times of this process in memory, and those of the service's other processes in the table."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -123,15 +123,15 @@ class ResponseTimes:
         self._unwritten[slot] = histogram
 
     async def performance(self, connection: Connection) -> Performance:
-        """Over all processes, this one's latest requests included."""
-        whole = Histogram()
+        """Of all processes, with the latest requests of this one."""
+        total = Histogram()
         for row in await _READ.fetch_all(connection, process=self._process):
-            whole.merge(row["buckets"], row["counts"], row["seconds"])
+            total.merge(row["buckets"], row["counts"], row["seconds"])
         oldest = self._clock() - WINDOW_SECONDS
         for slot, own in self._slots:
             if slot > oldest:
-                whole.merge(own.buckets.keys(), own.buckets.values(), own.seconds)
-        return whole.performance()
+                total.merge(own.buckets.keys(), own.buckets.values(), own.seconds)
+        return total.performance()
 
     async def write(self, connection: Connection) -> None:
         """Write the slots that changed since the last call."""
@@ -168,4 +168,4 @@ class ResponseTimes:
             except Exception as error:
                 if not is_connection_failure(error):
                     raise
-                _log.debug("response times not written; the next write has later ones", error=repr(error))
+                _log.debug("response times not written; they are part of the next write", error=repr(error))

@@ -1,1 +1,1 @@
-"""The operators' routes."""
+"""The operators' routes, below `/api/v1/ops`."""

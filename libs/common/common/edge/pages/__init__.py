@@ -1,1 +1,1 @@
-"""Routes that every service has."""
+"""Routes that every service has: health, metrics, history, files of the documentation."""

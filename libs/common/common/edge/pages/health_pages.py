@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics` as plain ASGI: the same in every role, with or without a web framework."""
+"""The pages `/livez`, `/readyz` and `/metrics`, as an ASGI application without a web framework: for every role."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ def _refusal(problem: Problem, scope: Any) -> Page:
 
 
 class HealthPages:
-    """An ASGI application of its own where a role has no other, and where to look pages up for a gateway.
+    """The ASGI application of a role without a gateway; a gateway makes a route of each of `pages`.
 
     `otherwise` is the answer to all other paths.
     """
@@ -64,7 +64,7 @@ class HealthPages:
             name = parameters[0][0].decode(errors="replace")
             answer = _refusal(Problem.invalid(name, "is not a query parameter of this page"), scope)
         else:
-            answer = await self._made(page, scope)
+            answer = await self._call(page, scope)
         headers = [
             (b"content-type", answer.media_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
@@ -76,7 +76,7 @@ class HealthPages:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    async def _made(self, page: Callable[[], Awaitable[Page]], scope: Any) -> Page:
+    async def _call(self, page: Callable[[], Awaitable[Page]], scope: Any) -> Page:
         try:
             return await page()
         except Exception as error:

@@ -1,7 +1,7 @@
 """The files that `/docs` loads, from memory.
 
-Anybody may ask for them, and they are the largest answers that need no key. Starlette reads a file in a thread, 64 KiB
-at a time: a hundred clients that do not read them keep a process from everything else.
+They are the largest responses that need no key. Starlette reads a file in a thread, 64 KiB at a time: a hundred clients
+that do not read their responses would block a process (ADR 0017).
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,12 +14,12 @@ from fastapi import APIRouter, Response
 from common.access.auth import open_to_all
 from common.edge.routing.guarded_route import GuardedRoute
 
-# A browser asks again after a day.
+# A browser requests the file again after a day.
 _HEADERS = {"Cache-Control": "public, max-age=86400"}
 
 
 def static_router(prefix: str, folder: Path) -> APIRouter:
-    """A route for each file of the folder; what it holds is read when it is first asked for."""
+    """A route for each file of the folder; a file is read at its first request."""
     router = APIRouter(prefix=prefix, route_class=GuardedRoute, include_in_schema=False)
     for file in sorted(folder.iterdir()):
         router.get(f"/{file.name}")(_endpoint(file))

@@ -1,4 +1,4 @@
-"""Every refusal in one shape: the contract's `error` beside the members of RFC 9457."""
+"""The body and the headers of an error response: the contract's `error` and the members of RFC 9457."""
 
 import math
 import re
@@ -12,9 +12,9 @@ import msgspec
 from common.errors import Code, Problem, excerpt
 
 PROBLEM_JSON = "application/problem+json"
-# Every address of ours is shorter; of a longer one, which leads nowhere, the beginning is repeated.
+# All valid addresses are shorter; of a longer one the beginning is repeated.
 LONGEST_ADDRESS = 1000
-# What a path may hold besides letters and digits (RFC 3986, 3.3).
+# Characters of a path besides letters and digits (RFC 3986, 3.3).
 _PATH_CHARACTERS = "/-._~!$&'()*+,;=:@"
 _ENCODED = re.compile(r"(%[0-9A-Fa-f]{2})")
 _HALF_ENCODED = re.compile(r"%.?$")
@@ -22,9 +22,9 @@ _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
 def instance_of(scope: Mapping[str, Any]) -> str:
-    """The path of an ASGI request as a URI reference (RFC 9457, 3.1.5): as the client sent it, the rest encoded.
+    """The path of an ASGI request as a URI reference (RFC 9457, 3.1.5): as it was sent, invalid characters encoded.
 
-    `//host/path` would name a host (RFC 3986, 4.2), so an empty first segment is put behind `/.`.
+    `//host/path` would name a host (RFC 3986, 4.2), so an empty first segment follows `/.`.
     """
     path = (scope.get("raw_path") or scope["path"].encode())[:LONGEST_ADDRESS]
     parts = _ENCODED.split(path.decode("latin-1"))
@@ -38,7 +38,7 @@ def encode_problem(problem: Problem, instance: str) -> bytes:
 
 
 def problem_body(problem: Problem, instance: str) -> dict[str, Any]:
-    """Texts that repeat what a client sent are cut: a refusal is never much larger than what it answers."""
+    """Texts that repeat input of the client are cut: a response is never much larger than its request."""
     name, message = problem.code.wire_name, excerpt(problem.message)
     details = {key: excerpt(value) if type(value) is str else value for key, value in problem.details.items()}
     return {
@@ -52,13 +52,13 @@ def problem_body(problem: Problem, instance: str) -> dict[str, Any]:
 
 
 def problem_media_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """`application/problem+json` for a request that asks for it."""
-    wanted = any(name == b"accept" and PROBLEM_JSON.encode() in value.lower() for name, value in headers)
-    return PROBLEM_JSON if wanted else "application/json"
+    """`application/problem+json` for a request that accepts it."""
+    is_accepted = any(name == b"accept" and PROBLEM_JSON.encode() in value.lower() for name, value in headers)
+    return PROBLEM_JSON if is_accepted else "application/json"
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
-    """The headers that belong to a refusal: when to come back, how to authenticate, which content coding to use."""
+    """`Retry-After`, `WWW-Authenticate` or `Accept-Encoding`, where the problem has one of them."""
     headers = {}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after)))

@@ -1,4 +1,4 @@
-"""Refusals as answers: our own, those of the framework's router, and those of its validation."""
+"""Error responses: to problems of our own, of the framework's router, and of its validation."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -19,6 +19,7 @@ from common.edge.problems.problem_details import (
 from common.errors import LISTED_PROBLEMS, Code, Problem, excerpt
 from common.internals.starlette import allowed_methods
 
+REFUSALS = (Problem, HTTPException, RequestValidationError)
 _BY_STATUS = {
     400: Code.BAD_REQUEST,
     404: Code.NOT_FOUND,
@@ -38,38 +39,39 @@ def problem_response(request: Request, problem: Problem, headers: Mapping[str, s
     )
 
 
-async def on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101 - Starlette's handlers are typed for any exception
-    return problem_response(request, error)
+async def on_refusal(request: Request, error: Exception) -> Response:
+    """The response to an exception of one of the `REFUSALS`."""
+    if isinstance(error, Problem):
+        return problem_response(request, error)
+    if isinstance(error, RequestValidationError):
+        return problem_response(request, invalid_request(error.errors(), request.scope.get("problems_left_out", 0)))
+    if isinstance(error, HTTPException):
+        return _routing_problem(request, error)
+    raise error
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What the framework itself refuses: unknown routes, wrong methods."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+def _routing_problem(request: Request, error: HTTPException) -> Response:
+    """Unknown routes and wrong methods, which Starlette refuses."""
     code = _BY_STATUS.get(error.status_code, Code.INTERNAL_ERROR)
+    path = request.url.path
     messages = {
-        Code.NOT_FOUND: f"There is nothing at {excerpt(request.url.path, LONGEST_ADDRESS)}.",
+        Code.NOT_FOUND: f"There is nothing at {excerpt(path, LONGEST_ADDRESS)}.",
         Code.METHOD_NOT_ALLOWED: f"{excerpt(request.method, 20)} is not possible here.",
     }
     problem = Problem(code, messages.get(code, HTTPStatus(code.status).phrase))
     headers = error.headers
     if code is Code.METHOD_NOT_ALLOWED:
-        headers = {"Allow": ", ".join(allowed_methods(request.app.routes, request.url.path))}
+        headers = {"Allow": ", ".join(allowed_methods(request.app.routes, path))}
     return problem_response(request, problem, headers)
 
 
-async def on_invalid_request(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    return problem_response(request, invalid_request(error.errors(), request.scope.get("problems_left_out", 0)))
+def invalid_request(errors: Sequence[Mapping[str, Any]], left_out: int = 0) -> Problem:
+    """Pydantic's errors as the contract's 422. Of the input only names are repeated, long ones by their beginning.
 
-
-def invalid_request(found: Sequence[Mapping[str, Any]], left_out: int = 0) -> Problem:
-    """Pydantic's findings as the contract's 422; of what the client sent, only names are repeated, and not long ones.
-
-    `left_out` are known problems that are not among the findings (`common.edge.requests.body_bounds`).
+    `left_out` is the number of problems that are not among the errors (`common.edge.requests.body_bounds`).
     """
-    listed = ((_field(each["loc"]), _issue(each)) for each in found[:LISTED_PROBLEMS])
-    return Problem.invalid_fields(listed, count=len(found) + left_out)
+    listed = ((_field(each["loc"]), _issue(each)) for each in errors[:LISTED_PROBLEMS])
+    return Problem.invalid_fields(listed, count=len(errors) + left_out)
 
 
 def _field(location: Sequence[str | int]) -> str:
@@ -77,7 +79,7 @@ def _field(location: Sequence[str | int]) -> str:
     return ".".join(map(str, location[1:])) or str(location[0])
 
 
-def _issue(found: Mapping[str, Any]) -> str:
-    if found["type"] == "too_long" and isinstance(found["input"], str):  # counted in "items" if a validator comes first
-        return f"String should have at most {found['ctx']['max_length']} characters"
-    return str(found["msg"]).removeprefix("Value error, ")
+def _issue(error: Mapping[str, Any]) -> str:
+    if error["type"] == "too_long" and isinstance(error["input"], str):  # pydantic says "items" after a validator
+        return f"String should have at most {error['ctx']['max_length']} characters"
+    return str(error["msg"]).removeprefix("Value error, ")

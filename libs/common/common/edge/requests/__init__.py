@@ -1,1 +1,1 @@
-"""Reading requests: headers, query, body, fields."""
+"""Reading of requests: headers, query parameters, JSON bodies, and the types of their fields."""

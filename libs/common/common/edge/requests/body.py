@@ -1,4 +1,4 @@
-"""A request's body: how large, of which type, and its JSON with every number exact."""
+"""The body of a request: its size, its type, and its JSON with exact numbers."""
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -41,17 +41,17 @@ async def read_json(request: Request, limit: int) -> bytes:
 
 
 def parse_json(body: bytes) -> Any:
-    """Fractions as `Decimal`, no NaN or Infinity, no member twice, and no NUL, which PostgreSQL cannot store in a text.
+    """Fractions are `Decimal`s. NaN, Infinity, duplicate members and NUL, which PostgreSQL cannot store, are refused.
 
-    A byte order mark at the start is passed over, as RFC 8259 (8.1) lets parsers do: some clients cannot leave it out.
-    Raises `Problem` BAD_REQUEST, or VALIDATION_ERROR for what is JSON but cannot be stored.
+    A byte order mark at the start is ignored, as RFC 8259 (8.1) permits: some clients always send it.
+    Raises `Problem` BAD_REQUEST, or VALIDATION_ERROR for JSON that cannot be stored.
     """
     body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         value = _decoder.decode(body)
         duplicate = find_duplicate(body, value)
         holds_nul = b"\\u0000" in body and _holds_nul(value)
-    except msgspec.ValidationError as error:  # without a type to decode to, numbers alone can be wrong
+    except msgspec.ValidationError as error:  # without a target type, only numbers can be wrong
         raise Problem.invalid("body", "holds a number that is too large or too small to be read") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(Code.BAD_REQUEST, "The body is not valid JSON.", {"reason": str(error)}) from error
@@ -93,9 +93,9 @@ def _check_content_encoding(scope: Scope) -> None:
 
 
 def _check_content_type(scope: Scope) -> None:
-    """JSON, or a type built on it (RFC 6839); a client that names none is taken at its word."""
-    given = (single_header(scope, b"content-type") or b"application/json").decode("latin-1")
-    media_type = given.partition(";")[0].strip().lower()
+    """JSON, or a type with the suffix `+json` (RFC 6839). Without a content type, JSON is assumed."""
+    content_type = (single_header(scope, b"content-type") or b"application/json").decode("latin-1")
+    media_type = content_type.partition(";")[0].strip().lower()
     if not _JSON_TYPE.fullmatch(media_type):
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.", {"content_type": media_type})
 

@@ -1,6 +1,6 @@
-"""How much of a body is validated: what a model does not know is dropped before validation, but for the first few.
+"""A bound on validation: fields that a model does not have are dropped before it, except for the first 100.
 
-Pydantic makes a finding of each unknown field. Of 1 MiB of them that took 0.8 s, in which nothing else ran (ADR 0021).
+Pydantic reports each unknown field. For 1 MiB of them that blocked the event loop for 0.8 s (ADR 0021).
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-# A smaller body holds so few fields that validating all of them takes some milliseconds.
+# All fields of a smaller body are validated within some milliseconds.
 THINNED_ABOVE_BYTES = 4096
 UNKNOWN_FIELDS_VALIDATED = 100
 
@@ -28,10 +28,10 @@ class _Allowance:
 
 
 def drop_unknown_fields(document: Any, model: type[BaseModel]) -> int:
-    """Leave at most `UNKNOWN_FIELDS_VALIDATED` fields in `document`, counted over all its objects, that `model` and the
-    models inside it do not have. Returns how many were dropped: each would have been a problem.
+    """Leave at most `UNKNOWN_FIELDS_VALIDATED` fields that `model` and the models inside it do not have, counted over
+    all objects of `document`. Returns the number of dropped fields: each would have been a problem.
 
-    A list that is longer than its model allows is not gone into: it is refused without a look at its items.
+    A list that is longer than its model allows is not searched: it is refused without validation of its items.
     """
     allowance = _Allowance()
     _thin(document, model, allowance)
@@ -52,16 +52,16 @@ def _thin(document: Any, model: type[BaseModel], allowance: _Allowance) -> None:
 
 def _drop(document: dict[str, Any], known: Mapping[str, object], allowance: _Allowance) -> None:
     unknown = [name for name in document if name not in known]
-    kept = min(allowance.unknown_fields, len(unknown))
-    for name in unknown[kept:]:
+    remaining = min(allowance.unknown_fields, len(unknown))
+    for name in unknown[remaining:]:
         del document[name]
-    allowance.unknown_fields -= kept
-    allowance.dropped += len(unknown) - kept
+    allowance.unknown_fields -= remaining
+    allowance.dropped += len(unknown) - remaining
 
 
 @dataclass(frozen=True, slots=True)
 class _Inner:
-    """A field that holds objects of `model`: one, or a list of at most `max_length`."""
+    """A field with objects of `model`: one, or a list of at most `max_length`."""
 
     model: type[BaseModel]
     in_list: bool
@@ -76,7 +76,7 @@ class _Inner:
 
 @cache
 def _fields(model: type[BaseModel]) -> Mapping[str, _Inner | None]:
-    """The fields by their names in JSON, each with the objects inside it."""
+    """The fields by their names in JSON, each with the type of its objects."""
     return {
         field.alias or name: _inner(field.annotation, _max_length(field.metadata))
         for name, field in model.model_fields.items()

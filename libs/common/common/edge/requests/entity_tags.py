@@ -1,4 +1,4 @@
-"""`If-None-Match` (RFC 9110, 13.1.2): whether a client already has what it asks for."""
+"""`If-None-Match` (RFC 9110, 13.1.2): whether a client already has the current version."""
 
 import re
 
@@ -12,11 +12,11 @@ _EACH = re.compile(_TAG)
 
 
 def client_has(scope: Scope, entity_tag: str) -> bool:
-    """Whether `If-None-Match` names the tag, which includes its quotes; `*` names every one.
+    """Whether `If-None-Match` contains the tag, which includes its quotes, or is `*`.
 
-    Tags are compared weakly: `W/` makes no difference. A value that is not of this form is ignored.
+    Tags are compared weakly: `W/` makes no difference. A malformed value is ignored.
     """
-    given = b", ".join(header_values(scope, b"if-none-match"))
-    if given == b"*":
+    tags = b", ".join(header_values(scope, b"if-none-match"))
+    if tags == b"*":
         return True
-    return _LIST.fullmatch(given) is not None and entity_tag.encode() in _EACH.findall(given)
+    return _LIST.fullmatch(tags) is not None and entity_tag.encode() in _EACH.findall(tags)

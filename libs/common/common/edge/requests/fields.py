@@ -1,4 +1,4 @@
-"""Types of request fields that mean the same in every gateway: texts, exact numbers, times, paging."""
+"""Types of request fields: texts, exact numbers, times."""
 
 import re
 from collections.abc import Iterable
@@ -41,36 +41,36 @@ def _printable_lines(text: str) -> str:
     return text
 
 
-def _shown(text: str) -> str:
+def _visible(text: str) -> str:
     if shows_nothing(text):
         raise ValueError("must contain a visible character")
     return text
 
 
-def _empty_unless_shown(text: str) -> str:
+def _empty_if_invisible(text: str) -> str:
     return "" if shows_nothing(text) else text
 
 
 def _documented(pattern: str) -> Any:
-    """The rule as the document tells it; the code that holds is the validator's."""
+    """The pattern for the OpenAPI document; the validator is what is enforced."""
     return Field(json_schema_extra={"pattern": pattern})
 
 
 _LAYOUT_LESS = CONTROLS.replace(r"\u0000-\u001f", r"\u0000-\u0008\u000b\u000c\u000e-\u001f")
 _not_blank = StringConstraints(strip_whitespace=True, min_length=1)
-# Both without blanks at the ends, and not empty: a text of invisible characters only counts as empty.
+# Without blanks at the ends, and not empty: a text of invisible characters counts as empty.
 Line = Annotated[
     str,
     _not_blank,
     AfterValidator(_printable),
-    AfterValidator(_shown),
+    AfterValidator(_visible),
     _documented(f"^[^{CONTROLS}]*[^{INVISIBLE}][^{CONTROLS}]*$"),
 ]
 Lines = Annotated[
     str,
     _not_blank,
     AfterValidator(_printable_lines),
-    AfterValidator(_shown),
+    AfterValidator(_visible),
     _documented(f"^[^{_LAYOUT_LESS}]*[^{INVISIBLE}][^{_LAYOUT_LESS}]*$"),
 ]
 
@@ -80,14 +80,14 @@ OptionalLine = Annotated[
     str,
     _stripped,
     AfterValidator(_printable),
-    AfterValidator(_empty_unless_shown),
+    AfterValidator(_empty_if_invisible),
     _documented(f"^[^{CONTROLS}]*$"),
 ]
 OptionalLines = Annotated[
     str,
     _stripped,
     AfterValidator(_printable_lines),
-    AfterValidator(_empty_unless_shown),
+    AfterValidator(_empty_if_invisible),
     _documented(f"^[^{_LAYOUT_LESS}]*$"),
 ]
 
@@ -101,9 +101,9 @@ EmailAddress = Annotated[
 
 
 def _number(value: object) -> object:
-    """Bodies are read with fractions as decimals (common.edge.requests.body): a float would have lost digits already.
+    """Fractions in bodies are decimals (`common.edge.requests.body`); a float may have lost digits.
 
-    Negative zero is zero: it would be shown as `-0.00`, and stored as 0.00.
+    Negative zero becomes zero: it would be answered as `-0.00` and stored as 0.00.
     """
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("must be a number")
@@ -112,7 +112,7 @@ def _number(value: object) -> object:
 
 ExactNumber = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
 
-# The most digits that a whole number in a body has, which keeps `1e999999` from being written out.
+# The most digits of a whole number in a body: `1e999999` is not converted.
 _WHOLE_DIGITS = 18
 
 
@@ -126,8 +126,8 @@ def _whole(value: object) -> object:
 WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole, json_schema_input_type=int)]
 
 
-# A date, and perhaps a time behind `T` or a blank. Python takes any character between the two: the day with an offset
-# `2026-11-22-10:00` would be read as ten o'clock.
+# A date, optionally with a time after `T` or a blank. Python accepts any character between the two: it parses the day
+# with an offset `2026-11-22-10:00` as ten o'clock.
 _ISO_8601 = re.compile(r"[0-9W-]{7,10}([Tt ].*)?", re.ASCII)
 
 
@@ -143,7 +143,7 @@ def _instant(value: object) -> object:
         raise ValueError("must be an ISO 8601 time, such as 2026-11-22T10:00:00Z") from None
 
 
-# Without an offset it is taken as UTC.
+# Without an offset it is in UTC.
 Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
 
 
@@ -153,6 +153,6 @@ def _in_digits(value: object) -> object:
     return value
 
 
-# Whole numbers in an address. Pydantic takes Python's notation too: `1_0` and `+10` are 10 to it.
+# Whole numbers in an address. Pydantic accepts Python's notation too: `1_0` and `+10` are 10.
 _DIGITS = re.compile(r"-?[0-9]+(\.0+)?")
 InDigits = BeforeValidator(_in_digits)

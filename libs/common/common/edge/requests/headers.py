@@ -1,4 +1,4 @@
-"""Request headers by RFC 9110 (5.3 to 5.5): blanks around a value do not count, and a single value is given once."""
+"""Request headers by RFC 9110 (5.3 to 5.5): without blanks around a value, and single values given once."""
 
 from starlette.types import Scope
 
@@ -13,12 +13,12 @@ def header_values(scope: Scope, name: bytes) -> list[bytes]:
 
 
 def single_header(scope: Scope, name: bytes) -> bytes | None:
-    """The value of a header that is no list; None without one. Raises `Problem` BAD_REQUEST where it is given twice."""
-    found: bytes | None = None
+    """The value of a header that is not a list, or None. Raises `Problem` BAD_REQUEST if the header is given twice."""
+    single: bytes | None = None
     for each, value in scope["headers"]:
         if each == name:
-            if found is not None:
-                shown = name.decode()
-                raise Problem(Code.BAD_REQUEST, f"The header {shown} must be given once.", {"header": shown})
-            found = value.strip(_BLANKS)
-    return found
+            if single is not None:
+                text = name.decode()
+                raise Problem(Code.BAD_REQUEST, f"The header {text} must be given once.", {"header": text})
+            single = value.strip(_BLANKS)
+    return single

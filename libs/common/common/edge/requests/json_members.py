@@ -1,4 +1,4 @@
-"""Members that a JSON object has twice. Parsers keep the last one in silence, so two readers of one text may differ."""
+"""Duplicate members of JSON objects. Parsers drop all but one silently, so two readers of one text may differ."""
 
 import json
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ import msgspec
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _LONGEST_NAME = 100
 _UNNAMED = "(unnamed)"
-# Reading a body again to find the name takes up to 20 ms; of 1 MiB it took 0.3 s, in which nothing else ran (ADR 0021).
+# To find the name, the body is parsed again: 20 ms for this size, 0.3 s of a blocked event loop for 1 MiB (ADR 0021).
 NAMED_UP_TO_BYTES = 64 * 1024
 
 
 def find_duplicate(text: bytes, value: Any) -> str | None:
-    """The path of a member that `text` has twice, as `line_items.0.quantity`; `value` is what was parsed from it.
+    """The path of a member that `text` has twice, such as `glazes.0.colour`; `value` is the parsed text.
 
-    In a text of more than `NAMED_UP_TO_BYTES` it is not looked for: then the answer is `(unnamed)`.
+    In a text of more than `NAMED_UP_TO_BYTES` the name is not searched: the result is `(unnamed)`.
 
-    A member that the parser dropped took at least the two quotes of its name with it, so both texts have the same
-    number of quotes only when nothing was dropped: about 3 µs for an order of 600 bytes.
+    A dropped member has at least the two quotes of its name, so the text and the encoded value have the same number of
+    quotes only when nothing was dropped: about 3 µs for a body of 600 bytes.
     """
     if _count_quotes(text) == _count_quotes(_encode(value)):
         return None
@@ -30,7 +30,7 @@ def find_duplicate(text: bytes, value: Any) -> str | None:
 
 
 def _count_quotes(text: bytes) -> int:
-    """Without those that are escaped within a string."""
+    """Without escaped quotes within a string."""
     if b"\\" not in text:
         return text.count(b'"')
     text = text.replace(b"\\\\", b"")

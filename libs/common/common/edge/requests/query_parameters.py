@@ -15,9 +15,9 @@ def query_problems(request: Request, declared: frozenset[str]) -> list[dict[str,
     """In the form of pydantic's errors; each declared parameter takes one value."""
     if not request.scope["query_string"]:
         return []
-    given = Counter(name for name, _ in request.query_params.multi_items())
-    unknown = [_problem(name, "is not a query parameter of this route") for name in given if name not in declared]
-    repeated = [_problem(name, "must be given once") for name in declared if given[name] > 1]
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    unknown = [_problem(name, "is not a query parameter of this route") for name in counts if name not in declared]
+    repeated = [_problem(name, "must be given once") for name in declared if counts[name] > 1]
     return unknown + repeated
 
 

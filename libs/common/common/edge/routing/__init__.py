@@ -1,1 +1,1 @@
-"""From an HTTP request to the endpoint that answers it."""
+"""Routing: the guarded route, the direct way to it, and the arguments of its endpoint."""

@@ -2,24 +2,14 @@
 
 from collections.abc import Iterable
 
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
-from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.edge.observation.request_observer import RequestObserver
 from common.edge.observation.response_times import ResponseTimes
-from common.edge.problems.problem_responses import on_http_exception, on_invalid_request, on_problem
+from common.edge.problems.problem_responses import REFUSALS, on_refusal
 from common.edge.routing.guarded_route import GuardedRoute
-from common.errors import Problem
-
-# The exceptions that are answers, and what makes the answer.
-REFUSALS: dict[type[Exception], ExceptionHandler] = {
-    Problem: on_problem,
-    HTTPException: on_http_exception,
-    RequestValidationError: on_invalid_request,
-}
 
 
 class DirectRoutes:
@@ -50,8 +40,6 @@ class DirectRoutes:
 async def _call_route(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         await scope["route"].app(scope, receive, send)
-    except tuple(REFUSALS) as refusal:
-        request = Request(scope, receive, send)
-        answer = next(handler for kind, handler in REFUSALS.items() if isinstance(refusal, kind))
-        response = await answer(request, refusal)  # type: ignore[misc, arg-type]  # ours are for HTTP, and coroutines
+    except REFUSALS as refusal:
+        response = await on_refusal(Request(scope, receive, send), refusal)
         await response(scope, receive, send)

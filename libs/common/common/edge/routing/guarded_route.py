@@ -1,16 +1,16 @@
 """The kind of route that a gateway has: it checks the caller and the request before it calls the endpoint (ADR 0011).
 
-@router.post("/orders", status_code=201, responses={201: {"model": OrderResponse}})
+@router.post("/vases", status_code=201, responses={201: {"model": VaseResponse}})
 @allow(Role.CLIENT)
-async def place_order(request: Request, body: OrderCreate) -> Response:
+async def make_vase(request: Request, body: VaseCreate) -> Response:
     return await perform(
         request,
-        use_cases.place_order,
+        use_cases.make_vase,
         Caller.of(request),
         body.to_domain(),
-        render=schemas.order_response,
+        render=schemas.vase_response,
         status=201,
-        new_id=lambda order: order.id,
+        new_id=lambda vase: vase.id,
     )
 """
 

@@ -78,5 +78,5 @@ def origin_target(method: bytes, target: bytes) -> bytes:
 
 def method_of(data: bytes) -> bytes | None:
     """The method at the beginning of a request line, if its characters are those of a method."""
-    found = _METHOD.match(data)
-    return found[0] if found is not None else None
+    method = _METHOD.match(data)
+    return method[0] if method is not None else None
