@@ -29,7 +29,7 @@ class Credentials:
 
 def load_credentials(folder: Path) -> Credentials:
     api_key_file = folder / "api-keys.json"
-    keys: list[ApiKey] = read_json(api_key_file, None) or [_new_api_key(role) for role in ROLES]
+    keys = read_json(api_key_file, [_new_api_key(role) for role in ROLES])
     write_private(api_key_file, json.dumps(keys))
     shared: dict[str, str] = {
         "link_signing_key": secrets.token_urlsafe(32),

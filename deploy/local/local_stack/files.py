@@ -3,7 +3,9 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
+
+Content = TypeVar("Content")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -17,6 +19,6 @@ def write_private(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def read_json(path: Path, default: Any) -> Any:
+def read_json(path: Path, default: Content) -> Content:
     """The content of a JSON file, or the default if there is no file."""
-    return json.loads(path.read_text()) if path.exists() else default
+    return cast(Content, json.loads(path.read_text())) if path.exists() else default
