@@ -3,31 +3,18 @@
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 from common.messaging.envelope import EventData
 from generators.event_schemas import committed_schema
-from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus
+from invoicing.domain import Document
 from invoicing.events import FAILED, ISSUED, invoice_failed, invoice_issued
 from jsonschema import Draft202012Validator
 from orders.events import InvoiceView
+from support.example.invoices import a_pending_invoice
 
 NOW = datetime(2026, 11, 20, 9, 30, 1, tzinfo=UTC)
-PENDING = Invoice(
-    id=uuid4(),
-    number="INV-2026-000001",
-    order_id=uuid4(),
-    order_number="ORD-2026-000042",
-    customer_id=uuid4(),
-    currency="EUR",
-    net_amount=Decimal("68.30"),
-    tax_amount=Decimal("10.76"),
-    total_amount=Decimal("79.06"),
-    status=InvoiceStatus.PENDING,
-    mail_status=MailStatus.PENDING,
-    created_at=NOW,
-)
+PENDING = a_pending_invoice(NOW)
 INVOICE = PENDING.issue(Document("ab" * 32, 23_067), NOW)
 SENT = {
     "issued": (ISSUED, invoice_issued(INVOICE)),

@@ -13,9 +13,9 @@ from common.audit.history import history
 from common.database.transactions import Pool, open_pool, reading, transaction
 from invoicing import repository
 from invoicing.domain import InconsistentOrder
+from support.example.ada import ADA
 from support.example.invoices import SELLER, consume, consume_in, invoice_numbers, invoice_of, job_of
 from support.example.order_events import an_order_line, order_shipped
-from support.example.orders import ADA
 from support.postgres.databases import Database
 
 YEAR = datetime.now(UTC).year

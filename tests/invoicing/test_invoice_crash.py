@@ -1,10 +1,7 @@
 """Workers that die at the worst moments: the document is stored or the mail is out, and nobody wrote it down."""
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,42 +12,15 @@ from support.example.invoices import consume, invoice_events, invoice_of, job_in
 from support.example.order_events import order_shipped
 from support.mail.mailbox import Mailbox
 from support.postgres.databases import Database
+from support.processes.worker import StartWorker, killed, worker_starter
 from support.waiting import eventually
-
-StartWorker = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
 def start_worker(database: Database, documents: Path, mailbox: Mailbox) -> Iterator[StartWorker]:
-    """`start_worker(FAILPOINT=…)`: the role `worker` as a process of its own."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(**environment: str) -> subprocess.Popen[bytes]:
-        known = {
-            "PATH": os.defpath,
-            "DATABASE_URL": database.dsn,
-            "KAFKA_BOOTSTRAP": "127.0.0.1:9",
-            "DOCUMENT_FOLDER": str(documents),
-            "SMTP_HOST": mailbox.host,
-            "SMTP_PORT": str(mailbox.port),
-            "HTTP_PORT": "0",
-            "RETRY_UNIT_SECONDS": "0.02",
-            "JOB_LEASE_SECONDS": "1",
-        }
-        started.append(subprocess.Popen([sys.executable, "-m", "invoicing", "worker"], env={**known, **environment}))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-async def died(process: subprocess.Popen[bytes]) -> None:
-    async def is_dead() -> bool:
-        return process.poll() == -signal.SIGKILL
-
-    await eventually(is_dead)
+    wiring = {"DOCUMENT_FOLDER": str(documents), "SMTP_HOST": mailbox.host, "SMTP_PORT": str(mailbox.port)}
+    with worker_starter("invoicing", database, **wiring) as start:
+        yield start
 
 
 def stored(documents: Path) -> dict[str, bytes]:
@@ -73,7 +43,7 @@ async def test_a_worker_killed_between_store_and_transaction_leaves_one_document
 ) -> None:
     order = order_shipped(customer_email=None)
     await consume(pool, order)
-    await died(start_worker(FAILPOINT="invoice.after_store:kill"))
+    await killed(start_worker(FAILPOINT="invoice.after_store:kill"))
     before = stored(documents)
     assert len(before) == 1
     assert (await invoice_of(pool, order)).status == "PENDING"
@@ -93,7 +63,7 @@ async def test_a_worker_killed_after_the_mail_went_out_sends_it_again_under_the_
 ) -> None:
     order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
     await consume(pool, order)
-    await died(start_worker(FAILPOINT="invoice.after_mail:kill"))
+    await killed(start_worker(FAILPOINT="invoice.after_mail:kill"))
     assert (await invoice_of(pool, order)).mail_status == "PENDING"
 
     start_worker()

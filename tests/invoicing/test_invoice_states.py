@@ -3,30 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from invoicing.domain import Document, Failure, Invoice, InvoiceStatus, MailStatus, Step, TransitionRefused
+from support.example.invoices import a_pending_invoice
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 DOCUMENT = Document("ab" * 32, 23_000)
-NEW = Invoice(
-    id=uuid4(),
-    number="INV-2026-000001",
-    order_id=uuid4(),
-    order_number="ORD-2026-000042",
-    customer_id=uuid4(),
-    currency="EUR",
-    net_amount=Decimal("68.30"),
-    tax_amount=Decimal("10.76"),
-    total_amount=Decimal("79.06"),
-    status=InvoiceStatus.PENDING,
-    mail_status=MailStatus.PENDING,
-    created_at=NOW,
-)
+NEW = a_pending_invoice(NOW)
 WITHOUT_ADDRESS = replace(NEW, mail_status=MailStatus.NO_ADDRESS)
 FAILED = NEW.fail_document("disk full", 4)
 ISSUED = NEW.issue(DOCUMENT, NOW)

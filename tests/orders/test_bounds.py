@@ -18,7 +18,8 @@ from orders.domain import OrderStatus
 from orders.repository import reading, writing
 from orders.repository.reading import LINES_PER_PAGE, OrderFilter
 from orders.schemas.requests import OrderCreate
-from support.example.orders import TEACUPS, an_order, place
+from support.example.ada import TEACUPS
+from support.example.orders import an_order, place
 from support.gateway.application import Gateway, serve
 from support.postgres.databases import MakeDatabase
 

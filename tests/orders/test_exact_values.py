@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from support.example.orders import ADDRESS, TEACUPS, an_order, created, place
+from support.example.ada import ADDRESS, TEACUPS
+from support.example.orders import an_order, created, place
 from support.gateway.application import Gateway, exact_json
 
 NUMBERS = ("quantity", "unit_price", "tax_rate")

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 from common.text.visible import shows_nothing
-from support.example.orders import ADDRESS, TEACUPS, an_order, place, place_in
+from support.example.ada import ADDRESS, TEACUPS
+from support.example.orders import an_order, place, place_in
 from support.gateway.application import Gateway
 
 TEXTS = [

@@ -5,7 +5,8 @@ import json
 from common.messaging.kafka.topics import create_topics
 from orders.app import SERVICE
 from orders.events import ORDERS_TOPIC
-from support.example.orders import PATHS, TEACUPS, an_order, created
+from support.example.ada import TEACUPS
+from support.example.orders import PATHS, an_order, created
 from support.gateway.application import serve
 from support.kafka.relays import running_relay, wait_until_published
 from support.kafka.topics import Topics

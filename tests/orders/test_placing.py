@@ -7,7 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from support.example.orders import ADA, TEACUPS, TOWEL, an_order, created, place
+from support.example.ada import ADA, TEACUPS, TOWEL
+from support.example.orders import an_order, created, place
 from support.gateway.application import Gateway, exact_json
 from support.postgres.audit_and_events import audit_and_events, last_event
 

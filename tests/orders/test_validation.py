@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from orders.schemas.requests import LineItem
-from support.example.orders import ADDRESS, TEACUPS, an_order, created, place
+from support.example.ada import ADDRESS, TEACUPS
+from support.example.orders import an_order, created, place
 from support.gateway.application import Gateway
 
 # Of regular expressions, of Python's enumerations, and of the length of a text counted in "items".

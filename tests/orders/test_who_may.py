@@ -12,7 +12,8 @@ from common.database.transactions import reading, transaction
 from common.errors import Problem
 from orders import use_cases
 from support.events.traceparent import TRACEPARENT
-from support.example.orders import ADA, an_order, an_order_id, created, place, place_in
+from support.example.ada import ADA
+from support.example.orders import an_order, an_order_id, created, place, place_in
 from support.gateway.application import Gateway
 from support.postgres.audit_and_events import audit_and_events
 

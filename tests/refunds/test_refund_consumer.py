@@ -20,6 +20,7 @@ from refunds.consumer import EVENT_HANDLERS
 from refunds.repository import reading
 from refunds.use_cases.queries import RefundFilter
 from support.events.traceparent import TRACEPARENT
+from support.example.ada import EMAIL, NAME, TOTAL
 from support.example.refund_events import (
     KafkaRecord,
     kafka_record,
@@ -55,9 +56,9 @@ async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(
     (refund,) = await refunds(pool)
     assert refund["business_key"] == f"return:{completed['return_id']}"
     assert (refund["cause"], refund["status"]) == ("RETURN_COMPLETED", "PENDING")
-    assert (refund["amount"], refund["currency"]) == (Decimal("1234.5000"), "EUR")
+    assert (refund["amount"], refund["currency"]) == (Decimal("79.0600"), "EUR")
     assert refund["payment_reference"] == completed["payment_reference"]
-    assert (refund["customer_email"], refund["customer_name"]) == ("zoe@example.com", "Zoë Ångström")
+    assert (refund["customer_email"], refund["customer_name"]) == (EMAIL, NAME)
 
     (job,) = await pool.fetch("SELECT * FROM jobs")
     assert (job["kind"], job["business_key"], job["state"]) == ("refund", refund["business_key"], "ready")
@@ -95,7 +96,7 @@ async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Po
 
     found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
     assert {reference: refund["amount"] for reference, refund in found.items()} == {
-        first["late_payment"]["reference"]: Decimal("1234.50"),
+        first["late_payment"]["reference"]: Decimal(TOTAL),
         "ch_again": Decimal("0.01"),
     }
     assert {refund["cause"] for refund in found.values()} == {"LATE_PAYMENT"}
@@ -109,7 +110,7 @@ async def test_each_surplus_payment_of_an_order_is_paid_back(inbox: Inbox, pool:
 
     found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
     assert {reference: refund["amount"] for reference, refund in found.items()} == {
-        first["surplus_payment"]["reference"]: Decimal("1234.50"),
+        first["surplus_payment"]["reference"]: Decimal(TOTAL),
         "ch_again": Decimal("0.01"),
     }
     assert {refund["cause"] for refund in found.values()} == {"SURPLUS_PAYMENT"}

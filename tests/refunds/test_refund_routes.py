@@ -9,6 +9,7 @@ import pytest_asyncio
 from common.access.auth import Role
 from refunds.app import SERVICE
 from refunds.worker import RefundJob
+from support.example.ada import TOTAL
 from support.example.refunds import job_in_state, open_refund, running_worker
 from support.gateway.application import Gateway, exact_json, serve
 from support.payments.fake_gateway import FakePaymentGateway
@@ -29,7 +30,7 @@ async def test_a_refund_is_shown_with_its_attempts_and_their_errors(gateway: Gat
 
     shown = exact_json(await gateway.get(f"/refunds/{refund.id}", key=Role.WAREHOUSE))
 
-    assert shown["amount"] == Decimal("1234.50")
+    assert shown["amount"] == Decimal(TOTAL)
     assert (shown["id"], shown["cause"], shown["status"]) == (str(refund.id), "RETURN_COMPLETED", "SUCCEEDED")
     assert (shown["order_id"], shown["return_id"]) == (str(refund.request.order_id), str(refund.request.return_id))
     assert (shown["transaction_id"], shown["error"]) == (await payments.find(refund), None)

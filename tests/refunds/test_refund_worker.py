@@ -24,6 +24,7 @@ from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.use_cases.opening import identify_payment
 from refunds.worker import RefundJob
+from support.example.ada import TOTAL
 from support.example.refunds import RETRY_UNIT, claim_job, job_in_state, job_of, open_refund, replay, running_worker
 from support.jobs.attempts import complete
 from support.payments.fake_gateway import FakePaymentGateway
@@ -68,7 +69,7 @@ async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentS
     assert seen.audited == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
     assert seen.events == [("refund.succeeded", 1)]
     told = await last_event(pool, str(refund.id))
-    assert (told["status"], told["transaction_id"], told["amount"]) == ("SUCCEEDED", made["id"], "1234.50")
+    assert (told["status"], told["transaction_id"], told["amount"]) == ("SUCCEEDED", made["id"], TOTAL)
     (sent,) = await pool.fetch("SELECT topic, key, causation_id FROM outbox")
     assert tuple(sent) == (REFUNDS_TOPIC, str(refund.request.order_id), "event-1")
 
@@ -219,7 +220,7 @@ async def test_a_refusal_because_the_refund_is_there_already_is_no_failure(
     """As after a restore from a backup that knows nothing of the refund, when the gateway has forgotten the key."""
     refund = await open_refund(pool)
     payment = refund.request.payment_reference
-    await sandbox.declare_capture(payment, 123450, "EUR")
+    await sandbox.declare_capture(payment, 7906, "EUR")
     made = await stripe_gateway.refund(replace(refund, key_epoch=9))
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")

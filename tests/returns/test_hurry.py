@@ -15,7 +15,8 @@ from httpx import Response
 from returns.app import SERVICE
 from returns.use_cases import DeliveryWait
 from returns.use_cases.delivery_wait import LOOKS_AT_ONCE
-from support.example.orders import ADA, created
+from support.example.ada import ADA
+from support.example.orders import created
 from support.example.returns import a_return, deliver_order_event, order_view_data, set_caught_up
 from support.gateway.application import Gateway, serve
 from support.postgres.databases import Database, MakeDatabase

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from common.database.transactions import transaction
 from returns.tables import return_counts
-from support.example.orders import ADA
+from support.example.ada import ADA
 from support.example.returns import open_in, open_return, order_view_data
 from support.gateway.application import Gateway
 

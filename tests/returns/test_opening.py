@@ -15,7 +15,8 @@ from httpx import Response
 from returns.use_cases import NewReturn
 from returns.use_cases import open_return as open_return_use_case
 from support.events.traceparent import TRACEPARENT
-from support.example.orders import ADA, created
+from support.example.ada import ADA
+from support.example.orders import created
 from support.example.returns import a_return, deliver_order_event, open_in, open_return, order_view_data
 from support.gateway.application import Gateway, exact_json
 from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from common.access.auth import Role
 from common.database.transactions import transaction
-from support.example.orders import ADA
+from support.example.ada import ADA
 from support.example.returns import a_return, changed, deliver_order_event, open_in, open_return, order_view_data
 from support.gateway.application import Gateway
 from support.postgres.audit_and_events import audit_and_events

@@ -96,11 +96,11 @@ def invoice_mail() -> EmailMessage:
     """What the invoicing service sends: text, HTML and the PDF."""
     mail = EmailMessage()
     mail["From"] = "ArtiCurated <billing@articurated.example>"
-    mail["To"] = "Zoë Ångström <zoe@example.com>"
+    mail["To"] = "Ada Łukasiewicz <ada@example.org>"
     mail["Subject"] = "Your invoice INV-2026-000001 \N{EN DASH} thank you"
     mail["Message-ID"] = "<invoice-000001@articurated.example>"
     mail["Date"] = "Sun, 22 Nov 2026 10:00:00 +0100"
-    mail.set_content("Dear Zoë, the invoice for your blue vase is attached.\n")
-    mail.add_alternative("<p>Dear Zoë, the <b>invoice</b> is attached.</p>", subtype="html")
+    mail.set_content("Dear Ada Łukasiewicz, the invoice for your blue vase is attached.\n")
+    mail.add_alternative("<p>Dear Ada Łukasiewicz, the <b>invoice</b> is attached.</p>", subtype="html")
     mail.add_attachment(b"%PDF-1.7 invoice", maintype="application", subtype="pdf", filename="INV-2026-000001.pdf")
     return mail

@@ -41,7 +41,7 @@ async def deliver(address: str, *messages: bytes) -> None:
     """As they are: no client has a chance to mend them."""
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    envelope = [b"MAIL FROM:<a@x.example>", b"RCPT TO:<zoe@example.com>", b"DATA"]
+    envelope = [b"MAIL FROM:<a@x.example>", b"RCPT TO:<ada@example.org>", b"DATA"]
     for command in chain([b"EHLO x"], *([*envelope, message + b"\r\n."] for message in messages), [b"QUIT"]):
         writer.write(command + b"\r\n")
         while (reply := await reader.readline())[3:4] == b"-":
@@ -54,10 +54,10 @@ async def deliver(address: str, *messages: bytes) -> None:
 async def test_a_broken_message_is_shown_as_far_as_it_can_be_read(
     mailbox: httpx.AsyncClient, mailbox_addresses: dict[str, str], name: str
 ) -> None:
-    await deliver(mailbox_addresses["smtp"], b"Subject: sound\r\nTo: zoe@example.com\r\n\r\nx", BROKEN[name])
+    await deliver(mailbox_addresses["smtp"], b"Subject: sound\r\nTo: ada@example.org\r\n\r\nx", BROKEN[name])
     listed = (await mailbox.get("/api/v1/messages")).raise_for_status().json()["messages"]
     assert [message["Subject"] for message in listed][1] == "sound"
-    found = (await mailbox.get("/api/v1/search", params={"query": "zoe"})).raise_for_status().json()
+    found = (await mailbox.get("/api/v1/search", params={"query": "ada"})).raise_for_status().json()
     assert "sound" in [message["Subject"] for message in found["messages"]]
     broken = listed[0]["ID"]
     shown = (await mailbox.get(f"/api/v1/message/{broken}")).raise_for_status().json()

@@ -162,7 +162,7 @@ async def test_faults_still_to_come_are_shown_with_what_is_left_of_them(
         {"mode": "fail", "times": 0},
         {"mode": "fail", "times": True},
         {"mode": "fail", "payment": 7},
-        {"mode": "fail", "to": "zoe@example.com"},
+        {"mode": "fail", "to": "ada@example.org"},
         {"mode": "fail", "delay_seconds": 1},
         {"mode": "slow"},
         {"mode": "slow", "delay_seconds": -1},

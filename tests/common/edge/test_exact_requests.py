@@ -2,12 +2,10 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from common.edge.pages.health_pages import HealthPages
 from common.edge.problems.problem_details import instance_of
 from common.edge.requests.body import parse_json
@@ -16,26 +14,11 @@ from common.edge.requests.json_members import find_duplicate
 from common.errors import Problem
 from common.health import Health
 from common.settings import ServiceSettings
-from support.gateway.vase_service import VaseGateway, open_vase_gateway
-from support.postgres.databases import Database, Databases
+from support.gateway.vase_service import VASE, VaseGateway
+from support.postgres.databases import Database
 
-VASE = {"name": "Vase bleu", "price": 12.5}
 JSON = {"Content-Type": "application/json"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-@pytest_asyncio.fixture(scope="module")
-async def vase_gateway(databases: Databases) -> AsyncIterator[VaseGateway]:
-    database = databases.create()
-    async with open_vase_gateway(database) as vase_gateway:
-        yield vase_gateway
-    databases.drop(database)
-
-
-@pytest_asyncio.fixture
-async def client(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with vase_gateway.client() as client:
-        yield client
 
 
 def refused(answer: httpx.Response, status: int) -> dict[str, Any]:

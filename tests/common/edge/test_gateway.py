@@ -15,11 +15,10 @@ from common.edge.routing.guarded_route import GuardedRoute, called_by_fastapi
 from common.telemetry.logs import configure_logging
 from fastapi import APIRouter, Cookie, Depends, Header, Response
 from structlog.testing import capture_logs
-from support.gateway.vase_service import Glaze, VaseGateway, count_vases, open_vase_gateway
+from support.gateway.vase_service import VASE, Glaze, VaseGateway, count_vases, open_vase_gateway
 from support.logs import logging_restored
 from support.postgres.databases import Database, Databases
 
-VASE = {"name": "Vase bleu", "price": 12.5}
 JSON = {"Content-Type": "application/json"}
 
 
@@ -31,12 +30,6 @@ async def vase_gateway(databases: Databases) -> AsyncIterator[VaseGateway]:
         async with open_vase_gateway(database, max_body_bytes=2000) as vase_gateway:
             yield vase_gateway
     databases.drop(database)
-
-
-@pytest_asyncio.fixture
-async def client(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with vase_gateway.client() as client:
-        yield client
 
 
 def assert_refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -14,20 +14,11 @@ from common.database.transactions import Pool, reading
 from common.edge.commands import idempotency
 from common.edge.commands.idempotency import COMPRESSED_ABOVE_BYTES, Answer, KeyedRequest
 from common.errors import Code, Problem
-from support.gateway.vase_service import VaseGateway, open_vase_gateway
-from support.postgres.databases import Database, Databases
+from support.gateway.vase_service import VASE, VaseGateway, open_vase_gateway
+from support.postgres.databases import Database
 from support.waiting import eventually
 
-VASE = {"name": "Vase bleu", "price": 12.5}
 A_DAY = timedelta(days=1)
-
-
-@pytest_asyncio.fixture(scope="module")
-async def vase_gateway(databases: Databases) -> AsyncIterator[VaseGateway]:
-    database = databases.create()
-    async with open_vase_gateway(database) as vase_gateway:
-        yield vase_gateway
-    databases.drop(database)
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""What Ada's invoice is printed from."""
+"""The snapshot of Ada's order from which her invoice is rendered."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -8,20 +8,20 @@ from uuid import UUID
 
 from common.money import quantize
 from invoicing.domain import Address, Buyer, Line, Snapshot, Tax
+from support.example.ada import ADA, ADDRESS, EMAIL, NAME, ORDER_NUMBER, PAYMENT, TEACUPS, TOWEL, VAT_ID
 from support.example.invoices import SELLER
-from support.example.orders import ADA, ADDRESS
 
 HOME = Address(**ADDRESS)
 
 
 def a_line(
-    price: Decimal | str = "24.90", quantity: int = 2, rate: str = "19", name: str = "Teacup, celadon glaze"
+    price: Decimal | str = "24.90", quantity: int = 2, rate: str = "19", name: str = TEACUPS["product_name"]
 ) -> Line:
     return Line(name, quantity, Decimal(price), Decimal(rate), Decimal(price) * quantity)
 
 
 def a_snapshot(
-    lines: Sequence[Line] = (a_line(), a_line("18.50", 1, "7", "Linen towel “Małgorzata”")), **changes: Any
+    lines: Sequence[Line] = (a_line(), a_line("18.50", 1, "7", TOWEL["product_name"])), **changes: Any
 ) -> Snapshot:
     """Its taxes and totals are those of its lines, unless the changes say otherwise."""
     currency = changes.get("currency", "EUR")
@@ -32,12 +32,12 @@ def a_snapshot(
         "invoice_number": "INV-2026-000001",
         "invoice_date": date(2026, 11, 22),
         "order_id": UUID("00000000-0000-4000-8000-000000000042"),
-        "order_number": "ORD-2026-000042",
+        "order_number": ORDER_NUMBER,
         "shipped_on": date(2026, 11, 20),
         "payment_method": "card",
-        "payment_reference": "ch_teacups",
+        "payment_reference": PAYMENT,
         "seller": SELLER,
-        "buyer": Buyer(ADA, "Ada Łukasiewicz", "ada@example.org", "DE136695976", HOME),
+        "buyer": Buyer(ADA, NAME, EMAIL, VAT_ID, HOME),
         "shipping_address": Address("Zum Ödberg 7", "Marburg", "Hessen", "35037", "DE"),
         "currency": currency,
         "lines": tuple(lines),

@@ -4,6 +4,7 @@ import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,12 +16,13 @@ from common.messaging.envelope import ReceivedEvent
 from common.messaging.incoming.subscriber import Incoming
 from invoicing.consumer import event_handlers
 from invoicing.document_store.port import DocumentStore
-from invoicing.domain import Address, Seller
+from invoicing.domain import Address, Invoice, InvoiceStatus, MailStatus, Seller
 from invoicing.events import OrderShippedView
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases.jobs import DOCUMENT_JOB
 from invoicing.worker import DocumentJob, MailJob
 from support.events.traceparent import TRACEPARENT
+from support.example.ada import ADA, NET, ORDER_NUMBER, TAX, TOTAL
 from support.jobs import handlers as jobs
 from support.jobs.rows import JobRow, find_job, wait_for_state
 from support.mail.mailbox import Mailbox
@@ -65,6 +67,24 @@ async def consume(pool: Pool, *orders: dict[str, Any], seller: Seller = SELLER) 
     """Take in the orders' events as one batch."""
     async with transaction(pool) as connection:
         await consume_in(connection, *orders, seller=seller)
+
+
+def a_pending_invoice(created_at: datetime) -> Invoice:
+    """Ada's invoice as it is accepted, with a new id each time."""
+    return Invoice(
+        id=uuid4(),
+        number="INV-2026-000001",
+        order_id=uuid4(),
+        order_number=ORDER_NUMBER,
+        customer_id=ADA,
+        currency="EUR",
+        net_amount=Decimal(NET),
+        tax_amount=Decimal(TAX),
+        total_amount=Decimal(TOTAL),
+        status=InvoiceStatus.PENDING,
+        mail_status=MailStatus.PENDING,
+        created_at=created_at,
+    )
 
 
 @dataclass(frozen=True)

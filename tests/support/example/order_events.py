@@ -1,9 +1,9 @@
-"""Ada's order as `order.shipped` tells of it: 68.30 EUR net, 10.76 EUR tax in two rates."""
+"""Ada's order in the data of `order.shipped`: 68.30 EUR net, 10.76 EUR tax in two rates."""
 
 from typing import Any
 from uuid import uuid4
 
-from support.example.orders import ADA, ADDRESS
+from support.example.ada import ADDRESS, CUSTOMER, NET, ORDER_NUMBER, PAYMENT, TAX, TEACUPS, TOTAL, TOWEL, VAT_ID
 
 SHIPPED_AT = "2026-11-20T09:30:00Z"
 
@@ -12,28 +12,26 @@ def order_shipped(**changes: Any) -> dict[str, Any]:
     """The whole data of the event, also what invoicing does not read. A new order each time."""
     return {
         "order_id": str(uuid4()),
-        "order_number": "ORD-2026-000042",
-        "customer_id": str(ADA),
-        "customer_email": "ada@example.org",
-        "customer_name": "Ada Łukasiewicz",
-        "buyer_vat_id": "DE136695976",
+        "order_number": ORDER_NUMBER,
+        **CUSTOMER,
+        "buyer_vat_id": VAT_ID,
         "status": "SHIPPED",
         "currency": "EUR",
         "line_items": [
-            an_order_line("Teacup, celadon glaze", 2, "24.90", "19.00", "49.80"),
-            an_order_line("Linen towel “Małgorzata”", 1, "18.50", "7.00", "18.50"),
+            an_order_line(TEACUPS["product_name"], 2, "24.90", "19.00", "49.80"),
+            an_order_line(TOWEL["product_name"], 1, "18.50", "7.00", "18.50"),
         ],
         "taxes": [
             {"rate": "7.00", "net": "18.50", "tax": "1.30"},
             {"rate": "19.00", "net": "49.80", "tax": "9.46"},
         ],
-        "net_amount": "68.30",
-        "tax_amount": "10.76",
-        "total_amount": "79.06",
-        "captured_amount": "79.06",
+        "net_amount": NET,
+        "tax_amount": TAX,
+        "total_amount": TOTAL,
+        "captured_amount": TOTAL,
         "payment_method": "card",
-        "payment_transaction_id": "ch_teacups",
-        "payment_reference": "ch_teacups",
+        "payment_transaction_id": PAYMENT,
+        "payment_reference": PAYMENT,
         "shipping_address": {**ADDRESS, "street": "Zum Ödberg 7"},
         "billing_address": ADDRESS,
         "tracking_number": "JJD0099",

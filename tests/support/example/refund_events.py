@@ -1,4 +1,4 @@
-"""The events by which Zoë Ångström is owed 1,234.50 EUR, and the Kafka records that they come in."""
+"""The events by which Ada is owed 79.06 EUR, and the Kafka records that carry them."""
 
 import itertools
 import json
@@ -10,6 +10,7 @@ from uuid import uuid4
 from common.messaging.envelope import full_name
 from refunds.events import ORDERS_TOPIC, RETURNS_TOPIC
 from support.events.traceparent import TRACEPARENT
+from support.example.ada import CUSTOMER, ORDER_NUMBER, TOTAL
 
 COMPLETED_AT = "2026-11-20T09:30:00Z"
 _offsets = itertools.count()
@@ -31,16 +32,14 @@ def return_completed(**changes: Any) -> dict[str, Any]:
     return {
         "return_id": str(uuid4()),
         "order_id": str(uuid4()),
-        "order_number": "ORD-2026-000042",
-        "customer_id": str(uuid4()),
-        "customer_email": "zoe@example.com",
-        "customer_name": "Zoë Ångström",
+        "order_number": ORDER_NUMBER,
+        **CUSTOMER,
         "status": "COMPLETED",
         "reason": "The glaze is cracked.",
         "customer_notes": None,
         "manager_notes": "As she says.",
         "rejection_reason": None,
-        "refund_amount": "1234.50",
+        "refund_amount": TOTAL,
         "currency": "EUR",
         "payment_reference": f"pi_{uuid4().hex}",
         "refund_status": "PENDING",
@@ -60,14 +59,12 @@ def order_cancelled(**changes: Any) -> dict[str, Any]:
     reference = f"pi_{uuid4().hex}"
     return {
         "order_id": str(uuid4()),
-        "order_number": "ORD-2026-000043",
-        "customer_id": str(uuid4()),
-        "customer_email": "zoe@example.com",
-        "customer_name": "Zoë Ångström",
+        "order_number": ORDER_NUMBER,
+        **CUSTOMER,
         "status": "CANCELLED",
         "currency": "EUR",
-        "total_amount": "1234.50",
-        "captured_amount": "1234.50",
+        "total_amount": TOTAL,
+        "captured_amount": TOTAL,
         "payment_transaction_id": reference,
         "payment_reference": reference,
         "refund_status": "PENDING",
@@ -79,20 +76,20 @@ def order_cancelled(**changes: Any) -> dict[str, Any]:
 
 def order_paid_late(**changes: Any) -> dict[str, Any]:
     """`order.late_payment`: the order was cancelled before anything was captured, then money came."""
-    late = {"reference": f"pi_{uuid4().hex}", "amount": "1234.50"}
+    late = {"reference": f"pi_{uuid4().hex}", "amount": TOTAL}
     return order_cancelled(captured_amount=None, payment_reference=None, late_payment=late, **changes)
 
 
 def order_paid_twice(**changes: Any) -> dict[str, Any]:
     """`order.surplus_payment`: the order was paid, then money came from another payment."""
-    surplus = {"reference": f"pi_{uuid4().hex}", "amount": "1234.50"}
+    surplus = {"reference": f"pi_{uuid4().hex}", "amount": TOTAL}
     paid = order_cancelled(status="SHIPPED", refund_status="NONE")
     return {**paid, "surplus_payment": surplus, "identified_payment": None, **changes}
 
 
 def payment_identified(order_id: str, reference: str) -> dict[str, Any]:
     """`order.payment_identified`: the id of a payment that was reported without one."""
-    identified = {"reference": reference, "first_reference": f"order-{order_id}", "amount": "1234.50"}
+    identified = {"reference": reference, "first_reference": f"order-{order_id}", "amount": TOTAL}
     return order_cancelled(order_id=order_id, payment_reference=reference, identified_payment=identified)
 
 

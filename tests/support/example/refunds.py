@@ -1,4 +1,4 @@
-"""The running example of the refunds tests: Zoë Ångström gets 1,234.50 EUR back."""
+"""Ada's refund: she gets 79.06 EUR back."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -16,6 +16,7 @@ from refunds.domain import Cause, Refund, RefundRequest, return_key
 from refunds.use_cases.jobs import REFUND_JOB
 from refunds.use_cases.opening import open_refunds
 from support.events.traceparent import TRACEPARENT
+from support.example.ada import EMAIL, NAME, ORDER_NUMBER, TOTAL
 from support.jobs import handlers
 from support.jobs.rows import JobRow, find_job, wait_for_state
 
@@ -32,13 +33,13 @@ def a_request(**changes: Any) -> RefundRequest:
         business_key=return_key(return_id),
         cause=Cause.RETURN_COMPLETED,
         order_id=uuid4(),
-        order_number="ORD-2026-000042",
+        order_number=ORDER_NUMBER,
         return_id=return_id,
-        amount=Decimal("1234.50"),
+        amount=Decimal(TOTAL),
         currency="EUR",
         payment_reference=f"pi_{return_id.hex}",
-        customer_email="zoe@example.com",
-        customer_name="Zoë Ångström",
+        customer_email=EMAIL,
+        customer_name=NAME,
     )
     return replace(request, **changes)
 

@@ -10,7 +10,8 @@ from httpx import Response
 from returns import use_cases
 from returns.events import OrderView
 from support.events.traceparent import TRACEPARENT
-from support.example.orders import ADA, created
+from support.example.ada import CUSTOMER, ORDER_NUMBER, PAYMENT, TOTAL
+from support.example.orders import created
 from support.gateway.application import Gateway
 
 # Each state and the steps (route, body) that lead there from a new return.
@@ -28,15 +29,13 @@ def order_view_data(order_id: UUID | None = None, **changes: Any) -> dict[str, A
     """What an `order.*` event says of Ada's order, as far as returns reads it: delivered an hour ago for 79.06 EUR."""
     return {
         "order_id": str(order_id or uuid4()),
-        "order_number": "ORD-2026-000001",
-        "customer_id": str(ADA),
-        "customer_email": "ada@example.org",
-        "customer_name": "Ada Łukasiewicz",
+        "order_number": ORDER_NUMBER,
+        **CUSTOMER,
         "status": "DELIVERED",
         "currency": "EUR",
-        "total_amount": "79.06",
-        "captured_amount": "79.06",
-        "payment_reference": "ch_teacups",
+        "total_amount": TOTAL,
+        "captured_amount": TOTAL,
+        "payment_reference": PAYMENT,
         "delivered_at": (datetime.now(UTC) - timedelta(hours=1)).isoformat(),
         **changes,
     }

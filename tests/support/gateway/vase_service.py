@@ -1,4 +1,4 @@
-"""A small gateway of a made-up service, where vases are kept: what the shared edge is tested with."""
+"""The gateway of a made-up service that stores vases, for tests of the shared HTTP edge."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,6 +25,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import MetaData
 from support.postgres.databases import Database
+
+VASE = {"name": "Vase bleu", "price": 12.5}
 
 
 class Glaze(BaseModel):
