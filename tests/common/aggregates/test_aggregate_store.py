@@ -15,7 +15,7 @@ from common.aggregates.batches import BatchStore, New
 from common.aggregates.changes import Part
 from common.aggregates.counts import StatusCounts
 from common.aggregates.reader import AggregateReader
-from common.aggregates.table import AggregateTable, the_id
+from common.aggregates.table import AggregateTable
 from common.audit.actor import Actor
 from common.audit.chain import first_broken
 from common.audit.history import history
@@ -76,7 +76,7 @@ VASES = AggregateTable(
 )
 STORE = BatchStore(VASES)
 glaze: Part[str] = Part(
-    insert(glazes).values(vase_id=the_id, colour=bindparam("colour")),
+    insert(glazes).values(vase_id=VASES.the_id, colour=bindparam("colour")),
     lambda colour: {"colour": colour},
 )
 TABLES = """

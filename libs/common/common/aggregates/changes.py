@@ -38,8 +38,8 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[Value]):
-    """A kind of `Write`. `parameters` gives the values of all parameters of the statement but `the_id`, which is the
-    aggregate's."""
+    """A kind of `Write`. `parameters` gives the values of all parameters of the statement but
+    `AggregateTable.the_id`."""
 
     statement: UpdateBase
     parameters: Callable[[Value], Mapping[str, object]]

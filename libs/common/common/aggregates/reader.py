@@ -1,19 +1,32 @@
-"""Reading single aggregates without a lock."""
+"""Reading aggregates without a lock: one, a page of many, counts by status."""
 
+from collections.abc import Mapping
 from typing import Generic
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 
+from common.aggregates.paged_list import PagedList
 from common.aggregates.table import AggregateTable, T
 from common.database.statements import Connection, prepare
 
 
 class AggregateReader(Generic[T]):
-    """`visible_to` limits what is found to the aggregates of one owner; None finds every one."""
+    """`visible_to` limits what is found to the aggregates of one owner; None finds every one.
 
-    def __init__(self, rows: AggregateTable[T]) -> None:
+    `find_page`, `size` and `page_size` are those of `PagedList`.
+    """
+
+    def __init__(
+        self,
+        rows: AggregateTable[T],
+        conditions: Mapping[str, ColumnElement[bool]] | None = None,
+        *,
+        size: ColumnElement[int] | None = None,
+        page_size: int = 0,
+    ) -> None:
         self._rows = rows
+        self.find_page = PagedList(rows, conditions or {}, size=size, page_size=page_size).find_page
         self._find = prepare(select(*rows.columns).where(rows.the_visible_row))
         self._exists = prepare(select(exists().where(rows.the_visible_row)))
 

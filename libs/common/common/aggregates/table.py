@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import BindParameter, Column, ColumnElement, Table, Uuid, bindparam, or_
@@ -25,7 +25,6 @@ class Aggregate(Protocol):
 
 T = TypeVar("T", bound=Aggregate)
 
-# In every statement about one aggregate.
 the_id: BindParameter[UUID] = bindparam("id", type_=Uuid)
 _visible_to: BindParameter[UUID | None] = bindparam("visible_to", type_=Uuid)
 
@@ -42,6 +41,9 @@ class AggregateTable(Generic[T]):
     the aggregate counts its events itself: what must be current under the row's lock is in the row.
     """
 
+    # The aggregate's id in every statement about one aggregate.
+    the_id: ClassVar[BindParameter[UUID]] = the_id
+
     table: Table
     entity: str
     columns: Sequence[ColumnElement[Any]]
@@ -53,7 +55,7 @@ class AggregateTable(Generic[T]):
 
     @property
     def the_row(self) -> ColumnElement[bool]:
-        return self.table.c.id == the_id
+        return self.table.c.id == self.the_id
 
     @property
     def the_visible_row(self) -> ColumnElement[bool]:

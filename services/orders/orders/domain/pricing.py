@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from common import money
+from common.money import quantize
 
 # Amounts are stored with 15 digits before the decimal point; the limit of a total is far below.
 TOTAL_LIMIT = Decimal(10) ** 12
@@ -73,7 +73,7 @@ def taxes_on(lines: Iterable[OrderLine], currency: str) -> tuple[Tax, ...]:
     nets: dict[Decimal, Decimal] = {}
     for line in lines:
         nets[line.tax_rate] = nets.get(line.tax_rate, Decimal(0)) + line.subtotal
-    return tuple(Tax(rate, net, money.quantize(net * rate / 100, currency)) for rate, net in sorted(nets.items()))
+    return tuple(Tax(rate, net, quantize(net * rate / 100, currency)) for rate, net in sorted(nets.items()))
 
 
 def _price_line(line: NewLine, currency: str) -> OrderLine:
@@ -82,7 +82,7 @@ def _price_line(line: NewLine, currency: str) -> OrderLine:
         product_id=line.product_id,
         product_name=line.product_name,
         quantity=line.quantity,
-        unit_price=money.quantize(line.unit_price, currency),
+        unit_price=quantize(line.unit_price, currency),
         tax_rate=line.tax_rate,
-        subtotal=money.quantize(line.quantity * line.unit_price, currency),
+        subtotal=quantize(line.quantity * line.unit_price, currency),
     )

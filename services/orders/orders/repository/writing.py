@@ -7,7 +7,6 @@ from uuid import UUID
 
 from common.aggregates.changes import Locked, Part
 from common.aggregates.store import AggregateStore
-from common.aggregates.table import the_id
 from common.database.statements import Connection, prepare
 from sqlalchemy import ARRAY, Text, UpdateBase, Uuid, bindparam, exists, func, insert, literal, or_, select, update
 
@@ -28,7 +27,7 @@ class Placement:
 # The version before the wait for the lock. If the order has another one now, it may also have other payments, which a
 # sub-select of the same statement cannot see.
 _seen = orders.alias("seen")
-_seen_version = select(_seen.c.version).where(_seen.c.id == the_id).scalar_subquery().label("seen_version")
+_seen_version = select(_seen.c.version).where(_seen.c.id == ORDERS.the_id).scalar_subquery().label("seen_version")
 _STORE = AggregateStore(ORDERS, lock_columns=[_seen_version])
 _PLACEMENT = prepare(select(func.uuidv7(), order_numbers.next_value(), func.clock_timestamp()))
 _ORDER_ID = bindparam("order_id", type_=Uuid)
@@ -54,7 +53,7 @@ def _insert_lines() -> UpdateBase:
     arrays = [bindparam(f"line_{name}", type_=ARRAY(order_lines.c[name].type)) for name in names]
     lines = func.unnest(*arrays).table_valued(*names, with_ordinality="position").render_derived()
     return insert(order_lines).from_select(
-        ["order_id", "position", *names], select(the_id, lines.c.position, *(lines.c[name] for name in names))
+        ["order_id", "position", *names], select(ORDERS.the_id, lines.c.position, *(lines.c[name] for name in names))
     )
 
 
@@ -75,7 +74,7 @@ def _identified(payment: Payment) -> dict[str, Any]:
 lines = Part(_insert_lines(), line_arrays)
 reported_payment = Part(
     insert(payments).values(
-        order_id=the_id,
+        order_id=ORDERS.the_id,
         **{name: bindparam(f"payment_{name}") for name in ("reference", "amount", "late", "surplus", "reported_at")},
     ),
     _reported,
@@ -83,7 +82,7 @@ reported_payment = Part(
 identified_payment = Part(
     update(payments)
     .where(
-        payments.c.order_id == the_id,
+        payments.c.order_id == ORDERS.the_id,
         payments.c.reference == bindparam("first_reference", type_=Text),
     )
     .values(reference=bindparam("payment_reference"), first_reference=bindparam("first_reference")),

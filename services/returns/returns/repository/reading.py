@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.aggregates.paged_list import PagedList
 from common.aggregates.reader import AggregateReader
 from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam
 
@@ -32,9 +31,8 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "created_from": returns.c.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
     "created_to": returns.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
 }
-_READER = AggregateReader(RETURNS)
-_LIST = PagedList(RETURNS, _CONDITIONS)
+_READER = AggregateReader(RETURNS, _CONDITIONS)
 
 find = _READER.find
 is_visible = _READER.is_visible
-find_page = _LIST.find_page
+find_page = _READER.find_page

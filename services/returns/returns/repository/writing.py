@@ -1,7 +1,8 @@
 """Changing returns: lock one, then write all that a step changes in one statement (ADR 0002)."""
 
+from collections.abc import Mapping
+
 import asyncpg
-from common.aggregates.changes import Details
 from common.aggregates.store import AggregateStore
 from common.audit.actor import Actor
 from common.database.statements import Connection
@@ -23,7 +24,9 @@ class AlreadyReturned(Exception):
     """The order has a return, perhaps from a concurrent transaction; this one is aborted."""
 
 
-async def add(connection: Connection, opened: Return, actor: Actor, details: Details, event: NewEvent) -> None:
+async def add(
+    connection: Connection, opened: Return, actor: Actor, details: Mapping[str, object], event: NewEvent
+) -> None:
     """A new return with its audit row and event. Raises `AlreadyReturned`."""
     try:
         await _STORE.add(connection, opened, actor, details, event)
