@@ -3,9 +3,15 @@
 from pathlib import Path
 
 from architecture.common_names import common_names
-from architecture.source_files import write_tree
+from architecture.source_files import ROOT, write_tree
 
-MOST_NAMES = 60
+# Lower it with each name that goes; the aim is 60.
+MOST_NAMES = 100
+
+
+def test_services_use_no_more_names_of_common_than_they_may() -> None:
+    names = common_names(ROOT, "services")
+    assert len(names) <= MOST_NAMES, "\n".join(f"{count} {name}" for name, count in sorted(names.items()))
 
 
 def test_what_is_imported_and_what_is_used_of_an_imported_module_counts(tmp_path: Path) -> None:

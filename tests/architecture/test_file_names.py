@@ -16,6 +16,10 @@ migrations/versions/  *
 """
 
 
+def test_services_have_the_files_of_the_decision_and_no_others() -> None:
+    assert unlisted_files(ROOT, SERVICES, listed_files((ROOT / DECISION).read_text())) == []
+
+
 def test_a_file_with_another_name_is_found(tmp_path: Path) -> None:
     names = ["app", "helpers", "repository/reading", "repository/queries", "migrations/versions/0001_a", "__init__"]
     write_tree(tmp_path, {f"services/a/a/{name}.py": "" for name in names})

@@ -56,7 +56,7 @@ class BatchStore(AggregateStore[T]):
     async def add_missing(self, connection: Connection, new: Sequence[New[T]]) -> set[UUID]:
         """Create those whose unique columns are new, each with its audit row; returns their ids.
 
-        Rows are inserted in the given order: an order by a unique column keeps two callers from a deadlock.
+        Rows are inserted in the given order: sorted by a unique column, two callers cannot deadlock.
         """
         audited = {each.value.id: self._creation(each) for each in new}
         rows = [self.row_of(each.value) | audited[each.value.id] for each in new]

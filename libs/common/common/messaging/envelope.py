@@ -14,7 +14,7 @@ _FULL_NAME = re.compile(r"com\.articurated\.(?P<type>[a-z_]+(?:\.[a-z_]+)+)\.v(?
 
 
 def full_name(event_type: str) -> str:
-    """`order.shipped` → `com.articurated.order.shipped.v1`."""
+    """`task.closed` → `com.articurated.task.closed.v1`."""
     return f"{PREFIX}{event_type}.v{SUPPORTED_MAJOR}"
 
 
