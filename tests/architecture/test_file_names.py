@@ -25,7 +25,3 @@ def test_a_file_with_another_name_is_found(tmp_path: Path) -> None:
     write_tree(tmp_path, {f"services/a/a/{name}.py": "" for name in names})
     found = unlisted_files(tmp_path, ["a"], listed_files(DECISION_TEXT))
     assert found == ["services/a/a/helpers.py", "services/a/a/repository/queries.py"]
-
-
-def test_the_services_have_the_listed_files_only() -> None:
-    assert unlisted_files(ROOT, SERVICES, listed_files((ROOT / DECISION).read_text())) == []
