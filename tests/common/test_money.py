@@ -1,4 +1,4 @@
-"""Money is exact in every currency, rounds half-up, and refuses to lose a digit."""
+"""Money is exact in every currency, rounds half-up, and rejects values that would lose a digit."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Every setting that names an address, a URL, a network or a path is checked at the start, and told by its name."""
+"""Settings with an address, URL, network or path are checked at the start, and errors name the setting."""
 
 from importlib import import_module
 from pathlib import Path

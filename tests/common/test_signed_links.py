@@ -1,4 +1,4 @@
-"""A signed link opens one path until one moment, and nothing else."""
+"""A signed link gives access to one path until it expires."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit

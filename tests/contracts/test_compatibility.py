@@ -1,4 +1,4 @@
-"""A schema may get new fields with a default; whatever else changes is a new version."""
+"""A schema may get new fields with a default; any other change needs a new version."""
 
 from decimal import Decimal
 from enum import StrEnum

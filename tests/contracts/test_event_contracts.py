@@ -1,4 +1,4 @@
-"""What is published is what was promised: committed schemas, and examples that are never changed again."""
+"""Published events match the committed schemas and the examples, which are never changed."""
 
 import json
 from pathlib import Path

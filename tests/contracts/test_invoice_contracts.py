@@ -1,4 +1,4 @@
-"""What invoicing really sends is what its schemas promise, and what orders reads of it."""
+"""The events of invoicing match their schemas, and orders reads them."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What the OpenAPI documents of the four services promise to whoever generates a client from them."""
+"""The OpenAPI documents of the four services are fit for client generators."""
 
 from collections import Counter
 from collections.abc import Iterator

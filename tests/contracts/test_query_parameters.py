@@ -1,4 +1,4 @@
-"""On every route of every service, a query parameter that the route does not know is refused, and named."""
+"""Every route of every service rejects an unknown query parameter by its name."""
 
 import re
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Each consumer reads every example of what it takes in, and demands nothing that is not promised."""
+"""Each consumer parses every example of the events it consumes, and requires no field that is optional."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The patterns of texts in the OpenAPI documents say of a text what the services do."""
+"""The text patterns of the OpenAPI documents agree with the validation of the services."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The audit of Kafka's jars, against a server that answers as OSV's does."""
+"""The vulnerability audit of Kafka's jars, with a server that responds as OSV does."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What `docker compose up` promises, as far as its file can tell; tests/compose/run.sh shows the rest."""
+"""Rules of the Compose file; tests/compose/run.sh tests the running stack."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The scripts of the Compose stack, where a step fails: they say which, show its log and keep it."""
+"""The scripts of the Compose stack when a step fails: they name it, show its log and retain it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What `.ci/run` lets pass: no failed kill run, and no test that failed without its name."""
+"""`.ci/run` fails when a kill run fails, and names every test that passed only when it was repeated."""
 
 import os
 import subprocess

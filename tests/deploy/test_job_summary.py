@@ -1,4 +1,4 @@
-"""What the summary page of a CI run shows."""
+"""The summary page of a CI run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A running stack has every metric that the dashboard or an alert names, with a value."""
+"""A running stack exposes every metric of the dashboard and the alerts, with a value."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""What Prometheus and Grafana are told to watch."""
+"""The configuration of Prometheus and Grafana."""
 
 import importlib
 import pkgutil

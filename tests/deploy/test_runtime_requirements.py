@@ -1,4 +1,4 @@
-"""An image gets what its service needs at run time, and nothing else."""
+"""An image has the run-time dependencies of its service and nothing else."""
 
 import subprocess
 import sys

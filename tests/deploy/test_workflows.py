@@ -1,4 +1,4 @@
-"""What the workflows run is what a developer runs, and nobody can change it under us."""
+"""The CI workflows run the developer's commands, with pinned actions."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A whole stack, as `make up` runs it, for tests that follow an order from end to end."""
+"""A complete stack, as `make up` runs it, for tests of an order from end to end."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The money of one order, from the reports of its payments to the provider's books."""
+"""Payments of one order, from their reports to the ledger of the payment provider."""
 
 import asyncio
 from typing import Any

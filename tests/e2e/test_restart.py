@@ -1,4 +1,4 @@
-"""A stack that is stopped in the middle of everything goes on where it was."""
+"""A stack that is stopped during work continues where it stopped."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

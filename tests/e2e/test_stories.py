@@ -1,4 +1,4 @@
-"""The system as its users meet it: every service, role, broker and database is real and runs as `make up` runs it."""
+"""The user stories on the complete stack, with real services, brokers and databases."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""The invoicing service's database, a mailbox and a renderer, each a process of its own where it is one in life."""
+"""The database of invoicing, a mailbox and a renderer, each in a process of its own."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

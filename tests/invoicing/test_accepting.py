@@ -1,4 +1,4 @@
-"""A shipped order is numbered, frozen and queued, once, whatever comes twice or at the same time."""
+"""A shipped order is invoiced once: number, snapshot and job, also for repeated and concurrent events."""
 
 import asyncio
 import json

@@ -1,3 +1,5 @@
+"""Amounts as they are printed on an invoice."""
+
 from dataclasses import replace
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A document is stored once, whole and private, and what comes back is what was stored."""
+"""The document store writes a document once, completely and privately, and returns the same bytes."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What the consumer makes of the order topic: one invoice per shipped order, however often and in whatever company."""
+"""The consumer of invoicing: one invoice for each shipped order, also for repeats and beside poison records."""
 
 import asyncio
 from collections.abc import Callable

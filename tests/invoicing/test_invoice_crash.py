@@ -1,4 +1,4 @@
-"""Workers that die at the worst moments: the document is stored or the mail is out, and nobody wrote it down."""
+"""Workers killed after the document was stored or the mail sent, and before that was committed."""
 
 import signal
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""While somebody locks what an invoice's job has to write, its e-mail goes out once and its document is made once."""
+"""While rows of an invoice job are locked, its e-mail is sent once and its document rendered once."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+"""The format of invoice numbers."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What is on the page: read back by another library, and never more or less than what was said."""
+"""The text of the PDF, extracted by another library."""
 
 import time
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The service put together as its roles run it: an event goes in on Kafka, a PDF and an e-mail come out."""
+"""The roles of invoicing together: an event from Kafka becomes a PDF and an e-mail."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every state with every command: what an invoice can become, and what it refuses."""
+"""The states of an invoice: which commands each of them allows."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The worker makes the document, issues the invoice, and sends it; what fails for good waits for an operator."""
+"""The worker renders the document, issues the invoice and sends it; permanent failures are left to operators."""
 
 import hashlib
 import json

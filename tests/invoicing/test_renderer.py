@@ -1,4 +1,4 @@
-"""Typesetting happens in processes apart, which may crash or hang without harm."""
+"""Documents are rendered in processes of their own, which can crash or hang without harm."""
 
 import asyncio
 import os

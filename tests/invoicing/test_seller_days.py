@@ -1,4 +1,4 @@
-"""Invoices are dated and numbered by the seller's day; every instant stays in UTC."""
+"""Invoices are dated and numbered by the seller's day; all times are UTC."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta

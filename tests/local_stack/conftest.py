@@ -1,4 +1,4 @@
-"""Supervisors on real PostgreSQL and Kafka, with services that only pretend."""
+"""Supervisors on real PostgreSQL and Kafka, with fake services."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""No jar runs unless it is the one that was committed."""
+"""Only the jars with the committed hashes are run."""
 
 import shutil
 from collections.abc import Iterator

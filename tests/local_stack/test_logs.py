@@ -1,4 +1,4 @@
-"""The last lines of a log are shown on a terminal when a process does not start."""
+"""The last lines of a log, as they are shown when a process does not start."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What can be asked of a stack, and which ports it gets."""
+"""Settings of the local stack, and the choice of its ports."""
 
 import json
 import os

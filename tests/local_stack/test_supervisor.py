@@ -1,4 +1,4 @@
-"""`make up` from outside: what it starts, keeps running, and leaves behind."""
+"""The supervisor of `make up`: start, restart and stop of its processes."""
 
 import os
 import signal

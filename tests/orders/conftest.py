@@ -1,4 +1,4 @@
-"""The orders gateway. Most tests share one and make orders of their own; a test that counts gets a fresh one."""
+"""The orders gateway. Most tests share one and create orders of their own; a test that counts gets a new one."""
 
 from collections.abc import AsyncIterator
 

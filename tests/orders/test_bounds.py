@@ -1,4 +1,4 @@
-"""What one caller can make the orders gateway do at once is bounded (ADR 21)."""
+"""Limits of the work that one caller can cause in the orders gateway (ADR 21)."""
 
 import asyncio
 import json

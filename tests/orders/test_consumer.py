@@ -1,4 +1,4 @@
-"""The consumer of orders on real Kafka: each result once, and nothing that cannot be read holds it up."""
+"""The consumer of orders on real Kafka: each result once; unreadable records hold up nothing."""
 
 import asyncio
 import json

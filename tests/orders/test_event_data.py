@@ -1,4 +1,4 @@
-"""What an order tells is written without its model (ADR 0015), and is what the model promises, to the letter."""
+"""The payload of order events, which is written without its model (ADR 15), equals what the model writes."""
 
 import json
 from datetime import UTC, datetime, timedelta

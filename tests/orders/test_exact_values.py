@@ -1,4 +1,4 @@
-"""One value has one form: what is answered at once, what is read later and what the event says are the same number."""
+"""A value is the same number in the response, in later reads and in the event."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`GET /orders/{id}/history`: what happened to an order, who did it, and what was refused."""
+"""`GET /orders/{id}/history`: transitions with their actors, and rejected attempts."""
 
 from support.example.orders import an_order, created, place_in
 from support.gateway.application import Gateway

@@ -1,4 +1,4 @@
-"""Texts that have broken other systems, in every text of an order: kept exactly, or refused, but never a fault."""
+"""Hostile texts in each text field of an order are stored unchanged or rejected, and never cause a 500."""
 
 # ruff: noqa: RUF001 - letters that look like others are what this is about
 

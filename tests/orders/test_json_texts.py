@@ -1,4 +1,4 @@
-"""Texts that JSON parsers disagree about, each as the body of an order: read, refused, but never a fault of ours.
+"""JSON texts that parsers treat differently, as bodies of an order: accepted or rejected, never a 500.
 
 The classes are those of the JSONTestSuite of Nicolas Seriot: what RFC 8259 calls JSON, what it does not, and what it
 leaves to the parser. The texts are written for this test.

@@ -1,4 +1,4 @@
-"""The largest order that is accepted goes all the way: its events fit what Kafka takes, in every state."""
+"""The events of the largest order that is accepted fit into a Kafka record in every state."""
 
 import json
 

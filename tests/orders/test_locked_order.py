@@ -1,4 +1,4 @@
-"""An order whose row is locked by somebody else delays no other order's results."""
+"""An order whose row is locked elsewhere does not delay the results of other orders."""
 
 import json
 import time

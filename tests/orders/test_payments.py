@@ -1,4 +1,4 @@
-"""Payments that are reported for an order: once, again, by another payment, without an id, and all at once."""
+"""Payment reports of an order: first, repeated, of another payment, without an id, and concurrent."""
 
 import asyncio
 import json

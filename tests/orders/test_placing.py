@@ -1,4 +1,4 @@
-"""`POST /orders` and `GET /orders/{id}`: what is asked for comes back, priced, exact, and once."""
+"""`POST /orders` and `GET /orders/{id}`: the order is stored once, with exact prices."""
 
 import asyncio
 import json

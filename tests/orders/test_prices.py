@@ -1,4 +1,4 @@
-"""What an order costs: exact, per rate of tax, in each currency's decimals."""
+"""Prices of an order: exact, with tax per rate, in the decimals of each currency."""
 
 from collections import defaultdict
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What became of an order elsewhere: refunds and invoices, told by events that may come twice and late."""
+"""Results of refunds and invoices on the order, from events that are repeated or late."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Which change an order's state allows: each state with each command, and any sequence of commands."""
+"""The states of an order: which commands each of them allows, and any sequence of commands."""
 
 from collections.abc import Callable
 from dataclasses import replace

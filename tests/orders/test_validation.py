@@ -1,4 +1,4 @@
-"""What cannot be accepted is refused with 422 and every problem at its place, and leaves nothing behind."""
+"""Invalid orders are rejected with 422, which names every field, and nothing is stored."""
 
 import json
 import re

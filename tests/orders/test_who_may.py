@@ -1,4 +1,4 @@
-"""Who may do what with whose order, and in which order it is refused (docs/reference/errors.md)."""
+"""Authorization of the orders routes, and the order of the checks (docs/reference/errors.md)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The refunds service's database, and the payment sandbox as a process of its own."""
+"""The database of refunds, and the payment sandbox as a process of its own."""
 
 from collections.abc import AsyncIterator, Iterator
 

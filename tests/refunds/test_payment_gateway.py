@@ -1,4 +1,4 @@
-"""The payment gateway: what the fake and the real adapter have in common, and what is Stripe's alone."""
+"""The payment gateway: what the fake and the real adapter share, and what only Stripe does."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Workers that die at the worst moments: the gateway was called, and nobody wrote down what it said."""
+"""Workers killed after the call to the payment gateway and before its result was committed."""
 
 import signal
 from collections.abc import Iterator

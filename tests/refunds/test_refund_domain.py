@@ -1,4 +1,4 @@
-"""Names under which a refund is made once, and how it can end."""
+"""The business keys of refunds, and the states in which a refund ends."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""While somebody locks what a refund's job has to write, the gateway is called once and the customer is told once."""
+"""While rows of a refund job are locked, the gateway is called once and one e-mail is sent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""The refund process under every order of failures, crashes, pauses and replays that hypothesis thinks of."""
+"""The refund process as a state machine: any order of failures, crashes, pauses and replays."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The service put together as its roles run it: on Kafka a claim goes in, and what became of it comes out."""
+"""The roles of refunds together: an event from Kafka becomes a refund and its result event."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What staff see of refunds over HTTP."""
+"""Refunds over HTTP, for staff."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal

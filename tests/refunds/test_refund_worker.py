@@ -1,4 +1,4 @@
-"""The refund job against the real sandbox: what fails, what is lost, and that the money goes back once."""
+"""The refund job with the payment sandbox: failures and lost responses; the money is refunded once."""
 
 import asyncio
 import itertools

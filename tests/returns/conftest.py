@@ -1,4 +1,4 @@
-"""The returns gateway. Most tests share one and make returns of their own; a test that counts gets a fresh one."""
+"""The returns gateway. Most tests share one and create returns of their own; a test that counts gets a new one."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

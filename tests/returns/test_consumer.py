@@ -1,4 +1,4 @@
-"""What returns takes in from Kafka: its copy of the orders, and what became of refunds."""
+"""The consumer of returns on real Kafka: its copy of orders, and the results of refunds."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Which orders can be returned, by the rule alone: delivered, in time to the last instant, and never before."""
+"""The rule of eligibility: the order is delivered, and the window includes its last instant."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""A client that was just told DELIVERED may be faster than the event: the gateway waits a moment before it refuses."""
+"""A return requested before the delivery's event has arrived: the gateway waits briefly before it rejects."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""`GET /returns`: filters, pages, exact totals; and the counts that operators see."""
+"""`GET /returns`: filters, pages, exact totals, and the counts of the metrics."""
 
 import asyncio
 from typing import Any

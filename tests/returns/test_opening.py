@@ -1,4 +1,4 @@
-"""`POST /returns`: which orders can be returned, what is then written, and what each refusal says."""
+"""`POST /returns`: which orders can be returned, what is stored, and the details of each rejection."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Which change a return's state allows: each state with each command, and any sequence of commands."""
+"""The states of a return: which commands each of them allows, and any sequence of commands."""
 
 from collections.abc import Callable
 from dataclasses import replace

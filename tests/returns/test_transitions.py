@@ -1,4 +1,4 @@
-"""Every state with every command over HTTP, and what each leaves behind."""
+"""Every state with every command over HTTP, with the audit rows and events that result."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Who may do what with a return: each role with each route and state, and whose return it is."""
+"""Authorization of the returns routes: each role with each route and state, and each owner."""
 
 import asyncio
 from typing import Any

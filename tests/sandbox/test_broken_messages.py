@@ -1,4 +1,4 @@
-"""The mailbox takes any bytes, and one message that nobody can parse hides no other."""
+"""The mailbox accepts any bytes; a message that cannot be parsed does not hide others."""
 
 import asyncio
 from itertools import chain

@@ -1,4 +1,4 @@
-"""Nothing acknowledged is lost by kill -9, and SIGTERM ends both programs promptly whatever hangs."""
+"""Acknowledged data survives kill -9, and SIGTERM ends both programs promptly."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""The mailbox: a customer's invoice arrives and is found with Mailpit's API."""
+"""The mailbox: messages over SMTP are found with Mailpit's API."""
 
 from email import message_from_bytes
 from email.message import EmailMessage

@@ -1,4 +1,4 @@
-"""What goes wrong at the mailbox on demand."""
+"""Faults of the mailbox on demand."""
 
 from email.message import EmailMessage
 

@@ -1,4 +1,4 @@
-"""What goes wrong at the payment gateway on demand, and that a refund is made once all the same."""
+"""Faults of the payment provider on demand; a refund is still made once."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

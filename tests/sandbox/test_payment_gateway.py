@@ -1,4 +1,4 @@
-"""The payment gateway, seen by Stripe's own SDK: one customer gets 45.50 back for a returned vase."""
+"""The payment provider of the sandbox, used with Stripe's own SDK."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Logging is set up per process; what a test sets up for the standard library's loggers is undone after it."""
+"""Restores the standard library's loggers after a test that configures logging."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Keys: what is stored of them, how soon a revoked one is refused, and how rarely the database is asked."""
+"""API keys: what is stored, how soon a revoked key is rejected, and how rarely the database is queried."""
 
 import asyncio
 from uuid import uuid4

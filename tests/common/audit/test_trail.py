@@ -1,4 +1,4 @@
-"""The chain shows what was changed behind its back, and lets a person's data be erased."""
+"""The hash chain of audit rows reveals changed and removed rows; personal data can be erased."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""One address of a database, read once: what the roles connect by, the migrations, the probes and the operators do."""
+"""The database address has one parser, which roles, migrations, probes and operators' commands share."""
 
 import asyncio
 import socket

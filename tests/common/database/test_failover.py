@@ -1,4 +1,4 @@
-"""A primary that turns read-only, as during a failover: everything waits, nothing ends, and all goes on afterwards."""
+"""A primary that turns read-only, as in a failover: relay, consumer and worker wait, and continue afterwards."""
 
 import asyncio
 from collections import Counter

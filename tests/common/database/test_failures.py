@@ -1,4 +1,4 @@
-"""What each error of PostgreSQL means to us, code by code and on a real server."""
+"""How each PostgreSQL error code is classified, on a real server."""
 
 import asyncio
 

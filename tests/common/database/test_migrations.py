@@ -1,4 +1,4 @@
-"""What a database looks like after `migrate`: as the code says, and with no more rights than the application needs."""
+"""The database after `migrate`: the tables that the code describes, and only the privileges that are needed."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""A transaction ends as a whole, also when its task is cancelled at the worst moment."""
+"""A transaction commits or rolls back as a whole, also when its task is cancelled at any moment."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A request means one thing only: what could be read in two ways, or is silently left out, is refused."""
+"""Ambiguous requests are rejected: repeated members and headers, unknown parameters, invisible characters."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The edge of a gateway, over HTTP and on real PostgreSQL: what is refused, in which order, and in which shape."""
+"""The HTTP edge of a gateway on real PostgreSQL: what is rejected, in which order, and with which error body."""
 
 import json
 import re

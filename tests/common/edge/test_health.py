@@ -1,4 +1,4 @@
-"""What a gateway says of itself while its servers are well, away, hung, and not migrated."""
+"""Health and readiness of a gateway while its servers are well, stopped, hung, or not migrated."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Every address of every gateway: HEAD is GET without its body, and other methods are told what is allowed."""
+"""HEAD is GET without a body on every path of every gateway; other methods get 405 with `Allow`."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""What surrounds every request, where the application or the client gives up half-way."""
+"""HTTP metrics of requests in which the application fails or the client disconnects."""
 
 from typing import Any
 

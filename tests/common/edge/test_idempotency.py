@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: one effect and one answer, however often and however concurrently it is asked for."""
+"""`Idempotency-Key`: one effect and one response, however often and concurrently a request is sent."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What operators see and do over HTTP, and what the audit keeps of it."""
+"""Operators' routes: what they show and do, and the audit rows that they write."""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator

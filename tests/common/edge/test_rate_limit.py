@@ -1,4 +1,4 @@
-"""The moving window, by a clock that the test moves, and as a client meets it."""
+"""The sliding window of the rate limit, by a clock that the test sets, and over HTTP."""
 
 import asyncio
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The response times of the JSON metrics: those of every process of the service, over the last minutes."""
+"""Response times in the JSON metrics: those of all processes of the service over the last minutes."""
 
 import math
 from statistics import mean

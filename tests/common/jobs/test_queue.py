@@ -1,4 +1,4 @@
-"""A job is done once: however often it is asked for, whoever dies over it, whoever wakes up too late."""
+"""A job is done once, however often it is enqueued, and whichever worker dies or loses its lease."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

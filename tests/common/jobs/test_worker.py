@@ -1,4 +1,4 @@
-"""What the worker does with a job that works, fails, hangs, is hopeless, or is in hand when it has to stop."""
+"""The worker with jobs that succeed, fail, time out or fail permanently, and when it is stopped."""
 
 import asyncio
 from contextlib import suppress

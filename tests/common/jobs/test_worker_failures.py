@@ -1,4 +1,4 @@
-"""No error of a job, of what follows its death or of the database ends the worker, and none repeats work uncounted."""
+"""No error of a job, of its failure handler or of the database ends the worker or repeats work uncounted."""
 
 import asyncio
 from collections.abc import AsyncIterator

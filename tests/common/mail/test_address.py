@@ -1,4 +1,4 @@
-"""What counts as an e-mail address, and who a mail comes from."""
+"""Which texts are e-mail addresses, and how a sender's address is parsed."""
 
 import email_validator
 import pytest

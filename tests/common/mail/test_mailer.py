@@ -1,4 +1,4 @@
-"""Mail over SMTP, against a real server that refuses when told to."""
+"""Mail over SMTP to a real server that can be told to refuse."""
 
 import ssl
 import string

@@ -1,4 +1,4 @@
-"""An outbox row becomes a CloudEvent that says the same whenever it is sent, and is read back as it was written."""
+"""An outbox row becomes the same CloudEvent whenever it is published, and is parsed back to the same values."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Our relay and our subscriber, as they are configured, on a broker and beside members that are killed."""
+"""Relay and subscriber with their production settings, while brokers, relays and consumers are killed."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What operators do on the command line: the same as over HTTP, for people and for scripts."""
+"""Operators' commands do the same as the routes, with output for people and for scripts."""
 
 import asyncio
 import json

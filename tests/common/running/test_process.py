@@ -1,4 +1,4 @@
-"""Roles as processes, with the orders service on real servers: how they start, and that they end."""
+"""Roles as processes of the orders service on real servers: start and stop."""
 
 import json
 import signal

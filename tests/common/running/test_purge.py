@@ -1,4 +1,4 @@
-"""What has done its duty is deleted, in small batches, and nothing else is."""
+"""The purge deletes expired rows in small batches, and no others."""
 
 import asyncio
 

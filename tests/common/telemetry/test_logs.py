@@ -1,4 +1,4 @@
-"""One line per event for machines, nothing in it that must not be there, and traces that go on."""
+"""Logs: one JSON line per event, without secrets and addresses; traces continue across processes."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What stays broken is told at intervals, not thousands of times a second, and nothing else is held back by it."""
+"""A repeated log message is logged at intervals; other messages are not affected."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What a reader sees of a text, and what a terminal may be shown of it."""
+"""Which texts have visible characters, and which characters are printed on a terminal."""
 
 import json
 import unicodedata

@@ -1,4 +1,4 @@
-"""Orders, returns and refunds as one shop in this process, with events carried by hand in place of Kafka."""
+"""Orders, returns and refunds in this process; tests deliver their events by hand, in place of Kafka."""
 
 import itertools
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Ada's invoices: accepted as the consumer does, made and sent as the worker does."""
+"""Ada's invoice: consumed events, and rows and jobs that result."""
 
 import json
 from contextlib import AbstractAsyncContextManager

@@ -1,4 +1,4 @@
-"""The running example of the tests: Ada sends back the teacups and the towel that were delivered to her."""
+"""Ada's return: the copy of her order, and returns in each state."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

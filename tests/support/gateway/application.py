@@ -1,4 +1,4 @@
-"""A service's own application, called in this process, with a key for each role."""
+"""A service's gateway in this process, with an API key for each role."""
 
 import json
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""Whether an answer is one that the OpenAPI document promises."""
+"""Validation of responses against the OpenAPI document."""
 
 import re
 from functools import cache

@@ -1,4 +1,4 @@
-"""A workshop in which something is left for operators to do: a dead job, a kept record, a parked event."""
+"""Work for operators on the vase service: a dead job, a poison record, a parked event."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Kafka clients that break as they do in the field."""
+"""Kafka clients that break as in production."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Damage to batches in a broker's log, as a bad disk or a broken producer does it: the files are changed in place."""
+"""Damage to batches in a broker's log files, as by a bad disk or a broken producer."""
 
 import os
 import struct

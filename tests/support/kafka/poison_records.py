@@ -1,4 +1,4 @@
-"""Records that no consumer can take in, of every kind that was seen or thought of."""
+"""Poison records of every known kind."""
 
 from dataclasses import replace
 

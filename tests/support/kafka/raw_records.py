@@ -1,4 +1,4 @@
-"""Records put into Kafka by hand, well made or not."""
+"""Kafka records written by hand, valid or not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

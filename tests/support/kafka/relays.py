@@ -1,4 +1,4 @@
-"""A relay at work, and orders whose events it sends."""
+"""A running relay, and events that it publishes."""
 
 import json
 from collections.abc import AsyncIterator

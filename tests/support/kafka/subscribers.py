@@ -1,4 +1,4 @@
-"""A consumer at work whose handler writes one line per order event, and the events it reads."""
+"""A running subscriber whose handler writes one line per event, and the events it consumes."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager

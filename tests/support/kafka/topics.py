@@ -1,4 +1,4 @@
-"""Kafka topics of a test's own, and what is in them."""
+"""Kafka topics of one test, and their records."""
 
 import itertools
 from collections.abc import AsyncIterator

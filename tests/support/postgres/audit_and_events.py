@@ -1,4 +1,4 @@
-"""What a request left behind: audit rows and events of one entity, straight from the tables."""
+"""The audit rows and events of an entity, read from the tables."""
 
 import json
 from dataclasses import dataclass

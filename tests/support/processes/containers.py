@@ -1,4 +1,4 @@
-"""PostgreSQL and Apache Kafka in containers, offering what the tests ask of the embedded ones.
+"""PostgreSQL and Apache Kafka in containers, with the interface of the embedded servers.
 
 The images are those of docker-compose.yml, unless POSTGRES_IMAGE or KAFKA_IMAGE names another.
 """

@@ -1,4 +1,4 @@
-"""Servers that hang: their processes are there, their ports are open, and nothing answers."""
+"""Servers that hang: the processes exist, the ports are open, and nothing responds."""
 
 import os
 import signal

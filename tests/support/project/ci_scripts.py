@@ -1,4 +1,4 @@
-"""The scripts of `.ci`, which are no package, as modules."""
+"""The scripts of `.ci`, loaded as modules."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""What the documents show: commands, and what they print.
+"""The commands in documents, and the output that documents show.
 
 A ```bash block is run as it stands. A ```console block shows what the ```bash block before it prints: `...` stands for
 anything, on a line of its own for any lines; ids, numbers of orders, times and ports may be others. A block that cannot

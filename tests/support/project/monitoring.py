@@ -1,4 +1,4 @@
-"""Which metrics the alert rules and the dashboard speak of."""
+"""The metrics that alert rules and dashboard use."""
 
 import json
 import re

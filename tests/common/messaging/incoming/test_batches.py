@@ -1,4 +1,4 @@
-"""Whatever a batch is compressed with is read, and a batch that cannot be decoded is kept and holds up nothing."""
+"""Batches are read with every compression codec; one that cannot be decoded is stored and stepped over."""
 
 import asyncio
 import os

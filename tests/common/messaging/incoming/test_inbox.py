@@ -1,4 +1,4 @@
-"""A batch of records becomes effects, once each, and what cannot be taken in is kept and can be replayed."""
+"""The inbox processes each event of a batch once; records that cannot be processed are stored for a replay."""
 
 import json
 from base64 import b64decode

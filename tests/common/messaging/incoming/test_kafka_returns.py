@@ -1,4 +1,4 @@
-"""What a consumer knows, and keeps, when Kafka was away, hung, or was lost and filled again."""
+"""What a consumer knows and stores after Kafka was down, hung, or lost its data and was filled again."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""How far a consumer is known to be, whatever the offsets are of: records, markers, nothing, or another topic's."""
+"""The consumer's position, whatever the offsets hold: records, markers, nothing, or another topic's records."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What reaches the database of what is in Kafka, whatever is in Kafka and whoever is away meanwhile."""
+"""The subscriber writes to the database what is in Kafka, whatever the records are and whichever server fails."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A lock that somebody else holds delays the records that need it, and no others."""
+"""A row that is locked elsewhere delays the records that need it, and no others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""The relay and the readers of positions agree with every other Kafka client about a key's partition."""
+"""The partitioner agrees with other Kafka clients about the partition of a key."""
 
 from aiokafka.partitioner import murmur2 as reference
 from common.messaging.kafka.partitioner import murmur2, partition_of

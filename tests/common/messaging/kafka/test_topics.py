@@ -1,3 +1,5 @@
+"""Topics are created once, with their partitions."""
+
 from common.messaging.kafka.topics import create_topics
 from support.kafka.topics import MakeTopic, Topics
 from support.waiting import eventually

@@ -1,4 +1,4 @@
-"""What an operator has to do is counted in the tables, whichever process made it and whether it still lives."""
+"""The backlog that operators see is counted in the tables, also for processes that have ended."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What is pending beside the outbox: found by index, sent again when an operator asks, and never deleted meanwhile."""
+"""Pending events of the outbox: found by index, published again on request, and not purged meanwhile."""
 
 import re
 import time

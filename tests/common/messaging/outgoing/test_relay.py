@@ -1,4 +1,4 @@
-"""Every committed event reaches Kafka, each order's events in their sequence, whoever dies, pauses or is late."""
+"""The relay publishes every committed event, each key in its sequence, when relays die, pause or are slow."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A partition that takes no events holds up its own keys only; these go out in sequence once it takes them again."""
+"""A partition that accepts no events holds back its own keys only, and they are published in sequence later."""
 
 import asyncio
 import itertools

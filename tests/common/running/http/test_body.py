@@ -1,4 +1,4 @@
-"""What may come as a request's body."""
+"""Which request bodies the HTTP server accepts."""
 
 import pytest
 from support.gateway.raw_http import GET, HOST, EchoApplication, assert_refused, post, raw_server

@@ -1,4 +1,4 @@
-"""What may stand in a request's head, byte by byte on real sockets, and what a refusal looks like."""
+"""Which request heads the HTTP server accepts, byte by byte on real sockets, and its error responses."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How many connections and requests there may be, and how the server ends."""
+"""Limits of connections and requests, and how the server stops."""
 
 import asyncio
 

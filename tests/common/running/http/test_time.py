@@ -1,4 +1,4 @@
-"""How long a client is waited for."""
+"""Time limits for clients that send or read slowly."""
 
 import asyncio
 
