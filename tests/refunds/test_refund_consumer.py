@@ -18,7 +18,7 @@ from common.messaging.incoming.inbox import Inbox
 from common.paging import Paging
 from refunds.consumer import EVENT_HANDLERS
 from refunds.repository import reading
-from refunds.use_cases.queries import RefundFilter
+from refunds.repository.reading import RefundFilter
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import EMAIL, NAME, TOTAL
 from support.example.refund_events import (

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 from refunds.consumer import EVENT_HANDLERS
 from refunds.domain import Refund
 from refunds.repository import reading
+from refunds.repository.reading import RefundFilter
 from refunds.use_cases.jobs import REFUND_JOB
-from refunds.use_cases.queries import RefundFilter
 from refunds.worker import RefundJob
 from support.example.refund_events import kafka_record, payment_identified, return_completed
 from support.jobs.attempts import attempt, claim_jobs

@@ -7,7 +7,6 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.messaging.envelope import EventView
 from common.messaging.incoming.subscriber import EventHandler, Incoming
-from common.telemetry.trace_context import new_traceparent
 
 from refunds.domain import Cause, RefundRequest, cancellation_key, late_payment_key, return_key, surplus_payment_key
 from refunds.events import (
@@ -59,19 +58,7 @@ EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
 def _requests(
     events: Sequence[Incoming[View]], request_of: Callable[[View], RefundRequest]
 ) -> list[tuple[RefundRequest, Actor]]:
-    return [
-        (
-            request_of(incoming.data),
-            Actor(
-                id=incoming.event.type,
-                type="SYSTEM",
-                trigger="EVENT",
-                traceparent=new_traceparent(incoming.event.traceparent),
-                causation_id=incoming.event.id,
-            ),
-        )
-        for incoming in events
-    ]
+    return [(request_of(incoming.data), Actor.of_event(incoming.event)) for incoming in events]
 
 
 def _request_of_return(completed: ReturnCompletedView) -> RefundRequest:

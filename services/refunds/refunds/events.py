@@ -1,4 +1,4 @@
-"""What refunds publishes, and what it reads of what orders and returns publish (docs/reference/events.md)."""
+"""The events that refunds publishes, and its views of events of orders and returns (docs/reference/events.md)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from common.audit.actor import Actor
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
-from refunds.domain import Cause, Refund, RefundStatus
+from refunds.domain import Cause, Refund
 
 REFUNDS_TOPIC = "articurated.refunds"
 ORDERS_TOPIC = "articurated.orders"
@@ -20,7 +20,7 @@ SUCCEEDED = "refund.succeeded"
 FAILED = "refund.failed"
 PUBLISHED = (SUCCEEDED, FAILED)
 
-# The causes of version 1 are a closed set: a surplus payment is told under the one that is nearest.
+# The causes of version 1 are a closed set: a surplus payment has the nearest one.
 _PUBLISHED_CAUSE: Mapping[Cause, Literal["RETURN_COMPLETED", "ORDER_CANCELLED", "LATE_PAYMENT"]] = {
     Cause.RETURN_COMPLETED: "RETURN_COMPLETED",
     Cause.ORDER_CANCELLED: "ORDER_CANCELLED",
@@ -50,20 +50,18 @@ class RefundData(EventData):
     completed_at: datetime | None = None
 
 
-def new_event(refund: Refund, actor: Actor) -> NewEvent:
-    """`refund.succeeded`: the gateway has made the refund, under `transaction_id`. `refund.failed`: it was given up
-    until an operator replays its job, and `refund.succeeded` may still follow.
+def new_event(event_type: str, refund: Refund, actor: Actor) -> NewEvent:
+    """`refund.succeeded`: the gateway has made the refund, under `transaction_id`. `refund.failed`: it failed
+    permanently, until an operator replays its job; `refund.succeeded` may still follow.
     """
-    return NewEvent(
-        type=SUCCEEDED if refund.status is RefundStatus.SUCCEEDED else FAILED,
+    return NewEvent.by(
+        actor,
+        type=event_type,
         topic=REFUNDS_TOPIC,
         aggregate_type="refund",
         aggregate_id=refund.id,
-        key=str(refund.request.order_id),
-        sequence=None,
+        key=refund.request.order_id,
         data=refund_data(refund).model_dump_json().encode(),
-        traceparent=actor.traceparent,
-        causation_id=actor.causation_id,
     )
 
 
@@ -87,7 +85,7 @@ def refund_data(refund: Refund) -> RefundData:
 
 
 class ReturnCompletedView(EventView):
-    """What a refund needs to know of `return.completed`."""
+    """The fields of `return.completed` that a refund needs."""
 
     return_id: UUID
     order_id: UUID
@@ -100,7 +98,7 @@ class ReturnCompletedView(EventView):
 
 
 class OrderCancelledView(EventView):
-    """What a refund needs to know of `order.cancelled`; nothing was captured when it had not been paid."""
+    """The fields of `order.cancelled` that a refund needs; nothing was captured of an order that was not paid."""
 
     order_id: UUID
     order_number: str
@@ -117,7 +115,7 @@ class UnexpectedPaymentView(EventView):
 
 
 class OrderPaidUnexpectedlyView(EventView):
-    """What a refund of a payment that no state of its order waited for needs to know beside the payment."""
+    """The fields of the events below that a refund needs beside the payment."""
 
     order_id: UUID
     order_number: str
@@ -127,13 +125,13 @@ class OrderPaidUnexpectedlyView(EventView):
 
 
 class OrderPaidLateView(OrderPaidUnexpectedlyView):
-    """Of `order.late_payment`: a payment for an order that was cancelled before."""
+    """`order.late_payment`: a payment for an order that was already cancelled."""
 
     late_payment: UnexpectedPaymentView
 
 
 class OrderPaidTwiceView(OrderPaidUnexpectedlyView):
-    """Of `order.surplus_payment`: a payment for an order that was paid by another one."""
+    """`order.surplus_payment`: a payment for an order that another one had paid."""
 
     surplus_payment: UnexpectedPaymentView
 
@@ -144,7 +142,7 @@ class IdentifiedPaymentView(EventView):
 
 
 class OrderPaymentIdentifiedView(EventView):
-    """Of `order.payment_identified`: the provider's id of a payment that was known by a derived reference."""
+    """`order.payment_identified`: the provider's id of a payment that had only a derived reference before."""
 
     order_id: UUID
     identified_payment: IdentifiedPaymentView

@@ -10,9 +10,9 @@ from common.edge.routing.guarded_route import GuardedRoute
 from fastapi import APIRouter, Depends, Request, Response
 
 from refunds.domain import RefundStatus
+from refunds.repository.reading import RefundFilter
 from refunds.schemas import RefundResponse, refund_response
 from refunds.use_cases import queries
-from refunds.use_cases.queries import RefundFilter
 
 router = APIRouter(prefix="/refunds", tags=["Refunds"], route_class=GuardedRoute)
 

@@ -1,4 +1,4 @@
-"""What refunds owns, beside the tables that every service has (common.database.tables)."""
+"""The tables of refunds, beside those that every service has (common.database.tables)."""
 
 from common.aggregates.counts import StatusCounts
 from common.database.tables import NAMING_CONVENTION, instant
@@ -20,10 +20,13 @@ from sqlalchemy import (
 
 from refunds.domain import RefundStatus
 
+# The name of a refund in the audit trail.
+ENTITY = "REFUND"
+
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
-# Rows are never purged: the unique business key is what makes a refund one of a kind, long after the inbox has
-# forgotten the event that asked for it.
+# Rows are never purged: the unique business key prevents a second refund, long after the inbox row of the event was
+# purged.
 refunds = Table(
     "refunds",
     metadata,
@@ -39,7 +42,7 @@ refunds = Table(
     Column("customer_email", Text),
     Column("customer_name", Text),
     Column("status", Text, nullable=False),
-    # The gateway's id of the refund; one of theirs can never stand for two of ours.
+    # The gateway's id of the refund, which cannot belong to two refunds.
     Column("transaction_id", Text, unique=True),
     Column("error", Text),
     Column("attempts", Integer, nullable=False),
@@ -60,10 +63,10 @@ refunds = Table(
         name="succeeded_means_made",
     ),
     CheckConstraint("amount > 0", name="amount_positive"),
-    # Whatever it is owed for, a payment is paid back once.
+    # A payment is refunded once, for whatever cause.
     UniqueConstraint("order_id", "payment_reference"),
     Index("ix_refunds_newest", text("created_at DESC"), text("id DESC")),
-    # Nearly all refunds have succeeded; the few that have not are found here.
+    # Nearly all refunds have succeeded: an index of the few others.
     Index(
         "ix_refunds_not_succeeded",
         "status",
@@ -73,8 +76,8 @@ refunds = Table(
     ),
 )
 
-# The ids of payments that were reported without one at first: a claim may name the reference that came before it, and
-# may come before or after the id is known.
+# The ids of payments that were reported without one at first. A request for a refund may have the first reference, and
+# may be consumed before or after the id is known.
 identified_payments = Table(
     "identified_payments",
     metadata,

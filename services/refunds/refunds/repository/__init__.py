@@ -1,1 +1,1 @@
-"""Refunds in PostgreSQL: few statements, prepared once, each with all that belongs to one step."""
+"""Storage of refunds in PostgreSQL: one prepared statement per step."""

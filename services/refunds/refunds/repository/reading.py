@@ -1,31 +1,35 @@
-"""Read refunds."""
+"""Reading refunds: one, or a page of many."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from common.aggregates.paged_list import PagedList
-from common.database.statements import Connection, prepare
-from sqlalchemy import Uuid, bindparam, select
+from common.aggregates.reader import AggregateReader
+from sqlalchemy import ColumnElement, Text, Uuid, bindparam
 
-from refunds.domain import Refund
-from refunds.repository.rows import REFUNDS, refund_columns, to_refund
+from refunds.domain import RefundStatus
+from refunds.repository.rows import REFUNDS
 from refunds.tables import refunds
 
-_FIND = prepare(select(*refund_columns).where(refunds.c.id == bindparam("refund_id", type_=Uuid)))
-_FILTERS = {name: refunds.c[name] == bindparam(name) for name in ("order_id", "return_id", "status")}
-_LIST = PagedList(REFUNDS, _FILTERS)
+
+@dataclass(frozen=True, slots=True)
+class RefundFilter:
+    """Conditions on listed refunds; None is no condition."""
+
+    order_id: UUID | None = None
+    return_id: UUID | None = None
+    status: RefundStatus | None = None
 
 
-async def find(connection: Connection, refund_id: UUID) -> Refund | None:
-    row = await _FIND.fetch_one(connection, refund_id=refund_id)
-    return None if row is None else to_refund(row)
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "order_id": refunds.c.order_id == bindparam("order_id", type_=Uuid),
+    "return_id": refunds.c.return_id == bindparam("return_id", type_=Uuid),
+    "status": refunds.c.status == bindparam("status", type_=Text),
+}
+_READER = AggregateReader(REFUNDS)
+_LIST = PagedList(REFUNDS, _CONDITIONS)
 
-
-async def get(connection: Connection, refund_id: UUID) -> Refund:
-    """Raises `LookupError` when there is no such refund."""
-    refund = await find(connection, refund_id)
-    if refund is None:
-        raise LookupError(f"no refund {refund_id}")
-    return refund
-
-
+find = _READER.find
+get = _READER.get
 find_page = _LIST.find_page

@@ -8,11 +8,9 @@ from common.money import quantize
 from sqlalchemy import select
 
 from refunds.domain import Cause, Refund, RefundRequest, RefundStatus
-from refunds.tables import identified_payments, refund_counts, refunds
+from refunds.tables import ENTITY, identified_payments, refund_counts, refunds
 
-# What a change of a refund may touch, and where its audit chain ends.
-CHANGING = ("transaction_id", "error", "attempts", "completed_at", "key_epoch", "key_spent")
-HEAD = ("audit_position", "audit_hash")
+_CHANGING = ("transaction_id", "error", "attempts", "completed_at", "key_epoch", "key_spent")
 # The provider's id of the refund's payment, where it was reported after the request.
 identified_reference = (
     select(identified_payments.c.reference)
@@ -24,7 +22,6 @@ identified_reference = (
     .scalar_subquery()
     .label("identified_reference")
 )
-refund_columns = (*refunds.c, identified_reference)
 _REQUEST = (
     "business_key",
     "order_id",
@@ -37,24 +34,16 @@ _REQUEST = (
 )
 
 
-def changing_values(refund: Refund) -> dict[str, Any]:
-    changes = {name: getattr(refund, name) for name in CHANGING}
-    requested = {"payment_reference": refund.request.payment_reference}
-    return {
-        "status": refund.status.value,
-        **requested,
-        **changes,
-    }
-
-
-def all_values(refund: Refund) -> dict[str, Any]:
+def refund_values(refund: Refund) -> dict[str, Any]:
+    request = refund.request
     return {
         "id": refund.id,
-        **{name: getattr(refund.request, name) for name in _REQUEST},
-        "cause": refund.request.cause.value,
-        "amount": refund.request.amount,
+        "cause": request.cause.value,
+        "amount": request.amount,
         "created_at": refund.created_at,
-        **changing_values(refund),
+        "status": refund.status.value,
+        **{name: getattr(request, name) for name in _REQUEST},
+        **{name: getattr(refund, name) for name in _CHANGING},
     }
 
 
@@ -71,16 +60,16 @@ def to_refund(row: Record) -> Refund:
         created_at=row["created_at"],
         status=RefundStatus(row["status"]),
         identified_reference=row["identified_reference"],
-        **{name: row[name] for name in CHANGING},
+        **{name: row[name] for name in _CHANGING},
     )
 
 
 REFUNDS = AggregateTable(
     refunds,
-    "REFUND",
-    columns=refund_columns,
+    ENTITY,
+    columns=(*refunds.c, identified_reference),
     load=to_refund,
-    dump=all_values,
-    changing=("status", "payment_reference", *CHANGING),
+    dump=refund_values,
+    changing=("status", "payment_reference", *_CHANGING),
     counts=refund_counts,
 )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from common.aggregates.batches import New
 from common.audit.actor import Actor
-from common.audit.entries import AuditEntry
 from common.database.statements import Connection
 from common.jobs import queue
 
@@ -15,16 +15,15 @@ from refunds.use_cases.jobs import REFUND_JOB, new_job
 
 async def open_refunds(connection: Connection, requests: Sequence[tuple[RefundRequest, Actor]]) -> set[UUID]:
     """Open a refund and enqueue its job for every new request; returns the ids of the new refunds."""
-    first = {request.business_key: (request, actor) for request, actor in reversed(requests)}
     now = await writing.clock(connection)
-    opened = []
-    for request, actor in first.values():
-        refund = Refund(request.refund_id, request, created_at=now)
-        opened.append((refund, _opening(refund, actor)))
-    new = await writing.add(connection, opened)
-    await queue.enqueue(
-        connection, *[new_job(REFUND_JOB, refund, entry.actor) for refund, entry in opened if refund.id in new]
-    )
+    first = {request.business_key: (request, actor) for request, actor in reversed(requests)}
+    refunds = [
+        New(Refund(request.refund_id, request, created_at=now), actor, _details(request, actor))
+        for request, actor in first.values()
+    ]
+    new = await writing.add(connection, refunds)
+    jobs = [new_job(REFUND_JOB, each.value, each.actor) for each in refunds if each.value.id in new]
+    await queue.enqueue(connection, *jobs)
     return new
 
 
@@ -35,21 +34,11 @@ async def identify_payment(connection: Connection, order_id: UUID, first_referen
         await queue.replay_dead(connection, REFUND_JOB, business_key)
 
 
-def _opening(refund: Refund, actor: Actor) -> AuditEntry:
-    request = refund.request
-    return AuditEntry(
-        entity_type="REFUND",
-        entity_id=refund.id,
-        previous_state=None,
-        new_state=refund.status.value,
-        outcome="ACCEPTED",
-        actor=actor,
-        created_at=refund.created_at,
-        details={
-            "cause": request.cause.value,
-            "amount": request.amount,
-            "currency": request.currency,
-            "payment_reference": request.payment_reference,
-            "event_id": actor.causation_id,
-        },
-    )
+def _details(request: RefundRequest, actor: Actor) -> dict[str, object]:
+    return {
+        "cause": request.cause.value,
+        "amount": request.amount,
+        "currency": request.currency,
+        "payment_reference": request.payment_reference,
+        "event_id": actor.causation_id,
+    }

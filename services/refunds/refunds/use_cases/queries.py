@@ -1,4 +1,4 @@
-"""Read refunds with their attempts, and count refunds by status."""
+"""Queries of staff: refunds with their attempts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,10 @@ from common.errors import Problem
 from common.jobs.attempts import Attempt, attempts_of
 from common.paging import Page, Paging
 
-from refunds.domain import Refund, RefundStatus
+from refunds.domain import Refund
 from refunds.repository import reading
+from refunds.repository.reading import RefundFilter
 from refunds.use_cases.jobs import REFUND_JOB
-
-
-@dataclass(frozen=True, slots=True)
-class RefundFilter:
-    """What a listed refund must match; None matches everything."""
-
-    order_id: UUID | None = None
-    return_id: UUID | None = None
-    status: RefundStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
