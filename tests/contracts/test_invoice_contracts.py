@@ -8,7 +8,7 @@ import pytest
 from common.messaging.envelope import EventData
 from generators.event_schemas import committed_schema
 from invoicing.domain import Document
-from invoicing.events import FAILED, ISSUED, invoice_failed, invoice_issued
+from invoicing.events import FAILED, ISSUED, InvoiceFailed, invoice_data
 from jsonschema import Draft202012Validator
 from orders.events import InvoiceView
 from support.example.invoices import a_pending_invoice
@@ -17,9 +17,9 @@ NOW = datetime(2026, 11, 20, 9, 30, 1, tzinfo=UTC)
 PENDING = a_pending_invoice(NOW)
 INVOICE = PENDING.issue(Document("ab" * 32, 23_067), NOW)
 SENT = {
-    "issued": (ISSUED, invoice_issued(INVOICE)),
-    "document failed": (FAILED, invoice_failed(PENDING.fail_document("no room", 4))),
-    "mail failed": (FAILED, invoice_failed(INVOICE.fail_mail("451", 4))),
+    "issued": (ISSUED, invoice_data(ISSUED, INVOICE)),
+    "document failed": (FAILED, invoice_data(FAILED, PENDING.fail_document("no room", 4))),
+    "mail failed": (FAILED, invoice_data(FAILED, INVOICE.fail_mail("451", 4))),
 }
 
 
@@ -30,11 +30,14 @@ def test_what_is_sent_is_what_was_promised(event_type: str, data: EventData) -> 
 
 
 def test_a_failed_invoice_says_which_step_failed() -> None:
-    assert invoice_failed(PENDING.fail_document("no room", 4)).step == "document"
-    assert invoice_failed(INVOICE.fail_mail("451", 4)).step == "mail"
+    failed = [
+        invoice_data(FAILED, PENDING.fail_document("no room", 4)),
+        invoice_data(FAILED, INVOICE.fail_mail("451", 4)),
+    ]
+    assert [data.step for data in failed if isinstance(data, InvoiceFailed)] == ["document", "mail"]
 
 
 def test_orders_finds_the_document_in_what_invoicing_sends() -> None:
-    view = InvoiceView.model_validate_json(invoice_issued(INVOICE).model_dump_json())
+    view = InvoiceView.model_validate_json(invoice_data(ISSUED, INVOICE).model_dump_json())
     assert (view.invoice_id, view.document.sha256) == (INVOICE.id, "ab" * 32)
     assert (view.total_amount, view.issued_at) == (Decimal("79.06"), NOW)

@@ -11,8 +11,8 @@ import pytest
 from common.audit.chain import first_broken
 from common.audit.history import history
 from common.database.transactions import Pool, open_pool, reading, transaction
-from invoicing import repository
 from invoicing.domain import InconsistentOrder
+from invoicing.repository.reading import find_snapshot
 from support.example.ada import ADA
 from support.example.invoices import SELLER, consume, consume_in, invoice_numbers, invoice_of, job_of
 from support.example.order_events import an_order_line, order_shipped
@@ -114,7 +114,7 @@ async def test_all_that_is_printed_is_frozen_when_the_work_is_accepted(pool: Poo
     await consume(pool, order)
     invoice = await invoice_of(pool, order)
     async with reading(pool) as connection:
-        snapshot = await repository.find_snapshot(connection, invoice.id)
+        snapshot = await find_snapshot(connection, invoice.id)
     assert snapshot.invoice_number == invoice.number
     assert snapshot.seller == SELLER
     assert (snapshot.buyer.customer_id, snapshot.buyer.email) == (ADA, "ada@example.org")

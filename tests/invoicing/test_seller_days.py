@@ -10,9 +10,9 @@ import pytest_asyncio
 from common.database.transactions import Pool, open_pool, transaction
 from hypothesis import given
 from hypothesis import strategies as st
-from invoicing import repository
 from invoicing.app import SERVICE
 from invoicing.domain import SellerCalendar, Snapshot
+from invoicing.repository import reading
 from invoicing.settings import InvoicingSettings
 from support.example.invoices import incoming_event
 from support.example.order_events import order_shipped
@@ -59,7 +59,7 @@ async def invoiced(pool: Pool, database: Database, zone: str, shipped_at: dateti
         await handlers["order.shipped"].accept(connection, [incoming_event(order)])
     invoice_id = await pool.fetchval("SELECT id FROM invoices WHERE order_id = $1", order["order_id"])
     async with pool.acquire() as connection:
-        return await repository.find_snapshot(connection, invoice_id)
+        return await reading.find_snapshot(connection, invoice_id)
 
 
 @pytest.mark.parametrize(

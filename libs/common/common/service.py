@@ -1,13 +1,13 @@
 """The declaration of a service: its roles and topics, which each service's `app.py` fills in."""
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import MetaData
 
 from common.aggregates.counts import StatusCounts
-from common.component import Component
 from common.database.transactions import Pool
 from common.health import Health
 from common.settings import ServiceSettings
@@ -15,11 +15,13 @@ from common.settings import ServiceSettings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
 
 ALL = "all"  # every role of a service in one process
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
+JobHandlers: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Iterable["JobHandler"]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Service(Generic[Settings]):
     """A deployable service.
 
     `gateway` builds the application of the role `api`. The role `consumer` passes the events of the topics that the
-    service `consumes` to `event_handlers`; an operator's replay of a poison record uses the same handlers. `worker`
-    builds the components of the role `worker`. The role `relay` is the same in every service; it also keeps the totals
+    service `consumes` to `event_handlers`; an operator's replay of a poison record uses the same handlers. The role
+    `worker` runs the jobs of `job_handlers`, whose resources are open in the meantime. The role `relay` is the same in every service; it also keeps the totals
     of `counts` up to date. These functions import the modules that only their role needs: the other roles then start
     faster and use less memory.
     """
@@ -50,13 +52,13 @@ class Service(Generic[Settings]):
     publishes: tuple[str, ...] = ()
     consumes: tuple[str, ...] = ()
     event_handlers: Callable[[Settings], "Handlers"] = lambda _: {}
-    worker: Callable[[Runtime[Settings]], Iterable[Component]] | None = None
+    job_handlers: JobHandlers[Settings] | None = None
     counts: StatusCounts[Any] | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:
         consumer = ("consumer",) if self.consumes else ()
-        worker = () if self.worker is None else ("worker",)
+        worker = () if self.job_handlers is None else ("worker",)
         return ("api", *consumer, *worker, "relay")
 
     @property

@@ -1,10 +1,10 @@
 """The composition root of invoicing: its roles, the topics and the settings of each."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from common.component import Component
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
@@ -14,6 +14,7 @@ from invoicing.settings import InvoicingSettings
 from invoicing.tables import metadata
 
 if TYPE_CHECKING:
+    from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
-    from invoicing.repository import count_by_status
+    from invoicing.repository.reading import count_by_status
     from invoicing.routes import router
 
     app = create_gateway(runtime, [router], entities="invoices", count_by_status=count_by_status)
@@ -39,17 +40,16 @@ def event_handlers(settings: InvoicingSettings) -> "Handlers":
     return consumer.event_handlers(_seller(settings), calendar)
 
 
-def worker(runtime: Runtime[InvoicingSettings]) -> Iterable[Component]:
+@asynccontextmanager
+async def job_handlers(settings: InvoicingSettings) -> "AsyncIterator[Iterable[JobHandler]]":
     from common.mail.mailer import Mailer
-    from common.running.worker_role import worker_component
 
     from invoicing.invoice_pdf.renderer import Renderer
     from invoicing.worker import DocumentJob, MailJob
 
-    settings, store = runtime.settings, _document_store(runtime.settings)
-    renderer = Renderer(processes=settings.rendering_processes, timeout=settings.rendering_timeout_seconds)
-    handlers = [DocumentJob(renderer, store), MailJob(store, Mailer.from_settings(settings))]
-    return [worker_component(runtime, handlers, renderer)]
+    store = _document_store(settings)
+    async with Renderer(processes=settings.rendering_processes, timeout=settings.rendering_timeout_seconds) as renderer:
+        yield [DocumentJob(renderer, store), MailJob(store, Mailer.from_settings(settings))]
 
 
 def _seller(settings: InvoicingSettings) -> Seller:
@@ -92,5 +92,5 @@ SERVICE = Service(
     publishes=(INVOICES_TOPIC,),
     consumes=(ORDERS_TOPIC,),
     event_handlers=event_handlers,
-    worker=worker,
+    job_handlers=job_handlers,
 )

@@ -1,4 +1,4 @@
-"""What invoicing publishes, and what it reads of the orders that others publish (docs/reference/events.md)."""
+"""The events that invoicing publishes, and its view of events of orders (docs/reference/events.md)."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -53,7 +53,7 @@ class InvoiceIssued(InvoiceData):
 
 
 class InvoiceFailed(InvoiceData):
-    """`invoice.failed`: `step` says what was given up, the document or its e-mail."""
+    """`invoice.failed`: `step` says which step failed permanently, the document or its e-mail."""
 
     step: Literal["document", "mail"]
     failed_step: Literal["document", "mail"]
@@ -65,27 +65,22 @@ ISSUED, FAILED = "invoice.issued", "invoice.failed"
 PUBLISHED: Mapping[str, type[InvoiceData]] = {ISSUED: InvoiceIssued, FAILED: InvoiceFailed}
 
 
-def invoice_issued(invoice: Invoice) -> InvoiceIssued:
-    return InvoiceIssued.model_validate(_state(invoice))
-
-
-def invoice_failed(invoice: Invoice) -> InvoiceFailed:
-    state = _state(invoice)
-    return InvoiceFailed.model_validate({**state, "step": state["failed_step"]})
-
-
-def new_event(event_type: str, data: InvoiceData, actor: Actor) -> NewEvent:
-    return NewEvent(
+def new_event(event_type: str, invoice: Invoice, actor: Actor) -> NewEvent:
+    return NewEvent.by(
+        actor,
         type=event_type,
         topic=INVOICES_TOPIC,
         aggregate_type="invoice",
-        aggregate_id=data.invoice_id,
-        key=str(data.order_id),
-        sequence=None,
-        data=data.model_dump_json().encode(),
-        traceparent=actor.traceparent,
-        causation_id=actor.causation_id,
+        aggregate_id=invoice.id,
+        key=invoice.order_id,
+        data=invoice_data(event_type, invoice).model_dump_json().encode(),
     )
+
+
+def invoice_data(event_type: str, invoice: Invoice) -> InvoiceData:
+    state = _state(invoice)
+    step = {"step": state["failed_step"]} if event_type == FAILED else {}
+    return PUBLISHED[event_type].model_validate({**state, **step})
 
 
 def _state(invoice: Invoice) -> dict[str, object]:
@@ -133,7 +128,7 @@ class TaxView(EventView):
 
 
 class OrderShippedView(EventView):
-    """What an invoice needs to know of `order.shipped`."""
+    """The fields of `order.shipped` that an invoice needs."""
 
     order_id: UUID
     order_number: str

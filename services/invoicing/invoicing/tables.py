@@ -1,4 +1,4 @@
-"""Invoicing's own tables: the invoices, what they are printed from, and the series that number them."""
+"""The tables of invoicing, beside those that every service has: invoices, their snapshots, their numbering series."""
 
 from common.database.tables import APPEND_ONLY, NAMING_CONVENTION, instant
 from sqlalchemy import (
@@ -20,10 +20,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+# The name of an invoice in the audit trail.
+ENTITY = "INVOICE"
+
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
-# The last number given out. Its row is locked while numbers are taken, so that they are given out and committed in
-# their order and a rolled back transaction leaves no gap; `last_at` keeps invoice dates in the order of the numbers.
+# The last number of each series. Its row is locked while numbers are taken: numbers are committed in their order, and a
+# transaction that is rolled back leaves no gap. `last_at` keeps invoice dates in the order of the numbers.
 number_series = Table(
     "number_series",
     metadata,
@@ -38,7 +41,7 @@ invoices = Table(
     "invoices",
     metadata,
     Column("id", Uuid, primary_key=True),
-    # Unique for ever: however often the event comes, an order has one invoice.
+    # Unique for ever: an order has one invoice, however often its event is consumed.
     Column("order_id", Uuid, nullable=False, unique=True),
     Column("order_number", Text, nullable=False),
     Column("customer_id", Uuid, nullable=False),
@@ -67,11 +70,11 @@ invoices = Table(
         "(status = 'ISSUED') = (issued_at IS NOT NULL AND document_sha256 IS NOT NULL)", name="issued_means_stored"
     ),
     Index("ix_invoices_created_at_id", "created_at", "id"),
-    # Nearly all invoices are issued; the few that are not are found, and counted, here.
+    # Nearly all invoices are issued: an index to find and count the few others.
     Index("ix_invoices_not_issued", "status", "created_at", "id", postgresql_where=text("status <> 'ISSUED'")),
 )
 
-# Append-only: what an invoice was printed from can never be changed.
+# Append-only: the data of a rendered invoice can never be changed.
 invoice_snapshots = Table(
     "invoice_snapshots",
     metadata,

@@ -1,10 +1,9 @@
 """The composition root of refunds: its roles, the topics and the settings of each."""
 
-from collections.abc import Iterable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from common.component import Component
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
@@ -13,6 +12,7 @@ from refunds.settings import RefundsSettings
 from refunds.tables import metadata, refund_counts
 
 if TYPE_CHECKING:
+    from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
 
@@ -33,15 +33,14 @@ def event_handlers(_settings: RefundsSettings) -> "Handlers":
     return EVENT_HANDLERS
 
 
-def worker(runtime: Runtime[RefundsSettings]) -> Iterable[Component]:
+@asynccontextmanager
+async def job_handlers(settings: RefundsSettings) -> "AsyncIterator[Iterable[JobHandler]]":
     from common.mail.mailer import Mailer
-    from common.running.worker_role import worker_component
 
     from refunds.worker import MailJob, RefundJob
 
-    payment_gateway = _payment_gateway(runtime.settings)
-    handlers = [RefundJob(payment_gateway), MailJob(Mailer.from_settings(runtime.settings))]
-    return [worker_component(runtime, handlers, aclosing(payment_gateway))]
+    async with aclosing(_payment_gateway(settings)) as payment_gateway:
+        yield [RefundJob(payment_gateway), MailJob(Mailer.from_settings(settings))]
 
 
 def _payment_gateway(settings: RefundsSettings) -> "StripeGateway":
@@ -61,6 +60,6 @@ SERVICE = Service(
     publishes=(REFUNDS_TOPIC,),
     consumes=(ORDERS_TOPIC, RETURNS_TOPIC),
     event_handlers=event_handlers,
-    worker=worker,
+    job_handlers=job_handlers,
     counts=refund_counts,
 )

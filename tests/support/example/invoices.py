@@ -72,6 +72,7 @@ async def consume(pool: Pool, *orders: dict[str, Any], seller: Seller = SELLER) 
 def a_pending_invoice(created_at: datetime) -> Invoice:
     """Ada's invoice as it is accepted, with a new id each time."""
     return Invoice(
+        seller=SELLER.id,
         id=uuid4(),
         number="INV-2026-000001",
         order_id=uuid4(),

@@ -1,5 +1,6 @@
 """The components of each role but `api`. Their modules are imported here only where the role needs them."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterable
@@ -7,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from common.component import Component
-from common.service import Runtime
+from common.service import JobHandlers, Runtime
 
 # PostgreSQL plans the relay's statements while nearly nothing is pending, and keeps the plan for a million rows. Only
 # an index in its order is good for both: with a sequential or a bitmap scan the relay published a thousand events a
@@ -20,8 +21,8 @@ def role_components(role: str, runtime: Runtime[Any]) -> Iterable[Component]:
     match role:
         case "consumer":
             return _consumer(runtime)
-        case "worker" if runtime.service.worker is not None:
-            return runtime.service.worker(runtime)
+        case "worker" if runtime.service.job_handlers is not None:
+            return [Component("worker", partial(_run_worker, runtime, runtime.service.job_handlers))]
         case "relay":
             return _relay(runtime)
     raise ValueError(f"{runtime.service.name} has no role {role}")
@@ -36,6 +37,21 @@ def _consumer(runtime: Runtime[Any]) -> Iterable[Component]:
     return [
         Subscriber(runtime.pool, bootstrap, group=service.name, topics=service.consumes, handlers=handlers).component
     ]
+
+
+async def _run_worker(runtime: Runtime[Any], job_handlers: JobHandlers[Any], stopping: asyncio.Event) -> None:
+    from common.jobs.worker import Worker
+
+    settings = runtime.settings
+    async with job_handlers(settings) as handlers:
+        worker = Worker(
+            runtime.pool,
+            handlers,
+            service=runtime.service.name,
+            retry_unit_seconds=settings.retry_unit_seconds,
+            lease_seconds=settings.job_lease_seconds,
+        )
+        await worker.run(stopping)
 
 
 def _relay(runtime: Runtime[Any]) -> Iterable[Component]:

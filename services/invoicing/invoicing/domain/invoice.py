@@ -1,4 +1,4 @@
-"""An invoice and its two steps: the document, then the e-mail."""
+"""An invoice and its state machine: the document is issued, then the e-mail is sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ PDF = "application/pdf"
 
 
 class InvoiceStatus(StrEnum):
-    """Issued means numbered and stored; a failed one keeps its number until the cause is mended."""
+    """Issued means numbered and stored; a failed invoice keeps its number until a replay succeeds."""
 
     PENDING = "PENDING"
     ISSUED = "ISSUED"
@@ -27,14 +27,14 @@ class MailStatus(StrEnum):
 
 
 class Step(StrEnum):
-    """What can fail for good, each by itself: making the document, and sending it."""
+    """The steps that can fail permanently: making the document, and sending the e-mail."""
 
     DOCUMENT = "document"
     MAIL = "mail"
 
 
 class TransitionRefused(Exception):
-    """The invoice is not in a state from which this can happen."""
+    """The invoice's status does not allow this transition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The latest final failure that was not mended yet; `attempts` counts all tries up to it."""
+    """The latest permanent failure, until a replay succeeds; `attempts` counts all attempts up to it."""
 
     step: Step
     error: str
@@ -57,9 +57,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """One invoice per order, for ever. Its commands return the changed invoice or raise `TransitionRefused`."""
+    """One invoice per order, for ever. A change returns a new invoice, or raises `TransitionRefused`.
+
+    `seller` is the seller's id; the number is unique for each seller.
+    """
 
     id: UUID
+    seller: str
     number: str
     order_id: UUID
     order_number: str

@@ -1,49 +1,49 @@
-"""Finding invoices without changing anything."""
+"""Reading invoices: one, its snapshot, a page of many, counts by status."""
 
 from uuid import UUID
 
 import msgspec
+from common.aggregates.reader import AggregateReader
+from common.database.paging import counted_page, fetch_page
 from common.database.statements import Connection, Statement, prepare
 from common.paging import Page, Paging
-from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select, true
+from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select
 
 from invoicing.domain import SERIES, Invoice, InvoiceStatus, Snapshot
-from invoicing.repository.rows import to_invoice
+from invoicing.repository.rows import INVOICES, to_invoice
 from invoicing.tables import invoice_snapshots, invoices, number_series
 
-_FIND = prepare(select(invoices).where(invoices.c.id == bindparam("invoice_id")))
 _FIND_OF_ORDER = prepare(select(invoices).where(invoices.c.order_id == bindparam("order_id")))
 _FIND_SNAPSHOT = prepare(
     select(invoice_snapshots.c.snapshot).where(invoice_snapshots.c.invoice_id == bindparam("invoice_id"))
 )
 
 
-def _spelled_out(status: InvoiceStatus) -> ColumnElement[str]:
-    """For the planner, which must see that the partial index applies."""
+def _as_literal(status: InvoiceStatus) -> ColumnElement[str]:
+    """A literal in the SQL text, so that the planner can use the partial index."""
     return literal(status.value, literal_execute=True)
 
 
-# Exact, and cheap at any size: a series without gaps counts its own invoices, and few are not issued. Each statement
-# counts and shows by one snapshot, so that a total never disagrees with the others or with the page beside it.
+# Exact and fast at any size: a series without gaps counts its own invoices, and few are not issued. Each statement
+# reads the page and all totals in one snapshot, so that they agree.
 _numbers = (
     select(func.coalesce(func.sum(number_series.c.last_position), 0))
     .where(number_series.c.kind == SERIES)
     .scalar_subquery()
 )
-_not_issued = invoices.c.status != _spelled_out(InvoiceStatus.ISSUED)
+_not_issued = invoices.c.status != _as_literal(InvoiceStatus.ISSUED)
 
 
 def _total(status: InvoiceStatus | None) -> ColumnElement[int]:
     if status is None:
         return _numbers
-    counted = _not_issued if status is InvoiceStatus.ISSUED else invoices.c.status == _spelled_out(status)
+    counted = _not_issued if status is InvoiceStatus.ISSUED else invoices.c.status == _as_literal(status)
     number = select(func.count()).select_from(invoices).where(counted).scalar_subquery()
     return _numbers - number if status is InvoiceStatus.ISSUED else number
 
 
 def _page(status: InvoiceStatus | None) -> Statement:
-    """The total on every row; an empty page is a row without an invoice."""
-    of_status = () if status is None else (invoices.c.status == _spelled_out(status),)
+    of_status = () if status is None else (invoices.c.status == _as_literal(status),)
     page = (
         select(invoices)
         .where(*of_status)
@@ -52,21 +52,14 @@ def _page(status: InvoiceStatus | None) -> Statement:
         .offset(bindparam("offset", type_=Integer))
         .subquery("page")
     )
-    total = select(_total(status).label("total")).subquery("counted")
-    return prepare(
-        select(total.c.total, page)
-        .select_from(total.outerjoin(page, true()))
-        .order_by(page.c.created_at.desc(), page.c.id.desc())
-    )
+    return prepare(counted_page(page, _total(status), page.c.created_at.desc(), page.c.id.desc()))
 
 
 _PAGES = {status: _page(status) for status in (None, *InvoiceStatus)}
 _COUNT = prepare(select(*(_total(status).label(status.value) for status in InvoiceStatus)))
 
 
-async def find(connection: Connection, invoice_id: UUID) -> Invoice | None:
-    row = await _FIND.fetch_one(connection, invoice_id=invoice_id)
-    return None if row is None else to_invoice(row)
+find = AggregateReader(INVOICES).find
 
 
 async def find_of_order(connection: Connection, order_id: UUID) -> Invoice | None:
@@ -76,16 +69,15 @@ async def find_of_order(connection: Connection, order_id: UUID) -> Invoice | Non
 
 async def find_snapshot(connection: Connection, invoice_id: UUID) -> Snapshot:
     """Raises `LookupError` for an id that no invoice has."""
-    found = await _FIND_SNAPSHOT.fetch_value(connection, invoice_id=invoice_id)
-    if found is None:
+    snapshot = await _FIND_SNAPSHOT.fetch_value(connection, invoice_id=invoice_id)
+    if snapshot is None:
         raise LookupError(f"no invoice {invoice_id}")
-    return msgspec.convert(found, Snapshot)
+    return msgspec.convert(snapshot, Snapshot)
 
 
 async def find_page(connection: Connection, status: InvoiceStatus | None, paging: Paging) -> Page[Invoice]:
     """Newest first; of every status when it is None."""
-    rows = await _PAGES[status].fetch_all(connection, limit=paging.limit, offset=paging.offset)
-    return Page([to_invoice(row) for row in rows if row["id"] is not None], int(rows[0]["total"]))
+    return await fetch_page(connection, _PAGES[status], paging, to_invoice)
 
 
 async def count_by_status(connection: Connection) -> dict[InvoiceStatus, int]:

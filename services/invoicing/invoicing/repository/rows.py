@@ -1,14 +1,15 @@
-"""Between an invoice and its row."""
+"""Conversion between invoices and their rows."""
 
 from typing import Any
 
+from common.aggregates.table import AggregateTable
 from common.database.statements import Record
 from common.money import quantize
 
 from invoicing.domain import Document, Failure, Invoice, InvoiceStatus, MailStatus, Step
+from invoicing.tables import ENTITY, invoices
 
-# What a change of an invoice may touch.
-CHANGING = (
+_CHANGING = (
     "status",
     "mail_status",
     "issued_at",
@@ -18,8 +19,9 @@ CHANGING = (
     "error",
     "attempts",
 )
-FOR_EVER = (
+_UNCHANGING = (
     "id",
+    "seller",
     "number",
     "order_id",
     "order_number",
@@ -32,13 +34,10 @@ FOR_EVER = (
 )
 
 
-def all_values(invoice: Invoice) -> dict[str, Any]:
-    return {**{name: getattr(invoice, name) for name in FOR_EVER}, **changing_values(invoice)}
-
-
-def changing_values(invoice: Invoice) -> dict[str, Any]:
+def invoice_values(invoice: Invoice) -> dict[str, Any]:
     document, failure = invoice.document, invoice.failure
     return {
+        **{name: getattr(invoice, name) for name in _UNCHANGING},
         "status": invoice.status.value,
         "mail_status": invoice.mail_status.value,
         "issued_at": invoice.issued_at,
@@ -51,10 +50,11 @@ def changing_values(invoice: Invoice) -> dict[str, Any]:
 
 
 def to_invoice(row: Record) -> Invoice:
-    """Amounts come with four decimals and leave with those of their currency."""
+    """Amounts have four decimals in the row, and those of their currency in the invoice."""
     sha256, failed_step = row["document_sha256"], row["failed_step"]
     return Invoice(
         id=row["id"],
+        seller=row["seller"],
         number=row["number"],
         order_id=row["order_id"],
         order_number=row["order_number"],
@@ -70,3 +70,13 @@ def to_invoice(row: Record) -> Invoice:
         document=None if sha256 is None else Document(sha256, row["document_size_bytes"]),
         failure=None if failed_step is None else Failure(Step(failed_step), row["error"], row["attempts"]),
     )
+
+
+INVOICES = AggregateTable(
+    invoices,
+    ENTITY,
+    columns=tuple(invoices.c),
+    load=to_invoice,
+    dump=invoice_values,
+    changing=_CHANGING,
+)

@@ -1,16 +1,14 @@
-"""Shipped orders become invoices: numbered and frozen at once, made and sent later."""
+"""Open invoices for shipped orders: numbered and frozen here, rendered and sent by the worker."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from common.aggregates.batches import New
 from common.audit.actor import Actor
-from common.audit.entries import AuditEntry
 from common.database.statements import Connection
 from common.jobs import queue
 
-from invoicing import repository
 from invoicing.domain import (
     UTC_CALENDAR,
     Address,
@@ -26,48 +24,41 @@ from invoicing.domain import (
     invoice_number,
 )
 from invoicing.events import AddressView, OrderShippedView
-from invoicing.repository import LockedSeries, NewInvoice
+from invoicing.repository import writing
+from invoicing.repository.writing import LockedSeries
 from invoicing.use_cases.jobs import DOCUMENT_JOB, new_job
 
 
-@dataclass(frozen=True, slots=True)
-class ShippedOrder:
-    """An order to be invoiced, and what told us of it."""
-
-    order: OrderShippedView
-    actor: Actor
-
-
-async def accept_shipped_orders(
-    connection: Connection, seller: Seller, shipped: Sequence[ShippedOrder], calendar: SellerCalendar = UTC_CALENDAR
+async def open_invoices(
+    connection: Connection,
+    seller: Seller,
+    orders: Sequence[tuple[OrderShippedView, Actor]],
+    calendar: SellerCalendar = UTC_CALENDAR,
 ) -> int:
-    """Number, freeze and queue an invoice for every order that has none yet, in the order given; returns how many.
+    """Number, freeze and enqueue an invoice for every order that has none yet, in the given order; returns how many.
 
-    Their dates, year and series are those of the seller's `calendar`. Raises `ValueError` for an order whose amounts
-    do not add up; no number is used then.
+    Dates, year and series are those of the seller's `calendar`. Raises `ValueError` for an order whose amounts do not
+    add up; no number is used then.
     """
-    first_mention = {each.order.order_id: each for each in reversed(shipped)}
-    new_year = calendar.nearest_new_year(datetime.now(UTC))
-    series = await repository.lock_series(connection, seller.id, new_year)
-    invoiced = await repository.find_invoiced(connection, list(first_mention))
-    open_orders = [each for order_id, each in reversed(first_mention.items()) if order_id not in invoiced]
+    first = {order.order_id: (order, actor) for order, actor in reversed(orders)}
+    series = await writing.lock_series(connection, seller.id, calendar.nearest_new_year(datetime.now(UTC)))
+    invoiced = await writing.find_invoiced(connection, list(first))
+    open_orders = [each for order_id, each in reversed(first.items()) if order_id not in invoiced]
     new = [
-        _accept(seller, calendar, series, position, each)
-        for position, each in enumerate(open_orders, start=series.last_position + 1)
+        _open(_freeze(order, seller, calendar, series.at, invoice_number(series.year, position)), series, actor)
+        for position, (order, actor) in enumerate(open_orders, start=series.last_position + 1)
     ]
     if new:
-        await repository.add(connection, series, new)
-        await queue.enqueue(connection, *[new_job(DOCUMENT_JOB, each.invoice, each.audit_entry.actor) for each in new])
+        await writing.add(connection, series, new)
+        await queue.enqueue(connection, *[new_job(DOCUMENT_JOB, each.value, each.actor) for each in new])
     return len(new)
 
 
-def _accept(
-    seller: Seller, calendar: SellerCalendar, series: LockedSeries, position: int, shipped: ShippedOrder
-) -> NewInvoice:
-    snapshot = _freeze(shipped.order, seller, calendar, series.at, invoice_number(series.year, position))
+def _open(snapshot: Snapshot, series: LockedSeries, actor: Actor) -> New[Invoice]:
     snapshot.require_consistency()
     invoice = Invoice(
         id=uuid4(),
+        seller=series.seller,
         number=snapshot.invoice_number,
         order_id=snapshot.order_id,
         order_number=snapshot.order_number,
@@ -80,17 +71,8 @@ def _accept(
         mail_status=MailStatus.PENDING if snapshot.buyer.email else MailStatus.NO_ADDRESS,
         created_at=series.at,
     )
-    entry = AuditEntry(
-        entity_type="INVOICE",
-        entity_id=invoice.id,
-        previous_state=None,
-        new_state=invoice.status.value,
-        outcome="ACCEPTED",
-        actor=shipped.actor,
-        created_at=series.at,
-        details={"invoice_number": invoice.number, "order_id": invoice.order_id},
-    )
-    return NewInvoice(invoice, snapshot, entry)
+    details = {"invoice_number": invoice.number, "order_id": invoice.order_id}
+    return New(invoice, actor, details, (writing.new_snapshot(snapshot),))
 
 
 def _freeze(

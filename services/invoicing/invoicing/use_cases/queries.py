@@ -6,13 +6,13 @@ from common.database.statements import Connection
 from common.errors import Problem
 from common.paging import Page, Paging
 
-from invoicing import repository
 from invoicing.domain import Invoice, InvoiceStatus
+from invoicing.repository import reading
 
 
 async def get_invoice(connection: Connection, invoice_id: UUID) -> Invoice:
     """Raises `Problem` NOT_FOUND."""
-    invoice = await repository.find(connection, invoice_id)
+    invoice = await reading.find(connection, invoice_id)
     if invoice is None:
         raise Problem.not_found("invoice", invoice_id)
     return invoice
@@ -23,7 +23,7 @@ async def list_invoices(
 ) -> Page[Invoice]:
     """Newest first; None does not filter. An order has one invoice at most."""
     if order_id is not None:
-        invoice = await repository.find_of_order(connection, order_id)
+        invoice = await reading.find_of_order(connection, order_id)
         matching = [] if invoice is None or status not in (None, invoice.status) else [invoice]
         return Page(matching[paging.offset : paging.offset + paging.limit], len(matching))
-    return await repository.find_page(connection, status, paging)
+    return await reading.find_page(connection, status, paging)
