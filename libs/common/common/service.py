@@ -40,9 +40,9 @@ class Service(Generic[Settings]):
 
     `gateway` builds the application of the role `api`. The role `consumer` passes the events of the topics that the
     service `consumes` to `event_handlers`; an operator's replay of a poison record uses the same handlers. The role
-    `worker` runs the jobs of `job_handlers`, whose resources are open in the meantime. The role `relay` is the same in every service; it also keeps the totals
-    of `counts` up to date. These functions import the modules that only their role needs: the other roles then start
-    faster and use less memory.
+    `worker` runs the jobs of `job_handlers`, an async context manager that closes the handlers' resources at its end.
+    The role `relay` is the same in every service; it also keeps the totals of `counts` up to date. These functions
+    import the modules that only their role needs: the other roles then start faster and use less memory.
     """
 
     name: str
