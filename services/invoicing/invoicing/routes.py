@@ -1,4 +1,4 @@
-"""Invoices over HTTP: their documents for whoever has a signed link, and what is known of them for staff."""
+"""The HTTP routes of invoices: for staff, and the document for the holder of a signed link."""
 
 from datetime import UTC, datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What staff are told of invoices. Amounts are JSON numbers, exact inside: see `JsonNumber`."""
+"""Response bodies of invoices."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Orders over HTTP (docs/reference/orders.md)."""
+"""The HTTP routes of orders (docs/reference/orders.md)."""
 
 from typing import Annotated
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Refunds over HTTP, for staff."""
+"""The HTTP routes of refunds, for staff (docs/reference/refunds.md)."""
 
 from typing import Annotated
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What staff are told of refunds. Amounts are JSON numbers, exact inside: see `JsonNumber`."""
+"""Response bodies of refunds."""
 
 from datetime import datetime
 from uuid import UUID

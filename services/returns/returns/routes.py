@@ -1,4 +1,4 @@
-"""Returns over HTTP (docs/reference/returns.md)."""
+"""The HTTP routes of returns (docs/reference/returns.md)."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The bodies of requests and answers, as the contract has them. Amounts are JSON numbers, exact inside."""
+"""Request and response bodies of returns."""
 
 from datetime import datetime
 from typing import Literal

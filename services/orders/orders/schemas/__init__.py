@@ -1,1 +1,1 @@
-"""The bodies of requests and answers, as the contract has them."""
+"""Request and response bodies of orders."""

@@ -1,4 +1,4 @@
-"""What clients may send."""
+"""Request bodies of orders."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -48,7 +48,7 @@ def _as_rate(percent: Decimal) -> Decimal:
 
 
 Currency = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(money.MINOR_DIGITS)})]
-# In the document a bound is left out, or misspelt, where a validator comes first: so it is told there in JSON's words.
+# Pydantic omits or misspells a bound in the document where a validator comes first: `WithJsonSchema` states it.
 Quantity = Annotated[
     WholeNumber,
     Field(ge=1, le=1_000_000),
@@ -108,7 +108,7 @@ class OrderCreate(RequestBody):
     @classmethod
     def _prices_fit_the_currency(cls, lines: list[LineItem], info: ValidationInfo) -> list[LineItem]:
         currency = info.data.get("currency")
-        if currency is not None:  # else it has a problem of its own
+        if currency is not None:  # otherwise the currency has a problem
             digits = money.minor_digits(currency)
             cls.refuse(
                 ((number, "unit_price"), f"must have at most {digits} decimals in {currency}")
@@ -128,7 +128,7 @@ class OrderCreate(RequestBody):
         )
 
 
-# What may go with a state beside `reason`.
+# The optional fields of a new state, besides `reason`.
 _FIELDS_OF_STATE: Mapping[OrderStatus, tuple[str, ...]] = {
     OrderStatus.PAID: ("payment_transaction_id",),
     OrderStatus.SHIPPED: ("tracking_number", "carrier"),
@@ -159,7 +159,7 @@ class StateChangeRequest(RequestBody):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """One schema per new state, so that the document has the rules of `_misfits` too."""
+        """One schema per new state, so that the document has the rules of `_misfits`."""
         whole = handler.resolve_ref_schema(handler(core_schema))
         properties, description = whole["properties"], whole["description"]
         whole.clear()

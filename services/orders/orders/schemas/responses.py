@@ -1,4 +1,4 @@
-"""What clients are told. Amounts are JSON numbers, exact inside: see `JsonNumber`."""
+"""Response bodies of orders."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from orders.domain import Order, OrderStatus, PaymentKind, RefundStatus
 
 if TYPE_CHECKING:
     from orders.domain import Address
-else:  # the document has one schema of an address for requests and answers: generators drop one of two with one title
+else:  # one schema of an address for requests and responses: generators drop one of two with the same title
     from orders.schemas.requests import Address
 
 
@@ -143,7 +143,7 @@ def order_response(order: Order) -> OrderResponse:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLinks:
-    """Links to invoicing's documents, which need no key but expire. `origin` is invoicing's public address."""
+    """Signed links to invoicing's documents, which expire and need no key. `origin` is invoicing's public address."""
 
     origin: str
     signing_key: str

@@ -1,18 +1,4 @@
-"""The kind of route that a gateway has: it checks the caller and the request before it calls the endpoint (ADR 0011).
-
-@router.post("/vases", status_code=201, responses={201: {"model": VaseResponse}})
-@allow(Role.CLIENT)
-async def make_vase(request: Request, body: VaseCreate) -> Response:
-    return await perform(
-        request,
-        use_cases.make_vase,
-        Caller.of(request),
-        body.to_domain(),
-        render=schemas.vase_response,
-        status=201,
-        new_id=lambda vase: vase.id,
-    )
-"""
+"""The route class of a gateway: it checks the caller and the request before it calls the endpoint (ADR 0011)."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
