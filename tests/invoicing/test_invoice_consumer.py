@@ -32,17 +32,17 @@ async def counts(pool: Pool) -> tuple[int, int, int, int]:
 
 async def test_the_same_event_twice_makes_one_invoice(inbox: Inbox, pool: Pool) -> None:
     shipped = kafka_record("order.shipped", order_shipped())
-    await inbox.accept([shipped, replace(shipped, offset=shipped.offset + 1000)])
-    await inbox.accept([replace(shipped, offset=shipped.offset + 2000)])
+    await inbox.process([shipped, replace(shipped, offset=shipped.offset + 1000)])
+    await inbox.process([replace(shipped, offset=shipped.offset + 2000)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
 async def test_the_same_order_under_a_new_event_id_is_not_invoiced_again(inbox: Inbox, pool: Pool) -> None:
     """As after a restore, or when the inbox has long been purged."""
     order = order_shipped()
-    await inbox.accept([kafka_record("order.shipped", order), kafka_record("order.shipped", order)])
+    await inbox.process([kafka_record("order.shipped", order), kafka_record("order.shipped", order)])
     await pool.execute("DELETE FROM inbox")
-    await inbox.accept([kafka_record("order.shipped", order)])
+    await inbox.process([kafka_record("order.shipped", order)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
@@ -62,7 +62,7 @@ async def test_a_record_that_makes_no_sense_is_kept_uses_no_number_and_holds_up_
     inbox: Inbox, pool: Pool, make_bad: Callable[[], KafkaRecord]
 ) -> None:
     bad, orders = make_bad(), [order_shipped(), order_shipped()]
-    await inbox.accept([kafka_record("order.shipped", orders[0]), bad, kafka_record("order.shipped", orders[1])])
+    await inbox.process([kafka_record("order.shipped", orders[0]), bad, kafka_record("order.shipped", orders[1])])
     assert await counts(pool) == (2, 2, 2, 1)
     assert await pool.fetchval("SELECT value FROM poison") == bad.value
     assert [(await invoice_of(pool, order)).number for order in orders] == await invoice_numbers(pool)
@@ -71,7 +71,7 @@ async def test_a_record_that_makes_no_sense_is_kept_uses_no_number_and_holds_up_
 
 @pytest.mark.parametrize("event_type", ["order.created", "order.paid", "order.delivered", "return.completed"])
 async def test_other_events_are_passed_over(inbox: Inbox, pool: Pool, event_type: str) -> None:
-    await inbox.accept([kafka_record(event_type, order_shipped())])
+    await inbox.process([kafka_record(event_type, order_shipped())])
     assert await counts(pool) == (0, 0, 0, 0)
 
 

@@ -13,7 +13,7 @@ from common.audit.history import history
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import queue
 from common.jobs.dead_letters import DEAD_JOB
-from common.messaging.kafka.topics import dead_letter_topic
+from common.messaging.dead_letters import dead_letter_topic
 from invoicing.document_store.folder import FolderDocumentStore
 from invoicing.document_store.port import DocumentStore
 from invoicing.domain import Document

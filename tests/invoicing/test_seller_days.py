@@ -56,7 +56,7 @@ async def invoiced(pool: Pool, database: Database, zone: str, shipped_at: dateti
     handlers = SERVICE.event_handlers(settings)
     order = order_shipped(shipped_at=shipped_at.isoformat())
     async with transaction(pool) as connection:
-        await handlers["order.shipped"].accept(connection, [incoming_event(order)])
+        await handlers["order.shipped"].process(connection, [incoming_event(order)])
     invoice_id = await pool.fetchval("SELECT id FROM invoices WHERE order_id = $1", order["order_id"])
     async with pool.acquire() as connection:
         return await reading.find_snapshot(connection, invoice_id)

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from common.messaging.envelope import event_headers
-from common.messaging.incoming.inbox import HeldUp, Inbox
-from common.messaging.incoming.poison import KeptRecord
+from common.messaging.incoming.inbox import Inbox, RecordsLocked
+from common.messaging.incoming.poison import PoisonRecord
 from orders.app import SERVICE
 from orders.consumer import EVENT_HANDLERS
 from support.events.traceparent import TRACEPARENT
@@ -19,7 +19,7 @@ from support.gateway.application import serve
 from support.postgres.databases import MakeDatabase
 
 
-def refunded(order: dict[str, Any], offset: int) -> KeptRecord:
+def refunded(order: dict[str, Any], offset: int) -> PoisonRecord:
     row = {
         "id": uuid4(),
         "type": "refund.succeeded",
@@ -40,7 +40,7 @@ def refunded(order: dict[str, Any], offset: int) -> KeptRecord:
         "transaction_id": f"re_{offset}",
     }
     value, headers = json.dumps(told).encode(), event_headers("refunds", row)
-    return KeptRecord("articurated.refunds", 0, offset, order["id"].encode(), value, headers, 0, "kept")
+    return PoisonRecord("articurated.refunds", 0, offset, order["id"].encode(), value, headers, 0, "kept")
 
 
 async def test_a_refunds_result_waits_for_its_own_order_only(make_database: MakeDatabase) -> None:
@@ -58,14 +58,14 @@ async def test_a_refunds_result_waits_for_its_own_order_only(make_database: Make
             async with owner.transaction():
                 await owner.execute("SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", UUID(locked["id"]))
                 began = time.monotonic()
-                with pytest.raises(HeldUp) as waiting:
-                    await inbox.accept([refunded(order, at) for at, order in enumerate((locked, *others))])
+                with pytest.raises(RecordsLocked) as waiting:
+                    await inbox.process([refunded(order, at) for at, order in enumerate((locked, *others))])
                 assert time.monotonic() - began < 9  # the lock's timeout once, and not once more for each record
                 assert [await refund_status(order) for order in (locked, *others)] == [
                     "PENDING", "SUCCEEDED", "SUCCEEDED",
                 ]  # fmt: skip
         finally:
             await owner.close()
-        await inbox.accept(waiting.value.records)
+        await inbox.process(waiting.value.records)
         assert await refund_status(locked) == "SUCCEEDED"
         assert await gateway.pool.fetchval("SELECT count(*) FROM poison") == 0

@@ -50,7 +50,7 @@ async def take_in(gateway: Gateway, *events: ReceivedEvent) -> None:
     handler = EVENT_HANDLERS[events[0].type]
     batch = [Incoming(event, handler.view.model_validate_json(event.data)) for event in events]
     async with transaction(gateway.pool) as connection:
-        await handler.accept(connection, batch)
+        await handler.process(connection, batch)
 
 
 def a_refund(

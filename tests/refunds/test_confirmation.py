@@ -8,7 +8,7 @@ import pytest
 import structlog
 from common.database.transactions import Pool
 from common.mail.mailer import Mailer
-from common.messaging.kafka.topics import dead_letter_topic
+from common.messaging.dead_letters import dead_letter_topic
 from refunds.domain import Cause, Refund
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.worker import MailJob, RefundJob

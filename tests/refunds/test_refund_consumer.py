@@ -51,7 +51,7 @@ async def counts(pool: Pool) -> tuple[int, int, int, int]:
 
 async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(inbox: Inbox, pool: Pool) -> None:
     completed = return_completed()
-    await inbox.accept([kafka_record("return.completed", completed, event_id="event-1")])
+    await inbox.process([kafka_record("return.completed", completed, event_id="event-1")])
 
     (refund,) = await refunds(pool)
     assert refund["business_key"] == f"return:{completed['return_id']}"
@@ -76,7 +76,7 @@ async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(
 
 async def test_a_cancelled_order_that_was_paid_is_refunded_what_was_captured(inbox: Inbox, pool: Pool) -> None:
     cancelled = order_cancelled(total_amount="9999.00", captured_amount="1234.50")
-    await inbox.accept([kafka_record("order.cancelled", cancelled)])
+    await inbox.process([kafka_record("order.cancelled", cancelled)])
 
     (refund,) = await refunds(pool)
     assert refund["business_key"] == f"cancellation:{cancelled['order_id']}"
@@ -85,14 +85,16 @@ async def test_a_cancelled_order_that_was_paid_is_refunded_what_was_captured(inb
 
 
 async def test_a_cancelled_order_that_was_never_paid_is_not(inbox: Inbox, pool: Pool) -> None:
-    await inbox.accept([kafka_record("order.cancelled", order_cancelled(captured_amount=None, payment_reference=None))])
+    await inbox.process(
+        [kafka_record("order.cancelled", order_cancelled(captured_amount=None, payment_reference=None))]
+    )
     assert await counts(pool) == (0, 0, 0, 0)
 
 
 async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Pool) -> None:
     first = order_paid_late()
     second = {**first, "late_payment": {"reference": "ch_again", "amount": "0.01"}}
-    await inbox.accept([kafka_record("order.late_payment", first), kafka_record("order.late_payment", second)])
+    await inbox.process([kafka_record("order.late_payment", first), kafka_record("order.late_payment", second)])
 
     found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
     assert {reference: refund["amount"] for reference, refund in found.items()} == {
@@ -106,7 +108,7 @@ async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Po
 async def test_each_surplus_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Pool) -> None:
     first = order_paid_twice()
     second = {**first, "surplus_payment": {"reference": "ch_again", "amount": "0.01"}}
-    await inbox.accept([kafka_record("order.surplus_payment", first), kafka_record("order.surplus_payment", second)])
+    await inbox.process([kafka_record("order.surplus_payment", first), kafka_record("order.surplus_payment", second)])
 
     found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
     assert {reference: refund["amount"] for reference, refund in found.items()} == {
@@ -128,7 +130,7 @@ async def test_a_surplus_payment_and_the_captured_one_are_paid_back_once_each_in
     for again in range(2):
         for number in order:
             event_type, data = told[number]
-            await inbox.accept([kafka_record(event_type, data, event_id=f"event-{number}-{again}")])
+            await inbox.process([kafka_record(event_type, data, event_id=f"event-{number}-{again}")])
     assert sorted(refund["cause"] for refund in await refunds(pool)) == [
         "LATE_PAYMENT",
         "ORDER_CANCELLED",
@@ -140,8 +142,8 @@ async def test_a_payment_is_paid_back_once_whatever_it_is_owed_for(inbox: Inbox,
     twice = order_paid_twice()
     same = order_paid_late(order_id=twice["order_id"])
     same["late_payment"] = twice["surplus_payment"]
-    await inbox.accept([kafka_record("order.surplus_payment", twice)])
-    await inbox.accept([kafka_record("order.late_payment", same)])
+    await inbox.process([kafka_record("order.surplus_payment", twice)])
+    await inbox.process([kafka_record("order.late_payment", same)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
@@ -159,7 +161,7 @@ async def test_the_id_of_a_payment_may_be_told_before_and_after_the_claim_and_ag
         kafka_record("return.completed", claimed_after),
     ]
     for each in batch:
-        await inbox.accept([each])
+        await inbox.process([each])
     async with pool.acquire() as connection:
         page = await reading.find_page(connection, RefundFilter(), Paging(10))
     assert {refund.identified_reference for refund in page.rows} == {"pi_1", "pi_2"}
@@ -168,16 +170,16 @@ async def test_the_id_of_a_payment_may_be_told_before_and_after_the_claim_and_ag
 
 async def test_the_same_event_twice_opens_one_refund(inbox: Inbox, pool: Pool) -> None:
     again = kafka_record("return.completed", return_completed())
-    await inbox.accept([again, replace(again, offset=again.offset + 1000)])
-    await inbox.accept([replace(again, offset=again.offset + 2000)])
+    await inbox.process([again, replace(again, offset=again.offset + 1000)])
+    await inbox.process([replace(again, offset=again.offset + 2000)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
 async def test_the_same_return_under_a_new_event_id_opens_no_second_refund(inbox: Inbox, pool: Pool) -> None:
     completed = return_completed()
-    await inbox.accept([kafka_record("return.completed", completed), kafka_record("return.completed", completed)])
+    await inbox.process([kafka_record("return.completed", completed), kafka_record("return.completed", completed)])
     await pool.execute("DELETE FROM inbox")
-    await inbox.accept([kafka_record("return.completed", completed)])
+    await inbox.process([kafka_record("return.completed", completed)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
@@ -185,9 +187,9 @@ async def test_an_event_that_comes_again_after_its_jobs_were_purged_makes_no_sec
     inbox: Inbox, pool: Pool
 ) -> None:
     completed = return_completed()
-    await inbox.accept([kafka_record("return.completed", completed)])
+    await inbox.process([kafka_record("return.completed", completed)])
     await pool.execute("DELETE FROM jobs")
-    await inbox.accept([kafka_record("return.completed", completed)])
+    await inbox.process([kafka_record("return.completed", completed)])
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 0
     assert len(await refunds(pool)) == 1
 
@@ -199,7 +201,7 @@ async def test_fifty_duplicates_at_once_open_one_refund_each(database: Database)
     batches = [
         [kafka_record("return.completed", completed), kafka_record("order.cancelled", cancelled)] for _ in range(50)
     ]
-    await asyncio.gather(*(inbox.accept(batch) for batch in batches))
+    await asyncio.gather(*(inbox.process(batch) for batch in batches))
     assert await counts(pool) == (2, 2, 2, 0)
     await pool.close()
 
@@ -208,7 +210,7 @@ async def test_a_batch_of_all_kinds_is_taken_in_together(inbox: Inbox, pool: Poo
     batch = [kafka_record("return.completed", return_completed()) for _ in range(100)]
     batch += [kafka_record("order.cancelled", order_cancelled()) for _ in range(100)]
     batch += [kafka_record("order.late_payment", order_paid_late()) for _ in range(100)]
-    await inbox.accept(batch)
+    await inbox.process(batch)
 
     assert Counter(refund["cause"] for refund in await refunds(pool)) == dict.fromkeys(
         ("RETURN_COMPLETED", "ORDER_CANCELLED", "LATE_PAYMENT"), 100
@@ -234,7 +236,7 @@ async def test_a_record_that_makes_no_sense_is_kept_and_holds_up_nobody(
     inbox: Inbox, pool: Pool, make_bad: Callable[[], KafkaRecord]
 ) -> None:
     bad = make_bad()
-    await inbox.accept(
+    await inbox.process(
         [kafka_record("return.completed", return_completed()), bad, kafka_record("order.cancelled", order_cancelled())]
     )
     assert await counts(pool) == (2, 2, 2, 1)
@@ -243,11 +245,11 @@ async def test_a_record_that_makes_no_sense_is_kept_and_holds_up_nobody(
 
 @pytest.mark.parametrize("event_type", ["order.created", "order.paid", "order.shipped", "return.requested"])
 async def test_other_events_are_passed_over(inbox: Inbox, pool: Pool, event_type: str) -> None:
-    await inbox.accept([kafka_record(event_type, return_completed())])
+    await inbox.process([kafka_record(event_type, return_completed())])
     assert await counts(pool) == (0, 0, 0, 0)
 
 
 async def test_a_dead_database_connection_is_not_the_records_fault(inbox: Inbox, pool: Pool) -> None:
     await pool.close()
     with pytest.raises(Exception, match="pool is closed"):
-        await inbox.accept([kafka_record("return.completed", return_completed())])
+        await inbox.process([kafka_record("return.completed", return_completed())])

@@ -73,18 +73,18 @@ class RefundProcess(RuleBasedStateMachine):
     def the_return_is_completed(self) -> None:
         async def begin() -> None:
             await self._pool.execute("DELETE FROM jobs")  # of an example that failed
-            await self._inbox.accept([kafka_record("return.completed", self._completed)])
+            await self._inbox.process([kafka_record("return.completed", self._completed)])
 
         self._run(begin())
 
     @rule()
     def the_event_comes_again(self) -> None:
-        self._run(self._inbox.accept([kafka_record("return.completed", self._completed)]))
+        self._run(self._inbox.process([kafka_record("return.completed", self._completed)]))
 
     @rule()
     def the_payments_id_becomes_known(self) -> None:
         identified = payment_identified(self._completed["order_id"], self._id_of_payment)
-        self._run(self._inbox.accept([kafka_record("order.payment_identified", identified)]))
+        self._run(self._inbox.process([kafka_record("order.payment_identified", identified)]))
 
     @rule(fault=FAULTS)
     def a_worker_makes_an_attempt(self, fault: str | None) -> None:

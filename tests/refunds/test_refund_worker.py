@@ -16,7 +16,7 @@ from common.database.transactions import Pool, transaction
 from common.jobs import endings
 from common.jobs.handler import Subject
 from common.jobs.job import Job, LeaseLost
-from common.messaging.kafka.topics import dead_letter_topic
+from common.messaging.dead_letters import dead_letter_topic
 from prometheus_client import REGISTRY
 from refunds.events import REFUNDS_TOPIC
 from refunds.payment_gateway.port import GatewayError, OutcomeUnknown

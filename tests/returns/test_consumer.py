@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool, transaction
 from common.health import Health
 from common.messaging.envelope import full_name
-from common.messaging.incoming.subscriber import EventHandler, Incoming
+from common.messaging.incoming.records import EventHandler, Incoming
 from common.messaging.kafka.partitioner import partition_of
 from common.messaging.kafka.topics import create_topics
 from common.running.role_components import role_components
@@ -237,7 +237,7 @@ async def test_of_several_events_in_one_batch_the_newest_counts(gateway: Gateway
         for sequence in (2, 4, 3)
     ]
     async with transaction(gateway.pool) as connection:
-        await handler.accept(connection, batch)
+        await handler.process(connection, batch)
     assert (await copy_of(gateway.pool, order_data["order_id"]))["status"] == "STATE_4"
 
 
@@ -279,7 +279,7 @@ async def record_refund(pool: Pool, order_data: dict[str, Any], **event: int) ->
     handler: EventHandler[RefundView] = EVENT_HANDLERS["refund.succeeded"]
     incoming = Incoming(order_event(order_data["order_id"], **event), RefundView.model_validate(order_data))
     async with transaction(pool) as connection:
-        await handler.accept(connection, [incoming])
+        await handler.process(connection, [incoming])
 
 
 async def test_a_failure_that_is_told_late_does_not_undo_a_success(gateway: Gateway) -> None:

@@ -64,6 +64,6 @@ class Service(Generic[Settings]):
     @property
     def topics(self) -> tuple[str, ...]:
         """The topics that must exist before the service runs."""
-        from common.messaging.kafka.topics import dead_letter_topic
+        from common.messaging.dead_letters import dead_letter_topic
 
         return (*self.publishes, *self.consumes, dead_letter_topic(self.name))

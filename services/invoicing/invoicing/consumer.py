@@ -5,7 +5,7 @@ from typing import Any
 
 from common.audit.actor import Actor
 from common.database.statements import Connection
-from common.messaging.incoming.subscriber import EventHandler, Incoming
+from common.messaging.incoming.records import EventHandler, Incoming
 
 from invoicing.domain import UTC_CALENDAR, Seller, SellerCalendar
 from invoicing.events import OrderShippedView

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.messaging.envelope import EventView
-from common.messaging.incoming.subscriber import EventHandler, Incoming
+from common.messaging.incoming.records import EventHandler, Incoming
 
 from refunds.domain import Cause, RefundRequest, cancellation_key, late_payment_key, return_key, surplus_payment_key
 from refunds.events import (

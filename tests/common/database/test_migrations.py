@@ -16,7 +16,7 @@ from common.database.schema_version import missing_revisions, revision_streams
 from common.database.tables import infrastructure
 from common.database.transactions import Pool
 from common.messaging.incoming.inbox import Inbox
-from common.messaging.incoming.poison import KeptRecord
+from common.messaging.incoming.poison import PoisonRecord
 from common.messaging.incoming.records import EventHandler
 from common.messaging.outgoing.outbox import lane_of
 from common.running.migrate import migrate_database
@@ -139,7 +139,7 @@ async def test_poison_that_was_kept_before_it_had_a_digest_is_known_when_it_come
     inbox = Inbox(pool, GROUP, {"order.shipped": EventHandler(OrderShipped, refuse)})
     for offset, record in enumerate(POISON_RECORDS.values()):
         for at in (offset, offset + 1_000):
-            await inbox.accept([KeptRecord("t", 0, at, record.key, record.value, record.headers, 0, "kept")])
+            await inbox.process([PoisonRecord("t", 0, at, record.key, record.value, record.headers, 0, "kept")])
     assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" < 1000') == len(POISON_RECORDS)
     assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" >= 1000') == len(POISON_RECORDS)
 

@@ -45,7 +45,7 @@ class ServicesWithoutKafka:
             pool = {"refunds": self.refunds, "returns": self.returns.pool, "orders": self.orders.pool}[consumer]
             await pool.execute("DELETE FROM inbox")
         if records:
-            await inbox.accept(records)
+            await inbox.process(records)
 
     async def poisoned(self) -> int:
         pools = (self.orders.pool, self.returns.pool, self.refunds)

@@ -13,7 +13,7 @@ from common.database.transactions import Pool, transaction
 from common.jobs.job import Schedule
 from common.mail.mailer import Mailer
 from common.messaging.envelope import ReceivedEvent
-from common.messaging.incoming.subscriber import Incoming
+from common.messaging.incoming.records import Incoming
 from invoicing.consumer import event_handlers
 from invoicing.document_store.port import DocumentStore
 from invoicing.domain import Address, Invoice, InvoiceStatus, MailStatus, Seller
@@ -60,7 +60,7 @@ def incoming_event(order: dict[str, Any], event_id: str | None = None) -> Incomi
 
 
 async def consume_in(connection: Connection, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
-    await event_handlers(seller)["order.shipped"].accept(connection, [incoming_event(order) for order in orders])
+    await event_handlers(seller)["order.shipped"].process(connection, [incoming_event(order) for order in orders])
 
 
 async def consume(pool: Pool, *orders: dict[str, Any], seller: Seller = SELLER) -> None:

@@ -56,7 +56,7 @@ async def a_poisoned_record(vase_gateway: VaseGateway, name: str) -> UUID:
         row = await connection.fetchrow("SELECT * FROM outbox")
         assert row is not None
         record = Record(headers=[(key, value) for key, value in event_headers("workshop", dict(row))], value=event.data)
-        await poison.keep(connection, "workshop", record, "RuntimeError('once')")
+        await poison.store(connection, "workshop", record, "RuntimeError('once')")
         found: UUID = await connection.fetchval("SELECT id FROM poison")
         return found
 

@@ -7,8 +7,8 @@ import asyncpg
 from common.database.statements import Connection
 from common.database.transactions import Pool
 from common.messaging.envelope import EventView
-from common.messaging.incoming.records import Handlers
-from common.messaging.incoming.subscriber import EventHandler, Incoming, Subscriber
+from common.messaging.incoming.records import EventHandler, Handlers, Incoming
+from common.messaging.incoming.subscriber import Subscriber
 from support.postgres.databases import Database
 from support.running import running
 

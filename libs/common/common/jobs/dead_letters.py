@@ -6,8 +6,8 @@ from uuid import UUID
 
 from common.database.statements import Connection
 from common.jobs.job import Job
+from common.messaging.dead_letters import dead_letter_topic
 from common.messaging.envelope import EventData
-from common.messaging.kafka.topics import dead_letter_topic
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.telemetry.trace_context import new_traceparent

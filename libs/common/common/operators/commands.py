@@ -17,7 +17,7 @@ from common.database.statements import Connection
 from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem
 from common.jobs import queue
-from common.messaging.incoming import inbox
+from common.messaging.incoming.poison_replay import replay
 from common.messaging.incoming.records import Handlers
 from common.messaging.outgoing import outbox
 from common.operators.queries import find_event, find_job, find_poison
@@ -87,7 +87,7 @@ async def replay_poison(
     """Process a poison record again. Raises `Problem` NOT_FOUND, or CONFLICT when the handlers fail again or the record
     was replayed before."""
     try:
-        await inbox.replay(connection, consumer, handlers, poison_id)
+        await replay(connection, consumer, handlers, poison_id)
     except Exception as error:
         if isinstance(error, Problem) or is_connection_failure(error):
             raise

@@ -13,9 +13,9 @@ from common.database.transactions import Pool, transaction
 from common.errors import Problem
 from common.messaging.incoming import poison
 from common.messaging.incoming.batches import UndecodableBatch
-from common.messaging.incoming.inbox import replay
-from common.messaging.incoming.positions import StuckConsumer
+from common.messaging.incoming.poison_replay import replay
 from common.messaging.incoming.subscriber import Subscriber
+from common.messaging.incoming.watchdog import StuckConsumer
 from local_stack.kafka import Kafka
 from structlog.testing import capture_logs
 from support.kafka.damaged_batches import DAMAGES, Damage, batch_at, damage_batch, garble_the_second_record
@@ -155,7 +155,7 @@ async def test_a_batch_that_can_be_decoded_after_all_is_replayed_whole(
     DAMAGES["wrong checksum"](damaged)
     async with transaction(pool) as connection:
         for value in (sound, bytes(damaged)):
-            await poison.keep(connection, GROUP, UndecodableBatch(topic, 0, 0, 1, 0, value, "no codec"), "no codec")
+            await poison.store(connection, GROUP, UndecodableBatch(topic, 0, 0, 1, 0, value, "no codec"), "no codec")
     ids = {row["value"]: row["id"] for row in await pool.fetch("SELECT id, value FROM poison")}
 
     async with transaction(pool) as connection:

@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, transaction
 from common.errors import Code, Problem
-from common.messaging.incoming.inbox import Inbox, replay
-from common.messaging.incoming.poison import KeptRecord, NotKept
+from common.messaging.incoming.inbox import Inbox
+from common.messaging.incoming.poison import NotStored, PoisonRecord
+from common.messaging.incoming.poison_replay import replay
 from common.messaging.incoming.records import EventHandler
 from support.kafka.poison_records import POISON_RECORDS
 from support.kafka.raw_records import RawRecord, order_shipped_record
@@ -32,10 +33,10 @@ def inbox(pool: Pool) -> Inbox:
     return Inbox(pool, GROUP, HANDLERS)
 
 
-def received(*records: RawRecord, first_offset: int = 0) -> list[KeptRecord]:
+def received(*records: RawRecord, first_offset: int = 0) -> list[PoisonRecord]:
     """As they come out of one partition."""
     return [
-        KeptRecord(TOPIC, 0, offset, record.key, record.value, record.headers, 1_790_000_000_000, "kept")
+        PoisonRecord(TOPIC, 0, offset, record.key, record.value, record.headers, 1_790_000_000_000, "kept")
         for offset, record in enumerate(records, first_offset)
     ]
 
@@ -52,8 +53,8 @@ async def replay_record(pool: Pool, poison_id: UUID) -> None:
 async def test_poison_of_every_kind_alone_or_amid_others_is_kept_and_copied(pool: Pool, inbox: Inbox) -> None:
     for number, record in enumerate(POISON_RECORDS.values(), 1):
         fine = order_shipped_record(f"order-{number}", 1), order_shipped_record(f"order-{number}", 2)
-        await inbox.accept(received(record, first_offset=10 * number))
-        await inbox.accept(received(fine[0], record, fine[1], first_offset=10 * number + 1))
+        await inbox.process(received(record, first_offset=10 * number))
+        await inbox.process(received(fine[0], record, fine[1], first_offset=10 * number + 1))
 
     expected = [(f"order-{number}", sequence) for number in range(1, len(POISON_RECORDS) + 1) for sequence in (1, 2)]
     assert await written_lines(pool) == expected
@@ -69,7 +70,7 @@ async def test_poison_of_every_kind_alone_or_amid_others_is_kept_and_copied(pool
 
 async def test_poison_that_comes_again_is_kept_and_copied_once(pool: Pool, inbox: Inbox) -> None:
     for _ in range(2):
-        await inbox.accept(received(POISON_RECORDS["no JSON"]))
+        await inbox.process(received(POISON_RECORDS["no JSON"]))
     assert len(await kept_ids(pool)) == 1
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
 
@@ -78,11 +79,11 @@ async def test_poison_that_comes_again_is_kept_and_copied_once(pool: Pool, inbox
 async def test_another_record_at_an_old_place_is_kept_and_copied_too(pool: Pool, inbox: Inbox, state: str) -> None:
     """Kafka was lost and filled again, or the topic was made anew."""
     for number, record in enumerate(POISON_RECORDS.values()):
-        await inbox.accept(received(record, first_offset=number // 2))
+        await inbox.process(received(record, first_offset=number // 2))
     await pool.execute("UPDATE poison SET state = $1, replayed_at = now()", state)
     for number, record in enumerate(POISON_RECORDS.values()):
-        await inbox.accept(received(record, record, first_offset=number // 2))
-        await inbox.accept(received(record, first_offset=number // 2))
+        await inbox.process(received(record, record, first_offset=number // 2))
+        await inbox.process(received(record, first_offset=number // 2))
 
     kept = await pool.fetch('SELECT "offset", digest FROM poison')
     places = {number // 2 + more for number in range(len(POISON_RECORDS)) for more in (0, 1)}
@@ -106,7 +107,7 @@ async def test_another_record_at_an_old_place_is_kept_and_copied_too(pool: Pool,
 )
 async def test_records_that_differ_in_one_part_are_two(pool: Pool, inbox: Inbox, other: RawRecord) -> None:
     for record in (POISON_RECORDS["no JSON"], other, POISON_RECORDS["no JSON"], other):
-        await inbox.accept(received(record))
+        await inbox.process(received(record))
     assert len(await kept_ids(pool)) == 2
     assert await pool.fetchval("SELECT count(DISTINCT (topic, key, sequence)) FROM outbox") == 2
 
@@ -115,12 +116,12 @@ async def test_poison_that_was_neither_written_nor_there_is_not_passed_over(pool
     owner = await asyncpg.connect(database.owner_dsn)
     await owner.execute("CREATE RULE lost AS ON INSERT TO poison DO INSTEAD NOTHING")
     await owner.close()
-    with pytest.raises(NotKept):
-        await Inbox(pool, GROUP, HANDLERS).accept(received(POISON_RECORDS["no JSON"]))
+    with pytest.raises(NotStored):
+        await Inbox(pool, GROUP, HANDLERS).process(received(POISON_RECORDS["no JSON"]))
 
 
 async def test_the_copies_of_one_orders_poison_count_their_sequence(pool: Pool, inbox: Inbox) -> None:
-    await inbox.accept(
+    await inbox.process(
         received(POISON_RECORDS["no JSON"], POISON_RECORDS["null value"], POISON_RECORDS["key that is no text"])
     )
     copies = await pool.fetch("SELECT key, sequence FROM outbox ORDER BY position")
@@ -130,7 +131,7 @@ async def test_the_copies_of_one_orders_poison_count_their_sequence(pool: Pool, 
 
 async def test_the_copy_of_a_vast_record_goes_without_its_content_and_says_so(pool: Pool, inbox: Inbox) -> None:
     vast = b"x" * 800_000  # a third more in base64: too large for the outbox
-    await inbox.accept(received(RawRecord(vast, [])))
+    await inbox.process(received(RawRecord(vast, [])))
     assert await pool.fetchval("SELECT value FROM poison") == vast
     letter = json.loads(await pool.fetchval("SELECT payload FROM outbox"))
     assert (letter["value"], letter["content_omitted"]) == (None, True)
@@ -139,7 +140,7 @@ async def test_the_copy_of_a_vast_record_goes_without_its_content_and_says_so(po
 async def test_types_with_one_handler_are_handed_over_together_in_their_order(pool: Pool) -> None:
     both = EventHandler(OrderShipped, write_lines)
     inbox = Inbox(pool, GROUP, {"order.paid": both, "order.shipped": both})
-    await inbox.accept(
+    await inbox.process(
         received(
             order_shipped_record("order-1", 1, "order.paid"),
             order_shipped_record("order-1", 2),
@@ -155,7 +156,7 @@ async def test_poison_whose_cause_was_mended_is_replayed_once(pool: Pool, inbox:
 
     unmended = Inbox(pool, GROUP, {"order.shipped": EventHandler(OrderShipped, refuse)})
     event = received(order_shipped_record("order-1"))
-    await unmended.accept(event)
+    await unmended.process(event)
     (poison_id,) = await kept_ids(pool)
 
     await replay_record(pool, poison_id)
@@ -164,12 +165,12 @@ async def test_poison_whose_cause_was_mended_is_replayed_once(pool: Pool, inbox:
         await replay_record(pool, poison_id)
     assert refused.value.code is Code.CONFLICT
 
-    await inbox.accept(event)
+    await inbox.process(event)
     assert await written_lines(pool) == [("order-1", 1)]
 
 
 async def test_poison_that_is_still_unreadable_or_unknown_is_not_replayed(pool: Pool, inbox: Inbox) -> None:
-    await inbox.accept(received(POISON_RECORDS["no JSON"]))
+    await inbox.process(received(POISON_RECORDS["no JSON"]))
     (poison_id,) = await kept_ids(pool)
     with pytest.raises(Problem, match="still unreadable"):
         await replay_record(pool, poison_id)

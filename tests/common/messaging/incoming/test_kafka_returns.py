@@ -128,17 +128,17 @@ async def test_a_report_that_meets_a_rebalance_ends_nothing(
     async with running_subscriber(pool, kafka, [topic]) as consumer:
         await produce(kafka, topic, [order_shipped_record("order-1")])
         await eventually(lambda: has(1))
-        positions, reported = consumer._positions, asyncio.Event()
-        report: Any = positions._report
+        progress, reported = consumer._progress, asyncio.Event()
+        report: Any = progress._report
 
         async def revoke_first(*arguments: object) -> None:
             monkeypatch.undo()
-            await positions.on_partitions_revoked([TopicPartition(topic, 0)])
+            await progress.on_partitions_revoked([TopicPartition(topic, 0)])
             await report(*arguments)
-            positions.is_assigned = True
+            progress.positions.is_assigned = True
             reported.set()
 
-        monkeypatch.setattr(positions, "_report", revoke_first)
+        monkeypatch.setattr(progress, "_report", revoke_first)
         await asyncio.wait_for(reported.wait(), 10)
         await produce(kafka, topic, [order_shipped_record("order-1", 2)])
         await eventually(lambda: has(2))

@@ -16,8 +16,10 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
 from common.messaging.incoming import poison
-from common.messaging.incoming.positions import StuckConsumer
-from common.messaging.incoming.subscriber import EventHandler, Incoming, Subscriber
+from common.messaging.incoming.record_source import RecordSource
+from common.messaging.incoming.records import EventHandler, Incoming
+from common.messaging.incoming.subscriber import Subscriber
+from common.messaging.incoming.watchdog import StuckConsumer
 from common.telemetry.logs import configure_logging
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
@@ -216,6 +218,20 @@ async def test_a_consumer_that_gets_nowhere_ends_its_process(pool: Pool, kafka: 
         await asyncio.wait_for(stuck.run(asyncio.Event()), 20)
 
 
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch) -> list[RecordSource]:
+    """The memberships that subscribers have begun, the last one at the end."""
+    begun: list[RecordSource] = []
+    start = RecordSource.start
+
+    async def start_seen(source: RecordSource) -> None:
+        begun.append(source)
+        await start(source)
+
+    monkeypatch.setattr(RecordSource, "start", start_seen)
+    return begun
+
+
 async def cancel_coordination(consumer: Any) -> None:
     consumer._coordinator._coordination_task.cancel()
 
@@ -230,7 +246,7 @@ async def cancel_fetching(consumer: Any) -> None:
     ids=["metadata", "coordination", "fetching"],
 )
 async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started_again(
-    pool: Pool, kafka: str, topic: str, lose_task: Callable[[Any], Awaitable[None]]
+    pool: Pool, kafka: str, topic: str, sources: list[RecordSource], lose_task: Callable[[Any], Awaitable[None]]
 ) -> None:
     subscriber = Subscriber(pool, kafka, group=GROUP, topics=[topic], handlers={})
     running = asyncio.create_task(subscriber.run(asyncio.Event()))
@@ -239,7 +255,7 @@ async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started
         return subscriber.connected
 
     await eventually(connected)
-    await lose_task(subscriber._consumer)
+    await lose_task(sources[-1].consumer)
     with pytest.raises(StuckConsumer, match="tasks have ended"):
         await asyncio.wait_for(running, 20)
 
@@ -253,15 +269,15 @@ async def test_a_consumer_waits_for_its_broker_and_says_so(pool: Pool) -> None:
         )
 
 
-async def test_what_the_client_library_catches_is_logged_and_the_role_is_not_ready(
-    pool: Pool, kafka: str, topic: str
+async def test_an_error_of_the_client_library_is_logged_and_the_role_is_not_ready(
+    pool: Pool, kafka: str, topic: str, sources: list[RecordSource]
 ) -> None:
     async with running_subscriber(pool, kafka, [topic]) as subscriber:
         await caught_up(pool)
         assert subscriber.component.not_ready() is None
         with capture_logs() as logs:
             partition = TopicPartition(topic, 0)
-            subscriber._consumer._fetcher._records[partition] = FetchError(
+            sources[-1].consumer._fetcher._records[partition] = FetchError(
                 error=TopicAuthorizationFailedError(topic), backoff=0
             )
 

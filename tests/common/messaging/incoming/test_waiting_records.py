@@ -10,11 +10,10 @@ import pytest
 import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool
-from common.messaging.incoming.inbox import HeldUp, Inbox
-from common.messaging.incoming.poison import KeptRecord
-from common.messaging.incoming.records import Handlers
-from common.messaging.incoming.subscriber import EventHandler, Incoming
-from common.messaging.incoming.waiting_records import MOST_BYTES, WaitingRecords
+from common.messaging.incoming.inbox import Inbox, RecordsLocked
+from common.messaging.incoming.poison import PoisonRecord
+from common.messaging.incoming.records import EventHandler, Handlers, Incoming
+from common.messaging.incoming.waiting_records import MAX_BYTES, WaitingRecords
 from prometheus_client import REGISTRY
 from support.kafka.raw_records import order_shipped_record, produce
 from support.kafka.subscribers import GROUP, OrderShipped, create_lines, running_subscriber, write_lines, written_lines
@@ -70,13 +69,13 @@ async def test_the_other_records_of_a_batch_are_taken_in_and_the_locked_ones_nam
         order_shipped_record("locked", 2),
         order_shipped_record("order-2", 1),
     ]
-    records = [KeptRecord("t", 0, at, each.key, each.value, each.headers, 0, "kept") for at, each in enumerate(sent)]
+    records = [PoisonRecord("t", 0, at, each.key, each.value, each.headers, 0, "kept") for at, each in enumerate(sent)]
     async with locked(database):
-        with pytest.raises(HeldUp) as waiting:
-            await inbox.accept(records)
+        with pytest.raises(RecordsLocked) as waiting:
+            await inbox.process(records)
         assert await written_lines(pool) == [("order-1", 1), ("order-2", 1)]
     assert waiting.value.records == [records[0], records[2]]
-    await inbox.accept(waiting.value.records)
+    await inbox.process(waiting.value.records)
     assert await written_lines(pool) == [("order-1", 1), ("order-2", 1), ("locked", 1), ("locked", 2)]
     assert await pool.fetchval("SELECT count(*) FROM poison") == 0
 
@@ -119,8 +118,8 @@ async def is_read_to(pool: Pool, position: int) -> bool:
 
 async def test_as_many_bytes_wait_as_fit_into_memory(database: Database, pool: Pool) -> None:
     waiting = WaitingRecords(Inbox(pool, GROUP, HANDLERS))
-    large = replace(order_shipped_record("locked"), value=b'{"order": "locked", "sequence": 1}'.ljust(MOST_BYTES // 2))
-    records = [KeptRecord("t", 0, at, large.key, large.value, large.headers, 0, "kept") for at in range(2)]
+    large = replace(order_shipped_record("locked"), value=b'{"order": "locked", "sequence": 1}'.ljust(MAX_BYTES // 2))
+    records = [PoisonRecord("t", 0, at, large.key, large.value, large.headers, 0, "kept") for at in range(2)]
     waiting.add(records[:1])
     assert not waiting.is_full
     waiting.add(records[1:])
@@ -131,7 +130,7 @@ async def test_as_many_bytes_wait_as_fit_into_memory(database: Database, pool: P
     assert await waiting.retry()
     assert not waiting.is_full
     waiting.add(records)
-    waiting.clear()
+    waiting.enter(1)
     assert not waiting.is_full
 
 

@@ -94,7 +94,7 @@ async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a
         await relays.execute("SET plan_cache_mode = force_generic_plan")
         lanes, positions = list(range(32)), list(range(100))
         for statement, values in (
-            (_READ, {"lanes": lanes, "hold": 0, "on_their_way": positions}),
+            (_READ, {"lanes": lanes, "hold": 0, "in_flight": positions}),
             (_MARK, {"lanes": lanes, "tokens": lanes, "hold": 0, "positions": positions}),
         ):
             plan = await relays.fetch(f"EXPLAIN {statement.sql}", *statement._arguments(values))
@@ -175,7 +175,7 @@ async def test_a_hundred_thousand_events_that_are_held_back_do_not_slow_the_othe
         took = (time.perf_counter() - began) / 10
         plan = await connection.fetch(
             f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_READ.sql}",
-            *_READ._arguments({"lanes": list(range(32)), "hold": 0, "on_their_way": []}),
+            *_READ._arguments({"lanes": list(range(32)), "hold": 0, "in_flight": []}),
         )
         await connection.execute("RESET enable_seqscan")
     assert len(rows) == 2 * len(ORDERS)

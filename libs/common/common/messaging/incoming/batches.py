@@ -1,20 +1,14 @@
-"""The batches of records that a broker sends, decoded one by one, so that none holds up those behind it (ADR 0019).
-
-aiokafka gives up at the first batch that it cannot decode: it reads the same bytes again for ever, and loses what it
-had taken from other partitions in the same call. Here such a batch becomes a record of its own kind.
-"""
+"""Decodes Kafka's record batches one by one; one that cannot be decoded becomes a record of its own kind (ADR 0019)."""
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from aiokafka import TopicPartition
-from aiokafka.consumer import fetcher
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
+from common.internals import aiokafka
 from common.messaging.envelope import Record, UnreadableRecord
 
 KNOWN_FORMATS = (0, 1, 2)
@@ -25,7 +19,6 @@ _FORMAT_AT = 16
 _HEADER = struct.Struct(">ibIhiqqqhii")
 _FORMAT, _CHECKSUM, _LAST_DISTANCE, _LAST_TIME, _COUNT = 1, 2, 4, 6, 10
 _CHECKED_FROM = 21
-_PartitionRecords: Any = fetcher.PartitionRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +39,8 @@ class UndecodableBatch:
     headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-class Batches:
-    """What a broker sent of one partition, as a sequence of batches; the last one may be cut off."""
+class FetchedBatches:
+    """The bytes that a broker sent of one partition, as a sequence of batches; the last one may be cut off."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -65,15 +58,15 @@ class Batches:
         return batch
 
     def next_offset(self) -> int | None:
-        """The first offset of the next batch, as far as its beginning is there."""
-        found = self._prefix()
-        return None if found is None else found[0]
+        """The first offset of the next batch, if its beginning was sent."""
+        prefix = self._prefix()
+        return None if prefix is None else prefix[0]
 
     def _end(self) -> int | None:
-        found = self._prefix()
-        if found is None or found[1] < 0:
+        prefix = self._prefix()
+        if prefix is None or prefix[1] < 0:
             return None
-        end = self._at + _PREFIX.size + found[1]
+        end = self._at + _PREFIX.size + prefix[1]
         return end if end <= len(self._data) else None
 
     def _prefix(self) -> tuple[int, int] | None:
@@ -83,45 +76,42 @@ class Batches:
         return offset, length
 
 
-class SteppingRecords(_PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped
-    """aiokafka's records of one partition, which step over what cannot be decoded, and say so."""
+class FetchedRecords(aiokafka.BatchwiseRecords):
+    """The fetched records of one partition, with an `UndecodableBatch` for each batch that cannot be decoded."""
 
-    _records: Any
-    next_fetch_offset: int
+    def check(self, batch: bytes) -> None:
+        _check_format(batch)
 
-    def _unpack_records(self) -> Iterator[Any]:
-        batches: Batches = self._records
-        while batches.has_next():
-            batch = batches.next_batch()
-            try:
-                self._records = _decoder(batch)
-                yield from super()._unpack_records()
-            except Exception as error:  # whatever bytes can do to a decoder
-                place = TopicPartition(*self._tp)
-                undecodable = _undecodable(place, batch, self.next_fetch_offset, batches.next_offset(), error)
-                self.next_fetch_offset = undecodable.last_offset + 1
-                yield undecodable
+    def replace(
+        self, partition: TopicPartition, batch: bytes, first: int, following: int | None, error: Exception
+    ) -> tuple[UndecodableBatch, int]:
+        base, _ = _PREFIX.unpack_from(batch)
+        first = max(base, first)
+        end, time = _end_and_time(base, batch)
+        if end is None or end <= first:
+            end = first + 1
+        if following is not None and following > first:
+            end = min(end, following) if end > first + 1 else following
+        return UndecodableBatch(partition.topic, partition.partition, first, end - 1, time, batch, repr(error)), end
 
 
 def install() -> None:
-    """Have aiokafka's consumers of this process decode with the classes above."""
-    fetcher.MemoryRecords = Batches
-    fetcher.PartitionRecords = SteppingRecords
+    """Have all Kafka consumers of this process decode with the classes above."""
+    aiokafka.fetch_batchwise(FetchedBatches, FetchedRecords)
 
 
-def decode(batch: bytes, topic: str, partition: int) -> list[Any]:
-    """The records of a batch that was kept because it could not be decoded. Raises `UnreadableRecord`."""
+def decode(batch: bytes, topic: str, partition: int) -> list[ConsumerRecord]:
+    """The records of a batch that could not be decoded before. Raises `UnreadableRecord`."""
     first, _ = _PREFIX.unpack_from(batch)
     try:
-        return list(
-            _PartitionRecords(TopicPartition(topic, partition), _decoder(batch), [], first, None, None, True, 0)
-        )
+        _check_format(batch)
+        return aiokafka.decode_batch(batch, TopicPartition(topic, partition), first)
     except Exception as error:
         raise UnreadableRecord(repr(error)) from error
 
 
 def ends_of(records: Iterable[Record | UndecodableBatch]) -> dict[TopicPartition, int]:
-    """The offsets after these very records."""
+    """The offset after the last of these records in each partition."""
     ends: dict[TopicPartition, int] = {}
     for record in records:
         last = record.last_offset if isinstance(record, UndecodableBatch) else record.offset
@@ -129,31 +119,17 @@ def ends_of(records: Iterable[Record | UndecodableBatch]) -> dict[TopicPartition
     return ends
 
 
-def _decoder(batch: bytes) -> Any:
+def _check_format(batch: bytes) -> None:
     format_ = batch[_FORMAT_AT] if len(batch) > _FORMAT_AT else None
     if format_ not in KNOWN_FORMATS:  # aiokafka reads any later one as format 2
         raise CorruptRecordException(f"Unknown format of a batch: {format_}")
-    return MemoryRecords(batch)
-
-
-def _undecodable(
-    place: TopicPartition, batch: bytes, position: int, following: int | None, error: Exception
-) -> UndecodableBatch:
-    base, _ = _PREFIX.unpack_from(batch)
-    first = max(base, position)
-    end, time = _end_and_time(base, batch)
-    if end is None or end <= first:
-        end = first + 1
-    if following is not None and following > first:
-        end = min(end, following) if end > first + 1 else following
-    return UndecodableBatch(place.topic, place.partition, first, end - 1, time, batch, repr(error))
 
 
 def _end_and_time(base: int, batch: bytes) -> tuple[int | None, int]:
-    """The offset after the batch, where its header can be believed, and the time of its last record in milliseconds.
+    """The offset after the batch, or None if its header is damaged there, and the last record's time in milliseconds.
 
-    Without a right checksum the two numbers that tell the end have to agree: one that is damaged must not lead past
-    records that are not.
+    Without a right checksum the two numbers that tell the end have to agree: a damaged number must not lead past
+    records that are sound.
     """
     if len(batch) < _PREFIX.size + _HEADER.size:
         return None, 0

@@ -1,54 +1,31 @@
-"""Takes in batches of records: each event once, in one transaction with its effect (ADR 0014)."""
+"""Processes batches of Kafka records: each event once, in one transaction with its effect (ADR 0014)."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import BigInteger, Integer, Text, bindparam, column, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from common import failpoints
-from common.database.statements import Connection, prepare
-from common.database.tables import inbox
 from common.database.transactions import Pool, is_connection_failure, is_contention, transaction
-from common.errors import Code, Problem
 from common.messaging.envelope import Record, UnreadableRecord
 from common.messaging.incoming import poison
-from common.messaging.incoming.batches import UndecodableBatch, decode
-from common.messaging.incoming.records import EventHandler, Handlers, Incoming, read
+from common.messaging.incoming.batches import UndecodableBatch
+from common.messaging.incoming.deduplication import process_new
+from common.messaging.incoming.records import Handlers, Incoming, read
 
-# Beside the try together with the batch; a handler that lost a race against another transaction succeeds then.
+# After the try together with the batch; a handler that lost a race against another transaction succeeds then.
 TRIES_ALONE = 2
 # How long a record that is tried alone waits for a lock: the others of its batch wait for it.
 ALONE_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '250ms'"
 
 _log = structlog.get_logger(__name__)
-_events = Counter("consumer_events_total", "Records by what became of them", ["consumer", "outcome"])
-
-_arrays = {
-    "event_id": Text, "topic": Text, "partition": Integer, "offset": BigInteger,
-}  # fmt: skip
-_given = (
-    func.unnest(*(bindparam(f"{name}s", type_=ARRAY(type_)) for name, type_ in _arrays.items()))
-    .table_valued(*(column(name, type_) for name, type_ in _arrays.items()))
-    .render_derived("given")
-)
-_TAKE = prepare(
-    insert(inbox)
-    .from_select(
-        ["consumer", *_arrays],
-        select(bindparam("consumer", type_=Text), *(_given.c[name] for name in _arrays)),
-    )
-    .on_conflict_do_nothing(index_elements=[inbox.c.consumer, inbox.c.event_id])
-    .returning(inbox.c.event_id)
-)
+_events = Counter("consumer_events_total", "Records by outcome", ["consumer", "outcome"])
 
 
-class HeldUp(Exception):
-    """All was taken in but these records: somebody else holds a lock on what they change, or they come after such a one
-    in its key. They are to be handed in again, in their order."""
+class RecordsLocked(Exception):
+    """All was processed but these records: another transaction holds a lock on what they change, or they follow such a
+    record in its key. They are to be processed again, in their order."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         super().__init__(f"{len(records)} records wait for a lock")
@@ -56,146 +33,98 @@ class HeldUp(Exception):
 
 
 class Inbox:
-    """One consumer's inbox; `handlers` are by the short name of the event's type. `on_held_up` is called for each
-    record that another transaction is in the way of: many that are tried one after the other take their time."""
+    """One consumer's inbox; `handlers` are by the short name of the event's type. `on_locked` is called for each record
+    that waited in vain for a lock: many that are tried one after the other take long."""
 
     def __init__(
-        self, pool: Pool, consumer: str, handlers: Handlers, *, on_held_up: Callable[[], None] = lambda: None
+        self, pool: Pool, consumer: str, handlers: Handlers, *, on_locked: Callable[[], None] = lambda: None
     ) -> None:
         self._pool = pool
         self._consumer = consumer
         self._handlers = handlers
-        self._on_held_up = on_held_up
+        self._on_locked = on_locked
 
-    async def accept(self, records: Sequence[Record]) -> None:
-        """Take in all records, in one transaction; when that fails, each in one of its own and the bad ones as poison.
+    async def process(self, records: Sequence[Record]) -> None:
+        """Process all records in one transaction; if that fails, each in its own, and those that fail become poison.
 
-        Raises `HeldUp`, and connection failures: then nothing is known, and the same records are to be handed in again.
+        Raises `RecordsLocked`, and connection failures: then it is unknown what was processed, and the same records are
+        to be processed again.
         """
         failpoints.hit("consumer.before_tx")
         try:
-            await self._accept_together(records)
+            await self._process_together(records)
         except Exception as error:
             if is_connection_failure(error) and not is_contention(error):
                 raise
             _log.warning("a batch failed; its records are tried one by one", records=len(records), error=repr(error))
-            await self.accept_each(records)
+            await self.process_each(records)
 
-    async def accept_each(self, records: Iterable[Record]) -> None:
-        """As `accept`, each record in a transaction of its own from the beginning."""
-        held_up: list[Record] = []
+    async def process_each(self, records: Iterable[Record]) -> None:
+        """As `process`, each record in its own transaction from the beginning."""
+        locked: list[Record] = []
         keys: set[bytes | None] = set()
         for record in records:
-            if record.key in keys or not await self._accept_alone(record):
-                held_up.append(record)
+            if record.key in keys or not await self._process_alone(record):
+                locked.append(record)
                 keys.add(record.key)
-        if held_up:
-            raise HeldUp(held_up)
+        if locked:
+            raise RecordsLocked(locked)
 
-    async def _accept_alone(self, record: Record) -> bool:
-        """Whether it was taken in or kept as poison; not while another transaction is in its way."""
+    async def _process_alone(self, record: Record) -> bool:
+        """Returns False when another transaction held a lock for too long."""
         for tries_left in reversed(range(TRIES_ALONE)):
             try:
-                await self._accept_together([record], ALONE_LOCK_TIMEOUT)
+                await self._process_together([record], ALONE_LOCK_TIMEOUT)
             except Exception as error:
                 if is_contention(error):
-                    self._on_held_up()
+                    self._on_locked()
                     return False
                 if is_connection_failure(error):
                     raise
                 if tries_left == 0:
-                    await self._keep(record, error)
+                    await self._store_poison(record, error)
             else:
                 return True
         return True
 
-    async def _accept_together(self, records: Sequence[Record], setting: str | None = None) -> None:
-        wanted: list[tuple[Record, Incoming[Any]]] = []
+    async def _process_together(self, records: Sequence[Record], lock_timeout: str | None = None) -> None:
+        events: list[tuple[Record, Incoming[Any]]] = []
         unreadable: list[tuple[Record, str]] = []
         for record in records:
             try:
                 if (incoming := read(record, self._handlers)) is not None:
-                    wanted.append((record, incoming))
+                    events.append((record, incoming))
             except UnreadableRecord as error:
                 unreadable.append((record, str(error)))
         new = 0
-        if wanted or unreadable:
+        if events or unreadable:
             async with transaction(self._pool) as connection:
-                if setting is not None:
-                    await connection.execute(setting)
-                new = await take(connection, self._consumer, self._handlers, wanted)
+                if lock_timeout is not None:
+                    await connection.execute(lock_timeout)
+                new = await process_new(connection, self._consumer, self._handlers, events)
                 for record, reason in unreadable:
-                    await poison.keep(connection, self._consumer, record, reason)
+                    await poison.store(connection, self._consumer, record, reason)
         for record, reason in unreadable:
-            self._tell(record, reason)
-        self._count(accepted=new, repeated=len(wanted) - new, skipped=len(records) - len(wanted) - len(unreadable))
+            self._report_poison(record, reason)
+        self._count(accepted=new, repeated=len(events) - new, skipped=len(records) - len(events) - len(unreadable))
 
-    async def _keep(self, record: Record, error: Exception) -> None:
+    async def _store_poison(self, record: Record, error: Exception) -> None:
         async with transaction(self._pool) as connection:
-            await poison.keep(connection, self._consumer, record, repr(error))
-        self._tell(record, repr(error))
+            await poison.store(connection, self._consumer, record, repr(error))
+        self._report_poison(record, repr(error))
 
-    def _tell(self, record: Record, error: str) -> None:
+    def _report_poison(self, record: Record, error: str) -> None:
+        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "error": error[:200]}
         if isinstance(record, UndecodableBatch):
             _log.critical(
-                "a batch that cannot be decoded was kept as poison; the records in it were not taken in",
-                alert="batch_undecodable", topic=record.topic, partition=record.partition,
-                offset=record.offset, last_offset=record.last_offset, error=error[:200],
+                "a batch that cannot be decoded was stored as poison; its records were not processed",
+                alert="batch_undecodable", last_offset=record.last_offset, **place,
             )  # fmt: skip
         else:
-            _log.error(
-                "record kept as poison",
-                topic=record.topic, partition=record.partition, offset=record.offset, error=error[:200],
-            )  # fmt: skip
+            _log.error("record stored as poison", **place)
         self._count(poisoned=1)
 
     def _count(self, **outcomes: int) -> None:
         for outcome, count in outcomes.items():
             if count:
                 _events.labels(self._consumer, outcome).inc(count)
-
-
-async def take(
-    connection: Connection, consumer: str, handlers: Handlers, wanted: Sequence[tuple[Record, Incoming[Any]]]
-) -> int:
-    """Write the inbox and hand each handler what is new, in this transaction. Returns how many events were new."""
-    if not wanted:
-        return 0
-    rows = await _TAKE.fetch_all(
-        connection,
-        consumer=consumer,
-        event_ids=[incoming.event.id for _, incoming in wanted],
-        topics=[record.topic for record, _ in wanted],
-        partitions=[record.partition for record, _ in wanted],
-        offsets=[record.offset for record, _ in wanted],
-    )
-    new = {row["event_id"] for row in rows}
-    by_handler: dict[EventHandler[Any], list[Incoming[Any]]] = {}
-    for _, incoming in wanted:
-        if incoming.event.id in new:
-            new.remove(incoming.event.id)  # a repeat may be in the same batch
-            by_handler.setdefault(handlers[incoming.event.type], []).append(incoming)
-    for handler, events in by_handler.items():
-        await handler.accept(connection, events)
-    return len(rows)
-
-
-async def replay(connection: Connection, consumer: str, handlers: Handlers, poison_id: UUID) -> None:
-    """Take in a record that was kept as poison, after its cause was mended; of a batch, all its records or none.
-
-    Raises `Problem` NOT_FOUND, CONFLICT when it was replayed before or is still unreadable, and what the handler
-    raises when it still fails.
-    """
-    record = await poison.find(connection, poison_id)
-    if record is None:
-        raise Problem.not_found("poison", poison_id)
-    if record.state != "kept":
-        raise Problem(Code.CONFLICT, "The record was replayed before.", {"state": record.state})
-    try:
-        records = decode(record.value or b"", record.topic, record.partition) if record.kind == "batch" else [record]
-        read_records = [(each, read(each, handlers)) for each in records]
-    except UnreadableRecord as error:
-        raise Problem(Code.CONFLICT, "The record is still unreadable.", {"error": str(error)}) from error
-    wanted = [(each, incoming) for each, incoming in read_records if incoming is not None]
-    await take(connection, consumer, handlers, wanted)
-    await poison.set_replayed(connection, poison_id)

@@ -1,4 +1,4 @@
-"""Records that cannot be taken in: kept byte for byte, copied to the dead-letter topic, and stepped over (ADR 0019)."""
+"""The table `poison`: records that cannot be processed, stored byte for byte and passed over (ADR 0019)."""
 
 import hashlib
 from base64 import b64decode, b64encode
@@ -12,29 +12,22 @@ from sqlalchemy.dialects.postgresql import insert
 
 from common.database.statements import Connection, prepare
 from common.database.tables import poison
-from common.messaging.envelope import EventData, Record
+from common.messaging.envelope import Record
 from common.messaging.incoming.batches import UndecodableBatch
-from common.messaging.kafka.topics import dead_letter_topic
-from common.messaging.outgoing import outbox
-from common.messaging.outgoing.outbox import NewEvent
-from common.telemetry.trace_context import new_traceparent
+from common.messaging.incoming.poison_letters import DeadRecord, append_dead_record
 from common.text.storable import LONGEST_ERROR, storable
-
-DEAD_RECORD = "record.dead_lettered"
-MOST_BYTES_SENT = 900_000
-LONGEST_KEY = 255
 
 _COLUMNS = (
     *("id", "kind", "topic", "partition", "offset", "last_offset", "digest"),
     *("key", "value", "headers", "record_time", "error"),
 )
 _IDENTITY = (poison.c.topic, poison.c.partition, poison.c.offset, poison.c.digest)
-_KEEP = prepare(
+_STORE = prepare(
     insert(poison)
     .values({name: bindparam(name) for name in _COLUMNS})
     .on_conflict_do_nothing(index_elements=list(_IDENTITY))
 )
-_IS_KEPT = prepare(
+_IS_STORED = prepare(
     select(exists().where(*(column == bindparam(column.name, type_=column.type) for column in _IDENTITY)))
 )
 _of_id = poison.c.id == bindparam("id", type_=Uuid)
@@ -42,37 +35,13 @@ _LOCK = prepare(select(poison).where(_of_id).with_for_update())
 _REPLAYED = prepare(update(poison).where(_of_id).values(state="replayed", replayed_at=func.now()))
 
 
-Kind = Literal["record", "batch"]
-
-
-class NotKept(Exception):
+class NotStored(Exception):
     """The record is not in the table, and nothing equal to it is: its offset must not be committed."""
 
 
-class DeadRecord(EventData):
-    """A record that could not be taken in, or a batch of records that could not be decoded.
-
-    `record_time` is Kafka's, in milliseconds. `last_offset` is given for a batch: it ends there. Key, value and the
-    headers' values are in base64, and left out (`content_omitted`) where the whole is too large to be sent.
-    `poison_id` names the row in the table `poison` of the service.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    record_time: int
-    key: str | None
-    value: str | None
-    headers: list[tuple[str, str | None]]
-    content_omitted: bool
-    error: str
-    poison_id: UUID | None = None
-    last_offset: int | None = None
-
-
 @dataclass(frozen=True, slots=True)
-class KeptRecord:
-    """A record as it once came from Kafka; of the kind `batch`, a whole batch that could not be decoded."""
+class PoisonRecord:
+    """A stored record as it came from Kafka; of the kind `batch`, a whole batch that could not be decoded."""
 
     topic: str
     partition: int
@@ -82,35 +51,35 @@ class KeptRecord:
     headers: Sequence[tuple[str, bytes | None]]
     timestamp: int
     state: str
-    kind: Kind = "record"
+    kind: Literal["record", "batch"] = "record"
 
 
-async def keep(connection: Connection, service: str, record: Record, error: str) -> None:
-    """Keep a record and send a copy of it, once however often it is redelivered.
+async def store(connection: Connection, service: str, record: Record, error: str) -> None:
+    """Store a record and send its dead letter, once however often it is redelivered.
 
-    A record is known by its place and its content: after Kafka was filled again, or the topic made anew, another record
-    is at an old place. Raises `NotKept`.
+    A record is known by its place and its content: after Kafka was filled again, or the topic created again, another
+    record is at an old place. Raises `NotStored`.
     """
     last_offset = record.last_offset if isinstance(record, UndecodableBatch) else None
     error = storable(error, LONGEST_ERROR)
     headers = [(_escaped(name), _base64(value)) for name, value in record.headers]
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
     content_digest = digest(record.key, record.value, record.headers)
-    identity = {**place, "digest": content_digest}
     poison_id = uuid4()
-    kept = await _KEEP.execute(
+    is_new = await _STORE.execute(
         connection,
-        **identity,
+        **place,
         id=poison_id,
         kind="record" if last_offset is None else "batch",
         last_offset=last_offset,
+        digest=content_digest,
         key=record.key,
         value=record.value,
         headers=headers,
         record_time=record.timestamp,
         error=error,
     )
-    if kept:
+    if is_new:
         letter = DeadRecord(
             **place,
             record_time=record.timestamp,
@@ -122,9 +91,9 @@ async def keep(connection: Connection, service: str, record: Record, error: str)
             poison_id=poison_id,
             last_offset=last_offset,
         )
-        await _send_copy(connection, service, record, letter, content_digest)
-    elif not await _IS_KEPT.fetch_value(connection, **identity):
-        raise NotKept(f"{record.topic}-{record.partition} at {record.offset}: neither written nor there")
+        await append_dead_record(connection, service, record, letter, content_digest)
+    elif not await _IS_STORED.fetch_value(connection, **place, digest=content_digest):
+        raise NotStored(f"{record.topic}-{record.partition} at {record.offset}: neither stored now nor before")
 
 
 def digest(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> bytes:
@@ -133,60 +102,32 @@ def digest(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     parts = [key, value]
     for name, content in headers:
         parts += [_escaped(name).encode(), content]
-    hashed = hashlib.sha256()
+    digested = hashlib.sha256()
     for part in parts:
-        hashed.update((-1 if part is None else len(part)).to_bytes(4, signed=True) + (part or b""))
-    return hashed.digest()
+        digested.update((-1 if part is None else len(part)).to_bytes(4, signed=True) + (part or b""))
+    return digested.digest()
 
 
-async def find(connection: Connection, poison_id: UUID) -> KeptRecord | None:
+async def find(connection: Connection, poison_id: UUID) -> PoisonRecord | None:
     """The record, its row locked until the transaction ends."""
     row = await _LOCK.fetch_one(connection, id=poison_id)
     if row is None:
         return None
-    headers = [(_unescaped(name), None if value is None else b64decode(value)) for name, value in row["headers"]]
-    return KeptRecord(
-        row["topic"],
-        row["partition"],
-        row["offset"],
-        row["key"],
-        row["value"],
-        headers,
-        row["record_time"],
-        row["state"],
-        row["kind"],
+    return PoisonRecord(
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        key=row["key"],
+        value=row["value"],
+        headers=[(_unescaped(name), None if value is None else b64decode(value)) for name, value in row["headers"]],
+        timestamp=row["record_time"],
+        state=row["state"],
+        kind=row["kind"],
     )
 
 
 async def set_replayed(connection: Connection, poison_id: UUID) -> None:
     await _REPLAYED.execute(connection, id=poison_id)
-
-
-async def _send_copy(
-    connection: Connection, service: str, record: Record, letter: DeadRecord, content_digest: bytes
-) -> None:
-    topic = dead_letter_topic(service)
-    identity = f"{record.topic}-{record.partition}-{record.offset}-{content_digest.hex()[:16]}"
-    data = letter.model_dump_json().encode()
-    if len(data) > MOST_BYTES_SENT:
-        emptied: dict[str, object] = {"key": None, "value": None, "headers": [], "content_omitted": True}
-        data = letter.model_copy(update=emptied).model_dump_json().encode()
-    key = _text_key(record.key) or identity
-    traceparent = _traceparent(record)
-    await outbox.append(connection, NewEvent(DEAD_RECORD, topic, "record", identity, key, None, data, traceparent))
-
-
-def _traceparent(record: Record) -> str:
-    found = next((value for name, value in record.headers if name == "traceparent" and value), b"")
-    return new_traceparent(found.decode(errors="replace"))
-
-
-def _text_key(key: bytes | None) -> str | None:
-    try:
-        text = (key or b"").decode()
-    except UnicodeDecodeError:
-        return None
-    return text if text.isprintable() and len(text) <= LONGEST_KEY else None
 
 
 def _base64(value: bytes | None) -> str | None:

@@ -1,4 +1,4 @@
-"""From a Kafka record to an event that a handler understands; any record at all is survived."""
+"""Reads Kafka records as events for a consumer's handlers; any bytes at all are survived."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ View = TypeVar("View", bound=EventView)
 
 @dataclass(frozen=True, slots=True)
 class Incoming(Generic[View]):
-    """An event that was not taken in before: its envelope, and what the consumer reads of its data."""
+    """An event that was not processed before: its envelope, and what the consumer reads of its data."""
 
     event: ReceivedEvent
     data: View
@@ -26,25 +26,25 @@ class Incoming(Generic[View]):
 
 @dataclass(frozen=True, slots=True)
 class EventHandler(Generic[View]):
-    """What a consumer does with events of a type.
+    """What a consumer does with the events of a type.
 
-    `accept` is called once a batch with the new events, in log order per key, inside the transaction that also writes
-    the inbox; it only writes to the database. When it raises, its transaction is undone and each event is tried alone.
-    Types with equal handlers are handed over together.
+    `process` is called once a batch with the new events, in log order per key, inside the transaction that also writes
+    the inbox; it only writes to the database. When it raises, its transaction is rolled back and each event is tried
+    alone. Types with equal handlers are handed over together.
     """
 
     view: type[View]
-    accept: Callable[[Connection, Sequence[Incoming[View]]], Awaitable[None]]
+    process: Callable[[Connection, Sequence[Incoming[View]]], Awaitable[None]]
 
 
 Handlers = Mapping[str, EventHandler[Any]]
 
 
 def read(record: Record, handlers: Handlers) -> Incoming[Any] | None:
-    """The event in the record; None when it is of a type that no handler wants. Raises `UnreadableRecord`."""
+    """The event in the record; None when its type has no handler. Raises `UnreadableRecord`."""
     if isinstance(record, UndecodableBatch):
         raise UnreadableRecord(record.error)
-    if _is_unwanted(record, handlers):
+    if _has_no_handler(record, handlers):
         return None
     try:
         event = parse(record)
@@ -59,7 +59,7 @@ def read(record: Record, handlers: Handlers) -> Incoming[Any] | None:
 
 
 def came_late(record: Record) -> bool:
-    """Whether it was sent long after it was written: its producer's outbox holds a backlog, or did."""
+    """Whether it was sent long after it was written: its producer's outbox has a backlog, or had one."""
     times = [value for name, value in record.headers if name == "ce_time" and value]
     try:
         written_at = datetime.fromisoformat(times[-1].decode()).timestamp()
@@ -68,8 +68,8 @@ def came_late(record: Record) -> bool:
     return record.timestamp / 1000 - written_at > LATE_SECONDS
 
 
-def _is_unwanted(record: Record, handlers: Handlers) -> bool:
-    """Whether the record says what it is, in any version, and nobody here asked for that."""
+def _has_no_handler(record: Record, handlers: Handlers) -> bool:
+    """Whether the record names a type, in any version, that no handler is for."""
     types = [value for name, value in record.headers if name == "ce_type" and value]
     try:
         name = types[-1].decode()

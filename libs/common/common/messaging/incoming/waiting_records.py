@@ -1,6 +1,6 @@
-"""Records that wait for a lock that somebody else holds, while the records of other keys are taken in (ADR 0019)."""
+"""Records that wait for a lock of another transaction, while the records of other keys are processed (ADR 0019)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import structlog
@@ -9,12 +9,12 @@ from prometheus_client import Gauge
 
 from common.database.transactions import is_connection_failure
 from common.messaging.envelope import Record
-from common.messaging.incoming.inbox import HeldUp, Inbox
+from common.messaging.incoming.inbox import Inbox, RecordsLocked
 from common.telemetry.rate_limited_log import RateLimitedLog
 
-# As many may wait, or so many bytes of them; then no more are taken from Kafka until some are through.
-MOST = 10_000
-MOST_BYTES = 64 * 1024 * 1024
+# As many may wait, or so many bytes of them; then nothing more is fetched from Kafka until some are processed.
+MAX_RECORDS = 10_000
+MAX_BYTES = 64 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 _waiting = Gauge("consumer_waiting_records", "Records that wait for a lock held by another transaction")
@@ -23,15 +23,18 @@ Key: TypeAlias = tuple[TopicPartition, bytes | None]
 
 
 class WaitingRecords:
-    """The records of one generation of the consumer group that wait, in their order per key.
+    """The records that wait, in their order per key, and the offsets that are not committed because of them.
 
-    Offsets may be committed up to the first that waits in a partition, no further.
+    All of it belongs to one generation of the consumer group: when partitions are revoked, what waits comes again, to
+    whoever is assigned them next.
     """
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._log = RateLimitedLog(_log)
+        self._generation = 0
         self._queues: dict[Key, list[Record]] = {}
+        self._postponed: dict[TopicPartition, int] = {}
         self._count = 0
         self._bytes = 0
 
@@ -40,7 +43,21 @@ class WaitingRecords:
 
     @property
     def is_full(self) -> bool:
-        return self._count >= MOST or self._bytes >= MOST_BYTES
+        return self._count >= MAX_RECORDS or self._bytes >= MAX_BYTES
+
+    @property
+    def postponed(self) -> Mapping[TopicPartition, int]:
+        """The offsets to commit as soon as nothing waits before them."""
+        return dict(self._postponed)
+
+    def enter(self, generation: int) -> None:
+        """Forget everything if this is another generation than before."""
+        if generation != self._generation:
+            self._generation = generation
+            self._queues = {}
+            self._postponed = {}
+            self._count = self._bytes = 0
+            _waiting.set(0)
 
     def add(self, records: Iterable[Record]) -> None:
         for record in records:
@@ -48,12 +65,6 @@ class WaitingRecords:
             self._count += 1
             self._bytes += _size(record)
         _waiting.set(self._count)
-
-    def clear(self) -> None:
-        """When the partitions change hands: what waits comes again, to whoever has them then."""
-        self._queues = {}
-        self._count = self._bytes = 0
-        _waiting.set(0)
 
     def split(self, records: Sequence[Record]) -> Sequence[Record]:
         """Those whose keys do not wait; the others join the queues of their keys."""
@@ -67,38 +78,55 @@ class WaitingRecords:
                 free.append(record)
         return free
 
-    def limit(self, partition: TopicPartition, offset: int) -> int:
-        """The offset, or that of the first record that waits in the partition if it is lower."""
-        firsts = (queue[0].offset for (place, _), queue in self._queues.items() if place == partition)
-        return min([offset, *firsts])
+    def limit(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Of each partition the offset, or that of the first record that waits in it if it is lower."""
+        limited = dict(offsets)
+        for (partition, _), queue in self._queues.items():
+            if partition in limited:
+                limited[partition] = min(limited[partition], queue[0].offset)
+        return limited
+
+    def committable(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """As `limit`; what it leaves out becomes `postponed`."""
+        limited = self.limit(ends)
+        for partition, end in ends.items():
+            if limited[partition] < end:
+                self._postponed[partition] = max(end, self._postponed.get(partition, 0))
+            else:
+                self._postponed.pop(partition, None)
+        return limited
 
     async def retry(self) -> bool:
-        """Try what waits once more. Returns whether anything was taken in."""
+        """Try what waits once more. Returns whether anything was processed."""
         before = self._count
         for key, queue in list(self._queues.items()):
-            given = len(queue)
-            try:
-                await self._inbox.accept_each(list(queue))
-                left = 0
-            except HeldUp as error:
-                left = len(error.records)
-            except Exception as error:
-                if not is_connection_failure(error):
-                    raise
-                left = given
+            tried = len(queue)
+            left = await self._left_of(list(queue))
             if self._queues.get(key) is not queue:
-                return False  # the partitions changed hands meanwhile
-            self._bytes -= sum(map(_size, queue[: given - left]))
-            del queue[: given - left]
-            self._count -= given - left
+                return False  # partitions were revoked meanwhile
+            self._bytes -= sum(map(_size, queue[: tried - left]))
+            del queue[: tried - left]
+            self._count -= tried - left
             if not queue:
                 del self._queues[key]
             elif left:
-                self._tell(key, queue)
+                self._report(key, queue)
         _waiting.set(self._count)
         return self._count < before
 
-    def _tell(self, key: Key, queue: Sequence[Record]) -> None:
+    async def _left_of(self, records: Sequence[Record]) -> int:
+        """Process what can be processed of one key's records; returns how many are left, the last ones."""
+        try:
+            await self._inbox.process_each(records)
+        except RecordsLocked as error:
+            return len(error.records)
+        except Exception as error:
+            if not is_connection_failure(error):
+                raise
+            return len(records)
+        return 0
+
+    def _report(self, key: Key, queue: Sequence[Record]) -> None:
         self._log.warning(
             "records wait for a lock that another transaction holds; other keys go on",
             about=key, topic=key[0].topic, partition=key[0].partition, offset=queue[0].offset, records=len(queue),

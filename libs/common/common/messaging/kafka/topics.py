@@ -1,4 +1,4 @@
-"""Kafka topics: creating them, and the name of a dead-letter topic. Other names stand in the services' `events.py`."""
+"""Creates Kafka topics. Which topics there are, the services say in their `events.py`."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 _MILLISECONDS_PER_DAY = 86_400_000
-
-
-def dead_letter_topic(service: str) -> str:
-    """The topic for copies of what a service failed to process; its tables `poison` and `jobs` have the originals."""
-    return f"articurated.{service}.dead-letters"
 
 
 async def create_topics(

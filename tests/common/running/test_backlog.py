@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from common.database.transactions import Pool
-from common.messaging.outgoing import backlog
+from common.running import backlog
 from prometheus_client import REGISTRY
 from support.waiting import eventually
 
@@ -22,14 +22,14 @@ VALUES (gen_random_uuid(), $1, 0, $2, '', '[]', 0, 'unreadable')
 
 @asynccontextmanager
 async def watching(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    monkeypatch.setattr(backlog, "SECONDS_BETWEEN_LOOKS", 0.02)
-    task = asyncio.create_task(backlog.watch_backlog(pool))
+    monkeypatch.setattr(backlog, "SECONDS_BETWEEN_MEASUREMENTS", 0.02)
+    stopping = asyncio.Event()
+    task = asyncio.create_task(backlog.measure_backlog(pool, stopping))
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        stopping.set()
+        await task
 
 
 async def shown(name: str, value: float | None, **labels: str) -> None:
