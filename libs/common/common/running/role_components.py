@@ -56,6 +56,7 @@ async def _run_worker(runtime: Runtime[Any], job_handlers: JobHandlers[Any], sto
 
 def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     from common.messaging.outgoing.relay import Relay
+    from common.running.backlog import measure_backlog
     from common.running.purge import Purger, standard_rules
 
     owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -63,6 +64,7 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
     return [
         Relay(runtime.pool, runtime.settings.kafka_bootstrap, owner, source=runtime.service.name).component,
+        Component("backlog", partial(measure_backlog, runtime.pool)),
         Purger(runtime.pool, standard_rules(runtime.settings)).component,
         *folding,
     ]

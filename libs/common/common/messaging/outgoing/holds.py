@@ -1,4 +1,4 @@
-"""Which partitions events wait for, and in what order what waits is sent (ADR 18).
+"""Holds: the rows that wait for a partition or topic, and the order in which they are sent (ADR 0018).
 
 A key's unsent rows are in at most three places, the oldest in the first: held back for the key's partition, held back
 for the whole topic, ready. Rows move only from a later place to the end of an earlier one, and are sent only from the
@@ -17,7 +17,7 @@ from common.database.tables import outbox_holds, outbox_pending
 from common.messaging.outgoing.pending_events import Row
 
 Partition: TypeAlias = tuple[str, int]  # topic and number
-WHOLE_TOPIC = -1  # in place of a number: how many partitions there are is not known, or none may be written to
+WHOLE_TOPIC = -1  # in place of a number: the topic is missing or forbidden
 
 _holds = outbox_holds.c
 _KNOWN = prepare(
@@ -45,14 +45,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """The rows of one partition: those that may be sent now, and the others by what they are to wait for."""
+    """The rows of one partition: those that may be sent now, and the others by what they have to wait for."""
 
     to_send: Sequence[Row]
     to_hold: Mapping[Partition, Sequence[Row]]
 
 
 def divide(holds: Mapping[Partition, Hold], partition: Partition, rows: Sequence[Row]) -> Divided:
-    """What may be sent are rows of the first of the places that has any, and ready ones when there is no other."""
+    """Only rows of the first place that has any may be sent."""
     own, whole = holds.get(partition), holds.get((partition[0], WHOLE_TOPIC))
     if own is None and whole is None:
         return Divided(rows, {})
@@ -74,7 +74,7 @@ def divide(holds: Mapping[Partition, Hold], partition: Partition, rows: Sequence
 
 
 async def new_hold(connection: Connection, partition: Partition) -> Hold:
-    """The hold of this partition, with the same id for every relay and every time."""
+    """The partition's hold, with the same id in every relay and at every time."""
     named = {"topic": partition[0], "partition": partition[1]}
     hold_id = await _KNOWN.fetch_value(connection, **named)
     if hold_id is None:
@@ -84,6 +84,6 @@ async def new_hold(connection: Connection, partition: Partition) -> Hold:
 
 
 async def holds_with_rows(connection: Connection, lanes: Iterable[int]) -> list[Hold]:
-    """Those that a relay finds when it takes over lanes."""
+    """The holds that have rows in these lanes."""
     rows = await _WITH_ROWS.fetch_all(connection, lanes=list(lanes))
     return [Hold(row["id"], (row["topic"], row["partition"])) for row in rows]

@@ -1,7 +1,7 @@
-"""Which relay sends which keys: a key has one lane, and a lane is leased to one relay at a time (ADR 0004).
+"""Leases of lanes: a key has one lane, and a lane is leased to one relay at a time (ADR 0004).
 
-Leases end by the database's clock. A relay stops using its lanes a little earlier by its own monotonic clock, and
-whatever it writes names the tokens it was given: one that was paused or cut off does no harm when it comes back.
+Leases end by the database's clock. A relay stops using its lanes a little earlier by its own monotonic clock, and every
+write names the tokens of its leases, so that a relay that was paused or cut off changes nothing when it comes back.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 # The part of a lease after which its holder no longer relies on it: clocks of two machines may run at different speeds.
 RELIED_ON = 0.8
-HURRY_SECONDS = 0.25
+SECONDS_WHILE_SHORT_OF_LANES = 0.25
 
 _me = bindparam("me", type_=Text)
 _end = func.now() + bindparam("lease", type_=Interval)
@@ -61,7 +61,7 @@ _GIVE_UP = prepare(
 class LaneLeases:
     """The lanes of one relay, each with the token of its lease.
 
-    `lease_seconds` is how long the lanes of a relay that died stay unserved; leases are renewed at a third of it.
+    `lease_seconds` is how long the lanes of a dead relay stay unserved; leases are renewed at a third of it.
     """
 
     def __init__(self, pool: Pool, owner: str, *, lease_seconds: float = 3.0) -> None:
@@ -80,8 +80,8 @@ class LaneLeases:
     def are_held(self, tokens: Mapping[int, int]) -> bool:
         return tokens.items() <= self.held().items()
 
-    async def keep(self) -> None:
-        """Renew what is held, and take what is free up to a fair share, until cancelled."""
+    async def renew_regularly(self) -> None:
+        """Renew the leases, and take free lanes up to a fair share, until cancelled."""
         while True:
             try:
                 await self._refresh()
@@ -89,11 +89,13 @@ class LaneLeases:
                 if not is_connection_failure(error):
                     raise
                 _log.warning("lane leases not renewed", owner=self._owner, error=str(error))
-            is_short = len(self._tokens) < LANES // self._relays
-            await asyncio.sleep(min(HURRY_SECONDS, self._lease_seconds / 3) if is_short else self._lease_seconds / 3)
+            seconds = self._lease_seconds / 3
+            if len(self._tokens) < LANES // self._relays:
+                seconds = min(seconds, SECONDS_WHILE_SHORT_OF_LANES)
+            await asyncio.sleep(seconds)
 
     async def give_up_surplus(self) -> None:
-        """Hand lanes over to relays that have fewer; only while none of ours is being sent."""
+        """Hand lanes over to relays that have fewer; call it only while nothing is being sent."""
         surplus = sorted(self._tokens)[-(-LANES // self._relays) :]
         if surplus:
             await self._give_up(surplus)
@@ -105,19 +107,19 @@ class LaneLeases:
             await _LEAVE.execute(connection, me=self._owner)
 
     async def _refresh(self) -> None:
-        who_and_how_long = {"me": self._owner, "lease": timedelta(seconds=self._lease_seconds)}
+        lease = {"me": self._owner, "lease": timedelta(seconds=self._lease_seconds)}
         async with self._changing:
             asked_at = time.monotonic()
             async with transaction(self._pool) as connection:
-                await _REPORT.execute(connection, **who_and_how_long)
+                await _REPORT.execute(connection, **lease)
                 await _FORGET_DEAD.execute(connection)
                 count: int = await _COUNT.fetch_value(connection)
-                leases = await _RENEW.fetch_all(connection, **who_and_how_long)
-                wanted = -(-LANES // count) - len(leases)
-                if wanted > 0:
-                    leases += await _TAKE.fetch_all(connection, **who_and_how_long, count=wanted)
+                leases = await _RENEW.fetch_all(connection, **lease)
+                missing = -(-LANES // count) - len(leases)
+                if missing > 0:
+                    leases += await _TAKE.fetch_all(connection, **lease, count=missing)
             self._relays = count
-            self._tokens = {lease["lane"]: lease["token"] for lease in leases}
+            self._tokens = {row["lane"]: row["token"] for row in leases}
             self._relied_on_until = asked_at + self._lease_seconds * RELIED_ON
 
     async def _give_up(self, lanes: Collection[int]) -> None:

@@ -1,4 +1,4 @@
-"""The outbox as a relay sees it: which rows are next, and what became of them."""
+"""Statements of the relay on `outbox_pending`: read the next rows, mark, hold back or park them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
@@ -10,7 +10,6 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
-    column,
     delete,
     exists,
     func,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from common.database.array_rows import array_rows
 from common.database.statements import Connection, prepare
 from common.database.tables import outbox, outbox_parked, outbox_pending, relay_lanes
 from common.text.storable import LONGEST_ERROR, storable
@@ -53,14 +53,14 @@ _is_behind_parked = exists().where(
 _may_be_sent = (
     select(not_(_is_behind_parked)).where(outbox.c.position == _position).correlate(outbox_pending).scalar_subquery()
 )
-# Asked once for the whole round; the events themselves are looked at only when some may have to wait.
+# Asked once for the whole round; single events are asked only when some may have to wait.
 _all_may_be_sent = not_(exists().select_from(outbox_parked))
 # A subselect is looked up in a hash table, where an array would be searched once for each row.
-_is_on_its_way = _position.in_(select(func.unnest(bindparam("on_their_way", type_=ARRAY(BigInteger)))))
+_is_in_flight = _position.in_(select(func.unnest(bindparam("in_flight", type_=ARRAY(BigInteger)))))
 _is_next = (
     (outbox_pending.c.hold == _hold)
     & (outbox_pending.c.lane == any_(_lanes))
-    & not_(_is_on_its_way)
+    & not_(_is_in_flight)
     & or_(_all_may_be_sent, _may_be_sent)
 )
 # Found by what is pending and never by "later than the last one seen", which would lose whoever commits late.
@@ -96,21 +96,17 @@ _READ = prepare(
     .order_by(_with_bytes.c.position)
 )
 
-_lease = (
-    func.unnest(_lanes, bindparam("tokens", type_=ARRAY(BigInteger)))
-    .table_valued(column("lane", SmallInteger), column("token", BigInteger))
-    .render_derived("lease")
-)
+_lease = array_rows("lease", lane=SmallInteger, token=BigInteger)
 _still_leased = (
     select(relay_lanes.c.lane)
     .where(relay_lanes.c.lane == _lease.c.lane, relay_lanes.c.token == _lease.c.token)
     .scalar_subquery()
 )
-# Rows of a lane that went to another relay are that relay's to judge.
+# Rows of a lane that is leased to another relay are left to that relay.
 _is_ours = outbox_pending.c.lane == any_(func.array(_still_leased))
-_is_given = (outbox_pending.c.hold == _hold) & (_position == any_(bindparam("positions", type_=ARRAY(BigInteger))))
-_MARK = prepare(delete(outbox_pending).where(_is_given, _is_ours))
-_MOVE = prepare(update(outbox_pending).where(_is_given, _is_ours).values(hold=bindparam("to_hold", type_=Integer)))
+_is_named = (outbox_pending.c.hold == _hold) & (_position == any_(bindparam("positions", type_=ARRAY(BigInteger))))
+_MARK = prepare(delete(outbox_pending).where(_is_named, _is_ours))
+_MOVE = prepare(update(outbox_pending).where(_is_named, _is_ours).values(hold=bindparam("to_hold", type_=Integer)))
 _FREE = prepare(
     update(outbox_pending).where(outbox_pending.c.hold == _hold, _is_ours).values(hold=literal_column(str(READY)))
 )
@@ -131,18 +127,18 @@ _PARK = prepare(
 
 
 async def read_pending(
-    connection: Connection, lanes: Iterable[int], hold: int = READY, on_their_way: Iterable[Row] = ()
+    connection: Connection, lanes: Iterable[int], hold: int = READY, in_flight: Iterable[Row] = ()
 ) -> Sequence[Row]:
-    """The next rows of these lanes in their order, without the keys behind a parked row, and what is on its way: those
-    that are to be sent now, or those of one hold.
+    """The next rows of these lanes in their order, ready ones or those of one hold; without the rows behind a parked
+    one in its key, and without those in flight.
 
-    What of a key is read while its earlier rows are on their way has later positions than these.
+    Rows of a key that are read while earlier ones are in flight have later positions than these.
     """
     rows = await _READ.fetch_all(
         connection,
         lanes=list(lanes),
         hold=hold,
-        on_their_way=[row["position"] for row in on_their_way],
+        in_flight=[row["position"] for row in in_flight],
     )
     return cast(list[Row], rows)  # asyncpg's records are mappings in all but their type
 
@@ -156,19 +152,19 @@ async def mark_published(connection: Connection, rows: Iterable[Row], tokens: To
 
 
 async def hold_back(connection: Connection, rows: Iterable[Row], to_hold: int, tokens: Tokens) -> None:
-    """Take rows out of the way, to where `read_pending` finds them by this hold."""
+    """Move rows to a hold, where `read_pending` reads them only by its id."""
     for hold, positions in _by_hold(rows).items():
         if hold != to_hold:
             await _MOVE.execute(connection, hold=hold, positions=positions, to_hold=to_hold, **_named(tokens))
 
 
 async def free(connection: Connection, hold: int, tokens: Tokens) -> None:
-    """Have whatever is left of a hold read with the rows that are to be sent now."""
+    """Make the rows that are left of a hold ready."""
     await _FREE.execute(connection, hold=hold, **_named(tokens))
 
 
 async def park(connection: Connection, row: Row, error: str, tokens: Tokens) -> bool:
-    """Take a row, and with it the later ones of its key, out of the way until an operator replays it."""
+    """Park a row until an operator replays it; the later ones of its key wait for it. False if the lease was lost."""
     place = {"hold": row["hold"], "parked_position": row["position"]}
     return await _PARK.execute(connection, **place, error=storable(error, LONGEST_ERROR), **_named(tokens)) == 1
 

@@ -1,4 +1,4 @@
-"""Holds back what cannot be sent now, tries it apart from the rest, and has it sent in sequence afterwards (ADR 18)."""
+"""Held-back events: tries unavailable partitions apart from the rest, until they accept events again (ADR 0018)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,16 +8,17 @@ from aiokafka.errors import KafkaError
 
 from common.database.statements import Connection
 from common.database.transactions import Pool, is_connection_failure, reading
+from common.messaging.outgoing.delivery import Delivery
 from common.messaging.outgoing.holds import WHOLE_TOPIC, Hold, Partition, holds_with_rows, new_hold
 from common.messaging.outgoing.lanes import LaneLeases
 from common.messaging.outgoing.pending_events import Row, Tokens, free, hold_back, read_pending
-from common.messaging.outgoing.publisher import Delivery, Publisher
+from common.messaging.outgoing.publisher import Publisher
 from common.telemetry.rate_limited_log import RateLimitedLog
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.25, 2.0
 SHORTEST_PATIENCE, LONGEST_PATIENCE = 2.0, 10.0
 ROWS_OF_A_TRIAL = 100
-# Each may fill the memory of one read.
+# Each reads as much as the ready rows of a round.
 RECOVERING_AT_ONCE = 2
 
 _log = RateLimitedLog(structlog.get_logger(__name__))
@@ -30,9 +31,9 @@ class DeliveryFailed(Exception):
 
 
 class HeldBack:
-    """The partitions that one relay sends nothing to. Each is tried by a task with a producer of its own, so that
-    nobody else waits for it; once it takes events again, `read_recovering` has its rows for the relay, the oldest
-    first. `settle` writes down what became of the rows that were tried.
+    """The partitions that one relay sends nothing to. Each is tried by a task with its own producer, so that the others
+    do not wait for it. Once it accepts events again, `read_recovering` returns its rows for the relay, the oldest
+    first. `settle` stores the result of a trial.
     """
 
     def __init__(self, pool: Pool, leases: LaneLeases, new_publisher: Callable[[], Publisher], settle: Settle) -> None:
@@ -44,7 +45,7 @@ class HeldBack:
         self._tasks: dict[Partition, asyncio.Task[None]] = {}
         self._ended: set[asyncio.Task[None]] = set()
         self._known_tokens: Tokens = {}
-        # A hold is let go when nothing is left of it, and nothing may be added in between.
+        # A hold ends when it has no rows, and none may be added in between.
         self._changing = asyncio.Lock()
 
     @property
@@ -52,7 +53,7 @@ class HeldBack:
         return self._holds
 
     def check(self) -> None:
-        """Raises what has ended a trial for good."""
+        """Raises what has ended a task."""
         for task in self._tasks.values():
             if task.done():
                 task.result()
@@ -63,15 +64,15 @@ class HeldBack:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def learn(self, connection: Connection, tokens: Tokens) -> None:
-        """Take over what is held back in lanes that were another relay's, before any of their rows is read."""
+    async def take_over(self, connection: Connection, tokens: Tokens) -> None:
+        """Begin to try the partitions that rows in newly leased lanes wait for, before any of their rows is read."""
         new = [lane for lane, token in tokens.items() if self._known_tokens.get(lane) != token]
         for hold in await holds_with_rows(connection, new) if new else ():
             self._begin(hold)
         self._known_tokens = dict(tokens)
 
-    async def take(self, connection: Connection, delivery: Delivery, tokens: Tokens) -> None:
-        """Put aside the rows that a delivery could not send, and begin to try what it found unavailable."""
+    async def add(self, connection: Connection, delivery: Delivery, tokens: Tokens) -> None:
+        """Hold back the rows that a delivery could not send, and begin to try the unavailable partitions."""
         if not delivery.unavailable and not delivery.held_back:
             return
         async with self._changing:
@@ -82,25 +83,25 @@ class HeldBack:
                     await hold_back(connection, rows, hold.id, tokens)
 
     async def read_recovering(self, connection: Connection, tokens: Tokens) -> list[Row]:
-        """The next rows of what takes events again. What has none left is held back no longer."""
+        """The next rows of partitions that accept events again. A hold without rows ends."""
         rows: list[Row] = []
         async with self._changing:
             recovering = [hold for hold in self._holds.values() if hold.is_recovering]
             # A whole topic last: of a key, what waits for its partition is older.
             recovering.sort(key=lambda hold: hold.partition[1] == WHOLE_TOPIC)
             for hold in recovering[:RECOVERING_AT_ONCE]:
-                found = await read_pending(connection, tokens, hold.id)
-                rows += found
-                if not found:
+                rows_of_hold = await read_pending(connection, tokens, hold.id)
+                rows += rows_of_hold
+                if not rows_of_hold:
                     # Rows behind a parked one, which are not read, may be left.
                     await free(connection, hold.id, tokens)
-                    self._let_go(hold)
+                    self._end(hold)
         return rows
 
     async def _hold(self, connection: Connection, partition: Partition, reason: str) -> None:
         topic, number = partition
         _log.error(
-            "events wait for a partition that takes none",
+            "events wait for a partition that accepts none",
             about=partition, topic=topic, partition="all" if number == WHOLE_TOPIC else number, reason=reason,
         )  # fmt: skip
         for hold in self._holds.values():
@@ -114,7 +115,7 @@ class HeldBack:
             self._holds[hold.partition] = hold
             self._tasks[hold.partition] = asyncio.create_task(self._try(hold))
 
-    def _let_go(self, hold: Hold) -> None:
+    def _end(self, hold: Hold) -> None:
         del self._holds[hold.partition]
         task = self._tasks.pop(hold.partition)
         task.cancel()
@@ -148,7 +149,7 @@ class HeldBack:
             return False
 
     async def _trial(self, hold: Hold, publisher: Publisher, patience: float) -> bool:
-        """Send the first rows. Whether they went, or one of them is to blame itself."""
+        """Send the first rows. Returns whether the partition accepts events, even if it refuses one of these rows."""
         tokens = self._leases.held()
         if not tokens:
             return False

@@ -1,4 +1,4 @@
-"""Sends committed outbox rows to Kafka, whatever dies, and each key's rows in their sequence (ADR 0004)."""
+"""The outbox relay: publishes committed rows to Kafka, each key's rows in their sequence (ADR 0004)."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,10 @@ from common import failpoints
 from common.component import Component
 from common.database.statements import Connection
 from common.database.transactions import Pool, is_connection_failure, reading
-from common.messaging.outgoing.backlog import watch_backlog
+from common.messaging.outgoing.delivery import Delivery
 from common.messaging.outgoing.lanes import LaneLeases
 from common.messaging.outgoing.pending_events import Row, Tokens, mark_published, park, read_pending
-from common.messaging.outgoing.publisher import Delivery, Publisher
+from common.messaging.outgoing.publisher import Publisher
 from common.messaging.outgoing.recovery import DeliveryFailed, HeldBack
 from common.pauses import pause
 from common.telemetry.rate_limited_log import RateLimitedLog
@@ -25,11 +25,11 @@ from common.telemetry.rate_limited_log import RateLimitedLog
 SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
 RELEASE_SECONDS = 2.0
-# From this many rows on a batch is part of a backlog. After so many batches of one the lanes are shared out anew.
-LONG_BATCH, BATCHES_OF_A_STRETCH = 500, 20
+# From this many rows on a batch is part of a backlog. After so many batches of it the lanes are distributed again.
+LONG_BATCH, MAX_BATCHES_IN_A_ROW = 500, 20
 
 _log = structlog.get_logger(__name__)
-_repeated = RateLimitedLog(_log)
+_limited_log = RateLimitedLog(_log)
 _published = Counter("outbox_published_total", "Outbox rows that Kafka acknowledged", ["topic"])
 _failures = Counter("outbox_delivery_failures_total", "Rounds of the relay that ended with rows unsent")
 _lost = Counter("outbox_lost_rows_total", "Rows acknowledged after the lane's lease had gone to another relay")
@@ -60,38 +60,36 @@ class Relay:
 
         Raises what cannot be cured by waiting for Kafka or the database to come back.
         """
-        background = [asyncio.create_task(self._leases.keep()), asyncio.create_task(watch_backlog(self._pool))]
+        renewing = asyncio.create_task(self._leases.renew_regularly())
         try:
-            await self._relay(stopping, background)
+            await self._relay(stopping, renewing)
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
             await self._held_back.close()
             await self._publisher.discard()
             await self._release()
 
-    async def _relay(self, stopping: asyncio.Event, background: Sequence[asyncio.Task[None]]) -> None:
+    async def _relay(self, stopping: asyncio.Event, renewing: "asyncio.Task[None]") -> None:
         idle, backoff = SHORTEST_IDLE, SHORTEST_BACKOFF
         while not stopping.is_set():
-            for task in background:
-                if task.done():
-                    task.result()
+            if renewing.done():
+                renewing.result()
             self._held_back.check()
             try:
-                found = await self._round(stopping)
+                has_sent = await self._round(stopping)
             except Exception as error:
                 if not isinstance(error, KafkaError | DeliveryFailed) and not is_connection_failure(error):
                     raise
                 _failures.inc()
-                _repeated.warning("outbox rows not sent; trying again", error=repr(error), wait_seconds=backoff)
+                _limited_log.warning("outbox rows not sent; trying again", error=repr(error), wait_seconds=backoff)
                 await self._publisher.discard()
                 await pause(stopping, backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
             else:
-                idle = SHORTEST_IDLE if found else min(idle * 2, LONGEST_IDLE)
+                idle = SHORTEST_IDLE if has_sent else min(idle * 2, LONGEST_IDLE)
                 backoff = SHORTEST_BACKOFF
-                if not found:
+                if not has_sent:
                     await pause(stopping, idle)
 
     async def _round(self, stopping: asyncio.Event) -> bool:
@@ -115,12 +113,12 @@ class Relay:
     async def _drain(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> None:
         """Send batch after batch; beside each the database marks the one before it and reads the one after it.
 
-        A batch is sent only when all of the one before was acknowledged, so nothing is stepped over here either.
+        A batch is sent only when all of the one before was acknowledged, so no row is overtaken here either.
         """
         before = Delivery()
-        for _ in range(BATCHES_OF_A_STRETCH):
+        for _ in range(MAX_BATCHES_IN_A_ROW):
             with _seconds.time():
-                delivery, _, following = await _all_three(
+                delivery, _, following = await _side_by_side(
                     self._send(rows, tokens, stopping),
                     self._settle(before, tokens),
                     self._read(tokens, [*before.acknowledged, *rows]),
@@ -132,15 +130,15 @@ class Relay:
         await self._settle(before, tokens)
 
     async def _read_all(self, tokens: Tokens) -> tuple[Sequence[Row], Sequence[Row]]:
-        """What was held back, and what is next. In this order, as it is decided by the first what the second may do."""
+        """The held-back rows that may be sent, then the ready ones: which of these may be sent depends on the first."""
         async with reading(self._pool) as connection:
-            await self._held_back.learn(connection, tokens)
+            await self._held_back.take_over(connection, tokens)
             recovering = await self._held_back.read_recovering(connection, tokens)
             return recovering, await read_pending(connection, tokens)
 
-    async def _read(self, tokens: Tokens, on_their_way: Sequence[Row]) -> Sequence[Row]:
+    async def _read(self, tokens: Tokens, in_flight: Sequence[Row]) -> Sequence[Row]:
         async with reading(self._pool) as connection:
-            return await read_pending(connection, tokens, on_their_way=on_their_way)
+            return await read_pending(connection, tokens, in_flight=in_flight)
 
     async def _send(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> Delivery:
         failpoints.hit("relay.after_read")
@@ -155,7 +153,7 @@ class Relay:
         )
 
     async def _settle(self, delivery: Delivery, tokens: Tokens) -> None:
-        """Write down what became of rows. Raises `DeliveryFailed`, after that, when some are still to be sent."""
+        """Store the result of a delivery. Raises `DeliveryFailed`, after that, when rows are still to be sent."""
         failpoints.hit("relay.after_ack_before_mark")
         self._alone |= {row["position"] for row in delivery.suspects}
         async with reading(self._pool) as connection:
@@ -163,7 +161,7 @@ class Relay:
                 await self._mark(connection, delivery.acknowledged, tokens)
             for row, error in delivery.refused:
                 await self._park(connection, row, error, tokens)
-            await self._held_back.take(connection, delivery, tokens)
+            await self._held_back.add(connection, delivery, tokens)
         failpoints.hit("relay.after_mark")
         if delivery.failure is not None:
             raise DeliveryFailed(delivery.failure)
@@ -190,7 +188,7 @@ class Relay:
                     _log.warning("lanes not handed over; their leases will end", error=repr(error))
 
 
-async def _all_three(
+async def _side_by_side(
     first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second], third: Coroutine[Any, Any, Third]
 ) -> tuple[First, Second, Third]:
     """Side by side; all have ended when this returns or raises."""

@@ -1,7 +1,7 @@
-"""What waits to be sent or for an operator, by the service's tables: the figures that alerts are made of.
+"""Gauges of a service's backlog, from its tables: unpublished events, dead jobs, poison records. Alerts use them.
 
-A counter would forget with its process what is still to be done; a table does not. Every relay of a service counts
-alike, as its role always runs.
+A counter would be 0 again after a restart of its process. Every process of the role `relay` measures the same, as this
+role always runs.
 """
 
 import asyncio
@@ -15,22 +15,23 @@ from sqlalchemy.sql.functions import count, func
 from common.database.statements import Connection, Record, prepare
 from common.database.tables import jobs, outbox, outbox_parked, outbox_pending, poison
 from common.database.transactions import Pool, is_connection_failure, reading
+from common.pauses import pause
 
-SECONDS_BETWEEN_LOOKS = 5.0
+SECONDS_BETWEEN_MEASUREMENTS = 5.0
 
 _log = structlog.get_logger(__name__)
 _pending_rows = Gauge("outbox_pending_rows", "Outbox rows that Kafka has not acknowledged yet")
 _oldest_age = Gauge("outbox_oldest_pending_age_seconds", "Age of the oldest outbox row not acknowledged yet, or 0")
 _parked_rows = Gauge("outbox_parked_rows", "Outbox rows that Kafka refuses for good; any is an alert")
 _held_back_rows = Gauge(
-    "outbox_held_back_rows", "Outbox rows that wait for a partition or topic that takes no events now"
+    "outbox_held_back_rows", "Outbox rows that wait for a partition or topic that accepts no events now"
 )
 _dead_jobs = Gauge("jobs_dead_rows", "Jobs that failed for good and were not replayed; any is an alert", ["kind"])
 _kept_poison = Gauge("poison_kept_rows", "Poison records that were not replayed; any is an alert", ["topic"])
 
 _first = select(func.min(outbox_pending.c.position)).scalar_subquery()
 _first_written = select(outbox.c.created_at).where(outbox.c.position == _first).scalar_subquery()
-_LOOK = prepare(
+_OUTBOX = prepare(
     select(
         select(count()).select_from(outbox_pending).scalar_subquery().label("pending"),
         select(count()).where(outbox_pending.c.hold != 0).scalar_subquery().label("held_back"),
@@ -44,40 +45,40 @@ _DEAD_JOBS = prepare(
     .where(jobs.c.state == literal("dead", literal_execute=True))
     .group_by(jobs.c.kind)
 )
-_KEPT_POISON = prepare(
+_STORED_POISON = prepare(
     select(poison.c.topic, count().label("rows"))
     .where(poison.c.state == literal("kept", literal_execute=True))
     .group_by(poison.c.topic)
 )
 
 
-async def watch_backlog(pool: Pool) -> None:
-    """Keep the gauges up to date until cancelled."""
-    while True:
+async def measure_backlog(pool: Pool, stopping: asyncio.Event) -> None:
+    """Keep the gauges up to date until `stopping` is set."""
+    while not stopping.is_set():
         try:
             async with reading(pool) as connection:
-                await _look(connection)
+                await _measure(connection)
         except Exception as error:
             if not is_connection_failure(error):
                 raise
-            _log.debug("the backlog was not looked at", error=repr(error))
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            _log.debug("the backlog was not measured", error=repr(error))
+        await pause(stopping, SECONDS_BETWEEN_MEASUREMENTS)
 
 
-async def _look(connection: Connection) -> None:
-    (found,) = await _LOOK.fetch_all(connection)
-    _pending_rows.set(found["pending"])
-    _held_back_rows.set(found["held_back"])
-    _parked_rows.set(found["parked"])
-    _oldest_age.set(found["oldest_age"] or 0)
+async def _measure(connection: Connection) -> None:
+    (row,) = await _OUTBOX.fetch_all(connection)
+    _pending_rows.set(row["pending"])
+    _held_back_rows.set(row["held_back"])
+    _parked_rows.set(row["parked"])
+    _oldest_age.set(row["oldest_age"] or 0)
     _set_all(_dead_jobs, await _DEAD_JOBS.fetch_all(connection))
-    _set_all(_kept_poison, await _KEPT_POISON.fetch_all(connection))
+    _set_all(_kept_poison, await _STORED_POISON.fetch_all(connection))
 
 
 def _set_all(gauge: Gauge, rows: Sequence[Record]) -> None:
-    """One value per label; labels that are not found any more go.
+    """One value per label; labels without rows are removed.
 
-    The empty label is always there, and is 0: without any series nobody could tell "none" from "not looked at".
+    The empty label is always there, and is 0: without any series "none" would look like "not measured".
     """
     gauge.clear()
     gauge.labels("").set(0)

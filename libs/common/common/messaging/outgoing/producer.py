@@ -1,0 +1,102 @@
+"""A Kafka producer that is started although a broker hangs, and stopped without sending what is left."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Collection, Sequence
+
+from aiokafka import AIOKafkaProducer
+
+from common.internals import aiokafka
+from common.messaging.outgoing import cluster
+
+REQUEST_SECONDS = 10
+BATCH_BYTES = 262_144
+STOP_SECONDS = 1.0
+# A start that meets a broker that hangs waits for the request's time limit; the next may meet others.
+SECONDS_BETWEEN_STARTS = 0.25
+MAX_STARTS = 6
+
+
+class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka is untyped
+    """An idempotent producer that can be abandoned in the middle of a request."""
+
+    def __init__(self, servers: Sequence[str]) -> None:
+        aiokafka.close_cancelled_bootstraps()
+        super().__init__(
+            bootstrap_servers=list(servers),
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=REQUEST_SECONDS * 1000,
+        )
+        aiokafka.bound_metadata_updates(self.client, cluster.ANSWER_SECONDS)
+        self._requests_under_way = aiokafka.track_requests(self)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing more can be sent through it to any partition."""
+        sender = aiokafka.sender_task(self)
+        return aiokafka.has_lost_metadata_task(self.client) or (sender is not None and sender.done())
+
+    async def abandon(self) -> None:
+        """Stop without sending what is left. `stop()` waits until all is sent, and so for ever while a broker is away;
+        and requests have to end with their producer, or Kafka would store them whenever the broker is back."""
+        aiokafka.forget_lost_metadata_task(self.client)
+        aiokafka.abort_connections(self.client)
+        sender = aiokafka.sender_task(self)
+        tasks = {*self._requests_under_way, *([] if sender is None else [sender])}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.client.close(), STOP_SECONDS)
+        aiokafka.mark_closed(self)
+
+
+async def start_producer(servers: Sequence[str], topics: Collection[str]) -> Producer:
+    """A producer that is connected and knows these topics: the first of several, each of which begins with another
+    server. Raises `KafkaError` or `TimeoutError` when no broker answers within `REQUEST_SECONDS`."""
+    starts: set[asyncio.Task[Producer]] = set()
+    deadline, begun = time.monotonic() + REQUEST_SECONDS, 0
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            may_begin = begun < MAX_STARTS
+            if may_begin:
+                starts.add(asyncio.create_task(_start(random.sample(servers, len(servers)), topics)))
+                begun += 1
+            wait = SECONDS_BETWEEN_STARTS if may_begin else left
+            done, _ = await asyncio.wait(starts, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                if each.exception() is None:
+                    starts.remove(each)
+                    return each.result()
+            if done and done == starts:
+                done.pop().result()
+            starts -= done
+        raise TimeoutError("no broker answers")
+    finally:
+        await _end(starts)
+
+
+async def _start(servers: Sequence[str], topics: Collection[str]) -> Producer:
+    producer = Producer(servers)
+    try:
+        await producer.start()
+        if topics:
+            producer.client.set_topics(topics)
+            await cluster.refresh(producer.client)
+    except BaseException:
+        await producer.abandon()
+        raise
+    return producer
+
+
+async def _end(starts: Collection["asyncio.Task[Producer]"]) -> None:
+    for each in starts:
+        each.cancel()
+    for result in await asyncio.gather(*starts, return_exceptions=True):
+        if isinstance(result, Producer):
+            await result.abandon()
