@@ -1,1 +1,1 @@
-"""Events: out through the outbox and the relay, in through the subscriber and the inbox."""
+"""Messaging by Kafka: events are published from the outbox, and consumed with the inbox."""

@@ -1,1 +1,1 @@
-"""Events on their way in: the subscriber, the inbox, and the poison records."""
+"""Consuming events: the subscriber, the inbox, and poison records."""

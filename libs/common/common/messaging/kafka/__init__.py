@@ -1,1 +1,1 @@
-"""What outgoing and incoming messaging share of Kafka: topics, partitioner, broker probe."""
+"""Kafka for publishers and consumers alike: topics, partitioner, health check."""

@@ -1,6 +1,6 @@
-"""One connection to Kafka that only a process's probes use, and keep: anybody may ask for health, again and again.
+"""A health check of Kafka that reuses its connection, as anybody may ask for health again and again.
 
-aiokafka is imported when Kafka is first asked, as a gateway uses nothing else of it.
+aiokafka is imported at the first check, as a gateway uses nothing else of it.
 """
 
 import asyncio
@@ -9,43 +9,43 @@ from typing import Any
 
 
 class BrokerProbe:
-    """Asks the broker that answered last time, or else all of them for the first that does."""
+    """Asks the broker that answered last time; if it does not answer now, all of them at once."""
 
     def __init__(self, brokers: Iterable[tuple[str, int]], *, answer_seconds: float) -> None:
         self._brokers = tuple(brokers)
         self._answer_seconds = answer_seconds
-        self._kept: Any = None
+        self._connection: Any = None
 
     async def ask(self) -> bool:
-        """Whether a broker answered a request: that a port is open means nothing. The caller sets the deadline; half of
-        `answer_seconds` is left to the others when the broker that is asked first says nothing."""
-        if await self._kept_answers():
+        """Whether a broker answered a request; an open port proves nothing. The caller sets the deadline; the broker
+        that is asked first has half of `answer_seconds`, so that the others have time too."""
+        if await self._connection_answers():
             return True
-        asked = [asyncio.create_task(self._connect(*each)) for each in self._brokers]
+        connecting = [asyncio.create_task(self._connect(*each)) for each in self._brokers]
         try:
-            for answered in asyncio.as_completed(asked):
+            for connected in asyncio.as_completed(connecting):
                 try:
-                    self._kept = await answered
+                    self._connection = await connected
                 except Exception:  # noqa: S112 - another one may answer
                     continue
                 return True
             return False
         finally:
-            await self._end(asked)
+            await self._end(connecting)
 
     async def close(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
-    async def _kept_answers(self) -> bool:
+    async def _connection_answers(self) -> bool:
         from aiokafka.protocol.metadata import MetadataRequest
 
-        if self._kept is None:
+        if self._connection is None:
             return False
         try:
-            await asyncio.wait_for(self._kept.send(MetadataRequest([])), self._answer_seconds / 2)
-        except Exception:  # whatever is wrong with it, a new one tells how the broker is
+            await asyncio.wait_for(self._connection.send(MetadataRequest([])), self._answer_seconds / 2)
+        except Exception:  # whatever is wrong with it, a new connection shows whether the broker works
             await self.close()
             return False
         except BaseException:
@@ -54,15 +54,15 @@ class BrokerProbe:
         return True
 
     async def _connect(self, host: str, port: int) -> Any:
-        """Connecting has a request (ApiVersions) answered."""
+        """The broker has answered a request (ApiVersions) when the connection is there."""
         from aiokafka import conn
 
         return await conn.create_conn(host, port, request_timeout_ms=int(self._answer_seconds * 1000))
 
-    async def _end(self, asked: Iterable["asyncio.Task[Any]"]) -> None:
-        """All but the one that is kept."""
-        for each in asked:
-            each.cancel()
-        for found in await asyncio.gather(*asked, return_exceptions=True):
-            if not isinstance(found, BaseException) and found is not self._kept:
-                found.close()
+    async def _end(self, connecting: Iterable["asyncio.Task[Any]"]) -> None:
+        """Close all connections but the one for the next check."""
+        for task in connecting:
+            task.cancel()
+        for result in await asyncio.gather(*connecting, return_exceptions=True):
+            if not isinstance(result, BaseException) and result is not self._connection:
+                result.close()

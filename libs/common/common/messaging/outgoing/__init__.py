@@ -1,1 +1,1 @@
-"""Events on their way out: the outbox that is written with the change, and the relay that sends it."""
+"""Publishing events: the outbox, which is written with the change, and the relay."""

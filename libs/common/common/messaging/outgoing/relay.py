@@ -42,7 +42,7 @@ Third = TypeVar("Third")
 
 
 class Relay:
-    """One relay of a service's outbox; any number may run at once and share the lanes. `owner` tells them apart."""
+    """One relay of a service's outbox; any number may run at once and share the lanes. `owner` is its unique name."""
 
     def __init__(self, pool: Pool, bootstrap: str, owner: str, *, source: str, lease_seconds: float = 3.0) -> None:
         self._pool = pool
@@ -56,9 +56,9 @@ class Relay:
         return Component("relay", self.run, lambda: None if self._publisher.is_connected else "kafka: not connected")
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Relay until `stopping` is set; then wait a moment for acknowledgements and hand the lanes over.
+        """Publish until `stopping` is set; then wait a moment for acknowledgements and give the lanes up.
 
-        Raises what cannot be cured by waiting for Kafka or the database to come back.
+        Raises errors that do not end when Kafka and the database are available again.
         """
         renewing = asyncio.create_task(self._leases.renew_regularly())
         try:
@@ -191,7 +191,7 @@ class Relay:
 async def _side_by_side(
     first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second], third: Coroutine[Any, Any, Third]
 ) -> tuple[First, Second, Third]:
-    """Side by side; all have ended when this returns or raises."""
+    """Run concurrently; all have ended when this returns or raises."""
     tasks = asyncio.create_task(first), asyncio.create_task(second), asyncio.create_task(third)
     try:
         await asyncio.wait(tasks)
