@@ -26,7 +26,8 @@ async def a_producer(kafka: str, **options: object) -> AsyncIterator[AIOKafkaPro
     try:
         yield producer
     finally:
-        await asyncio.wait_for(producer.stop(), 10)
+        await asyncio.wait_for(producer.stop(), 10)  # returns at once where the test has marked it as closed
+        await producer.client.close()
 
 
 @asynccontextmanager
