@@ -15,7 +15,7 @@ from typing import Any
 
 import common
 import invoicing.worker
-import orders.use_cases  # noqa: F401 - its metrics
+import orders.use_cases.payments  # noqa: F401 - its metrics
 import refunds.worker
 from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands

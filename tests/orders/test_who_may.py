@@ -10,7 +10,7 @@ from common.access.auth import Caller, Role
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.errors import Problem
-from orders import use_cases
+from orders.use_cases import commands, queries
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import ADA
 from support.example.orders import an_order, an_order_id, created, place, place_in
@@ -149,10 +149,10 @@ def as_a_stranger() -> Caller:
 
 
 COMMANDS: dict[str, Callable[[Connection, UUID], Awaitable[Any]]] = {
-    "read": lambda connection, order: use_cases.get_order(connection, as_a_stranger(), order),
-    "history": lambda connection, order: use_cases.require_visible(connection, as_a_stranger(), order),
-    "invoice": lambda connection, order: use_cases.get_invoice(connection, as_a_stranger(), order),
-    "cancel": lambda connection, order: use_cases.cancel_order(connection, as_a_stranger(), order, "not mine"),
+    "read": lambda connection, order: queries.get_order(connection, as_a_stranger(), order),
+    "history": lambda connection, order: queries.require_visible(connection, as_a_stranger(), order),
+    "invoice": lambda connection, order: queries.get_invoice(connection, as_a_stranger(), order),
+    "cancel": lambda connection, order: commands.cancel_order(connection, as_a_stranger(), order, "not mine"),
 }
 
 

@@ -13,8 +13,7 @@ import pytest
 from common.messaging.kafka.partitioner import partition_of
 from httpx import Response
 from returns.app import SERVICE
-from returns.use_cases import DeliveryWait
-from returns.use_cases.delivery_wait import LOOKS_AT_ONCE
+from returns.use_cases.delivery_wait import LOOKS_AT_ONCE, DeliveryWait
 from support.example.ada import ADA
 from support.example.orders import created
 from support.example.returns import a_return, deliver_order_event, order_view_data, set_caught_up

@@ -12,8 +12,8 @@ from common.access.auth import Caller, Role
 from common.database.transactions import transaction
 from common.errors import Problem
 from httpx import Response
-from returns.use_cases import NewReturn
-from returns.use_cases import open_return as open_return_use_case
+from returns.use_cases.opening import NewReturn
+from returns.use_cases.opening import open_return as open_return_use_case
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import ADA
 from support.example.orders import created

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from common.database.statements import Connection
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
-from orders import use_cases
 from orders.events import InvoiceView, RefundView
+from orders.repository import invoices
+from orders.use_cases import results
 
 # The refund of a returned order is stored by the service returns.
 _CAUSE_RETURN = "RETURN_COMPLETED"
@@ -15,11 +16,11 @@ _CAUSE_RETURN = "RETURN_COMPLETED"
 async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
     for incoming in events:
         if incoming.data.cause != _CAUSE_RETURN:
-            await use_cases.save_refund_result(connection, incoming.data, incoming.event)
+            await results.save_refund_result(connection, incoming.data, incoming.event)
 
 
 async def on_invoice_issued(connection: Connection, events: Sequence[Incoming[InvoiceView]]) -> None:
-    await use_cases.save_invoices(connection, [(incoming.data, incoming.event) for incoming in events])
+    await invoices.save(connection, [(incoming.data, incoming.event) for incoming in events])
 
 
 EVENT_HANDLERS: Handlers = {

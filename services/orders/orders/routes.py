@@ -11,7 +11,6 @@ from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
 from fastapi import APIRouter, Depends, Request, Response
 
-from orders import use_cases
 from orders.domain import OrderStatus
 from orders.repository.reading import OrderFilter
 from orders.schemas.requests import CancelRequest, OrderCreate, StateChangeRequest
@@ -22,6 +21,7 @@ from orders.schemas.responses import (
     order_response,
 )
 from orders.tables import ENTITY
+from orders.use_cases import commands, queries
 
 router = APIRouter(prefix="/orders", tags=["Orders"], route_class=GuardedRoute)
 
@@ -39,7 +39,7 @@ def order_filter(
 async def place_order(request: Request, body: OrderCreate) -> Response:
     return await perform(
         request,
-        use_cases.place_order,
+        commands.place_order,
         Caller.of(request),
         body.to_domain(),
         render=order_response,
@@ -58,14 +58,14 @@ async def list_orders(
     `pagination.limit` is then the number of orders given. Add it, and not the limit that was asked for, to `offset`.
     """
     return await read_page(
-        request, use_cases.list_orders, Caller.of(request), filters, paging=paging, render=order_response
+        request, queries.list_orders, Caller.of(request), filters, paging=paging, render=order_response
     )
 
 
 @router.get("/{order_id}", operation_id="getOrder", responses={200: {"model": OrderResponse}})
 @allow(*Role)
 async def get_order(request: Request, order_id: UUID) -> Response:
-    return await read(request, use_cases.get_order, Caller.of(request), order_id, render=order_response)
+    return await read(request, queries.get_order, Caller.of(request), order_id, render=order_response)
 
 
 @router.patch("/{order_id}/state", operation_id="updateOrderState", responses={200: {"model": OrderResponse}})
@@ -77,7 +77,7 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
     is paid or cancelled with 409, and it is recorded under `payments` and refunded.
     """
     return await perform(
-        request, use_cases.change_state, Caller.of(request), order_id, body.to_domain(), render=order_response
+        request, commands.change_state, Caller.of(request), order_id, body.to_domain(), render=order_response
     )
 
 
@@ -86,7 +86,7 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
     """What was paid for the order is paid back; `refund_status` tells when."""
     return await perform(
-        request, use_cases.cancel_order, Caller.of(request), order_id, body.reason, render=order_response
+        request, commands.cancel_order, Caller.of(request), order_id, body.reason, render=order_response
     )
 
 
@@ -94,7 +94,7 @@ add_history_route(
     router,
     "order_id",
     ENTITY,
-    use_cases.require_visible,
+    queries.require_visible,
     operation_id="getOrderHistory",
     description="Accepted transitions, oldest first; `include=all` adds the creation and the refused attempts.",
 )
@@ -105,4 +105,4 @@ add_history_route(
 async def get_invoice(request: Request, order_id: UUID) -> Response:
     """Where the invoice's PDF can be had for some minutes; 404 until it is issued."""
     links: InvoiceLinks = request.app.state.invoice_links
-    return await read(request, use_cases.get_invoice, Caller.of(request), order_id, render=links.response)
+    return await read(request, queries.get_invoice, Caller.of(request), order_id, render=links.response)

@@ -17,7 +17,7 @@ def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
     from returns.routes import router
-    from returns.use_cases import DeliveryWait
+    from returns.use_cases.delivery_wait import DeliveryWait
     from returns.use_cases.opening import RETURN_NOT_ALLOWED
 
     app = create_gateway(

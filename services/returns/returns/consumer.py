@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from common.database.statements import Connection
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
-from returns import use_cases
 from returns.events import OrderView, RefundView
+from returns.repository import orders
+from returns.use_cases import results
 
 
 async def on_order_changed(connection: Connection, events: Sequence[Incoming[OrderView]]) -> None:
-    await use_cases.save_orders(connection, [(incoming.data, incoming.event) for incoming in events])
+    await orders.save(connection, [(incoming.data, incoming.event) for incoming in events])
 
 
 async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
     for incoming in events:
-        await use_cases.save_refund_result(connection, incoming.data, incoming.event)
+        await results.save_refund_result(connection, incoming.data, incoming.event)
 
 
 _ORDER_CHANGED = EventHandler(OrderView, on_order_changed)

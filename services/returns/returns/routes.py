@@ -12,7 +12,6 @@ from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
 from fastapi import APIRouter, Depends, Request, Response
 
-from returns import use_cases
 from returns.domain import ReturnStatus
 from returns.repository.reading import ReturnFilter
 from returns.schemas import (
@@ -24,7 +23,9 @@ from returns.schemas import (
     return_response,
 )
 from returns.tables import ENTITY
-from returns.use_cases import DeliveryWait, NewReturn, NotDeliveredYet
+from returns.use_cases import commands, opening, queries
+from returns.use_cases.delivery_wait import DeliveryWait
+from returns.use_cases.opening import NewReturn, NotDeliveredYet
 
 router = APIRouter(prefix="/returns", tags=["Returns"], route_class=GuardedRoute)
 
@@ -61,7 +62,7 @@ async def _open_return(request: Request, new: NewReturn, waited_since: datetime 
     window_days: int = request.app.state.return_window_days
     return await perform(
         request,
-        use_cases.open_return,
+        opening.open_return,
         Caller.of(request),
         new,
         window_days,
@@ -79,21 +80,21 @@ async def list_returns(
 ) -> Response:
     """Newest first."""
     return await read_page(
-        request, use_cases.list_returns, Caller.of(request), filters, paging=paging, render=return_response
+        request, queries.list_returns, Caller.of(request), filters, paging=paging, render=return_response
     )
 
 
 @router.get("/{return_id}", operation_id="getReturn", responses={200: {"model": ReturnResponse}})
 @allow(*Role)
 async def get_return(request: Request, return_id: UUID) -> Response:
-    return await read(request, use_cases.get_return, Caller.of(request), return_id, render=return_response)
+    return await read(request, queries.get_return, Caller.of(request), return_id, render=return_response)
 
 
 @router.patch("/{return_id}/approve", operation_id="approveReturn", responses={200: {"model": ReturnResponse}})
 @allow(Role.MANAGER)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
     return await perform(
-        request, use_cases.approve_return, Caller.of(request), return_id, body.manager_notes, render=return_response
+        request, commands.approve_return, Caller.of(request), return_id, body.manager_notes, render=return_response
     )
 
 
@@ -103,7 +104,7 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
     """The order cannot be returned again."""
     return await perform(
         request,
-        use_cases.reject_return,
+        commands.reject_return,
         Caller.of(request),
         return_id,
         body.manager_notes,
@@ -118,7 +119,7 @@ async def change_return_state(request: Request, return_id: UUID, body: StateChan
     """A client may say that its return is IN_TRANSIT. COMPLETED starts the refund; see `refund_status` for its end."""
     return await perform(
         request,
-        use_cases.change_return_state,
+        commands.change_return_state,
         Caller.of(request),
         return_id,
         ReturnStatus(body.new_state),
@@ -131,7 +132,7 @@ add_history_route(
     router,
     "return_id",
     ENTITY,
-    use_cases.require_visible,
+    queries.require_visible,
     operation_id="getReturnHistory",
     description="Accepted transitions, oldest first; `include=all` adds the opening and the refused attempts.",
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from returns.domain import RefundStatus, RejectionReason, Return, ReturnStatus
-from returns.use_cases import NewReturn
+from returns.use_cases.opening import NewReturn
 
 
 class ReturnCreate(RequestBody):

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 from common.database.transactions import Pool, transaction
 from common.messaging.envelope import ReceivedEvent
 from httpx import Response
-from returns import use_cases
 from returns.events import OrderView
+from returns.repository import orders
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import CUSTOMER, ORDER_NUMBER, PAYMENT, TOTAL
 from support.example.orders import created
@@ -61,7 +61,7 @@ async def deliver_order_event(pool: Pool, order_data: dict[str, Any], **event: A
     """Let returns hear of an order, as its consumer does; the order's id."""
     view = OrderView.model_validate(order_data)
     async with transaction(pool) as connection:
-        await use_cases.save_orders(connection, [(view, order_event(order_data["order_id"], **event))])
+        await orders.save(connection, [(view, order_event(order_data["order_id"], **event))])
     return str(view.order_id)
 
 

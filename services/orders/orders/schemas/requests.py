@@ -29,7 +29,7 @@ from pydantic_core import CoreSchema
 
 from orders import domain
 from orders.domain import NewOrder, OrderStatus
-from orders.use_cases import StateChange
+from orders.use_cases.commands import StateChange
 
 HUNDREDTH = Decimal("0.01")
 

@@ -1,12 +1,10 @@
-"""Storing the results of other services at the orders that they are about."""
-
-from collections.abc import Iterable
+"""Results of other services at the orders that they are about."""
 
 from common.database.statements import Connection
 from common.messaging.envelope import ReceivedEvent
 
-from orders.events import InvoiceView, RefundView
-from orders.repository import invoices, refunds, writing
+from orders.events import RefundView
+from orders.repository import refunds, writing
 
 
 async def save_refund_result(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
@@ -23,8 +21,3 @@ async def save_refund_result(connection: Connection, refund: RefundView, event: 
         await writing.save_unaudited(connection, locked, locked.value.apply_refunds(locked.now, payments))
     elif not await writing.has_payment(connection, refund.order_id, refund.payment_reference):
         raise LookupError(f"a refund of a payment that order {refund.order_id} does not know")
-
-
-async def save_invoices(connection: Connection, issued: Iterable[tuple[InvoiceView, ReceivedEvent]]) -> None:
-    """Store where the invoices of shipped orders are."""
-    await invoices.save(connection, issued)

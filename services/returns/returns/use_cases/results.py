@@ -1,17 +1,10 @@
-"""Storing the events of other services: copies of orders, results of refunds. No event, no audit row."""
-
-from collections.abc import Iterable
+"""Results of other services at the returns that they are about: no event, no audit row."""
 
 from common.database.statements import Connection
 from common.messaging.envelope import ReceivedEvent
 
-from returns.events import OrderView, RefundView
-from returns.repository import orders, reading, refunds
-
-
-async def save_orders(connection: Connection, changed: Iterable[tuple[OrderView, ReceivedEvent]]) -> None:
-    """Store of each order the newest by (epoch, sequence): events may be repeated later."""
-    await orders.save(connection, changed)
+from returns.events import RefundView
+from returns.repository import reading, refunds
 
 
 async def save_refund_result(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
