@@ -25,7 +25,6 @@ class Aggregate(Protocol):
 
 T = TypeVar("T", bound=Aggregate)
 
-the_id: BindParameter[UUID] = bindparam("id", type_=Uuid)
 _visible_to: BindParameter[UUID | None] = bindparam("visible_to", type_=Uuid)
 
 
@@ -42,7 +41,7 @@ class AggregateTable(Generic[T]):
     """
 
     # The aggregate's id in every statement about one aggregate.
-    the_id: ClassVar[BindParameter[UUID]] = the_id
+    the_id: ClassVar[BindParameter[UUID]] = bindparam("id", type_=Uuid)
 
     table: Table
     entity: str

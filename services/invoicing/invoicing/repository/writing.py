@@ -7,7 +7,6 @@ from uuid import UUID
 
 from common.aggregates.batches import BatchStore, New
 from common.aggregates.changes import Part
-from common.aggregates.table import the_id
 from common.database.statements import Connection, prepare
 from sqlalchemy import ARRAY, DateTime, Integer, Uuid, any_, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -65,7 +64,7 @@ def _snapshot_values(snapshot: Snapshot) -> dict[str, object]:
 
 
 new_snapshot = Part(
-    insert(invoice_snapshots).values(invoice_id=the_id, snapshot=bindparam("snapshot")), _snapshot_values
+    insert(invoice_snapshots).values(invoice_id=INVOICES.the_id, snapshot=bindparam("snapshot")), _snapshot_values
 )
 
 lock = _STORE.lock_existing

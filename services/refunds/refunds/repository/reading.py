@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.aggregates.paged_list import PagedList
 from common.aggregates.reader import AggregateReader
 from sqlalchemy import ColumnElement, Text, Uuid, bindparam
 
@@ -27,9 +26,8 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "return_id": refunds.c.return_id == bindparam("return_id", type_=Uuid),
     "status": refunds.c.status == bindparam("status", type_=Text),
 }
-_READER = AggregateReader(REFUNDS)
-_LIST = PagedList(REFUNDS, _CONDITIONS)
+_READER = AggregateReader(REFUNDS, _CONDITIONS)
 
 find = _READER.find
 get = _READER.get
-find_page = _LIST.find_page
+find_page = _READER.find_page
