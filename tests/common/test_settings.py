@@ -124,7 +124,7 @@ def test_an_address_that_cannot_be_listened_on_is_told_without_a_traceback(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("service", "role", "environment", "told"),
+    ("service", "role", "environment", "message"),
     [
         ("refunds", "worker", {"PAYMENT_GATEWAY_KEY": " "}, "PAYMENT_GATEWAY_KEY"),
         # Nobody can make folders there, whoever runs this.
@@ -132,11 +132,11 @@ def test_an_address_that_cannot_be_listened_on_is_told_without_a_traceback(tmp_p
     ],
 )
 def test_what_only_a_role_can_try_ends_it_by_name(
-    make_database: MakeDatabase, tmp_path: Path, service: str, role: str, environment: dict[str, str], told: str
+    make_database: MakeDatabase, tmp_path: Path, service: str, role: str, environment: dict[str, str], message: str
 ) -> None:
     wiring = {**NOWHERE, "DATABASE_URL": make_database(service).dsn}
     with running_service(service, role, folder=tmp_path, environment={**wiring, **environment}) as process:
         assert process.wait(within=60) == 1
         assert '"event":"stopped by a wrong setting"' in process.log
-        assert told in process.log
+        assert message in process.log
         assert "Traceback" not in process.log

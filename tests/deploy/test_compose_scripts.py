@@ -56,11 +56,11 @@ def test_a_step_that_fails_is_named_and_its_log_shown_and_kept(
     if fails == "dockerd":
         programs["docker"] = "exit 1"
     done = run(tmp_path, script, fails, **(programs if fails in {"go", "dockerd", "debootstrap"} else {}))
-    told = done.stdout + done.stderr
-    assert done.returncode not in (0, None), told
-    assert f"the {fails} of this test fails" in told
-    assert f": {step}\n" in told
-    kept = re.search(r"^logs: (.*)$", told, flags=re.MULTILINE)
+    output = done.stdout + done.stderr
+    assert done.returncode not in (0, None), output
+    assert f"the {fails} of this test fails" in output
+    assert f": {step}\n" in output
+    kept = re.search(r"^logs: (.*)$", output, flags=re.MULTILINE)
     assert kept is not None
     if fails != "run":
         assert f"the {fails} of this test fails" in "".join(file.read_text() for file in Path(kept[1]).iterdir())

@@ -72,12 +72,12 @@ def test_a_test_that_passes_only_when_repeated_is_listed_by_name(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("tests", "told"), [(TESTS + BROKEN, "Failed twice:\n- "), (TESTS + CUT_SHORT, "not repeated")]
+    ("tests", "output"), [(TESTS + BROKEN, "Failed twice:\n- "), (TESTS + CUT_SHORT, "not repeated")]
 )
-def test_what_fails_twice_or_is_cut_short_has_failed(tmp_path: Path, tests: str, told: str) -> None:
+def test_what_fails_twice_or_is_cut_short_has_failed(tmp_path: Path, tests: str, output: str) -> None:
     done = run_gate(tmp_path, tests)
     assert done.returncode != 0
-    assert told in done.stdout
+    assert output in done.stdout
     assert "made check" not in done.stdout
 
 
@@ -94,8 +94,8 @@ def test_a_kill_run_begins_with_its_seed_and_ends_with_how_to_repeat_it(
     monkeypatch.setattr(os, "environ", dict(os.environ))
     with pytest.raises(SystemExit) as ended:
         kill_runs.main()
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert ended.value.code == 1
-    assert told.out.startswith("seed 8, 4 runs\n")
-    assert f"kill runs failed: {failure}" in told.err
-    assert told.err.endswith("repeat with: make kill-runs RUNS=4 SEED=8\n")
+    assert output.out.startswith("seed 8, 4 runs\n")
+    assert f"kill runs failed: {failure}" in output.err
+    assert output.err.endswith("repeat with: make kill-runs RUNS=4 SEED=8\n")

@@ -25,15 +25,15 @@ without a kill, an order takes 0.51 s
 def test_the_summary_has_a_table_of_tests_coverage_checks_and_kill_runs(tmp_path: Path) -> None:
     for name, text in {"tests.xml": JUNIT, "check.txt": CHECK, "kill-runs.txt": KILLS}.items():
         (tmp_path / name).write_text(text)
-    told = job_summary.summary(tmp_path)
-    assert "| 1801 | 1 | 0 | 2 | 302 |" in told
-    assert "- failed: `tests.orders.test_placing::test_a_new_order`" in told
-    assert "| state machines | 100.0 % | 100 % |" in told
-    assert "| dependency audit, Python packages: 170 checked, 0 with known vulnerabilities |" in told
-    assert "| NOT CHECKED: the source did not answer |" in told
-    assert "| 4 of 4 runs complete" in told
+    page = job_summary.summary(tmp_path)
+    assert "| 1801 | 1 | 0 | 2 | 302 |" in page
+    assert "- failed: `tests.orders.test_placing::test_a_new_order`" in page
+    assert "| state machines | 100.0 % | 100 % |" in page
+    assert "| dependency audit, Python packages: 170 checked, 0 with known vulnerabilities |" in page
+    assert "| NOT CHECKED: the source did not answer |" in page
+    assert "| 4 of 4 runs complete" in page
 
 
 def test_a_missing_report_is_named(tmp_path: Path) -> None:
-    told = job_summary.summary(tmp_path)
-    assert [f"No report {name}." in told for name in ("tests.xml", "check.txt", "kill-runs.txt")] == [True] * 3
+    page = job_summary.summary(tmp_path)
+    assert [f"No report {name}." in page for name in ("tests.xml", "check.txt", "kill-runs.txt")] == [True] * 3

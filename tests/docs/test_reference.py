@@ -53,10 +53,10 @@ def test_every_setting_is_told_with_its_default(heading: str, name: str) -> None
 
 
 def test_every_error_code_is_told_with_its_status() -> None:
-    told = {(int(status), code.strip("`")) for status, code, *_ in rows("errors.md", "Codes")}
-    assert told == {(code.status, code.wire_name) for code in (*CODES_OF_EVERY_SERVICE, RETURN_NOT_ALLOWED)}
+    documented = {(int(status), code.strip("`")) for status, code, *_ in rows("errors.md", "Codes")}
+    assert documented == {(code.status, code.wire_name) for code in (*CODES_OF_EVERY_SERVICE, RETURN_NOT_ALLOWED)}
 
 
 def test_every_header_of_an_event_is_told() -> None:
-    told = [name.strip("`") for name, _ in rows("events.md", "Headers")]
-    assert sorted(told) == sorted(name for name, _ in event_headers("orders", EVENT))
+    documented = [name.strip("`") for name, _ in rows("events.md", "Headers")]
+    assert sorted(documented) == sorted(name for name, _ in event_headers("orders", EVENT))

@@ -38,9 +38,9 @@ async def test_storing_again_finds_what_is_there_and_never_replaces_it(any_store
 
 
 async def test_of_many_at_once_one_is_stored_and_all_are_told_the_same(any_store: DocumentStore) -> None:
-    told = await asyncio.gather(*(any_store.put(INVOICE, PDF + str(writer).encode()) for writer in range(20)))
-    assert len(set(told)) == 1
-    await any_store.get(INVOICE, told[0])
+    digests = await asyncio.gather(*(any_store.put(INVOICE, PDF + str(writer).encode()) for writer in range(20)))
+    assert len(set(digests)) == 1
+    await any_store.get(INVOICE, digests[0])
 
 
 async def test_a_missing_document_is_told_as_such(any_store: DocumentStore) -> None:

@@ -32,8 +32,8 @@ STAGES = {
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_event_says_what_its_model_would(stage: str) -> None:
-    told = order_data(STAGES[stage])
-    assert json.loads(OrderData.model_validate_json(told).model_dump_json()) == json.loads(told)
+    data = order_data(STAGES[stage])
+    assert json.loads(OrderData.model_validate_json(data).model_dump_json()) == json.loads(data)
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,18 @@ def test_an_unexpected_payment_is_told_by_reference_and_amount_and_with_all_the_
     event_type: str, order: Order, field: str
 ) -> None:
     recorded = order.add_payment(LATER, "ch_again")
-    told = OrderData.model_validate_json(order_data(recorded, event_type, recorded.payments[-1]))
-    about = getattr(told, field)
+    data = OrderData.model_validate_json(order_data(recorded, event_type, recorded.payments[-1]))
+    about = getattr(data, field)
     assert (about.reference, about.amount) == ("ch_again", PLACED.total_amount)
-    assert [payment.reference for payment in told.payments] == [f"order-{PLACED.id}", "ch_again"]
-    assert [payment.refund_status for payment in told.payments][-1] == "PENDING"
-    assert [told.late_payment, told.surplus_payment].count(None) == 1
-    assert told.identified_payment is None
+    assert [payment.reference for payment in data.payments] == [f"order-{PLACED.id}", "ch_again"]
+    assert [payment.refund_status for payment in data.payments][-1] == "PENDING"
+    assert [data.late_payment, data.surplus_payment].count(None) == 1
+    assert data.identified_payment is None
 
 
 def test_an_identified_payment_is_told_by_both_its_references() -> None:
     identified = CANCELLED.identify_payment(LATER, "ch_teacups")
-    told = OrderData.model_validate_json(order_data(identified, PAYMENT_IDENTIFIED, identified.payments[0]))
-    assert told.identified_payment is not None
-    assert told.identified_payment.first_reference == f"order-{PLACED.id}"
-    assert told.identified_payment.reference == told.payment_reference == told.payment_transaction_id == "ch_teacups"
+    data = OrderData.model_validate_json(order_data(identified, PAYMENT_IDENTIFIED, identified.payments[0]))
+    assert data.identified_payment is not None
+    assert data.identified_payment.first_reference == f"order-{PLACED.id}"
+    assert data.identified_payment.reference == data.payment_reference == data.payment_transaction_id == "ch_teacups"

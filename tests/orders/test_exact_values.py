@@ -60,8 +60,8 @@ async def test_a_number_is_the_same_however_it_is_written_and_wherever_it_is_rea
     event = await event_of(gateway, order["id"])
     assert str(read) == str(order)
     assert {name: str(order["line_items"][0][name]) for name in line} == {name: str(line[name]) for name in line}
-    for shown, told in zip(order["line_items"], event["line_items"], strict=True):
-        assert {name: str(shown[name]) for name in NUMBERS} == {name: str(told[name]) for name in NUMBERS}
+    for shown, sent in zip(order["line_items"], event["line_items"], strict=True):
+        assert {name: str(shown[name]) for name in NUMBERS} == {name: str(sent[name]) for name in NUMBERS}
     for name in ("tax_amount", "total_amount"):
         assert str(order[name]) == event[name]
     for tax in event["taxes"]:

@@ -32,14 +32,14 @@ def refunded(order: dict[str, Any], offset: int) -> PoisonRecord:
         "causation_id": None,
         "headers": None,
     }
-    told = {
+    data = {
         "order_id": order["id"],
         "cause": "ORDER_CANCELLED",
         "payment_reference": "ch_teacups",
         "status": "SUCCEEDED",
         "transaction_id": f"re_{offset}",
     }
-    value, headers = json.dumps(told).encode(), event_headers("refunds", row)
+    value, headers = json.dumps(data).encode(), event_headers("refunds", row)
     return PoisonRecord("articurated.refunds", 0, offset, order["id"].encode(), value, headers, 0, "kept")
 
 

@@ -173,8 +173,8 @@ async def test_a_late_payment_gets_its_id_as_well(gateway: Gateway) -> None:
     now = await shown(gateway, order)
     assert listed(now) == [("ch_late", "LATE", "PENDING")]
     assert now["payment_transaction_id"] is None
-    told = [event for event, _ in (await audit_and_events_of(gateway, order)).events[2:]]
-    assert told == ["order.late_payment", "order.payment_identified"]
+    event_types = [event_type for event_type, _ in (await audit_and_events_of(gateway, order)).events[2:]]
+    assert event_types == ["order.late_payment", "order.payment_identified"]
     assert [(await report(gateway, order, given)).status_code for given in ("ch_late", None, "ch_2")] == [200, 409, 409]
 
 
@@ -205,9 +205,9 @@ async def test_of_two_payments_reported_at_once_one_is_captured_and_the_other_is
     now = await shown(gateway, order)
     assert {reference for reference, _, _ in listed(now)} == {"ch_0", "ch_1"}
     assert [kind for _, kind, _ in listed(now)] == ["CAPTURED", "SURPLUS"]
-    told = await last_event(gateway.pool, order["id"])
-    assert told["surplus_payment"]["reference"] == now["payments"][1]["reference"]
-    assert len(told["payments"]) == 2
+    event = await last_event(gateway.pool, order["id"])
+    assert event["surplus_payment"]["reference"] == now["payments"][1]["reference"]
+    assert len(event["payments"]) == 2
 
 
 async def test_of_many_payments_reported_at_once_none_is_lost_and_each_event_has_all_before_it(
@@ -232,8 +232,8 @@ async def test_a_cancellation_that_waited_for_a_surplus_payment_tells_of_it(gate
     cancel = gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})
     reported, cancelled = await asyncio.gather(report(gateway, order, "ch_second"), cancel)
     assert (reported.status_code, cancelled.status_code) == (409, 200)
-    told = await last_event(gateway.pool, order["id"])
-    assert {payment["reference"] for payment in told["payments"]} == {"ch_teacups", "ch_second"}
+    event = await last_event(gateway.pool, order["id"])
+    assert {payment["reference"] for payment in event["payments"]} == {"ch_teacups", "ch_second"}
 
 
 async def test_of_twenty_reports_without_an_id_that_race_one_wins(gateway: Gateway) -> None:

@@ -157,9 +157,10 @@ async def test_prices_have_no_more_decimals_than_their_currency(
 
 
 def test_the_document_tells_the_bounds_of_prices_and_rates() -> None:
-    told = LineItem.model_json_schema()["properties"]
+    properties = LineItem.model_json_schema()["properties"]
     price, rate = (
-        {name: told[field][name] for name in told[field] if name != "title"} for field in ("unit_price", "tax_rate")
+        {name: properties[field][name] for name in properties[field] if name != "title"}
+        for field in ("unit_price", "tax_rate")
     )
     assert price == {"type": "number", "minimum": 0, "exclusiveMaximum": 1_000_000_000}
     assert rate == {"type": "number", "minimum": 0, "maximum": 100, "default": 0}

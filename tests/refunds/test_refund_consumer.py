@@ -126,10 +126,10 @@ async def test_a_surplus_payment_and_the_captured_one_are_paid_back_once_each_in
     twice = order_paid_twice()
     cancelled = order_cancelled(order_id=twice["order_id"], payment_reference=twice["payment_reference"])
     late = order_paid_late(order_id=twice["order_id"])
-    told = [("order.surplus_payment", twice), ("order.cancelled", cancelled), ("order.late_payment", late)]
+    payment_events = [("order.surplus_payment", twice), ("order.cancelled", cancelled), ("order.late_payment", late)]
     for again in range(2):
         for number in order:
-            event_type, data = told[number]
+            event_type, data = payment_events[number]
             await inbox.process([kafka_record(event_type, data, event_id=f"event-{number}-{again}")])
     assert sorted(refund["cause"] for refund in await refunds(pool)) == [
         "LATE_PAYMENT",

@@ -29,14 +29,14 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("status", RefundStatus)
-@pytest.mark.parametrize("wanted", RefundStatus)
-def test_a_refund_changes_only_as_the_table_allows(status: RefundStatus, wanted: RefundStatus) -> None:
+@pytest.mark.parametrize("new_status", RefundStatus)
+def test_a_refund_changes_only_as_the_table_allows(status: RefundStatus, new_status: RefundStatus) -> None:
     refund = replace(a_refund(), status=status)
-    if wanted in ALLOWED_TRANSITIONS[status]:
-        assert COMMANDS[wanted](refund).status is wanted
+    if new_status in ALLOWED_TRANSITIONS[status]:
+        assert COMMANDS[new_status](refund).status is new_status
     else:
-        with pytest.raises(TransitionRefused, match=f"is {status}: it cannot become {wanted}"):
-            COMMANDS[wanted](refund)
+        with pytest.raises(TransitionRefused, match=f"is {status}: it cannot become {new_status}"):
+            COMMANDS[new_status](refund)
 
 
 def test_success_names_the_transaction_and_ends_the_error() -> None:

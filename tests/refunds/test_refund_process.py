@@ -165,9 +165,9 @@ class RefundProcess(RuleBasedStateMachine):
         assert job["state"] != "dead" or refund.status == "FAILED"
         if refund.status == "SUCCEEDED":
             assert [refund.transaction_id] == [await self._gateway.find(each) for each in made]
-        told = [row["type"] for row in await self._events(refund)]
-        assert told.count("refund.succeeded") == (refund.status == "SUCCEEDED")
-        assert "refund.succeeded" not in told[:-1], "a failure told after the success"
+        types = [row["type"] for row in await self._events(refund)]
+        assert types.count("refund.succeeded") == (refund.status == "SUCCEEDED")
+        assert "refund.succeeded" not in types[:-1], "a failure told after the success"
 
     async def _work(self, fault: str | None) -> None:
         if job := await self._claim():

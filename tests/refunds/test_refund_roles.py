@@ -62,13 +62,13 @@ async def test_what_is_owed_on_kafka_is_refunded_told_and_mailed_once(
     components = [each for role in ("consumer", "worker", "relay") for each in role_components(role, runtime)]
     running = asyncio.gather(*(each.run(stopping) for each in components))
 
-    async def told() -> dict[str, dict[str, object]] | None:
+    async def result_events() -> dict[str, dict[str, object]] | None:
         keys = {completed["order_id"].encode(), cancelled["order_id"].encode()}
         found = [each for each in await Topics(kafka).records("articurated.refunds") if each.key in keys]
         events = {each.key.decode(): json.loads(each.value) for each in found}
         return events if len(events) == 2 and await mailbox.messages_to(address) else None
 
-    events = await eventually(told, within=30)
+    events = await eventually(result_events, within=30)
     stopping.set()
     await asyncio.wait_for(running, 20)
 

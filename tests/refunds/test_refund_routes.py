@@ -53,22 +53,22 @@ async def test_refunds_are_listed_newest_first_and_page_by_page(gateway: Gateway
 
 
 async def test_refunds_are_found_by_order_return_and_status(gateway: Gateway) -> None:
-    wanted, payments = await open_refund(gateway.pool), FakePaymentGateway()
+    refund, payments = await open_refund(gateway.pool), FakePaymentGateway()
     await payments.fail("decline")
     async with running_worker(gateway.pool, RefundJob(payments)):
-        await job_in_state(gateway.pool, wanted, "dead")
+        await job_in_state(gateway.pool, refund, "dead")
     await open_refund(gateway.pool)
 
     for query in (
-        f"order_id={wanted.request.order_id}",
-        f"return_id={wanted.request.return_id}",
+        f"order_id={refund.request.order_id}",
+        f"return_id={refund.request.return_id}",
         "status=FAILED",
-        f"order_id={wanted.request.order_id}&status=FAILED",
+        f"order_id={refund.request.order_id}&status=FAILED",
     ):
         found = exact_json(await gateway.get(f"/refunds?{query}"))
-        assert [each["id"] for each in found["data"]] == [str(wanted.id)], query
+        assert [each["id"] for each in found["data"]] == [str(refund.id)], query
         assert found["pagination"]["total"] == 1
-    nothing = exact_json(await gateway.get(f"/refunds?order_id={wanted.request.order_id}&status=SUCCEEDED"))
+    nothing = exact_json(await gateway.get(f"/refunds?order_id={refund.request.order_id}&status=SUCCEEDED"))
     assert (nothing["data"], nothing["pagination"]["total"]) == ([], 0)
 
 

@@ -68,8 +68,8 @@ async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentS
     seen = await audit_and_events(pool, "REFUND", str(refund.id))
     assert seen.audited == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
     assert seen.events == [("refund.succeeded", 1)]
-    told = await last_event(pool, str(refund.id))
-    assert (told["status"], told["transaction_id"], told["amount"]) == ("SUCCEEDED", made["id"], TOTAL)
+    event = await last_event(pool, str(refund.id))
+    assert (event["status"], event["transaction_id"], event["amount"]) == ("SUCCEEDED", made["id"], TOTAL)
     (sent,) = await pool.fetch("SELECT topic, key, causation_id FROM outbox")
     assert tuple(sent) == (REFUNDS_TOPIC, str(refund.request.order_id), "event-1")
 

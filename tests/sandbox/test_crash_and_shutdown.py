@@ -139,15 +139,15 @@ def test_a_port_in_use_is_an_error(start_program: StartProgram, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--port=0", "--data=/dev/null/x"], "--data: Not a directory"),
         (["--port=65536", "--data=x"], "--port: '65536' is not a port"),
     ],
 )
-def test_a_wrong_option_is_named(options: list[str], told: str) -> None:
+def test_a_wrong_option_is_named(options: list[str], message: str) -> None:
     command = [sys.executable, "-m", "sandbox", "payments", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

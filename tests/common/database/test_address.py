@@ -173,7 +173,7 @@ async def test_a_login_with_a_colon_is_granted_its_rights(server: SecureServer) 
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("", "must have the form"),
         ("mysql://u:secret@h/db", "must have the form"),
@@ -205,10 +205,10 @@ async def test_a_login_with_a_colon_is_granted_its_rights(server: SecureServer) 
         ("postgresql://u:secret@h/db?host=other", "hosts twice"),
     ],
 )
-def test_what_is_not_understood_is_named_without_the_password(url: str, told: str) -> None:
+def test_what_is_not_understood_is_named_without_the_password(url: str, message: str) -> None:
     with pytest.raises(InvalidAddress) as refused:
         parse_address(url)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "secret" not in str(refused.value)
 
 

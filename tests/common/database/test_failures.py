@@ -128,14 +128,14 @@ async def test_a_connection_that_the_server_ended_is_not_handed_out_again(databa
         ended = await connection.fetchval("SELECT pg_backend_pid()")
     owner = await asyncpg.connect(database.owner_dsn)
     try:
-        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as told:
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as raised:
             async with transaction(pool) as connection:
                 sleeping = asyncio.create_task(connection.execute("SELECT pg_sleep(20)"))
                 await eventually(lambda: owner.fetchval("SELECT pg_terminate_backend($1)", ended))
                 await sleeping
     finally:
         await owner.close()
-    assert failure_of(told.value) is UNAVAILABLE
+    assert failure_of(raised.value) is UNAVAILABLE
     async with reading(pool) as connection:
         assert await connection.fetchval("SELECT pg_backend_pid()") != ended
 

@@ -172,8 +172,8 @@ async def test_a_list_that_varies_is_an_array_parameter(connection: Connection) 
     rows = [an_order() for _ in range(3)]
     await INSERT_ORDER.execute_many(connection, rows)
     of_ids = prepare(select(orders.c.id).where(orders.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
-    wanted = [rows[0]["id"], rows[2]["id"]]
-    assert {row["id"] for row in await of_ids.fetch_all(connection, ids=wanted)} == set(wanted)
+    ids = [rows[0]["id"], rows[2]["id"]]
+    assert {row["id"] for row in await of_ids.fetch_all(connection, ids=ids)} == set(ids)
     assert await of_ids.fetch_all(connection, ids=[]) == []
 
 
@@ -188,10 +188,10 @@ def test_a_statement_whose_text_would_vary_is_refused(condition: ColumnElement[b
 
 async def test_a_parameter_used_twice_is_given_once(connection: Connection) -> None:
     await INSERT_ORDER.execute_many(connection, [an_order(), an_order(status="SHIPPED")])
-    wanted = bindparam("status", type_=String)
+    status = bindparam("status", type_=String)
     optional = prepare(
         select(orders.c.id)
-        .where(or_(wanted.is_(None), orders.c.status == wanted))
+        .where(or_(status.is_(None), orders.c.status == status))
         .limit(bindparam("limit", type_=Integer))
     )
     assert len(await optional.fetch_all(connection, status=None, limit=20)) == 2

@@ -84,7 +84,7 @@ NESTED = BaseExceptionGroup("several", [SystemExit("deep"), ExceptionGroup("insi
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (RuntimeError("declined\0 here"), "RuntimeError: declined\\0 here"),
         (RuntimeError("declined \ud800 here"), "RuntimeError: declined \\ud800 here"),
@@ -97,7 +97,7 @@ NESTED = BaseExceptionGroup("several", [SystemExit("deep"), ExceptionGroup("insi
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_job_notices(
-    pool: Pool, error: BaseException, told: str
+    pool: Pool, error: BaseException, message: str
 ) -> None:
     async def raise_it(_: RunningJob) -> None:
         raise error
@@ -108,7 +108,7 @@ async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_j
         await enqueue(pool, "good")
         await in_state(pool, "good", "done")
     assert await attempts(pool) == ["failed"] * 4
-    assert (await last_error(pool)).startswith(told)
+    assert (await last_error(pool)).startswith(message)
     assert len(await last_error(pool)) <= 2000
 
 

@@ -103,16 +103,16 @@ async def test_the_command_line_makes_ensures_lists_and_revokes_keys(
 ) -> None:
     _, made = await command_line("api-keys", "create", "--role", "manager", "--name", "Maria")
     assert (await Authenticator(vase_gateway.pool, 5).look_up(made["key"].encode())).role is Role.MANAGER
-    wanted = [{"name": "local", "role": "client", "key": "client_local.0123456789abcdef", "customer_id": str(uuid4())}]
+    keys = [{"name": "local", "role": "client", "key": "client_local.0123456789abcdef", "customer_id": str(uuid4())}]
     file = tmp_path / "keys.json"
-    file.write_text(json.dumps(wanted))
+    file.write_text(json.dumps(keys))
     assert await command_line("api-keys", "ensure", "--from-file", str(file)) == (0, {"added": ["client_local"]})
     assert await command_line("api-keys", "ensure", "--from-file", str(file)) == (0, {"added": []})
-    file.write_text(json.dumps([{**wanted[0], "key": "client_local.another-secret-altogether"}]))
+    file.write_text(json.dumps([{**keys[0], "key": "client_local.another-secret-altogether"}]))
     code, message = await command_line("api-keys", "ensure", "--from-file", str(file))
     assert (code, message) == (1, "key client_local is there with another secret, role or customer\n")
     assert (await command_line("api-keys", "revoke", "client_local"))[0] == 0
-    file.write_text(json.dumps(wanted))
+    file.write_text(json.dumps(keys))
     assert await command_line("api-keys", "ensure", "--from-file", str(file)) == (
         1,
         "key client_local was revoked: take a new one\n",

@@ -21,7 +21,7 @@ from support.postgres.databases import MakeDatabase
 
 
 class ServicesWithoutKafka:
-    """The gateways of orders and returns, and refunds, each on its own database; events are carried by hand."""
+    """The gateways of orders and returns, and refunds, each on a database of its own."""
 
     def __init__(self, orders_: Gateway, returns_: Gateway, refunds_: Pool) -> None:
         self.orders, self.returns, self.refunds = orders_, returns_, refunds_
@@ -33,7 +33,7 @@ class ServicesWithoutKafka:
         self._offsets = itertools.count()
 
     async def events(self, order_id: str) -> list[KafkaRecord]:
-        """All that was ever told of an order, the events of each topic in their order."""
+        """All events of an order, those of each topic in their sequence."""
         rows: list[Any] = []
         for pool in (self.orders.pool, self.returns.pool, self.refunds):
             rows += await pool.fetch("SELECT * FROM outbox WHERE key = $1 ORDER BY position", order_id)

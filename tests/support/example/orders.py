@@ -46,7 +46,7 @@ def created(response: Response) -> dict[str, Any]:
 
 
 async def place_in(gateway: Gateway, state: str, **changes: Any) -> dict[str, Any]:
-    """An order that was brought into this state the regular way (see `PATHS`)."""
+    """An order in this state, brought there by its transitions (see `PATHS`)."""
     order = await place(gateway, **changes)
     for change in PATHS[state]:
         response = await gateway.patch(f"/orders/{order['id']}/state", change)
@@ -56,5 +56,5 @@ async def place_in(gateway: Gateway, state: str, **changes: Any) -> dict[str, An
 
 
 def an_order_id() -> str:
-    """Of an order that there is not."""
+    """The id of an order that does not exist."""
     return str(uuid4())

@@ -96,7 +96,7 @@ def payment_identified(order_id: str, reference: str) -> dict[str, Any]:
 def kafka_record(
     event_type: str, data: dict[str, Any] | bytes, *, event_id: str | None = None, key: str | None = None
 ) -> KafkaRecord:
-    """The record in which an event comes; with bytes, whatever they are, in place of its data."""
+    """The Kafka record of an event; its value is `data` as JSON, or the bytes unchanged."""
     order_id = key or (data["order_id"] if isinstance(data, dict) else str(uuid4()))
     headers = {
         "ce_specversion": "1.0",

@@ -26,7 +26,7 @@ PATHS["COMPLETED"] = (*PATHS["RECEIVED"], ("state", {"new_state": "COMPLETED"}))
 
 
 def order_view_data(order_id: UUID | None = None, **changes: Any) -> dict[str, Any]:
-    """What an `order.*` event says of Ada's order, as far as returns reads it: delivered an hour ago for 79.06 EUR."""
+    """The data of an `order.*` event that returns reads: Ada's order, delivered an hour ago."""
     return {
         "order_id": str(order_id or uuid4()),
         "order_number": ORDER_NUMBER,
@@ -58,7 +58,7 @@ def order_event(order_id: str, *, sequence: int = 5, epoch: int = 1) -> Received
 
 
 async def deliver_order_event(pool: Pool, order_data: dict[str, Any], **event: Any) -> str:
-    """Let returns hear of an order, as its consumer does; the order's id."""
+    """Copy the order as the consumer of returns does; the order's id."""
     view = OrderView.model_validate(order_data)
     async with transaction(pool) as connection:
         await orders.save(connection, [(view, order_event(order_data["order_id"], **event))])
@@ -66,7 +66,7 @@ async def deliver_order_event(pool: Pool, order_data: dict[str, Any], **event: A
 
 
 async def set_caught_up(pool: Pool, caught_up_at: datetime, partitions: int = 12) -> None:
-    """Let it be known that all orders' events up to this time are in the copy."""
+    """Report that the copy has all orders' events up to this time."""
     await pool.execute(
         "INSERT INTO consumer_positions (topic, partition, position, lag, caught_up_at, reported_at)"
         " SELECT 'articurated.orders', number, 0, 0, $1, now() FROM generate_series(0, $2 - 1) AS number"

@@ -21,9 +21,9 @@ from support.postgres.databases import Database
 
 @dataclass(frozen=True)
 class Gateway:
-    """Paths are those under `/api/v1`; whom to call as is a role, or a key made by `new_client`.
+    """Paths are below `/api/v1`; `key` is a role, or an API key made by `new_client`.
 
-    Every answer is checked against the OpenAPI document.
+    Every response is checked against the OpenAPI document.
     """
 
     app: FastAPI
@@ -34,7 +34,7 @@ class Gateway:
     async def call(
         self, method: str, path: str, body: Any = None, *, key: str = Role.OPS, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """A text or bytes body goes as it is, anything else as JSON."""
+        """A body of text or bytes is sent unchanged, anything else as JSON."""
         content = body if body is None or isinstance(body, str | bytes) else json.dumps(body)
         known = {"X-API-Key": _key(key) if key in set(Role) else key, **(headers or {})}
         if content is not None:
@@ -59,7 +59,7 @@ class Gateway:
 
 
 def exact_json(response: httpx.Response) -> Any:
-    """The body with every number that has a fraction as a decimal, digit by digit."""
+    """The body, with numbers that have a fraction as exact decimals."""
     return json.loads(response.content, parse_float=Decimal)
 
 

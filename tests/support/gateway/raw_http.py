@@ -59,7 +59,7 @@ class RawClient:
         return await self.answer()
 
     async def rest(self) -> bytes:
-        """What still comes until the server closes; a reset counts as closed."""
+        """All bytes until the server closes the connection; a reset counts as closed."""
         async with asyncio.timeout(10):
             try:
                 return await self._reader.read()
@@ -94,7 +94,7 @@ class RawServer:
 
 
 def limits(**chosen: Any) -> HttpLimits:
-    """Generous in everything that is not chosen."""
+    """Limits that no test reaches, except those that are given."""
     generous: dict[str, Any] = {
         "connections": 100,
         "head_seconds": LONG,
@@ -129,7 +129,7 @@ def post(path: bytes, body: bytes = b"", *headers: bytes) -> bytes:
 
 
 class EchoApplication:
-    """Says the method at `/hello`, repeats a body at `/echo`, is closed at `/closed`, and has something `/large`."""
+    """Responds with the method at `/hello`, the body at `/echo`, 401 at `/closed`, and a long body at `/large`."""
 
     def __init__(self, large: int = 20_000_000) -> None:
         self.large = large

@@ -27,13 +27,13 @@ def name_an_unknown_format(batch: bytearray) -> None:
 
 
 def declare_compression(batch: bytearray) -> None:
-    """The records are not what the batch says, zstd."""
+    """Declare zstd for records that are not compressed."""
     batch[ATTRIBUTES_AT + 1] |= 4
     write_checksum(batch)
 
 
 def garble_the_second_record(batch: bytearray) -> None:
-    """With a right checksum, so that only whoever reads the records notices."""
+    """The checksum stays valid, so that only parsing the records fails."""
     length = batch[RECORDS_AT] >> 1 if batch[RECORDS_AT] < 128 else None
     size = 1 + length if length is not None else 2 + ((batch[RECORDS_AT] & 0x7F | batch[RECORDS_AT + 1] << 7) >> 1)
     batch[RECORDS_AT + size : RECORDS_AT + size + 12] = b"\xff" * 12
@@ -53,7 +53,7 @@ DAMAGES: dict[str, Damage] = {
 
 
 def damage_batch(data: Path, topic: str, partition: int, offset: int, change: Damage) -> None:
-    """Change the batch that begins at this offset."""
+    """Change the batch that starts at this offset."""
     file = _segment(data, topic, partition)
     at, batch = next((at, batch) for at, batch in _batches(file) if _offset(batch) == offset)
     changed = bytearray(batch)

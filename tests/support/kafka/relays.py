@@ -27,7 +27,7 @@ def order_event(topic: str, order: str, sequence: int, data: bytes | None = None
     return NewEvent("order.shipped", topic, "order", order, order, sequence, body, TRACEPARENT)
 
 
-# What became of each event, as its key's relay sees it.
+# The state of each event: pending, parked or published.
 EVENT_STATES = """
 SELECT key, sequence, CASE WHEN position IN (SELECT position FROM outbox_pending) THEN 'pending'
                            WHEN position IN (SELECT position FROM outbox_parked) THEN 'parked'

@@ -21,11 +21,11 @@ class OrderShipped(EventView):
 
 
 class BrokenOrder(Exception):
-    """What the handler says to an order named `broken`."""
+    """Raised by the handler for an order named `broken`."""
 
 
 async def create_lines(database: Database) -> None:
-    """The table of the handler's effect; without a unique key, so that a doubled effect is seen."""
+    """Create the table that the handler writes to; without a unique key, so that a duplicate is seen."""
     owner = await asyncpg.connect(database.owner_dsn)
     await owner.execute('CREATE TABLE lines ("order" text, sequence bigint, number bigserial)')
     await owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
@@ -53,7 +53,7 @@ async def written_lines(pool: Pool) -> list[tuple[str, int]]:
 def subscriber(
     pool: Pool, bootstrap: str, topics: Collection[str], handlers: Handlers = HANDLERS, **settings: float
 ) -> Subscriber:
-    """A member whose partitions go to the others 3 seconds after it was killed, and that waits for no outbox."""
+    """A group member whose partitions are reassigned 3 seconds after it was killed."""
     timing = {"session_seconds": 3, "settle_seconds": 0, **settings}
     return Subscriber(pool, bootstrap, group=GROUP, topics=topics, handlers=handlers, **timing)
 

@@ -9,7 +9,7 @@ from support.jobs.attempts import Crash
 
 
 class FakePaymentGateway:
-    """Behaves as Stripe does, in memory: one refund per idempotency key, and any number of them per reference.
+    """Behaves as Stripe does: one refund for each idempotency key, and any number for each reference.
 
     Its faults have the sandbox's names, and some more: `fail_for_good` is a 500 that is kept for its key, `arrive_late`
     a call that times out and is on its way until `deliver_late_calls`; `crash_before_apply` and `crash_after_apply`
@@ -62,9 +62,9 @@ class FakePaymentGateway:
 
     async def find(self, refund: Refund) -> str | None:
         """As Stripe, which lists the refunds of one payment."""
-        wanted = (refund.reference, refund.request.payment_reference)
+        identity = (refund.reference, refund.request.payment_reference)
         made = ((number, (each.reference, each.request.payment_reference)) for number, each in self._refunds.items())
-        return next((number for number, names in made if names == wanted), None)
+        return next((number for number, names in made if names == identity), None)
 
     def forget_keys(self) -> None:
         """As Stripe does after a day or more; a call that was on its way for that long is lost."""

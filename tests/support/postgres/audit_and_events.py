@@ -23,7 +23,7 @@ class AuditAndEvents:
 
 
 async def audit_and_events(pool: Pool, entity_type: str, entity_id: str) -> AuditAndEvents:
-    """Also checks that the audit chain verifies and that the events' sequences have no gap."""
+    """Reads them, and checks that the hash chain is valid and the sequence has no gap."""
     async with pool.acquire() as connection:
         rows = await history(connection, entity_type, UUID(entity_id))
         events = await connection.fetch(

@@ -26,7 +26,7 @@ LEASE_SECONDS = 1.5
 
 
 class RoleProcess:
-    """A running member: ended when the block ends, if nothing ended it before."""
+    """A running process, killed at the end of the block if it has not ended before."""
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self._child = child
@@ -36,7 +36,7 @@ class RoleProcess:
         return await asyncio.wait_for(process.ended(self._child), 20)
 
     async def stopped(self) -> None:
-        """Wait until SIGSTOP has hit."""
+        """Wait until SIGSTOP has stopped it."""
 
         async def is_stopped() -> bool:
             return self._state() == "T"
