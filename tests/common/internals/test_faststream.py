@@ -11,6 +11,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from support.kafka.raw_records import order_shipped_record, produce
 from support.kafka.topics import MakeTopic
+from support.waiting import time_passes
 
 
 def subscription_of(broker: KafkaBroker, topic: str) -> Any:
@@ -34,7 +35,7 @@ async def test_a_subscriber_without_a_handler_reads_only_the_batches_it_is_asked
         consumer = internals.consumer_of(subscription)
         assert isinstance(consumer, AIOKafkaConsumer)
         assert not consumer._enable_auto_commit
-        await asyncio.sleep(0.3)  # a loop of FastStream's own would have read by now
+        await time_passes(0.3, "a loop of FastStream's own would have read records by now")
         records: list[ConsumerRecord] = []
         async with asyncio.timeout(15):
             while len(records) < 4:
