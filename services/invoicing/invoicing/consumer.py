@@ -1,20 +1,18 @@
 """The handlers of consumed events: an invoice is opened for each shipped order."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from common.audit.actor import Actor
 from common.database.statements import Connection
-from common.messaging.incoming.records import EventHandler, Incoming
+from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
 from invoicing.domain import UTC_CALENDAR, Seller, SellerCalendar
 from invoicing.events import OrderShippedView
 from invoicing.use_cases.opening import open_invoices
 
 
-def event_handlers(seller: Seller, calendar: SellerCalendar = UTC_CALENDAR) -> Mapping[str, EventHandler[Any]]:
-    """By event type, what invoicing does with it; `seller` is in whose name new invoices are made, and by whose
-    `calendar` they are dated."""
+def event_handlers(seller: Seller, calendar: SellerCalendar = UTC_CALENDAR) -> Handlers:
+    """New invoices are in the name of the `seller` and dated by the seller's `calendar`."""
 
     async def on_order_shipped(connection: Connection, events: Sequence[Incoming[OrderShippedView]]) -> None:
         orders = [(incoming.data, Actor.of_event(incoming.event)) for incoming in events]

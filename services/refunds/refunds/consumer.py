@@ -1,22 +1,23 @@
-"""Consumer of what customers are owed: opens refunds, which the worker then makes."""
+"""The handlers of consumed events: a refund is opened for each amount that a customer is owed."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import TypeVar
+from uuid import UUID
 
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.messaging.envelope import EventView
-from common.messaging.incoming.records import EventHandler, Incoming
+from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
 from refunds.domain import Cause, RefundRequest, cancellation_key, late_payment_key, return_key, surplus_payment_key
 from refunds.events import (
+    CustomerView,
     OrderCancelledView,
     OrderPaidLateView,
     OrderPaidTwiceView,
-    OrderPaidUnexpectedlyView,
     OrderPaymentIdentifiedView,
     ReturnCompletedView,
-    UnexpectedPaymentView,
 )
 from refunds.use_cases.opening import identify_payment, open_refunds
 
@@ -46,7 +47,7 @@ async def on_payment_identified(connection: Connection, events: Sequence[Incomin
         await identify_payment(connection, incoming.data.order_id, payment.first_reference, payment.reference)
 
 
-EVENT_HANDLERS: Mapping[str, EventHandler[Any]] = {
+EVENT_HANDLERS: Handlers = {
     "return.completed": EventHandler(ReturnCompletedView, on_return_completed),
     "order.cancelled": EventHandler(OrderCancelledView, on_order_cancelled),
     "order.late_payment": EventHandler(OrderPaidLateView, on_order_paid_late),
@@ -62,60 +63,50 @@ def _requests(
 
 
 def _request_of_return(completed: ReturnCompletedView) -> RefundRequest:
-    return RefundRequest(
-        business_key=return_key(completed.return_id),
-        cause=Cause.RETURN_COMPLETED,
-        order_id=completed.order_id,
-        order_number=completed.order_number,
-        return_id=completed.return_id,
-        amount=completed.refund_amount,
-        currency=completed.currency,
-        payment_reference=completed.payment_reference,
-        customer_email=completed.customer_email,
-        customer_name=completed.customer_name,
+    key, reference = return_key(completed.return_id), completed.payment_reference
+    return _request(
+        completed, Cause.RETURN_COMPLETED, key, completed.refund_amount, reference, return_id=completed.return_id
     )
 
 
 def _request_of_cancellation(cancelled: OrderCancelledView) -> RefundRequest:
     """Raises `ValueError` when the event has a captured amount but no payment reference."""
-    if cancelled.captured_amount is None or cancelled.payment_reference is None:
+    amount, reference = cancelled.captured_amount, cancelled.payment_reference
+    if amount is None or reference is None:
         raise ValueError(f"order {cancelled.order_id} was paid, and its cancellation names no payment reference")
-    return RefundRequest(
-        business_key=cancellation_key(cancelled.order_id),
-        cause=Cause.ORDER_CANCELLED,
-        order_id=cancelled.order_id,
-        order_number=cancelled.order_number,
-        return_id=None,
-        amount=cancelled.captured_amount,
-        currency=cancelled.currency,
-        payment_reference=cancelled.payment_reference,
-        customer_email=cancelled.customer_email,
-        customer_name=cancelled.customer_name,
-    )
+    return _request(cancelled, Cause.ORDER_CANCELLED, cancellation_key(cancelled.order_id), amount, reference)
 
 
 def _request_of_late_payment(paid: OrderPaidLateView) -> RefundRequest:
-    key = late_payment_key(paid.order_id, paid.late_payment.reference)
-    return _request_of_unexpected(paid, paid.late_payment, Cause.LATE_PAYMENT, key)
+    payment = paid.late_payment
+    key = late_payment_key(paid.order_id, payment.reference)
+    return _request(paid, Cause.LATE_PAYMENT, key, payment.amount, payment.reference)
 
 
 def _request_of_surplus_payment(paid: OrderPaidTwiceView) -> RefundRequest:
-    key = surplus_payment_key(paid.order_id, paid.surplus_payment.reference)
-    return _request_of_unexpected(paid, paid.surplus_payment, Cause.SURPLUS_PAYMENT, key)
+    payment = paid.surplus_payment
+    key = surplus_payment_key(paid.order_id, payment.reference)
+    return _request(paid, Cause.SURPLUS_PAYMENT, key, payment.amount, payment.reference)
 
 
-def _request_of_unexpected(
-    paid: OrderPaidUnexpectedlyView, payment: UnexpectedPaymentView, cause: Cause, business_key: str
+def _request(
+    view: CustomerView,
+    cause: Cause,
+    business_key: str,
+    amount: Decimal,
+    payment_reference: str,
+    *,
+    return_id: UUID | None = None,
 ) -> RefundRequest:
     return RefundRequest(
         business_key=business_key,
         cause=cause,
-        order_id=paid.order_id,
-        order_number=paid.order_number,
-        return_id=None,
-        amount=payment.amount,
-        currency=paid.currency,
-        payment_reference=payment.reference,
-        customer_email=paid.customer_email,
-        customer_name=paid.customer_name,
+        order_id=view.order_id,
+        order_number=view.order_number,
+        return_id=return_id,
+        amount=amount,
+        currency=view.currency,
+        payment_reference=payment_reference,
+        customer_email=view.customer_email,
+        customer_name=view.customer_name,
     )

@@ -84,29 +84,29 @@ def refund_data(refund: Refund) -> RefundData:
     )
 
 
-class ReturnCompletedView(EventView):
-    """The fields of `return.completed` that a refund needs."""
+class CustomerView(EventView):
+    """The fields that a refund needs of every event that causes one."""
+
+    order_id: UUID
+    order_number: str
+    currency: str
+    customer_email: str | None = None
+    customer_name: str | None = None
+
+
+class ReturnCompletedView(CustomerView):
+    """`return.completed`"""
 
     return_id: UUID
-    order_id: UUID
-    order_number: str
     refund_amount: Decimal
-    currency: str
     payment_reference: str
-    customer_email: str | None = None
-    customer_name: str | None = None
 
 
-class OrderCancelledView(EventView):
-    """The fields of `order.cancelled` that a refund needs; nothing was captured of an order that was not paid."""
+class OrderCancelledView(CustomerView):
+    """`order.cancelled`: nothing was captured of an order that was not paid."""
 
-    order_id: UUID
-    order_number: str
     captured_amount: Decimal | None = None
-    currency: str
     payment_reference: str | None = None
-    customer_email: str | None = None
-    customer_name: str | None = None
 
 
 class UnexpectedPaymentView(EventView):
@@ -114,23 +114,13 @@ class UnexpectedPaymentView(EventView):
     amount: Decimal
 
 
-class OrderPaidUnexpectedlyView(EventView):
-    """The fields of the events below that a refund needs beside the payment."""
-
-    order_id: UUID
-    order_number: str
-    currency: str
-    customer_email: str | None = None
-    customer_name: str | None = None
-
-
-class OrderPaidLateView(OrderPaidUnexpectedlyView):
+class OrderPaidLateView(CustomerView):
     """`order.late_payment`: a payment for an order that was already cancelled."""
 
     late_payment: UnexpectedPaymentView
 
 
-class OrderPaidTwiceView(OrderPaidUnexpectedlyView):
+class OrderPaidTwiceView(CustomerView):
     """`order.surplus_payment`: a payment for an order that another one had paid."""
 
     surplus_payment: UnexpectedPaymentView

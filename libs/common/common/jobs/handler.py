@@ -26,7 +26,7 @@ class RunningJob:
         return reading(self.pool)
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
-        """For a fact that stays true whoever has the job."""
+        """For a fact that stays true when another worker has the job."""
         return transaction(self.pool)
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What invoicing asks of a store of documents."""
+"""The port to a document store: store a document once, and read it."""
 
 import hashlib
 from typing import Protocol
@@ -8,12 +8,12 @@ from invoicing.domain import Document
 
 
 class DamagedDocument(Exception):
-    """The store does not have the bytes that were stored: the document is missing, or another one is in its place."""
+    """The stored document is missing or has other bytes than were stored."""
 
 
 class DocumentStore(Protocol):
     async def put(self, invoice_id: UUID, content: bytes) -> Document:
-        """Store durably under this id, once; returns what the store has now. Raises `OSError`."""
+        """Store durably under this id, once; returns the document that is stored now. Raises `OSError`."""
         ...
 
     async def get(self, invoice_id: UUID, document: Document) -> bytes:

@@ -1,4 +1,4 @@
-"""Invoices without the world around them: plain Python, no I/O."""
+"""Invoices as plain Python, without I/O."""
 
 from invoicing.domain.calendar import UTC_CALENDAR, NewYear, SellerCalendar
 from invoicing.domain.invoice import PDF, Document, Failure, Invoice, InvoiceStatus, MailStatus, Step, TransitionRefused

@@ -1,4 +1,4 @@
-"""The seller's days: which one an instant falls on where the seller is, and when a year of the seller's begins."""
+"""The seller's calendar: the date of an instant in the seller's time zone, and the beginning of the seller's year."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
@@ -22,7 +22,7 @@ class SellerCalendar:
         return moment.astimezone(self.zone).date()
 
     def nearest_new_year(self, moment: datetime) -> NewYear:
-        """The one that is at most half a year away, past or future."""
+        """The new year at most half a year away, past or future."""
         local = moment.astimezone(self.zone)
         year = local.year + (local.month > 6)
         return NewYear(year, datetime(year, 1, 1, tzinfo=self.zone).astimezone(UTC))

@@ -1,4 +1,4 @@
-"""The frozen facts that an invoice is printed from, and how amounts are shown."""
+"""The snapshot: the frozen data that an invoice is rendered from, and the format of amounts."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +9,7 @@ from common.money import minor_digits, quantize
 
 
 class InconsistentOrder(ValueError):
-    """The order's amounts do not add up: no invoice at all is better than a wrong one."""
+    """The order's amounts do not add up, so there is no invoice: a wrong one would be worse."""
 
 
 def display_amount(amount: Decimal, currency: str) -> str:
@@ -18,7 +18,7 @@ def display_amount(amount: Decimal, currency: str) -> str:
 
 
 def display_rate(rate: Decimal) -> str:
-    """`20 %`, `5.5 %`: a percentage without idle zeros."""
+    """`20 %`, `5.5 %`: a percentage without trailing zeros."""
     return f"{rate.normalize():f} %"
 
 
@@ -72,7 +72,7 @@ class Tax:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is printed, frozen when the work is accepted: the same snapshot always gives the same bytes."""
+    """All data of the document, frozen when the invoice is opened: the same snapshot always gives the same bytes."""
 
     invoice_number: str
     invoice_date: date

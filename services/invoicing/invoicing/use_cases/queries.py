@@ -1,4 +1,4 @@
-"""What staff and holders of a link ask of invoices."""
+"""Queries of staff and of clients with a signed link."""
 
 from uuid import UUID
 

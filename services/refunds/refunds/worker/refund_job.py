@@ -60,7 +60,7 @@ class RefundJob(JobHandler):
     async def _send(self, running: RunningJob, refund: Refund) -> str:
         """A decline is believed only when the gateway has no such refund: the reason may be that the refund exists.
 
-        The reason may also be the payment's name: if its id was reported meanwhile, that is tried at once.
+        The reason may also be the payment's reference: if its id was reported meanwhile, that is sent at once.
         """
         if refund.key_spent:
             # The gateway may have forgotten the key since: then this call can make the refund.
@@ -82,7 +82,7 @@ class RefundJob(JobHandler):
 
 
 async def _mark_key(running: RunningJob, refund: Refund, *, spent: bool) -> None:
-    """Without the lease: it is a fact about the key, whoever has the job."""
+    """Without the lease: it is a fact about the key, even when another worker has the job."""
     async with running.transaction() as connection:
         await writing.mark_key(connection, refund, spent=spent)
 
