@@ -6,7 +6,7 @@ from uuid import UUID
 
 from common.access.auth import Role, allow, open_to_all
 from common.database.transactions import reading
-from common.edge.commands.perform import read, read_page
+from common.edge.commands.query import read, read_page
 from common.edge.requests.entity_tags import client_has
 from common.edge.requests.fields import InDigits
 from common.edge.requests.paging import PageQuery, list_of

@@ -4,7 +4,8 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Caller, Role, allow
-from common.edge.commands.perform import perform, read, read_page
+from common.edge.commands.command import command
+from common.edge.commands.query import read, read_page
 from common.edge.pages.history import add_history_route
 from common.edge.requests.filters import CreatedQuery
 from common.edge.requests.paging import PageQuery, list_of
@@ -37,15 +38,9 @@ def order_filter(
 @router.post("", operation_id="createOrder", status_code=201, responses={201: {"model": OrderResponse}})
 @allow(Role.CLIENT)
 async def place_order(request: Request, body: OrderCreate) -> Response:
-    return await perform(
-        request,
-        commands.place_order,
-        Caller.of(request),
-        body.to_domain(),
-        render=order_response,
-        status=201,
-        new_id=lambda order: order.id,
-    )
+    async with command(request) as run:
+        order = await commands.place_order(run.connection, Caller.of(request), body.to_domain())
+        return await run.answer(order, order_response, status=201, new_id=order.id)
 
 
 @router.get("", operation_id="listOrders", responses={200: {"model": list_of(OrderResponse)}})
@@ -76,18 +71,18 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
     A payment that is reported again by its id is answered with 200 and the order as it is; a new one for an order that
     is paid or cancelled with 409, and it is recorded under `payments` and refunded.
     """
-    return await perform(
-        request, commands.change_state, Caller.of(request), order_id, body.to_domain(), render=order_response
-    )
+    async with command(request) as run:
+        order = await commands.change_state(run.connection, Caller.of(request), order_id, body.to_domain())
+        return await run.answer(order, order_response)
 
 
 @router.post("/{order_id}/cancel", operation_id="cancelOrder", responses={200: {"model": OrderResponse}})
 @allow(Role.CLIENT, Role.MANAGER)
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
     """What was paid for the order is paid back; `refund_status` tells when."""
-    return await perform(
-        request, commands.cancel_order, Caller.of(request), order_id, body.reason, render=order_response
-    )
+    async with command(request) as run:
+        order = await commands.cancel_order(run.connection, Caller.of(request), order_id, body.reason)
+        return await run.answer(order, order_response)
 
 
 add_history_route(

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Role, allow
-from common.edge.commands.perform import read, read_page
+from common.edge.commands.query import read, read_page
 from common.edge.requests.paging import PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
 from fastapi import APIRouter, Depends, Request, Response

@@ -5,7 +5,8 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Caller, Role, allow
-from common.edge.commands.perform import perform, read, read_page
+from common.edge.commands.command import command
+from common.edge.commands.query import read, read_page
 from common.edge.pages.history import add_history_route
 from common.edge.requests.filters import CreatedQuery
 from common.edge.requests.paging import PageQuery, list_of
@@ -60,17 +61,9 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
 
 async def _open_return(request: Request, new: NewReturn, waited_since: datetime | None = None) -> Response:
     window_days: int = request.app.state.return_window_days
-    return await perform(
-        request,
-        opening.open_return,
-        Caller.of(request),
-        new,
-        window_days,
-        waited_since,
-        render=return_response,
-        status=201,
-        new_id=lambda opened: opened.id,
-    )
+    async with command(request) as run:
+        opened = await opening.open_return(run.connection, Caller.of(request), new, window_days, waited_since)
+        return await run.answer(opened, return_response, status=201, new_id=opened.id)
 
 
 @router.get("", operation_id="listReturns", responses={200: {"model": list_of(ReturnResponse)}})
@@ -93,39 +86,31 @@ async def get_return(request: Request, return_id: UUID) -> Response:
 @router.patch("/{return_id}/approve", operation_id="approveReturn", responses={200: {"model": ReturnResponse}})
 @allow(Role.MANAGER)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
-    return await perform(
-        request, commands.approve_return, Caller.of(request), return_id, body.manager_notes, render=return_response
-    )
+    async with command(request) as run:
+        approved = await commands.approve_return(run.connection, Caller.of(request), return_id, body.manager_notes)
+        return await run.answer(approved, return_response)
 
 
 @router.patch("/{return_id}/reject", operation_id="rejectReturn", responses={200: {"model": ReturnResponse}})
 @allow(Role.MANAGER)
 async def reject_return(request: Request, return_id: UUID, body: RejectRequest) -> Response:
     """The order cannot be returned again."""
-    return await perform(
-        request,
-        commands.reject_return,
-        Caller.of(request),
-        return_id,
-        body.manager_notes,
-        body.rejection_reason,
-        render=return_response,
-    )
+    async with command(request) as run:
+        rejected = await commands.reject_return(
+            run.connection, Caller.of(request), return_id, body.manager_notes, body.rejection_reason
+        )
+        return await run.answer(rejected, return_response)
 
 
 @router.patch("/{return_id}/state", operation_id="updateReturnState", responses={200: {"model": ReturnResponse}})
 @allow(Role.CLIENT, Role.WAREHOUSE, Role.MANAGER)
 async def change_return_state(request: Request, return_id: UUID, body: StateChangeRequest) -> Response:
     """A client may say that its return is IN_TRANSIT. COMPLETED starts the refund; see `refund_status` for its end."""
-    return await perform(
-        request,
-        commands.change_return_state,
-        Caller.of(request),
-        return_id,
-        ReturnStatus(body.new_state),
-        body.reason,
-        render=return_response,
-    )
+    async with command(request) as run:
+        changed = await commands.change_return_state(
+            run.connection, Caller.of(request), return_id, ReturnStatus(body.new_state), body.reason
+        )
+        return await run.answer(changed, return_response)
 
 
 add_history_route(

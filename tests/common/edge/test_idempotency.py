@@ -11,8 +11,15 @@ import pytest
 import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading
-from common.edge.commands import idempotency
-from common.edge.commands.idempotency import COMPRESSED_ABOVE_BYTES, Answer, KeyedRequest
+from common.edge.commands.idempotency import (
+    COMPRESSED_ABOVE_BYTES,
+    Answer,
+    KeyedRequest,
+    StoredAnswer,
+    keyed_transaction,
+    require_unanswered,
+    store_answer,
+)
 from common.errors import Code, Problem
 from support.gateway.vase_service import VASE, VaseGateway, open_vase_gateway
 from support.postgres.databases import Database
@@ -55,13 +62,12 @@ async def test_a_quoted_key_is_the_same_key(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("length", [10, COMPRESSED_ABOVE_BYTES, COMPRESSED_ABOVE_BYTES + 1, 300_000])
 async def test_an_answer_of_any_length_is_replayed_byte_by_byte(pool: Pool, length: int) -> None:
     answer = Answer(201, {"Location": "/vases/1"}, b"x" * length)
-
-    async def effect(_: Connection) -> Answer:
-        return answer
-
-    assert await idempotency.answer_once(pool, keyed_request(), effect, A_DAY) == answer
-    replayed = await idempotency.answer_once(pool, keyed_request(), effect, A_DAY)
-    assert replayed == Answer(201, {"Location": "/vases/1", "Idempotency-Replayed": "true"}, answer.body)
+    async with keyed_transaction(pool, keyed_request()) as connection:
+        await store_answer(connection, keyed_request(), answer, A_DAY)
+    with pytest.raises(StoredAnswer) as stored:
+        async with keyed_transaction(pool, keyed_request()):
+            raise AssertionError("the command must not run again")
+    assert stored.value.answer == Answer(201, {"Location": "/vases/1", "Idempotency-Replayed": "true"}, answer.body)
 
 
 async def test_another_body_under_the_same_key_is_refused(client: httpx.AsyncClient) -> None:
@@ -149,11 +155,8 @@ async def test_an_answer_that_was_committed_behind_our_look_up_is_found_and_ours
 ) -> None:
     """The look-up and the lock are one statement, whose snapshot may be older than the lock."""
     stored = Answer(201, {"Location": "/vases/1"}, b'"first"')
-    runs = 0
 
-    async def effect(connection: Connection) -> Answer | Problem:
-        nonlocal runs
-        runs += 1
+    async def run_command(connection: Connection) -> None:
         await connection.execute("INSERT INTO event_streams (topic, key, sequence) VALUES ('t', 'ours', 1)")
         elsewhere = await asyncpg.connect(database.dsn)
         await elsewhere.execute(
@@ -164,12 +167,15 @@ async def test_an_answer_that_was_committed_behind_our_look_up_is_found_and_ours
         await elsewhere.close()
         if outcome == "raised problem":
             raise Problem(Code.CONFLICT, "too late")
-        return Answer(201, {}, b'"second"') if outcome == "answer" else Problem(Code.CONFLICT, "too late")
+        if outcome == "returned problem":
+            await require_unanswered(connection, keyed_request())
+        else:
+            await store_answer(connection, keyed_request(), Answer(201, {}, b'"second"'), A_DAY)
 
-    answer = await idempotency.answer_once(pool, keyed_request(), effect, A_DAY)
-    assert isinstance(answer, Answer)
-    assert answer.body == stored.body
-    assert answer.headers == {"Location": "/vases/1", "Idempotency-Replayed": "true"}
-    assert runs == 1
+    with pytest.raises(StoredAnswer) as found:
+        async with keyed_transaction(pool, keyed_request()) as connection:
+            await run_command(connection)
+    assert found.value.answer.body == stored.body
+    assert found.value.answer.headers == {"Location": "/vases/1", "Idempotency-Replayed": "true"}
     async with reading(pool) as connection:
         assert await connection.fetchval("SELECT count(*) FROM event_streams") == 0

@@ -14,7 +14,8 @@ from common.access import api_keys
 from common.access.auth import Caller, Role, allow, open_to_all
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool
-from common.edge.commands.perform import perform, read
+from common.edge.commands.command import command
+from common.edge.commands.query import read
 from common.edge.gateway import create_gateway
 from common.edge.routing.guarded_route import GuardedRoute, called_by_fastapi
 from common.errors import Code, Problem
@@ -49,24 +50,23 @@ def vase_routes() -> APIRouter:
     @router.post("", status_code=201)
     @allow(Role.CLIENT)
     async def make(request: Request, vase: VaseCreate) -> Response:
-        async def command(connection: Connection) -> dict[str, Any] | Problem:
-            made = {
-                "id": uuid4(),
-                "name": vase.name,
-                "price": vase.price,
-                "traceparent": Caller.of(request).traceparent,
-            }
-            await _insert(connection, made)
+        vase_id = uuid4()
+        made = {
+            "id": vase_id,
+            "name": vase.name,
+            "price": vase.price,
+            "traceparent": Caller.of(request).traceparent,
+        }
+        async with command(request) as run:
+            await _insert(run.connection, made)
             if vase.name == "slow":
-                await connection.execute("SELECT pg_advisory_xact_lock(1)")
+                await run.connection.execute("SELECT pg_advisory_xact_lock(1)")
             if vase.name.startswith("refused"):
                 problem = Problem(Code.CONFLICT, "This vase is not made.")
                 if vase.name == "refused and forgotten":
                     raise problem
-                return problem
-            return made
-
-        return await perform(request, command, status=201, new_id=lambda made: made["id"])
+                return await run.answer(problem)
+            return await run.answer(made, status=201, new_id=vase_id)
 
     @router.get("")
     @allow(*Role)
@@ -92,14 +92,12 @@ def vase_routes() -> APIRouter:
     @router.post("/{vase_id}/break")
     @allow(Role.WAREHOUSE, Role.MANAGER)
     async def smash(request: Request, vase_id: UUID) -> Response:
-        async def command(connection: Connection) -> str:
-            if await connection.fetchval("SELECT 1 FROM vases WHERE id = $1", vase_id) is None:
+        async with command(request) as run:
+            if await run.connection.fetchval("SELECT 1 FROM vases WHERE id = $1", vase_id) is None:
                 raise Problem.not_found("vase", vase_id)
             Caller.of(request).require(Role.MANAGER)
-            await connection.execute("DELETE FROM vases WHERE id = $1", vase_id)
-            return "broken"
-
-        return await perform(request, command)
+            await run.connection.execute("DELETE FROM vases WHERE id = $1", vase_id)
+            return await run.answer("broken")
 
     @router.post("/faulty")
     @allow(*Role)

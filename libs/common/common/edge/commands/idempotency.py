@@ -6,13 +6,15 @@ most clients send are both accepted. Only successful answers are stored, so a re
 
 import hashlib
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import NoReturn
 
 from sqlalchemy import BigInteger, Interval, and_, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import insert
+from starlette.responses import Response
 
 from common.database.statements import Connection, Record, prepare
 from common.database.tables import idempotency_keys as answers
@@ -40,8 +42,17 @@ class Answer:
     body: bytes
     stored_body: bytes | None = None
 
+    @property
+    def response(self) -> Response:
+        return Response(self.body, self.status, self.headers, "application/json")
 
-Effect: TypeAlias = Callable[[Connection], Awaitable[Answer | Problem]]
+
+class StoredAnswer(Exception):
+    """The command ran before, under the same Idempotency-Key; `answer` is the response to repeat."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +74,13 @@ class KeyedRequest:
         return cls(scope, key, hashlib.sha256(body).digest())
 
     @property
+    def identity(self) -> Mapping[str, object]:
+        return {"scope": self.scope, "key": self.key}
+
+    @property
     def lock(self) -> int:
         """For PostgreSQL's advisory locks, which have 64 bits: two requests practically never share one by accident."""
         return int.from_bytes(hashlib.sha256(self.scope + self.key.encode()).digest()[:8], signed=True)
-
-
-class _AnsweredMeanwhile(Exception):
-    """Another request with this key was answered between our look-up and our lock (see `answer_once`)."""
 
 
 _of_request = and_(
@@ -97,74 +108,38 @@ _STORE = prepare(
 )
 
 
-async def answer_once(pool: Pool, request: KeyedRequest, effect: Effect, retention: timedelta) -> Answer | Problem:
-    """Run the effect in a transaction that stores its answer, or return the answer that is stored under the key.
+@asynccontextmanager
+async def keyed_transaction(pool: Pool, request: KeyedRequest) -> AsyncIterator[Connection]:
+    """A transaction for the command of a request, which no other request with this key runs at the same time.
 
-    Raises `Problem` CONFLICT while another request with this key runs, IDEMPOTENCY_KEY_REUSED when the key was used for
-    another body, and what the effect raises.
+    Raises `StoredAnswer`, `Problem` CONFLICT while another request with this key runs, and IDEMPOTENCY_KEY_REUSED when
+    the key was used for another body.
 
     The statement that locks also looks for an answer, with the snapshot from before the lock (READ COMMITTED): another
-    request may have committed its answer in between. That shows when ours is to be stored or, when the effect was
-    refused (perhaps because of the other one), in a second look-up. The second run then finds the answer.
+    request may have committed its answer in between. That shows when ours is to be stored or when the command is
+    refused, perhaps because of the other one. Then the transaction is rolled back and the second look finds the answer.
     """
-    try:
-        return await _answer(pool, request, effect, retention)
-    except _AnsweredMeanwhile:
-        return await _answer(pool, request, effect, retention)
-
-
-async def _answer(pool: Pool, request: KeyedRequest, effect: Effect, retention: timedelta) -> Answer | Problem:
     has_lock = False
     try:
         async with transaction(pool) as connection:
-            if (stored := await _lock_and_find(connection, request)) is not None:
-                return stored
+            await _lock(connection, request)
             has_lock = True
-            outcome = await effect(connection)
-            if isinstance(outcome, Answer):
-                await _store_answer(connection, request, outcome, retention)
-            else:
-                await _check_unanswered(connection, request)
-            return outcome
+            yield connection
     except Problem:
         if has_lock:
             async with reading(pool) as connection:
-                await _check_unanswered(connection, request)
+                await require_unanswered(connection, request)
         raise
 
 
-async def _lock_and_find(connection: Connection, request: KeyedRequest) -> Answer | None:
-    """The stored answer; None when there is none, and this transaction has the lock until it ends."""
-    row = await _LOCK_AND_FIND.fetch_one(connection, lock=request.lock, scope=request.scope, key=request.key)
-    if row is None or (row["status"] is None and not row["locked"]):
-        raise Problem(Code.CONFLICT, "A request with this Idempotency-Key is still running.", retry_after=1)
-    if row["status"] is None:
-        return None
-    if row["request_hash"] != request.body_hash:
-        raise Problem(Code.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another request body.")
-    return _load(row)
-
-
-def _load(row: Record) -> Answer:
-    headers = dict(row["headers"])
-    is_compressed = headers.pop("Content-Encoding", None) == _COMPRESSED
-    body = zlib.decompress(row["body"]) if is_compressed else row["body"]
-    return Answer(row["status"], {**headers, "Idempotency-Replayed": "true"}, body)
-
-
-async def _check_unanswered(connection: Connection, request: KeyedRequest) -> None:
-    if await _FIND.fetch_one(connection, scope=request.scope, key=request.key) is not None:
-        raise _AnsweredMeanwhile
-
-
-async def _store_answer(connection: Connection, request: KeyedRequest, answer: Answer, retention: timedelta) -> None:
+async def store_answer(connection: Connection, request: KeyedRequest, answer: Answer, retention: timedelta) -> None:
+    """Raises `Problem` CONFLICT when an answer is stored already."""
     body, headers = answer.body if answer.stored_body is None else answer.stored_body, answer.headers
     if len(body) > COMPRESSED_ABOVE_BYTES:
         body, headers = zlib.compress(body, _FAST), {**headers, "Content-Encoding": _COMPRESSED}
     stored_rows = await _STORE.execute(
         connection,
-        scope=request.scope,
-        key=request.key,
+        **request.identity,
         request_hash=request.body_hash,
         status=answer.status,
         headers=headers,
@@ -172,4 +147,32 @@ async def _store_answer(connection: Connection, request: KeyedRequest, answer: A
         retention=retention,
     )
     if stored_rows == 0:
-        raise _AnsweredMeanwhile
+        raise _still_running()
+
+
+async def require_unanswered(connection: Connection, request: KeyedRequest) -> None:
+    """Raises `StoredAnswer` when another request with this key was answered since the lock."""
+    row = await _FIND.fetch_one(connection, **request.identity)
+    if row is not None:
+        _raise_answer(request, row)
+
+
+async def _lock(connection: Connection, request: KeyedRequest) -> None:
+    row = await _LOCK_AND_FIND.fetch_one(connection, lock=request.lock, **request.identity)
+    if row is None or (row["status"] is None and not row["locked"]):
+        raise _still_running()
+    if row["status"] is not None:
+        _raise_answer(request, row)
+
+
+def _raise_answer(request: KeyedRequest, row: Record) -> NoReturn:
+    if row["request_hash"] != request.body_hash:
+        raise Problem(Code.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used for another request body.")
+    headers = dict(row["headers"])
+    is_compressed = headers.pop("Content-Encoding", None) == _COMPRESSED
+    body = zlib.decompress(row["body"]) if is_compressed else row["body"]
+    raise StoredAnswer(Answer(row["status"], {**headers, "Idempotency-Replayed": "true"}, body))
+
+
+def _still_running() -> Problem:
+    return Problem(Code.CONFLICT, "A request with this Idempotency-Key is still running.", retry_after=1)

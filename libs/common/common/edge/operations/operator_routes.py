@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from common.access.auth import Caller, Role, allow
-from common.edge.commands.perform import perform, read, read_page
+from common.edge.commands.command import command
+from common.edge.commands.query import read, read_page
 from common.edge.operations import operator_schemas as schemas
 from common.edge.requests.fields import InDigits, Line, RequestBody
 from common.edge.requests.paging import LargePageQuery, PageQuery, list_of
@@ -65,7 +66,8 @@ async def get_job(request: Request, job_id: UUID) -> Response:
 @router.post("/jobs/{job_id}/replay", operation_id="replayJob", responses={200: {"model": schemas.JobDetail}})
 @allow()
 async def replay_job(request: Request, job_id: UUID) -> Response:
-    return await perform(request, commands.replay_job, Caller.of(request).actor, job_id)
+    async with command(request) as run:
+        return await run.answer(await commands.replay_job(run.connection, Caller.of(request).actor, job_id))
 
 
 @router.get("/poison", operation_id="listPoison", responses={200: {"model": list_of(schemas.PoisonSummary)}})
@@ -87,9 +89,10 @@ async def get_poison(request: Request, poison_id: UUID) -> Response:
 async def replay_poison(request: Request, poison_id: UUID) -> Response:
     runtime = runtime_of(request)
     handlers = runtime.service.event_handlers(runtime.settings)
-    return await perform(
-        request, commands.replay_poison, Caller.of(request).actor, runtime.service.name, handlers, poison_id
-    )
+    async with command(request) as run:
+        actor = Caller.of(request).actor
+        record = await commands.replay_poison(run.connection, actor, runtime.service.name, handlers, poison_id)
+        return await run.answer(record)
 
 
 @router.get("/outbox", operation_id="listUnsentEvents", responses={200: {"model": list_of(schemas.UnsentEvent)}})
@@ -101,7 +104,8 @@ async def list_outbox(request: Request, paging: PageQuery, state: EventState = E
 @router.post("/outbox/{position}/replay", operation_id="replayEvent", responses={200: {"model": schemas.ReplayedEvent}})
 @allow()
 async def replay_event(request: Request, position: Annotated[int, Path(ge=1, lt=2**63), InDigits]) -> Response:
-    return await perform(request, commands.replay_event, Caller.of(request).actor, position)
+    async with command(request) as run:
+        return await run.answer(await commands.replay_event(run.connection, Caller.of(request).actor, position))
 
 
 @router.get("/api-keys", operation_id="listApiKeys", responses={200: {"model": list_of(schemas.ApiKeySummary)}})
@@ -117,9 +121,9 @@ async def list_keys(request: Request, paging: LargePageQuery) -> Response:
 async def create_key(request: Request, key: ApiKeyCreate) -> Response:
     """`key` is told once, and is null when the answer is replayed: whoever missed it makes another key."""
     new = NewKey(key.name, key.role, key.customer_id)
-    return await perform(
-        request, commands.create_key, Caller.of(request).actor, new, status=201, without_secret=_without_key
-    )
+    async with command(request) as run:
+        created = await commands.create_key(run.connection, Caller.of(request).actor, new)
+        return await run.answer(created, status=201, without_secret=_without_key)
 
 
 def _without_key(result: dict[str, Any]) -> dict[str, Any]:
@@ -129,4 +133,5 @@ def _without_key(result: dict[str, Any]) -> dict[str, Any]:
 @router.delete("/api-keys/{prefix}", operation_id="revokeApiKey", responses={200: {"model": schemas.RevokedApiKey}})
 @allow()
 async def revoke_key(request: Request, prefix: Annotated[str, Path(max_length=255, pattern="^[!-~]+$")]) -> Response:
-    return await perform(request, commands.revoke_key, Caller.of(request).actor, prefix)
+    async with command(request) as run:
+        return await run.answer(await commands.revoke_key(run.connection, Caller.of(request).actor, prefix))

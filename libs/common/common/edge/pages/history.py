@@ -14,7 +14,7 @@ from common.audit.actor import ActorType, Trigger
 from common.audit.entries import Outcome
 from common.audit.history import HistoryFilter, find_history
 from common.database.statements import Connection, Record
-from common.edge.commands.perform import read_page
+from common.edge.commands.query import read_page
 from common.edge.requests.paging import LargePageQuery
 from common.paging import Page, Pagination, Paging
 

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from common.access.auth import Role, allow
 from common.database.statements import Connection
-from common.edge.commands.perform import read
+from common.edge.commands.query import read
 from common.edge.observation.response_times import Performance, ResponseTimes
 from common.edge.routing.guarded_route import GuardedRoute
 

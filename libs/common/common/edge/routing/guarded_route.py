@@ -11,6 +11,7 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from common.access.auth import allowed_roles
+from common.edge.commands.idempotency import StoredAnswer
 from common.edge.contract.openapi import describe
 from common.edge.requests.body_bounds import body_model
 from common.edge.requests.query_parameters import query_problems
@@ -64,7 +65,10 @@ class GuardedRoute(APIRoute):
             await guard.check(request)
             if problems := query_problems(request, query_names):
                 raise RequestValidationError(problems)
-            return await handle(request)
+            try:
+                return await handle(request)
+            except StoredAnswer as stored:
+                return stored.answer.response
 
         return guarded
 
@@ -95,5 +99,8 @@ class _DirectCall:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         await self.guard.check(request)
-        response = await self.endpoint(**await self.binding.arguments(request))
+        try:
+            response = await self.endpoint(**await self.binding.arguments(request))
+        except StoredAnswer as stored:
+            response = stored.answer.response
         await response(scope, receive, send)

@@ -1,0 +1,85 @@
+"""Runs the command of a request in one transaction, once per `Idempotency-Key`, and answers with its result."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from common.access.auth import Caller
+from common.database.statements import Connection
+from common.database.transactions import transaction
+from common.edge.commands.idempotency import Answer, KeyedRequest, keyed_transaction, require_unanswered, store_answer
+from common.edge.commands.json import encode_json, unchanged
+from common.edge.problems.problem_responses import problem_response
+from common.edge.requests.headers import single_header
+from common.edge.state import runtime_of
+from common.errors import Problem
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The transaction of a command; `answer` is its last step."""
+
+    request: Request
+    connection: Connection
+    keyed: KeyedRequest | None = None
+
+    async def answer(
+        self,
+        result: Result | Problem,
+        render: Callable[[Result], object] = unchanged,
+        *,
+        status: int = 200,
+        new_id: UUID | None = None,
+        without_secret: Callable[[Result], Result] | None = None,
+    ) -> Response:
+        """The response to the result, stored under the Idempotency-Key if there is one.
+
+        For a `Problem` that the command returned, what it wrote is committed. `new_id` is the id of the resource that
+        the command created, for `Location`. `without_secret` gives the result as it may be stored.
+        """
+        if isinstance(result, Problem):
+            if self.keyed is not None:
+                await require_unanswered(self.connection, self.keyed)
+            return problem_response(self.request, result)
+        headers = {} if new_id is None else {"Location": f"{self.request.scope['path']}/{new_id}"}
+        stored_body = None if without_secret is None else encode_json(render(without_secret(result)))
+        answer = Answer(status, headers, encode_json(render(result)), stored_body)
+        if self.keyed is not None:
+            retention = timedelta(hours=runtime_of(self.request).settings.idempotency_retention_hours)
+            await store_answer(self.connection, self.keyed, answer, retention)
+        return answer.response
+
+
+@asynccontextmanager
+async def command(request: Request) -> AsyncIterator[Command]:
+    """One transaction, committed at the end of the block and rolled back when the block raises.
+
+        async with command(request) as run:
+            order = await commands.place_order(run.connection, Caller.of(request), body.to_domain())
+            return await run.answer(order, order_response, status=201)
+
+    With an `Idempotency-Key`, raises what `keyed_transaction` raises; a `StoredAnswer` is answered by the route.
+    """
+    pool = runtime_of(request).pool
+    key = single_header(request.scope, b"idempotency-key")
+    if key is None:
+        async with transaction(pool) as connection:
+            yield Command(request, connection)
+        return
+    keyed = KeyedRequest.of(
+        key.decode("latin-1"),
+        caller=Caller.of(request).key_prefix,
+        method=request.method,
+        path=request.scope["path"],
+        body=await request.body(),
+    )
+    async with keyed_transaction(pool, keyed) as connection:
+        yield Command(request, connection, keyed)
