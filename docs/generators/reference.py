@@ -129,7 +129,13 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
     for each in parser._actions:
         if each.dest in ("help", "format"):
             continue
-        value = "" if each.nargs == 0 else "\\|".join(map(str, each.choices)) if each.choices else each.dest.upper()
+        value = (
+            ""
+            if each.nargs == 0
+            else "\\|".join(map(str, each.choices))
+            if each.choices
+            else str(each.metavar or each.dest).upper()
+        )
         if not each.option_strings:
             yield value
         else:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import ARRAY, Integer, Text, any_, bindparam, func, or_, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from common.database import tables
@@ -28,14 +28,6 @@ _INSERT = prepare(
     .on_conflict_do_nothing(index_elements=[_keys.c.prefix])
 )
 _REVOKE = prepare(update(_keys).where(_PREFIX, _keys.c.revoked_at.is_(None)).values(revoked_at=func.now()))
-_public = [column for column in _keys.c if column is not _keys.c.secret_hash]
-_LIST = prepare(
-    select(*_public)
-    .order_by(_keys.c.created_at, _keys.c.prefix)
-    .limit(bindparam("limit", type_=Integer))
-    .offset(bindparam("offset", type_=Integer))
-)
-_COUNT = prepare(select(func.count()).select_from(_keys))
 _FIND = prepare(select(*_keys.c).where(_PREFIX))
 
 
@@ -93,14 +85,3 @@ async def revoke(connection: Connection, prefix: str) -> bool:
 async def find(connection: Connection, prefix: str) -> Any:
     """The row of a key in any state, with its hash, or None."""
     return await _FIND.fetch_one(connection, prefix=prefix)
-
-
-async def list_page(connection: Connection, *, limit: int | None, offset: int) -> list[Any]:
-    """Keys, oldest first, without their hashes; all of them without a limit."""
-    return await _LIST.fetch_all(connection, limit=limit, offset=offset)
-
-
-async def count(connection: Connection) -> int:
-    """The number of all keys, with revoked ones."""
-    number: int = await _COUNT.fetch_value(connection)
-    return number

@@ -1,7 +1,5 @@
 """Verification of all audit chains of a database (ADR 0006)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -18,17 +16,8 @@ _ALL = prepare(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """`broken` is the first row that does not verify."""
-
-    rows: int
-    entities: int
-    broken: Mapping[str, Any] | None = None
-
-
-async def verify(connection: Connection) -> Verdict:
-    """Read all rows, chain by chain, in the caller's transaction."""
+async def verify_audit(connection: Connection) -> dict[str, Any]:
+    """Read all rows, chain by chain, in the caller's transaction. `broken` is the first row that does not verify."""
     rows = entities = 0
     entity, check = None, ChainCheck()
     async for row in connection.cursor(_ALL.sql, prefetch=_ROWS_AT_ONCE):
@@ -37,5 +26,6 @@ async def verify(connection: Connection) -> Verdict:
             entities += 1
         rows += 1
         if not check.holds(row):
-            return Verdict(rows, entities, dict(row))
-    return Verdict(rows, entities)
+            broken = {name: row[name] for name in ("entity_type", "entity_id", "position", "id")}
+            return {"rows": rows, "entities": entities, "broken": broken}
+    return {"rows": rows, "entities": entities, "broken": None}

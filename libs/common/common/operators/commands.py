@@ -18,26 +18,12 @@ from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem
 from common.jobs import queue
 from common.messaging.incoming.poison_replay import replay
-from common.messaging.incoming.records import Handlers
 from common.messaging.outgoing import outbox
 from common.operators.queries import find_event, find_job, find_poison
+from common.service import Runtime
 
 _log = structlog.get_logger(__name__)
 _WHOLE_OUTBOX = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """A key to be made. Only a client's key may be bound to a customer."""
-
-    name: str
-    role: Role
-    customer_id: UUID | None = None
-
-    def check(self) -> None:
-        """Raises `Problem` VALIDATION_ERROR."""
-        if self.customer_id is not None and self.role is not Role.CLIENT:
-            raise Problem.invalid("customer_id", "only a client's key is bound to a customer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +67,12 @@ async def send_events_again(connection: Connection, actor: Actor, since: datetim
     return details
 
 
-async def replay_poison(
-    connection: Connection, actor: Actor, consumer: str, handlers: Handlers, poison_id: UUID
-) -> dict[str, Any]:
+async def replay_poison(connection: Connection, actor: Actor, runtime: Runtime[Any], poison_id: UUID) -> dict[str, Any]:
     """Process a poison record again. Raises `Problem` NOT_FOUND, or CONFLICT when the handlers fail again or the record
     was replayed before."""
+    service = runtime.service
     try:
-        await replay(connection, consumer, handlers, poison_id)
+        await replay(connection, service.name, service.event_handlers(runtime.settings), poison_id)
     except Exception as error:
         if isinstance(error, Problem) or is_connection_failure(error):
             raise
@@ -97,20 +82,26 @@ async def replay_poison(
     return await find_poison(connection, poison_id)
 
 
-async def create_key(connection: Connection, actor: Actor, new: NewKey) -> dict[str, Any]:
-    """A new API key; `key` is in this result only. Raises `Problem` VALIDATION_ERROR."""
-    new.check()
-    key = await api_keys.create(connection, name=new.name, role=new.role, customer_id=new.customer_id)
+async def create_key(
+    connection: Connection, actor: Actor, name: str | None, role: Role, customer_id: UUID | None
+) -> dict[str, Any]:
+    """A new API key, with its role for a name if it has none; `key` is in this result only.
+
+    Raises `Problem` VALIDATION_ERROR.
+    """
+    _check_customer(role, customer_id)
+    name = name or role
+    key = await api_keys.create(connection, name=name, role=role, customer_id=customer_id)
     prefix = key.partition(".")[0]
     await _audit_key(connection, actor, prefix, None, "ACTIVE")
-    return {"prefix": prefix, "key": key, "name": new.name, "role": new.role, "customer_id": new.customer_id}
+    return {"prefix": prefix, "key": key, "name": name, "role": role, "customer_id": customer_id}
 
 
 async def ensure_keys(connection: Connection, actor: Actor, keys: Iterable[ImportedKey]) -> dict[str, Any]:
     """Store keys that are not stored yet. Raises `ValueError` for one that is stored with another secret or role."""
     added = []
     for each in keys:
-        NewKey(each.name, each.role, each.customer_id).check()
+        _check_customer(each.role, each.customer_id)
         prefix, _, secret = each.key.partition(".")
         if await api_keys.add(connection, key=each.key, name=each.name, role=each.role, customer_id=each.customer_id):
             await _audit_key(connection, actor, prefix, None, "ACTIVE")
@@ -133,6 +124,11 @@ async def revoke_key(connection: Connection, actor: Actor, prefix: str) -> dict[
         raise Problem(Code.CONFLICT, "The key was revoked before.", {"prefix": prefix})
     await _audit_key(connection, actor, prefix, "ACTIVE", "REVOKED")
     return {"prefix": prefix, "state": "revoked"}
+
+
+def _check_customer(role: Role, customer_id: UUID | None) -> None:
+    if customer_id is not None and role is not Role.CLIENT:
+        raise Problem.invalid("customer_id", "only a client's key is bound to a customer")
 
 
 async def _audit_key(connection: Connection, actor: Actor, prefix: str, before: str | None, after: str) -> None:

@@ -1,57 +1,37 @@
 """Queries for operators: jobs and their attempts, poison records, unpublished events, API keys."""
 
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    FromClause,
-    Integer,
-    Select,
-    Uuid,
-    bindparam,
-    case,
-    exists,
-    func,
-    literal,
-    literal_column,
-    null,
-    or_,
-    select,
-)
+import sqlalchemy as sa
 
-from common.access import api_keys
 from common.database.paging import counted_page, fetch_page
 from common.database.statements import Connection, Record, Statement, prepare
-from common.database.tables import job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
+from common.database.tables import api_keys, job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
 from common.errors import Problem
+from common.jobs.attempts import ATTEMPTS_SHOWN
+from common.operators.results import ApiKeySummary, JobAttempt, JobSummary, PoisonSummary
 from common.paging import Page, Paging
 
-_JOB = [
-    *(jobs.c.id, jobs.c.kind, jobs.c.business_key, jobs.c.state, jobs.c.attempts, jobs.c.failures, jobs.c.abandoned),
-    *(jobs.c.due_at, jobs.c.leased_until, jobs.c.created_at, jobs.c.finished_at, jobs.c.last_error),
-]
-_POISON = [
-    *(poison.c.id, poison.c.topic, poison.c.partition, poison.c.offset, poison.c.error, poison.c.state),
-    *(poison.c.created_at, poison.c.replayed_at, poison.c.kind, poison.c.last_offset),
-]
-_EVENT = (outbox.c.position, outbox.c.id, outbox.c.type, outbox.c.topic, outbox.c.key, outbox.c.sequence)
+Row = dict[str, Any]
 
 
-def _where(query: Select[Any], **columns: Column[Any]) -> Select[Any]:
+def _columns(table: sa.Table, result: type[Any]) -> list[sa.Column[Any]]:
+    """The columns that a result has as its fields, in this order."""
+    return [table.c[name] for name in result.__annotations__ if name in table.c]
+
+
+def _where(query: sa.Select[Any], **columns: sa.Column[Any]) -> sa.Select[Any]:
     """Each column equals the parameter of that name; a null parameter is no condition."""
     for name, column in columns.items():
-        parameter: ColumnElement[Any] = bindparam(name, type_=column.type)
-        query = query.where(or_(parameter.is_(None), column == parameter))
+        parameter: sa.ColumnElement[Any] = sa.bindparam(name, type_=column.type)
+        query = query.where(sa.or_(parameter.is_(None), column == parameter))
     return query
 
 
 def _paged(
-    rows: Select[Any], keys: Select[Any], *order: ColumnElement[Any], counted: FromClause | None = None
+    rows: sa.Select[Any], keys: sa.Select[Any], *order: sa.ColumnElement[Any], counted: sa.FromClause | None = None
 ) -> Statement:
     """A page and, by the same snapshot, the number of all rows: that of `counted`, where it is cheaper to count.
 
@@ -60,80 +40,76 @@ def _paged(
     """
     (key,) = keys.selected_columns
     page_of_keys = (
-        keys.with_only_columns(key.label("key"), func.row_number().over(order_by=order).label("place"))
+        keys.with_only_columns(key.label("key"), sa.func.row_number().over(order_by=order).label("place"))
         .order_by(*order)
-        .limit(bindparam("limit", type_=Integer))
-        .offset(bindparam("offset", type_=Integer))
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+        .offset(sa.bindparam("offset", type_=sa.Integer))
         .subquery("keys")
     )
     page = rows.add_columns(page_of_keys.c.place).join(page_of_keys, page_of_keys.c.key == key).subquery("page")
-    total = select(func.count()).select_from(keys.subquery() if counted is None else counted)
+    total = sa.select(sa.func.count()).select_from(keys.subquery() if counted is None else counted)
     return prepare(counted_page(page, total.scalar_subquery(), page.c.place))
 
 
 _JOBS = _paged(
-    select(*_JOB),
-    _where(select(jobs.c.id), state=jobs.c.state, kind=jobs.c.kind),
+    sa.select(*_columns(jobs, JobSummary)),
+    _where(sa.select(jobs.c.id), state=jobs.c.state, kind=jobs.c.kind),
     *(jobs.c.created_at.desc(), jobs.c.id),
 )
 _POISON_RECORDS = _paged(
-    select(*_POISON), _where(select(poison.c.id), state=poison.c.state), poison.c.created_at.desc(), poison.c.id
+    sa.select(*_columns(poison, PoisonSummary)),
+    _where(sa.select(poison.c.id), state=poison.c.state),
+    *(poison.c.created_at.desc(), poison.c.id),
 )
 _EVENTS = {
     state: _paged(
-        select(*_EVENT, literal(state).label("state"), outbox.c.created_at, error.label("last_error")).join(
-            unsent, unsent.c.position == outbox.c.position
-        ),
-        select(unsent.c.position).join(outbox, unsent.c.position == outbox.c.position),
+        sa.select(
+            *(outbox.c.position, outbox.c.id, outbox.c.type, outbox.c.topic, outbox.c.key, outbox.c.sequence),
+            *(sa.literal(state).label("state"), outbox.c.created_at, error.label("last_error")),
+        ).join(unsent, unsent.c.position == outbox.c.position),
+        sa.select(unsent.c.position).join(outbox, unsent.c.position == outbox.c.position),
         unsent.c.position.desc(),
         counted=unsent,
     )
-    for state, unsent, error in (("pending", outbox_pending, null()), ("parked", outbox_parked, outbox_parked.c.error))
+    for state, unsent, error in (
+        ("pending", outbox_pending, sa.null()),
+        ("parked", outbox_parked, outbox_parked.c.error),
+    )
 }
-_position = bindparam("position", type_=BigInteger)
-_is_pending = exists().where(outbox_pending.c.position == _position)
-_is_parked = exists().where(outbox_parked.c.position == _position)
-_FIND_EVENT = prepare(
-    select(outbox.c.id, case((_is_pending, "pending"), (_is_parked, "parked"), else_="published").label("state")).where(
-        outbox.c.position == _position
-    )
+_KEYS = _paged(
+    sa.select(*_columns(api_keys, ApiKeySummary)),
+    sa.select(api_keys.c.prefix),
+    *(api_keys.c.created_at, api_keys.c.prefix),
 )
+_position = sa.bindparam("position", type_=sa.BigInteger)
+_event_state = sa.case(
+    (sa.exists().where(outbox_pending.c.position == _position), "pending"),
+    (sa.exists().where(outbox_parked.c.position == _position), "parked"),
+    else_="published",
+)
+_FIND_EVENT = prepare(sa.select(outbox.c.id, _event_state.label("state")).where(outbox.c.position == _position))
+_id = sa.bindparam("id", type_=sa.Uuid)
 _FIND_JOB = prepare(
-    select(*_JOB, jobs.c.causation_id, jobs.c.traceparent).where(jobs.c.id == bindparam("id", type_=Uuid))
+    sa.select(*_columns(jobs, JobSummary), jobs.c.causation_id, jobs.c.traceparent).where(jobs.c.id == _id)
 )
-# A job has a few attempts; only one that was replayed many times has more.
-ATTEMPTS_SHOWN = 100
 _latest_attempts = (
-    select(
-        *(job_attempts.c.number, job_attempts.c.worker, job_attempts.c.started_at, job_attempts.c.finished_at),
-        *(job_attempts.c.outcome, job_attempts.c.error),
-    )
-    .where(job_attempts.c.job_id == bindparam("id", type_=Uuid))
+    sa.select(*_columns(job_attempts, JobAttempt))
+    .where(job_attempts.c.job_id == _id)
     .order_by(job_attempts.c.number.desc())
-    .limit(literal_column(str(ATTEMPTS_SHOWN)))
+    .limit(sa.literal_column(str(ATTEMPTS_SHOWN)))
     .subquery("latest")
 )
-_ATTEMPTS = prepare(select(_latest_attempts).order_by(_latest_attempts.c.number))
+_ATTEMPTS = prepare(sa.select(_latest_attempts).order_by(_latest_attempts.c.number))
 _FIND_POISON = prepare(
-    select(*_POISON, poison.c.key, poison.c.value, poison.c.headers, poison.c.record_time).where(
-        poison.c.id == bindparam("id", type_=Uuid)
-    )
+    sa.select(
+        *_columns(poison, PoisonSummary), poison.c.key, poison.c.value, poison.c.headers, poison.c.record_time
+    ).where(poison.c.id == _id)
 )
 
-Row = dict[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """The jobs to list; None is no condition."""
-
-    state: str | None = None
-    kind: str | None = None
-
-
-async def list_jobs(connection: Connection, filters: JobFilter, paging: Paging) -> Page[Row]:
-    """Newest first."""
-    return await _fetch(connection, _JOBS, paging, state=filters.state, kind=filters.kind)
+async def list_jobs(connection: Connection, state: str | None, kind: str | None, paging: Paging) -> Page[Row]:
+    """Newest first; None is no condition."""
+    return await _fetch(connection, _JOBS, paging, state=state, kind=kind)
 
 
 async def find_job(connection: Connection, job_id: UUID) -> Row:
@@ -170,11 +146,9 @@ async def find_event(connection: Connection, position: int) -> Row:
     return dict(row)
 
 
-async def list_keys(connection: Connection, paging: Paging | None = None) -> Page[Row]:
-    """API keys, oldest first, without their secrets; without `paging` all of them."""
-    limit, offset = (None, 0) if paging is None else (paging.limit, paging.offset)
-    rows = await api_keys.list_page(connection, limit=limit, offset=offset)
-    return Page([dict(row) for row in rows], await api_keys.count(connection))
+async def list_keys(connection: Connection, paging: Paging) -> Page[Row]:
+    """API keys, oldest first, without their secrets."""
+    return await _fetch(connection, _KEYS, paging)
 
 
 async def _fetch(connection: Connection, statement: Statement, paging: Paging, **filters: object) -> Page[Row]:

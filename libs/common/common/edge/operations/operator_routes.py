@@ -1,7 +1,7 @@
 """`/api/v1/ops`: the operators' routes, for the role `ops` only, the same in every service."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -10,14 +10,12 @@ from pydantic import Field
 from common.access.auth import Caller, Role, allow
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
-from common.edge.operations import operator_schemas as schemas
 from common.edge.requests.fields import InDigits, Line, RequestBody
 from common.edge.requests.paging import LargePageQuery, PageQuery, list_of
 from common.edge.routing.guarded_route import GuardedRoute
 from common.edge.state import runtime_of
 from common.operators import commands, queries
-from common.operators.commands import NewKey
-from common.operators.queries import JobFilter
+from common.operators import results as schemas
 
 
 class JobState(StrEnum):
@@ -54,7 +52,7 @@ async def list_jobs(
     state: JobState | None = None,
     kind: Annotated[str | None, Query(max_length=100, pattern="^[ -~]*$")] = None,
 ) -> Response:
-    return await read_page(request, queries.list_jobs, JobFilter(state, kind), paging=paging)
+    return await read_page(request, queries.list_jobs, state, kind, paging=paging)
 
 
 @router.get("/jobs/{job_id}", operation_id="getJob", responses={200: {"model": schemas.JobDetail}})
@@ -87,12 +85,9 @@ async def get_poison(request: Request, poison_id: UUID) -> Response:
 )
 @allow()
 async def replay_poison(request: Request, poison_id: UUID) -> Response:
-    runtime = runtime_of(request)
-    handlers = runtime.service.event_handlers(runtime.settings)
+    actor, runtime = Caller.of(request).actor, runtime_of(request)
     async with command(request) as run:
-        actor = Caller.of(request).actor
-        record = await commands.replay_poison(run.connection, actor, runtime.service.name, handlers, poison_id)
-        return await run.answer(record)
+        return await run.answer(await commands.replay_poison(run.connection, actor, runtime, poison_id))
 
 
 @router.get("/outbox", operation_id="listUnsentEvents", responses={200: {"model": list_of(schemas.UnsentEvent)}})
@@ -120,14 +115,10 @@ async def list_keys(request: Request, paging: LargePageQuery) -> Response:
 @allow()
 async def create_key(request: Request, key: ApiKeyCreate) -> Response:
     """`key` is told once, and is null when the answer is replayed: whoever missed it makes another key."""
-    new = NewKey(key.name, key.role, key.customer_id)
+    actor = Caller.of(request).actor
     async with command(request) as run:
-        created = await commands.create_key(run.connection, Caller.of(request).actor, new)
-        return await run.answer(created, status=201, without_secret=_without_key)
-
-
-def _without_key(result: dict[str, Any]) -> dict[str, Any]:
-    return {**result, "key": None}
+        created = await commands.create_key(run.connection, actor, key.name, key.role, key.customer_id)
+        return await run.answer(created, status=201, without_secret=lambda result: {**result, "key": None})
 
 
 @router.delete("/api-keys/{prefix}", operation_id="revokeApiKey", responses={200: {"model": schemas.RevokedApiKey}})

@@ -1,4 +1,4 @@
-"""The answers of the operators' routes."""
+"""Results of the operators' queries and commands. The fields are columns, of the same names and in this order."""
 
 from datetime import datetime
 from typing import Any, Literal
