@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 from common.database.transactions import transaction
 from common.jobs import queue
-from common.jobs.job import Schedule
 from demo import journeys
 from demo.client import Shop
 from hypothesis import strategies as st
@@ -49,7 +48,7 @@ BEGINNINGS: tuple[tuple[dict[str, str], ...], ...] = (
     ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "changed her mind"}),
     ({"new_state": "PAID"}, *FORWARD.values()),
 )
-RETRIES = Schedule((1, 1))
+RETRIES = (1, 1)
 MOST_ROUNDS_TO_SETTLE = 8
 
 
@@ -213,7 +212,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
             await self._provider.mend()
             if fault is not None:
                 await self._provider.fail(fault)
-            await attempt(pool, job, self._handler, RETRIES)
+            await attempt(job, self._handler, RETRIES)
 
 
 @pytest.mark.timeout(300)

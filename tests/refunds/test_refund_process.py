@@ -7,8 +7,8 @@ from uuid import UUID
 from common.audit.chain import first_broken
 from common.audit.history import history
 from common.database.transactions import Pool, open_pool, transaction
-from common.jobs import queue
-from common.jobs.job import Job, Schedule
+from common.jobs import leases, queue
+from common.jobs.job import Job
 from common.messaging.incoming.inbox import Inbox
 from common.paging import Paging
 from hypothesis import strategies as st
@@ -32,7 +32,7 @@ from support.postgres.databases import Database
 from support.state_machines import run_machine
 
 # Fewer than in life, so that final failures and replays come often.
-RETRIES = Schedule((1, 1))
+RETRIES = (1, 1)
 # The rest of a round, a whole one with a spent key, and one attempt with a new key.
 MOST_ATTEMPTS_TO_RECOVER = 7
 FAULTS = st.sampled_from(
@@ -93,7 +93,7 @@ class RefundProcess(RuleBasedStateMachine):
     @rule(fault=FAULTS.filter(lambda fault: fault is not None))
     def the_gateway_fails_in_one_way_until_the_job_is_dead(self, fault: str) -> None:
         async def fail() -> None:
-            for _ in range(len(RETRIES.delays) + 1):
+            for _ in range(len(RETRIES) + 1):
                 await self._work(fault)
 
         self._run(fail())
@@ -180,12 +180,12 @@ class RefundProcess(RuleBasedStateMachine):
         await self._gateway.mend()
         if fault is not None:
             await self._gateway.fail(fault)
-        await attempt(self._pool, job, self._handler, RETRIES)
+        await attempt(job, self._handler, RETRIES)
 
     async def _expire_leases(self) -> None:
         async with transaction(self._pool) as connection:
             await connection.execute("UPDATE jobs SET leased_until = now() - interval '1 s' WHERE state = 'running'")
-            await queue.release_expired(connection)
+            await leases.release_expired(connection)
 
     async def _replay(self) -> None:
         async with transaction(self._pool) as connection:

@@ -199,7 +199,7 @@ async def test_a_replay_keeps_a_key_that_the_gateway_forgot_its_error_for_before
     await gateway.fail("fail_for_good", 1)
     job = await claim_job(pool, refund)
     with pytest.raises(GatewayError):
-        await complete(pool, RefundJob(gateway), job)
+        await complete(RefundJob(gateway), job)
     async with transaction(pool) as connection:
         await endings.retry(connection, job, "500", timedelta(0))
     gateway.forget_keys()
@@ -244,11 +244,11 @@ async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(pool: Pool
     job = RefundJob(gateway)
     paused = await claim_job(pool, refund)
     await pool.execute("UPDATE jobs SET state = 'ready', leased_until = NULL")
-    await complete(pool, job, await claim_job(pool, refund))
+    await complete(job, await claim_job(pool, refund))
     before = await audit_and_events(pool, "REFUND", str(refund.id))
 
     with pytest.raises(LeaseLost):
-        await complete(pool, job, paused)
+        await complete(job, paused)
 
     assert await audit_and_events(pool, "REFUND", str(refund.id)) == before
     assert len(await gateway.refunds(refund.request.payment_reference)) == 1
@@ -265,7 +265,7 @@ async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_since(pool: 
     await pool.execute("UPDATE jobs SET state = 'dead', leased_until = NULL")
 
     with pytest.raises(LeaseLost):
-        await complete(pool, job, paused)
+        await complete(job, paused)
 
     row = await row_of(pool, refund.id)
     assert (row["status"], row["key_epoch"]) == ("FAILED", 0)
@@ -277,7 +277,7 @@ async def test_a_job_without_its_refund_says_so(pool: Pool) -> None:
     async with transaction(pool) as connection:
         await connection.execute("DELETE FROM refunds")
     with pytest.raises(LookupError, match=f"no refund {refund.id}"):
-        await complete(pool, RefundJob(FakePaymentGateway()), job)
+        await complete(RefundJob(FakePaymentGateway()), job)
 
 
 async def test_a_payment_whose_id_is_known_by_then_is_never_named_after_its_order(
@@ -376,7 +376,7 @@ async def test_a_call_under_the_derived_name_whose_answer_was_lost_is_not_repeat
     await sandbox.fail("timeout_after_apply", 1, f"order-{order_id}")
     job = await claim_job(pool, refund)
     with pytest.raises(OutcomeUnknown):
-        await complete(pool, refund_job, job)
+        await complete(refund_job, job)
     await identify(pool, order_id, known)
     async with transaction(pool) as connection:
         await endings.retry(connection, job, "no answer", timedelta(0))

@@ -11,8 +11,7 @@ import httpx
 import pytest
 from common.database.transactions import Pool, transaction
 from common.jobs import queue
-from common.jobs.handler import RunningJob
-from common.jobs.job import NewJob
+from common.jobs.job import Job, NewJob
 from common.running.purge import Purger, standard_rules
 from common.settings import ServiceSettings
 from local_stack.postgres import Postgres
@@ -36,9 +35,9 @@ async def working(pool: Pool, packed: Counter[str], go_on: asyncio.Event) -> Asy
     """A worker, whose work takes until `go_on` is set, and a purger. Raises what ends one of them."""
     stopping = asyncio.Event()
 
-    async def pack(running: RunningJob) -> None:
+    async def pack(job: Job) -> None:
         await go_on.wait()
-        packed[running.job.business_key] += 1
+        packed[job.business_key] += 1
 
     async def fail(*_: object) -> None:
         raise AssertionError("no job may die of this")

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import endings, queue
-from common.jobs.job import Job, LeaseLost, NewJob, Schedule
+from common.jobs import endings, leases, queue
+from common.jobs.job import Job, LeaseLost, NewJob
 from support.events.traceparent import TRACEPARENT
+from support.jobs.handlers import FunctionHandler
 
 LEASE = timedelta(seconds=30)
 
@@ -24,8 +25,7 @@ async def enqueue(pool: Pool, *new_jobs: NewJob) -> None:
 
 
 async def claim(pool: Pool, *, limit: int = 10, lease: timedelta = LEASE, worker: str = "anna") -> list[Job]:
-    async with reading(pool) as connection:
-        return await queue.claim(connection, {"invoice": limit}, lease=lease, worker=worker)
+    return await queue.claim(pool, {"invoice": limit}, lease=lease, worker=worker)
 
 
 async def outcomes(pool: Pool) -> Sequence[str | None]:
@@ -49,8 +49,7 @@ async def test_one_claim_takes_of_each_kind_up_to_its_limit_the_longest_due_firs
     mails = [NewJob("mail", f"order {number}", {}, TRACEPARENT) for number in range(5)]
     await enqueue(pool, *(invoice_of(f"order {number}") for number in range(5)), *mails)
     await pool.execute("UPDATE jobs SET due_at = now() - interval '1 min' WHERE business_key IN ('order 3', 'order 4')")
-    async with reading(pool) as connection:
-        taken = await queue.claim(connection, {"invoice": 2, "mail": 3, "refund": 4}, lease=LEASE, worker="anna")
+    taken = await queue.claim(pool, {"invoice": 2, "mail": 3, "refund": 4}, lease=LEASE, worker="anna")
     keys = {kind: {job.business_key for job in taken if job.kind == kind} for kind in ("invoice", "mail", "refund")}
     assert keys["invoice"] == {"order 3", "order 4"}
     assert len(keys["mail"]) == 3
@@ -75,7 +74,7 @@ async def test_a_worker_that_lost_its_lease_can_write_nothing(pool: Pool) -> Non
     await enqueue(pool, invoice_of("walnut bowl"))
     [paused] = await claim(pool, lease=timedelta(0))
     async with reading(pool) as connection:
-        assert await queue.release_expired(connection) == 1
+        assert await leases.release_expired(connection) == 1
     [taken_over] = await claim(pool, worker="bert")
     late_steps: list[Callable[[Connection], Awaitable[None]]] = [
         lambda connection: endings.complete(connection, paused),
@@ -96,8 +95,8 @@ async def test_a_lease_that_is_prolonged_is_not_taken_away(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool, lease=timedelta(0))
     async with reading(pool) as connection:
-        await queue.extend(connection, [job], LEASE)
-        assert await queue.release_expired(connection) == 0
+        await leases.extend(connection, [job], LEASE)
+        assert await leases.release_expired(connection) == 0
 
 
 async def test_a_job_handed_back_is_free_at_once_and_counts_no_failure(pool: Pool) -> None:
@@ -131,6 +130,7 @@ async def test_what_is_asked_for_in_a_transaction_that_fails_was_never_asked_for
 
 
 def test_a_schedule_says_the_wait_after_each_failure_and_when_it_was_the_last() -> None:
-    refunds = Schedule((2, 4, 8, 16, 32))
-    waits = [refunds.delay(failures, unit_seconds=60) for failures in range(1, 7)]
+    refunds = FunctionHandler("refund")
+    refunds.retry_delays = (2, 4, 8, 16, 32)
+    waits = [refunds.retry_delay(failures, unit_seconds=60) for failures in range(1, 7)]
     assert waits == [*(timedelta(minutes=minutes) for minutes in (2, 4, 8, 16, 32)), None]

@@ -7,7 +7,7 @@ from common.database.statements import Connection
 from common.database.transactions import DatabaseUnavailable, Pool, transaction
 from common.errors import PermanentFailure
 from common.jobs import queue
-from common.jobs.handler import JobHandler, RunningJob
+from common.jobs.handler import JobHandler
 from common.jobs.job import Job, NewJob
 from common.jobs.runner import MOST_ABANDONED
 from common.jobs.worker import Worker
@@ -26,10 +26,10 @@ class Printer:
         self.printed: list[str] = []
         self.given_up: list[str] = []
 
-    async def print_invoice(self, running: RunningJob) -> None:
+    async def print_invoice(self, job: Job) -> None:
         if self._failures:
             raise self._failures.pop(0)
-        self.printed.append(running.job.business_key)
+        self.printed.append(job.business_key)
 
     async def give_up(self, _connection: Connection, _job: Job, error: str) -> None:
         self.given_up.append(error)
@@ -94,10 +94,10 @@ async def test_a_hopeless_job_is_dead_at_once(pool: Pool) -> None:
 async def test_an_attempt_that_hangs_has_failed(pool: Pool) -> None:
     printer = Printer()
 
-    async def hang_once(running: RunningJob) -> None:
-        if running.job.attempt == 1:
+    async def hang_once(job: Job) -> None:
+        if job.attempt == 1:
             await asyncio.Event().wait()
-        await printer.print_invoice(running)
+        await printer.print_invoice(job)
 
     await enqueue(pool)
     async with running_worker(pool, printer.handler(hang_once, timeout_seconds=0.1)):
@@ -116,10 +116,10 @@ async def test_that_the_database_was_away_is_not_the_jobs_failure(pool: Pool) ->
 async def test_a_job_in_hand_is_finished_when_the_worker_has_to_stop(pool: Pool) -> None:
     printer, begun, go_on = Printer(), asyncio.Event(), asyncio.Event()
 
-    async def print_slowly(running: RunningJob) -> None:
+    async def print_slowly(job: Job) -> None:
         begun.set()
         await go_on.wait()
-        await printer.print_invoice(running)
+        await printer.print_invoice(job)
 
     await enqueue(pool)
     async with running_worker(pool, printer.handler(print_slowly)) as stopping:
@@ -132,7 +132,7 @@ async def test_a_job_in_hand_is_finished_when_the_worker_has_to_stop(pool: Pool)
 async def test_a_job_that_cannot_be_finished_in_time_is_handed_back(pool: Pool) -> None:
     printer, begun = Printer(), asyncio.Event()
 
-    async def never_end(_: RunningJob) -> None:
+    async def never_end(_: Job) -> None:
         begun.set()
         await asyncio.Event().wait()
 
@@ -150,9 +150,9 @@ async def test_a_job_that_cannot_be_finished_in_time_is_handed_back(pool: Pool) 
 async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) -> None:
     printer = Printer()
 
-    async def print_slowly(running: RunningJob) -> None:
+    async def print_slowly(job: Job) -> None:
         await time_passes(1, "the work takes longer than its lease")
-        await printer.print_invoice(running)
+        await printer.print_invoice(job)
 
     await enqueue(pool)
     async with (

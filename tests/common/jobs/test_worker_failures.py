@@ -1,7 +1,7 @@
 """No error of a job, of its failure handler or of the database ends the worker or repeats work uncounted."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -10,9 +10,8 @@ import pytest_asyncio
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool, transaction
 from common.errors import PermanentFailure
-from common.jobs import queue
-from common.jobs.handler import RunningJob
-from common.jobs.job import Job, NewJob, Result
+from common.jobs import leases, queue
+from common.jobs.job import Job, NewJob
 from common.jobs.runner import MOST_SET_BACKS
 from support.events.traceparent import TRACEPARENT
 from support.jobs import handlers
@@ -99,7 +98,7 @@ NESTED = BaseExceptionGroup("several", [SystemExit("deep"), ExceptionGroup("insi
 async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_job_notices(
     pool: Pool, error: BaseException, message: str
 ) -> None:
-    async def raise_it(_: RunningJob) -> None:
+    async def raise_it(_: Job) -> None:
         raise error
 
     await enqueue(pool, "bad")
@@ -113,7 +112,7 @@ async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_j
 
 
 async def test_a_hopeless_failure_inside_a_group_is_final_too(pool: Pool) -> None:
-    async def decline(_: RunningJob) -> None:
+    async def decline(_: Job) -> None:
         raise ExceptionGroup("several", [OSError(), PermanentFailure("declined")])
 
     await enqueue(pool, "bad")
@@ -125,7 +124,7 @@ async def test_a_hopeless_failure_inside_a_group_is_final_too(pool: Pool) -> Non
 async def test_what_follows_a_dead_job_is_tried_again_without_the_work(pool: Pool) -> None:
     tries: list[str] = []
 
-    async def fail(_: RunningJob) -> None:
+    async def fail(_: Job) -> None:
         tries.append("work")
         raise OSError("no paper")
 
@@ -143,7 +142,7 @@ async def test_what_follows_a_dead_job_is_tried_again_without_the_work(pool: Poo
 async def test_what_follows_and_never_can_be_written_leaves_a_dead_job_that_says_so(pool: Pool) -> None:
     tries: list[str] = []
 
-    async def fail(_: RunningJob) -> None:
+    async def fail(_: Job) -> None:
         tries.append("work")
         raise PermanentFailure("declined")
 
@@ -167,7 +166,7 @@ async def test_a_lock_held_over_what_follows_a_dead_job_delays_only_that(
 ) -> None:
     tries: list[str] = []
 
-    async def fail(_: RunningJob) -> None:
+    async def fail(_: Job) -> None:
         tries.append("work")
         raise PermanentFailure("declined")
 
@@ -188,11 +187,11 @@ async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_l
 ) -> None:
     sent: list[int] = []
 
-    async def send(_: RunningJob) -> dict[str, int]:
+    async def send(_: Job) -> dict[str, int]:
         sent.append(1)
         return {"receipt": 17}
 
-    async def follow(connection: Connection, _job: Job, result: Result) -> None:
+    async def follow(connection: Connection, _job: Job, result: Mapping[str, int]) -> None:
         await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', $1)", result["receipt"])
 
     await enqueue(pool, "bad")
@@ -214,7 +213,7 @@ async def test_a_database_that_answers_nothing_after_the_work_is_no_failure_of_t
     sent: list[str] = []
     attempt = 0
 
-    async def send(_: RunningJob) -> None:
+    async def send(_: Job) -> None:
         sent.append("a mail")
 
     async def follow(*_: object) -> None:
@@ -237,7 +236,7 @@ async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
     sent: list[str] = []
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def send(_: RunningJob) -> None:
+    async def send(_: Job) -> None:
         begun.set()
         await go_on.wait()
         sent.append("a mail")
@@ -257,8 +256,8 @@ async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
 async def test_a_lock_timeout_before_work_is_known_to_be_done_is_a_failure_by_the_schedule(
     database: Database, pool: Pool, hasty: Pool
 ) -> None:
-    async def run(running: RunningJob) -> None:
-        async with running.transaction() as connection:
+    async def run(job: Job) -> None:
+        async with job.transaction() as connection:
             await connection.execute("DELETE FROM idempotency_keys")
 
     await enqueue(pool, "bad")
@@ -270,7 +269,7 @@ async def test_a_lock_timeout_before_work_is_known_to_be_done_is_a_failure_by_th
 async def test_a_database_that_is_away_at_each_attempt_counts_in_the_end(pool: Pool) -> None:
     """Such as a disk that is full for one table only: nobody knows how often the work was done by then."""
 
-    async def run(_: RunningJob) -> None:
+    async def run(_: Job) -> None:
         raise asyncpg.DiskFullError("could not extend file")
 
     await enqueue(pool, "bad")
@@ -280,7 +279,7 @@ async def test_a_database_that_is_away_at_each_attempt_counts_in_the_end(pool: P
 
 
 async def test_an_attempt_that_the_database_ended_is_not_made_again_at_once(pool: Pool) -> None:
-    async def run(_: RunningJob) -> None:
+    async def run(_: Job) -> None:
         raise asyncpg.ReadOnlySQLTransactionError("cannot execute UPDATE in a read-only transaction")
 
     await enqueue(pool, "bad")
@@ -293,7 +292,7 @@ async def test_an_attempt_that_the_database_ended_is_not_made_again_at_once(pool
 async def test_a_locked_job_does_not_cost_the_others_their_leases(database: Database, pool: Pool, hasty: Pool) -> None:
     both, go_on = asyncio.Barrier(3), asyncio.Event()
 
-    async def run(_: RunningJob) -> None:
+    async def run(_: Job) -> None:
         await both.wait()
         await go_on.wait()
 
@@ -316,21 +315,21 @@ async def test_a_lease_that_ran_out_while_the_database_was_away_stays_with_a_wor
     """Two workers meet a database that comes back: neither takes away what the other still works on."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def run(_: RunningJob) -> None:
+    async def run(_: Job) -> None:
         begun.set()
         await go_on.wait()
 
     await enqueue(pool, "bad")
     async with running_worker(hasty, run, lease=1), running_worker(pool, run, lease=1):
         await begun.wait()
-        extend = queue.extend
+        extend = leases.extend
 
         async def away(*_: object) -> None:
             raise asyncpg.CannotConnectNowError("the database system is starting up")
 
-        monkeypatch.setattr(queue, "extend", away)
+        monkeypatch.setattr(leases, "extend", away)
         await eventually(lambda: pool.fetchval("SELECT leased_until < now() - interval '0.5 s' FROM jobs"))
-        monkeypatch.setattr(queue, "extend", extend)
+        monkeypatch.setattr(leases, "extend", extend)
         await eventually(lambda: pool.fetchval("SELECT leased_until > now() FROM jobs"))
         go_on.set()
         await in_state(pool, "bad", "done")

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.jobs.job import Schedule
 from common.mail.mailer import Mailer
 from common.messaging.envelope import ReceivedEvent
 from common.messaging.incoming.records import Incoming
@@ -37,7 +36,6 @@ SELLER = Seller(
 )
 # A minute of every schedule, in seconds.
 RETRY_UNIT = 0.02
-RETRIES = Schedule((1, 2, 4))
 
 
 def incoming_event(order: dict[str, Any], event_id: str | None = None) -> Incoming[OrderShippedView]:

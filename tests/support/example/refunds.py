@@ -2,7 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -71,8 +71,7 @@ async def claim_job(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> Job:
     """Take the refund's job as a worker would, however long it has to wait yet."""
     async with transaction(pool) as connection:
         await connection.execute("UPDATE jobs SET due_at = now() WHERE business_key = $1", refund.reference)
-        lease = await connection.fetchval("SELECT interval '20 s'")
-        claimed = await queue.claim(connection, {kind: 1}, lease=lease, worker="a test")
+    claimed = await queue.claim(pool, {kind: 1}, lease=timedelta(seconds=20), worker="a test")
     assert [job.business_key for job in claimed] == [refund.reference]
     return claimed[0]
 

@@ -42,9 +42,10 @@ PAYLOAD = {"order": "1"}
 async def a_dead_job(vase_gateway: VaseGateway) -> UUID:
     async with transaction(vase_gateway.pool) as connection:
         await queue.enqueue(connection, NewJob("glaze", "vase-1", PAYLOAD, new_traceparent()))
-        [job] = await queue.claim(connection, {"glaze": 1}, lease=timedelta(seconds=9), worker="kiln-1")
+    [job] = await queue.claim(vase_gateway.pool, {"glaze": 1}, lease=timedelta(seconds=9), worker="kiln-1")
+    async with transaction(vase_gateway.pool) as connection:
         await endings.bury(connection, job, "the kiln is cold")
-        return job.id
+    return job.id
 
 
 async def a_poisoned_record(vase_gateway: VaseGateway, name: str) -> UUID:

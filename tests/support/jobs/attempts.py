@@ -1,12 +1,14 @@
 """Attempts at jobs one by one, as `common.jobs.runner` makes them, for tests that decide about each of them."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
-from common.database.transactions import Pool, reading, transaction
+from common.database.transactions import Pool, reading
 from common.errors import PermanentFailure
 from common.jobs import endings, queue
 from common.jobs.handler import JobHandler
-from common.jobs.job import Job, LeaseLost, Schedule
+from common.jobs.job import Job, LeaseLost
 from common.jobs.runner import JobRunner
 
 LEASE = timedelta(seconds=20)
@@ -17,36 +19,32 @@ class Crash(BaseException):
 
 
 async def claim_jobs(pool: Pool, kind: str, limit: int) -> list[Job]:
-    async with transaction(pool) as connection:
-        return await queue.claim(connection, {kind: limit}, lease=LEASE, worker="a test")
+    return await queue.claim(pool, {kind: limit}, lease=LEASE, worker="a test")
 
 
-def _runner(pool: Pool) -> JobRunner:
-    return JobRunner(pool, service="refunds", retry_unit_seconds=0)
+# Retries are due at once.
+_RUNNER = JobRunner(service="refunds", retry_unit_seconds=0)
 
 
-async def complete(pool: Pool, handler: JobHandler, job: Job) -> None:
+async def complete(handler: JobHandler, job: Job) -> None:
     """One attempt. Raises what ends it, and stores no failure."""
-    await _runner(pool).complete(job, handler)
+    await _RUNNER.complete(job, handler)
 
 
-async def attempt(pool: Pool, job: Job, handler: JobHandler, retries: Schedule) -> None:
+async def attempt(job: Job, handler: JobHandler, retry_delays: Sequence[int]) -> None:
     """Run the handler, and store a failure: a retry that is due at once or, after the last one, a dead job."""
     try:
-        await complete(pool, handler, job)
+        await complete(handler, job)
     except (LeaseLost, Crash):
         return
     except Exception as error:
-        try:
-            await _store_failure(pool, job, handler, retries, error)
-        except LeaseLost:
-            return
+        with suppress(LeaseLost):
+            await _store_failure(job, handler, retry_delays, error)
 
 
-async def _store_failure(pool: Pool, job: Job, handler: JobHandler, retries: Schedule, error: Exception) -> None:
-    delay = retries.delay(job.failures + 1, unit_seconds=0)
-    if delay is None or isinstance(error, PermanentFailure):
-        await _runner(pool).bury(job, handler, repr(error))
+async def _store_failure(job: Job, handler: JobHandler, retry_delays: Sequence[int], error: Exception) -> None:
+    if job.failures >= len(retry_delays) or isinstance(error, PermanentFailure):
+        await _RUNNER.bury(job, handler, repr(error))
     else:
-        async with reading(pool) as connection:
-            await endings.retry(connection, job, repr(error), delay)
+        async with reading(job.pool) as connection:
+            await endings.retry(connection, job, repr(error), timedelta(0))

@@ -1,17 +1,19 @@
 """A job handler that is made of functions, and a worker that runs for the time of a block."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from common.database.statements import Connection
 from common.database.transactions import Pool
-from common.jobs.handler import JobHandler, RunningJob, Subject
-from common.jobs.job import Job, Result, Schedule
+from common.jobs.handler import JobHandler, Subject
+from common.jobs.job import Job
 from common.jobs.worker import Worker
 from support.running import running
 
-Work = Callable[[RunningJob], Awaitable[Result | None]]
+Result = Mapping[str, Any]
+Work = Callable[[Job], Awaitable[Result | None]]
 OnSuccess = Callable[[Connection, Job, Result], Awaitable[None]]
 OnFailure = Callable[[Connection, Job, str], Awaitable[None]]
 
@@ -21,7 +23,7 @@ async def nothing(*_: object) -> None:
 
 
 class FunctionHandler(JobHandler):
-    schedule = Schedule((1, 2, 4))
+    retry_delays: tuple[int, ...] = (1, 2, 4)
 
     def __init__(
         self,
@@ -36,11 +38,11 @@ class FunctionHandler(JobHandler):
         self.timeout_seconds = timeout_seconds
         self._work, self._on_success, self._on_failure = work, on_success, on_failure
 
-    async def work(self, running: RunningJob) -> Result:
-        return await self._work(running) or {}
+    async def work(self, job: Job) -> Result:
+        return await self._work(job) or {}
 
-    async def on_success(self, connection: Connection, job: Job, result: Result) -> None:
-        await self._on_success(connection, job, result)
+    async def on_success(self, connection: Connection, job: Job) -> None:
+        await self._on_success(connection, job, job.result)
 
     async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
         await self._on_failure(connection, job, error)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, literal_column, select, true
+import sqlalchemy as sa
 
 from common.database.statements import Connection, prepare
 from common.database.tables import job_attempts, jobs
@@ -26,16 +26,19 @@ class Attempt:
 
 _NAMES = tuple(field.name for field in fields(Attempt))
 _latest = (
-    select(*(job_attempts.c[name] for name in _NAMES))
+    sa.select(*(job_attempts.c[name] for name in _NAMES))
     .where(job_attempts.c.job_id == jobs.c.id)
     .order_by(job_attempts.c.number.desc())
-    .limit(literal_column(str(ATTEMPTS_SHOWN)))
+    .limit(sa.literal_column(str(ATTEMPTS_SHOWN)))
     .lateral("latest")
 )
 _ATTEMPTS = prepare(
-    select(jobs.c.business_key, *_latest.c)
-    .select_from(jobs.join(_latest, true()))
-    .where(jobs.c.kind == bindparam("kind"), jobs.c.business_key == any_(bindparam("keys", type_=ARRAY(Text))))
+    sa.select(jobs.c.business_key, *_latest.c)
+    .select_from(jobs.join(_latest, sa.true()))
+    .where(
+        jobs.c.kind == sa.bindparam("kind"),
+        jobs.c.business_key == sa.any_(sa.bindparam("keys", type_=sa.ARRAY(sa.Text))),
+    )
     .order_by(_latest.c.number)
 )
 

@@ -1,40 +1,15 @@
 """What a service defines for each kind of job: one class, whose methods the worker calls."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from prometheus_client import Counter
 
 from common.database.statements import Connection
-from common.database.transactions import Pool, reading, transaction
-from common.jobs import endings
-from common.jobs.job import Job, Result, Schedule
-
-
-@dataclass(frozen=True, slots=True)
-class RunningJob:
-    """A claimed job during its work, and the database for the steps of that work: none may span a call outside."""
-
-    job: Job
-    pool: Pool
-
-    def reading(self) -> AbstractAsyncContextManager[Connection]:
-        """A read-only connection."""
-        return reading(self.pool)
-
-    def transaction(self) -> AbstractAsyncContextManager[Connection]:
-        """For a fact that stays true when another worker has the job."""
-        return transaction(self.pool)
-
-    @asynccontextmanager
-    async def holding(self) -> AsyncIterator[Connection]:
-        """A transaction during which no other worker can take the job over. Raises `LeaseLost`."""
-        async with transaction(self.pool) as connection:
-            await endings.hold(connection, self.job)
-            yield connection
+from common.jobs.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +24,12 @@ class JobHandler(ABC):
     """How one kind of job is done. The worker opens all transactions here, ends the job and writes its dead letter."""
 
     kind: str
-    schedule: Schedule
+    # The waits after the first, second, … failure, in retry units (a minute, unless the setting says otherwise).
+    retry_delays: tuple[int, ...]
     concurrency: int = 4
     # An attempt that takes longer has failed.
     timeout_seconds: float = 60
-    # The failpoint between the work and the record of its result.
+    # The failpoint between the work and the storing of its result.
     failpoint: str | None = None
     # Counts the jobs that ended, by the label `outcome`: `success`, or "failed".
     counter: Counter | None = None
@@ -62,17 +38,22 @@ class JobHandler(ABC):
     failure_message: str = "job failed permanently"
     failure_level: Literal["error", "critical"] = "critical"
 
+    def retry_delay(self, failures: int, unit_seconds: float) -> timedelta | None:
+        """How long to wait after this many failures; None when that was the last attempt."""
+        delays = self.retry_delays
+        return timedelta(seconds=delays[failures - 1] * unit_seconds) if failures <= len(delays) else None
+
     @abstractmethod
-    async def work(self, running: RunningJob) -> Result:
-        """Do the slow or outside work, once: what it returns is stored on the job first, and a later attempt does not
-        call it again (ADR 0020). Only a crash between the two repeats the work.
+    async def work(self, job: Job) -> Mapping[str, object]:
+        """Do the slow or outside work, once. The JSON object that it returns is stored as the job's result first, and
+        a later attempt does not call it again (ADR 0020). Only a crash between the two repeats the work.
 
         Raises `PermanentFailure` when a retry cannot succeed, `LeaseLost`, and anything else for a retry.
         """
 
     @abstractmethod
-    async def on_success(self, connection: Connection, job: Job, result: Result) -> Subject | None:
-        """Write what follows, in the transaction that completes the job. Returns None where nothing is to be logged."""
+    async def on_success(self, connection: Connection, job: Job) -> Subject | None:
+        """Write what follows from `job.result`, in the transaction that completes the job. None: nothing is logged."""
 
     @abstractmethod
     async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:

@@ -1,31 +1,36 @@
-"""Jobs as data: the work to enqueue, the claimed job, its retry schedule, and the loss of its lease."""
+"""A job: the work to enqueue, the claimed job with the database for its work, and the loss of its lease."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from common.audit.actor import Actor
+from common.database.statements import Connection, prepare
+from common.database.tables import jobs
+from common.database.transactions import Pool, reading, transaction
 from common.telemetry.trace_context import new_traceparent
 
-# A JSON object: what a job's outside work returned.
-Result: TypeAlias = Mapping[str, Any]
+
+def is_in_state(name: str) -> sa.ColumnElement[bool]:
+    """The state as a literal in the statement, so that the planner uses the partial indexes."""
+    return jobs.c.state == sa.literal(name, literal_execute=True)
+
+
+# Only for the worker that claimed the job, and while it has the lease.
+has_lease = sa.and_(
+    jobs.c.id == sa.bindparam("job_id", type_=sa.Uuid),
+    jobs.c.lease_token == sa.bindparam("token", type_=sa.BigInteger),
+    is_in_state("running"),
+)
+_HOLD = prepare(sa.select(jobs.c.id).where(has_lease).with_for_update())
 
 
 class LeaseLost(Exception):
     """Another worker has the job by now; this attempt must write nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """The waits after the first, second, … failure, in retry units (a minute, unless the setting says otherwise)."""
-
-    delays: tuple[int, ...]
-
-    def delay(self, failures: int, unit_seconds: float) -> timedelta | None:
-        """How long to wait after this many failures; None when that was the last attempt."""
-        return timedelta(seconds=self.delays[failures - 1] * unit_seconds) if failures <= len(self.delays) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,15 @@ class NewJob:
 
 @dataclass(slots=True)
 class Job:
-    """A claimed job.
+    """A claimed job, and the database for the steps of its work: none of them may span a call outside.
 
     `attempt` counts the claims from 1, `failures` the failed attempts since the last replay. `abandoned` counts the
     attempts whose worker stopped without a word, `set_backs` those that the database ended. `waited_seconds` is the
-    time from the due time to the claim. `result` is what the outside work returned, once that is stored; `given_up` is
-    the error after which there is no further attempt.
+    time from the due time to the claim. `result` is what the outside work returned, and is empty until that is stored
+    (`has_result`). `given_up` is the error after which there is no further attempt.
     """
 
+    pool: Pool
     id: UUID
     kind: str
     business_key: str
@@ -65,12 +71,38 @@ class Job:
     waited_seconds: float
     traceparent: str
     causation_id: str | None
-    set_backs: int = 0
-    result: Result | None = None
-    given_up: str | None = None
+    set_backs: int
+    result: Mapping[str, Any]
+    has_result: bool
+    given_up: str | None
 
     @property
     def actor(self) -> Actor:
         """The job as the author of a change, each time in a new span of the trace that it came from."""
         traceparent = new_traceparent(self.traceparent)
         return Actor(self.kind, "SYSTEM", "BACKGROUND_JOB", traceparent, causation_id=self.causation_id)
+
+    def reading(self) -> AbstractAsyncContextManager[Connection]:
+        """A read-only connection."""
+        return reading(self.pool)
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """For a fact that stays true when another worker has the job."""
+        return transaction(self.pool)
+
+    @asynccontextmanager
+    async def holding(self) -> AsyncIterator[Connection]:
+        """A transaction during which no other worker can take the job over. Raises `LeaseLost`."""
+        async with transaction(self.pool) as connection:
+            self.require_lease(await _HOLD.fetch_value(connection, **self.lease))
+            yield connection
+
+    @property
+    def lease(self) -> Mapping[str, Any]:
+        """The parameters of `has_lease`."""
+        return {"job_id": self.id, "token": self.lease_token}
+
+    def require_lease(self, row: object) -> None:
+        """`row`: what a statement with `has_lease` wrote (a number of rows) or read. Raises `LeaseLost`."""
+        if not row:
+            raise LeaseLost(f"job {self.id} was taken over after attempt {self.attempt} began")

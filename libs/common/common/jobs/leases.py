@@ -5,15 +5,56 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import sqlalchemy as sa
 import structlog
 
 from common.database.failures import is_connection_failure
+from common.database.statements import Connection, prepare
+from common.database.tables import job_attempts, jobs
 from common.database.transactions import Pool, reading
-from common.jobs import queue
-from common.jobs.job import Job
+from common.jobs.job import Job, is_in_state
 from common.text.storable import describe_error
 
 _log = structlog.get_logger(__name__)
+
+_running = (
+    sa.func.unnest(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)), sa.bindparam("tokens", type_=sa.ARRAY(sa.BigInteger)))
+    .table_valued(sa.column("id", sa.Uuid), sa.column("token", sa.BigInteger), name="running")
+    .render_derived()
+)
+# A locked row (by the end of its own attempt, or by hand) is skipped, so that the other jobs keep their leases.
+_extended = (
+    sa.select(jobs.c.id)
+    .join(_running, sa.and_(jobs.c.id == _running.c.id, jobs.c.lease_token == _running.c.token))
+    .where(is_in_state("running"))
+    .with_for_update(of=jobs, skip_locked=True)
+    .cte("extended")
+)
+_EXTEND = prepare(
+    sa.update(jobs)
+    .where(jobs.c.id == _extended.c.id)
+    .values(leased_until=sa.func.now() + sa.bindparam("lease", type_=sa.Interval))
+)
+
+_is_foreign = jobs.c.id != sa.all_(sa.bindparam("own", type_=sa.ARRAY(sa.Uuid)))
+_expired = (
+    sa.select(jobs.c.id)
+    .where(is_in_state("running"), jobs.c.leased_until < sa.func.now(), _is_foreign)
+    .with_for_update(skip_locked=True)
+    .cte("expired")
+)
+_released = (
+    sa.update(jobs)
+    .where(jobs.c.id == _expired.c.id)
+    .values(state="ready", leased_until=None, abandoned=jobs.c.abandoned + 1)
+    .returning(jobs.c.id, jobs.c.attempts)
+    .cte("released")
+)
+_RELEASE_EXPIRED = prepare(
+    sa.update(job_attempts)
+    .where(job_attempts.c.job_id == _released.c.id, job_attempts.c.number == _released.c.attempts)
+    .values(outcome="abandoned", finished_at=sa.func.now(), error="the worker stopped before it was done")
+)
 
 
 async def keep_leases(pool: Pool, running: Callable[[], Sequence[Job]], lease: timedelta) -> None:
@@ -27,9 +68,9 @@ async def keep_leases(pool: Pool, running: Callable[[], Sequence[Job]], lease: t
         try:
             own = running()
             async with reading(pool) as connection:
-                await queue.extend(connection, own, lease)
+                await extend(connection, own, lease)
                 may_release = time.monotonic() >= release_from
-                released = await queue.release_expired(connection, own) if may_release else 0
+                released = await release_expired(connection, own) if may_release else 0
             if released:
                 _log.warning("jobs of workers that stopped were released", count=released)
         except Exception as error:
@@ -38,3 +79,14 @@ async def keep_leases(pool: Pool, running: Callable[[], Sequence[Job]], lease: t
             release_from = time.monotonic() + lease.total_seconds()
             _log.warning("job leases not extended", error=describe_error(error))
         await asyncio.sleep(lease.total_seconds() / 4)
+
+
+async def extend(connection: Connection, running: Sequence[Job], lease: timedelta) -> None:
+    """Extend the leases of running jobs; a lease that was lost stays lost."""
+    tokens = [job.lease_token for job in running]
+    await _EXTEND.execute(connection, ids=[job.id for job in running], tokens=tokens, lease=lease)
+
+
+async def release_expired(connection: Connection, own: Sequence[Job] = ()) -> int:
+    """Make jobs with an expired lease claimable again, except the caller's own; returns how many."""
+    return await _RELEASE_EXPIRED.execute(connection, own=[job.id for job in own])

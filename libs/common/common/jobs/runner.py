@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Concatenate, ParamSpec
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -11,10 +10,10 @@ from prometheus_client import Counter, Histogram
 from common import failpoints
 from common.database.failures import Failure, failure_of, is_connection_failure
 from common.database.statements import Connection
-from common.database.transactions import Pool, reading, transaction
+from common.database.transactions import reading, transaction
 from common.errors import PermanentFailure
 from common.jobs import dead_letters, endings
-from common.jobs.handler import JobHandler, RunningJob
+from common.jobs.handler import JobHandler
 from common.jobs.job import Job, LeaseLost
 from common.text.storable import LONGEST_ERROR, describe_error, storable
 
@@ -28,14 +27,12 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _log = structlog.get_logger(__name__)
 _attempts = Counter("job_attempts_total", "Attempts at jobs by how they ended", ["kind", "outcome"])
 _seconds = Histogram("job_attempt_seconds", "How long an attempt at a job took", ["kind"])
-Arguments = ParamSpec("Arguments")
 
 
 class JobRunner:
     """`service` is the service whose dead-letter topic gets the dead letters."""
 
-    def __init__(self, pool: Pool, *, service: str, retry_unit_seconds: float) -> None:
-        self._pool = pool
+    def __init__(self, service: str, retry_unit_seconds: float) -> None:
         self._service = service
         self._retry_unit = retry_unit_seconds
 
@@ -59,15 +56,15 @@ class JobRunner:
 
     async def complete(self, job: Job, handler: JobHandler) -> None:
         """Do the work, unless an earlier attempt did, and complete the job. Raises what the handler raises."""
-        if job.result is None:
-            result = await handler.work(RunningJob(job, self._pool))
+        if not job.has_result:
+            result = await handler.work(job)
             if handler.failpoint is not None:
                 failpoints.hit(handler.failpoint)
-            await self._persist(endings.record_result, job, result)
-            job.result = result
-        async with transaction(self._pool) as connection:
+            await _persist(job, lambda connection: endings.store_result(connection, job, result))
+            job.result, job.has_result = result, True
+        async with transaction(job.pool) as connection:
             await endings.complete(connection, job)
-            subject = await handler.on_success(connection, job, job.result)
+            subject = await handler.on_success(connection, job)
         if handler.counter is not None:
             handler.counter.labels(handler.success).inc()
         if handler.success_message is not None and subject is not None:
@@ -75,7 +72,7 @@ class JobRunner:
 
     async def bury(self, job: Job, handler: JobHandler, reason: str) -> None:
         """Make the job dead and write what follows. Raises what the handler raises."""
-        async with transaction(self._pool) as connection:
+        async with transaction(job.pool) as connection:
             await endings.bury(connection, job, reason)
             subject = await handler.on_failure(connection, job, reason)
             await dead_letters.append_dead_job(connection, self._service, subject.record_key, job, reason)
@@ -92,23 +89,22 @@ class JobRunner:
                 raise PermanentFailure(f"{job.abandoned} workers ended while they ran this job")
             async with asyncio.timeout(handler.timeout_seconds):
                 await self.complete(job, handler)
-        except LeaseLost:
-            raise
         except BaseException as error:
-            if _is_cancelled_from_outside(error):
+            if _must_not_be_stored(error):
                 raise
-            if _is_set_back(job, error):
-                await self._persist(endings.set_back, job, describe_error(error), self._set_back_delay(job))
-                return "handed_back"
-            return await self._fail(job, handler, error)
+            if not _is_set_back(job, error):
+                return await self._fail(job, handler, error)
+            reason, delay = describe_error(error), self._set_back_delay(job)
+            await _persist(job, lambda connection: endings.set_back(connection, job, reason, delay))
+            return "handed_back"
         return "succeeded"
 
     async def _fail(self, job: Job, handler: JobHandler, error: BaseException) -> str:
         reason = describe_error(error)
-        delay = handler.schedule.delay(job.failures + 1, self._retry_unit)
+        delay = handler.retry_delay(job.failures + 1, self._retry_unit)
         if delay is None or _is_permanent(error):
             return await self._bury_or_give_up(job, handler, reason)
-        await self._persist(endings.retry, job, reason, delay)
+        await _persist(job, lambda connection: endings.retry(connection, job, reason, delay))
         return "failed"
 
     async def _bury_or_give_up(self, job: Job, handler: JobHandler, reason: str) -> str:
@@ -116,43 +112,37 @@ class JobRunner:
         without it."""
         try:
             await self.bury(job, handler, reason)
-        except LeaseLost:
-            raise
         except BaseException as error:
-            if _is_cancelled_from_outside(error):
+            if _must_not_be_stored(error):
                 raise
             what_failed = describe_error(error)
             _log.error("what follows a dead job could not be written", job_id=str(job.id), error=what_failed)
             if is_connection_failure(error) or job.set_backs < MOST_SET_BACKS:
-                await self._persist(endings.give_up, job, reason, self._set_back_delay(job))
+                delay = self._set_back_delay(job)
+                await _persist(job, lambda connection: endings.give_up(connection, job, reason, delay))
                 return "given_up"
             text = storable(f"{reason} (what follows could not be written: {what_failed})", LONGEST_ERROR)
-            await self._persist(endings.bury, job, text)
+            await _persist(job, lambda connection: endings.bury(connection, job, text))
         return "dead"
-
-    async def _persist(
-        self,
-        end: Callable[Concatenate[Connection, Job, Arguments], Awaitable[None]],
-        job: Job,
-        *arguments: Arguments.args,
-        **options: Arguments.kwargs,
-    ) -> None:
-        """Call a function of `endings` until it succeeds, through any failure of the database. Raises `LeaseLost`."""
-        pause = _SHORTEST_PAUSE
-        while True:
-            try:
-                async with reading(self._pool) as connection:
-                    return await end(connection, job, *arguments, **options)
-            except Exception as error:
-                if not is_connection_failure(error):
-                    raise
-                _log.warning("the end of a job waits for the database", error=describe_error(error))
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _set_back_delay(self, job: Job) -> timedelta:
         """1, 2, 4, … up to 30 seconds where the retry unit is a minute, else in proportion."""
         return timedelta(seconds=self._retry_unit / 60 * min(2 ** min(job.set_backs, 10), LONGEST_SET_BACK))
+
+
+async def _persist(job: Job, end: Callable[[Connection], Awaitable[None]]) -> None:
+    """Call a function of `endings` until it succeeds, through any failure of the database. Raises `LeaseLost`."""
+    pause = _SHORTEST_PAUSE
+    while True:
+        try:
+            async with reading(job.pool) as connection:
+                return await end(connection)
+        except Exception as error:
+            if not is_connection_failure(error):
+                raise
+            _log.warning("the end of a job waits for the database", error=describe_error(error))
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 def _is_set_back(job: Job, error: BaseException) -> bool:
@@ -162,15 +152,17 @@ def _is_set_back(job: Job, error: BaseException) -> bool:
     like any other, and so is a database that is away at every attempt. With a stored result only the database is left:
     then even a time limit of ours or the driver's is its failure.
     """
-    if job.result is not None:
+    if job.has_result:
         return is_connection_failure(error)
     return failure_of(error) is Failure.UNAVAILABLE and job.set_backs < MOST_SET_BACKS
 
 
-def _is_cancelled_from_outside(error: BaseException) -> bool:
-    """Unlike a `CancelledError` that the work itself raised, which is a failure of the attempt."""
+def _must_not_be_stored(error: BaseException) -> bool:
+    """The loss of the lease, and a cancellation from outside; a `CancelledError` that the work itself raised is a
+    failure of the attempt."""
     task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    return is_cancelled or isinstance(error, LeaseLost)
 
 
 def _is_permanent(error: BaseException) -> bool:

@@ -39,7 +39,7 @@ class Worker:
     ) -> None:
         self._pool = pool
         self._handlers = {handler.kind: handler for handler in handlers}
-        self._runner = JobRunner(pool, service=service, retry_unit_seconds=retry_unit_seconds)
+        self._runner = JobRunner(service, retry_unit_seconds)
         self._lease = timedelta(seconds=lease_seconds)
         self._running: dict[asyncio.Task[None], Job] = {}
         self._name = f"{socket.gethostname()}:{os.getpid()}"
@@ -74,8 +74,7 @@ class Worker:
         if not limits:
             return 0
         try:
-            async with reading(self._pool) as connection:
-                claimed = await queue.claim(connection, limits, lease=self._lease, worker=self._name)
+            claimed = await queue.claim(self._pool, limits, lease=self._lease, worker=self._name)
         except Exception as error:
             if not is_connection_failure(error):
                 raise
@@ -97,16 +96,14 @@ class Worker:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
         for task, job in rest.items():
-            if task.cancelled():
-                await self._hand_back(job)
-
-    async def _hand_back(self, job: Job) -> None:
-        try:
-            async with reading(self._pool) as connection:
-                await endings.hand_back(connection, job)
-        except LeaseLost:
-            pass
-        except Exception as error:
-            if not is_connection_failure(error):
-                raise
-            _log.warning("a job was not handed back; its lease will expire", error=describe_error(error))
+            if not task.cancelled():
+                continue
+            try:
+                async with reading(self._pool) as connection:
+                    await endings.hand_back(connection, job)
+            except LeaseLost:
+                pass
+            except Exception as error:
+                if not is_connection_failure(error):
+                    raise
+                _log.warning("a job was not handed back; its lease will expire", error=describe_error(error))

@@ -1,8 +1,8 @@
 """The job that makes the document of an invoice: rendered, stored once, and then issued."""
 
 from common.database.statements import Connection
-from common.jobs.handler import JobHandler, RunningJob, Subject
-from common.jobs.job import Job, Result, Schedule
+from common.jobs.handler import JobHandler, Subject
+from common.jobs.job import Job
 from prometheus_client import Counter
 
 from invoicing.document_store.port import DocumentStore
@@ -16,7 +16,7 @@ from invoicing.worker.subject import invoice_id, subject
 
 class DocumentJob(JobHandler):
     kind = DOCUMENT_JOB
-    schedule = Schedule((1, 2, 4))
+    retry_delays = (1, 2, 4)
     failpoint = "invoice.after_store"
     counter = Counter(
         "invoices_total", "Invoices by how they ended; a failed one may be issued after a replay.", ["outcome"]
@@ -29,16 +29,16 @@ class DocumentJob(JobHandler):
         self._renderer = renderer
         self._store = store
 
-    async def work(self, running: RunningJob) -> Result:
+    async def work(self, job: Job) -> dict[str, object]:
         """A crash after storing leaves a document that the next attempt finds: the same snapshot, the same bytes."""
-        of_invoice = invoice_id(running.job)
-        async with running.reading() as connection:
+        of_invoice = invoice_id(job)
+        async with job.reading() as connection:
             snapshot = await reading.find_snapshot(connection, of_invoice)
         document = await self._store.put(of_invoice, await self._renderer.render(snapshot))
         return {"sha256": document.sha256, "size_bytes": document.size_bytes}
 
-    async def on_success(self, connection: Connection, job: Job, result: Result) -> Subject:
-        document = Document(result["sha256"], result["size_bytes"])
+    async def on_success(self, connection: Connection, job: Job) -> Subject:
+        document = Document(job.result["sha256"], job.result["size_bytes"])
         return subject(await issue_invoice(connection, invoice_id(job), document, job.actor))
 
     async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:

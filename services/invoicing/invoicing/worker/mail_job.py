@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from common.database.statements import Connection
-from common.jobs.handler import JobHandler, RunningJob, Subject
-from common.jobs.job import Job, Result, Schedule
+from common.jobs.handler import JobHandler, Subject
+from common.jobs.job import Job
 from common.mail.mailer import Mailer
 from common.mail.message import Attachment, Mail
 from prometheus_client import Counter
@@ -21,7 +21,7 @@ from invoicing.worker.subject import invoice_id, subject
 class MailJob(JobHandler):
     kind = MAIL_JOB
     # Retried even when the mail server refuses permanently (5xx): such answers often come from a temporary fault.
-    schedule = Schedule((1, 2, 4))
+    retry_delays = (1, 2, 4)
     failpoint = "invoice.after_mail"
     counter = Counter("invoice_mails_total", "E-mails that carry invoices, by how they ended.", ["outcome"])
     success = "sent"
@@ -31,10 +31,10 @@ class MailJob(JobHandler):
         self._store = store
         self._mailer = mailer
 
-    async def work(self, running: RunningJob) -> Result:
+    async def work(self, job: Job) -> dict[str, object]:
         """After a crash the same message may be sent again, with the same Message-ID."""
-        of_invoice = invoice_id(running.job)
-        async with running.reading() as connection:
+        of_invoice = invoice_id(job)
+        async with job.reading() as connection:
             invoice = await get_invoice(connection, of_invoice)
             snapshot = await reading.find_snapshot(connection, of_invoice)
         if invoice.document is None:
@@ -43,7 +43,7 @@ class MailJob(JobHandler):
         await self._mailer.send(invoice_mail(of_invoice, snapshot, content))
         return {"sent": True}
 
-    async def on_success(self, connection: Connection, job: Job, _result: Result) -> None:
+    async def on_success(self, connection: Connection, job: Job) -> None:
         await record_mail(connection, invoice_id(job), job.actor)
 
     async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:

@@ -4,8 +4,8 @@ from html import escape
 from textwrap import fill
 
 from common.database.statements import Connection
-from common.jobs.handler import JobHandler, RunningJob, Subject
-from common.jobs.job import Job, Result, Schedule
+from common.jobs.handler import JobHandler, Subject
+from common.jobs.job import Job
 from common.mail.mailer import Mailer
 from common.mail.message import Mail
 from prometheus_client import Counter
@@ -26,7 +26,7 @@ _REASON = {
 class MailJob(JobHandler):
     kind = MAIL_JOB
     # Retried even when the mail server refuses permanently (5xx): such answers often come from a temporary fault.
-    schedule = Schedule((1, 2, 4))
+    retry_delays = (1, 2, 4)
     counter = Counter("refund_mails_total", "E-mails that confirm refunds, by how they ended.", ["outcome"])
     success = "sent"
     failure_message = "the e-mail that confirms a refund could not be sent"
@@ -35,14 +35,14 @@ class MailJob(JobHandler):
     def __init__(self, mailer: Mailer) -> None:
         self._mailer = mailer
 
-    async def work(self, running: RunningJob) -> Result:
+    async def work(self, job: Job) -> dict[str, object]:
         """After a crash the same message may be sent again, with the same Message-ID."""
-        async with running.reading() as connection:
-            refund = await reading.get(connection, refund_id(running.job))
+        async with job.reading() as connection:
+            refund = await reading.get(connection, refund_id(job))
         await self._mailer.send(refund_mail(refund))
         return {"sent": True}
 
-    async def on_success(self, _connection: Connection, _job: Job, _result: Result) -> None:
+    async def on_success(self, _connection: Connection, _job: Job) -> None:
         """The refund does not record its e-mail."""
 
     async def on_failure(self, connection: Connection, job: Job, _error: str) -> Subject:
