@@ -37,6 +37,6 @@ def test_an_amount_with_too_many_decimals_has_no_minor_units() -> None:
 
 
 @pytest.mark.parametrize("code", ["", "eur", "EURO", "XXX", "DEM"])
-def test_what_is_no_active_currency_is_refused(code: str) -> None:
+def test_a_code_that_is_no_active_currency_is_rejected(code: str) -> None:
     with pytest.raises(ValueError, match="not an ISO 4217 currency"):
         minor_digits(code)

@@ -65,7 +65,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.mark.parametrize(("service", "name", "value"), WRONG)
-def test_a_wrong_setting_ends_every_command_with_its_name(
+def test_an_invalid_setting_ends_every_command_with_its_name(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], service: str, name: str, value: str
 ) -> None:
     environment.setenv(name, value)
@@ -98,7 +98,7 @@ def test_a_wrong_setting_ends_every_command_with_its_name(
         ("refunds", "PAYMENT_GATEWAY_URL", "http://payment-sandbox:8000", None),
     ],
 )
-def test_a_right_one_is_kept_in_one_form(
+def test_a_valid_setting_is_stored_in_its_normal_form(
     environment: pytest.MonkeyPatch, service: str, name: str, value: str, kept: str | None
 ) -> None:
     environment.setenv(name, value)
@@ -106,7 +106,7 @@ def test_a_right_one_is_kept_in_one_form(
     assert getattr(settings, name.lower()) == (kept or value)
 
 
-def test_brokers_are_read_as_kafkas_client_reads_them() -> None:
+def test_brokers_are_parsed_like_kafkas_client_parses_them() -> None:
     from aiokafka.conn import collect_hosts
 
     text = "kafka-1:9092,[::1]:9093,10.0.0.1"
@@ -114,7 +114,7 @@ def test_brokers_are_read_as_kafkas_client_reads_them() -> None:
     assert parse_brokers(text) == read_by_the_client
 
 
-def test_an_address_that_cannot_be_listened_on_is_told_without_a_traceback(tmp_path: Path) -> None:
+def test_an_address_that_cannot_be_bound_is_reported_without_a_traceback(tmp_path: Path) -> None:
     environment = {**NOWHERE, "HTTP_HOST": "192.0.2.1"}
     with running_service("orders", "relay", folder=tmp_path, environment=environment) as process:
         assert process.wait() == 1
@@ -131,7 +131,7 @@ def test_an_address_that_cannot_be_listened_on_is_told_without_a_traceback(tmp_p
         ("invoicing", "api", {"DOCUMENT_FOLDER": "/proc/invoices"}, "DOCUMENT_FOLDER"),
     ],
 )
-def test_what_only_a_role_can_try_ends_it_by_name(
+def test_a_setting_that_only_a_role_can_check_ends_it_with_its_name(
     make_database: MakeDatabase, tmp_path: Path, service: str, role: str, environment: dict[str, str], message: str
 ) -> None:
     wiring = {**NOWHERE, "DATABASE_URL": make_database(service).dsn}

@@ -15,13 +15,13 @@ def query_of(link: str) -> tuple[int, str]:
     return int(query["expires"][0]), query["signature"][0]
 
 
-def test_a_link_is_good_until_it_expires_and_not_a_second_longer() -> None:
+def test_a_link_is_valid_until_its_expiry_and_not_a_second_longer() -> None:
     expires, signature = query_of(sign("key", PATH, NOW))
     assert verify("key", PATH, expires, signature, NOW)
     assert not verify("key", PATH, expires, signature, NOW + timedelta(seconds=1))
 
 
-def test_a_link_opens_no_other_path_no_longer_time_and_no_other_lock() -> None:
+def test_a_signature_is_valid_for_one_path_one_expiry_and_one_key() -> None:
     expires, signature = query_of(sign("key", PATH, NOW))
     assert not verify("key", PATH.replace("42", "43"), expires, signature, NOW)
     assert not verify("key", PATH, expires + 60, signature, NOW)
@@ -29,6 +29,6 @@ def test_a_link_opens_no_other_path_no_longer_time_and_no_other_lock() -> None:
     assert not verify("key", PATH, expires, "é" + signature[1:], NOW)
 
 
-def test_nothing_is_signed_without_a_key() -> None:
+def test_signing_without_a_key_is_an_error() -> None:
     with pytest.raises(ValueError, match="LINK_SIGNING_KEY"):
         sign("", PATH, NOW)

@@ -12,7 +12,7 @@ EXAMPLES = [(event_type, file) for event_type in PUBLISHED for file in example_f
 
 
 @pytest.mark.parametrize("event_type", PUBLISHED)
-def test_the_code_publishes_what_the_committed_schema_says(event_type: str) -> None:
+def test_the_published_models_match_the_committed_schemas(event_type: str) -> None:
     """If this fails: `make contracts`, and look at what changed."""
     assert schema_of(event_type) == committed_schema(event_type)
 
@@ -23,7 +23,7 @@ def test_each_type_has_an_example(event_type: str) -> None:
 
 
 @pytest.mark.parametrize(("event_type", "file"), EXAMPLES, ids=lambda value: getattr(value, "stem", str(value)))
-def test_what_was_published_once_is_valid_for_ever(event_type: str, file: Path) -> None:
+def test_an_event_that_was_once_published_stays_valid(event_type: str, file: Path) -> None:
     example = json.loads(file.read_text())
     schema = as_first_published(committed_schema(event_type))
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(example)
@@ -31,6 +31,6 @@ def test_what_was_published_once_is_valid_for_ever(event_type: str, file: Path) 
     assert {name: read[name] for name in example} == example
 
 
-def test_no_schema_or_example_is_left_over() -> None:
+def test_no_schema_or_example_is_unused() -> None:
     assert {file.name.removesuffix(".v1.json") for file in (CONTRACTS / "schemas").iterdir()} == set(PUBLISHED)
     assert {folder.name for folder in (CONTRACTS / "examples").iterdir()} == set(PUBLISHED)

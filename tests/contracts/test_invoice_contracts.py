@@ -24,12 +24,12 @@ SENT = {
 
 
 @pytest.mark.parametrize(("event_type", "data"), SENT.values(), ids=SENT.keys())
-def test_what_is_sent_is_what_was_promised(event_type: str, data: EventData) -> None:
+def test_published_invoice_events_match_their_schema(event_type: str, data: EventData) -> None:
     validator = Draft202012Validator(committed_schema(event_type), format_checker=Draft202012Validator.FORMAT_CHECKER)
     validator.validate(json.loads(data.model_dump_json()))
 
 
-def test_a_failed_invoice_says_which_step_failed() -> None:
+def test_the_event_of_a_failed_invoice_names_the_failed_step() -> None:
     failed = [
         invoice_data(FAILED, PENDING.fail_document("no room", 4)),
         invoice_data(FAILED, INVOICE.fail_mail("451", 4)),
@@ -37,7 +37,7 @@ def test_a_failed_invoice_says_which_step_failed() -> None:
     assert [data.step for data in failed if isinstance(data, InvoiceFailed)] == ["document", "mail"]
 
 
-def test_orders_finds_the_document_in_what_invoicing_sends() -> None:
+def test_orders_reads_the_document_from_invoice_events() -> None:
     view = InvoiceView.model_validate_json(invoice_data(ISSUED, INVOICE).model_dump_json())
     assert (view.invoice_id, view.document.sha256) == (INVOICE.id, "ab" * 32)
     assert (view.total_amount, view.issued_at) == (Decimal("79.06"), NOW)

@@ -37,7 +37,7 @@ def operations(service: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_operations_have_the_ids_and_tags_that_the_contract_names(service: str) -> None:
+def test_operations_have_the_ids_and_tags_of_the_contract(service: str) -> None:
     by_tag: dict[str, set[str]] = {}
     for _, operation in operations(service):
         [tag] = operation["tags"]
@@ -47,7 +47,7 @@ def test_operations_have_the_ids_and_tags_that_the_contract_names(service: str) 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_two_schemas_share_a_title_and_each_has_one_form_for_both_ways(service: str) -> None:
+def test_schema_titles_are_unique_and_requests_and_responses_share_schemas(service: str) -> None:
     schemas = document(service)["components"]["schemas"]
     titles = Counter(schema["title"] for schema in schemas.values() if "title" in schema)
     assert [title for title, count in titles.items() if count > 1] == []
@@ -55,7 +55,7 @@ def test_no_two_schemas_share_a_title_and_each_has_one_form_for_both_ways(servic
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_answer_has_a_schema_and_its_headers(service: str) -> None:
+def test_every_response_has_a_schema_and_its_headers(service: str) -> None:
     headers = document(service)["components"]["headers"]
     for name, operation in operations(service):
         for status, response in operation["responses"].items():
@@ -68,7 +68,7 @@ def test_every_answer_has_a_schema_and_its_headers(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_operation_but_the_open_ones_names_the_key(service: str) -> None:
+def test_every_operation_except_open_ones_requires_the_api_key(service: str) -> None:
     assert document(service)["components"]["securitySchemes"]["ApiKeyAuth"]["name"] == "X-API-Key"
     without = {operation["operationId"] for _, operation in operations(service) if "security" not in operation}
     assert without == {"healthCheck"} | ({"getInvoiceDocument"} if service == "invoicing" else set())
@@ -88,6 +88,6 @@ def test_every_operation_but_the_open_ones_names_the_key(service: str) -> None:
         ({"new_state": "LOST"}, False),
     ],
 )
-def test_the_document_says_what_goes_with_which_new_state(change: dict[str, Any], is_allowed: bool) -> None:
+def test_the_document_states_the_fields_of_each_new_state(change: dict[str, Any], is_allowed: bool) -> None:
     schema = document("orders")["components"]["schemas"]["StateChangeRequest"]
     assert Draft202012Validator(schema).is_valid(change) == is_allowed

@@ -22,18 +22,18 @@ READ = [(service, event_type) for service, views in READERS.items() for event_ty
 EXAMPLES = [(service, event_type, file) for service, event_type in READ for file in example_files(event_type)]
 
 
-def test_the_readers_of_every_service_are_checked() -> None:
+def test_the_views_of_every_service_are_checked() -> None:
     assert READERS.keys() == SERVICES.keys()
 
 
 @pytest.mark.parametrize(
     ("service", "event_type", "file"), EXAMPLES, ids=lambda value: getattr(value, "stem", str(value))
 )
-def test_a_reader_understands_every_example(service: str, event_type: str, file: Path) -> None:
+def test_a_view_parses_every_example(service: str, event_type: str, file: Path) -> None:
     READERS[service][event_type].model_validate_json(file.read_bytes())
 
 
 @pytest.mark.parametrize(("service", "event_type"), READ)
-def test_a_reader_demands_only_what_is_promised(service: str, event_type: str) -> None:
+def test_a_view_requires_only_fields_that_the_schema_guarantees(service: str, event_type: str) -> None:
     demanded = READERS[service][event_type].model_json_schema(mode="validation").get("required", [])
     assert set(demanded) <= set(committed_schema(event_type)["required"])

@@ -18,7 +18,7 @@ TEXTS = st.text(BASIC_PLANE) | st.text(
 @pytest.mark.parametrize("kind", [Line, Lines, OptionalLine, OptionalLines])
 @settings(max_examples=300, deadline=None)
 @given(text=TEXTS)
-def test_a_text_is_taken_when_its_pattern_fits(kind: Any, text: str) -> None:
+def test_a_text_is_accepted_exactly_when_its_pattern_matches(kind: Any, text: str) -> None:
     adapter: TypeAdapter[str] = TypeAdapter(kind)
     pattern = adapter.json_schema()["pattern"].removesuffix("$") + r"\Z"  # JSON Schema's `$` is the very end
     try:

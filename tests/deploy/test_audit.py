@@ -54,13 +54,13 @@ def test_a_jar_with_an_advisory_fails_the_audit() -> None:
     assert found.vulnerabilities == ("org.example:glaze 2.1: GHSA-1", "org.example:glaze 2.1: GHSA-2")
 
 
-def test_a_source_that_does_not_answer_is_no_pass() -> None:
+def test_an_unavailable_source_fails_the_audit() -> None:
     found = audit.audit_jars(LOCK, "http://127.0.0.1:9/v1/querybatch")
     assert found.checked == 0
     assert "did not answer" in found.not_checked
 
 
-def test_every_jar_of_the_lock_is_asked_about() -> None:
+def test_every_jar_of_the_lock_is_audited() -> None:
     lock = audit.JARS.read_text()
     with advisories({}) as url:
         assert audit.audit_jars(lock, url).checked == sum(not line.startswith("#") for line in lock.splitlines())

@@ -31,7 +31,7 @@ def test_no_container_has_more_rights_than_it_needs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CONTAINERS.keys() - ONE_SHOTS))
-def test_what_runs_on_is_started_again_and_tells_its_health(name: str) -> None:
+def test_permanent_containers_are_restarted_and_have_health_checks(name: str) -> None:
     container = CONTAINERS[name]
 
     assert container["restart"] == "unless-stopped"
@@ -40,7 +40,7 @@ def test_what_runs_on_is_started_again_and_tells_its_health(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ROLES))
-def test_a_role_gets_more_time_to_stop_than_it_takes_at_most(name: str) -> None:
+def test_a_role_gets_more_time_to_stop_than_its_maximum(name: str) -> None:
     container = CONTAINERS[name]
 
     assert int(container["stop_grace_period"].removesuffix("s")) > container["environment"]["SHUTDOWN_SECONDS"]
@@ -53,14 +53,14 @@ def test_nothing_listens_outside_this_machine() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_a_role_can_read_no_secret_of_another_service_and_not_its_owner_login() -> None:
+def test_a_role_can_read_no_secret_of_another_service_and_no_owner_login() -> None:
     for service, definition in SERVICES.items():
         for role in definition.roles:
             volumes = [volume.split(":")[0] for volume in CONTAINERS[f"{service}-{role}"]["volumes"]]
             assert [volume for volume in volumes if "secret" in volume] == [f"{service}-secrets"]
 
 
-def test_every_setting_is_listed_with_the_default_that_it_has() -> None:
+def test_every_setting_is_listed_with_its_default() -> None:
     used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE))
     listed = dict(re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
 

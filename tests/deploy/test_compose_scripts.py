@@ -46,7 +46,7 @@ def run(tmp_path: Path, script: str, fails: str, **programs: str) -> subprocess.
         ("with_engine.sh", "debootstrap", "base image"),
     ],
 )
-def test_a_step_that_fails_is_named_and_its_log_shown_and_kept(
+def test_a_failed_step_is_named_and_its_log_is_shown_and_stored(
     tmp_path: Path, script: str, fails: str, step: str
 ) -> None:
     broken = f"echo 'the {fails} of this test fails' >&2; exit 3"

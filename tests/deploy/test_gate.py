@@ -53,7 +53,7 @@ def run_gate(tmp_path: Path, tests: str, *, fails: str = "none") -> subprocess.C
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_kill_run_that_fails_is_not_tried_with_another_seed(tmp_path: Path) -> None:
+def test_a_failed_kill_run_is_not_repeated_with_another_seed(tmp_path: Path) -> None:
     done = run_gate(tmp_path, "def test_that_is_steady():\n    pass\n", fails="kill-runs")
     assert done.returncode != 0
     assert done.stdout.count("made kill-runs") == 1
@@ -74,7 +74,7 @@ def test_a_test_that_passes_only_when_repeated_is_listed_by_name(tmp_path: Path)
 @pytest.mark.parametrize(
     ("tests", "output"), [(TESTS + BROKEN, "Failed twice:\n- "), (TESTS + CUT_SHORT, "not repeated")]
 )
-def test_what_fails_twice_or_is_cut_short_has_failed(tmp_path: Path, tests: str, output: str) -> None:
+def test_a_test_that_fails_twice_or_is_interrupted_has_failed(tmp_path: Path, tests: str, output: str) -> None:
     done = run_gate(tmp_path, tests)
     assert done.returncode != 0
     assert output in done.stdout
@@ -82,7 +82,7 @@ def test_what_fails_twice_or_is_cut_short_has_failed(tmp_path: Path, tests: str,
 
 
 @pytest.mark.parametrize("failure", [Unexpected("an invoice number was used twice"), RuntimeError("the stack ended")])
-def test_a_kill_run_begins_with_its_seed_and_ends_with_how_to_repeat_it(
+def test_a_kill_run_prints_its_seed_and_the_command_that_repeats_it(
     failure: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def no_stack(folder: Path) -> NoReturn:

@@ -19,7 +19,7 @@ from support.project.monitoring import metrics_in_use
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-async def test_after_the_demos_stories_every_metric_that_is_watched_has_a_value(
+async def test_after_the_demo_every_monitored_metric_has_a_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("RATE_LIMIT_PER_MINUTE", "0")

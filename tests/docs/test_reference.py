@@ -36,7 +36,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_tables_are_as_the_code_makes_them(page: Path) -> None:
+def test_tables_equal_what_the_code_generates(page: Path) -> None:
     """If this fails: `make reference`, and look at what changed."""
     assert page.read_text() == filled(page.read_text())
 
@@ -46,17 +46,17 @@ def test_every_table_is_on_a_page() -> None:
 
 
 @pytest.mark.parametrize(("heading", "name"), [("Every service", "common"), *((name, name) for name in SERVICES)])
-def test_every_setting_is_told_with_its_default(heading: str, name: str) -> None:
+def test_every_setting_is_documented_with_its_default(heading: str, name: str) -> None:
     assert [(variable.strip("`"), default) for variable, default, _ in rows("settings.md", heading)] == list(
         settings(name)
     )
 
 
-def test_every_error_code_is_told_with_its_status() -> None:
+def test_every_error_code_is_documented_with_its_status() -> None:
     documented = {(int(status), code.strip("`")) for status, code, *_ in rows("errors.md", "Codes")}
     assert documented == {(code.status, code.wire_name) for code in (*CODES_OF_EVERY_SERVICE, RETURN_NOT_ALLOWED)}
 
 
-def test_every_header_of_an_event_is_told() -> None:
+def test_every_header_of_an_event_is_documented() -> None:
     documented = [name.strip("`") for name, _ in rows("events.md", "Headers")]
     assert sorted(documented) == sorted(name for name, _ in event_headers("orders", EVENT))

@@ -14,12 +14,12 @@ def rows() -> dict[str, list[tuple[str, str, str, str]]]:
     return {story: _ROW.findall(text) for story, text in zip(sections[::2], sections[1::2], strict=True)}
 
 
-def test_every_story_is_there_with_what_it_asks_for() -> None:
+def test_every_story_is_listed_with_its_requirements() -> None:
     assert list(rows()) == STORIES
     assert all(rows().values())
 
 
-def test_every_line_names_code_that_exists_and_a_test() -> None:
+def test_every_line_names_existing_code_and_a_test() -> None:
     for story, lines in rows().items():
         for asked, code, shown_by, figure in lines:
             files = re.findall(r"`([^`]+)`", code)

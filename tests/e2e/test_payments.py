@@ -216,7 +216,9 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-def test_every_payment_is_the_captured_one_or_goes_back_once_whatever_happens(make_database: MakeDatabase) -> None:
+def test_every_payment_is_the_captured_one_or_refunded_once_in_any_sequence_of_commands(
+    make_database: MakeDatabase,
+) -> None:
     with asyncio.Runner() as runner:
         services = services_without_kafka(make_database)
         entered = runner.run(services.__aenter__())
@@ -233,7 +235,7 @@ def test_every_payment_is_the_captured_one_or_goes_back_once_whatever_happens(ma
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-async def test_of_two_payments_at_once_the_surplus_one_is_paid_back_and_a_return_pays_back_the_other(
+async def test_of_two_concurrent_payments_the_surplus_one_is_refunded_and_a_return_refunds_the_other(
     shop: Shop,
 ) -> None:
     order = await journeys.place(shop, journeys.example("returned-order"))

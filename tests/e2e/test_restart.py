@@ -11,7 +11,7 @@ from demo.own_stack import fresh_stack, running
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-async def test_what_was_under_way_at_a_stop_is_done_after_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_work_that_a_stop_interrupts_is_completed_after_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATE_LIMIT_PER_MINUTE", "0")
     with TemporaryDirectory(prefix="articurated-restart-") as temporary:
         folder = Path(temporary) / "stack"

@@ -31,13 +31,13 @@ async def delivered_order(shop: Shop) -> dict[str, str]:
     return await journeys.deliver(shop, order["id"])
 
 
-async def test_the_three_stories_of_the_demo_end_as_they_should(stack: StackDescription, shop: Shop) -> None:
+async def test_the_three_stories_of_the_demo_have_their_expected_results(stack: StackDescription, shop: Shop) -> None:
     narrator = Narrator(Console(file=io.StringIO()))
     endings = [await story(shop, narrator) for story in STORIES]
     await read_back(stack, narrator, endings)
 
 
-async def test_every_client_in_a_hurry_can_return_what_was_just_delivered(shop: Shop) -> None:
+async def test_clients_can_return_orders_immediately_after_the_delivery(shop: Shop) -> None:
     """Each asks for the return as soon as it is told DELIVERED, while the event is still on its way."""
     turn = asyncio.Semaphore(AT_ONCE)
 
@@ -51,7 +51,7 @@ async def test_every_client_in_a_hurry_can_return_what_was_just_delivered(shop: 
     assert statuses == {201: CUSTOMERS_IN_A_HURRY}
 
 
-async def test_with_the_broker_hung_orders_are_taken_and_health_says_so_within_a_second(
+async def test_with_a_hung_broker_orders_are_accepted_and_health_reports_it_within_a_second(
     stack: StackDescription, shop: Shop
 ) -> None:
     kafka = next(process["pid"] for process in stack["processes"] if process["name"] == "kafka")
@@ -76,5 +76,5 @@ async def test_with_the_broker_hung_orders_are_taken_and_health_says_so_within_a
     await shop.eventually("the order's event", announced)
 
 
-async def test_after_everything_each_topic_and_key_counts_without_gaps(stack: StackDescription) -> None:
+async def test_the_sequence_of_each_topic_and_key_has_no_gaps(stack: StackDescription) -> None:
     expect_gapless(await read_events(stack["kafka"]["bootstrap"]))

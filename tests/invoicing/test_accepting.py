@@ -45,7 +45,7 @@ async def test_a_shipped_order_is_invoiced_once_even_if_redelivered(pool: Pool) 
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 2
 
 
-async def test_an_event_that_comes_again_after_its_jobs_were_purged_makes_no_second_one(pool: Pool) -> None:
+async def test_a_repeated_event_creates_no_second_one_after_its_jobs_were_purged(pool: Pool) -> None:
     order = order_shipped()
     await consume(pool, order)
     await pool.execute("DELETE FROM jobs")
@@ -60,7 +60,7 @@ async def test_numbers_follow_the_order_of_the_events(pool: Pool) -> None:
     assert [(await invoice_of(pool, order)).number for order in orders] == first_numbers(20)
 
 
-async def test_fifty_copies_of_an_event_at_once_make_one_invoice_and_use_one_number(database: Database) -> None:
+async def test_fifty_concurrent_copies_of_an_event_make_one_invoice_with_one_number(database: Database) -> None:
     order = order_shipped()
     pool = await open_pool(database.dsn, size=25, application_name="test")
     await asyncio.gather(*(consume(pool, order) for _ in range(50)))
@@ -69,7 +69,7 @@ async def test_fifty_copies_of_an_event_at_once_make_one_invoice_and_use_one_num
     await pool.close()
 
 
-async def test_numbers_have_no_gap_whatever_is_rolled_back_in_between(pool: Pool) -> None:
+async def test_numbers_have_no_gaps_after_rollbacks(pool: Pool) -> None:
     class Undone(Exception):
         pass
 
@@ -85,7 +85,7 @@ async def test_numbers_have_no_gap_whatever_is_rolled_back_in_between(pool: Pool
     assert await invoice_numbers(pool) == first_numbers(60)
 
 
-async def test_invoice_dates_never_go_back_along_the_numbers(pool: Pool) -> None:
+async def test_invoice_dates_never_decrease_with_rising_numbers(pool: Pool) -> None:
     await asyncio.gather(*(consume(pool, order_shipped()) for _ in range(20)))
     rows = await pool.fetch("SELECT created_at FROM invoices ORDER BY number")
     assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)
@@ -106,7 +106,7 @@ async def test_an_order_whose_amounts_do_not_add_up_uses_no_number(pool: Pool) -
     assert (await invoice_of(pool, order)).number == first_numbers(1)[0]
 
 
-async def test_all_that_is_printed_is_frozen_when_the_work_is_accepted(pool: Pool) -> None:
+async def test_all_printed_data_is_stored_when_the_invoice_is_accepted(pool: Pool) -> None:
     order = order_shipped(
         line_items=[an_order_line("Vase <b>“Ωмега”</b> 花瓶", 1, "68.30", "0", "68.30")], tax_amount="0.00"
     )
@@ -124,7 +124,7 @@ async def test_all_that_is_printed_is_frozen_when_the_work_is_accepted(pool: Poo
     assert snapshot.total_amount == Decimal("68.30")
 
 
-async def test_nobody_can_change_what_an_invoice_was_made_from(pool: Pool, database: Database) -> None:
+async def test_the_data_that_an_invoice_is_rendered_from_cannot_be_changed(pool: Pool, database: Database) -> None:
     await consume(pool, order_shipped())
     owner = await asyncpg.connect(database.owner_dsn)
     for connection in (pool, owner):
@@ -145,7 +145,7 @@ async def test_acceptance_is_audited_with_the_event_as_its_cause(pool: Pool) -> 
     assert first_broken([row]) is None
 
 
-async def test_without_an_address_the_mail_is_out_of_the_question_from_the_start(pool: Pool) -> None:
+async def test_without_an_email_address_no_mail_is_planned(pool: Pool) -> None:
     order = order_shipped(customer_email=None)
     await consume(pool, order)
     assert (await invoice_of(pool, order)).mail_status == "NO_ADDRESS"

@@ -29,7 +29,7 @@ def test_an_amount_is_shown_grouped_with_all_decimals_of_its_currency(amount: st
 
 
 @given(amounts, currencies)
-def test_what_is_shown_is_the_amount_itself(amount: Decimal, currency: str) -> None:
+def test_the_displayed_amount_equals_the_exact_amount(amount: Decimal, currency: str) -> None:
     exact = quantize(amount, currency)
     shown = display_amount(exact, currency)
     assert Decimal(shown.replace(",", "")) == exact
@@ -37,7 +37,7 @@ def test_what_is_shown_is_the_amount_itself(amount: Decimal, currency: str) -> N
 
 
 @pytest.mark.parametrize(("rate", "shown"), [("20.00", "20 %"), ("5.50", "5.5 %"), ("0", "0 %"), ("100", "100 %")])
-def test_a_tax_rate_is_shown_without_idle_zeros(rate: str, shown: str) -> None:
+def test_a_tax_rate_is_shown_without_trailing_zeros(rate: str, shown: str) -> None:
     assert display_rate(Decimal(rate)) == shown
 
 
@@ -58,13 +58,13 @@ def test_an_invoice_whose_lines_and_taxes_add_up_is_accepted(drawn: list[tuple[D
 
 
 @pytest.mark.parametrize("amount", ["net_amount", "tax_amount", "total_amount"])
-def test_an_invoice_that_does_not_add_up_is_refused(amount: str) -> None:
+def test_an_invoice_that_does_not_add_up_is_rejected(amount: str) -> None:
     snapshot = a_snapshot()
     wrong = replace(snapshot, **{amount: getattr(snapshot, amount) + Decimal("0.01")})
     with pytest.raises(InconsistentOrder, match="add up"):
         wrong.require_consistency()
 
 
-def test_an_unknown_currency_is_refused() -> None:
+def test_an_unknown_currency_is_rejected() -> None:
     with pytest.raises(ValueError, match="ISO 4217"):
         replace(a_snapshot(), currency="XYZ").require_consistency()

@@ -24,47 +24,45 @@ def any_store(request: pytest.FixtureRequest, documents: Path) -> DocumentStore:
     return BucketDocumentStore(MemoryStore())
 
 
-async def test_what_was_stored_comes_back(any_store: DocumentStore) -> None:
+async def test_a_stored_document_can_be_read(any_store: DocumentStore) -> None:
     document = await any_store.put(INVOICE, PDF)
     assert document.size_bytes == len(PDF)
     assert await any_store.get(INVOICE, document) == PDF
 
 
-async def test_storing_again_finds_what_is_there_and_never_replaces_it(any_store: DocumentStore) -> None:
+async def test_storing_again_never_replaces_the_existing_document(any_store: DocumentStore) -> None:
     first = await any_store.put(INVOICE, PDF)
     assert await any_store.put(INVOICE, PDF) == first
     assert await any_store.put(INVOICE, b"%PDF-1.4 drawn differently") == first
     assert await any_store.get(INVOICE, first) == PDF
 
 
-async def test_of_many_at_once_one_is_stored_and_all_are_told_the_same(any_store: DocumentStore) -> None:
+async def test_of_many_concurrent_writers_one_stores_and_all_get_the_same_result(any_store: DocumentStore) -> None:
     digests = await asyncio.gather(*(any_store.put(INVOICE, PDF + str(writer).encode()) for writer in range(20)))
     assert len(set(digests)) == 1
     await any_store.get(INVOICE, digests[0])
 
 
-async def test_a_missing_document_is_told_as_such(any_store: DocumentStore) -> None:
+async def test_a_missing_document_is_reported_as_missing(any_store: DocumentStore) -> None:
     document = await any_store.put(INVOICE, PDF)
     with pytest.raises(DamagedDocument, match="is missing"):
         await any_store.get(uuid4(), document)
 
 
-async def test_other_bytes_in_the_documents_place_are_never_handed_out(
-    store: FolderDocumentStore, documents: Path
-) -> None:
+async def test_a_document_with_other_bytes_is_never_returned(store: FolderDocumentStore, documents: Path) -> None:
     document = await store.put(INVOICE, PDF)
     file_of(documents).write_bytes(PDF + b" forged")
     with pytest.raises(DamagedDocument, match="not the one that was stored"):
         await store.get(INVOICE, document)
 
 
-async def test_documents_are_for_their_owner_only(store: FolderDocumentStore, documents: Path) -> None:
+async def test_documents_are_readable_only_by_their_owner(store: FolderDocumentStore, documents: Path) -> None:
     await store.put(INVOICE, PDF)
     assert names(documents) == [f"{INVOICE}.pdf"]
     assert [mode(path) for path in (documents, file_of(documents))] == [0o700, 0o600]
 
 
-async def test_a_full_disk_leaves_nothing_half_written(
+async def test_a_full_disk_leaves_no_partial_document(
     store: FolderDocumentStore, documents: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_room(descriptor: int) -> None:
@@ -78,7 +76,7 @@ async def test_a_full_disk_leaves_nothing_half_written(
     await store.put(INVOICE, PDF)
 
 
-def test_what_a_crashed_writer_left_is_removed_once_it_is_old(documents: Path) -> None:
+def test_an_old_temporary_file_of_a_crashed_writer_is_removed(documents: Path) -> None:
     documents.mkdir()
     old, recent = documents / ".old.unfinished", documents / ".recent.unfinished"
     for file in (old, recent):
@@ -88,7 +86,7 @@ def test_what_a_crashed_writer_left_is_removed_once_it_is_old(documents: Path) -
     assert names(documents) == [recent.name]
 
 
-async def test_a_bucket_that_cannot_be_reached_fails_the_attempt_and_nothing_else(
+async def test_an_unreachable_bucket_fails_only_the_attempt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in {

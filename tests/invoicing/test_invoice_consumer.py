@@ -58,7 +58,7 @@ BAD: dict[str, Callable[[], KafkaRecord]] = {
 
 
 @pytest.mark.parametrize("make_bad", BAD.values(), ids=BAD.keys())
-async def test_a_record_that_makes_no_sense_is_kept_uses_no_number_and_holds_up_nobody(
+async def test_an_invalid_record_is_stored_as_poison_uses_no_number_and_delays_no_others(
     inbox: Inbox, pool: Pool, make_bad: Callable[[], KafkaRecord]
 ) -> None:
     bad, orders = make_bad(), [order_shipped(), order_shipped()]
@@ -70,12 +70,12 @@ async def test_a_record_that_makes_no_sense_is_kept_uses_no_number_and_holds_up_
 
 
 @pytest.mark.parametrize("event_type", ["order.created", "order.paid", "order.delivered", "return.completed"])
-async def test_other_events_are_passed_over(inbox: Inbox, pool: Pool, event_type: str) -> None:
+async def test_other_events_are_ignored(inbox: Inbox, pool: Pool, event_type: str) -> None:
     await inbox.process([kafka_record(event_type, order_shipped())])
     assert await counts(pool) == (0, 0, 0, 0)
 
 
-async def test_a_fresh_order_on_kafka_becomes_an_invoice_and_its_redelivery_nothing(
+async def test_a_new_order_on_kafka_becomes_an_invoice_and_its_redelivery_has_no_effect(
     pool: Pool, kafka: str, make_topic: MakeTopic
 ) -> None:
     topic = await make_topic()

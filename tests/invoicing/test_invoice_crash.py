@@ -58,7 +58,7 @@ async def test_a_worker_killed_between_store_and_transaction_leaves_one_document
     assert survivor.wait(10) == 0
 
 
-async def test_a_worker_killed_after_the_mail_went_out_sends_it_again_under_the_same_id(
+async def test_a_worker_killed_after_sending_the_mail_sends_it_again_with_the_same_id(
     pool: Pool, start_worker: StartWorker, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
@@ -73,7 +73,7 @@ async def test_a_worker_killed_after_the_mail_went_out_sends_it_again_under_the_
     assert (await invoice_of(pool, order)).mail_status == "SENT"
 
 
-async def test_a_killed_worker_takes_its_rendering_processes_with_it(start_worker: StartWorker) -> None:
+async def test_the_rendering_processes_of_a_killed_worker_end(start_worker: StartWorker) -> None:
     worker = start_worker()
 
     async def renderers() -> list[str]:

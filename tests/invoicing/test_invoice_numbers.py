@@ -13,7 +13,7 @@ def test_the_first_invoice_of_a_year_is_number_one() -> None:
     assert invoice_number(2026, 1) == "INV-2026-000001"
 
 
-def test_a_series_that_outgrows_six_digits_goes_on() -> None:
+def test_a_series_continues_beyond_six_digits() -> None:
     assert invoice_number(2026, 1_000_000) == "INV-2026-1000000"
 
 
@@ -23,7 +23,7 @@ def test_there_is_no_number_zero() -> None:
 
 
 @given(years, positions)
-def test_a_number_tells_its_year_and_its_position(year: int, position: int) -> None:
+def test_a_number_contains_its_year_and_its_position(year: int, position: int) -> None:
     series, of_year, digits = invoice_number(year, position).split("-")
     assert (series, int(of_year), int(digits)) == ("INV", year, position)
     assert len(digits) >= 6

@@ -56,7 +56,7 @@ def link_to(invoice_id: UUID, *, key: str = KEY, minutes: float = 15) -> str:
     return signed.removeprefix("/api/v1")
 
 
-async def test_whoever_has_a_signed_link_gets_the_document_without_a_key(gateway: Gateway, issued: UUID) -> None:
+async def test_a_signed_link_gives_the_document_without_an_api_key(gateway: Gateway, issued: UUID) -> None:
     answer = await gateway.call("GET", link_to(issued), key="")
     assert (answer.status_code, answer.content) == (200, PDF)
     assert answer.headers["content-type"] == "application/pdf"
@@ -66,7 +66,7 @@ async def test_whoever_has_a_signed_link_gets_the_document_without_a_key(gateway
     assert answer.headers.get_list("cache-control") == ["private, no-cache"]
 
 
-async def test_a_document_that_the_client_has_already_is_not_sent_again(gateway: Gateway, issued: UUID) -> None:
+async def test_a_document_that_the_client_already_has_is_not_sent_again(gateway: Gateway, issued: UUID) -> None:
     tag = (await gateway.call("GET", link_to(issued))).headers["etag"]
     for known in (tag, f"W/{tag}", f'"older", W/"other",{tag}', "*", f" {tag} "):
         again = await gateway.call("GET", link_to(issued), headers={"If-None-Match": known})
@@ -85,26 +85,26 @@ async def test_a_document_that_the_client_has_already_is_not_sent_again(gateway:
     ],
     ids=["unsigned", "another signature", "prolonged", "not ASCII"],
 )
-async def test_a_link_that_was_altered_opens_nothing(gateway: Gateway, issued: UUID, spoil: object) -> None:
+async def test_a_changed_link_is_rejected(gateway: Gateway, issued: UUID, spoil: object) -> None:
     assert callable(spoil)
     answer = await gateway.call("GET", spoil(link_to(issued)))
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "FORBIDDEN"
 
 
-async def test_the_end_of_a_link_is_written_in_digits(gateway: Gateway, issued: UUID) -> None:
+async def test_the_expiry_of_a_link_must_be_written_in_digits(gateway: Gateway, issued: UUID) -> None:
     for prefix in ("%2B", "%20", "0x"):
         link = link_to(issued).replace("expires=", f"expires={prefix}")
         assert (await gateway.call("GET", link)).status_code == 422
 
 
-async def test_a_link_ends_at_its_time_and_opens_one_document_only(gateway: Gateway, issued: UUID) -> None:
+async def test_a_link_expires_and_is_valid_for_one_document_only(gateway: Gateway, issued: UUID) -> None:
     other = link_to(issued).replace(str(issued), str(uuid4()))
     for link in (link_to(issued, minutes=-1), link_to(issued, key="another key"), other):
         assert (await gateway.call("GET", link)).status_code == 403
 
 
-async def test_a_document_that_is_not_there_is_404(gateway: Gateway, pool: Pool) -> None:
+async def test_a_missing_document_is_404(gateway: Gateway, pool: Pool) -> None:
     order = order_shipped()
     await consume(pool, order)
     for invoice_id in (uuid4(), (await invoice_of(pool, order)).id):
@@ -112,7 +112,7 @@ async def test_a_document_that_is_not_there_is_404(gateway: Gateway, pool: Pool)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-async def test_a_damaged_document_is_not_handed_out(gateway: Gateway, issued: UUID, documents: Path) -> None:
+async def test_a_damaged_document_is_not_returned(gateway: Gateway, issued: UUID, documents: Path) -> None:
     (documents / f"{issued}.pdf").write_bytes(b"%PDF-1.4 forged")
     with capture_logs() as logs:
         answer = await gateway.call("GET", link_to(issued))
@@ -121,7 +121,7 @@ async def test_a_damaged_document_is_not_handed_out(gateway: Gateway, issued: UU
     assert str(documents) not in answer.text
 
 
-async def test_a_store_that_cannot_be_read_is_not_said_to_be_the_database(
+async def test_an_unreadable_document_store_is_not_reported_as_a_database_failure(
     gateway: Gateway, issued: UUID, documents: Path
 ) -> None:
     document = documents / f"{issued}.pdf"
@@ -133,7 +133,7 @@ async def test_a_store_that_cannot_be_read_is_not_said_to_be_the_database(
     assert str(documents) not in answer.text
 
 
-async def test_staff_read_what_is_known_of_an_invoice(gateway: Gateway, issued: UUID) -> None:
+async def test_staff_can_read_all_fields_of_an_invoice(gateway: Gateway, issued: UUID) -> None:
     answer = await gateway.get(f"/invoices/{issued}", key=Role.WAREHOUSE)
     assert answer.status_code == 200
     found = exact_json(answer)
@@ -173,7 +173,7 @@ async def test_invoices_are_listed_newest_first_with_exact_totals(
     }
 
 
-async def test_a_page_and_its_total_agree_while_invoices_come_in(gateway: Gateway, pool: Pool) -> None:
+async def test_a_page_and_its_total_agree_while_invoices_are_added(gateway: Gateway, pool: Pool) -> None:
     async def invoice_many() -> None:
         for _ in range(30):
             await consume(pool, order_shipped())
@@ -204,7 +204,7 @@ async def test_an_unknown_order_has_no_invoice_and_an_unknown_invoice_is_404(gat
 
 
 @pytest.mark.parametrize("path", ["/invoices", "/invoices/0192f3a4-0000-7000-8000-0000000000ff"])
-async def test_only_staff_may_look_at_invoices(gateway: Gateway, path: str) -> None:
+async def test_only_staff_may_read_invoices(gateway: Gateway, path: str) -> None:
     assert (await gateway.call("GET", path, key="")).status_code == 401
     assert (await gateway.get(path, key=Role.CLIENT)).status_code == 403
     for role in Role.staff():

@@ -46,7 +46,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("state", STATES)
-def test_each_command_is_taken_in_the_states_that_allow_it_and_refused_in_all_others(state: str, command: str) -> None:
+def test_each_command_is_permitted_only_in_its_states(state: str, command: str) -> None:
     invoice = STATES[state]
     if command in ALLOWED[state]:
         assert COMMANDS[command](invoice).number == invoice.number
@@ -55,7 +55,7 @@ def test_each_command_is_taken_in_the_states_that_allow_it_and_refused_in_all_ot
             COMMANDS[command](invoice)
 
 
-def test_a_failed_document_is_told_with_its_step_error_and_attempts() -> None:
+def test_a_failed_document_has_its_step_error_and_attempts() -> None:
     assert FAILED.status is InvoiceStatus.FAILED
     assert FAILED.failure == Failure(Step.DOCUMENT, "disk full", 4)
 

@@ -93,7 +93,7 @@ async def test_an_accepted_invoice_is_stored_issued_and_mailed_with_its_pdf(
     assert "79.06 EUR" in body.get_content()
 
 
-async def test_an_issued_invoice_is_told_with_its_full_state(
+async def test_the_event_of_an_issued_invoice_has_its_full_state(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address())
@@ -137,7 +137,7 @@ async def test_without_an_address_an_invoice_is_issued_and_nothing_is_mailed(
     assert (event_type, data["mail_status"]) == ("invoice.issued", "NO_ADDRESS")
 
 
-async def test_a_document_that_cannot_be_stored_is_tried_four_times_given_up_and_issued_after_a_replay(
+async def test_a_document_that_cannot_be_stored_fails_after_four_attempts_and_is_issued_after_a_replay(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address())
@@ -171,7 +171,7 @@ async def test_a_document_that_cannot_be_stored_is_tried_four_times_given_up_and
 
 
 @pytest.mark.parametrize("fault", ["refuse", "reject"])
-async def test_a_mail_that_cannot_be_sent_is_tried_four_times_given_up_and_sent_after_a_replay(
+async def test_a_mail_that_cannot_be_sent_fails_after_four_attempts_and_is_sent_after_a_replay(
     fault: str, pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address())
@@ -200,7 +200,7 @@ async def test_a_mail_that_cannot_be_sent_is_tried_four_times_given_up_and_sent_
     "address",
     ["=?utf-8?q?abc?=@customers.example", "ada..l@example.org", '"ada l"@example.org', "ada@example.org\r\nx"],
 )
-async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_the_invoice(
+async def test_an_invalid_address_of_an_older_order_fails_the_mail_immediately_and_not_the_invoice(
     address: str, pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=address)
@@ -213,7 +213,7 @@ async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_th
     assert [event_type for event_type, _ in await invoice_events(pool, order)] == ["invoice.issued", "invoice.failed"]
 
 
-async def test_an_older_producers_international_domain_is_written_to_by_its_a_label(
+async def test_an_international_domain_of_an_older_producer_gets_mail_at_its_a_label(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     name = f"ada-{uuid4().hex[:12]}"
@@ -225,7 +225,7 @@ async def test_an_older_producers_international_domain_is_written_to_by_its_a_la
     assert (message["To"], message["Delivered-To"]) == (f"{name}@xn--mnchen-3ya.example",) * 2
 
 
-async def test_an_order_number_is_only_a_text_in_the_subject(
+async def test_an_order_number_cannot_change_the_headers_of_the_mail(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address(), order_number="=?utf-8?q?Bcc=3A_eve=40example=2Eorg?=")
@@ -236,7 +236,7 @@ async def test_an_order_number_is_only_a_text_in_the_subject(
     assert message["Subject"].endswith("for order =?utf-8?q?Bcc=3A_eve=40example=2Eorg?=")
 
 
-async def test_a_failing_invoice_holds_up_no_other(
+async def test_a_failing_invoice_delays_no_other(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     failing, sound = order_shipped(customer_email=an_address()), order_shipped(customer_email=an_address())
@@ -262,7 +262,7 @@ async def test_a_damaged_document_is_not_mailed(
     assert await mailbox.messages_to(order["customer_email"]) == []
 
 
-async def test_a_message_whose_acceptance_was_not_heard_is_sent_again_under_the_same_id(
+async def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_id(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
     order = order_shipped(customer_email=an_address())

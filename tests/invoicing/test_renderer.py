@@ -34,13 +34,13 @@ def process_of(renderer: Renderer) -> int:
     return process.pid
 
 
-async def test_many_documents_at_once_come_back_each_to_its_caller(renderer: Renderer) -> None:
+async def test_each_caller_of_concurrent_renderings_gets_its_own_document(renderer: Renderer) -> None:
     numbers = [f"INV-2026-{position:06d}" for position in range(1, 11)]
     pdfs = await asyncio.gather(*(renderer.render(a_snapshot(invoice_number=number)) for number in numbers))
     assert pdfs == [render(a_snapshot(invoice_number=number)) for number in numbers]
 
 
-async def test_a_process_that_crashed_fails_one_attempt_and_is_replaced(renderer: Renderer) -> None:
+async def test_a_crashed_process_fails_one_attempt_and_is_replaced(renderer: Renderer) -> None:
     crashing = process_of(renderer)
     os.kill(crashing, signal.SIGSTOP)
     attempt = asyncio.create_task(renderer.render(SNAPSHOT))
@@ -52,7 +52,7 @@ async def test_a_process_that_crashed_fails_one_attempt_and_is_replaced(renderer
     assert process_of(renderer) != crashing
 
 
-async def test_a_process_that_hangs_is_given_up_in_time_and_replaced() -> None:
+async def test_a_hanging_process_is_ended_after_its_timeout_and_replaced() -> None:
     async with Renderer(timeout=8) as renderer:
         await renderer.render(SNAPSHOT)
         hanging = process_of(renderer)
@@ -62,7 +62,7 @@ async def test_a_process_that_hangs_is_given_up_in_time_and_replaced() -> None:
         assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
 
 
-async def test_what_cannot_be_rendered_is_told_and_the_process_goes_on(renderer: Renderer) -> None:
+async def test_a_rendering_error_is_raised_and_the_process_continues(renderer: Renderer) -> None:
     process = process_of(renderer)
     with pytest.raises(RenderingFailed, match="XYZ"):
         await renderer.render(replace(SNAPSHOT, currency="XYZ"))
@@ -70,7 +70,7 @@ async def test_what_cannot_be_rendered_is_told_and_the_process_goes_on(renderer:
     assert process_of(renderer) == process
 
 
-async def test_an_abandoned_attempt_leaves_no_answer_for_the_next_one(renderer: Renderer) -> None:
+async def test_the_result_of_an_abandoned_attempt_is_not_returned_to_the_next_one(renderer: Renderer) -> None:
     attempt = asyncio.create_task(renderer.render(a_snapshot(invoice_number="INV-2026-000002")))
     await asyncio.sleep(0)
     attempt.cancel()
@@ -79,7 +79,7 @@ async def test_an_abandoned_attempt_leaves_no_answer_for_the_next_one(renderer: 
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "4711"])
-def test_a_snapshot_gives_the_same_bytes_in_every_process(seed: str) -> None:
+def test_a_snapshot_renders_to_the_same_bytes_in_every_process(seed: str) -> None:
     request = msgspec.json.encode(SNAPSHOT)
     answer = subprocess.run(
         [sys.executable, "-m", "invoicing.invoice_pdf"],

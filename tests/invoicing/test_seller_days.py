@@ -109,7 +109,7 @@ async def test_a_new_series_begins_at_the_sellers_midnight_exactly(
         ("2026-10-25T23:00:00Z", "2026-10-26"),
     ],
 )
-def test_a_day_begins_and_ends_at_the_sellers_midnight_also_when_clocks_change(moment: str, day: str) -> None:
+def test_a_day_begins_and_ends_at_the_sellers_midnight_even_when_clocks_change(moment: str, day: str) -> None:
     assert SellerCalendar(ZoneInfo("Europe/Paris")).day_of(datetime.fromisoformat(moment)).isoformat() == day
 
 
@@ -117,7 +117,7 @@ def test_a_day_begins_and_ends_at_the_sellers_midnight_also_when_clocks_change(m
     st.datetimes(datetime(2000, 1, 1), datetime(2150, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     st.sampled_from(["UTC", "Europe/Paris", "America/New_York", "Pacific/Kiritimati", "Asia/Kolkata", "Etc/GMT+12"]),
 )
-def test_the_nearest_new_year_tells_the_sellers_year_of_any_instant(moment: datetime, zone: str) -> None:
+def test_the_nearest_new_year_determines_the_sellers_year_of_any_instant(moment: datetime, zone: str) -> None:
     calendar = SellerCalendar(ZoneInfo(zone))
     new_year = calendar.nearest_new_year(moment)
     assert abs(new_year.begins - moment) < timedelta(days=185)

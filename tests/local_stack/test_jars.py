@@ -42,14 +42,14 @@ def test_kafka_does_not_start_with_a_changed_jar(repository: Path, tmp_path: Pat
         Kafka(tmp_path / "kafka").start()
 
 
-def test_kafka_does_not_start_without_a_jar_and_says_what_to_do(repository: Path, tmp_path: Path) -> None:
+def test_kafka_does_not_start_without_a_jar_and_prints_the_remedy(repository: Path, tmp_path: Path) -> None:
     [missing] = repository.glob("**/slf4j-api-*.jar")
     missing.unlink()
     with pytest.raises(UntrustedJarError, match="run `python -m local_stack fetch`"):
         Kafka(tmp_path / "kafka").start()
 
 
-def test_fetching_replaces_half_a_jar(repository: Path, maven_central: Path) -> None:
+def test_fetching_replaces_an_incomplete_jar(repository: Path, maven_central: Path) -> None:
     [half] = repository.glob("**/jspecify-*.jar")
     whole = half.read_bytes()
     published = maven_central / half.relative_to(repository)
@@ -60,7 +60,7 @@ def test_fetching_replaces_half_a_jar(repository: Path, maven_central: Path) -> 
     assert half.read_bytes() == whole
 
 
-def test_fetching_refuses_what_is_not_the_locked_jar(repository: Path, maven_central: Path) -> None:
+def test_fetching_rejects_a_jar_with_another_hash(repository: Path, maven_central: Path) -> None:
     [changed] = repository.glob("**/jspecify-*.jar")
     published = maven_central / changed.relative_to(repository)
     published.parent.mkdir(parents=True)

@@ -25,7 +25,7 @@ async def test_acknowledged_records_survive_a_stop_and_a_kill(tmp_path: Path, en
 
 
 @pytest.mark.slow
-async def test_of_three_brokers_one_may_be_killed(tmp_path: Path) -> None:
+async def test_one_of_three_brokers_may_be_killed(tmp_path: Path) -> None:
     brokers = start_cluster(tmp_path)
     try:
         addresses = ",".join(broker.bootstrap for broker in brokers)
@@ -39,14 +39,14 @@ async def test_of_three_brokers_one_may_be_killed(tmp_path: Path) -> None:
             broker.stop()
 
 
-def test_a_start_that_fails_shows_the_brokers_own_words(tmp_path: Path) -> None:
+def test_a_failed_start_shows_the_brokers_log(tmp_path: Path) -> None:
     (tmp_path / "kafka" / "data").mkdir(parents=True)
     (tmp_path / "kafka" / "data" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=other\n")
     with pytest.raises(StartError, match="Stored node id 7"):
         Kafka(tmp_path / "kafka").start()
 
 
-def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
+def test_kafka_listens_on_this_machine_only(tmp_path: Path) -> None:
     with Kafka(tmp_path / "kafka") as broker:
         tables = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
         addresses = [line.split()[1] for line in tables.splitlines()]

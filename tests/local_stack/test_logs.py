@@ -6,7 +6,7 @@ from local_stack.logs import printable
 from local_stack.process import tail
 
 
-def test_what_a_log_repeats_cannot_steer_the_terminal(tmp_path: Path) -> None:
+def test_the_output_of_logs_cannot_control_a_terminal(tmp_path: Path) -> None:
     log = tmp_path / "api.log"
     log.write_bytes(b"first\nGET /\x1b[2J\x9b1m \xc2\x9b1m\x07\n\tlast \xe2\x80\xae\xff\n")
     shown = tail(log, lines=2)

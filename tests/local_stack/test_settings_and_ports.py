@@ -21,7 +21,7 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_without_settings_it_is_one_process_a_service_in_dot_local() -> None:
+def test_without_settings_there_is_one_process_per_service_in_dot_local() -> None:
     settings = StackSettings.from_environment({})
     assert settings.folder == Path.cwd() / ".local"
     assert not settings.split
@@ -43,7 +43,7 @@ def test_ports_are_read_by_name() -> None:
         ({"PORT_ORDERS": "65536"}, "PORT_ORDERS must be a port number, not '65536'"),
     ],
 )
-def test_a_wrong_setting_is_refused(environment: dict[str, str], reason: str) -> None:
+def test_an_invalid_setting_is_rejected(environment: dict[str, str], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         StackSettings.from_environment(environment)
 
@@ -59,7 +59,7 @@ def test_a_later_run_gets_the_same_ports(tmp_path: Path) -> None:
     assert assign_ports(["kafka", "orders"], {}, tmp_path / "ports.json") == first
 
 
-def test_a_remembered_port_that_was_taken_meanwhile_is_replaced(
+def test_a_remembered_port_that_is_in_use_is_replaced(
     tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "WAIT_SECONDS", 0)
@@ -68,7 +68,7 @@ def test_a_remembered_port_that_was_taken_meanwhile_is_replaced(
     assert assign_ports(["orders"], {}, tmp_path / "ports.json")["orders"] != taken
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_an_error(
+def test_a_configured_port_that_is_in_use_is_an_error(
     tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "WAIT_SECONDS", 0)
@@ -76,14 +76,14 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(
         assign_ports(["orders"], {"orders": taken}, tmp_path / "ports.json")
 
 
-def test_a_folder_is_free_again_when_its_holder_is_done(tmp_path: Path) -> None:
+def test_the_lock_on_a_folder_is_released_at_the_end(tmp_path: Path) -> None:
     with exclusive_use(tmp_path), pytest.raises(InUseError), exclusive_use(tmp_path):
         pass
     with exclusive_use(tmp_path):
         pass
 
 
-def test_what_a_killed_supervisor_left_is_not_taken_for_the_next_ones(tmp_path: Path) -> None:
+def test_files_of_a_killed_supervisor_are_not_used_by_the_next_one(tmp_path: Path) -> None:
     description = {"documents": "/invoices"}
     with subprocess.Popen([sys.executable, "-c", ""]) as killed:
         killed.wait()

@@ -30,7 +30,7 @@ def stack(import_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         supervisor.end()
 
 
-def test_every_role_of_every_service_runs_and_answers(stack: RunningSupervisor) -> None:
+def test_every_role_of_every_service_runs_and_responds(stack: RunningSupervisor) -> None:
     description = running_stack(stack.folder)
     names = {each["name"] for each in description["processes"]}
     roles = {f"{service}-{role}" for service, definition in SERVICES.items() for role in definition.roles}
@@ -41,7 +41,7 @@ def test_every_role_of_every_service_runs_and_answers(stack: RunningSupervisor) 
             assert urlopen(f"{each['url']}/livez").status == 200  # noqa: S310
 
 
-def test_each_service_is_given_what_it_needs_and_not_the_owners_login(stack: RunningSupervisor) -> None:
+def test_each_service_gets_its_settings_and_not_the_owners_login(stack: RunningSupervisor) -> None:
     description = running_stack(stack.folder)
     [orders] = stack.calls("orders", "api")
     environment = orders["environment"]
@@ -55,7 +55,7 @@ def test_each_service_is_given_what_it_needs_and_not_the_owners_login(stack: Run
     assert invoicing["environment"]["DOCUMENT_FOLDER"] == description["documents"]
 
 
-def test_services_are_migrated_by_the_owner_and_know_the_keys_before_any_role_starts(stack: RunningSupervisor) -> None:
+def test_migrations_and_api_keys_exist_before_any_role_starts(stack: RunningSupervisor) -> None:
     before_roles = [call["arguments"][1] for call in stack.calls() if call["arguments"][0] != "sandbox"][:8]
     assert sorted(before_roles) == ["api-keys"] * 4 + ["migrate"] * 4
     [migration] = stack.calls("orders", "migrate")
@@ -64,7 +64,7 @@ def test_services_are_migrated_by_the_owner_and_know_the_keys_before_any_role_st
     assert Path(ensure["arguments"][-1]).exists()
 
 
-def test_there_is_one_key_for_each_role_and_only_we_may_read_it(stack: RunningSupervisor) -> None:
+def test_there_is_one_key_for_each_role_and_only_its_owner_may_read_it(stack: RunningSupervisor) -> None:
     keys = running_stack(stack.folder)["api_keys"]
     assert list(keys) == KEY_ROLES
     assert len(set(keys.values())) == len(KEY_ROLES)
@@ -82,7 +82,7 @@ def test_the_applications_login_may_connect_but_not_change_the_schema(stack: Run
 
 
 @pytest.mark.parametrize("name", ["orders-consumer", "postgres", "kafka", "mailbox"])
-def test_a_killed_process_is_started_again_at_the_same_address(stack: RunningSupervisor, name: str) -> None:
+def test_a_killed_process_is_restarted_at_the_same_address(stack: RunningSupervisor, name: str) -> None:
     before = {each["name"]: each for each in running_stack(stack.folder)["processes"]}
     os.kill(before[name]["pid"], signal.SIGKILL)
     poll(lambda: stack.pid_of(name) != before[name]["pid"])
@@ -92,13 +92,13 @@ def test_a_killed_process_is_started_again_at_the_same_address(stack: RunningSup
     os.kill(after[name]["pid"], 0)
 
 
-def test_the_database_answers_again_after_a_kill(stack: RunningSupervisor) -> None:
+def test_the_database_is_available_again_after_a_kill(stack: RunningSupervisor) -> None:
     dsn = running_stack(stack.folder)["databases"]["refunds"]
     os.kill(stack.pid_of("postgres"), signal.SIGKILL)
     poll(lambda: query(dsn, "SELECT 'back'").stdout == "back\n")
 
 
-def test_a_second_supervisor_on_the_same_folder_refuses(stack: RunningSupervisor, import_path: str) -> None:
+def test_a_second_supervisor_for_the_same_folder_does_not_start(stack: RunningSupervisor, import_path: str) -> None:
     second = RunningSupervisor(stack.folder.parent / "second", import_path, STACK_DIR=str(stack.folder))
     assert second.process.wait(10) == 1
     assert f"its supervisor is process {stack.process.pid}" in second.output
@@ -122,7 +122,7 @@ def test_after_sigterm_nothing_runs_and_a_second_up_continues_with_the_data(up: 
     assert (second.folder / "logs" / "orders.log.last").exists()
 
 
-def test_when_the_supervisor_itself_is_killed_its_processes_end_and_the_next_one_continues(up: Up) -> None:
+def test_the_processes_of_a_killed_supervisor_end_and_the_next_one_continues(up: Up) -> None:
     first = up()
     before = first.until_ready()
     made = query(owner_dsn(first), "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -139,14 +139,14 @@ def test_when_the_supervisor_itself_is_killed_its_processes_end_and_the_next_one
     assert_nothing_runs(second.folder)
 
 
-def test_ctrl_c_while_it_is_still_starting_ends_everything(up: Up) -> None:
+def test_ctrl_c_during_the_start_ends_all_processes(up: Up) -> None:
     supervisor = up()
     poll(lambda: (supervisor.folder / "logs" / "kafka.log").exists())
     assert supervisor.end(signal.SIGINT) == 0
     assert_nothing_runs(supervisor.folder)
 
 
-def test_a_service_that_cannot_be_migrated_stops_the_start_and_says_why(up: Up) -> None:
+def test_a_failed_migration_stops_the_start_and_prints_the_reason(up: Up) -> None:
     supervisor = up(FAILING="returns")
     assert supervisor.process.wait(60) == 1
     assert "returns migrate ended with 1" in supervisor.output
@@ -154,7 +154,7 @@ def test_a_service_that_cannot_be_migrated_stops_the_start_and_says_why(up: Up) 
     assert_nothing_runs(supervisor.folder)
 
 
-def test_a_process_that_ignores_sigterm_is_ended_and_so_is_what_others_left_behind(up: Up) -> None:
+def test_processes_that_ignore_sigterm_and_orphaned_processes_are_killed(up: Up) -> None:
     supervisor = up(STUBBORN="refunds", BACKGROUND="invoicing")
     supervisor.until_ready()
     began = time.monotonic()
@@ -163,7 +163,7 @@ def test_a_process_that_ignores_sigterm_is_ended_and_so_is_what_others_left_behi
     assert_nothing_runs(supervisor.folder)
 
 
-def test_settings_and_ports_can_be_given(up: Up) -> None:
+def test_settings_and_ports_can_be_configured(up: Up) -> None:
     supervisor = up(PORT_ORDERS="14567", RETRY_UNIT_SECONDS="0.5", RATE_LIMIT_PER_MINUTE="0")
     assert supervisor.until_ready()["services"]["orders"]["url"] == "http://127.0.0.1:14567"
     [orders] = supervisor.calls("orders", "all")

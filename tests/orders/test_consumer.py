@@ -98,7 +98,7 @@ async def kept_as_poison(gateway: Gateway, key: str) -> int:
     return kept
 
 
-async def test_a_result_counts_once_among_whatever_else_is_in_the_topic(
+async def test_a_refund_result_is_applied_once_among_invalid_and_repeated_records(
     fresh_gateway: Gateway, kafka: str, outside: Outside
 ) -> None:
     order = await place_in(fresh_gateway, "CANCELLED_AFTER_PAYMENT")
@@ -125,7 +125,7 @@ async def test_a_result_counts_once_among_whatever_else_is_in_the_topic(
         await eventually(lambda: _poisoned(fresh_gateway, key, 6))
 
 
-async def test_an_invoice_is_found_soon_after_it_was_issued(
+async def test_an_invoice_is_available_soon_after_it_was_issued(
     fresh_gateway: Gateway, kafka: str, outside: Outside
 ) -> None:
     order = await place_in(fresh_gateway, "SHIPPED")

@@ -31,7 +31,7 @@ STAGES = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_an_event_says_what_its_model_would(stage: str) -> None:
+def test_the_data_of_an_event_equals_the_output_of_its_model(stage: str) -> None:
     data = order_data(STAGES[stage])
     assert json.loads(OrderData.model_validate_json(data).model_dump_json()) == json.loads(data)
 
@@ -40,7 +40,7 @@ def test_an_event_says_what_its_model_would(stage: str) -> None:
     ("event_type", "order", "field"),
     [(LATE_PAYMENT, CANCELLED, "late_payment"), (SURPLUS_PAYMENT, PAID, "surplus_payment")],
 )
-def test_an_unexpected_payment_is_told_by_reference_and_amount_and_with_all_the_others(
+def test_the_event_of_an_unexpected_payment_has_its_reference_and_amount_and_all_payments(
     event_type: str, order: Order, field: str
 ) -> None:
     recorded = order.add_payment(LATER, "ch_again")
@@ -53,7 +53,7 @@ def test_an_unexpected_payment_is_told_by_reference_and_amount_and_with_all_the_
     assert data.identified_payment is None
 
 
-def test_an_identified_payment_is_told_by_both_its_references() -> None:
+def test_the_event_of_an_identified_payment_has_both_references() -> None:
     identified = CANCELLED.identify_payment(LATER, "ch_teacups")
     data = OrderData.model_validate_json(order_data(identified, PAYMENT_IDENTIFIED, identified.payments[0]))
     assert data.identified_payment is not None

@@ -52,7 +52,7 @@ async def event_of(gateway: Gateway, order_id: str) -> dict[str, Any]:
         ({"quantity": "1000000.000"}, {"quantity": 1_000_000}),
     ],
 )
-async def test_a_number_is_the_same_however_it_is_written_and_wherever_it_is_read(
+async def test_a_number_has_the_same_value_in_each_notation_and_each_response(
     gateway: Gateway, literals: dict[str, str], line: dict[str, Any]
 ) -> None:
     order = await place_written(gateway, **literals)
@@ -68,7 +68,7 @@ async def test_a_number_is_the_same_however_it_is_written_and_wherever_it_is_rea
         assert not any(number.startswith("-") or "E" in number for number in tax.values())
 
 
-async def test_rates_that_are_one_rate_are_taxed_together(gateway: Gateway) -> None:
+async def test_equal_rates_are_taxed_together(gateway: Gateway) -> None:
     body = json.dumps(an_order(line_items=[{**TEACUPS, "tax_rate": rate} for rate in (20, "second", "third")]))
     order = created(await gateway.post("/orders", body.replace('"second"', "20.00").replace('"third"', "2E+1")))
     event = await event_of(gateway, order["id"])
@@ -86,7 +86,7 @@ async def test_an_address_may_have_no_state_and_no_postal_code(gateway: Gateway,
 
 @pytest.mark.parametrize("field", ["customer_name", "buyer_vat_id", "payment_method", "product_name", "street", "city"])
 @pytest.mark.parametrize("character", INVISIBLE)
-async def test_a_text_that_shows_nothing_counts_as_empty(gateway: Gateway, field: str, character: str) -> None:
+async def test_a_text_without_visible_characters_counts_as_empty(gateway: Gateway, field: str, character: str) -> None:
     for text in (character, f" {character} {character}"):
         body = an_order(**{field: text})
         if field == "product_name":

@@ -16,7 +16,7 @@ async def test_the_history_shows_the_accepted_transitions_in_order(gateway: Gate
     assert {record["outcome"] for record in records} == {"ACCEPTED"}
 
 
-async def test_all_of_it_begins_with_the_creation_and_has_the_refused_attempts(gateway: Gateway) -> None:
+async def test_the_full_history_begins_with_the_creation_and_has_the_refused_attempts(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "DELIVERED", "reason": "wishful"})
     records = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]
@@ -28,7 +28,7 @@ async def test_all_of_it_begins_with_the_creation_and_has_the_refused_attempts(g
     assert records[2]["metadata"] == {"reason": "wishful"}
 
 
-async def test_a_record_says_who_and_when_and_from_where(gateway: Gateway) -> None:
+async def test_a_history_record_has_actor_time_and_ip_address(gateway: Gateway) -> None:
     order = created(await gateway.post("/orders", an_order()))
     paid = await gateway.patch(
         f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_teacups"}, key="payments"
@@ -50,6 +50,6 @@ async def test_a_record_says_who_and_when_and_from_where(gateway: Gateway) -> No
     }
 
 
-async def test_there_is_nothing_else_to_include(gateway: Gateway) -> None:
+async def test_an_unknown_value_of_include_is_rejected(gateway: Gateway) -> None:
     order = created(await gateway.post("/orders", an_order()))
     assert (await gateway.get(f"/orders/{order['id']}/history?include=some")).status_code == 422

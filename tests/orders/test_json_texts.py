@@ -68,23 +68,23 @@ LEFT_TO_THE_PARSER = [
 
 
 @pytest.mark.parametrize("text", JSON, ids=repr)
-async def test_what_is_json_is_read_and_then_is_no_order(gateway: Gateway, text: bytes) -> None:
+async def test_valid_json_that_is_not_an_order_fails_validation(gateway: Gateway, text: bytes) -> None:
     response = await gateway.call("POST", "/orders", text)
     assert (response.status_code, response.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), response.text
 
 
 @pytest.mark.parametrize("text", NO_JSON, ids=lambda text: repr(text[:40]))
-async def test_what_is_no_json_is_refused(gateway: Gateway, text: bytes) -> None:
+async def test_invalid_json_is_rejected(gateway: Gateway, text: bytes) -> None:
     response = await gateway.call("POST", "/orders", text)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "BAD_REQUEST"), response.text
 
 
 @pytest.mark.parametrize("text", LEFT_TO_THE_PARSER, ids=lambda text: repr(text[:40]))
-async def test_what_parsers_may_decide_is_refused_either_way(gateway: Gateway, text: bytes) -> None:
+async def test_json_that_parsers_interpret_differently_is_rejected(gateway: Gateway, text: bytes) -> None:
     response = await gateway.call("POST", "/orders", text)
     assert response.status_code in (400, 422), response.text
 
 
-async def test_an_empty_body_is_a_missing_one(gateway: Gateway) -> None:
+async def test_an_empty_body_counts_as_missing(gateway: Gateway) -> None:
     response = await gateway.call("POST", "/orders", b"")
     assert response.json()["error"]["details"]["errors"] == [{"field": "body", "issue": "Field required"}]

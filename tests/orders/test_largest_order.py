@@ -43,7 +43,7 @@ LARGEST = an_order(
 ROOM_FOR_ONE_EVENT = 450_000
 
 
-async def test_every_event_of_the_largest_order_is_taken_by_kafka(make_database: MakeDatabase, kafka: str) -> None:
+async def test_every_event_of_the_largest_order_is_accepted_by_kafka(make_database: MakeDatabase, kafka: str) -> None:
     await create_topics(kafka, [ORDERS_TOPIC], partitions=3)
     body = json.dumps(LARGEST).replace('7"', "7").replace('"tax_rate": "', '"tax_rate": ')
     async with serve(SERVICE, make_database("orders")) as gateway:

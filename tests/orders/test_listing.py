@@ -24,7 +24,7 @@ def ids(listing: dict[str, Any]) -> list[str]:
     return [order["id"] for order in listing["data"]]
 
 
-async def test_the_newest_comes_first_and_pages_join_without_a_gap(gateway: Gateway) -> None:
+async def test_orders_are_listed_newest_first_and_pages_have_no_gaps(gateway: Gateway) -> None:
     customer = str(uuid4())
     placed = [(await place(gateway, customer_id=customer))["id"] for _ in range(5)]
     whole = await listed(gateway, customer_id=customer)
@@ -37,12 +37,12 @@ async def test_the_newest_comes_first_and_pages_join_without_a_gap(gateway: Gate
     assert (beyond["data"], beyond["pagination"]["total"]) == ([], 5)
 
 
-async def test_a_listed_order_is_the_order(gateway: Gateway) -> None:
+async def test_a_listed_order_equals_the_order_read_by_id(gateway: Gateway) -> None:
     order = await place_in(gateway, "SHIPPED", customer_id=str(uuid4()))
     assert (await listed(gateway, customer_id=order["customer_id"]))["data"] == [order]
 
 
-async def test_filters_narrow_together(gateway: Gateway) -> None:
+async def test_filters_are_combined(gateway: Gateway) -> None:
     customer = str(uuid4())
     pending = await place(gateway, customer_id=customer)
     paid = await place_in(gateway, "PAID", customer_id=customer)
@@ -53,7 +53,7 @@ async def test_filters_narrow_together(gateway: Gateway) -> None:
     assert (nothing["data"], nothing["pagination"]["total"]) == ([], 0)
 
 
-async def test_both_ends_of_the_time_of_creation_are_included(gateway: Gateway) -> None:
+async def test_both_bounds_of_the_creation_time_are_inclusive(gateway: Gateway) -> None:
     customer = str(uuid4())
     orders = [await place(gateway, customer_id=customer) for _ in range(3)]
     first, middle, last = (order["created_at"] for order in orders)
@@ -91,14 +91,14 @@ async def test_totals_stay_exact_while_counts_are_folded(fresh_gateway: Gateway)
     assert await fresh_gateway.pool.fetchval("SELECT count(*) FROM order_count_changes") == 0
 
 
-async def test_an_empty_shop_lists_nothing(fresh_gateway: Gateway) -> None:
+async def test_without_orders_the_list_is_empty(fresh_gateway: Gateway) -> None:
     assert await listed(fresh_gateway) == {
         "data": [],
         "pagination": {"limit": 20, "offset": 0, "total": 0, "has_more": False},
     }
 
 
-async def test_the_metrics_tell_how_many_orders_are_in_which_state(fresh_gateway: Gateway) -> None:
+async def test_the_metrics_count_orders_by_state(fresh_gateway: Gateway) -> None:
     for state in ("PAID", "PAID", "CANCELLED"):
         await place_in(fresh_gateway, state)
     metrics = (await fresh_gateway.get("/metrics")).json()

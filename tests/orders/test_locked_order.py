@@ -43,7 +43,7 @@ def refunded(order: dict[str, Any], offset: int) -> PoisonRecord:
     return PoisonRecord("articurated.refunds", 0, offset, order["id"].encode(), value, headers, 0, "kept")
 
 
-async def test_a_refunds_result_waits_for_its_own_order_only(make_database: MakeDatabase) -> None:
+async def test_a_refund_result_waits_only_for_the_lock_of_its_own_order(make_database: MakeDatabase) -> None:
     database = make_database("orders")
     async with serve(SERVICE, database) as gateway:
 

@@ -51,7 +51,7 @@ def counted(kind: str) -> float:
 
 
 @pytest.mark.parametrize("state", PAID_STATES)
-async def test_a_second_payment_of_a_paid_order_is_refused_and_yet_recorded_to_be_paid_back(
+async def test_a_second_payment_of_a_paid_order_is_refused_but_stored_for_a_refund(
     gateway: Gateway, state: str
 ) -> None:
     order = await place_in(gateway, state)
@@ -76,7 +76,7 @@ async def test_a_second_payment_of_a_paid_order_is_refused_and_yet_recorded_to_b
 
 
 @pytest.mark.parametrize("transaction_id", ["ch_late", None])
-async def test_a_payment_for_a_cancelled_order_is_refused_and_yet_recorded_to_be_paid_back(
+async def test_a_payment_for_a_cancelled_order_is_refused_but_stored_for_a_refund(
     gateway: Gateway, transaction_id: str | None
 ) -> None:
     order = await place_in(gateway, "CANCELLED")
@@ -95,7 +95,7 @@ async def test_a_payment_for_a_cancelled_order_is_refused_and_yet_recorded_to_be
 
 
 @pytest.mark.parametrize("state", ALL_BUT_PENDING)
-async def test_a_payment_that_is_reported_again_is_a_success_and_leaves_nothing(gateway: Gateway, state: str) -> None:
+async def test_a_repeated_report_of_a_payment_succeeds_and_stores_nothing(gateway: Gateway, state: str) -> None:
     order = await place_in(gateway, state)
     assert (await report(gateway, order, "ch_again")).status_code == 409
     before, now = await audit_and_events_of(gateway, order), await shown(gateway, order)
@@ -108,7 +108,7 @@ async def test_a_payment_that_is_reported_again_is_a_success_and_leaves_nothing(
 
 @pytest.mark.parametrize("state", [*PAID_STATES, "CANCELLED_AFTER_PAYMENT"])
 @pytest.mark.parametrize("with_id", [True, False])
-async def test_a_report_without_an_id_tells_a_paid_order_of_no_payment(
+async def test_a_report_without_an_id_adds_no_payment_to_a_paid_order(
     gateway: Gateway, state: str, with_id: bool
 ) -> None:
     order = await (place_in if with_id else place_paid_without_id)(gateway, state)
@@ -121,9 +121,7 @@ async def test_a_report_without_an_id_tells_a_paid_order_of_no_payment(
 
 
 @pytest.mark.parametrize("state", PAID_STATES[:-1])
-async def test_the_id_that_comes_later_is_that_of_the_payment_reported_without_one(
-    gateway: Gateway, state: str
-) -> None:
+async def test_a_later_id_identifies_the_payment_that_was_reported_without_one(gateway: Gateway, state: str) -> None:
     order = await place_paid_without_id(gateway, state)
     derived = f"order-{order['id']}"
     assert listed(order) == [(derived, "CAPTURED", "NONE")]
@@ -142,7 +140,7 @@ async def test_the_id_that_comes_later_is_that_of_the_payment_reported_without_o
     assert listed(await shown(gateway, order))[1:] == [("ch_second", "SURPLUS", "PENDING")]
 
 
-async def test_what_comes_after_an_identified_payment_names_its_id(gateway: Gateway) -> None:
+async def test_later_events_contain_the_id_of_an_identified_payment(gateway: Gateway) -> None:
     order = await place_paid_without_id(gateway, "PAID")
     await report(gateway, order, "ch_teacups")
     cancelled = (await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "changed her mind"})).json()
@@ -152,7 +150,7 @@ async def test_what_comes_after_an_identified_payment_names_its_id(gateway: Gate
 
 
 @pytest.mark.parametrize("state", ["DELIVERED", "CANCELLED_AFTER_PAYMENT"])
-async def test_where_no_transition_can_tell_the_id_an_event_of_its_own_does(gateway: Gateway, state: str) -> None:
+async def test_an_id_that_no_later_transition_publishes_has_its_own_event(gateway: Gateway, state: str) -> None:
     order = await place_paid_without_id(gateway, state)
     before = await audit_and_events_of(gateway, order)
     assert (await report(gateway, order, "ch_teacups")).status_code == 200
@@ -167,7 +165,7 @@ async def test_where_no_transition_can_tell_the_id_an_event_of_its_own_does(gate
     }
 
 
-async def test_a_late_payment_gets_its_id_as_well(gateway: Gateway) -> None:
+async def test_a_late_payment_is_identified_by_a_later_id_too(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED")
     assert [(await report(gateway, order, given)).status_code for given in (None, "ch_late")] == [409, 200]
     now = await shown(gateway, order)
@@ -178,7 +176,7 @@ async def test_a_late_payment_gets_its_id_as_well(gateway: Gateway) -> None:
     assert [(await report(gateway, order, given)).status_code for given in ("ch_late", None, "ch_2")] == [200, 409, 409]
 
 
-async def test_a_surplus_payment_stays_one_when_its_order_is_cancelled(gateway: Gateway) -> None:
+async def test_a_surplus_payment_stays_surplus_when_its_order_is_cancelled(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
     await report(gateway, order, "ch_second")
     cancelled = (await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})).json()
@@ -196,7 +194,7 @@ async def test_a_surplus_payment_stays_one_when_its_order_is_cancelled(gateway: 
 
 
 @pytest.mark.parametrize("repetition", range(8))
-async def test_of_two_payments_reported_at_once_one_is_captured_and_the_other_is_paid_back(
+async def test_of_two_payments_reported_concurrently_one_is_captured_and_the_other_is_surplus(
     gateway: Gateway, repetition: int
 ) -> None:
     order = await place(gateway)
@@ -210,7 +208,7 @@ async def test_of_two_payments_reported_at_once_one_is_captured_and_the_other_is
     assert len(event["payments"]) == 2
 
 
-async def test_of_many_payments_reported_at_once_none_is_lost_and_each_event_has_all_before_it(
+async def test_of_many_payments_reported_concurrently_none_is_lost_and_each_event_has_all_earlier_ones(
     gateway: Gateway,
 ) -> None:
     order = await place_in(gateway, "PAID")
@@ -227,7 +225,7 @@ async def test_of_many_payments_reported_at_once_none_is_lost_and_each_event_has
     ]
 
 
-async def test_a_cancellation_that_waited_for_a_surplus_payment_tells_of_it(gateway: Gateway) -> None:
+async def test_the_event_of_a_concurrent_cancellation_has_the_surplus_payment(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
     cancel = gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})
     reported, cancelled = await asyncio.gather(report(gateway, order, "ch_second"), cancel)
@@ -236,14 +234,14 @@ async def test_a_cancellation_that_waited_for_a_surplus_payment_tells_of_it(gate
     assert {payment["reference"] for payment in event["payments"]} == {"ch_teacups", "ch_second"}
 
 
-async def test_of_twenty_reports_without_an_id_that_race_one_wins(gateway: Gateway) -> None:
+async def test_of_twenty_concurrent_reports_without_an_id_one_succeeds(gateway: Gateway) -> None:
     order = await place(gateway)
     answers = await asyncio.gather(*(report(gateway, order) for _ in range(20)))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
     assert (await audit_and_events_of(gateway, order)).events == [("order.created", 1), ("order.paid", 2)]
 
 
-async def test_twenty_reports_of_one_payment_at_once_are_all_successes(gateway: Gateway) -> None:
+async def test_twenty_concurrent_reports_of_one_payment_all_succeed(gateway: Gateway) -> None:
     order = await place(gateway)
     answers = await asyncio.gather(*(report(gateway, order, "ch_teacups") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
@@ -254,14 +252,14 @@ async def test_twenty_reports_of_one_payment_at_once_are_all_successes(gateway: 
     )
 
 
-async def test_a_late_payment_that_twenty_clients_report_is_recorded_once(gateway: Gateway) -> None:
+async def test_a_late_payment_that_twenty_clients_report_is_stored_once(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED")
     answers = await asyncio.gather(*(report(gateway, order, "ch_late") for _ in range(20)))
     assert Counter(answer.status_code for answer in answers) == {409: 1, 200: 19}
     assert [event for event, _ in (await audit_and_events_of(gateway, order)).events].count("order.late_payment") == 1
 
 
-async def test_under_an_idempotency_key_the_payment_is_recorded_and_the_repeat_is_a_success(gateway: Gateway) -> None:
+async def test_with_an_idempotency_key_the_payment_is_stored_and_the_repeat_succeeds(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
     body = {"new_state": "PAID", "payment_transaction_id": "ch_second"}
     answers = [
@@ -279,27 +277,27 @@ async def test_under_an_idempotency_key_the_payment_is_recorded_and_the_repeat_i
 
 
 @pytest.mark.parametrize(("key", "status"), [("client", 403), ("warehouse", 403), ("payments", 409), ("manager", 409)])
-async def test_only_who_may_report_payments_can_have_one_recorded(gateway: Gateway, key: str, status: int) -> None:
+async def test_only_roles_that_may_report_payments_can_store_one(gateway: Gateway, key: str, status: int) -> None:
     order = await place_in(gateway, "PAID")
     assert (await report(gateway, order, "ch_second", key=key)).status_code == status
     assert len((await shown(gateway, order))["payments"]) == (2 if status == 409 else 1)
     assert (await report(gateway, order, "ch_teacups", key=key)).status_code == (200 if status == 409 else 403)
 
 
-async def test_the_same_reference_at_two_orders_is_two_payments(gateway: Gateway) -> None:
+async def test_the_same_reference_for_two_orders_means_two_payments(gateway: Gateway) -> None:
     """One payment may pay for several orders; the provider pays back no more than it has taken."""
     first, second = await place(gateway), await place(gateway)
     assert [(await report(gateway, order, "ch_basket")).status_code for order in (first, second)] == [200, 200]
 
 
-async def test_a_list_shows_the_payments_as_well(fresh_gateway: Gateway) -> None:
+async def test_a_list_of_orders_has_their_payments(fresh_gateway: Gateway) -> None:
     order = await place_in(fresh_gateway, "PAID")
     await report(fresh_gateway, order, "ch_second")
     page = (await fresh_gateway.get("/orders")).json()
     assert page["data"] == [await shown(fresh_gateway, order)]
 
 
-async def test_of_very_many_payments_each_is_known_and_a_hundred_are_shown(gateway: Gateway) -> None:
+async def test_of_more_than_a_hundred_payments_all_are_recognised_and_a_hundred_are_shown(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
     for number in range(101):
         assert (await report(gateway, order, f"ch_{number}")).status_code == 409

@@ -68,7 +68,7 @@ async def test_order_numbers_name_the_year_and_rise(gateway: Gateway) -> None:
     assert second["order_number"] > first["order_number"]
 
 
-async def test_an_answer_has_exactly_the_members_of_the_contract(gateway: Gateway) -> None:
+async def test_a_response_has_exactly_the_members_of_the_contract(gateway: Gateway) -> None:
     order = await place(gateway)
     assert set(order) == CONTRACT
     assert set(order["line_items"][0]) == LINE_CONTRACT
@@ -84,14 +84,14 @@ async def test_an_answer_has_exactly_the_members_of_the_contract(gateway: Gatewa
         ("Ada.O'Neill+vase!#$%&*/=?^_`{|}~-@Customers.Example", "Ada.O'Neill+vase!#$%&*/=?^_`{|}~-@Customers.Example"),
     ],
 )
-async def test_an_international_domain_is_kept_as_its_a_label(gateway: Gateway, given: str, kept: str) -> None:
+async def test_an_international_domain_is_stored_as_its_a_label(gateway: Gateway, given: str, kept: str) -> None:
     order = await place(gateway, customer_email=given)
     assert order["customer_email"] == kept
     assert (await gateway.get(f"/orders/{order['id']}")).json()["customer_email"] == kept
     assert (await last_event(gateway.pool, order["id"]))["customer_email"] == kept
 
 
-async def test_lines_keep_their_order_and_texts_their_letters(gateway: Gateway) -> None:
+async def test_the_sequence_of_lines_and_the_characters_of_texts_are_preserved(gateway: Gateway) -> None:
     lines = [{**TOWEL, "product_name": f"Handtuch № {number} “łódź”"} for number in range(200)]
     order = await place(gateway, line_items=lines)
     shown = (await gateway.get(f"/orders/{order['id']}")).json()
@@ -125,7 +125,7 @@ async def test_amounts_are_exact_to_the_last_digit(
     assert (await last_event(gateway.pool, order["id"]))["total_amount"] == total
 
 
-async def test_what_is_optional_may_be_left_out(gateway: Gateway) -> None:
+async def test_optional_fields_may_be_omitted(gateway: Gateway) -> None:
     body = an_order(line_items=[{name: value for name, value in TEACUPS.items() if name != "tax_rate"}])
     for name in ("customer_email", "customer_name", "currency"):
         del body[name]
@@ -146,7 +146,7 @@ async def test_the_same_key_and_body_place_one_order(gateway: Gateway) -> None:
     assert "Idempotency-Replayed" not in first.headers
 
 
-async def test_twenty_at_once_with_one_key_place_one_order(fresh_gateway: Gateway) -> None:
+async def test_twenty_concurrent_requests_with_one_key_place_one_order(fresh_gateway: Gateway) -> None:
     key = {"Idempotency-Key": "one-for-all"}
 
     async def attempt() -> Any:
@@ -159,7 +159,7 @@ async def test_twenty_at_once_with_one_key_place_one_order(fresh_gateway: Gatewa
     assert (await fresh_gateway.get("/orders")).json()["pagination"]["total"] == 1
 
 
-async def test_the_same_key_with_another_body_is_refused(gateway: Gateway) -> None:
+async def test_the_same_key_with_another_body_is_rejected(gateway: Gateway) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     await gateway.call("POST", "/orders", an_order(), headers=key)
     response = await gateway.call("POST", "/orders", an_order(payment_method="invoice"), headers=key)
@@ -167,7 +167,7 @@ async def test_the_same_key_with_another_body_is_refused(gateway: Gateway) -> No
     assert response.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
 
 
-async def test_a_refused_transition_may_be_tried_again_under_its_key(gateway: Gateway) -> None:
+async def test_a_refused_transition_may_be_retried_with_its_idempotency_key(gateway: Gateway) -> None:
     order = await place(gateway)
     path, body = f"/orders/{order['id']}/state", {"new_state": "PROCESSING_IN_WAREHOUSE"}
     key = {"Idempotency-Key": str(uuid4())}

@@ -91,7 +91,7 @@ def test_each_currency_has_its_own_decimals(currency: str, unit_price: str, tax:
 
 
 @pytest.mark.parametrize("lines", [[], [a_line(5, "0.00")], [a_line(1_000_000, "1000000.00")]])
-def test_an_order_costs_something_but_less_than_a_million_million(lines: list[NewLine]) -> None:
+def test_an_order_total_is_above_zero_and_below_ten_to_the_twelfth(lines: list[NewLine]) -> None:
     with pytest.raises(InvalidTotal):
         price(lines, "EUR")
 

@@ -93,7 +93,7 @@ async def test_a_failed_refund_that_is_replayed_succeeds(gateway: Gateway) -> No
     assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 2)
 
 
-async def test_a_failure_that_comes_late_does_not_undo_the_success(gateway: Gateway) -> None:
+async def test_a_late_failure_event_does_not_undo_the_success(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
     failed, succeeded = a_refund(order, "FAILED", 1), a_refund(order, "SUCCEEDED", 2)
     for event in (succeeded, failed, succeeded):
@@ -108,13 +108,13 @@ async def test_after_a_restore_a_lower_sequence_of_a_higher_epoch_is_newer(gatew
     assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 2)
 
 
-async def test_failure_and_success_in_one_batch(gateway: Gateway) -> None:
+async def test_of_a_failure_and_a_success_in_one_batch_the_later_counts(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
     await take_in(gateway, a_refund(order, "FAILED", 1), a_refund(order, "SUCCEEDED", 2))
     assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 2)
 
 
-async def test_two_payments_are_refunded_each(gateway: Gateway) -> None:
+async def test_each_of_two_payments_is_refunded(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_late"})
     await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
@@ -124,7 +124,7 @@ async def test_two_payments_are_refunded_each(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("state", ["PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED"])
-async def test_the_refund_of_a_surplus_payment_is_shown_at_the_payment_only(gateway: Gateway, state: str) -> None:
+async def test_the_refund_of_a_surplus_payment_is_shown_only_on_the_payment(gateway: Gateway, state: str) -> None:
     order = await place_in(gateway, state)
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_second"})
     before = await audit_and_events(gateway.pool, "ORDER", order["id"])
@@ -136,7 +136,7 @@ async def test_the_refund_of_a_surplus_payment_is_shown_at_the_payment_only(gate
     assert await audit_and_events(gateway.pool, "ORDER", order["id"]) == before
 
 
-async def test_a_surplus_payment_does_not_count_in_the_money_status_of_a_cancelled_order(gateway: Gateway) -> None:
+async def test_a_surplus_payment_does_not_count_in_the_refund_status_of_a_cancelled_order(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_second"})
     await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})
@@ -148,7 +148,7 @@ async def test_a_surplus_payment_does_not_count_in_the_money_status_of_a_cancell
 
 
 @pytest.mark.parametrize("refunded_as", ["first_reference", "id"])
-async def test_a_refund_is_found_at_its_payment_under_both_its_references(gateway: Gateway, refunded_as: str) -> None:
+async def test_a_refund_is_assigned_to_its_payment_by_either_reference(gateway: Gateway, refunded_as: str) -> None:
     order = await place(gateway)
     for change in ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "no"}):
         order = (await gateway.patch(f"/orders/{order['id']}/state", change)).json()
@@ -159,7 +159,7 @@ async def test_a_refund_is_found_at_its_payment_under_both_its_references(gatewa
     assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 2)
 
 
-async def test_the_id_of_a_payment_that_is_paid_back_already_needs_no_event(gateway: Gateway) -> None:
+async def test_the_id_of_a_payment_that_is_refunded_already_needs_no_event(gateway: Gateway) -> None:
     order = await place(gateway)
     for change in ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "no"}):
         order = (await gateway.patch(f"/orders/{order['id']}/state", change)).json()
@@ -171,26 +171,26 @@ async def test_the_id_of_a_payment_that_is_paid_back_already_needs_no_event(gate
     assert await payments_of(gateway, order) == [("ch_teacups", "SUCCEEDED", "re_1")]
 
 
-async def test_the_refund_of_a_return_is_none_of_the_orders_business(gateway: Gateway) -> None:
+async def test_the_refund_of_a_return_does_not_change_the_order(gateway: Gateway) -> None:
     order = await place_in(gateway, "DELIVERED")
     await take_in(gateway, a_refund(order, "SUCCEEDED", 1, cause="RETURN_COMPLETED"))
     assert await shown(gateway, order) == ("NONE", None, 0)
 
 
 @pytest.mark.parametrize("known_order", [True, False])
-async def test_a_refund_of_a_payment_that_nobody_reported_is_not_swallowed(gateway: Gateway, known_order: bool) -> None:
+async def test_a_refund_of_a_payment_that_was_not_reported_is_an_error(gateway: Gateway, known_order: bool) -> None:
     order = await place_in(gateway, "CANCELLED") if known_order else {"id": str(uuid4())}
     with pytest.raises(LookupError):
         await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
 
 
-async def test_the_invoice_is_not_there_until_it_is_issued(gateway: Gateway) -> None:
+async def test_the_invoice_is_not_found_until_it_is_issued(gateway: Gateway) -> None:
     order = await place_in(gateway, "SHIPPED")
     response = await gateway.get(f"/orders/{order['id']}/invoice")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-async def test_an_issued_invoice_is_handed_out_as_a_link_that_expires(gateway: Gateway) -> None:
+async def test_an_issued_invoice_is_returned_with_a_link_that_expires(gateway: Gateway) -> None:
     order = await place_in(gateway, "SHIPPED")
     await take_in(gateway, an_event("invoice.issued", order["id"], 1, INVOICE))
     response = await gateway.get(f"/orders/{order['id']}/invoice", key="client")
@@ -210,7 +210,7 @@ async def test_an_issued_invoice_is_handed_out_as_a_link_that_expires(gateway: G
     assert timedelta(minutes=13) < expires_at - datetime.now(UTC) <= timedelta(minutes=15)
 
 
-async def test_of_several_tellings_of_an_invoice_the_newest_counts(gateway: Gateway) -> None:
+async def test_of_several_events_of_an_invoice_the_newest_counts(gateway: Gateway) -> None:
     order = await place_in(gateway, "SHIPPED")
     corrected = {**INVOICE, "document": {**INVOICE["document"], "size_bytes": 1}}
     events = [

@@ -91,7 +91,7 @@ def test_delivered_and_cancelled_are_terminal() -> None:
     assert [state for state, allowed in ALLOWED_TRANSITIONS.items() if not allowed] == ["DELIVERED", "CANCELLED"]
 
 
-def test_each_change_notes_its_time_and_what_came_with_it() -> None:
+def test_each_change_stores_its_time_and_its_parameters() -> None:
     times = [NOON + timedelta(hours=hours) for hours in range(5)]
     paid = PENDING.pay(times[1], "ch_teacups")
     delivered = paid.start_processing(times[2]).ship(times[3], "JJD0099", "DHL").deliver(times[4])
@@ -101,18 +101,18 @@ def test_each_change_notes_its_time_and_what_came_with_it() -> None:
     assert delivered.captured_amount == delivered.total_amount == Decimal("59.26")
 
 
-def test_a_payment_is_known_by_its_transaction_id_or_else_by_its_order() -> None:
+def test_a_payment_is_identified_by_its_transaction_id_or_else_by_its_order() -> None:
     assert PENDING.payment_reference is None
     assert PENDING.pay(NOON, "ch_teacups").payment_reference == "ch_teacups"
     assert PENDING.pay(NOON).payment_reference == f"order-{ORDER_ID}"
 
 
-def test_a_cancelled_order_owes_what_was_paid_and_nothing_otherwise() -> None:
+def test_a_cancelled_order_owes_a_refund_only_if_it_was_paid() -> None:
     assert PENDING.cancel(NOON, "no").refund_status is RefundStatus.NONE
     assert PENDING.pay(NOON).cancel(NOON, "no").refund_status is RefundStatus.PENDING
 
 
-def test_money_that_comes_after_the_cancellation_is_owed_back() -> None:
+def test_a_payment_after_the_cancellation_is_to_be_refunded() -> None:
     cancelled = PENDING.cancel(NOON, "no")
     late = cancelled.add_payment(NOON, "ch_late")
     assert (late.status, late.refund_status) == (OrderStatus.CANCELLED, RefundStatus.PENDING)
@@ -120,7 +120,7 @@ def test_money_that_comes_after_the_cancellation_is_owed_back() -> None:
     assert late.payments == (Payment("ch_late", PENDING.total_amount, PaymentKind.LATE, NOON),)
 
 
-def test_money_that_comes_for_a_paid_order_is_owed_back_and_changes_nothing_else() -> None:
+def test_a_payment_for_a_paid_order_is_to_be_refunded_and_changes_nothing_else() -> None:
     paid = PENDING.pay(NOON, "ch_teacups")
     twice = paid.add_payment(NOON, "ch_second")
     assert twice.payments[-1] == Payment("ch_second", PENDING.total_amount, PaymentKind.SURPLUS, NOON)
@@ -128,7 +128,7 @@ def test_money_that_comes_for_a_paid_order_is_owed_back_and_changes_nothing_else
     assert replace(twice, payments=paid.payments, version=paid.version) == paid
 
 
-def test_the_refund_of_a_surplus_payment_says_nothing_about_the_order() -> None:
+def test_the_refund_of_a_surplus_payment_does_not_change_the_refund_status_of_the_order() -> None:
     twice = PENDING.pay(NOON, "ch_teacups").add_payment(NOON, "ch_second")
     captured, surplus = twice.payments
     failed = replace(surplus, refund_status=RefundStatus.FAILED)
@@ -167,12 +167,12 @@ def _refunded(*results: RefundStatus | None) -> Order:
         ((RefundStatus.SUCCEEDED, RefundStatus.SUCCEEDED), RefundStatus.SUCCEEDED),
     ],
 )
-def test_of_several_refunds_the_order_shows_what_still_needs_attention(
+def test_the_order_shows_the_least_complete_status_of_its_refunds(
     results: tuple[RefundStatus | None, ...], status: RefundStatus
 ) -> None:
     assert _refunded(*results).refund_status is status
 
 
-def test_the_refund_that_was_made_last_gives_the_transaction_id() -> None:
+def test_the_last_successful_refund_determines_the_transaction_id() -> None:
     assert _refunded(RefundStatus.SUCCEEDED, RefundStatus.SUCCEEDED).refund_transaction_id == "re_1"
     assert _refunded(RefundStatus.FAILED).refund_transaction_id is None

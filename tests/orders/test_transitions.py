@@ -34,7 +34,7 @@ async def audit_and_events_of(gateway: Gateway, order: dict[str, Any]) -> AuditA
 
 
 @pytest.mark.parametrize(("state", "target"), MATRIX)
-async def test_each_state_takes_its_commands_and_refuses_the_others(
+async def test_each_state_permits_its_commands_and_refuses_the_others(
     gateway: Gateway, state: OrderStatus, target: str
 ) -> None:
     order = await place_in(gateway, state)
@@ -76,7 +76,7 @@ async def test_the_cancel_route_is_the_same_command(gateway: Gateway, state: Ord
         assert left == AuditAndEvents([(state, "CANCELLED", "REFUSED")], [])
 
 
-async def test_each_step_is_told_with_the_whole_order(gateway: Gateway) -> None:
+async def test_an_event_has_the_full_state_of_the_order(gateway: Gateway) -> None:
     order = await place_in(gateway, "DELIVERED")
     event = await last_event(gateway.pool, order["id"])
     assert event["status"] == "DELIVERED"
@@ -92,7 +92,7 @@ async def test_each_step_is_told_with_the_whole_order(gateway: Gateway) -> None:
     assert event["delivered_at"] == order["delivered_at"]
 
 
-async def test_of_twenty_clients_that_race_for_one_order_exactly_one_wins(gateway: Gateway) -> None:
+async def test_of_twenty_concurrent_changes_of_one_order_exactly_one_succeeds(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
     before = await audit_and_events_of(gateway, order)
     path, change = f"/orders/{order['id']}/state", {"new_state": "PROCESSING_IN_WAREHOUSE"}
@@ -106,7 +106,7 @@ async def test_of_twenty_clients_that_race_for_one_order_exactly_one_wins(gatewa
     assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)
 
 
-async def test_the_audit_details_say_what_was_asked_for(gateway: Gateway) -> None:
+async def test_the_audit_details_contain_the_requested_change(gateway: Gateway) -> None:
     order = await place(gateway)
     await gateway.patch(f"/orders/{order['id']}/state", {**COMMANDS["SHIPPED"], "reason": "too early"})
     rows = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]

@@ -111,12 +111,14 @@ async def refusals_of(gateway: Gateway, body: Any, path: str = "/orders", method
 
 
 @pytest.mark.parametrize(("field", "value", "refused"), BAD_FIELDS)
-async def test_an_order_with_a_bad_field_is_refused(gateway: Gateway, field: str, value: Any, refused: str) -> None:
+async def test_an_order_with_an_invalid_field_is_rejected(
+    gateway: Gateway, field: str, value: Any, refused: str
+) -> None:
     assert await refusals_of(gateway, an_order(**{field: value})) == [refused]
 
 
 @pytest.mark.parametrize(("field", "literal"), BAD_LINES)
-async def test_a_bad_line_is_refused(gateway: Gateway, field: str, literal: str) -> None:
+async def test_an_invalid_line_is_rejected(gateway: Gateway, field: str, literal: str) -> None:
     line = json.dumps({**TEACUPS, field: "here"}).replace('"here"', literal)
     body = json.dumps(an_order(line_items=["first", "second"]))
     body = body.replace('"first"', json.dumps(TEACUPS)).replace('"second"', line)
@@ -124,7 +126,7 @@ async def test_a_bad_line_is_refused(gateway: Gateway, field: str, literal: str)
 
 
 @pytest.mark.parametrize(("field", "longest"), ADDRESS_LENGTHS.items())
-async def test_addresses_have_their_lengths(gateway: Gateway, field: str, longest: int) -> None:
+async def test_address_fields_have_maximum_lengths(gateway: Gateway, field: str, longest: int) -> None:
     order = created(await gateway.post("/orders", an_order(billing_address={**ADDRESS, field: "ß" * longest})))
     assert order["billing_address"][field] == "ß" * longest
     too_long = an_order(billing_address={**ADDRESS, field: "x" * (longest + 1)})
@@ -132,7 +134,7 @@ async def test_addresses_have_their_lengths(gateway: Gateway, field: str, longes
 
 
 @pytest.mark.parametrize("field", [*an_order(), *TEACUPS, *ADDRESS])
-async def test_what_is_required_is_missed(gateway: Gateway, field: str) -> None:
+async def test_an_order_without_a_required_field_is_rejected(gateway: Gateway, field: str) -> None:
     optional = {"customer_email", "customer_name", "currency", "tax_rate"}
     body = json.loads(
         json.dumps(an_order(line_items=[{**TEACUPS, "unit_price": 25}])),
@@ -156,7 +158,7 @@ async def test_prices_have_no_more_decimals_than_their_currency(
         assert await refusals_of(gateway, body) == ["line_items.0.unit_price"]
 
 
-def test_the_document_tells_the_bounds_of_prices_and_rates() -> None:
+def test_the_json_schema_states_the_bounds_of_prices_and_rates() -> None:
     properties = LineItem.model_json_schema()["properties"]
     price, rate = (
         {name: properties[field][name] for name in properties[field] if name != "title"}
@@ -166,7 +168,7 @@ def test_the_document_tells_the_bounds_of_prices_and_rates() -> None:
     assert rate == {"type": "number", "minimum": 0, "maximum": 100, "default": 0}
 
 
-async def test_all_problems_are_named_at_once(gateway: Gateway) -> None:
+async def test_all_validation_errors_are_reported_together(gateway: Gateway) -> None:
     body = an_order(customer_id="ada", line_items=[{**TEACUPS, "quantity": 0}, {**TEACUPS, "tax_rate": 101}])
     assert await refusals_of(gateway, body) == ["customer_id", "line_items.0.quantity", "line_items.1.tax_rate"]
 
@@ -189,7 +191,7 @@ async def test_all_problems_are_named_at_once(gateway: Gateway) -> None:
         ({"new_state": "PAID", "version": 1}, "version"),
     ],
 )
-async def test_a_change_of_state_is_validated_before_the_order_is_looked_at(
+async def test_a_state_change_is_validated_before_the_order_is_read(
     gateway: Gateway, body: dict[str, Any], refused: str
 ) -> None:
     order = await place(gateway)
@@ -203,7 +205,7 @@ async def test_a_reason_may_have_several_lines(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": None}, {"reason": "x" * 501}, {"reason": 1}])
-async def test_cancelling_needs_a_reason(gateway: Gateway, body: dict[str, Any]) -> None:
+async def test_cancelling_requires_a_reason(gateway: Gateway, body: dict[str, Any]) -> None:
     order = await place(gateway)
     assert await refusals_of(gateway, body, f"/orders/{order['id']}/cancel") == ["reason"]
 
@@ -231,7 +233,7 @@ async def test_cancelling_needs_a_reason(gateway: Gateway, body: dict[str, Any])
         "created_from=2026-11-22x10:00:00Z",
     ],
 )
-async def test_a_bad_query_is_refused(gateway: Gateway, query: str) -> None:
+async def test_an_invalid_query_is_rejected(gateway: Gateway, query: str) -> None:
     assert await refusals_of(gateway, None, f"/orders?{query}", "GET") == [query.partition("=")[0]]
 
 
@@ -246,7 +248,7 @@ async def test_a_bad_query_is_refused(gateway: Gateway, query: str) -> None:
         "created_from=2026-11-22+10:00:00.5",
     ],
 )
-async def test_numbers_and_times_may_be_written_in_each_regular_way(gateway: Gateway, query: str) -> None:
+async def test_numbers_and_times_are_accepted_in_each_standard_form(gateway: Gateway, query: str) -> None:
     assert (await gateway.get(f"/orders?{query}")).status_code == 200
 
 
@@ -268,12 +270,14 @@ async def test_an_id_is_a_uuid(gateway: Gateway) -> None:
         (" " * 1_100_000, 413, "PAYLOAD_TOO_LARGE"),
     ],
 )
-async def test_a_body_that_is_no_order_at_all(gateway: Gateway, body: str | bytes, status: int, code: str) -> None:
+async def test_a_body_that_is_not_an_order_is_rejected(
+    gateway: Gateway, body: str | bytes, status: int, code: str
+) -> None:
     response = await gateway.call("POST", "/orders", body)
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
 
 
-async def test_nothing_is_left_of_refused_orders(fresh_gateway: Gateway) -> None:
+async def test_a_rejected_order_stores_no_rows(fresh_gateway: Gateway) -> None:
     await refusals_of(fresh_gateway, an_order(line_items=[{**TEACUPS, "unit_price": 0}]))
     count: Callable[[str], Any] = fresh_gateway.pool.fetchval
     tables = ("orders", "order_lines", "audit", "outbox", "outbox_pending", "order_count_changes", "idempotency_keys")

@@ -40,7 +40,7 @@ async def test_orders_are_placed_by_clients(gateway: Gateway, role: str) -> None
 
 @pytest.mark.parametrize("path", READ)
 @pytest.mark.parametrize("role", sorted(EVERYONE))
-async def test_every_role_reads(gateway: Gateway, role: str, path: str) -> None:
+async def test_every_role_may_read_orders(gateway: Gateway, role: str, path: str) -> None:
     order = await place(gateway)
     assert (await gateway.get(f"/orders/{order['id']}{path}", key=role)).status_code == 200
     assert (await gateway.get("/orders?limit=1", key=role)).status_code == 200
@@ -49,7 +49,7 @@ async def test_every_role_reads(gateway: Gateway, role: str, path: str) -> None:
 
 @pytest.mark.parametrize("target", CHANGES)
 @pytest.mark.parametrize("role", sorted(EVERYONE))
-async def test_a_state_is_brought_about_by_its_roles(gateway: Gateway, role: str, target: str) -> None:
+async def test_each_state_may_be_set_only_by_its_roles(gateway: Gateway, role: str, target: str) -> None:
     before, extra, roles = CHANGES[target]
     order = await place_in(gateway, before)
     response = await gateway.patch(f"/orders/{order['id']}/state", {"new_state": target, **extra}, key=role)
@@ -68,20 +68,20 @@ async def test_orders_are_cancelled_by_clients_and_managers(gateway: Gateway, ro
 
 
 @pytest.mark.parametrize("role", sorted(EVERYONE))
-async def test_nobody_but_ops_even_asks_for_the_way_back(gateway: Gateway, role: str) -> None:
+async def test_only_ops_may_request_an_earlier_state(gateway: Gateway, role: str) -> None:
     order = await place_in(gateway, "PAID")
     response = await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PENDING_PAYMENT"}, key=role)
     assert response.status_code == (409 if role == "ops" else 403)
 
 
-async def test_what_is_forbidden_leaves_no_audit_row(gateway: Gateway) -> None:
+async def test_a_forbidden_change_leaves_no_audit_row(gateway: Gateway) -> None:
     order = await place(gateway)
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"}, key="warehouse")
     left = await audit_and_events(gateway.pool, "ORDER", order["id"])
     assert left.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
 
 
-async def test_a_customer_places_reads_and_cancels_her_own(gateway: Gateway) -> None:
+async def test_a_customer_places_reads_and_cancels_her_own_orders(gateway: Gateway) -> None:
     key = await gateway.new_client(ADA)
     order = created(await gateway.post("/orders", an_order(), key=key))
     for path in READ:
@@ -100,7 +100,7 @@ async def test_a_customer_places_reads_and_cancels_her_own(gateway: Gateway) -> 
         ("POST", "/cancel", {"reason": "not mine"}),
     ],
 )
-async def test_anothers_order_is_as_good_as_none(gateway: Gateway, method: str, path: str, body: Any) -> None:
+async def test_another_customers_order_is_not_found(gateway: Gateway, method: str, path: str, body: Any) -> None:
     order = await place_in(gateway, "PAID")
     eve = await gateway.new_client(uuid4())
     foreign = await gateway.call(method, f"/orders/{order['id']}{path}", body, key=eve)
@@ -109,13 +109,13 @@ async def test_anothers_order_is_as_good_as_none(gateway: Gateway, method: str, 
     assert (await gateway.get(f"/orders/{order['id']}")).json() == order
 
 
-async def test_no_order_is_placed_for_somebody_else(gateway: Gateway) -> None:
+async def test_a_customer_cannot_place_an_order_for_another_customer(gateway: Gateway) -> None:
     eve = await gateway.new_client(uuid4())
     assert code(await gateway.post("/orders", an_order(), key=eve)) == (403, "FORBIDDEN")
     assert code(await gateway.post("/orders", an_order(line_items=[]), key=eve)) == (422, "VALIDATION_ERROR")
 
 
-async def test_a_customer_lists_her_own_only(gateway: Gateway) -> None:
+async def test_a_customer_lists_only_her_own_orders(gateway: Gateway) -> None:
     customer = uuid4()
     key = await gateway.new_client(customer)
     mine = await place(gateway, customer_id=str(customer))
@@ -127,18 +127,18 @@ async def test_a_customer_lists_her_own_only(gateway: Gateway) -> None:
     assert (others["data"], others["pagination"]["total"]) == ([], 0)
 
 
-async def test_a_missing_order_comes_before_a_role_that_does_not_suit(gateway: Gateway) -> None:
+async def test_a_missing_order_is_reported_before_a_forbidden_target_state(gateway: Gateway) -> None:
     path = f"/orders/{an_order_id()}/state"
     assert code(await gateway.patch(path, {"new_state": "PAID"}, key="warehouse")) == (404, "NOT_FOUND")
     assert code(await gateway.patch(path, {"new_state": "LOST"}, key="warehouse")) == (422, "VALIDATION_ERROR")
 
 
-async def test_the_route_comes_before_the_request(gateway: Gateway) -> None:
+async def test_a_forbidden_route_is_reported_before_an_invalid_request(gateway: Gateway) -> None:
     assert code(await gateway.post("/orders", "{", key="warehouse")) == (403, "FORBIDDEN")
     assert code(await gateway.post("/orders", "{", key="nobody.knows-this-secret")) == (401, "UNAUTHENTICATED")
 
 
-async def test_the_role_comes_before_the_state(gateway: Gateway) -> None:
+async def test_a_forbidden_target_state_is_reported_before_a_refused_transition(gateway: Gateway) -> None:
     order = await place_in(gateway, "DELIVERED")
     response = await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"}, key="warehouse")
     assert code(response) == (403, "FORBIDDEN")
@@ -157,7 +157,7 @@ COMMANDS: dict[str, Callable[[Connection, UUID], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_the_database_does_the_same_for_a_foreign_order_as_for_none(gateway: Gateway, command: str) -> None:
+async def test_a_foreign_order_causes_the_same_statements_as_a_missing_one(gateway: Gateway, command: str) -> None:
     foreign, statements = await place(gateway), list[list[str]]()
     for order_id in (foreign["id"], an_order_id()):
         asked: list[str] = []
@@ -171,7 +171,7 @@ async def test_the_database_does_the_same_for_a_foreign_order_as_for_none(gatewa
     assert statements[0] == statements[1] != []
 
 
-async def test_a_foreign_order_is_none_also_while_somebody_changes_it(gateway: Gateway) -> None:
+async def test_a_foreign_order_is_not_found_even_while_its_row_is_locked(gateway: Gateway) -> None:
     order, stranger = await place(gateway), await gateway.new_client(uuid4())
     async with transaction(gateway.pool) as connection:
         await connection.execute("SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", order["id"])

@@ -45,7 +45,9 @@ def address_of(refund: Refund) -> str:
     return refund.request.customer_email
 
 
-async def test_the_customer_is_told_what_was_refunded_and_why(pool: Pool, mailbox: Mailbox, mail_job: MailJob) -> None:
+async def test_the_confirmation_contains_the_amount_and_the_reason(
+    pool: Pool, mailbox: Mailbox, mail_job: MailJob
+) -> None:
     refund = await refunded(pool, amount=Decimal("1234.50"))
     async with running_worker(pool, mail_job):
         await job_in_state(pool, refund, "done", MAIL_JOB)
@@ -76,20 +78,22 @@ def test_the_reason_is_the_one_that_the_customer_knows(cause: Cause, reason: str
     assert "5,400 JPY" in mail.text
 
 
-def test_a_name_is_only_a_name_in_html() -> None:
+def test_a_name_is_escaped_in_html() -> None:
     mail = refund_mail(a_refund(customer_name="<b>Zoë</b>").succeed("re_1", 1, NOW))
     assert mail.html is not None
     assert "Dear &lt;b&gt;Zoë&lt;/b&gt;," in mail.html
 
 
-def test_a_refund_that_was_not_made_is_not_confirmed() -> None:
+def test_a_refund_that_was_not_made_has_no_confirmation() -> None:
     with pytest.raises(ValueError, match="no e-mail address, or has not succeeded"):
         refund_mail(a_refund())
     with pytest.raises(ValueError, match="no e-mail address, or has not succeeded"):
         refund_mail(a_refund(customer_email=None).succeed("re_1", 1, NOW))
 
 
-async def test_a_server_that_refuses_for_now_is_tried_again(pool: Pool, mailbox: Mailbox, mail_job: MailJob) -> None:
+async def test_a_temporary_rejection_by_the_mail_server_is_retried(
+    pool: Pool, mailbox: Mailbox, mail_job: MailJob
+) -> None:
     refund = await refunded(pool)
     await mailbox.fail("refuse", 2, address_of(refund))
     async with running_worker(pool, mail_job):
@@ -98,7 +102,7 @@ async def test_a_server_that_refuses_for_now_is_tried_again(pool: Pool, mailbox:
     assert len(await mailbox.messages_to(address_of(refund))) == 1
 
 
-async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_the_refund(
+async def test_an_invalid_address_of_an_older_order_fails_the_mail_immediately_and_not_the_refund(
     pool: Pool, mail_job: MailJob
 ) -> None:
     refund = await refunded(pool, customer_email="=?utf-8?q?abc?=@customers.example")
@@ -108,7 +112,7 @@ async def test_an_address_from_before_the_rule_fails_the_mail_at_once_and_not_th
     assert await pool.fetchval("SELECT status FROM refunds WHERE id = $1", refund.id) == "SUCCEEDED"
 
 
-async def test_a_message_sent_twice_carries_the_same_id(pool: Pool, mailbox: Mailbox, mail_job: MailJob) -> None:
+async def test_a_message_that_is_sent_twice_has_the_same_id(pool: Pool, mailbox: Mailbox, mail_job: MailJob) -> None:
     refund = await refunded(pool)
     await mailbox.fail("drop_after_data", 1, address_of(refund))
     async with running_worker(pool, mail_job):
@@ -140,7 +144,7 @@ async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_
     assert len(await mailbox.messages_to(address_of(refund))) == 1
 
 
-async def test_a_refusal_that_claims_to_be_for_good_gets_the_whole_schedule(
+async def test_a_permanent_rejection_by_the_mail_server_is_retried_by_the_whole_schedule(
     pool: Pool, mailbox: Mailbox, mail_job: MailJob
 ) -> None:
     refund = await refunded(pool)

@@ -38,7 +38,7 @@ def gateway_and_controls(request: pytest.FixtureRequest) -> tuple[PaymentGateway
     return request.getfixturevalue("stripe_gateway"), request.getfixturevalue("sandbox")
 
 
-async def test_a_refund_is_made_and_can_be_looked_up(
+async def test_a_refund_is_made_and_can_be_found(
     gateway_and_controls: tuple[PaymentGateway, Controls],
 ) -> None:
     gateway, controls = gateway_and_controls
@@ -51,7 +51,7 @@ async def test_a_refund_is_made_and_can_be_looked_up(
     assert len(await controls.refunds(refund.request.payment_reference)) == 1
 
 
-async def test_asking_again_with_the_same_key_makes_no_second_refund(
+async def test_a_repeated_request_with_the_same_key_makes_no_second_refund(
     gateway_and_controls: tuple[PaymentGateway, Controls],
 ) -> None:
     gateway, controls = gateway_and_controls
@@ -60,7 +60,7 @@ async def test_asking_again_with_the_same_key_makes_no_second_refund(
     assert len(await controls.refunds(refund.request.payment_reference)) == 1
 
 
-async def test_a_look_up_finds_ours_among_other_refunds_of_the_payment(
+async def test_a_search_finds_our_refund_among_other_refunds_of_the_payment(
     gateway_and_controls: tuple[PaymentGateway, Controls],
 ) -> None:
     gateway, _ = gateway_and_controls
@@ -86,7 +86,7 @@ async def test_a_look_up_finds_ours_among_other_refunds_of_the_payment(
         ("timeout_after_apply", OutcomeUnknown, 1),
     ],
 )
-async def test_a_failure_says_what_is_known_of_the_refund(
+async def test_an_error_says_whether_the_refund_may_have_happened(
     gateway_and_controls: tuple[PaymentGateway, Controls], mode: str, failure: type[GatewayFailure], made: int
 ) -> None:
     gateway, controls = gateway_and_controls
@@ -101,7 +101,7 @@ async def test_a_failure_says_what_is_known_of_the_refund(
     assert (await gateway.find(refund) is not None) == bool(made)
 
 
-async def test_a_refusal_is_repeated_for_its_key_and_not_for_a_new_one(
+async def test_a_decline_is_repeated_for_its_key_and_not_for_a_new_one(
     gateway_and_controls: tuple[PaymentGateway, Controls],
 ) -> None:
     gateway, controls = gateway_and_controls
@@ -114,7 +114,7 @@ async def test_a_refusal_is_repeated_for_its_key_and_not_for_a_new_one(
     assert await gateway.refund(replace(refund, key_epoch=1)) == await gateway.find(refund)
 
 
-async def test_stripe_is_told_the_amount_in_minor_units_and_our_reference(
+async def test_stripe_gets_the_amount_in_minor_units_and_our_reference(
     stripe_gateway: StripeGateway, sandbox: PaymentSandbox
 ) -> None:
     refund = a_refund()
@@ -140,7 +140,9 @@ async def test_a_charge_is_refunded_as_a_charge(
     assert await stripe_gateway.find(refund) == made
 
 
-async def test_more_than_was_paid_is_refused_for_good(stripe_gateway: StripeGateway, sandbox: PaymentSandbox) -> None:
+async def test_a_refund_above_the_payment_is_declined_permanently(
+    stripe_gateway: StripeGateway, sandbox: PaymentSandbox
+) -> None:
     refund = a_refund()
     await sandbox.declare_capture(refund.request.payment_reference, 7905, "EUR")
     with pytest.raises(Declined, match="400 InvalidRequestError: Refund amount is greater than the unrefunded amount"):
@@ -158,7 +160,7 @@ async def test_our_refund_is_found_beyond_the_first_page(sandbox: PaymentSandbox
     await gateway.aclose()
 
 
-async def test_a_gateway_that_nobody_listens_at_was_certainly_not_reached() -> None:
+async def test_a_refused_connection_means_that_the_gateway_was_not_reached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     gateway = StripeGateway(f"http://127.0.0.1:{port}", "sk_test_1")
@@ -190,9 +192,7 @@ NOT_FOUND = '{"error": {"type": "invalid_request_error", "code": "resource_missi
         (None, OutcomeUnknown),
     ],
 )
-async def test_every_answer_is_known_for_what_it_says_of_the_refund(
-    answer: str | None, failure: type[GatewayFailure]
-) -> None:
+async def test_every_response_is_mapped_to_its_error(answer: str | None, failure: type[GatewayFailure]) -> None:
     async with answering(answer) as url:
         gateway = StripeGateway(url, "sk_test_1", timeout=2)
         with pytest.raises(GatewayFailure) as raised:
@@ -208,7 +208,7 @@ async def test_a_payment_that_the_gateway_does_not_know_has_no_refund() -> None:
         await gateway.aclose()
 
 
-async def test_a_look_up_that_is_refused_says_nothing_of_the_refund() -> None:
+async def test_a_failed_search_says_nothing_about_the_refund() -> None:
     async with answering(f"400 Bad Request\r\n\r\n{ERROR}") as url:
         gateway = StripeGateway(url, "sk_test_1")
         with pytest.raises(OutcomeUnknown, match="cannot be looked up"):
@@ -242,12 +242,12 @@ async def answering(answer: str | None) -> AsyncIterator[str]:
         ("300.00", "MGA", 300),
     ],
 )
-def test_amounts_are_counted_as_stripe_counts_them(amount: str, currency: str, units: int) -> None:
+def test_amounts_are_in_the_minor_units_of_stripe(amount: str, currency: str, units: int) -> None:
     assert minor_units(Decimal(amount), currency) == units
 
 
 @pytest.mark.parametrize(("amount", "currency"), [("12.345", "KWD"), ("300.20", "MGA"), ("0.5", "JPY"), ("1", "XXX")])
-async def test_an_amount_that_stripe_has_no_number_for_is_refused_before_it_is_sent(
+async def test_an_amount_that_stripe_cannot_represent_is_rejected_before_it_is_sent(
     stripe_gateway: StripeGateway, sandbox: PaymentSandbox, amount: str, currency: str
 ) -> None:
     refund = a_refund()

@@ -91,7 +91,7 @@ async def test_a_cancelled_order_that_was_never_paid_is_not(inbox: Inbox, pool: 
     assert await counts(pool) == (0, 0, 0, 0)
 
 
-async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Pool) -> None:
+async def test_each_late_payment_of_an_order_is_refunded(inbox: Inbox, pool: Pool) -> None:
     first = order_paid_late()
     second = {**first, "late_payment": {"reference": "ch_again", "amount": "0.01"}}
     await inbox.process([kafka_record("order.late_payment", first), kafka_record("order.late_payment", second)])
@@ -105,7 +105,7 @@ async def test_each_late_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Po
     assert found["ch_again"]["business_key"] == f"late-payment:{first['order_id']}:ch_again"
 
 
-async def test_each_surplus_payment_of_an_order_is_paid_back(inbox: Inbox, pool: Pool) -> None:
+async def test_each_surplus_payment_of_an_order_is_refunded(inbox: Inbox, pool: Pool) -> None:
     first = order_paid_twice()
     second = {**first, "surplus_payment": {"reference": "ch_again", "amount": "0.01"}}
     await inbox.process([kafka_record("order.surplus_payment", first), kafka_record("order.surplus_payment", second)])
@@ -120,7 +120,7 @@ async def test_each_surplus_payment_of_an_order_is_paid_back(inbox: Inbox, pool:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
-async def test_a_surplus_payment_and_the_captured_one_are_paid_back_once_each_in_any_order(
+async def test_a_surplus_payment_and_the_captured_one_are_each_refunded_once_in_any_sequence(
     inbox: Inbox, pool: Pool, order: tuple[int, ...]
 ) -> None:
     twice = order_paid_twice()
@@ -138,7 +138,7 @@ async def test_a_surplus_payment_and_the_captured_one_are_paid_back_once_each_in
     ]
 
 
-async def test_a_payment_is_paid_back_once_whatever_it_is_owed_for(inbox: Inbox, pool: Pool) -> None:
+async def test_a_payment_with_several_causes_is_refunded_once(inbox: Inbox, pool: Pool) -> None:
     twice = order_paid_twice()
     same = order_paid_late(order_id=twice["order_id"])
     same["late_payment"] = twice["surplus_payment"]
@@ -147,7 +147,9 @@ async def test_a_payment_is_paid_back_once_whatever_it_is_owed_for(inbox: Inbox,
     assert await counts(pool) == (1, 1, 1, 0)
 
 
-async def test_the_id_of_a_payment_may_be_told_before_and_after_the_claim_and_again(inbox: Inbox, pool: Pool) -> None:
+async def test_the_id_of_a_payment_may_arrive_before_and_after_its_refund_and_repeatedly(
+    inbox: Inbox, pool: Pool
+) -> None:
     claimed_before, claimed_after = return_completed(), return_completed()
     for claim in (claimed_before, claimed_after):
         claim["payment_reference"] = f"order-{claim['order_id']}"
@@ -183,9 +185,7 @@ async def test_the_same_return_under_a_new_event_id_opens_no_second_refund(inbox
     assert await counts(pool) == (1, 1, 1, 0)
 
 
-async def test_an_event_that_comes_again_after_its_jobs_were_purged_makes_no_second_one(
-    inbox: Inbox, pool: Pool
-) -> None:
+async def test_a_repeated_event_creates_no_second_one_after_its_jobs_were_purged(inbox: Inbox, pool: Pool) -> None:
     completed = return_completed()
     await inbox.process([kafka_record("return.completed", completed)])
     await pool.execute("DELETE FROM jobs")
@@ -194,7 +194,7 @@ async def test_an_event_that_comes_again_after_its_jobs_were_purged_makes_no_sec
     assert len(await refunds(pool)) == 1
 
 
-async def test_fifty_duplicates_at_once_open_one_refund_each(database: Database) -> None:
+async def test_fifty_concurrent_duplicates_open_one_refund_per_cause(database: Database) -> None:
     pool = await open_pool(database.dsn, size=20, application_name="test")
     inbox = Inbox(pool, "refunds", EVENT_HANDLERS)
     completed, cancelled = return_completed(), order_cancelled()
@@ -206,7 +206,7 @@ async def test_fifty_duplicates_at_once_open_one_refund_each(database: Database)
     await pool.close()
 
 
-async def test_a_batch_of_all_kinds_is_taken_in_together(inbox: Inbox, pool: Pool) -> None:
+async def test_a_batch_of_all_event_types_is_processed_together(inbox: Inbox, pool: Pool) -> None:
     batch = [kafka_record("return.completed", return_completed()) for _ in range(100)]
     batch += [kafka_record("order.cancelled", order_cancelled()) for _ in range(100)]
     batch += [kafka_record("order.late_payment", order_paid_late()) for _ in range(100)]
@@ -232,7 +232,7 @@ BAD: dict[str, Callable[[], KafkaRecord]] = {
 
 
 @pytest.mark.parametrize("make_bad", BAD.values(), ids=BAD.keys())
-async def test_a_record_that_makes_no_sense_is_kept_and_holds_up_nobody(
+async def test_an_invalid_record_is_stored_as_poison_and_delays_no_others(
     inbox: Inbox, pool: Pool, make_bad: Callable[[], KafkaRecord]
 ) -> None:
     bad = make_bad()
@@ -244,12 +244,12 @@ async def test_a_record_that_makes_no_sense_is_kept_and_holds_up_nobody(
 
 
 @pytest.mark.parametrize("event_type", ["order.created", "order.paid", "order.shipped", "return.requested"])
-async def test_other_events_are_passed_over(inbox: Inbox, pool: Pool, event_type: str) -> None:
+async def test_other_events_are_ignored(inbox: Inbox, pool: Pool, event_type: str) -> None:
     await inbox.process([kafka_record(event_type, return_completed())])
     assert await counts(pool) == (0, 0, 0, 0)
 
 
-async def test_a_dead_database_connection_is_not_the_records_fault(inbox: Inbox, pool: Pool) -> None:
+async def test_a_lost_database_connection_does_not_make_a_record_poison(inbox: Inbox, pool: Pool) -> None:
     await pool.close()
     with pytest.raises(Exception, match="pool is closed"):
         await inbox.process([kafka_record("return.completed", return_completed())])

@@ -36,7 +36,7 @@ async def test_a_worker_killed_between_the_call_and_the_transaction_leaves_one_r
     assert await sandbox.calls(refund.request.payment_reference) == ["applied", "listed"]
 
 
-async def test_a_worker_killed_while_it_waits_for_the_answer_leaves_one_refund(
+async def test_a_worker_killed_while_it_waits_for_the_response_leaves_one_refund(
     pool: Pool, sandbox: PaymentSandbox, start_worker: StartWorker
 ) -> None:
     refund = await open_refund(pool, customer_email=None)
@@ -56,7 +56,7 @@ async def test_a_worker_killed_while_it_waits_for_the_answer_leaves_one_refund(
     assert [row["type"] for row in await pool.fetch("SELECT type FROM outbox")] == ["refund.succeeded"]
 
 
-async def test_a_worker_that_is_paused_past_its_lease_wakes_up_to_nothing(
+async def test_a_process_that_is_paused_past_its_lease_changes_nothing(
     pool: Pool, sandbox: PaymentSandbox, start_worker: StartWorker
 ) -> None:
     refund = await open_refund(pool, customer_email=None)

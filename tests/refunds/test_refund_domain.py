@@ -30,7 +30,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("status", RefundStatus)
 @pytest.mark.parametrize("new_status", RefundStatus)
-def test_a_refund_changes_only_as_the_table_allows(status: RefundStatus, new_status: RefundStatus) -> None:
+def test_a_refund_changes_only_by_the_allowed_transitions(status: RefundStatus, new_status: RefundStatus) -> None:
     refund = replace(a_refund(), status=status)
     if new_status in ALLOWED_TRANSITIONS[status]:
         assert COMMANDS[new_status](refund).status is new_status
@@ -39,12 +39,12 @@ def test_a_refund_changes_only_as_the_table_allows(status: RefundStatus, new_sta
             COMMANDS[new_status](refund)
 
 
-def test_success_names_the_transaction_and_ends_the_error() -> None:
+def test_success_stores_the_transaction_id_and_clears_the_error() -> None:
     refund = a_refund().fail("the gateway is away", 6).succeed("re_7", 7, NOW)
     assert (refund.transaction_id, refund.error, refund.attempts, refund.completed_at) == ("re_7", None, 7, NOW)
 
 
-def test_only_a_spent_key_is_replaced_when_a_refund_is_reopened() -> None:
+def test_only_a_used_idempotency_key_is_replaced_when_a_refund_is_reopened() -> None:
     failed = a_refund().fail("no answer", 6)
     assert failed.reopen().idempotency_key == failed.idempotency_key
 
@@ -52,7 +52,7 @@ def test_only_a_spent_key_is_replaced_when_a_refund_is_reopened() -> None:
     assert (spent.idempotency_key, spent.key_spent) == (f"refund-{failed.id}-1", False)
 
 
-def test_a_payment_is_named_by_its_id_only_under_a_key_that_never_named_it_otherwise() -> None:
+def test_a_payment_is_named_by_its_id_only_with_a_key_that_was_not_used_for_the_derived_reference() -> None:
     refund = replace(a_refund(payment_reference="order-1"), identified_reference="pi_1")
     unsent = refund.redirect()
     assert (unsent.request.payment_reference, unsent.idempotency_key) == ("pi_1", refund.idempotency_key)
@@ -76,13 +76,13 @@ keys = st.one_of(
 
 
 @given(keys, keys)
-def test_two_claims_share_an_id_and_an_idempotency_key_only_if_they_are_one_claim(one: str, other: str) -> None:
+def test_refund_requests_share_an_id_and_an_idempotency_key_only_if_they_are_equal(one: str, other: str) -> None:
     first, second = a_request(business_key=one), a_request(business_key=other)
     assert (first.refund_id == second.refund_id) == (one == other)
 
 
 @given(keys, st.integers(min_value=0, max_value=10**6))
-def test_an_idempotency_key_fits_what_the_gateway_takes(key: str, epoch: int) -> None:
+def test_an_idempotency_key_has_a_length_that_the_gateway_accepts(key: str, epoch: int) -> None:
     claim = a_request(business_key=key)
     refund = Refund(claim.refund_id, claim, NOW, key_epoch=epoch)
     assert len(refund.idempotency_key) <= 255
@@ -103,7 +103,7 @@ def test_ids_are_the_same_in_every_database() -> None:
         ("1", "XXX", "not an ISO 4217 currency"),
     ],
 )
-def test_a_request_for_an_amount_that_cannot_be_is_refused(amount: str, currency: str, problem: str) -> None:
+def test_a_request_for_an_impossible_amount_is_rejected(amount: str, currency: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         a_request(amount=Decimal(amount), currency=currency)
 

@@ -75,7 +75,7 @@ async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
 
 
 @pytest.mark.timeout(120)
-async def test_an_answer_of_zero_bytes_is_a_failure_by_the_schedule_and_other_refunds_go_on(pool: Pool) -> None:
+async def test_an_empty_response_is_retried_by_the_schedule_and_other_refunds_continue(pool: Pool) -> None:
     """What lies between us and the gateway may answer anything."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

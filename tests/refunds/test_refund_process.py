@@ -212,7 +212,7 @@ class RefundProcess(RuleBasedStateMachine):
         return [refund for reference in references for refund in await self._gateway.refunds(reference)]
 
 
-def test_whatever_happens_the_money_goes_back_exactly_once(database: Database) -> None:
+def test_the_money_is_refunded_exactly_once_in_any_sequence_of_events_and_faults(database: Database) -> None:
     with asyncio.Runner() as runner:
         pool = runner.run(open_pool(database.dsn, size=4, application_name="test"))
 

@@ -38,7 +38,7 @@ async def produce(kafka: str, *records: KafkaRecord) -> None:
             await producer.send_and_wait(each.topic, each.value, each.key, headers=each.headers)
 
 
-async def test_what_is_owed_on_kafka_is_refunded_told_and_mailed_once(
+async def test_events_on_kafka_are_refunded_published_and_mailed_once(
     pool: Pool, database: Database, kafka: str, sandbox: PaymentSandbox, mailbox: Mailbox
 ) -> None:
     settings = RefundsSettings(

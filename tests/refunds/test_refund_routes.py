@@ -52,7 +52,7 @@ async def test_refunds_are_listed_newest_first_and_page_by_page(gateway: Gateway
     assert first["data"][0]["attempts"] == []
 
 
-async def test_refunds_are_found_by_order_return_and_status(gateway: Gateway) -> None:
+async def test_refunds_are_filtered_by_order_return_and_status(gateway: Gateway) -> None:
     refund, payments = await open_refund(gateway.pool), FakePaymentGateway()
     await payments.fail("decline")
     async with running_worker(gateway.pool, RefundJob(payments)):
@@ -73,14 +73,14 @@ async def test_refunds_are_found_by_order_return_and_status(gateway: Gateway) ->
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_all_staff_may_look_and_customers_may_not(gateway: Gateway, role: Role) -> None:
+async def test_all_staff_may_read_refunds_and_clients_may_not(gateway: Gateway, role: Role) -> None:
     refund = await open_refund(gateway.pool)
     expected = 403 if role is Role.CLIENT else 200
     for path in ("/refunds", f"/refunds/{refund.id}"):
         assert (await gateway.get(path, key=role)).status_code == expected
 
 
-async def test_what_cannot_be_found_or_asked_is_refused_in_the_contracts_shape(gateway: Gateway) -> None:
+async def test_missing_refunds_and_invalid_queries_have_the_error_format_of_the_contract(gateway: Gateway) -> None:
     missing = await gateway.get(f"/refunds/{uuid4()}")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NOT_FOUND")
     for query in ("status=LOST", "limit=0", "order_id=7", "offset=-1"):

@@ -51,7 +51,9 @@ def ended(outcome: str) -> float:
     return REGISTRY.get_sample_value("refunds_total", {"outcome": outcome}) or 0.0
 
 
-async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob) -> None:
+async def test_a_refund_is_made_published_and_confirmed_by_mail(
+    pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
+) -> None:
     refund = await open_refund(pool)
     succeeded = ended("succeeded")
     async with running_worker(pool, refund_job):
@@ -74,7 +76,7 @@ async def test_a_refund_is_made_told_and_confirmed(pool: Pool, sandbox: PaymentS
     assert tuple(sent) == (REFUNDS_TOPIC, str(refund.request.order_id), "event-1")
 
 
-async def test_nobody_is_written_to_without_an_address(pool: Pool, refund_job: RefundJob) -> None:
+async def test_without_an_email_address_no_confirmation_is_sent(pool: Pool, refund_job: RefundJob) -> None:
     refund = await open_refund(pool, customer_email=None)
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
@@ -96,7 +98,7 @@ async def test_a_gateway_that_fails_twice_refunds_once_at_the_third_attempt(
     assert (await row_of(pool, refund.id))["attempts"] == 3
 
 
-async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_the_refund_made_after_a_replay(
+async def test_a_refund_fails_permanently_after_six_attempts_and_succeeds_after_a_replay(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool)
@@ -136,7 +138,7 @@ async def test_a_gateway_that_always_fails_is_given_up_after_six_attempts_and_th
     assert [new for _, new, _ in seen.audited] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
 
 
-async def test_a_refund_whose_answer_was_lost_is_adopted_and_not_asked_for_again(
+async def test_a_refund_whose_response_was_lost_is_found_and_not_requested_again(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool)
@@ -151,7 +153,7 @@ async def test_a_refund_whose_answer_was_lost_is_adopted_and_not_asked_for_again
     assert (job.attempts[0][1] or "").startswith("OutcomeUnknown: no answer")
 
 
-async def test_a_request_that_was_lost_is_sent_again_with_the_same_key(
+async def test_a_lost_request_is_sent_again_with_the_same_key(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool)
@@ -162,7 +164,7 @@ async def test_a_request_that_was_lost_is_sent_again_with_the_same_key(
     assert await sandbox.keys(refund.request.payment_reference) == [refund.idempotency_key] * 2
 
 
-async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
+async def test_a_decline_is_final_immediately_and_a_replay_uses_a_new_key(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool)
@@ -181,7 +183,7 @@ async def test_a_decline_is_final_at_once_and_a_replay_asks_under_a_new_key(
     assert await sandbox.keys(refund.request.payment_reference) == [first, f"{first}-1"]
 
 
-async def test_a_replay_keeps_a_key_that_was_never_answered_for_its_calls_may_still_arrive(pool: Pool) -> None:
+async def test_a_replay_reuses_a_key_without_a_response_because_its_calls_may_still_arrive(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     await gateway.fail("arrive_late", 6)
     async with running_worker(pool, RefundJob(gateway)):
@@ -194,7 +196,7 @@ async def test_a_replay_keeps_a_key_that_was_never_answered_for_its_calls_may_st
     assert len(await gateway.refunds(refund.request.payment_reference)) == 1
 
 
-async def test_a_replay_keeps_a_key_that_the_gateway_forgot_its_error_for_before_a_call_was_lost(pool: Pool) -> None:
+async def test_a_replay_reuses_a_key_whose_last_call_was_lost_after_an_error(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     await gateway.fail("fail_for_good", 1)
     job = await claim_job(pool, refund)
@@ -214,7 +216,7 @@ async def test_a_replay_keeps_a_key_that_the_gateway_forgot_its_error_for_before
     assert len(await gateway.refunds(refund.request.payment_reference)) == 1
 
 
-async def test_a_refusal_because_the_refund_is_there_already_is_no_failure(
+async def test_a_rejection_because_the_refund_already_exists_is_no_failure(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob, stripe_gateway: StripeGateway
 ) -> None:
     """As after a restore from a backup that knows nothing of the refund, when the gateway has forgotten the key."""
@@ -229,7 +231,7 @@ async def test_a_refusal_because_the_refund_is_there_already_is_no_failure(
     assert (await row_of(pool, refund.id))["transaction_id"] == made
 
 
-async def test_an_amount_that_the_gateway_has_no_number_for_is_final_at_once(
+async def test_an_amount_that_the_gateway_cannot_represent_fails_immediately(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool, amount=Decimal("12.345"), currency="KWD")
@@ -254,7 +256,7 @@ async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(pool: Pool
     assert len(await gateway.refunds(refund.request.payment_reference)) == 1
 
 
-async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_since(pool: Pool) -> None:
+async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_in_the_meantime(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     job = RefundJob(gateway)
     await gateway.fail("decline")
@@ -271,7 +273,7 @@ async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_since(pool: 
     assert (row["status"], row["key_epoch"]) == ("FAILED", 0)
 
 
-async def test_a_job_without_its_refund_says_so(pool: Pool) -> None:
+async def test_a_job_without_its_refund_is_an_error(pool: Pool) -> None:
     refund = await open_refund(pool)
     job = await claim_job(pool, refund)
     async with transaction(pool) as connection:
@@ -280,7 +282,7 @@ async def test_a_job_without_its_refund_says_so(pool: Pool) -> None:
         await complete(RefundJob(FakePaymentGateway()), job)
 
 
-async def test_a_payment_whose_id_is_known_by_then_is_never_named_after_its_order(
+async def test_a_payment_with_a_known_id_is_never_requested_by_the_derived_reference(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
@@ -295,7 +297,7 @@ async def test_a_payment_whose_id_is_known_by_then_is_never_named_after_its_orde
     assert (await last_event(pool, str(refund.id)))["payment_reference"] == known
 
 
-async def test_a_refund_that_was_declined_under_the_derived_name_is_tried_again_once_the_id_is_known(
+async def test_a_refund_declined_for_the_derived_reference_is_retried_when_the_id_is_known(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
@@ -313,7 +315,7 @@ async def test_a_refund_that_was_declined_under_the_derived_name_is_tried_again_
     assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
 
 
-async def test_an_id_that_comes_while_the_derived_name_is_being_declined_is_used_in_the_same_attempt(
+async def test_an_id_that_arrives_during_the_decline_of_the_derived_reference_is_used_in_the_same_attempt(
     pool: Pool,
 ) -> None:
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
@@ -326,7 +328,7 @@ async def test_an_id_that_comes_while_the_derived_name_is_being_declined_is_used
     assert len(await gateway.refunds(known)) == 1
 
 
-async def test_an_id_that_comes_while_a_declined_refund_is_being_given_up_is_not_missed(pool: Pool) -> None:
+async def test_an_id_that_arrives_while_a_declined_refund_fails_permanently_is_not_missed(pool: Pool) -> None:
     """Neither sees what the other has not committed yet: the dead job, the id."""
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
@@ -349,7 +351,7 @@ async def someone_waits_for_a_lock(pool: Pool) -> bool:
     return bool(await pool.fetchval(query))
 
 
-async def test_a_refund_that_is_given_up_holds_up_an_id_that_comes_until_it_can_be_seen(pool: Pool) -> None:
+async def test_a_refund_that_fails_permanently_blocks_an_arriving_id_until_its_commit(pool: Pool) -> None:
     order_id, known = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     gateway = FakePaymentGateway(knows_derived_references=False)
@@ -368,7 +370,7 @@ async def test_a_refund_that_is_given_up_holds_up_an_id_that_comes_until_it_can_
     assert len(await gateway.refunds(known)) == 1
 
 
-async def test_a_call_under_the_derived_name_whose_answer_was_lost_is_not_repeated_under_the_id(
+async def test_a_call_for_the_derived_reference_without_a_response_is_not_repeated_for_the_id(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     order_id, known = uuid4(), f"pi_{uuid4().hex}"

@@ -108,7 +108,7 @@ async def caught_up(pool: Pool) -> None:
     await eventually(is_so)
 
 
-async def test_a_client_in_a_hurry_is_right_and_a_wrong_one_refused_by_a_consumer_that_has_caught_up(
+async def test_with_a_caught_up_consumer_early_returns_open_and_wrong_ones_are_rejected(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
     pool, order_data = fresh_gateway.pool, order_view_data()
@@ -130,7 +130,7 @@ async def test_a_client_in_a_hurry_is_right_and_a_wrong_one_refused_by_a_consume
     assert (late.status_code, late.headers["Retry-After"]) == (503, "1")
 
 
-async def test_every_order_event_is_copied_with_what_a_return_needs(
+async def test_every_order_event_is_copied_with_the_fields_that_a_return_needs(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
     pool = fresh_gateway.pool
@@ -148,7 +148,7 @@ async def test_every_order_event_is_copied_with_what_a_return_needs(
     assert copy["delivered_at"].isoformat() == order_data[0]["delivered_at"]
 
 
-async def test_bad_records_are_kept_and_hold_up_nothing(
+async def test_invalid_records_are_stored_as_poison_and_delay_no_others(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
     pool, first, last = fresh_gateway.pool, order_view_data(), order_view_data()
@@ -252,7 +252,7 @@ def refund_told(completed: dict[str, Any], status: str, transaction_id: str | No
     }
 
 
-async def test_the_end_of_a_refund_is_shown_on_its_return(
+async def test_the_result_of_a_refund_is_shown_on_its_return(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
     completed = await open_in(fresh_gateway, "COMPLETED")
@@ -282,7 +282,7 @@ async def record_refund(pool: Pool, order_data: dict[str, Any], **event: int) ->
         await handler.process(connection, [incoming])
 
 
-async def test_a_failure_that_is_told_late_does_not_undo_a_success(gateway: Gateway) -> None:
+async def test_a_late_failure_event_does_not_undo_a_success(gateway: Gateway) -> None:
     completed = await open_in(gateway, "COMPLETED")
     await record_refund(gateway.pool, refund_told(completed, "SUCCEEDED", "re_1"), sequence=2)
     shown = (await gateway.get(f"/returns/{completed['id']}")).json()
@@ -292,7 +292,7 @@ async def test_a_failure_that_is_told_late_does_not_undo_a_success(gateway: Gate
     assert (shown["refund_status"], shown["refund_transaction_id"]) == ("SUCCEEDED", "re_1")
 
 
-async def test_a_failed_refund_that_was_mended_has_succeeded(gateway: Gateway) -> None:
+async def test_a_failed_refund_can_succeed_later(gateway: Gateway) -> None:
     completed = await open_in(gateway, "COMPLETED")
     for number, status in enumerate(("FAILED", "SUCCEEDED"), 1):
         await record_refund(gateway.pool, refund_told(completed, status, f"re_{number}"), sequence=number)
@@ -300,7 +300,7 @@ async def test_a_failed_refund_that_was_mended_has_succeeded(gateway: Gateway) -
         assert (shown["refund_status"], shown["version"]) == (status, completed["version"] + number)
 
 
-async def test_a_refund_of_a_return_that_nobody_opened_is_not_passed_over(gateway: Gateway) -> None:
+async def test_a_refund_of_an_unknown_return_is_an_error(gateway: Gateway) -> None:
     order_data = refund_told({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
     with pytest.raises(LookupError, match="unknown return"):
         await record_refund(gateway.pool, order_data)

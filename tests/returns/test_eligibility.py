@@ -48,24 +48,24 @@ def test_the_window_ends_after_its_last_instant(at: datetime, obstacle: Ineligib
 
 
 @given(st.timedeltas(min_value=timedelta(0), max_value=2 * WINDOW))
-def test_the_window_is_as_long_as_it_is_said_to_be(since_delivery: timedelta) -> None:
+def test_the_length_of_the_window_is_a_parameter(since_delivery: timedelta) -> None:
     assert (judge(ORDER, DELIVERED_AT + since_delivery) is None) == (since_delivery <= WINDOW)
 
 
-def test_a_delivery_that_this_clock_has_not_come_to_yet_is_in_time() -> None:
+def test_a_delivery_time_in_the_future_is_within_the_window() -> None:
     assert judge(ORDER, DELIVERED_AT - timedelta(seconds=1)) is None
 
 
 @pytest.mark.parametrize("status", UNDELIVERED)
-def test_an_order_must_have_been_delivered(status: str) -> None:
+def test_an_order_must_be_delivered(status: str) -> None:
     assert judge(replace(ORDER, status=status, delivered_at=None), LAST_INSTANT) is Ineligibility.NOT_DELIVERED
 
 
-def test_that_there_is_a_return_already_is_said_first() -> None:
+def test_an_existing_return_is_reported_first() -> None:
     late = LAST_INSTANT + timedelta(days=1)
     assert judge(ORDER, late, already_returned=True) is Ineligibility.ALREADY_RETURNED
 
 
 @pytest.mark.parametrize("status", [*UNDELIVERED, "DELIVERED"])
-def test_only_a_delivered_or_cancelled_order_is_never_delivered_in_future(status: str) -> None:
+def test_only_delivered_and_cancelled_orders_cannot_be_delivered_later(status: str) -> None:
     assert replace(ORDER, status=status).may_yet_be_delivered == (status not in {"DELIVERED", "CANCELLED"})

@@ -38,7 +38,7 @@ def unavailable(response: Response) -> bool:
 
 
 @pytest.mark.parametrize("known_before", [True, False])
-async def test_a_delivery_that_is_heard_of_a_moment_later_opens_the_return(
+async def test_a_return_opens_when_the_delivery_is_consumed_a_moment_later(
     fresh_gateway: Gateway, known_before: bool
 ) -> None:
     order_data = order_view_data()
@@ -52,7 +52,7 @@ async def test_a_delivery_that_is_heard_of_a_moment_later_opens_the_return(
     assert 0.3 <= seconds < 1.5
 
 
-async def test_the_window_is_judged_by_the_time_at_which_the_request_arrived(fresh_gateway: Gateway) -> None:
+async def test_the_window_is_checked_with_the_time_at_which_the_request_arrived(fresh_gateway: Gateway) -> None:
     order_data = order_view_data(
         delivered_at=(datetime.now(UTC) - timedelta(days=30) + timedelta(seconds=0.7)).isoformat()
     )
@@ -62,7 +62,7 @@ async def test_the_window_is_judged_by_the_time_at_which_the_request_arrived(fre
     created(await opening)
 
 
-async def test_while_nobody_consumes_nothing_is_refused_for_good(fresh_gateway: Gateway) -> None:
+async def test_while_the_consumer_is_stopped_nothing_is_rejected_permanently(fresh_gateway: Gateway) -> None:
     response, seconds = await timed(fresh_gateway.post("/returns", a_return(str(uuid4()))))
     assert unavailable(response)
     assert 2 <= seconds < 3
@@ -74,7 +74,9 @@ async def waiting_briefly(database: Database, **settings: float) -> AsyncIterato
         yield gateway
 
 
-async def test_nor_while_the_consumer_is_behind_on_the_orders_partition(make_database: MakeDatabase) -> None:
+async def test_while_the_consumer_is_behind_on_the_orders_partition_nothing_is_rejected_permanently(
+    make_database: MakeDatabase,
+) -> None:
     async with waiting_briefly(make_database("returns")) as gateway:
         unknown, shipped = str(uuid4()), await deliver_order_event(gateway.pool, order_view_data(**SHIPPED))
         await set_caught_up(gateway.pool, datetime.now(UTC) + timedelta(days=1))
@@ -89,7 +91,7 @@ async def test_nor_while_the_consumer_is_behind_on_the_orders_partition(make_dat
         created(await gateway.post("/returns", a_return(delivered)))
 
 
-async def test_a_topic_made_anew_with_fewer_partitions_keeps_no_order_waiting(make_database: MakeDatabase) -> None:
+async def test_a_topic_that_is_recreated_with_fewer_partitions_delays_no_order(make_database: MakeDatabase) -> None:
     async with waiting_briefly(make_database("returns")) as gateway:
         await set_caught_up(gateway.pool, datetime.now(UTC) - timedelta(days=1))
         await gateway.pool.execute(
@@ -104,7 +106,7 @@ async def test_a_topic_made_anew_with_fewer_partitions_keeps_no_order_waiting(ma
             assert (await gateway.post("/returns", a_return(unknown))).status_code == 404
 
 
-async def test_what_can_no_longer_change_is_refused_at_once(fresh_gateway: Gateway) -> None:
+async def test_an_order_that_cannot_become_returnable_is_rejected_without_waiting(fresh_gateway: Gateway) -> None:
     cancelled = await deliver_order_event(fresh_gateway.pool, order_view_data(status="CANCELLED", delivered_at=None))
     too_late = order_view_data(delivered_at=(datetime.now(UTC) - timedelta(days=31)).isoformat())
     returned = await deliver_order_event(fresh_gateway.pool, order_view_data())
@@ -126,7 +128,7 @@ async def test_another_customers_order_takes_as_long_as_an_unknown_one(make_data
             assert 0.2 <= seconds < 1
 
 
-async def test_a_replayed_answer_does_not_wait(fresh_gateway: Gateway) -> None:
+async def test_a_replayed_response_does_not_wait(fresh_gateway: Gateway) -> None:
     order_data = order_view_data()
     key = {"Idempotency-Key": "in-a-hurry"}
     body = a_return(order_data["order_id"])
@@ -146,7 +148,7 @@ async def until_waiting(gateway: Gateway, number: int) -> None:
     await eventually_true(lambda: len(delivery_wait) == number)
 
 
-async def test_hundreds_wait_without_a_connection_each(make_database: MakeDatabase) -> None:
+async def test_hundreds_of_waiting_requests_hold_no_connections(make_database: MakeDatabase) -> None:
     async with waiting_briefly(make_database("returns"), eligibility_wait_seconds=20) as gateway:
         order_data = [order_view_data() for _ in range(150)]
         opening = [asyncio.create_task(gateway.post("/returns", a_return(each["order_id"]))) for each in order_data]
@@ -159,7 +161,7 @@ async def test_hundreds_wait_without_a_connection_each(make_database: MakeDataba
         await until_waiting(gateway, 0)
 
 
-async def test_those_who_wake_together_leave_the_connections_to_others(make_database: MakeDatabase) -> None:
+async def test_requests_that_wake_together_leave_connections_to_other_requests(make_database: MakeDatabase) -> None:
     """Beside 200 requests for unknown orders, the p99 of others was 314 to 1,471 ms, and is 47 to 147 ms."""
     async with waiting_briefly(make_database("returns")) as gateway:
         await set_caught_up(gateway.pool, datetime.now(UTC) + timedelta(days=1))
@@ -172,7 +174,7 @@ async def test_those_who_wake_together_leave_the_connections_to_others(make_data
         assert busiest <= 2 * LOOKS_AT_ONCE + 1  # the one that looks for all who wait
 
 
-async def test_more_than_a_bounded_number_may_not_wait(make_database: MakeDatabase) -> None:
+async def test_the_number_of_waiting_requests_is_bounded(make_database: MakeDatabase) -> None:
     settings = {"eligibility_wait_limit": 3, "eligibility_wait_seconds": 20}
     async with waiting_briefly(make_database("returns"), **settings) as gateway:
         order_data = [order_view_data() for _ in range(3)]
@@ -186,7 +188,7 @@ async def test_more_than_a_bounded_number_may_not_wait(make_database: MakeDataba
         assert [response.status_code for response in await asyncio.gather(*opening)] == [201, 201, 201]
 
 
-async def test_a_wait_outlives_the_loss_of_the_database(make_database: MakeDatabase) -> None:
+async def test_a_wait_survives_the_loss_of_the_database(make_database: MakeDatabase) -> None:
     database = make_database("returns")
     async with waiting_briefly(database, eligibility_wait_seconds=20) as gateway:
         order_data = order_view_data()
@@ -215,7 +217,7 @@ async def losing_the_database(database: Database) -> AsyncIterator[None]:
         await member.close()
 
 
-async def test_a_bound_client_in_a_hurry_gets_its_return(fresh_gateway: Gateway) -> None:
+async def test_a_bound_client_can_open_a_return_before_the_delivery_is_consumed(fresh_gateway: Gateway) -> None:
     ada, order_data = await fresh_gateway.new_client(ADA), order_view_data()
     opening = asyncio.create_task(fresh_gateway.post("/returns", a_return(order_data["order_id"]), key=ada))
     await until_waiting(fresh_gateway, 1)

@@ -19,7 +19,7 @@ async def listed(gateway: Gateway, query: str = "", *, key: str = "ops") -> tupl
     return [each["id"] for each in response.json()["data"]], response.json()["pagination"]
 
 
-async def test_pages_come_newest_first_and_miss_nothing(fresh_gateway: Gateway) -> None:
+async def test_returns_are_listed_newest_first_and_pages_have_no_gaps(fresh_gateway: Gateway) -> None:
     ids = [(await open_return(fresh_gateway))["id"] for _ in range(5)]
     newest_first = ids[::-1]
     first, pagination = await listed(fresh_gateway, "?limit=2")
@@ -30,12 +30,12 @@ async def test_pages_come_newest_first_and_miss_nothing(fresh_gateway: Gateway) 
     assert (beyond, pagination["total"], pagination["limit"]) == ([], 5, 20)
 
 
-async def test_a_listed_return_is_shown_as_it_is_alone(fresh_gateway: Gateway) -> None:
+async def test_a_listed_return_equals_the_return_read_by_id(fresh_gateway: Gateway) -> None:
     opened = await open_in(fresh_gateway, "REJECTED")
     assert (await fresh_gateway.get("/returns")).json()["data"] == [opened]
 
 
-async def test_filters_narrow_alone_and_together(fresh_gateway: Gateway) -> None:
+async def test_filters_apply_alone_and_combined(fresh_gateway: Gateway) -> None:
     requested, approved, other = [
         await open_in(fresh_gateway, state, order_data)
         for state, order_data in (
@@ -69,13 +69,13 @@ async def test_filters_narrow_alone_and_together(fresh_gateway: Gateway) -> None
     "query",
     ["limit=0", "limit=101", "offset=-1", "offset=99999999999", "status=LOST", "order_id=42", "created_from=yesterday"],
 )
-async def test_a_query_that_makes_no_sense_is_refused(gateway: Gateway, query: str) -> None:
+async def test_an_invalid_query_is_rejected(gateway: Gateway, query: str) -> None:
     response = await gateway.get(f"/returns?{query}")
     assert response.status_code == 422
     assert response.json()["error"]["details"]["field"] == query.partition("=")[0]
 
 
-async def test_totals_are_exact_before_between_and_after_counts_are_folded(fresh_gateway: Gateway) -> None:
+async def test_totals_are_exact_before_while_and_after_counts_are_folded(fresh_gateway: Gateway) -> None:
     async def check() -> None:
         assert (await listed(fresh_gateway))[1]["total"] == 3
         assert (await listed(fresh_gateway, "?status=REQUESTED"))[1]["total"] == 1
@@ -101,7 +101,7 @@ async def test_totals_are_exact_before_between_and_after_counts_are_folded(fresh
     assert await fresh_gateway.pool.fetchval("SELECT count(*) FROM return_count_changes") == 0
 
 
-async def test_totals_stay_exact_while_folding_and_writing_race(fresh_gateway: Gateway) -> None:
+async def test_totals_stay_exact_while_counts_are_folded_and_written_concurrently(fresh_gateway: Gateway) -> None:
     async def fold() -> None:
         for _ in range(20):
             async with transaction(fresh_gateway.pool) as connection:

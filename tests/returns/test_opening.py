@@ -97,11 +97,11 @@ async def test_an_undelivered_order_cannot_be_returned(gateway: Gateway, status:
     assert await returns_of(gateway, order_id) == 0
 
 
-async def test_one_second_before_the_windows_end_is_in_time(gateway: Gateway) -> None:
+async def test_a_return_one_second_before_the_end_of_the_window_is_accepted(gateway: Gateway) -> None:
     await open_return(gateway, order_view_data(delivered_at=ago(days=30, seconds=-1)))
 
 
-async def test_one_second_after_the_windows_end_is_too_late(gateway: Gateway) -> None:
+async def test_a_return_one_second_after_the_end_of_the_window_is_rejected(gateway: Gateway) -> None:
     order_data = order_view_data(delivered_at=ago(days=30, seconds=1))
     order_id = await deliver_order_event(gateway.pool, order_data)
     details = refused(await gateway.post("/returns", a_return(order_id)))
@@ -110,7 +110,7 @@ async def test_one_second_after_the_windows_end_is_too_late(gateway: Gateway) ->
 
 
 @pytest.mark.parametrize(("late_by", "allowed"), [(timedelta(0), True), (timedelta(microseconds=1), False)])
-async def test_the_windows_last_instant_counts_as_it_was_when_the_request_arrived(
+async def test_the_window_is_checked_with_the_time_of_the_requests_arrival(
     gateway: Gateway, late_by: timedelta, allowed: bool
 ) -> None:
     arrived_at = datetime.now(UTC) - timedelta(seconds=1)
@@ -127,14 +127,14 @@ async def test_the_windows_last_instant_counts_as_it_was_when_the_request_arrive
 
 
 @pytest.mark.parametrize("state", ["REQUESTED", "REJECTED", "COMPLETED"])
-async def test_an_order_has_one_return_for_ever(gateway: Gateway, state: str) -> None:
+async def test_an_order_has_at_most_one_return_for_ever(gateway: Gateway, state: str) -> None:
     opened = await open_in(gateway, state)
     details = refused(await gateway.post("/returns", a_return(opened["order_id"])))
     assert details == {"reason": "already_returned", "order_status": "DELIVERED"}
     assert await returns_of(gateway, opened["order_id"]) == 1
 
 
-async def test_of_twenty_returns_of_one_order_at_once_one_is_opened(gateway: Gateway) -> None:
+async def test_of_twenty_concurrent_returns_of_one_order_one_is_opened(gateway: Gateway) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
     rows_before = await gateway.pool.fetchval("SELECT count(*) FROM audit")
     answers = await asyncio.gather(*(gateway.post("/returns", a_return(order_id)) for _ in range(20)))
@@ -148,7 +148,7 @@ async def test_of_twenty_returns_of_one_order_at_once_one_is_opened(gateway: Gat
     assert await gateway.pool.fetchval("SELECT count(*) FROM outbox WHERE key = $1", order_id) == 1
 
 
-async def test_a_return_that_another_one_overtakes_at_the_last_moment_is_refused_like_any_second_one(
+async def test_a_return_that_a_concurrent_one_precedes_is_rejected_like_any_second_return(
     gateway: Gateway,
 ) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
@@ -176,7 +176,7 @@ async def test_a_return_that_another_one_overtakes_at_the_last_moment_is_refused
         ({"order_id": str(uuid4()), "reason": "Broken", "refund_amount": 1_000_000}, "refund_amount"),
     ],
 )
-async def test_a_client_cannot_say_more_or_less_than_the_contract_allows(
+async def test_a_body_with_missing_unknown_or_invalid_fields_is_rejected(
     gateway: Gateway, body: dict[str, Any], field: str
 ) -> None:
     response = await gateway.post("/returns", body)
@@ -184,14 +184,14 @@ async def test_a_client_cannot_say_more_or_less_than_the_contract_allows(
     assert response.json()["error"]["details"]["field"] == field
 
 
-async def test_the_longest_texts_are_taken(gateway: Gateway) -> None:
+async def test_the_longest_permitted_texts_are_accepted(gateway: Gateway) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
     opened = created(await gateway.post("/returns", a_return(order_id, reason="ü" * 1000, customer_notes="ł" * 2000)))
     assert (len(opened["reason"]), len(opened["customer_notes"])) == (1000, 2000)
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", "\u200b\u3164"])
-async def test_a_customer_may_have_nothing_to_add(gateway: Gateway, nothing: str) -> None:
+async def test_customer_notes_may_be_empty(gateway: Gateway, nothing: str) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
     opened = created(await gateway.post("/returns", a_return(order_id, customer_notes=nothing)))
     payload = await gateway.pool.fetchval("SELECT payload FROM outbox WHERE aggregateid = $1", opened["id"])
@@ -200,7 +200,7 @@ async def test_a_customer_may_have_nothing_to_add(gateway: Gateway, nothing: str
 
 
 @pytest.mark.parametrize("nothing", ["", "\u200b", "\u2800 \ufe0f"])
-async def test_a_reason_has_to_show_something(gateway: Gateway, nothing: str) -> None:
+async def test_a_reason_needs_a_visible_character(gateway: Gateway, nothing: str) -> None:
     response = await gateway.post("/returns", a_return(str(uuid4()), reason=nothing))
     assert response.status_code == 422
     assert response.json()["error"]["details"]["field"] == "reason"
@@ -216,7 +216,7 @@ async def test_the_same_key_and_body_open_one_return(gateway: Gateway) -> None:
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-async def test_another_customers_order_is_as_good_as_none(gateway: Gateway) -> None:
+async def test_another_customers_order_is_not_found(gateway: Gateway) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
     stranger, ada = await gateway.new_client(uuid4()), await gateway.new_client(ADA)
     response = await gateway.post("/returns", a_return(order_id), key=stranger)

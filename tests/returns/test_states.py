@@ -93,7 +93,7 @@ def test_rejected_and_completed_are_terminal() -> None:
     assert [state for state, allowed in ALLOWED_TRANSITIONS.items() if not allowed] == ["REJECTED", "COMPLETED"]
 
 
-def test_each_change_notes_its_time_and_what_came_with_it() -> None:
+def test_each_change_stores_its_time_and_its_parameters() -> None:
     times = [NOON + timedelta(hours=hours) for hours in range(5)]
     approved = REQUESTED.approve(times[1], "cracks are visible")
     completed = approved.ship_back(times[2]).receive(times[3]).complete(times[4])
@@ -102,7 +102,7 @@ def test_each_change_notes_its_time_and_what_came_with_it() -> None:
     assert completed.manager_notes == "cracks are visible"
 
 
-def test_what_is_paid_back_is_the_orders_total() -> None:
+def test_the_refund_amount_is_the_total_of_the_order() -> None:
     assert (REQUESTED.refund_amount, REQUESTED.currency) == (Decimal("79.06"), "EUR")
     assert REQUESTED.payment_reference == "ch_teacups"
 

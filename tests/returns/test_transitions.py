@@ -25,7 +25,7 @@ async def audit_and_events_of(gateway: Gateway, opened: dict[str, Any]) -> Audit
 
 @pytest.mark.parametrize("target", COMMANDS)
 @pytest.mark.parametrize("state", ReturnStatus)
-async def test_each_state_takes_its_commands_and_refuses_the_others(
+async def test_each_state_permits_its_commands_and_refuses_the_others(
     gateway: Gateway, state: ReturnStatus, target: str
 ) -> None:
     before = await open_in(gateway, state)
@@ -51,7 +51,7 @@ async def test_each_state_takes_its_commands_and_refuses_the_others(
         assert now == before
 
 
-async def test_a_return_is_told_with_all_that_a_refund_needs(gateway: Gateway) -> None:
+async def test_the_event_of_a_completed_return_has_all_data_for_the_refund(gateway: Gateway) -> None:
     completed = await open_in(gateway, "COMPLETED")
     assert completed["refund_status"] == "PENDING"
     event = await last_event(gateway.pool, completed["id"])
@@ -63,7 +63,7 @@ async def test_a_return_is_told_with_all_that_a_refund_needs(gateway: Gateway) -
     assert event["completed_at"] == completed["completed_at"]
 
 
-async def test_events_travel_under_the_orders_key_and_in_the_trace_of_the_request(gateway: Gateway) -> None:
+async def test_events_have_the_orders_key_and_the_trace_of_the_request(gateway: Gateway) -> None:
     opened = await open_return(gateway)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await gateway.call(
@@ -84,7 +84,7 @@ async def test_manager_notes_and_the_reason_of_a_rejection_are_shown(gateway: Ga
     assert (rejected["approved_at"], rejected["completed_at"]) == (None, None)
 
 
-async def test_of_twenty_clients_that_race_for_one_return_exactly_one_wins(gateway: Gateway) -> None:
+async def test_of_twenty_concurrent_changes_of_one_return_exactly_one_succeeds(gateway: Gateway) -> None:
     opened = await open_return(gateway)
     left_before = await audit_and_events_of(gateway, opened)
     path, body = f"/returns/{opened['id']}/approve", COMMANDS["APPROVED"][1]
@@ -95,7 +95,7 @@ async def test_of_twenty_clients_that_race_for_one_return_exactly_one_wins(gatew
     assert left.events == [("return.approved", 2)]
 
 
-async def test_history_shows_transitions_and_on_demand_everything(gateway: Gateway) -> None:
+async def test_the_history_shows_transitions_and_optionally_refused_attempts(gateway: Gateway) -> None:
     opened = await open_return(gateway, customer_notes="It was well wrapped.")
     path = f"/returns/{opened['id']}"
     assert (await gateway.patch(f"{path}/state", COMMANDS["RECEIVED"][1], key="warehouse")).status_code == 409
@@ -145,7 +145,7 @@ async def test_history_shows_transitions_and_on_demand_everything(gateway: Gatew
         ("state", {"new_state": "IN_TRANSIT", "carrier": "DHL"}, "carrier"),
     ],
 )
-async def test_what_the_contract_does_not_know_is_refused_and_leaves_nothing(
+async def test_an_invalid_body_is_rejected_and_stores_nothing(
     gateway: Gateway, route: str, body: dict[str, Any], field: str
 ) -> None:
     opened = await open_return(gateway)
@@ -159,13 +159,13 @@ async def test_what_the_contract_does_not_know_is_refused_and_leaves_nothing(
     assert await audit_and_events_of(gateway, opened) == left_before
 
 
-async def test_the_longest_notes_are_taken(gateway: Gateway) -> None:
+async def test_the_longest_permitted_notes_are_accepted(gateway: Gateway) -> None:
     opened = await open_return(gateway)
     approved = changed(await gateway.patch(f"/returns/{opened['id']}/approve", {"manager_notes": "ü" * 1000}))
     assert len(approved["manager_notes"]) == 1000
 
 
-async def test_one_step_is_taken_once_per_idempotency_key(gateway: Gateway) -> None:
+async def test_a_repeated_idempotency_key_changes_the_return_once(gateway: Gateway) -> None:
     opened = await open_return(gateway)
     path, body, key = f"/returns/{opened['id']}/approve", PATHS["APPROVED"][0][1], {"Idempotency-Key": "approve-once"}
     first, again = [await gateway.call("PATCH", path, body, headers=key) for _ in range(2)]

@@ -29,7 +29,7 @@ ROUTES: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("command", ROUTES)
-async def test_each_step_is_open_to_its_roles_only(gateway: Gateway, command: str, role: Role) -> None:
+async def test_each_step_is_permitted_only_to_its_roles(gateway: Gateway, command: str, role: Role) -> None:
     route, body, state, allowed = ROUTES[command]
     before = await open_in(gateway, state)
     response = await gateway.patch(f"/returns/{before['id']}/{route}", body, key=role)
@@ -44,14 +44,14 @@ async def test_each_step_is_open_to_its_roles_only(gateway: Gateway, command: st
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_clients_open_returns_and_staff_other_than_ops_does_not(gateway: Gateway, role: Role) -> None:
+async def test_only_clients_and_ops_may_open_returns(gateway: Gateway, role: Role) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
     response = await gateway.post("/returns", a_return(order_id), key=role)
     assert response.status_code == (201 if role in {Role.CLIENT, Role.OPS} else 403)
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_every_role_reads_everything(gateway: Gateway, role: Role) -> None:
+async def test_every_role_may_read_everything(gateway: Gateway, role: Role) -> None:
     opened = await open_return(gateway)
     for path in ("/returns", f"/returns/{opened['id']}", f"/returns/{opened['id']}/history", "/metrics"):
         assert (await gateway.get(path, key=role)).status_code == 200
@@ -68,7 +68,7 @@ def requests_about(return_id: str) -> list[tuple[str, str, Any]]:
     ]
 
 
-async def test_a_bound_client_deals_with_its_own_returns_only(gateway: Gateway) -> None:
+async def test_a_bound_client_has_access_only_to_its_own_returns(gateway: Gateway) -> None:
     approved = await open_in(gateway, "APPROVED")
     stranger, ada = await gateway.new_client(uuid4()), await gateway.new_client(ADA)
     unknown = str(uuid4())
@@ -84,21 +84,21 @@ async def test_a_bound_client_deals_with_its_own_returns_only(gateway: Gateway) 
     changed(await gateway.patch(f"/returns/{approved['id']}/state", {"new_state": "IN_TRANSIT"}, key=ada))
 
 
-async def test_a_missing_return_is_said_before_the_state_is_forbidden(gateway: Gateway) -> None:
+async def test_a_missing_return_is_reported_before_a_forbidden_target_state(gateway: Gateway) -> None:
     path = f"/returns/{uuid4()}/state"
     assert (await gateway.patch(path, {"new_state": "COMPLETED"}, key="client")).status_code == 404
     assert (await gateway.patch(path, {"new_state": "COMPLETED"}, key="payments")).status_code == 403
 
 
 @pytest.mark.parametrize("key", ["", "client.a-wrong-secret-0000", "nobody"])
-async def test_without_a_valid_key_nothing_is_said(gateway: Gateway, key: str) -> None:
+async def test_without_a_valid_key_nothing_is_disclosed(gateway: Gateway, key: str) -> None:
     opened = await open_return(gateway)
     response = await gateway.get(f"/returns/{opened['id']}", key=key)
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_a_foreign_return_is_none_also_while_somebody_changes_it(gateway: Gateway) -> None:
+async def test_a_foreign_return_is_not_found_even_while_its_row_is_locked(gateway: Gateway) -> None:
     opened, stranger = await open_in(gateway, "APPROVED"), await gateway.new_client(uuid4())
     async with transaction(gateway.pool) as connection:
         await connection.execute("SELECT 1 FROM returns WHERE id = $1 FOR UPDATE", opened["id"])
@@ -107,7 +107,7 @@ async def test_a_foreign_return_is_none_also_while_somebody_changes_it(gateway: 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-async def test_a_foreign_return_is_read_and_found_as_little_as_none(gateway: Gateway) -> None:
+async def test_a_foreign_return_causes_the_same_statements_as_a_missing_one(gateway: Gateway) -> None:
     opened, stranger = await open_return(gateway), await gateway.new_client(uuid4())
     for path in ("", "/history", "/history?include=all"):
         foreign = await gateway.get(f"/returns/{opened['id']}{path}", key=stranger)

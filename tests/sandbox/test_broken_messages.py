@@ -66,7 +66,7 @@ async def test_a_broken_message_is_shown_as_far_as_it_can_be_read(
         (await mailbox.get(path)).raise_for_status()
 
 
-async def test_raw_utf8_in_headers_is_read_as_such(
+async def test_raw_utf8_in_headers_is_decoded_as_utf8(
     mailbox: httpx.AsyncClient, mailbox_addresses: dict[str, str]
 ) -> None:
     await deliver(mailbox_addresses["smtp"], BROKEN["raw UTF-8 in headers"])
@@ -79,6 +79,6 @@ fields = st.builds(lambda name, value: f"{name}: ".encode() + value, headers, st
 
 
 @given(st.lists(fields, max_size=6), st.binary(max_size=60))
-def test_any_bytes_are_a_message(lines: list[bytes], body: bytes) -> None:
+def test_any_bytes_are_accepted_as_a_message(lines: list[bytes], body: bytes) -> None:
     message = read_message("17979cfe362a0000aabbcc", b"\r\n".join([*lines, b"", body]))
     JSONResponse([message.summary(), message.document(), message.text])

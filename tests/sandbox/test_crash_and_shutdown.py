@@ -31,7 +31,7 @@ async def stop_within_limit(process: subprocess.Popen[str]) -> None:
     assert await asyncio.to_thread(process.wait, SHUTDOWN_SECONDS) == 0
 
 
-async def test_refunds_answers_and_faults_survive_kill_9(start_program: StartProgram, tmp_path: Path) -> None:
+async def test_refunds_responses_and_faults_survive_kill_9(start_program: StartProgram, tmp_path: Path) -> None:
     process, addresses = start_program("payments", tmp_path, port=0)
     async with gateway_at(addresses) as gateway:
         await gateway.post("/sandbox/faults", json={"mode": "fail", "times": 2, "payment": "order-2"})
@@ -53,7 +53,7 @@ async def test_refunds_answers_and_faults_survive_kill_9(start_program: StartPro
     assert [call["outcome"] for call in ledger["calls"]] == ["failed", "applied", "replayed"]
 
 
-async def test_a_refund_applied_in_silence_survives_kill_9(start_program: StartProgram, tmp_path: Path) -> None:
+async def test_a_refund_without_a_response_survives_kill_9(start_program: StartProgram, tmp_path: Path) -> None:
     process, addresses = start_program("payments", tmp_path, port=0)
     async with gateway_at(addresses) as gateway:
         await gateway.post("/sandbox/faults", json={"mode": "timeout_after_apply", "times": 1})
@@ -69,7 +69,7 @@ async def test_a_refund_applied_in_silence_survives_kill_9(start_program: StartP
 
 
 @pytest.mark.parametrize("mode", ["timeout_before_apply", "timeout_after_apply"])
-async def test_sigterm_cuts_hanging_requests_without_an_answer(
+async def test_sigterm_ends_hanging_requests_without_a_response(
     start_program: StartProgram, tmp_path: Path, mode: str
 ) -> None:
     process, addresses = start_program("payments", tmp_path, port=0)
@@ -88,7 +88,7 @@ async def test_sigterm_cuts_hanging_requests_without_an_answer(
             await hanging
 
 
-async def test_sigterm_ends_a_slow_refund_unapplied(start_program: StartProgram, tmp_path: Path) -> None:
+async def test_sigterm_ends_a_slow_refund_before_it_is_applied(start_program: StartProgram, tmp_path: Path) -> None:
     process, addresses = start_program("payments", tmp_path, port=0)
     async with gateway_at(addresses) as gateway:
         await gateway.post("/sandbox/faults", json={"mode": "slow", "delay_seconds": 60, "times": 1})
@@ -145,7 +145,7 @@ def test_a_port_in_use_is_an_error(start_program: StartProgram, tmp_path: Path) 
         (["--port=65536", "--data=x"], "--port: '65536' is not a port"),
     ],
 )
-def test_a_wrong_option_is_named(options: list[str], message: str) -> None:
+def test_an_invalid_option_is_named(options: list[str], message: str) -> None:
     command = [sys.executable, "-m", "sandbox", "payments", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0

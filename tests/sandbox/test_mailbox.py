@@ -100,7 +100,7 @@ async def test_messages_are_paged_newest_first(mailbox: httpx.AsyncClient, smtp:
         ("note:celadon", []),
     ],
 )
-async def test_search_knows_the_terms_of_mailpit(
+async def test_search_supports_the_terms_of_mailpit(
     mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, query: str, found: list[str]
 ) -> None:
     await send(smtp, "Invoice of a vase")
@@ -121,13 +121,13 @@ async def test_a_message_is_found_by_its_message_id(
 
 
 @pytest.mark.parametrize("query", ["", "tag:urgent", "to:"])
-async def test_a_search_that_it_cannot_do_is_refused(mailbox: httpx.AsyncClient, query: str) -> None:
+async def test_an_unsupported_search_is_rejected(mailbox: httpx.AsyncClient, query: str) -> None:
     answer = await mailbox.get("/api/v1/search", params={"query": query})
     assert answer.status_code == 400
     assert answer.json()["Error"]
 
 
-async def test_a_hidden_recipient_is_known_from_the_envelope(
+async def test_a_bcc_recipient_is_taken_from_the_envelope(
     mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, invoice_mail: EmailMessage
 ) -> None:
     await smtp.send_message(invoice_mail, recipients=["ada@example.org", "archive@articurated.example"])
@@ -180,7 +180,7 @@ async def test_chosen_messages_are_deleted_or_all(mailbox: httpx.AsyncClient, sm
 
 
 @pytest.mark.parametrize("body", [b"no json", b"[]", b'{"IDs": "all"}'])
-async def test_a_senseless_deletion_deletes_nothing(
+async def test_an_invalid_deletion_deletes_nothing(
     mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, body: bytes
 ) -> None:
     await send(smtp, "Invoice")
@@ -190,20 +190,20 @@ async def test_a_senseless_deletion_deletes_nothing(
 
 
 @pytest.mark.parametrize("path", ["message/00", "message/00/raw", "message/00/part/1", "messages?limit=-1"])
-async def test_what_is_not_there_is_an_error_in_mailpits_shape(mailbox: httpx.AsyncClient, path: str) -> None:
+async def test_a_missing_message_is_an_error_in_mailpits_format(mailbox: httpx.AsyncClient, path: str) -> None:
     answer = await mailbox.get(f"/api/v1/{path}")
     assert answer.status_code in {400, 404}
     assert answer.json()["Error"]
 
 
-async def test_a_part_that_is_not_there_is_a_404(mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP) -> None:
+async def test_a_missing_part_is_404(mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP) -> None:
     await send(smtp, "Invoice")
     message_id = (await mailbox.get("/api/v1/messages")).json()["messages"][0]["ID"]
 
     assert (await mailbox.get(f"/api/v1/message/{message_id}/part/7")).status_code == 404
 
 
-async def test_people_read_the_mail_on_a_page_that_runs_none_of_its_scripts(
+async def test_the_page_of_a_mail_runs_none_of_its_scripts(
     mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, invoice_mail: EmailMessage
 ) -> None:
     await smtp.send_message(invoice_mail)

@@ -17,7 +17,7 @@ async def message_count(mailbox: httpx.AsyncClient) -> int:
 
 
 @pytest.mark.parametrize(("mode", "code"), [("refuse", 451), ("reject", 550)])
-async def test_a_recipient_is_turned_away_as_often_as_asked(
+async def test_a_recipient_is_rejected_as_often_as_configured(
     mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, invoice_mail: EmailMessage, mode: str, code: int
 ) -> None:
     await set_fault(mailbox, mode=mode, times=2)
@@ -32,7 +32,7 @@ async def test_a_recipient_is_turned_away_as_often_as_asked(
     assert await message_count(mailbox) == 1
 
 
-async def test_a_fault_strikes_only_the_address_it_names(
+async def test_a_fault_affects_only_its_address(
     mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, invoice_mail: EmailMessage
 ) -> None:
     await set_fault(mailbox, mode="reject", to="Bo@example.com")
@@ -46,7 +46,7 @@ async def test_a_fault_strikes_only_the_address_it_names(
     }
 
 
-async def test_a_dropped_connection_leaves_the_message_behind(
+async def test_a_message_is_stored_before_a_dropped_connection(
     mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, invoice_mail: EmailMessage
 ) -> None:
     await set_fault(mailbox, mode="drop_after_data", times=1, to="ada@example.org")
@@ -60,7 +60,7 @@ async def test_a_dropped_connection_leaves_the_message_behind(
     assert await message_count(mailbox) == 2
 
 
-async def test_the_mailbox_has_no_faults_of_the_gateway(mailbox: httpx.AsyncClient) -> None:
+async def test_the_mailbox_rejects_faults_of_the_gateway(mailbox: httpx.AsyncClient) -> None:
     answer = await mailbox.post("/sandbox/faults", json={"mode": "decline"})
     assert answer.status_code == 400
     assert "drop_after_data" in answer.json()["error"]["message"]

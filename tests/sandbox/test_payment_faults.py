@@ -63,7 +63,7 @@ async def test_a_rate_limited_refund_succeeds_later(
     assert await ledger_of(payments, order_payment) == (1, [("rate_limited", 429), ("applied", 200)])
 
 
-async def test_a_decline_is_for_good(payments: httpx.AsyncClient, refund_vase: RefundVase, order_payment: str) -> None:
+async def test_a_decline_is_permanent(payments: httpx.AsyncClient, refund_vase: RefundVase, order_payment: str) -> None:
     await set_fault(payments, mode="decline", times=1)
 
     for _ in range(2):
@@ -74,7 +74,7 @@ async def test_a_decline_is_for_good(payments: httpx.AsyncClient, refund_vase: R
     assert await ledger_of(payments, order_payment) == (0, [("declined", 402), ("replayed", 402)])
 
 
-async def test_an_answer_lost_after_the_refund_is_given_again(
+async def test_a_response_lost_after_the_refund_is_returned_to_a_repeat(
     payments: httpx.AsyncClient, refund_vase: RefundVase, order_payment: str
 ) -> None:
     await set_fault(payments, mode="timeout_after_apply", times=1)
@@ -102,7 +102,7 @@ async def test_a_request_lost_before_the_refund_leaves_no_trace(
     assert await ledger_of(payments, order_payment) == (1, [("lost", None), ("applied", 200)])
 
 
-async def test_a_slow_refund_is_in_flight_and_applied_after_its_caller_has_given_up(
+async def test_a_slow_refund_is_applied_after_its_caller_has_timed_out(
     payments: httpx.AsyncClient, refund_vase: RefundVase, order_payment: str
 ) -> None:
     await set_fault(payments, mode="slow", times=1, delay_seconds=1.5)
@@ -122,7 +122,7 @@ async def test_a_slow_refund_is_in_flight_and_applied_after_its_caller_has_given
     assert await ledger_of(payments, order_payment) == (1, [("applied", 200), ("in_flight", 409), ("replayed", 200)])
 
 
-async def test_a_fault_strikes_only_the_payment_or_reference_it_names(
+async def test_a_fault_affects_only_its_payment_or_reference(
     payments: httpx.AsyncClient, refund_vase: RefundVase, stripe_client: stripe.StripeClient, order_payment: str
 ) -> None:
     await set_fault(payments, mode="fail", times=None, payment=f"return-of-{order_payment}")
@@ -135,7 +135,7 @@ async def test_a_fault_strikes_only_the_payment_or_reference_it_names(
     await refund_vase()
 
 
-async def test_faults_still_to_come_are_shown_with_what_is_left_of_them(
+async def test_pending_faults_are_listed_with_their_remaining_count(
     payments: httpx.AsyncClient, refund_vase: RefundVase, order_payment: str
 ) -> None:
     await set_fault(payments, mode="fail", times=2, payment=order_payment)
@@ -169,7 +169,7 @@ async def test_faults_still_to_come_are_shown_with_what_is_left_of_them(
         {"mode": "slow", "delay_seconds": True},
     ],
 )
-async def test_a_senseless_fault_is_refused(payments: httpx.AsyncClient, fault: object) -> None:
+async def test_an_invalid_fault_is_rejected(payments: httpx.AsyncClient, fault: object) -> None:
     answer = await payments.post("/sandbox/faults", json=fault)
 
     assert answer.status_code == 400

@@ -25,7 +25,7 @@ async def create_refund(
     )
 
 
-async def test_a_refund_succeeds_and_is_found_again(stripe_client: stripe.StripeClient, order_payment: str) -> None:
+async def test_a_refund_succeeds_and_can_be_read(stripe_client: stripe.StripeClient, order_payment: str) -> None:
     refund = await create_refund(stripe_client, order_payment)
 
     assert refund.id.startswith("re_")
@@ -67,7 +67,7 @@ async def test_the_same_key_gets_the_same_refund(stripe_client: stripe.StripeCli
     assert len((await stripe_client.v1.refunds.list_async({"payment_intent": order_payment})).data) == 1
 
 
-async def test_ten_calls_at_once_with_one_key_make_one_refund(
+async def test_ten_concurrent_calls_with_one_key_make_one_refund(
     stripe_client: stripe.StripeClient, order_payment: str
 ) -> None:
     refunds = await asyncio.gather(*(create_refund(stripe_client, order_payment) for _ in range(10)))
@@ -76,7 +76,7 @@ async def test_ten_calls_at_once_with_one_key_make_one_refund(
     assert len((await stripe_client.v1.refunds.list_async({"payment_intent": order_payment})).data) == 1
 
 
-async def test_the_same_key_with_another_amount_is_refused(
+async def test_the_same_key_with_another_amount_is_rejected(
     stripe_client: stripe.StripeClient, order_payment: str
 ) -> None:
     await create_refund(stripe_client, order_payment)
@@ -85,7 +85,7 @@ async def test_the_same_key_with_another_amount_is_refused(
         await create_refund(stripe_client, order_payment, amount=9999)
 
 
-async def test_without_an_api_key_nothing_is_told(payments_url: str) -> None:
+async def test_without_an_api_key_nothing_is_disclosed(payments_url: str) -> None:
     async with httpx.AsyncClient(base_url=payments_url) as stranger:
         answer = await stranger.post("/v1/refunds", data={"payment_intent": "order-1", "amount": "1"})
 
@@ -98,7 +98,7 @@ async def test_an_api_key_may_come_as_basic_auth(payments_url: str) -> None:
         assert (await client.get("/v1/refunds")).status_code == 200
 
 
-async def test_an_unknown_refund_is_missing(stripe_client: stripe.StripeClient) -> None:
+async def test_an_unknown_refund_is_not_found(stripe_client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         await stripe_client.v1.refunds.retrieve_async("re_never")
     assert (refusal.value.http_status, refusal.value.code) == (404, "resource_missing")
@@ -121,7 +121,7 @@ async def test_an_unknown_refund_is_missing(stripe_client: stripe.StripeClient) 
         ({"payment_intent": "a", "amount": "1"} | {f"metadata[{n}]": "x" for n in range(51)}, None, "metadata"),
     ],
 )
-async def test_bad_parameters_are_named(
+async def test_invalid_parameters_are_named(
     payments: httpx.AsyncClient, form: dict[str, str], code: str | None, param: str
 ) -> None:
     answer = await payments.post("/v1/refunds", data=form)
@@ -133,23 +133,23 @@ async def test_bad_parameters_are_named(
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=many", "created=1", "starting_after=re_never"])
-async def test_bad_list_parameters_are_refused(payments: httpx.AsyncClient, query: str) -> None:
+async def test_invalid_list_parameters_are_rejected(payments: httpx.AsyncClient, query: str) -> None:
     answer = await payments.get(f"/v1/refunds?{query}")
     assert answer.status_code in {400, 404}
     assert answer.json()["error"]["param"] == query.split("=")[0]
 
 
-async def test_a_body_that_is_no_form_is_refused(payments: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_not_a_form_is_rejected(payments: httpx.AsyncClient) -> None:
     answer = await payments.post("/v1/refunds", content=b"\xff\xfe")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "body")
 
 
-async def test_an_overlong_idempotency_key_is_refused(payments: httpx.AsyncClient) -> None:
+async def test_an_overlong_idempotency_key_is_rejected(payments: httpx.AsyncClient) -> None:
     answer = await payments.post("/v1/refunds", headers={"Idempotency-Key": "k" * 256})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "idempotency_key")
 
 
-async def test_an_unknown_route_is_a_404_in_stripes_shape(payments: httpx.AsyncClient) -> None:
+async def test_an_unknown_route_is_a_404_in_stripes_format(payments: httpx.AsyncClient) -> None:
     answer = await payments.get("/v1/charges")
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "invalid_request_error")
 
@@ -192,7 +192,7 @@ async def test_a_captured_payment_is_refunded_in_its_own_currency(
         {"payment": "a", "amount": 1, "currency": "dollar"},
     ],
 )
-async def test_a_senseless_capture_is_refused(payments: httpx.AsyncClient, capture: object) -> None:
+async def test_an_invalid_capture_is_rejected(payments: httpx.AsyncClient, capture: object) -> None:
     answer = await payments.post("/sandbox/captures", json=capture)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]
@@ -221,6 +221,6 @@ async def test_the_ledger_shows_every_refund_and_every_call(
     assert [call["outcome"] for call in by_reference["calls"]] == ["applied", "replayed"]
 
 
-async def test_it_says_that_it_lives_and_is_ready(payments: httpx.AsyncClient) -> None:
+async def test_the_sandbox_is_alive_and_ready(payments: httpx.AsyncClient) -> None:
     assert (await payments.get("/livez")).status_code == 200
     assert (await payments.get("/readyz")).status_code == 200

@@ -39,7 +39,7 @@ async def test_waiting_ends_with_a_failure_at_its_deadline() -> None:
         poll(lambda: None, within=0.05)
 
 
-async def test_what_must_not_happen_fails_the_test_at_once_when_it_happens() -> None:
+async def test_a_forbidden_condition_fails_the_test_immediately() -> None:
     happened = asyncio.Event()
     asyncio.get_running_loop().call_later(0.05, happened.set)
     with pytest.raises(AssertionError, match="the event would be set"):

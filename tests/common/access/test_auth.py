@@ -31,7 +31,7 @@ async def assert_refused(authenticator: Authenticator, key: str) -> None:
     assert refused.value.code is Code.UNAUTHENTICATED
 
 
-async def test_a_key_names_its_holder(pool: Pool) -> None:
+async def test_a_key_identifies_its_caller(pool: Pool) -> None:
     customer = uuid4()
     async with reading(pool) as connection:
         key = await api_keys.create(connection, name="Anna", role="client", customer_id=customer)
@@ -48,7 +48,7 @@ async def test_only_the_hash_of_a_secret_is_stored(pool: Pool) -> None:
     assert len(row["secret_hash"]) == 32
 
 
-async def test_what_is_not_quite_a_key_is_refused(pool: Pool) -> None:
+async def test_a_malformed_key_is_rejected(pool: Pool) -> None:
     authenticator = Authenticator(pool, 5)
     key = await make_key(pool)
     prefix, _, secret = key.partition(".")
@@ -66,7 +66,7 @@ async def test_what_is_not_quite_a_key_is_refused(pool: Pool) -> None:
     await authenticator.look_up(key.encode())
 
 
-async def test_a_revoked_key_is_refused_when_the_cache_has_forgotten_it(pool: Pool) -> None:
+async def test_a_revoked_key_is_rejected_when_its_cache_entry_has_expired(pool: Pool) -> None:
     clock = Clock()
     authenticator = Authenticator(pool, 5, clock)
     key = await make_key(pool)
@@ -81,14 +81,14 @@ async def test_a_revoked_key_is_refused_when_the_cache_has_forgotten_it(pool: Po
     await assert_refused(authenticator, key)
 
 
-async def test_an_expired_key_is_refused(pool: Pool) -> None:
+async def test_an_expired_key_is_rejected(pool: Pool) -> None:
     key = await make_key(pool)
     async with reading(pool) as connection:
         await connection.execute("UPDATE api_keys SET expires_at = now()")
     await assert_refused(Authenticator(pool, 5), key)
 
 
-async def test_many_requests_with_one_new_key_ask_the_database_once(database: Database, pool: Pool) -> None:
+async def test_many_requests_with_one_new_key_cause_one_query(database: Database, pool: Pool) -> None:
     key = await make_key(pool)
     authenticator = Authenticator(pool, 5)
     found = await asyncio.gather(*(authenticator.look_up(key.encode()) for _ in range(50)))
@@ -96,7 +96,7 @@ async def test_many_requests_with_one_new_key_ask_the_database_once(database: Da
     assert pool.get_size() == 1, "two look-ups at once would have taken two connections"
 
 
-async def test_a_role_is_asked_for_and_operators_have_every_role() -> None:
+async def test_a_required_role_is_checked_and_operators_have_every_role() -> None:
     def caller(role: Role) -> Caller:
         return Caller("key", role, None, None, new_traceparent())
 
@@ -107,14 +107,14 @@ async def test_a_role_is_asked_for_and_operators_have_every_role() -> None:
     assert refused.value.code is Code.FORBIDDEN
 
 
-async def test_a_caller_acts_under_the_prefix_of_its_key() -> None:
+async def test_the_actor_of_a_caller_is_the_prefix_of_its_key() -> None:
     caller = Caller("client_1", Role.CLIENT, None, "10.0.0.7", new_traceparent())
     assert (caller.actor.id, caller.actor.type, caller.actor.trigger) == ("client_1", "USER", "API_CALL")
     assert (caller.actor.ip_address, caller.actor.traceparent) == ("10.0.0.7", caller.traceparent)
 
 
 @pytest.mark.parametrize("key", ["nodot", ".secretsecretsecret", "prefix.short", "prefix.secretsecretsécret"])
-async def test_a_key_from_elsewhere_must_be_one(pool: Pool, key: str) -> None:
+async def test_an_imported_key_must_be_valid(pool: Pool, key: str) -> None:
     async with reading(pool) as connection:
         with pytest.raises(ValueError, match=r"prefix\.secret"):
             await api_keys.add(connection, key=key, name="Anna", role="client", customer_id=None)

@@ -117,7 +117,7 @@ async def fire(pool: Pool, vase: Vase) -> None:
         await STORE.save(connection, locked, fired, POTTER, {}, event(fired))
 
 
-async def test_many_are_created_with_their_audit_rows_counts_and_other_writes(pool: Pool) -> None:
+async def test_many_aggregates_are_created_with_their_audit_rows_counts_and_other_writes(pool: Pool) -> None:
     made = await make(pool, "urn", "amphora")
     async with reading(pool) as connection:
         assert await AggregateReader(VASES).get(connection, made[0].id) == made[0]
@@ -140,7 +140,7 @@ async def test_a_change_continues_the_chain_and_its_event_gets_the_next_sequence
     assert [row["sequence"] for row in await pool.fetch("SELECT sequence FROM outbox ORDER BY position")] == [1, 2]
 
 
-async def test_what_exists_is_not_created_again_and_has_no_second_audit_row(pool: Pool) -> None:
+async def test_an_existing_aggregate_is_not_created_again_and_has_no_second_audit_row(pool: Pool) -> None:
     await make(pool, "urn")
     new = [New(Vase(uuid4(), name), POTTER, {}) for name in ("amphora", "urn")]
     async with transaction(pool) as connection:
@@ -160,7 +160,7 @@ async def test_of_two_batches_with_the_same_aggregates_each_is_created_once(pool
     assert sum(await asyncio.gather(*(add() for _ in range(4)))) == len(names)
 
 
-async def test_two_writes_with_a_parameter_of_one_name_are_an_error(pool: Pool) -> None:
+async def test_two_writes_with_the_same_parameter_name_are_an_error(pool: Pool) -> None:
     [vase] = await make(pool, "urn")
     async with transaction(pool) as connection:
         locked = await STORE.lock_existing(connection, vase.id)

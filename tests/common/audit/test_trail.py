@@ -36,7 +36,7 @@ async def chain(pool: Pool) -> list[dict[str, Any]]:
         return [dict(row) for row in await history(connection, "ORDER", ORDER)]
 
 
-async def test_a_chain_as_it_was_written_verifies(pool: Pool) -> None:
+async def test_an_unchanged_chain_verifies(pool: Pool) -> None:
     rows = await chain(pool)
     assert [row["position"] for row in rows] == [1, 2, 3]
     assert first_broken(rows) is None
@@ -55,7 +55,7 @@ async def test_a_chain_as_it_was_written_verifies(pool: Pool) -> None:
         ("hash", bytes(32)),
     ],
 )
-async def test_a_changed_row_is_found(pool: Pool, column: str, forged: object) -> None:
+async def test_a_changed_row_is_detected(pool: Pool, column: str, forged: object) -> None:
     rows = await chain(pool)
     rows[1][column] = forged
     broken = first_broken(rows)
@@ -63,12 +63,12 @@ async def test_a_changed_row_is_found(pool: Pool, column: str, forged: object) -
     assert broken["position"] == 2
 
 
-async def test_a_missing_row_is_found(pool: Pool) -> None:
+async def test_a_missing_row_is_detected(pool: Pool) -> None:
     first, _, third = await chain(pool)
     assert first_broken([first, third]) == third
 
 
-async def test_details_can_be_erased_deliberately_and_the_chain_still_verifies(pool: Pool, database: Database) -> None:
+async def test_after_erasing_details_deliberately_the_chain_still_verifies(pool: Pool, database: Database) -> None:
     owner = await asyncpg.connect(database.owner_dsn)
     try:
         async with owner.transaction():
@@ -81,7 +81,7 @@ async def test_details_can_be_erased_deliberately_and_the_chain_still_verifies(p
     assert first_broken(rows) is None
 
 
-async def test_the_chain_row_itself_holds_no_free_text(pool: Pool) -> None:
+async def test_the_chain_row_contains_no_free_text(pool: Pool) -> None:
     stored = await pool.fetchval("SELECT string_agg(audit::text, ' ') FROM audit")
     assert "Zoë" not in stored
     assert "192.0.2.7" not in stored

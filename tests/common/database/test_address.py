@@ -77,31 +77,31 @@ async def test_a_password_of_any_characters_and_a_verified_certificate_open_a_co
 
 
 @pytest.mark.parametrize("parameter", ["sslmode=require", "ssl=require", "ssl=true", "sslmode=prefer", ""])
-async def test_both_ways_to_ask_for_tls_are_understood(server: SecureServer, parameter: str) -> None:
+async def test_both_parameters_for_tls_are_accepted(server: SecureServer, parameter: str) -> None:
     async with await open_pool(server.url("orders", parameter), size=1, application_name="ours") as pool:
         assert tuple(await pool.fetchrow(SESSION) or ()) == ("orders", "ours", "5s")
 
 
-async def test_a_certificate_of_a_stranger_is_refused(server: SecureServer) -> None:
+async def test_a_certificate_of_an_untrusted_authority_is_rejected(server: SecureServer) -> None:
     root = quote(str(server.stranger), safe="")
     with pytest.raises(OSError, match=r"(?i)certificate.verify.failed"):
         await connect(server.url("orders", "sslmode=verify-ca", f"sslrootcert={root}"), timeout=5)
 
 
-async def test_a_server_that_wants_tls_takes_nothing_in_clear(server: SecureServer) -> None:
+async def test_a_server_that_requires_tls_rejects_plain_connections(server: SecureServer) -> None:
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
         await connect(server.url("orders", "sslmode=disable"), timeout=5)
 
 
 @pytest.mark.parametrize("target", ["any", "read-write", "primary", "prefer-standby"])
-async def test_of_several_hosts_one_that_answers_is_taken(server: SecureServer, target: str) -> None:
+async def test_of_several_hosts_one_that_responds_is_used(server: SecureServer, target: str) -> None:
     hosts = f"127.0.0.1:9,localhost:{server.port}"
     connection = await connect(server.verified("orders", f"target_session_attrs={target}", hosts=hosts), timeout=5)
     assert await connection.fetchval("SELECT 1") == 1
     await connection.close()
 
 
-async def test_a_host_that_hangs_leaves_the_others_their_time(server: SecureServer) -> None:
+async def test_a_hanging_host_leaves_enough_time_for_the_others(server: SecureServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says anything
         hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{server.port}"
         connection = await connect(server.verified("orders", hosts=hosts), timeout=4)
@@ -110,7 +110,7 @@ async def test_a_host_that_hangs_leaves_the_others_their_time(server: SecureServ
 
 
 @pytest.mark.parametrize("mode", ["require", "prefer", "disable"])
-async def test_a_proxy_that_closes_what_it_takes_leaves_the_others_their_turn(mode: str) -> None:
+async def test_after_a_proxy_that_closes_connections_the_next_host_is_tried(mode: str) -> None:
     """A proxy of a host that is down takes the connection, and may close it before or after it was asked for one."""
     tried: list[str] = []
 
@@ -132,7 +132,7 @@ async def test_a_proxy_that_closes_what_it_takes_leaves_the_others_their_turn(mo
     assert "second" in tried
 
 
-async def test_when_no_host_is_of_the_wanted_kind_that_is_said(server: SecureServer) -> None:
+async def test_without_a_host_of_the_requested_type_the_error_names_the_reason(server: SecureServer) -> None:
     port = server.port
     url = server.verified("orders", "target_session_attrs=standby", hosts=f"127.0.0.1:{port},localhost:{port}")
     with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
@@ -146,7 +146,7 @@ async def test_when_no_host_is_of_the_wanted_kind_that_is_said(server: SecureSer
         ["client_encoding=utf8", "gssencmode=disable", "options=-c%20search_path%3Dpublic"],
     ],
 )
-def test_the_same_address_does_for_migrating_running_and_operating(
+def test_one_address_works_for_migrations_roles_and_operator_commands(
     server: SecureServer, kafka_server: Kafka, tmp_path: Path, more: list[str]
 ) -> None:
     hosts = f"127.0.0.1:9,127.0.0.1:{server.port}"
@@ -164,7 +164,7 @@ def test_the_same_address_does_for_migrating_running_and_operating(
         assert process.stop() == 0, process.log
 
 
-async def test_a_login_with_a_colon_is_granted_its_rights(server: SecureServer) -> None:
+async def test_a_login_with_a_colon_gets_its_privileges(server: SecureServer) -> None:
     """SQL that is built of a name is not read for parameters."""
     server.postgres.execute('CREATE ROLE "a:b" LOGIN;')
     await migrate_database(revision_streams(None), MetaData(), server.verified("orders_owner"), "a:b")
@@ -205,7 +205,7 @@ async def test_a_login_with_a_colon_is_granted_its_rights(server: SecureServer) 
         ("postgresql://u:secret@h/db?host=other", "hosts twice"),
     ],
 )
-def test_what_is_not_understood_is_named_without_the_password(url: str, message: str) -> None:
+def test_an_invalid_address_is_reported_without_the_password(url: str, message: str) -> None:
     with pytest.raises(InvalidAddress) as refused:
         parse_address(url)
     assert message in str(refused.value)
@@ -225,7 +225,7 @@ def test_what_is_not_understood_is_named_without_the_password(url: str, message:
         ("postgresql://u:a+b%2B%25@h/d", [("h", None)], "u", "a+b+%", "d"),
     ],
 )
-def test_the_parts_of_an_address(
+def test_an_address_is_parsed_into_its_parts(
     url: str, hosts: list[tuple[str, int | None]], user: str | None, password: str | None, database: str
 ) -> None:
     address = parse_address(url)
@@ -240,7 +240,7 @@ def test_system_trust_verifies_names_and_certificates() -> None:
     assert "dsn" not in arguments
 
 
-def test_every_reader_is_this_one() -> None:
+def test_addresses_are_parsed_in_one_module_only() -> None:
     """Neither asyncpg nor SQLAlchemy is handed an address to read anywhere else."""
     root = Path(__file__).parents[3]
     sources = [path for folder in ("libs", "services") for path in (root / folder).rglob("*.py")]

@@ -73,7 +73,7 @@ def sent_back(answer: httpx.Response) -> bool:
 
 
 @pytest.mark.timeout(120)
-async def test_while_the_primary_is_read_only_everything_waits_and_afterwards_all_is_done_once(
+async def test_while_the_primary_is_read_only_all_roles_wait_and_later_do_everything_once(
     session_folder: Path, make_pool: MakePool, make_topic: MakeTopic, kafka: str
 ) -> None:
     with new_postgres(session_folder / "demoted-postgres") as server:

@@ -43,26 +43,26 @@ def raised(code: str) -> asyncpg.PostgresError:
 
 
 @pytest.mark.parametrize("code", JUDGED)
-def test_each_code_is_judged_by_itself_or_by_its_class(code: str) -> None:
+def test_each_error_code_is_classified_by_itself_or_by_its_class(code: str) -> None:
     assert failure_of(raised(code)) is JUDGED[code]
 
 
-def test_every_ruling_is_tried_here() -> None:
+def test_every_classification_is_tested_here() -> None:
     assert [ruling.code for ruling in RULINGS if not any(code.startswith(ruling.code) for code in JUDGED)] == []
 
 
 @pytest.mark.parametrize("code", ["57014", "55P03", "40P01", "53100", "23505"])
-def test_a_connection_that_is_still_good_is_kept(code: str) -> None:
+def test_a_connection_that_is_still_usable_stays_open(code: str) -> None:
     assert not closes_connection(raised(code))
 
 
 @pytest.mark.parametrize("code", sorted(CLOSED_OR_WRONG))
-def test_a_connection_that_is_closed_or_leads_to_the_wrong_server_is_let_go(code: str) -> None:
+def test_a_connection_that_is_closed_or_leads_to_the_wrong_server_is_discarded(code: str) -> None:
     assert closes_connection(raised(code))
     assert closes_connection(ExceptionGroup("several", [ValueError(), raised(code)]))
 
 
-def test_errors_of_the_client_library_are_judged_too() -> None:
+def test_errors_of_the_client_library_are_classified_too() -> None:
     assert failure_of(DatabaseUnavailable("no connection")) is UNAVAILABLE
     assert failure_of(asyncpg.InterfaceError("connection is closed")) is UNAVAILABLE
     assert failure_of(asyncpg.InternalClientError("unexpected message")) is UNAVAILABLE
@@ -73,14 +73,14 @@ def test_errors_of_the_client_library_are_judged_too() -> None:
     assert is_connection_failure(ConnectionResetError())
 
 
-def test_a_group_of_errors_is_a_failure_of_the_database_when_each_of_them_is_one() -> None:
+def test_a_group_of_errors_is_a_database_failure_when_each_of_them_is_one() -> None:
     assert failure_of(BaseExceptionGroup("both", [raised("57P01"), raised("55P03")])) is UNAVAILABLE
     assert failure_of(BaseExceptionGroup("both", [raised("55P03")])) is CONTENDED
     assert failure_of(BaseExceptionGroup("one of ours", [raised("57P01"), ValueError()])) is OURS
     assert is_connection_failure(ExceptionGroup("both", [raised("57P01"), TimeoutError()]))
 
 
-async def test_a_lock_that_is_not_had_and_a_statement_that_takes_too_long_are_contention(pool: Pool) -> None:
+async def test_lock_timeouts_and_statement_timeouts_are_contention(pool: Pool) -> None:
     with pytest.raises(asyncpg.QueryCanceledError) as cancelled:
         async with transaction(pool) as connection:
             await connection.execute("SET LOCAL statement_timeout = '10ms'")
@@ -95,7 +95,7 @@ async def test_a_lock_that_is_not_had_and_a_statement_that_takes_too_long_are_co
     assert is_contention(locked.value)
 
 
-async def test_after_a_read_only_server_was_met_the_whole_pool_connects_anew(
+async def test_after_an_error_of_a_read_only_server_the_whole_pool_reconnects(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a failover behind one name: a connection that is opened now leads to the new primary."""
@@ -112,7 +112,7 @@ async def test_after_a_read_only_server_was_met_the_whole_pool_connects_anew(
         await second.execute(WRITE, "two")
 
 
-async def test_while_a_server_stays_read_only_other_connections_are_not_opened_anew_each_time(pool: Pool) -> None:
+async def test_while_a_server_stays_read_only_other_connections_are_not_reopened_each_time(pool: Pool) -> None:
     async with reading(pool) as other:
         kept = await other.fetchval("SELECT pg_backend_pid()")
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
@@ -123,7 +123,7 @@ async def test_while_a_server_stays_read_only_other_connections_are_not_opened_a
         assert kept in [await each.fetchval("SELECT pg_backend_pid()") for each in (first, second)]
 
 
-async def test_a_connection_that_the_server_ended_is_not_handed_out_again(database: Database, pool: Pool) -> None:
+async def test_a_connection_that_the_server_ended_is_not_reused(database: Database, pool: Pool) -> None:
     async with reading(pool) as connection:
         ended = await connection.fetchval("SELECT pg_backend_pid()")
     owner = await asyncpg.connect(database.owner_dsn)
@@ -140,7 +140,7 @@ async def test_a_connection_that_the_server_ended_is_not_handed_out_again(databa
         assert await connection.fetchval("SELECT pg_backend_pid()") != ended
 
 
-async def test_a_login_that_is_refused_is_a_database_that_is_away(database: Database) -> None:
+async def test_a_rejected_login_counts_as_an_unavailable_database(database: Database) -> None:
     wrong = database.dsn.replace("://infrastructure:", "://infrastructure:wrong")
     with pytest.raises(asyncpg.PostgresError) as refused:
         await open_pool(wrong, application_name="wrong password")

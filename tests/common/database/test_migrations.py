@@ -56,11 +56,11 @@ LAST_REVISION = max(
 )
 
 
-async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(database: Database) -> None:
+async def test_the_migrations_create_exactly_the_tables_that_the_code_describes(database: Database) -> None:
     assert await schema_differences(database, infrastructure) == []
 
 
-async def test_a_database_without_revisions_says_which_it_lacks(database: Database, pool: Pool) -> None:
+async def test_the_missing_revisions_of_a_database_are_listed(database: Database, pool: Pool) -> None:
     owner = await asyncpg.connect(database.owner_dsn)
     try:
         await owner.execute("DROP TABLE alembic_version_common")
@@ -77,7 +77,7 @@ async def test_the_application_can_neither_change_nor_remove_audit_rows(pool: Po
 
 
 @pytest.mark.parametrize("change", CHANGES_OF_AUDIT)
-async def test_nor_does_the_owner_by_mistake(database: Database, change: str) -> None:
+async def test_the_owner_cannot_change_audit_rows_by_mistake(database: Database, change: str) -> None:
     owner = await asyncpg.connect(database.owner_dsn)
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="is append-only"):
@@ -108,7 +108,7 @@ async def database_of(
     await migrated([stream])
 
 
-async def test_events_that_were_waiting_wait_on_after_the_outbox_was_parted_from_what_is_pending(
+async def test_pending_events_stay_pending_after_the_migration_that_splits_the_outbox(
     database: Database, pool: Pool, tmp_path: Path
 ) -> None:
     async with database_of(database, tmp_path, ("0001_infrastructure", "0002_jobs_by_kind")) as owner:
@@ -124,7 +124,7 @@ async def test_events_that_were_waiting_wait_on_after_the_outbox_was_parted_from
     assert await pool.fetchval("SELECT lane FROM outbox_pending") == lane_of("order-1")
 
 
-async def test_poison_that_was_kept_before_it_had_a_digest_is_known_when_it_comes_again(
+async def test_poison_records_from_before_digests_are_recognised_when_they_are_repeated(
     database: Database, pool: Pool, tmp_path: Path
 ) -> None:
     before = ("0001_infrastructure", "0002_jobs_by_kind", "0003_outbox_pending")

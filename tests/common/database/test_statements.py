@@ -90,7 +90,7 @@ async def connection(postgres: Postgres) -> AsyncIterator[Connection]:
         await connection.close()
 
 
-async def test_every_kind_of_value_is_read_back_as_it_was_written(connection: Connection) -> None:
+async def test_every_type_of_value_is_read_as_it_was_written(connection: Connection) -> None:
     order = an_order()
     assert await INSERT_ORDER.execute(connection, **order) == 1
     row = await LOCK_ORDER.fetch_one(connection, order_id=order["id"])
@@ -122,14 +122,16 @@ async def test_many_rows_are_written_all_or_none(connection: Connection) -> None
         ({"order_id": 1, "colour": 2}, r"missing: \[\], unknown: \['colour'\]"),
     ],
 )
-async def test_a_wrong_parameter_name_is_refused(
+async def test_a_wrong_parameter_name_is_an_error(
     connection: Connection, given: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(TypeError, match=complaint):
         await LOCK_ORDER.fetch_one(connection, **given)
 
 
-async def test_a_row_of_many_with_a_missing_name_is_refused_before_any_is_written(connection: Connection) -> None:
+async def test_a_missing_parameter_in_one_of_many_rows_is_an_error_before_any_is_written(
+    connection: Connection,
+) -> None:
     nameless = an_order()
     del nameless["total"]
     with pytest.raises(TypeError, match="total"):
@@ -137,7 +139,7 @@ async def test_a_row_of_many_with_a_missing_name_is_refused_before_any_is_writte
     assert await COUNT_ORDERS.fetch_value(connection) == 0
 
 
-async def test_a_value_in_the_statement_is_kept_with_it(connection: Connection) -> None:
+async def test_a_literal_value_is_part_of_the_prepared_statement(connection: Connection) -> None:
     await INSERT_ORDER.execute_many(connection, [an_order(), an_order(status="SHIPPED"), an_order(status="O'Neil")])
     find = select(orders.c.status).where(orders.c.total >= bindparam("least"))
     shipped = prepare(find.where(orders.c.status == OrderStatus.SHIPPED).limit(10))
@@ -168,7 +170,7 @@ async def test_only_a_constant_in_the_text_lets_a_cached_plan_use_a_partial_inde
     assert any("open_orders" in line[0] for line in plan) == uses_index
 
 
-async def test_a_list_that_varies_is_an_array_parameter(connection: Connection) -> None:
+async def test_a_list_of_variable_length_is_an_array_parameter(connection: Connection) -> None:
     rows = [an_order() for _ in range(3)]
     await INSERT_ORDER.execute_many(connection, rows)
     of_ids = prepare(select(orders.c.id).where(orders.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
@@ -181,12 +183,12 @@ async def test_a_list_that_varies_is_an_array_parameter(connection: Connection) 
     "condition",
     [orders.c.id.in_(bindparam("ids")), orders.c.status == bindparam("ids", literal_execute=True)],
 )
-def test_a_statement_whose_text_would_vary_is_refused(condition: ColumnElement[bool]) -> None:
+def test_a_statement_with_variable_text_is_an_error(condition: ColumnElement[bool]) -> None:
     with pytest.raises(ValueError, match=r"\['ids'\]: use any_\(\)"):
         prepare(select(orders).where(condition))
 
 
-async def test_a_parameter_used_twice_is_given_once(connection: Connection) -> None:
+async def test_a_parameter_that_is_used_twice_is_passed_once(connection: Connection) -> None:
     await INSERT_ORDER.execute_many(connection, [an_order(), an_order(status="SHIPPED")])
     status = bindparam("status", type_=String)
     optional = prepare(
@@ -198,7 +200,7 @@ async def test_a_parameter_used_twice_is_given_once(connection: Connection) -> N
     assert len(await optional.fetch_all(connection, status="SHIPPED", limit=20)) == 1
 
 
-async def test_a_value_too_long_for_its_column_is_refused_and_not_cut(connection: Connection) -> None:
+async def test_a_value_that_is_too_long_for_its_column_is_an_error_and_not_truncated(connection: Connection) -> None:
     with pytest.raises(asyncpg.StringDataRightTruncationError):
         await INSERT_ORDER.execute(connection, **an_order(status="ELEVEN_CHAR"))
 
@@ -220,7 +222,7 @@ async def test_one_statement_updates_one_table_and_inserts_into_another(connecti
     assert [row["status"] for row in await statuses.fetch_all(connection)] == ["SHIPPED", "COPY"]
 
 
-async def test_plain_text_takes_named_parameters_too(connection: Connection) -> None:
+async def test_sql_text_can_have_named_parameters(connection: Connection) -> None:
     half = prepare(text("SELECT CAST(:amount AS numeric) / 2 AS half, '50%' AS share, '{\"a\": 1}'::jsonb AS data"))
     row = await half.fetch_one(connection, amount=Decimal("1.01"))
     assert row is not None
@@ -236,7 +238,7 @@ async def test_money_read_through_json_stays_exact(connection: Connection) -> No
     assert isinstance(total["n"], int)
 
 
-async def test_what_is_written_as_json_is_text_where_json_has_no_exact_type(connection: Connection) -> None:
+async def test_values_without_an_exact_json_type_are_written_as_text(connection: Connection) -> None:
     customer = uuid4()
     order = an_order(address={"fee": Decimal("0.10"), "customer": customer, "at": NOON, "status": OrderStatus.SHIPPED})
     await INSERT_ORDER.execute(connection, **order)
@@ -250,7 +252,7 @@ async def test_what_is_written_as_json_is_text_where_json_has_no_exact_type(conn
     }
 
 
-async def test_json_that_is_already_encoded_is_written_as_it_is(connection: Connection) -> None:
+async def test_encoded_json_is_written_unchanged(connection: Connection) -> None:
     order = an_order(address=msgspec.Raw(b'{"fee": 0.10}'))
     await INSERT_ORDER.execute(connection, **order)
     row = await LOCK_ORDER.fetch_one(connection, order_id=order["id"])

@@ -22,7 +22,7 @@ async def stored(pool: Pool, key: str) -> bool:
     return bool(await pool.fetchval("SELECT true FROM event_streams WHERE key = $1", key))
 
 
-async def test_what_raises_leaves_nothing_behind(pool: Pool) -> None:
+async def test_a_transaction_that_raises_is_rolled_back(pool: Pool) -> None:
     with pytest.raises(RuntimeError):
         async with transaction(pool) as connection:
             await connection.execute(STREAM, "half done")
@@ -30,7 +30,7 @@ async def test_what_raises_leaves_nothing_behind(pool: Pool) -> None:
     assert not await stored(pool, "half done")
 
 
-async def test_a_task_cancelled_in_its_transaction_rolls_back_and_one_that_has_ended_is_durable(pool: Pool) -> None:
+async def test_a_cancelled_transaction_rolls_back_and_a_completed_one_is_durable(pool: Pool) -> None:
     """Cancelled at many different moments, a task whose block had ended always finds its commit done."""
     block_ended: set[str] = set()
 
@@ -69,7 +69,9 @@ async def test_no_connection_stays_in_a_transaction_after_cancellations(pool: Po
     assert await pool.fetchval(idle) == 0
 
 
-async def test_a_pool_without_a_free_connection_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pool_without_a_free_connection_is_unavailable(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("common.database.transactions.ACQUIRE_SECONDS", 0.1)
     small = await open_pool(database.dsn, size=1, application_name="small")
     try:

@@ -47,7 +47,7 @@ def assert_refused(answer: httpx.Response, status: int, code: str) -> dict[str, 
     return details
 
 
-async def test_what_is_made_can_be_read_and_its_price_stays_exact(client: httpx.AsyncClient) -> None:
+async def test_a_created_object_can_be_read_and_its_price_stays_exact(client: httpx.AsyncClient) -> None:
     made = await client.post("/vases", content=b'{"name": "Vase bleu", "price": 12.50}', headers=JSON)
     assert made.status_code == 201
     shown = await client.get(made.headers["Location"].removeprefix("/api/v1"))
@@ -55,7 +55,7 @@ async def test_what_is_made_can_be_read_and_its_price_stays_exact(client: httpx.
     assert shown.text == f'{{"id":"{made.json()["id"]}","name":"Vase bleu","price":12.50}}'
 
 
-async def test_more_digits_than_a_float_holds_survive(client: httpx.AsyncClient) -> None:
+async def test_more_digits_than_a_float_has_are_preserved(client: httpx.AsyncClient) -> None:
     body = b'{"name": "Vase bleu", "price": 1.12345678901234567890123456789}'
     made = await client.post("/vases", content=body, headers=JSON)
     assert b'"price":1.12345678901234567890123456789' in made.content
@@ -73,14 +73,14 @@ async def test_more_digits_than_a_float_holds_survive(client: httpx.AsyncClient)
         ("warehouse", "/vases/01920000-0000-7000-8000-000000000000/break", {}, 404),
     ],
 )
-async def test_the_first_refusal_in_the_contracts_order_is_given(
+async def test_of_several_errors_the_first_in_the_contracts_order_is_returned(
     vase_gateway: VaseGateway, role: str | None, path: str, request_options: dict[str, Any], status: int
 ) -> None:
     async with vase_gateway.client(role) as client:
         assert (await client.post(path, **request_options)).status_code == status
 
 
-async def test_the_target_state_is_refused_only_for_an_object_that_is_there(vase_gateway: VaseGateway) -> None:
+async def test_a_target_state_is_forbidden_only_for_an_existing_object(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client("client") as client, vase_gateway.client("warehouse") as warehouse:
         vase = (await client.post("/vases", json=VASE)).json()["id"]
         details = assert_refused(await warehouse.post(f"/vases/{vase}/break"), 403, "FORBIDDEN")
@@ -93,7 +93,7 @@ async def test_operators_may_do_everything(vase_gateway: VaseGateway) -> None:
         assert (await ops.post(f"/vases/{vase}/break")).text == '"broken"'
 
 
-async def test_without_a_key_nothing_is_told(vase_gateway: VaseGateway) -> None:
+async def test_without_a_valid_key_nothing_is_disclosed(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client(None) as client:
         answer = await client.post("/vases", json=VASE)
         assert_refused(answer, 401, "UNAUTHENTICATED")
@@ -101,7 +101,7 @@ async def test_without_a_key_nothing_is_told(vase_gateway: VaseGateway) -> None:
         assert_refused(await client.get("/vases", headers={"X-API-Key": "client_0.wrong"}), 401, "UNAUTHENTICATED")
 
 
-async def test_routes_that_do_not_exist_and_wrong_methods_have_the_shape_too(vase_gateway: VaseGateway) -> None:
+async def test_unknown_routes_and_wrong_methods_have_the_common_error_format(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client(None) as client:
         assert_refused(await client.get("/teapots"), 404, "NOT_FOUND")
         assert_refused(await client.get("/vases/"), 404, "NOT_FOUND")
@@ -110,7 +110,7 @@ async def test_routes_that_do_not_exist_and_wrong_methods_have_the_shape_too(vas
         assert wrong_method.headers["Allow"] == "GET, HEAD, POST"
 
 
-async def test_head_is_answered_wherever_get_is(vase_gateway: VaseGateway) -> None:
+async def test_head_is_supported_wherever_get_is(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client() as client, vase_gateway.client(None) as anybody:
         head, get = await client.head("/vases"), await client.get("/vases")
         assert (head.status_code, head.headers["Content-Length"]) == (200, get.headers["Content-Length"])
@@ -129,7 +129,7 @@ async def test_an_unknown_id_is_not_found(client: httpx.AsyncClient) -> None:
     "body",
     [b"{", b"", b"null,", b'{"name": NaN}', b'{"price": Infinity}', b'"\xff"', b'{"a": "\\ud800"}', b"[" * 1500],
 )
-async def test_what_is_not_json_is_a_bad_request(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_a_bad_request(client: httpx.AsyncClient, body: bytes) -> None:
     answer = await client.post("/vases", content=body, headers=JSON)
     if body:
         assert_refused(answer, 400, "BAD_REQUEST")
@@ -140,15 +140,13 @@ async def test_what_is_not_json_is_a_bad_request(client: httpx.AsyncClient, body
 
 
 @pytest.mark.parametrize("number", ["1e999999999999999999999", "1e-999999999999999999999"])
-async def test_a_number_that_nothing_can_hold_is_refused_like_any_other_value(
-    client: httpx.AsyncClient, number: str
-) -> None:
+async def test_a_number_that_no_type_can_represent_fails_validation(client: httpx.AsyncClient, number: str) -> None:
     body = f'{{"name": "Vase bleu", "price": {number}}}'
     assert assert_refused(await client.post("/vases", content=body, headers=JSON), 422, "VALIDATION_ERROR")["field"]
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json"])
-async def test_other_media_types_are_refused(client: httpx.AsyncClient, content_type: str) -> None:
+async def test_other_media_types_are_rejected(client: httpx.AsyncClient, content_type: str) -> None:
     answer = await client.post("/vases", content=json.dumps(VASE), headers={"Content-Type": content_type})
     assert_refused(answer, 415, "BAD_REQUEST")
 
@@ -157,14 +155,14 @@ async def test_other_media_types_are_refused(client: httpx.AsyncClient, content_
     "headers",
     [{}, JSON, {"Content-Type": "Application/JSON; charset=utf-8"}, {"Content-Type": "application/vnd.x+json"}],
 )
-async def test_json_is_taken_under_any_of_its_names_and_under_none(
+async def test_json_is_accepted_with_any_of_its_media_types_and_without_one(
     client: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
     answer = await client.post("/vases", content=json.dumps(VASE).encode(), headers=headers)
     assert answer.status_code == 201
 
 
-async def test_a_body_that_is_too_large_is_refused_announced_or_not(client: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_too_large_is_rejected_with_or_without_a_content_length(client: httpx.AsyncClient) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b" " * 100
@@ -174,7 +172,7 @@ async def test_a_body_that_is_too_large_is_refused_announced_or_not(client: http
     assert details == {"limit_bytes": 2000}
 
 
-async def test_every_problem_of_a_request_is_named(client: httpx.AsyncClient) -> None:
+async def test_every_validation_error_of_a_request_is_listed(client: httpx.AsyncClient) -> None:
     vase = {"name": "", "glazes": [{"colour": "red"}, {"colour": "x" * 21}], "size": 3}
     details = assert_refused(await client.post("/vases", json=vase), 422, "VALIDATION_ERROR")
     fields = {error["field"]: error["issue"] for error in details["errors"]}
@@ -197,7 +195,7 @@ async def test_every_problem_of_a_request_is_named(client: httpx.AsyncClient) ->
     ],
 )
 @pytest.mark.parametrize("action", ["paint", "paint-with-dependency"])
-async def test_an_endpoint_called_directly_answers_like_one_that_fastapi_calls(
+async def test_an_endpoint_called_directly_responds_like_one_that_fastapi_calls(
     client: httpx.AsyncClient, action: str, path: str, body: bytes, headers: dict[str, str]
 ) -> None:
     direct = await client.post(f"/vases/{path.format(action)}", content=body, headers=headers)
@@ -220,7 +218,7 @@ async def test_a_malformed_parameter_is_named(client: httpx.AsyncClient, path: s
     assert assert_refused(await client.get(path), 422, "VALIDATION_ERROR")["field"] == field
 
 
-async def test_nul_characters_stop_at_the_door(vase_gateway: VaseGateway, client: httpx.AsyncClient) -> None:
+async def test_nul_characters_are_rejected(vase_gateway: VaseGateway, client: httpx.AsyncClient) -> None:
     named = await client.post("/vases", content=b'{"name": "a\\u0000b", "price": 1}', headers=JSON)
     assert_refused(named, 422, "VALIDATION_ERROR")
     backslash = await client.post("/vases", content=b'{"name": "a\\\\u0000b", "price": 1}', headers=JSON)
@@ -230,7 +228,7 @@ async def test_nul_characters_stop_at_the_door(vase_gateway: VaseGateway, client
         assert_refused(await ops.delete("/ops/api-keys/client_%00"), 400, "BAD_REQUEST")
 
 
-async def test_a_problem_that_is_returned_keeps_what_was_written_and_one_that_is_raised_does_not(
+async def test_a_returned_problem_commits_the_transaction_and_a_raised_one_rolls_it_back(
     client: httpx.AsyncClient,
 ) -> None:
     assert_refused(await client.post("/vases", json={**VASE, "name": "refused"}), 409, "CONFLICT")
@@ -238,7 +236,7 @@ async def test_a_problem_that_is_returned_keeps_what_was_written_and_one_that_is
     assert (await client.get("/vases?name=refused")).json() == 1
 
 
-async def test_a_fault_of_ours_is_logged_and_tells_nothing(client: httpx.AsyncClient) -> None:
+async def test_an_internal_error_is_logged_and_discloses_nothing(client: httpx.AsyncClient) -> None:
     with capture_logs() as logs:
         answer = await client.post("/vases/faulty")
     assert_refused(answer, 500, "INTERNAL_ERROR")
@@ -248,7 +246,7 @@ async def test_a_fault_of_ours_is_logged_and_tells_nothing(client: httpx.AsyncCl
     assert isinstance(failed["exc_info"], RuntimeError)
 
 
-async def test_without_its_database_the_service_is_unavailable_for_now(database: Database) -> None:
+async def test_without_its_database_the_service_responds_503_with_retry_after(database: Database) -> None:
     async with open_vase_gateway(database) as vase_gateway, vase_gateway.client() as client:
         assert (await client.get("/vases")).status_code == 200
         await vase_gateway.pool.close()
@@ -260,13 +258,13 @@ async def test_without_its_database_the_service_is_unavailable_for_now(database:
 
 
 @pytest.mark.parametrize("path", ["/teapots", "/vases/17", "/vases/faulty", "/vases"])
-async def test_problem_json_is_sent_to_whom_asks_for_it(client: httpx.AsyncClient, path: str) -> None:
+async def test_problem_json_is_sent_to_clients_that_accept_it(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.post(path, headers={"Accept": "application/problem+json, application/json"})
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == answer.status_code
 
 
-async def test_a_trace_is_continued_and_its_id_names_the_request(client: httpx.AsyncClient) -> None:
+async def test_a_trace_is_continued_and_its_id_is_the_request_id(client: httpx.AsyncClient) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     answer = await client.post("/vases", json=VASE, headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
     assert answer.headers["X-Request-Id"] == trace
@@ -276,7 +274,7 @@ async def test_a_trace_is_continued_and_its_id_names_the_request(client: httpx.A
     assert fresh.headers["X-Request-Id"] not in (trace, "0" * 32)
 
 
-async def test_every_request_leaves_one_log_line_without_its_key(
+async def test_every_request_writes_one_log_line_without_its_key(
     vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     with capture_logs() as logs:
@@ -288,7 +286,7 @@ async def test_every_request_leaves_one_log_line_without_its_key(
     assert "anna@example.com" not in str(logs)
 
 
-async def test_requests_are_measured_by_route_and_summed_up_for_people(
+async def test_requests_are_measured_by_route_and_summarised_in_the_json_metrics(
     vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     vase = (await client.post("/vases", json=VASE)).json()["id"]
@@ -303,7 +301,7 @@ async def test_requests_are_measured_by_route_and_summed_up_for_people(
     assert vase not in text
 
 
-async def test_the_page_of_the_document_loads_nothing_from_other_sites(vase_gateway: VaseGateway) -> None:
+async def test_the_openapi_page_loads_nothing_from_other_sites(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client(None) as anybody:
         page = await anybody.get("http://workshop/docs")
         assert page.status_code == 200
@@ -313,7 +311,9 @@ async def test_the_page_of_the_document_loads_nothing_from_other_sites(vase_gate
             assert (await anybody.get(f"http://workshop{address}")).status_code == 200, address
 
 
-async def test_the_document_describes_the_errors_the_key_and_the_idempotency_key(vase_gateway: VaseGateway) -> None:
+async def test_the_openapi_document_describes_the_errors_the_api_key_and_the_idempotency_key(
+    vase_gateway: VaseGateway,
+) -> None:
     async with vase_gateway.client(None) as anybody:
         document = (await anybody.get("http://workshop/openapi.json")).json()
     assert "HTTPValidationError" not in str(document)
@@ -326,7 +326,7 @@ async def test_the_document_describes_the_errors_the_key_and_the_idempotency_key
     assert "security" not in document["paths"]["/api/v1/health"]["get"]
 
 
-def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(vase_gateway: VaseGateway) -> None:
+def test_a_route_without_a_permission_is_an_error_at_start(vase_gateway: VaseGateway) -> None:
     async def endpoint() -> Response:
         return Response()
 
@@ -372,7 +372,7 @@ async def _takes_two_bodies(first: Glaze, second: Glaze) -> Response:
         (_takes_two_bodies, "takes more than one body"),
     ],
 )
-def test_an_endpoint_that_only_fastapi_can_call_has_to_say_so(endpoint: Any, reason: str) -> None:
+def test_an_endpoint_that_only_fastapi_can_call_must_declare_it(endpoint: Any, reason: str) -> None:
     router = APIRouter(route_class=GuardedRoute)
     with pytest.raises(TypeError, match=f"{endpoint.__name__} cannot be called directly: .*{reason}"):
         router.post("/vases")(allow()(endpoint))

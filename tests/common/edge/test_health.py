@@ -66,7 +66,7 @@ async def test_a_gateway_with_its_database_and_any_broker_is_healthy(anybody: ht
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_servers_that_are_away_are_named_and_nothing_else_is_told(database: Database) -> None:
+async def test_unavailable_servers_are_named_without_further_details(database: Database) -> None:
     async with (
         open_vase_gateway(database, kafka_bootstrap=NOWHERE) as vase_gateway,
         vase_gateway.client(None) as anybody,
@@ -79,7 +79,7 @@ async def test_servers_that_are_away_are_named_and_nothing_else_is_told(database
     assert errors == ["database: not reachable", "kafka: not reachable"]
 
 
-async def test_kafka_is_asked_over_one_connection_for_as_long_as_that_works(
+async def test_kafka_is_probed_over_one_connection_as_long_as_it_works(
     database: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody may ask, and a new connection for each question would cost the broker more than the question."""
@@ -105,7 +105,7 @@ async def test_kafka_is_asked_over_one_connection_for_as_long_as_that_works(
     assert not any(each.connected() for each in opened)
 
 
-async def test_a_hung_database_is_told_within_a_second(session_folder: Path, kafka: str) -> None:
+async def test_a_hung_database_is_reported_within_a_second(session_folder: Path, kafka: str) -> None:
     with new_postgres(session_folder / "hung-postgres") as postgres:
         health = health_of(postgres.dsn(), kafka)
         assert (await health.document())["status"] == "healthy"
@@ -116,7 +116,7 @@ async def test_a_hung_database_is_told_within_a_second(session_folder: Path, kaf
         await health.close()
 
 
-async def test_probes_keep_one_connection_and_open_it_anew_when_the_server_ended_it(
+async def test_probes_use_one_connection_and_reopen_it_when_the_server_ended_it(
     database: Database, pool: Pool, kafka: str
 ) -> None:
     health = health_of(database.dsn, kafka)
@@ -136,7 +136,7 @@ async def test_probes_keep_one_connection_and_open_it_anew_when_the_server_ended
         await health.close()
 
 
-async def test_the_probes_connection_to_a_server_that_only_reads_is_not_kept(
+async def test_the_probes_connection_to_a_read_only_server_is_closed(
     database: Database, postgres: Postgres, kafka: str
 ) -> None:
     """Another server may be the primary by now, behind the same name."""
@@ -152,7 +152,7 @@ async def test_the_probes_connection_to_a_server_that_only_reads_is_not_kept(
         await health.close()
 
 
-async def test_a_hung_broker_is_told_within_a_second_and_the_gateway_stays_ready(
+async def test_a_hung_broker_is_reported_within_a_second_and_the_gateway_stays_ready(
     session_folder: Path, database: Database
 ) -> None:
     with new_kafka(session_folder / "hung-kafka") as kafka:
@@ -166,7 +166,7 @@ async def test_a_hung_broker_is_told_within_a_second_and_the_gateway_stays_ready
         await health.close()
 
 
-async def test_who_asks_while_a_probe_runs_shares_its_result() -> None:
+async def test_concurrent_requests_share_the_result_of_a_running_probe() -> None:
     runs = 0
 
     async def probe() -> None:
@@ -181,14 +181,14 @@ async def test_who_asks_while_a_probe_runs_shares_its_result() -> None:
     assert runs == 2
 
 
-async def test_a_gateway_is_ready_with_its_database_migrated(anybody: httpx.AsyncClient) -> None:
+async def test_a_gateway_with_a_migrated_database_is_ready(anybody: httpx.AsyncClient) -> None:
     assert (await anybody.get("http://workshop/livez")).json() == {"status": "alive"}
     assert (await anybody.get("http://workshop/readyz")).json() == {"status": "ready"}
     assert "http_server_request_duration_seconds_bucket" in (await anybody.get("http://workshop/metrics")).text
     assert (await anybody.head("http://workshop/readyz")).status_code == 200
 
 
-async def test_missing_migrations_are_named_until_they_are_there(postgres: Postgres, database: Database) -> None:
+async def test_missing_migrations_are_named_until_they_are_applied(postgres: Postgres, database: Database) -> None:
     postgres.create_database("bare", service="infrastructure")
     bare = health_of(postgres.dsn("bare", "infrastructure"))
     [reason] = await bare.why_not_ready()
@@ -200,7 +200,7 @@ async def test_missing_migrations_are_named_until_they_are_there(postgres: Postg
     assert await migrated.why_not_ready() == []
 
 
-async def test_components_are_waited_for_once_or_always(database: Database) -> None:
+async def test_readiness_waits_for_components_at_the_start_or_always(database: Database) -> None:
     health = health_of(database.dsn)
     reasons: dict[str, str | None] = {"subscriber": "not connected", "relay": "not connected"}
     health.needs("subscriber", lambda: reasons["subscriber"])
@@ -225,7 +225,7 @@ async def test_components_are_waited_for_once_or_always(database: Database) -> N
         ("GET", "/api/v1/orders", 404),
     ],
 )
-async def test_a_role_without_a_gateway_serves_the_pages_alone(method: str, path: str, status: int) -> None:
+async def test_a_role_without_a_gateway_serves_only_the_health_pages(method: str, path: str, status: int) -> None:
     pages = HealthPages(health_of("postgresql://nobody@127.0.0.1:9/nothing"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://worker") as client:
         answer = await client.request(method, path)
@@ -237,7 +237,7 @@ async def test_a_role_without_a_gateway_serves_the_pages_alone(method: str, path
     assert answer.headers.get("Allow") == ("GET, HEAD" if status == 405 else None)
 
 
-async def test_the_pages_of_a_role_continue_a_trace_and_have_one_shape_of_refusal() -> None:
+async def test_the_health_pages_of_a_role_continue_a_trace_and_use_the_common_error_format() -> None:
     pages = HealthPages(health_of("postgresql://nobody@127.0.0.1:9/nothing"))
     traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
     async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://worker") as client:

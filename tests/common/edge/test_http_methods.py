@@ -17,7 +17,7 @@ EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRA
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_head_is_answered_like_get_and_every_405_says_what_is_allowed(databases: Databases, name: str) -> None:
+async def test_head_responds_like_get_and_every_405_lists_the_allowed_methods(databases: Databases, name: str) -> None:
     database = databases.create(name)
     async with serve(importlib.import_module(f"{name}.app").SERVICE, database) as gateway:
         allowed = _allowed_methods(gateway.app.routes)

@@ -31,7 +31,7 @@ def counted(method: str, status: int) -> float:
     return next((each.value for each in metric.samples if each.name.endswith("_count") and each.labels == labels), 0.0)
 
 
-async def test_an_answer_that_breaks_off_is_cut_by_the_server_and_not_ended_as_if_whole() -> None:
+async def test_an_application_error_during_the_response_is_raised_to_the_server() -> None:
     async def breaks_off(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("the kiln went out")
@@ -41,7 +41,7 @@ async def test_an_answer_that_breaks_off_is_cut_by_the_server_and_not_ended_as_i
     assert [line["event"] for line in logs] == ["request failed", "request"]
 
 
-async def test_a_client_that_goes_away_is_answered_nothing_and_counted() -> None:
+async def test_a_client_that_disconnects_gets_no_response_and_is_counted() -> None:
     async def reads(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise ClientDisconnect
 
@@ -50,7 +50,7 @@ async def test_a_client_that_goes_away_is_answered_nothing_and_counted() -> None
     assert counted("GET", CLIENT_GONE) == before + 1
 
 
-async def test_a_method_that_nobody_knows_makes_no_series_of_its_own() -> None:
+async def test_an_unknown_method_creates_no_metric_series_of_its_own() -> None:
     async def answers(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 405, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -62,7 +62,7 @@ async def test_a_method_that_nobody_knows_makes_no_series_of_its_own() -> None:
     assert counted("BREW", 405) == 0
 
 
-async def test_what_is_no_request_passes_through() -> None:
+async def test_other_scopes_than_requests_are_passed_through() -> None:
     seen: list[str] = []
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:

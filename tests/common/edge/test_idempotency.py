@@ -40,7 +40,7 @@ async def count(vase_gateway: VaseGateway, name: str) -> int:
         return found
 
 
-async def test_the_same_request_gets_the_same_answer_and_has_its_effect_once(
+async def test_a_repeated_request_gets_the_same_response_and_has_one_effect(
     vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     first = await client.post("/vases", json={**VASE, "name": "once"})
@@ -60,7 +60,7 @@ async def test_a_quoted_key_is_the_same_key(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("length", [10, COMPRESSED_ABOVE_BYTES, COMPRESSED_ABOVE_BYTES + 1, 300_000])
-async def test_an_answer_of_any_length_is_replayed_byte_by_byte(pool: Pool, length: int) -> None:
+async def test_a_response_of_any_length_is_replayed_byte_for_byte(pool: Pool, length: int) -> None:
     answer = Answer(201, {"Location": "/vases/1"}, b"x" * length)
     async with keyed_transaction(pool, keyed_request()) as connection:
         await store_answer(connection, keyed_request(), answer, A_DAY)
@@ -70,14 +70,14 @@ async def test_an_answer_of_any_length_is_replayed_byte_by_byte(pool: Pool, leng
     assert stored.value.answer == Answer(201, {"Location": "/vases/1", "Idempotency-Replayed": "true"}, answer.body)
 
 
-async def test_another_body_under_the_same_key_is_refused(client: httpx.AsyncClient) -> None:
+async def test_another_body_with_the_same_key_is_rejected(client: httpx.AsyncClient) -> None:
     await client.post("/vases", json=VASE)
     answer = await client.post("/vases", json={**VASE, "price": 13})
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
 
 
-async def test_another_caller_or_another_path_is_another_request(
+async def test_the_same_key_of_another_caller_or_path_is_a_different_request(
     vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     vase = (await client.post("/vases", json=VASE)).json()["id"]
@@ -89,19 +89,21 @@ async def test_another_caller_or_another_path_is_another_request(
 
 
 @pytest.mark.parametrize("key", ["", '""', "x" * 256, "tab\there"])
-async def test_a_key_that_is_none_is_refused(client: httpx.AsyncClient, key: str) -> None:
+async def test_an_invalid_idempotency_key_is_rejected(client: httpx.AsyncClient, key: str) -> None:
     answer = await client.post("/vases", json=VASE, headers={"Idempotency-Key": key})
     assert answer.status_code == 422
     assert answer.json()["error"]["details"]["field"] == "Idempotency-Key"
 
 
 @pytest.mark.parametrize("name", ["refused", "refused and forgotten", ""])
-async def test_a_refusal_is_not_kept_so_the_request_may_be_corrected(client: httpx.AsyncClient, name: str) -> None:
+async def test_a_rejection_is_not_stored_so_that_the_request_can_be_corrected(
+    client: httpx.AsyncClient, name: str
+) -> None:
     assert (await client.post("/vases", json={**VASE, "name": name})).status_code in (409, 422)
     assert (await client.post("/vases", json=VASE)).status_code == 201
 
 
-async def test_while_the_first_request_runs_others_are_told_to_come_back(
+async def test_while_the_first_request_runs_repeats_get_409_with_retry_after(
     vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     slow = {**VASE, "name": "slow"}
@@ -118,7 +120,7 @@ async def test_while_the_first_request_runs_others_are_told_to_come_back(
     assert (await client.post("/vases", json=slow)).content == (await first).content
 
 
-async def test_of_many_at_once_one_has_the_effect_and_all_who_get_through_the_same_answer(
+async def test_many_concurrent_requests_have_one_effect_and_one_successful_response(
     vase_gateway: VaseGateway, client: httpx.AsyncClient
 ) -> None:
     many = [client.post("/vases", json={**VASE, "name": "raced"}) for _ in range(20)]
@@ -128,7 +130,7 @@ async def test_of_many_at_once_one_has_the_effect_and_all_who_get_through_the_sa
     assert await count(vase_gateway, "raced") == 1
 
 
-async def test_an_expired_answer_counts_as_absent(database: Database, client: httpx.AsyncClient) -> None:
+async def test_an_expired_response_counts_as_absent(database: Database, client: httpx.AsyncClient) -> None:
     async with (
         open_vase_gateway(database, idempotency_retention_hours=1e-6) as vase_gateway,
         vase_gateway.client() as short,
@@ -150,7 +152,7 @@ def keyed_request(key: str = "k") -> KeyedRequest:
 
 
 @pytest.mark.parametrize("outcome", ["answer", "returned problem", "raised problem"])
-async def test_an_answer_that_was_committed_behind_our_look_up_is_found_and_ours_is_undone(
+async def test_a_response_committed_after_our_look_up_is_returned_and_our_effect_is_rolled_back(
     pool: Pool, database: Database, outcome: str
 ) -> None:
     """The look-up and the lock are one statement, whose snapshot may be older than the lock."""

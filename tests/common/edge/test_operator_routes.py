@@ -36,7 +36,7 @@ async def ops(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_only_operators_are_let_in(vase_gateway: VaseGateway) -> None:
+async def test_only_operators_may_call_the_operators_routes(vase_gateway: VaseGateway) -> None:
     paths = ["jobs", "poison", "outbox", "api-keys", f"jobs/{uuid4()}", f"poison/{uuid4()}"]
     for role in set(Role) - {Role.OPS}:
         async with vase_gateway.client(role) as client:
@@ -59,7 +59,7 @@ async def test_jobs_are_listed_by_state_and_shown_with_their_attempts(
     assert attempt["error"] == "the kiln is cold"
 
 
-async def test_a_dead_job_is_replayed_once_and_the_audit_says_by_whom(
+async def test_a_dead_job_is_replayed_once_and_the_audit_row_has_its_operator(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
     job = await a_dead_job(vase_gateway)
@@ -71,7 +71,7 @@ async def test_a_dead_job_is_replayed_once_and_the_audit_says_by_whom(
     assert await audit_transitions(vase_gateway, "JOB", job) == [("DEAD", "READY", who)]
 
 
-async def test_a_kept_record_is_shown_byte_for_byte_and_handled_when_replayed(
+async def test_a_poison_record_is_shown_byte_for_byte_and_processed_when_replayed(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
     record = await a_poisoned_record(vase_gateway, "Vase bleu")
@@ -87,7 +87,7 @@ async def test_a_kept_record_is_shown_byte_for_byte_and_handled_when_replayed(
     assert (await ops.get(f"/ops/poison/{uuid4()}")).status_code == 404
 
 
-async def test_a_record_that_still_fails_stays_kept_and_tells_nothing_of_why(
+async def test_a_poison_record_that_still_fails_stays_stored_and_discloses_no_details(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
     record = await a_poisoned_record(vase_gateway, "cursed")
@@ -98,7 +98,7 @@ async def test_a_record_that_still_fails_stays_kept_and_tells_nothing_of_why(
     assert await audit_transitions(vase_gateway, "POISON", record) == []
 
 
-async def test_a_parked_event_is_given_back_to_the_relay(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
+async def test_a_replayed_parked_event_is_pending_again(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
     position = await a_parked_event(vase_gateway)
     [listed] = (await ops.get("/ops/outbox?state=parked")).json()["data"]
     assert (listed["position"], listed["last_error"]) == (position, "too large")
@@ -112,7 +112,7 @@ async def test_a_parked_event_is_given_back_to_the_relay(vase_gateway: VaseGatew
     ]
 
 
-async def test_a_key_is_shown_once_works_at_once_and_is_revoked(
+async def test_a_new_key_is_shown_once_works_immediately_and_can_be_revoked(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
     customer = str(uuid4())
@@ -129,7 +129,7 @@ async def test_a_key_is_shown_once_works_at_once_and_is_revoked(
     assert states == [(None, "ACTIVE"), ("ACTIVE", "REVOKED")]
 
 
-async def test_keys_come_in_pages(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
+async def test_api_keys_are_paged(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
     for number in range(3):
         await ops.post("/ops/api-keys", json={"name": f"Anna {number}", "role": "client"})
     pages = [(await ops.get(f"/ops/api-keys?limit=4&offset={offset}")).json() for offset in (0, 4)]
@@ -138,7 +138,7 @@ async def test_keys_come_in_pages(vase_gateway: VaseGateway, ops: httpx.AsyncCli
     assert len({key["prefix"] for page in pages for key in page["data"]}) == pages[0]["pagination"]["total"] == 8
 
 
-async def test_a_job_that_was_tried_very_often_shows_its_latest_attempts(
+async def test_a_job_with_many_attempts_shows_the_latest_ones(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
     job = await a_dead_job(vase_gateway)
@@ -150,7 +150,7 @@ async def test_a_job_that_was_tried_very_often_shows_its_latest_attempts(
     assert numbers == list(range(4901, 5001))
 
 
-async def test_lists_page_from_any_place(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
+async def test_lists_can_be_paged_from_any_offset(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
     await vase_gateway.pool.execute(
         "INSERT INTO jobs (id, kind, business_key, payload, traceparent, created_at)"
         " SELECT gen_random_uuid(), 'many', number, '{}', 't', now() + number * interval '1 s'"
@@ -164,7 +164,7 @@ async def test_lists_page_from_any_place(vase_gateway: VaseGateway, ops: httpx.A
     assert seen == [str(number) for number in range(250, 0, -1)]
 
 
-async def test_a_new_keys_secret_is_not_kept_for_a_repeated_request(vase_gateway: VaseGateway) -> None:
+async def test_the_secret_of_a_new_key_is_not_stored_for_a_repeated_request(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client("ops", **{"Idempotency-Key": "a key for Anna"}) as ops:
         first, again = [await ops.post("/ops/api-keys", json={"name": "Anna", "role": "client"}) for _ in range(2)]
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
@@ -184,5 +184,5 @@ async def test_a_new_keys_secret_is_not_kept_for_a_repeated_request(vase_gateway
         {"name": "Anna", "role": "client", "expires": "never"},
     ],
 )
-async def test_a_key_that_makes_no_sense_is_refused(ops: httpx.AsyncClient, key: dict[str, str]) -> None:
+async def test_an_invalid_api_key_request_is_rejected(ops: httpx.AsyncClient, key: dict[str, str]) -> None:
     assert (await ops.post("/ops/api-keys", json=key)).status_code == 422

@@ -40,7 +40,7 @@ def test_the_window_moves_with_the_requests() -> None:
         limit.hit("anna")
 
 
-def test_refused_requests_do_not_count_and_clients_do_not_share() -> None:
+def test_rejected_requests_do_not_count_and_clients_have_separate_limits() -> None:
     clock = Clock()
     limit = RateLimit(1, clock)
     limit.hit("anna")
@@ -52,12 +52,12 @@ def test_refused_requests_do_not_count_and_clients_do_not_share() -> None:
     limit.hit("anna")
 
 
-def test_no_limit_admits_all() -> None:
+def test_a_limit_of_zero_admits_all_requests() -> None:
     limit = RateLimit(0)
     assert [limit.hit("anna") for _ in range(1000)] == [None] * 1000
 
 
-def test_clients_that_stay_away_are_forgotten() -> None:
+def test_inactive_clients_are_removed() -> None:
     clock = Clock()
     limit = RateLimit(5, clock)
     for number in range(10_000):
@@ -67,7 +67,7 @@ def test_clients_that_stay_away_are_forgotten() -> None:
     assert len(limit) == 1
 
 
-async def test_a_client_is_told_what_is_left_and_when_to_come_back(database: Database) -> None:
+async def test_response_headers_state_the_remaining_requests_and_the_reset_time(database: Database) -> None:
     async with open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway, vase_gateway.client() as client:
         answers = [await client.get("/vases") for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
@@ -80,7 +80,7 @@ async def test_a_client_is_told_what_is_left_and_when_to_come_back(database: Dat
             assert (await manager.get("/vases")).status_code == 200
 
 
-async def test_who_may_not_call_the_route_is_still_counted(database: Database) -> None:
+async def test_forbidden_requests_count_against_the_limit(database: Database) -> None:
     async with (
         open_vase_gateway(database, rate_limit_per_minute=2) as vase_gateway,
         vase_gateway.client("payments") as client,
@@ -89,7 +89,7 @@ async def test_who_may_not_call_the_route_is_still_counted(database: Database) -
         assert answers == [403, 403, 429]
 
 
-async def test_clients_of_one_minute_are_remembered_up_to_a_number() -> None:
+async def test_the_number_of_remembered_clients_is_bounded() -> None:
     limit = RateLimit(1)
     for number in range(30_000):
         limit.hit(f"client {number}")
@@ -106,7 +106,7 @@ def made_up(number: int) -> list[str]:
     return [f"client_{uuid4().hex}.{'x' * 40}" for _ in range(number)]
 
 
-async def test_made_up_keys_are_limited_and_lock_out_no_key_of_the_same_address(database: Database) -> None:
+async def test_invalid_keys_are_limited_without_blocking_valid_keys_of_the_same_address(database: Database) -> None:
     """Behind a proxy that is not named in the settings, everybody is one address."""
     async with (
         open_vase_gateway(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as vase_gateway,
@@ -120,7 +120,7 @@ async def test_made_up_keys_are_limited_and_lock_out_no_key_of_the_same_address(
                 assert (await valid.get("/vases")).status_code == 200
 
 
-async def test_wrong_secrets_of_one_key_are_limited_and_lock_out_that_key_only(database: Database) -> None:
+async def test_wrong_secrets_of_one_key_are_limited_and_block_only_that_key(database: Database) -> None:
     async with (
         open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway,
         vase_gateway.client(None) as client,
@@ -131,7 +131,7 @@ async def test_wrong_secrets_of_one_key_are_limited_and_lock_out_that_key_only(d
         assert await try_keys(client, vase_gateway.keys["manager"], vase_gateway.keys["ops"]) == [200, 200]
 
 
-async def test_a_key_in_use_goes_on_while_its_secret_is_guessed(database: Database) -> None:
+async def test_a_key_in_use_stays_accepted_while_its_secret_is_guessed(database: Database) -> None:
     async with (
         open_vase_gateway(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as vase_gateway,
         vase_gateway.client(None) as client,
@@ -142,9 +142,7 @@ async def test_a_key_in_use_goes_on_while_its_secret_is_guessed(database: Databa
         assert await try_keys(client, key) == [200]
 
 
-async def test_however_many_made_up_keys_are_tried_they_cost_a_few_queries(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_invalid_keys_cause_only_a_few_queries(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query each before: 300."""
     queries = 0
 
@@ -166,7 +164,7 @@ async def test_however_many_made_up_keys_are_tried_they_cost_a_few_queries(
         assert 1 <= queries <= 20
 
 
-async def test_while_the_database_is_away_tried_keys_are_told_so(database: Database) -> None:
+async def test_without_a_database_unknown_keys_get_503(database: Database) -> None:
     async with (
         open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway,
         vase_gateway.client(None) as client,

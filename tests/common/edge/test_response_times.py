@@ -26,13 +26,13 @@ async def test_without_requests_the_times_are_zero(pool: Pool) -> None:
     assert await performance(pool, ResponseTimes()) == NOTHING
 
 
-async def test_a_process_tells_its_own_requests_before_they_are_written(pool: Pool) -> None:
+async def test_a_process_includes_its_own_requests_before_they_are_written(pool: Pool) -> None:
     times = ResponseTimes()
     times.add(0.010)
     assert (await performance(pool, times))["avg_response_time_ms"] == 10.0
 
 
-async def test_the_times_of_all_processes_are_added_up_and_survive_a_restart(pool: Pool) -> None:
+async def test_response_times_of_all_processes_are_summed_and_survive_a_restart(pool: Pool) -> None:
     first, second = ResponseTimes(), ResponseTimes()
     for seconds in (0.010, 0.020):
         first.add(seconds)
@@ -44,7 +44,7 @@ async def test_the_times_of_all_processes_are_added_up_and_survive_a_restart(poo
         assert (await performance(pool, process))["avg_response_time_ms"] == pytest.approx(30.0)
 
 
-async def test_what_was_written_twice_counts_once(pool: Pool) -> None:
+async def test_response_times_that_are_written_twice_count_once(pool: Pool) -> None:
     times = ResponseTimes()
     times.add(0.010)
     await write(pool, times)
@@ -54,7 +54,7 @@ async def test_what_was_written_twice_counts_once(pool: Pool) -> None:
     assert (await performance(pool, ResponseTimes()))["avg_response_time_ms"] == pytest.approx(20.0)
 
 
-async def test_what_could_not_be_written_is_written_the_next_time(pool: Pool) -> None:
+async def test_response_times_that_could_not_be_written_are_written_the_next_time(pool: Pool) -> None:
     times = ResponseTimes()
     times.add(0.010)
     async with reading(pool) as connection:
@@ -76,7 +76,7 @@ async def test_only_the_last_minutes_count(pool: Pool) -> None:
 
 
 @given(st.lists(st.floats(0.0002, 60), min_size=1, max_size=200))
-def test_the_average_is_exact_and_the_percentile_off_by_less_than_a_tenth(seconds: list[float]) -> None:
+def test_the_average_is_exact_and_the_error_of_the_percentile_is_below_a_tenth(seconds: list[float]) -> None:
     histogram = Histogram()
     for each in seconds:
         histogram.add(each)

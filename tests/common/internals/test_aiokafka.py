@@ -52,7 +52,7 @@ async def topic(make_topic: MakeTopic) -> str:
     return await make_topic(partitions=1)
 
 
-async def test_a_client_keeps_its_metadata_in_a_task_and_closes_without_it_once_it_is_forgotten(kafka: str) -> None:
+async def test_a_client_updates_its_metadata_in_a_task_and_closes_without_it_when_it_is_removed(kafka: str) -> None:
     async with a_producer(kafka) as producer:
         assert not internals.has_lost_metadata_task(producer.client)
         internals.forget_lost_metadata_task(producer.client)  # changes nothing while the task runs
@@ -63,7 +63,7 @@ async def test_a_client_keeps_its_metadata_in_a_task_and_closes_without_it_once_
         assert not internals.has_lost_metadata_task(producer.client)
 
 
-async def test_every_update_of_metadata_goes_through_the_bounded_one(kafka: str) -> None:
+async def test_every_metadata_update_uses_the_bounded_method(kafka: str) -> None:
     async def hang(*_: object) -> bool:
         await asyncio.Event().wait()
         return True
@@ -75,7 +75,7 @@ async def test_every_update_of_metadata_goes_through_the_bounded_one(kafka: str)
         assert not await asyncio.wait_for(producer.client.force_metadata_update(), 5)
 
 
-async def test_connections_to_brokers_are_seen_and_aborted(kafka: str, topic: str) -> None:
+async def test_connections_to_brokers_are_listed_and_aborted(kafka: str, topic: str) -> None:
     async with a_producer(kafka) as producer:
         metadata = await producer.send_and_wait(topic, b"opens a connection")
         leader = producer.client.cluster.leader_for_partition(metadata.topic_partition)
@@ -178,7 +178,7 @@ async def lose_fetching(consumer: AIOKafkaConsumer) -> None:
 
 
 @pytest.mark.parametrize("lose", [lose_metadata, lose_coordination, lose_fetching])
-async def test_each_background_task_of_a_consumer_is_missed(
+async def test_the_end_of_each_background_task_of_a_consumer_is_detected(
     kafka: str, topic: str, lose: Callable[[AIOKafkaConsumer], Awaitable[None]]
 ) -> None:
     async with a_consumer(kafka, topic) as consumer:
@@ -199,7 +199,7 @@ async def test_the_position_of_a_consumer_is_the_offset_that_it_reads_next(kafka
         assert internals.fetch_positions(consumer) == {}
 
 
-async def test_the_end_of_the_log_is_behind_an_open_transaction(kafka: str, topic: str) -> None:
+async def test_the_end_of_the_log_includes_an_open_transaction(kafka: str, topic: str) -> None:
     place = TopicPartition(topic, 0)
     options = {"transactional_id": "canary", "transaction_timeout_ms": 10_000}
     async with (
@@ -225,7 +225,7 @@ def a_batch(*offsets: int) -> bytes:
     return struct.pack(">q", offsets[0]) + bytes(builder.build())[8:]
 
 
-def test_the_fetcher_steps_over_a_batch_that_cannot_be_decoded() -> None:
+def test_the_fetcher_skips_a_batch_that_cannot_be_decoded() -> None:
     bad = bytearray(a_batch(2, 3))
     bad[-1] ^= 0xFF
     data = a_batch(0, 1) + bytes(bad) + a_batch(4)
@@ -237,7 +237,7 @@ def test_the_fetcher_steps_over_a_batch_that_cannot_be_decoded() -> None:
     assert records.next_fetch_offset == 5
 
 
-def test_a_batch_is_decoded_by_itself() -> None:
+def test_a_batch_is_decoded_separately() -> None:
     records = internals.decode_batch(a_batch(7, 8), TopicPartition("t", 1), 7)
     assert [(each.topic, each.partition, each.offset, each.key, each.value) for each in records] == [
         ("t", 1, 7, b"key", b"value"), ("t", 1, 8, b"key", b"value"),

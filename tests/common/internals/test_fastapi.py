@@ -40,12 +40,12 @@ def parameters(function: Any = endpoint) -> Parameters:
     return Parameters.of_route(APIRoute("/vases/{vase_id}", function, methods=["POST"]))
 
 
-def test_these_are_the_versions_that_were_checked() -> None:
+def test_the_installed_versions_are_the_checked_ones() -> None:
     """With another one: read its changes of `dependencies/utils.py` and of `routing.py`, then change the version."""
     assert (version("fastapi"), version("fastapi-offline")) == (CHECKED_FASTAPI, CHECKED_FASTAPI_OFFLINE)
 
 
-def test_parameters_are_sorted_by_where_they_come_from() -> None:
+def test_parameters_are_grouped_by_their_source() -> None:
     found = parameters()
     assert (found.function, found.name, found.request_name) == (endpoint, None, "request")
     assert [[field.name for field in fields] for fields in (found.path, found.query, found.body)] == [
@@ -78,11 +78,11 @@ async def _yields() -> AsyncIterator[str]:
         (_yields, "a dependency with yield"),
     ],
 )
-def test_what_only_fastapi_can_supply_is_found(function: Any, kind: str) -> None:
+def test_parameters_that_only_fastapi_can_supply_are_detected(function: Any, kind: str) -> None:
     assert parameters(function).only_fastapi == (kind,)
 
 
-async def test_values_are_validated_and_problems_say_where_they_are() -> None:
+async def test_values_are_validated_and_errors_have_their_location() -> None:
     found = parameters()
     assert path_value(found.path[0], {"vase_id": "7"}) == (7, [])
     _, [wrong] = path_value(found.path[0], {"vase_id": "x"})
@@ -93,7 +93,7 @@ async def test_values_are_validated_and_problems_say_where_they_are() -> None:
     assert wrong["loc"] == ("query", "coats")
 
 
-async def test_a_body_is_validated_as_it_is_given() -> None:
+async def test_a_parsed_body_is_validated_unchanged() -> None:
     body = parameters().body
     values, problems = await body_value(body, {"price": Decimal("1.10")})
     assert (str(values["vase"].price), problems) == ("1.10", [])
@@ -103,7 +103,7 @@ async def test_a_body_is_validated_as_it_is_given() -> None:
     assert (wrong["loc"], wrong["type"]) == (("body",), "missing")
 
 
-def test_the_pages_of_the_document_have_their_files_in_one_folder() -> None:
+def test_the_files_of_the_openapi_pages_are_in_one_folder() -> None:
     app = new_application("vases")
     [(path, folder)] = [found for route in app.routes if (found := static_folder(route)) is not None]
     assert path == "/static-offline-docs"

@@ -21,9 +21,7 @@ def subscription_of(broker: KafkaBroker, topic: str) -> Any:
     )  # fmt: skip
 
 
-async def test_a_subscriber_without_a_handler_reads_only_the_batches_it_is_asked_for(
-    kafka: str, make_topic: MakeTopic
-) -> None:
+async def test_a_subscriber_without_a_handler_fetches_only_requested_batches(kafka: str, make_topic: MakeTopic) -> None:
     topic = await make_topic(partitions=1)
     sent = [order_shipped_record("order-1", sequence) for sequence in range(1, 4)]
     await produce(kafka, topic, [*sent, order_shipped_record("order-1").with_header("ce_id", b"\xff")])
@@ -50,7 +48,7 @@ async def test_a_subscriber_without_a_handler_reads_only_the_batches_it_is_asked
     assert internals.consumer_of(subscription) is None
 
 
-async def test_what_stops_a_stop_is_raised_itself(
+async def test_an_error_while_stopping_is_raised_unchanged(
     kafka: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker = KafkaBroker(kafka, consumer_only=True, logger=None)

@@ -37,7 +37,7 @@ async def answer(app: ASGIApp, path: str, method: str = "GET") -> httpx.Response
         return await client.request(method, path)
 
 
-def test_this_is_the_version_that_was_checked() -> None:
+def test_the_installed_version_is_the_checked_one() -> None:
     """With another one: read its changes of `requests.py`, `routing.py` and `applications.py`."""
     assert version("starlette") == CHECKED_STARLETTE
 
@@ -51,7 +51,7 @@ async def test_a_stored_body_and_its_json_are_returned_without_reading() -> None
     assert await request.json() == stored_json(request, None) == {"price": "1.10"}
 
 
-async def test_a_stack_that_is_replaced_has_every_request() -> None:
+async def test_a_replaced_middleware_stack_gets_every_request() -> None:
     app = Starlette(routes=[Route("/", hello)])
     replace_middleware_stack(app, Closed(app.build_middleware_stack()))
     assert (await answer(app, "/")).text == "closed"
@@ -67,7 +67,7 @@ async def test_the_allowed_methods_are_those_of_all_routes_of_the_path() -> None
     assert allowed_methods(routes, "/1/2") == []
 
 
-async def test_a_route_may_get_head_and_another_application() -> None:
+async def test_a_route_can_be_given_head_and_another_application() -> None:
     route = Route("/", hello, methods=["GET"])
     assert route.methods is not None
     route.methods.discard("HEAD")

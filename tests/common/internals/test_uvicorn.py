@@ -25,11 +25,11 @@ def cycle() -> Mock:
     return Mock(spec=["disconnected", "message_event", "response_complete", "keep_alive"], response_complete=False)
 
 
-def test_this_is_the_version_that_was_checked() -> None:
+def test_the_installed_version_is_the_checked_one() -> None:
     assert version("uvicorn") == CHECKED_UVICORN
 
 
-def test_the_methods_that_are_overridden_exist() -> None:
+def test_the_overridden_methods_exist() -> None:
     for name in ("_start_asgi_task", "connection_made", "connection_lost", "on_response_complete", "shutdown"):
         assert callable(getattr(HttpToolsProtocol, name)), name
     assert list(inspect.signature(HttpToolsProtocol._start_asgi_task).parameters) == ["self", "cycle", "app"]
@@ -37,13 +37,13 @@ def test_the_methods_that_are_overridden_exist() -> None:
     assert "capture_signals" in vars(UvicornServer)
 
 
-def test_a_request_has_the_attributes_that_are_read_and_changed() -> None:
+def test_a_request_has_the_attributes_that_we_use() -> None:
     source = inspect.getsource(Cycle.__init__)
     for name in ("disconnected", "message_event", "response_started", "response_complete", "more_body", "keep_alive"):
         assert f"self.{name} =" in source, name
 
 
-def test_requests_in_a_row_wait_in_the_pipeline_the_last_one_first(protocol: UvicornProtocol) -> None:
+def test_pipelined_requests_wait_in_a_queue_with_the_last_one_first(protocol: UvicornProtocol) -> None:
     assert "self.pipeline.appendleft((self.cycle, app))" in inspect.getsource(HttpToolsProtocol.on_headers_complete)
     first, last = cycle(), cycle()
     protocol.pipeline.extend([(last, Mock()), (first, Mock())])
@@ -52,7 +52,7 @@ def test_requests_in_a_row_wait_in_the_pipeline_the_last_one_first(protocol: Uvi
     assert [waiting for waiting, _ in protocol.pipeline] == [first]
 
 
-def test_the_last_request_is_unanswered_until_its_response_is_complete(protocol: UvicornProtocol) -> None:
+def test_the_last_request_is_active_until_its_response_is_complete(protocol: UvicornProtocol) -> None:
     assert protocol.unanswered() is None
     protocol.cycle = cycle()
     assert protocol.unanswered() is protocol.cycle
@@ -60,7 +60,7 @@ def test_the_last_request_is_unanswered_until_its_response_is_complete(protocol:
     assert protocol.unanswered() is None
 
 
-def test_a_lost_connection_disconnects_the_request_that_is_answered(protocol: UvicornProtocol) -> None:
+def test_a_lost_connection_disconnects_the_active_request(protocol: UvicornProtocol) -> None:
     protocol.connection_made(as_transport(Mock()))
     answered = protocol._answering = cycle()
     protocol.pipeline.append((cycle(), Mock()))

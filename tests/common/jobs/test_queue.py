@@ -32,7 +32,7 @@ async def outcomes(pool: Pool) -> Sequence[str | None]:
     return [row["outcome"] for row in await pool.fetch("SELECT outcome FROM job_attempts ORDER BY number")]
 
 
-async def test_work_asked_for_twice_is_one_job(pool: Pool) -> None:
+async def test_work_that_is_enqueued_twice_is_one_job(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"), invoice_of("walnut bowl"))
     await enqueue(pool, invoice_of("walnut bowl"))
     assert [job.business_key for job in await claim(pool)] == ["walnut bowl"]
@@ -45,7 +45,7 @@ async def test_two_workers_never_claim_the_same_job(pool: Pool) -> None:
     assert len(keys) == len(set(keys)) == 40
 
 
-async def test_one_claim_takes_of_each_kind_up_to_its_limit_the_longest_due_first(pool: Pool) -> None:
+async def test_a_claim_takes_jobs_of_each_kind_up_to_its_limit_longest_due_first(pool: Pool) -> None:
     mails = [NewJob("mail", f"order {number}", {}, TRACEPARENT) for number in range(5)]
     await enqueue(pool, *(invoice_of(f"order {number}") for number in range(5)), *mails)
     await pool.execute("UPDATE jobs SET due_at = now() - interval '1 min' WHERE business_key IN ('order 3', 'order 4')")
@@ -91,7 +91,7 @@ async def test_a_worker_that_lost_its_lease_can_write_nothing(pool: Pool) -> Non
     assert await outcomes(pool) == ["abandoned", "succeeded"]
 
 
-async def test_a_lease_that_is_prolonged_is_not_taken_away(pool: Pool) -> None:
+async def test_an_extended_lease_is_not_released(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool, lease=timedelta(0))
     async with reading(pool) as connection:
@@ -99,7 +99,7 @@ async def test_a_lease_that_is_prolonged_is_not_taken_away(pool: Pool) -> None:
         assert await leases.release_expired(connection) == 0
 
 
-async def test_a_job_handed_back_is_free_at_once_and_counts_no_failure(pool: Pool) -> None:
+async def test_a_job_that_is_handed_back_can_be_claimed_immediately_and_counts_no_failure(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool)
     async with transaction(pool) as connection:
@@ -108,7 +108,7 @@ async def test_a_job_handed_back_is_free_at_once_and_counts_no_failure(pool: Poo
     assert (again.failures, again.abandoned) == (0, 0)
 
 
-async def test_only_a_dead_job_is_replayed_with_a_new_round_of_tries(pool: Pool) -> None:
+async def test_only_a_dead_job_can_be_replayed_and_it_gets_the_full_schedule_again(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool)
     async with transaction(pool) as connection:
@@ -121,7 +121,7 @@ async def test_only_a_dead_job_is_replayed_with_a_new_round_of_tries(pool: Pool)
     assert (again.failures, again.attempt) == (0, 2)
 
 
-async def test_what_is_asked_for_in_a_transaction_that_fails_was_never_asked_for(pool: Pool) -> None:
+async def test_a_job_that_is_enqueued_in_a_failing_transaction_does_not_exist(pool: Pool) -> None:
     with pytest.raises(RuntimeError, match="changed our mind"):
         async with transaction(pool) as connection:
             await queue.enqueue(connection, invoice_of("walnut bowl"))
@@ -129,7 +129,7 @@ async def test_what_is_asked_for_in_a_transaction_that_fails_was_never_asked_for
     assert await claim(pool) == []
 
 
-def test_a_schedule_says_the_wait_after_each_failure_and_when_it_was_the_last() -> None:
+def test_a_schedule_has_a_delay_after_each_failure_until_the_last() -> None:
     refunds = FunctionHandler("refund")
     refunds.retry_delays = (2, 4, 8, 16, 32)
     waits = [refunds.retry_delay(failures, unit_seconds=60) for failures in range(1, 7)]

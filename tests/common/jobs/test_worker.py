@@ -56,7 +56,7 @@ async def attempts(pool: Pool) -> list[tuple[str, str | None]]:
     return [tuple(row) for row in await pool.fetch("SELECT outcome, error FROM job_attempts ORDER BY number")]
 
 
-async def test_a_job_is_done_and_its_attempt_remembered(pool: Pool) -> None:
+async def test_a_completed_job_and_its_attempt_are_stored(pool: Pool) -> None:
     printer = Printer()
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
@@ -65,7 +65,7 @@ async def test_a_job_is_done_and_its_attempt_remembered(pool: Pool) -> None:
     assert await attempts(pool) == [("succeeded", None)]
 
 
-async def test_a_job_that_fails_twice_is_done_at_the_third_attempt(pool: Pool) -> None:
+async def test_a_job_that_fails_twice_completes_at_the_third_attempt(pool: Pool) -> None:
     printer = Printer(OSError("no paper"), OSError("no ink"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
@@ -74,7 +74,7 @@ async def test_a_job_that_fails_twice_is_done_at_the_third_attempt(pool: Pool) -
     assert printer.given_up == []
 
 
-async def test_after_the_last_try_the_job_is_dead_and_what_follows_is_done_once(pool: Pool) -> None:
+async def test_after_the_last_attempt_the_job_is_dead_and_its_failure_handler_runs_once(pool: Pool) -> None:
     printer = Printer(*(OSError("no paper") for _ in range(4)))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
@@ -83,7 +83,7 @@ async def test_after_the_last_try_the_job_is_dead_and_what_follows_is_done_once(
     assert printer.given_up == ["OSError: no paper"]
 
 
-async def test_a_hopeless_job_is_dead_at_once(pool: Pool) -> None:
+async def test_a_permanent_failure_makes_the_job_dead_immediately(pool: Pool) -> None:
     printer = Printer(PermanentFailure("declined"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
@@ -91,7 +91,7 @@ async def test_a_hopeless_job_is_dead_at_once(pool: Pool) -> None:
     assert len(await attempts(pool)) == 1
 
 
-async def test_an_attempt_that_hangs_has_failed(pool: Pool) -> None:
+async def test_an_attempt_that_exceeds_its_timeout_fails(pool: Pool) -> None:
     printer = Printer()
 
     async def hang_once(job: Job) -> None:
@@ -105,7 +105,7 @@ async def test_an_attempt_that_hangs_has_failed(pool: Pool) -> None:
     assert [outcome for outcome, _ in await attempts(pool)] == ["failed", "succeeded"]
 
 
-async def test_that_the_database_was_away_is_not_the_jobs_failure(pool: Pool) -> None:
+async def test_an_unavailable_database_is_no_failure_of_the_job(pool: Pool) -> None:
     printer = Printer(DatabaseUnavailable("restarting"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
@@ -113,7 +113,7 @@ async def test_that_the_database_was_away_is_not_the_jobs_failure(pool: Pool) ->
     assert [outcome for outcome, _ in await attempts(pool)] == ["handed_back", "succeeded"]
 
 
-async def test_a_job_in_hand_is_finished_when_the_worker_has_to_stop(pool: Pool) -> None:
+async def test_a_stopping_worker_completes_its_running_job(pool: Pool) -> None:
     printer, begun, go_on = Printer(), asyncio.Event(), asyncio.Event()
 
     async def print_slowly(job: Job) -> None:
@@ -129,7 +129,7 @@ async def test_a_job_in_hand_is_finished_when_the_worker_has_to_stop(pool: Pool)
     assert printer.printed == ["walnut bowl"]
 
 
-async def test_a_job_that_cannot_be_finished_in_time_is_handed_back(pool: Pool) -> None:
+async def test_a_job_that_cannot_complete_before_the_stop_is_handed_back(pool: Pool) -> None:
     printer, begun = Printer(), asyncio.Event()
 
     async def never_end(_: Job) -> None:
@@ -163,7 +163,7 @@ async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) ->
     assert [outcome for outcome, _ in await attempts(pool)] == ["succeeded"]
 
 
-async def test_a_job_that_takes_its_workers_with_it_is_buried(pool: Pool) -> None:
+async def test_a_job_whose_workers_end_repeatedly_fails_permanently(pool: Pool) -> None:
     printer = Printer()
     await enqueue(pool)
     await pool.execute("UPDATE jobs SET abandoned = $1", MOST_ABANDONED)

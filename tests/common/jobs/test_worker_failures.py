@@ -95,7 +95,7 @@ NESTED = BaseExceptionGroup("several", [SystemExit("deep"), ExceptionGroup("insi
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_job_notices(
+async def test_any_exception_of_a_job_is_retried_by_the_schedule_and_affects_no_other_job(
     pool: Pool, error: BaseException, message: str
 ) -> None:
     async def raise_it(_: Job) -> None:
@@ -111,7 +111,7 @@ async def test_whatever_a_job_raises_is_a_failure_by_the_schedule_and_no_other_j
     assert len(await last_error(pool)) <= 2000
 
 
-async def test_a_hopeless_failure_inside_a_group_is_final_too(pool: Pool) -> None:
+async def test_a_permanent_failure_in_an_exception_group_is_final_too(pool: Pool) -> None:
     async def decline(_: Job) -> None:
         raise ExceptionGroup("several", [OSError(), PermanentFailure("declined")])
 
@@ -121,7 +121,7 @@ async def test_a_hopeless_failure_inside_a_group_is_final_too(pool: Pool) -> Non
     assert await attempts(pool) == ["failed"]
 
 
-async def test_what_follows_a_dead_job_is_tried_again_without_the_work(pool: Pool) -> None:
+async def test_the_failure_handler_of_a_dead_job_is_retried_without_the_work(pool: Pool) -> None:
     tries: list[str] = []
 
     async def fail(_: Job) -> None:
@@ -139,7 +139,7 @@ async def test_what_follows_a_dead_job_is_tried_again_without_the_work(pool: Poo
     assert tries == ["work"] * 4 + ["OSError: no paper"] * 3
 
 
-async def test_what_follows_and_never_can_be_written_leaves_a_dead_job_that_says_so(pool: Pool) -> None:
+async def test_a_failure_handler_that_always_fails_leaves_a_dead_job_with_its_error(pool: Pool) -> None:
     tries: list[str] = []
 
     async def fail(_: Job) -> None:
@@ -161,7 +161,7 @@ async def test_what_follows_and_never_can_be_written_leaves_a_dead_job_that_says
     )
 
 
-async def test_a_lock_held_over_what_follows_a_dead_job_delays_only_that(
+async def test_a_lock_that_blocks_a_failure_handler_delays_only_the_handler(
     database: Database, pool: Pool, hasty: Pool
 ) -> None:
     tries: list[str] = []
@@ -182,7 +182,7 @@ async def test_a_lock_held_over_what_follows_a_dead_job_delays_only_that(
     assert await pool.fetchval("SELECT count(*) FROM event_streams WHERE topic = 't'") == 1
 
 
-async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_lock(
+async def test_completed_work_is_not_repeated_while_a_lock_blocks_the_success_handler(
     database: Database, pool: Pool, hasty: Pool
 ) -> None:
     sent: list[int] = []
@@ -206,7 +206,7 @@ async def test_work_that_was_done_is_not_done_again_while_what_follows_meets_a_l
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError()], ids=["timeout", "reset"])
-async def test_a_database_that_answers_nothing_after_the_work_is_no_failure_of_the_job(
+async def test_a_database_that_does_not_respond_after_the_work_is_no_failure_of_the_job(
     pool: Pool, error: Exception
 ) -> None:
     """A connection that hangs ends with the driver's own time limit, which has no SQLSTATE."""
@@ -230,7 +230,7 @@ async def test_a_database_that_answers_nothing_after_the_work_is_no_failure_of_t
 
 
 @pytest.mark.parametrize("lock", ["SELECT 1 FROM jobs FOR UPDATE", "LOCK TABLE jobs IN SHARE MODE"])
-async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
+async def test_completed_work_is_stored_when_its_job_can_be_written_again(
     database: Database, pool: Pool, hasty: Pool, lock: str
 ) -> None:
     sent: list[str] = []
@@ -253,7 +253,7 @@ async def test_work_that_was_done_is_recorded_when_its_job_can_be_written_again(
     assert await attempts(pool) == ["succeeded"]
 
 
-async def test_a_lock_timeout_before_work_is_known_to_be_done_is_a_failure_by_the_schedule(
+async def test_a_lock_timeout_during_the_work_is_retried_by_the_schedule(
     database: Database, pool: Pool, hasty: Pool
 ) -> None:
     async def run(job: Job) -> None:
@@ -266,7 +266,7 @@ async def test_a_lock_timeout_before_work_is_known_to_be_done_is_a_failure_by_th
     assert await attempts(pool) == ["failed"] * 4
 
 
-async def test_a_database_that_is_away_at_each_attempt_counts_in_the_end(pool: Pool) -> None:
+async def test_a_database_that_is_unavailable_at_each_attempt_finally_counts_as_a_failure(pool: Pool) -> None:
     """Such as a disk that is full for one table only: nobody knows how often the work was done by then."""
 
     async def run(_: Job) -> None:
@@ -278,7 +278,7 @@ async def test_a_database_that_is_away_at_each_attempt_counts_in_the_end(pool: P
     assert await attempts(pool) == ["handed_back"] * MOST_SET_BACKS + ["failed"] * 4
 
 
-async def test_an_attempt_that_the_database_ended_is_not_made_again_at_once(pool: Pool) -> None:
+async def test_an_attempt_that_the_database_ended_is_repeated_after_a_delay(pool: Pool) -> None:
     async def run(_: Job) -> None:
         raise asyncpg.ReadOnlySQLTransactionError("cannot execute UPDATE in a read-only transaction")
 
@@ -289,7 +289,7 @@ async def test_an_attempt_that_the_database_ended_is_not_made_again_at_once(pool
     assert 1 < wait <= 2
 
 
-async def test_a_locked_job_does_not_cost_the_others_their_leases(database: Database, pool: Pool, hasty: Pool) -> None:
+async def test_a_locked_job_does_not_prevent_the_leases_of_others_from_being_extended(database: Database, pool: Pool, hasty: Pool) -> None:
     both, go_on = asyncio.Barrier(3), asyncio.Event()
 
     async def run(_: Job) -> None:
@@ -309,7 +309,7 @@ async def test_a_locked_job_does_not_cost_the_others_their_leases(database: Data
     assert await pool.fetchval("SELECT abandoned FROM jobs WHERE business_key = 'free'") == 0
 
 
-async def test_a_lease_that_ran_out_while_the_database_was_away_stays_with_a_worker_that_lives(
+async def test_a_lease_that_expired_during_a_database_outage_stays_with_its_running_worker(
     pool: Pool, hasty: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two workers meet a database that comes back: neither takes away what the other still works on."""

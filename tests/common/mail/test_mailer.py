@@ -80,7 +80,7 @@ async def test_a_mail_arrives_as_it_was_written_with_its_attachment(mailer: Mail
     assert attachment.get_content() == b"%PDF-1.7 \xff"
 
 
-async def test_a_mail_that_is_sent_again_can_be_told_by_its_id(mailer: Mailer, server: Server) -> None:
+async def test_a_mail_that_is_sent_again_has_the_same_message_id(mailer: Mailer, server: Server) -> None:
     await mailer.send(MAIL)
     await mailer.send(MAIL)
     assert {message["Message-ID"] for message in server.kept} == {"<invoice-INV-2026-000001@articurated.example>"}
@@ -88,7 +88,7 @@ async def test_a_mail_that_is_sent_again_can_be_told_by_its_id(mailer: Mailer, s
 
 @pytest.mark.parametrize("bad", ["a\r\nBcc: all@example.com", "a\nb", "a\0b", "a\x1bb", "a\u2028b"])
 @pytest.mark.parametrize("field", ["to", "subject", "message_key", "attachment"])
-async def test_what_could_forge_a_header_is_refused_for_good(
+async def test_texts_that_could_forge_a_header_fail_permanently(
     mailer: Mailer, server: Server, field: str, bad: str
 ) -> None:
     given: dict[str, Any] = {"to": MAIL.to, "subject": "x", "text": "x", "message_key": "x"}
@@ -101,26 +101,26 @@ async def test_what_could_forge_a_header_is_refused_for_good(
 @pytest.mark.parametrize(
     "address", ["", "anna", "anna@", "@example.com", "a b@example.com", "a@b,c@d", "ännä@example.com"]
 )
-async def test_a_malformed_address_is_refused_and_not_repeated(mailer: Mailer, address: str) -> None:
+async def test_a_malformed_address_fails_permanently_and_is_not_in_the_error(mailer: Mailer, address: str) -> None:
     with pytest.raises(MailRefused, match=r"^the address is malformed$"):
         await mailer.send(Mail(address, "x", "x", "x"))
 
 
-async def test_a_server_that_is_busy_may_be_asked_again(mailer: Mailer, server: Server) -> None:
+async def test_a_busy_server_is_a_temporary_failure(mailer: Mailer, server: Server) -> None:
     server.reply = "451 anna@example.com is busy"
     with pytest.raises(MailNotSent) as failed:
         await mailer.send(MAIL)
     assert "anna" not in str(failed.value)
 
 
-async def test_a_server_that_says_never_is_believed(mailer: Mailer, server: Server) -> None:
+async def test_a_5xx_response_of_the_server_is_a_permanent_failure(mailer: Mailer, server: Server) -> None:
     server.reply = "550 no anna@example.com here"
     with pytest.raises(MailRefused) as refused:
         await mailer.send(MAIL)
     assert "anna" not in str(refused.value)
 
 
-async def test_a_server_that_is_away_may_be_asked_again() -> None:
+async def test_an_unreachable_server_is_a_temporary_failure() -> None:
     with pytest.raises(MailNotSent, match=r"127\.0\.0\.1:9"):
         await Mailer("127.0.0.1", 9, SENDER, timeout=2).send(MAIL)
 
@@ -140,7 +140,7 @@ texts = st.text(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(local_parts, st.sampled_from(["example.org", "Example.ORG", "a.b-c.example", "xn--mnchen-3ya.example"]))
-async def test_the_envelope_has_an_accepted_address_exactly(
+async def test_the_envelope_has_exactly_the_accepted_address(
     mailer: Mailer, server: Server, local_part: str, domain: str
 ) -> None:
     address = f"{local_part}@{domain}"
@@ -155,7 +155,7 @@ async def test_the_envelope_has_an_accepted_address_exactly(
 @example("=?utf-8?b?YQ==?= =?utf-8?b?Yg==?=")
 @example('Müller, "Töpfe" & Söhne <eve@example.org>')
 @example("a" * 90)
-async def test_a_subject_and_a_name_are_read_as_they_were_given(mailer: Mailer, server: Server, text: str) -> None:
+async def test_a_subject_and_a_name_are_decoded_as_they_were_written(mailer: Mailer, server: Server, text: str) -> None:
     await mailer.send(Mail("ada@example.org", text, "x", "x"))
     assert str(server.kept[-1]["Subject"]) == text
     header = mailbox_header("From", Mailbox(text, "ada@example.org"))
@@ -171,7 +171,7 @@ async def test_a_mail_to_an_international_domain_goes_to_its_a_label(mailer: Mai
 
 
 @pytest.mark.parametrize("local_part", ["=?utf-8?q?abc?=", "=?utf-8?q?eve=40elsewhere=2Eexample=2C?=", "=?x?b?YQ==?="])
-async def test_an_encoded_word_is_no_address_from_whenever_it_was_kept(
+async def test_an_encoded_word_is_no_address_even_if_it_was_stored_earlier(
     mailer: Mailer, server: Server, local_part: str
 ) -> None:
     with pytest.raises(UnusableAddress, match=r"^the address is malformed$") as refused:
@@ -198,7 +198,7 @@ async def test_the_sender_is_one_address_and_its_name(
     assert server.kept[0]["Message-ID"].endswith(f"@{address.partition('@')[2]}>")
 
 
-def test_a_sender_that_could_be_read_as_several_is_refused() -> None:
+def test_a_sender_that_could_be_parsed_as_several_is_rejected() -> None:
     with pytest.raises(ValueError, match="must be one address"):
         Mailer("127.0.0.1", 25, "Acme, Inc. <billing@acme.example>")
 
@@ -241,25 +241,25 @@ def guarded_port(server: Server, certified: ssl.SSLContext) -> Iterator[int]:
     controller.stop()
 
 
-async def test_a_login_goes_out_over_starttls(guarded_port: int, server: Server) -> None:
+async def test_a_login_is_sent_over_starttls(guarded_port: int, server: Server) -> None:
     await Mailer("127.0.0.1", guarded_port, SENDER, login=LOGIN, timeout=2).send(MAIL)
     assert len(server.kept) == 1
 
 
-async def test_a_refused_login_can_be_mended_so_the_mail_is_tried_again(guarded_port: int, server: Server) -> None:
+async def test_a_rejected_login_is_a_temporary_failure(guarded_port: int, server: Server) -> None:
     with pytest.raises(MailNotSent, match="refused the login") as failed:
         await Mailer("127.0.0.1", guarded_port, SENDER, login=("articurated", "wrong"), timeout=2).send(MAIL)
     assert "wrong" not in str(failed.value)
     assert server.kept == []
 
 
-async def test_a_login_never_goes_out_in_clear(port: int, server: Server) -> None:
+async def test_a_login_is_never_sent_unencrypted(port: int, server: Server) -> None:
     with pytest.raises(MailNotSent):
         await Mailer("127.0.0.1", port, SENDER, login=LOGIN, timeout=2).send(MAIL)
     assert server.kept == []
 
 
-async def test_a_server_may_speak_tls_from_the_first_byte(server: Server, certified: ssl.SSLContext) -> None:
+async def test_a_server_may_use_tls_from_the_first_byte(server: Server, certified: ssl.SSLContext) -> None:
     controller = Controller(server, hostname="127.0.0.1", port=free_ports(1)[0], ssl_context=certified)
     controller.start()
     try:

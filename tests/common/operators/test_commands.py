@@ -74,7 +74,7 @@ async def test_the_command_line_replays_jobs_records_and_events(
     assert (await command_line("outbox", "replay", str(position)))[1]["state"] == "pending"
 
 
-async def test_events_of_some_time_are_sent_again_but_for_those_that_kafka_refuses(
+async def test_events_of_a_period_are_republished_except_those_that_kafka_rejects(
     vase_gateway: VaseGateway, command_line: CommandLine
 ) -> None:
     keys = ["old", "new", "parked", "waiting"]
@@ -98,7 +98,7 @@ async def test_events_of_some_time_are_sent_again_but_for_those_that_kafka_refus
         await command_line("outbox", "send-again", "--since", "2026-03-01T11:00:00")
 
 
-async def test_the_command_line_makes_ensures_lists_and_revokes_keys(
+async def test_the_command_line_creates_ensures_lists_and_revokes_keys(
     vase_gateway: VaseGateway, command_line: CommandLine, tmp_path: Path
 ) -> None:
     _, made = await command_line("api-keys", "create", "--role", "manager", "--name", "Maria")
@@ -129,7 +129,7 @@ async def test_the_command_line_makes_ensures_lists_and_revokes_keys(
         ('[{"name": "x", "role": "ops", "key": "short.x"}]', "at least 16 characters"),
     ],
 )
-async def test_a_key_file_that_is_wrong_is_refused_by_name(
+async def test_an_invalid_key_file_is_rejected_by_name(
     command_line: CommandLine, tmp_path: Path, content: str, complaint: str
 ) -> None:
     file = tmp_path / "keys.json"
@@ -139,7 +139,7 @@ async def test_a_key_file_that_is_wrong_is_refused_by_name(
     assert complaint in message
 
 
-async def test_a_key_file_that_is_not_there_is_not_the_databases_fault(
+async def test_a_missing_key_file_is_not_reported_as_a_database_failure(
     command_line: CommandLine, tmp_path: Path
 ) -> None:
     missing = tmp_path / "keys.json"
@@ -147,7 +147,7 @@ async def test_a_key_file_that_is_not_there_is_not_the_databases_fault(
     assert answer == (1, f"{missing}: No such file or directory\n")
 
 
-async def test_people_get_aligned_columns(vase_gateway: VaseGateway, command_line: CommandLine) -> None:
+async def test_the_text_format_has_aligned_columns(vase_gateway: VaseGateway, command_line: CommandLine) -> None:
     assert await command_line("jobs", "list", "--format", "text") == (0, "nothing\n")
     job = await a_dead_job(vase_gateway)
     _, table = await command_line("jobs", "list", "--format", "text")
@@ -158,7 +158,7 @@ async def test_people_get_aligned_columns(vase_gateway: VaseGateway, command_lin
     assert "attempts_made:\n  number  worker" in shown
 
 
-async def test_a_row_that_was_changed_behind_the_audits_back_is_named(
+async def test_a_changed_audit_row_is_named(
     database: Database, vase_gateway: VaseGateway, command_line: CommandLine
 ) -> None:
     job = await a_dead_job(vase_gateway)
@@ -179,7 +179,7 @@ async def tamper(database: Database, statement: str) -> None:
     await owner.close()
 
 
-async def test_a_database_that_is_away_is_said_in_a_word(
+async def test_an_unavailable_database_is_reported_in_one_line(
     command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:hush@127.0.0.1:9/none")
@@ -191,7 +191,7 @@ async def test_a_database_that_is_away_is_said_in_a_word(
     "command",
     ["dance", "jobs list --limit -1", "poison list --offset 2147483648", "outbox replay 9223372036854775808"],
 )
-async def test_a_command_that_is_none_is_explained(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_unknown_command_prints_the_usage(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         execute(SERVICE, command.split())
     assert ended.value.code == 2

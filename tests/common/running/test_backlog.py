@@ -39,7 +39,7 @@ async def shown(name: str, value: float | None, **labels: str) -> None:
     await eventually(is_shown)
 
 
-async def test_dead_jobs_and_kept_poison_are_shown_until_they_are_replayed(
+async def test_dead_jobs_and_poison_records_are_counted_until_they_are_replayed(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in ("refund", "refund", "refund-mail"):
@@ -59,7 +59,7 @@ async def test_dead_jobs_and_kept_poison_are_shown_until_they_are_replayed(
         await shown("poison_kept_rows", 0, topic="")
 
 
-async def test_that_there_is_nothing_to_do_is_shown_as_zero(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_empty_backlog_is_shown_as_zero(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     async with watching(pool, monkeypatch):
         await shown("jobs_dead_rows", 0, kind="")
         await shown("poison_kept_rows", 0, topic="")

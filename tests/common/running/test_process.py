@@ -34,7 +34,7 @@ def migrated(session_folder: Path, postgres: Postgres, kafka_server: Kafka) -> d
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_becomes_ready_and_ends_with_0_when_told(migrated: dict[str, str], tmp_path: Path, role: str) -> None:
+def test_a_role_becomes_ready_and_exits_with_0_on_sigterm(migrated: dict[str, str], tmp_path: Path, role: str) -> None:
     with running_service("orders", role, folder=tmp_path, environment=migrated) as process:
         process.wait_for("/readyz", 200)
         first = process.get("/api/v1/orders")
@@ -50,7 +50,9 @@ def test_a_role_becomes_ready_and_ends_with_0_when_told(migrated: dict[str, str]
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_role_bounds_what_it_reads_and_for_how_long(migrated: dict[str, str], tmp_path: Path, role: str) -> None:
+def test_every_role_limits_the_size_and_duration_of_requests(
+    migrated: dict[str, str], tmp_path: Path, role: str
+) -> None:
     environment = {**migrated, "HTTP_HEAD_SECONDS": "0.5", "HTTP_MAX_CONNECTIONS": "20"}
     with running_service("orders", role, folder=tmp_path, environment=environment) as process:
         process.wait_for("/livez", 200)
@@ -87,7 +89,7 @@ def test_a_role_waits_for_its_database_and_its_migrations(
         process.wait_for("/api/v1/orders", 401)
 
 
-def test_sigterm_ends_a_role_that_still_waits_for_its_database(tmp_path: Path) -> None:
+def test_sigterm_stops_a_role_that_still_waits_for_its_database(tmp_path: Path) -> None:
     nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "KAFKA_BOOTSTRAP": "127.0.0.1:9"}
     with running_service("orders", "all", folder=tmp_path, environment=nowhere) as process:
         process.wait_for("/readyz", 503)
@@ -95,7 +97,7 @@ def test_sigterm_ends_a_role_that_still_waits_for_its_database(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("service", ["orders", "invoicing", "refunds"])
-def test_sigterm_ends_every_role_in_time_though_both_servers_hang(
+def test_sigterm_stops_every_role_in_time_while_both_servers_hang(
     session_folder: Path, tmp_path: Path, service: str
 ) -> None:
     """The last two have a worker as well."""
@@ -152,7 +154,7 @@ def test_a_component_that_fails_ends_the_process_with_1(
         assert "FailpointReached" in process.log
 
 
-def test_a_port_that_is_taken_is_said(migrated: dict[str, str], tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(migrated: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         environment = {**migrated, "HTTP_PORT": str(taken.getsockname()[1])}
         with running_service("orders", "relay", folder=tmp_path, environment=environment) as process:

@@ -67,7 +67,7 @@ async def test_only_published_events_past_their_retention_are_deleted(pool: Pool
     assert await pool.fetchval("SELECT array_agg(key ORDER BY key) FROM outbox") == ["new", "parked", "pending"]
 
 
-async def test_more_than_a_batch_is_deleted_beside_rows_that_somebody_holds(pool: Pool) -> None:
+async def test_several_batches_are_deleted_except_locked_rows(pool: Pool) -> None:
     await pool.execute(REMEMBER, 5_000)
     async with transaction(pool) as holder:
         await holder.execute("SELECT FROM inbox WHERE event_id = '1' FOR UPDATE")
@@ -76,13 +76,13 @@ async def test_more_than_a_batch_is_deleted_beside_rows_that_somebody_holds(pool
     assert await pool.fetchval("SELECT min(received_at) > now() - interval '14 days' FROM inbox")
 
 
-async def test_answers_are_forgotten_when_they_expire(pool: Pool) -> None:
+async def test_stored_responses_are_deleted_when_they_expire(pool: Pool) -> None:
     await pool.execute(ANSWER)
     await purge_until(pool, "SELECT count(*) = 1 FROM idempotency_keys")
     assert await pool.fetchval("SELECT key FROM idempotency_keys") == "new"
 
 
-async def test_only_jobs_that_are_done_are_deleted_with_their_attempts_when_their_time_is_over(pool: Pool) -> None:
+async def test_only_completed_jobs_past_their_retention_are_deleted_with_their_attempts(pool: Pool) -> None:
     await pool.execute(JOBS)
     await purge_until(pool, "SELECT count(*) = 4 FROM jobs")
     kept = ["begun", "dead long ago", "done lately", "never begun"]
@@ -90,7 +90,7 @@ async def test_only_jobs_that_are_done_are_deleted_with_their_attempts_when_thei
     assert await pool.fetchval("SELECT count(*) FROM job_attempts") == 2 * len(kept)
 
 
-async def test_only_poison_that_was_replayed_is_deleted_when_its_time_is_over(pool: Pool) -> None:
+async def test_only_replayed_poison_records_past_their_retention_are_deleted(pool: Pool) -> None:
     await pool.execute(POISON)
     await purge_until(pool, "SELECT count(*) = 2 FROM poison")
     assert await pool.fetchval("SELECT array_agg(topic ORDER BY topic) FROM poison") == [
@@ -99,7 +99,7 @@ async def test_only_poison_that_was_replayed_is_deleted_when_its_time_is_over(po
     ]
 
 
-async def test_the_sequences_given_out_are_never_forgotten(pool: Pool) -> None:
+async def test_sequences_of_purged_events_are_never_deleted(pool: Pool) -> None:
     """An event that began with 1 again would be taken for an old one."""
     await pool.execute("INSERT INTO event_streams VALUES ('articurated.refunds', 'order-1', 3)")
     await pool.execute(ANSWER)

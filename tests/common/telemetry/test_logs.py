@@ -36,14 +36,14 @@ def default_logging() -> Iterator[None]:
         f"00-{TRACE}-00f067aa0ba902b7-01\n",
     ],
 )
-def test_without_a_usable_parent_a_trace_begins(malformed: str | None) -> None:
+def test_without_a_valid_parent_a_new_trace_begins(malformed: str | None) -> None:
     made = new_traceparent(malformed)
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", made)
     assert trace_id(made) != TRACE
     assert made != new_traceparent(malformed)
 
 
-def test_a_trace_goes_on_under_a_new_span_and_keeps_its_flags() -> None:
+def test_a_trace_continues_with_a_new_span_and_the_same_flags() -> None:
     made = new_traceparent(f"00-{TRACE}-00f067aa0ba902b7-00")
     assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-00", made)
     assert "00f067aa0ba902b7" not in made
@@ -53,7 +53,7 @@ def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in captured.readouterr().err.splitlines()]
 
 
-def test_both_kinds_of_loggers_write_the_same_kind_of_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_and_structured_loggers_write_the_same_format(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("orders", "api", style="json")
     get_logger("ours").info("shipped", order="1")
     logging.getLogger("theirs").warning("slow by %s s", 3)
@@ -65,7 +65,7 @@ def test_both_kinds_of_loggers_write_the_same_kind_of_line(capsys: pytest.Captur
         assert str(line["timestamp"]).endswith("Z")
 
 
-def test_what_is_below_the_level_or_mere_noise_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_below_the_level_and_noise_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("orders", "api", style="json", level="info")
     get_logger("ours").debug("detail")
     logging.getLogger("aiokafka.consumer").info("joined")
@@ -73,7 +73,7 @@ def test_what_is_below_the_level_or_mere_noise_is_left_out(capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("prefix", ["client_0123456789ab", "ak_client_01234567"])
-def test_secrets_and_addresses_never_reach_a_log(prefix: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_secrets_and_email_addresses_are_never_logged(prefix: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("orders", "api", style="json")
     key = f"{prefix}.a-secret-of-some-length"
     password = "hush"
@@ -89,11 +89,11 @@ def test_secrets_and_addresses_never_reach_a_log(prefix: str, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("text", ["postgres.fetch", "1.5 @ 3", "a/b.c", "order 4bf9.pdf", "127.0.0.1:9092"])
-def test_other_texts_are_left_alone(text: str) -> None:
+def test_other_texts_are_logged_unchanged(text: str) -> None:
     assert without_secrets(text) == text
 
 
-def test_people_get_lines_they_can_read(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_text_style_is_readable_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("orders", "api", style="pretty")
     get_logger("ours").warning("shipped late", order="1")
     assert "shipped late" in capsys.readouterr().err
@@ -104,7 +104,7 @@ CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u20
 
 
 @pytest.mark.parametrize("style", ["pretty", "json"])
-def test_what_clients_send_cannot_steer_a_terminal(
+def test_texts_of_clients_cannot_control_a_terminal(
     style: Literal["pretty", "json"], capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging("orders", "api", style=style)

@@ -25,7 +25,7 @@ class Clock:
         return self.seconds
 
 
-def test_a_text_is_written_once_in_an_interval_and_then_with_the_number_left_out() -> None:
+def test_a_message_is_logged_once_per_interval_and_then_with_the_number_of_suppressed_ones() -> None:
     clock = Clock()
     limit = RepeatLimit(seconds=10, clock=clock)
     assert [limit.admit("away") for _ in range(1_000)] == [0, *[None] * 999]
@@ -35,7 +35,7 @@ def test_a_text_is_written_once_in_an_interval_and_then_with_the_number_left_out
     assert limit.admit("away") == 1
 
 
-def test_texts_and_what_they_are_about_do_not_limit_each_other() -> None:
+def test_different_messages_and_keys_do_not_limit_each_other() -> None:
     with capture_logs() as logs:
         log = RateLimitedLog(structlog.get_logger())
         for _ in range(100):
@@ -49,7 +49,7 @@ def test_texts_and_what_they_are_about_do_not_limit_each_other() -> None:
     ]
 
 
-def test_keys_whose_interval_is_over_are_forgotten() -> None:
+def test_keys_are_removed_after_their_interval() -> None:
     clock = Clock()
     limit = RepeatLimit(seconds=10, clock=clock)
     for key in range(MOST_KEYS + 1):
@@ -59,7 +59,7 @@ def test_keys_whose_interval_is_over_are_forgotten() -> None:
     assert len(limit._intervals) == 1
 
 
-def test_a_client_library_writes_some_lines_an_interval_and_our_own_are_not_limited(
+def test_lines_of_a_client_library_are_limited_per_interval_and_our_own_are_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logging("orders", "consumer", style="json")

@@ -12,16 +12,16 @@ ESCAPES = "a\x1b[2J\x9b1m\x7f\u202eb\u2066\u2028"
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n", "\u00a0\u3000", "\u200b", "\u3164", "\u2800", "\x00\x1f\x85"])
-def test_blanks_and_invisible_characters_show_nothing(text: str) -> None:
+def test_blanks_and_invisible_characters_are_not_visible(text: str) -> None:
     assert shows_nothing(text)
 
 
 @pytest.mark.parametrize("text", [".", "ß", "\u0301", "\u0600", "葛\U000e0100", "☎\ufe0f", "\ufffd", "\ue000", "-"])
-def test_everything_else_shows_something(text: str) -> None:
+def test_all_other_characters_are_visible(text: str) -> None:
     assert not shows_nothing(text)
 
 
-def test_every_format_character_without_a_shape_is_invisible() -> None:
+def test_every_format_character_without_a_glyph_is_invisible() -> None:
     """Those with one are signs that stand before digits or words, as the Arabic end of ayah."""
     formats = {chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cf"}
     shaped = {character for character in formats if not shows_nothing(character)}
@@ -34,25 +34,25 @@ def test_every_format_character_without_a_shape_is_invisible() -> None:
     }
 
 
-def test_a_page_leaves_out_what_shows_nothing() -> None:
+def test_a_page_omits_invisible_characters() -> None:
     assert without_ignorable("葛\U000e0100城 ☎\ufe0f a\u2800b") == "葛城 ☎ a b"
 
 
-def test_controls_are_written_out_for_a_terminal() -> None:
+def test_control_characters_are_escaped_for_a_terminal() -> None:
     assert for_terminal(ESCAPES) == r"a\x1b[2J\x9b1m\x7f\u202eb\u2066\u2028"
     assert for_terminal("a\n\tb") == r"a\n\tb"
     assert for_terminal("a\n\tb\x1b", keep_lines=True) == "a\n\tb\\x1b"
     assert for_terminal("Zoë 山田 🎁") == "Zoë 山田 🎁"
 
 
-def test_json_for_a_terminal_says_the_same() -> None:
+def test_json_for_a_terminal_has_the_same_value() -> None:
     text = json.dumps({"name": ESCAPES}, ensure_ascii=False)
     assert json.loads(json_for_terminal(text)) == {"name": ESCAPES}
     assert json_for_terminal(text).isprintable()
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_what_operators_are_shown_cannot_steer_their_terminal(style: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_commands_cannot_control_a_terminal(style: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_result({"data": [{"name": ESCAPES, "attempts": [{"error": ESCAPES}]}]}, style)
     print_result({"name": ESCAPES, "attempts": [{"error": ESCAPES}]}, style)
     assert capsys.readouterr().out.replace("\n", "").isprintable()

@@ -6,7 +6,7 @@ from support.waiting import eventually_true
 
 
 @pytest.mark.parametrize("chunks", [b"zz\r\n", b"3\r\nabcd\r\n", b"-1\r\n", b"3;" + b"x" * 300_000])
-async def test_bad_chunks_are_refused_though_the_application_waits_for_them(chunks: bytes) -> None:
+async def test_invalid_chunks_are_rejected_while_the_application_waits_for_them(chunks: bytes) -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
@@ -15,7 +15,7 @@ async def test_bad_chunks_are_refused_though_the_application_waits_for_them(chun
         await eventually_true(lambda: application.client_gone == 1)
 
 
-async def test_trailers_do_not_become_headers_and_are_bounded() -> None:
+async def test_trailers_do_not_become_headers_and_their_size_is_bounded() -> None:
     application = EchoApplication()
     chunked = b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
     async with raw_server(application) as server, await server.connect() as client:
@@ -24,7 +24,7 @@ async def test_trailers_do_not_become_headers_and_are_bounded() -> None:
         assert_refused(await client.ask(chunked + b"a: b\r\n" * 102), 400, "BAD_REQUEST")
 
 
-async def test_the_application_answers_a_body_that_is_announced_too_large_and_then_the_connection_ends() -> None:
+async def test_the_application_responds_to_a_content_length_above_the_limit_and_the_connection_closes() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         head = b"POST /closed HTTP/1.1\r\n" + HOST + b"Content-Length: 50000000\r\n\r\n"
         answer = await client.ask(head, b"x" * 3_000_000)
@@ -32,7 +32,7 @@ async def test_the_application_answers_a_body_that_is_announced_too_large_and_th
         assert await client.rest() == b""
 
 
-async def test_a_body_of_chunks_that_grows_too_large_after_its_answer_ends_the_connection() -> None:
+async def test_a_chunked_body_that_exceeds_the_limit_after_its_response_closes_the_connection() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         chunked = b"POST /closed HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
         assert (await client.ask(chunked)).status == 401
@@ -40,13 +40,13 @@ async def test_a_body_of_chunks_that_grows_too_large_after_its_answer_ends_the_c
         assert await client.rest() == b""
 
 
-async def test_a_body_that_nobody_reads_is_dropped_and_the_connection_goes_on() -> None:
+async def test_a_body_that_the_application_does_not_read_is_discarded_and_the_connection_continues() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert (await client.ask(post(b"/closed", b"x" * 500))).status == 401
         assert (await client.ask(GET)).body == b"GET"
 
 
-async def test_who_is_refused_while_expecting_100_continue_has_to_come_again() -> None:
+async def test_an_error_response_to_expect_100_continue_closes_the_connection() -> None:
     expecting = b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     async with raw_server(EchoApplication()) as server:
         async with await server.connect() as client:

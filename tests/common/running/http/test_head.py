@@ -26,13 +26,13 @@ from support.gateway.raw_http import (
     ],
     ids=["one header", "one header of 5 MB", "many headers", "no end"],
 )
-async def test_a_head_of_more_than_64_kib_is_refused(head: bytes) -> None:
+async def test_a_head_of_more_than_64_kib_is_rejected(head: bytes) -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert assert_refused(await client.ask(head), 400, "BAD_REQUEST") == {"limit_bytes": 65536}
         await assert_others_are_served(server)
 
 
-async def test_a_head_of_a_little_less_than_64_kib_is_served() -> None:
+async def test_a_head_of_slightly_less_than_64_kib_is_accepted() -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         head = b"GET /hello HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 65_400 + b"\r\n\r\n"
@@ -41,24 +41,24 @@ async def test_a_head_of_a_little_less_than_64_kib_is_served() -> None:
 
 
 @pytest.mark.parametrize("lines", [101, 200_000])
-async def test_more_than_100_header_lines_are_refused(lines: int) -> None:
+async def test_more_than_100_header_lines_are_rejected(lines: int) -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET / HTTP/1.1\r\n" + HOST, b"a: b\r\n" * lines, b"\r\n")
         assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_lines": 100}
 
 
-async def test_100_header_lines_are_served() -> None:
+async def test_100_header_lines_are_accepted() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert (await client.ask(b"GET / HTTP/1.1\r\n" + HOST, b"a: b\r\n" * 99, b"\r\n")).status == 200
 
 
-async def test_an_address_of_more_than_8_kib_is_refused() -> None:
+async def test_a_url_of_more_than_8_kib_is_rejected() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
         assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_bytes": 8192}
 
 
-async def test_the_head_of_a_request_behind_a_large_body_is_not_taken_for_large() -> None:
+async def test_the_head_of_a_request_after_a_large_body_does_not_count_as_large() -> None:
     async with raw_server(EchoApplication(), limits(body_bytes=200_000)) as server, await server.connect() as client:
         requests = post(b"/echo", b"x" * 150_000) + GET[:30]
         await client.send(requests)
@@ -105,7 +105,7 @@ async def test_the_head_of_a_request_behind_a_large_body_is_not_taken_for_large(
         b"G\xc3\x89T / HTTP/1.1\r\n" + HOST + b"\r\n",
     ],
 )
-async def test_a_malformed_request_is_refused_in_the_one_shape_and_the_connection_ends(request_bytes: bytes) -> None:
+async def test_a_malformed_request_gets_the_common_error_format_and_the_connection_closes(request_bytes: bytes) -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         assert_refused(await client.ask(request_bytes), 400, "BAD_REQUEST")
@@ -116,12 +116,12 @@ async def test_a_malformed_request_is_refused_in_the_one_shape_and_the_connectio
 @pytest.mark.parametrize(
     "host", [b"a", b"a:80", b"127.0.0.1:8001", b"[::1]:80", b"xn--mnchen-3ya.example", b" a \t", b"a_b"]
 )
-async def test_a_host_that_is_one_is_served(host: bytes) -> None:
+async def test_a_valid_host_header_is_accepted(host: bytes) -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert (await client.ask(b"GET /hello HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")).status == 200
 
 
-async def test_a_refusal_names_the_path_and_is_problem_json_for_those_who_ask() -> None:
+async def test_an_error_response_has_the_path_and_is_problem_json_when_accepted() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET /a%20b?c HTTP/1.1\r\nAccept: application/problem+json\r\n\r\n")
         assert answer.headers["content-type"] == "application/problem+json"
@@ -129,7 +129,7 @@ async def test_a_refusal_names_the_path_and_is_problem_json_for_those_who_ask() 
         assert json.loads(answer.body)["instance"].startswith("/a")
 
 
-async def test_a_refused_head_request_has_no_body() -> None:
+async def test_the_error_response_to_a_head_request_has_no_body() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         await client.send(b"HEAD / HTTP/1.1\r\n\r\n")
         answer = await client.answer(has_body=False)
@@ -138,14 +138,14 @@ async def test_a_refused_head_request_has_no_body() -> None:
 
 
 @pytest.mark.parametrize("method", [b"FOO", b"get", b"M-SEARCH", b"PROPFIND", b"QUERY", b"X" * 32])
-async def test_a_method_that_nobody_knows_is_the_applications_to_refuse(method: bytes) -> None:
+async def test_an_unknown_method_is_passed_to_the_application(method: bytes) -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         request = method + b" /hello HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
         assert (await client.ask(request)).body == method
         assert (await client.ask(GET)).body == b"GET"
 
 
-async def test_connect_is_no_method_of_this_server() -> None:
+async def test_the_method_connect_is_rejected() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"CONNECT shop.example:443 HTTP/1.1\r\n" + HOST + b"\r\n")
         assert_refused(answer, 405, "METHOD_NOT_ALLOWED")
@@ -153,7 +153,7 @@ async def test_connect_is_no_method_of_this_server() -> None:
 
 
 @pytest.mark.parametrize("upgrade", [b"websocket", b"h2c"])
-async def test_an_upgrade_is_ignored_and_the_connection_goes_on(upgrade: bytes) -> None:
+async def test_an_upgrade_is_ignored_and_the_connection_continues(upgrade: bytes) -> None:
     asking = b"Upgrade: " + upgrade, b"Connection: Upgrade"
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         first = post(b"/echo", b"body", *asking)
@@ -166,7 +166,7 @@ async def test_an_upgrade_is_ignored_and_the_connection_goes_on(upgrade: bytes) 
         assert (await client.answer()).body == b"hi"
 
 
-async def test_http_1_0_is_served_without_a_host_and_closed() -> None:
+async def test_http_1_0_is_accepted_without_a_host_and_the_connection_closes() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET /hello HTTP/1.0\r\n\r\n")
         assert (answer.body, answer.headers["connection"]) == (b"GET", "close")
@@ -176,7 +176,7 @@ async def test_http_1_0_is_served_without_a_host_and_closed() -> None:
 @pytest.mark.parametrize(
     "target", [b"http://shop.example/hello", b"http://shop.example/hello?a=b", b"HTTP://x:80/hello"]
 )
-async def test_a_whole_url_is_an_address_too(target: bytes) -> None:
+async def test_an_absolute_url_is_accepted_as_the_request_target(target: bytes) -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert (await client.ask(b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n")).body == b"GET"
 
@@ -191,7 +191,7 @@ async def test_a_url_without_a_path_means_the_root() -> None:
 @pytest.mark.parametrize(
     ("proxies", "client"), [("127.0.0.1", "203.0.113.7"), ("", "127.0.0.1"), ("192.0.2.1", "127.0.0.1")]
 )
-async def test_only_a_trusted_proxy_is_believed_whom_it_speaks_for(proxies: str, client: str) -> None:
+async def test_forwarded_addresses_are_accepted_only_from_a_trusted_proxy(proxies: str, client: str) -> None:
     application = EchoApplication()
     settings = SETTINGS.model_copy(update={"trusted_proxies": proxies})
     async with raw_server(application, settings=settings) as server, await server.connect() as proxy:

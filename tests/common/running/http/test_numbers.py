@@ -15,7 +15,7 @@ from support.gateway.raw_http import (
 from support.waiting import eventually_true
 
 
-async def test_the_connection_that_waits_longest_makes_room_for_a_new_one() -> None:
+async def test_the_longest_waiting_connection_is_closed_for_a_new_one() -> None:
     async with (
         raw_server(EchoApplication(), limits(connections=3, head_seconds=2)) as server,
         await server.connect() as half_sent,
@@ -33,7 +33,7 @@ async def test_the_connection_that_waits_longest_makes_room_for_a_new_one() -> N
         assert (await unused.ask(GET)).status == 200
 
 
-async def test_many_half_sent_requests_do_not_lock_others_out() -> None:
+async def test_many_incomplete_requests_do_not_block_other_clients() -> None:
     async with raw_server(EchoApplication(), limits(connections=50)) as server:
         attackers = [await server.connect() for _ in range(200)]
         for each in attackers[:100]:
@@ -43,7 +43,7 @@ async def test_many_half_sent_requests_do_not_lock_others_out() -> None:
         assert server.server.connections.number <= 50
 
 
-async def test_a_connection_too_many_is_told_so_when_all_others_are_being_answered() -> None:
+async def test_a_connection_above_the_limit_gets_503_while_all_others_are_active() -> None:
     application = EchoApplication()
     async with raw_server(application, limits(connections=2)) as server:
         busy = [await server.connect() for _ in range(2)]
@@ -59,7 +59,7 @@ async def test_a_connection_too_many_is_told_so_when_all_others_are_being_answer
         assert [(await each.answer()).body for each in busy] == [b"at last"] * 2
 
 
-async def test_requests_in_a_row_are_answered_in_order_up_to_a_number() -> None:
+async def test_pipelined_requests_are_answered_in_order_up_to_a_limit() -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n" + GET * 5000)
@@ -71,7 +71,7 @@ async def test_requests_in_a_row_are_answered_in_order_up_to_a_number() -> None:
         assert_refused(await client.answer(), 400, "BAD_REQUEST")
 
 
-async def test_what_was_asked_before_a_malformed_request_is_answered_first() -> None:
+async def test_requests_before_a_malformed_one_are_answered_first() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         await client.send(GET + post(b"/echo", b"abc") + b"nonsense\r\n\r\n")
         assert (await client.answer()).body == b"GET"
@@ -79,14 +79,14 @@ async def test_what_was_asked_before_a_malformed_request_is_answered_first() -> 
         assert_refused(await client.answer(), 400, "BAD_REQUEST")
 
 
-async def test_a_refusal_is_read_by_a_client_that_is_still_sending() -> None:
+async def test_a_client_that_is_still_sending_can_read_an_error_response() -> None:
     """A close on unread input resets the connection, and a reset throws away what the client has not read yet."""
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         await client.send(b"GET / HTTP/1.1\r\n", *[b"x" * 1_000_000] * 30)
         assert_refused(await client.answer(), 400, "BAD_REQUEST")
 
 
-async def test_after_a_refusal_the_client_is_waited_for_only_for_a_time() -> None:
+async def test_after_an_error_response_the_server_waits_only_a_limited_time_for_the_client() -> None:
     async with (
         raw_server(EchoApplication(), limits(linger_seconds=0.3, head_seconds=1)) as server,
         await server.connect() as client,
@@ -95,7 +95,7 @@ async def test_after_a_refusal_the_client_is_waited_for_only_for_a_time() -> Non
         await eventually_true(lambda: server.server.connections.number == 0, within=5)
 
 
-async def test_the_server_ends_in_time_with_a_thousand_requests_half_sent() -> None:
+async def test_the_server_stops_in_time_with_a_thousand_incomplete_requests() -> None:
     chosen = limits(connections=2000, stopping_seconds=0.5)
     async with raw_server(EchoApplication(), chosen) as server:
         clients = await asyncio.gather(*(server.connect() for _ in range(1000)))
@@ -107,7 +107,7 @@ async def test_the_server_ends_in_time_with_a_thousand_requests_half_sent() -> N
             await eventually_true(lambda: server.server.connections.number == 1001)
 
 
-async def test_a_request_that_is_being_answered_is_answered_when_the_server_stops() -> None:
+async def test_an_active_request_is_completed_when_the_server_stops() -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"GET /slow HTTP/1.1\r\n" + HOST + b"\r\n")

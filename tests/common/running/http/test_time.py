@@ -20,14 +20,14 @@ from support.waiting import eventually_true, time_passes
     [b"GET /hello HT", GET[:-2], b"P", b"\r\nGET / HTTP/1.1\r\nA: b"],
     ids=["line", "headers", "byte", "blank line"],
 )
-async def test_half_a_head_is_not_waited_for_longer_than_the_limit(sent: bytes) -> None:
+async def test_an_incomplete_head_times_out(sent: bytes) -> None:
     async with raw_server(EchoApplication(), limits(head_seconds=0.3)) as server, await server.connect() as client:
         details = assert_refused(await client.ask(sent), 400, "BAD_REQUEST")
         assert details == {"limit_seconds": 0.3}
         assert await client.rest() == b""
 
 
-async def test_a_head_that_comes_byte_by_byte_has_no_more_time() -> None:
+async def test_a_head_that_arrives_byte_by_byte_has_the_same_timeout() -> None:
     async with raw_server(EchoApplication(), limits(head_seconds=0.3)) as server, await server.connect() as client:
         await client.send(b"GET / HTTP/1.1\r\n")
         answer = asyncio.create_task(client.answer())
@@ -44,7 +44,7 @@ async def test_a_connection_that_sends_no_request_is_closed(sent: bytes) -> None
         assert await client.rest() == b""
 
 
-async def test_an_idle_connection_is_kept_for_the_keep_alive_time_and_then_closed() -> None:
+async def test_an_idle_connection_is_closed_after_the_keep_alive_time() -> None:
     chosen = limits(head_seconds=0.1, keep_alive_seconds=2)
     async with raw_server(EchoApplication(), chosen) as server, await server.connect() as client:
         for _ in range(2):
@@ -54,7 +54,7 @@ async def test_an_idle_connection_is_kept_for_the_keep_alive_time_and_then_close
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"])
-async def test_half_a_body_is_not_waited_for_longer_than_the_limit(head: bytes) -> None:
+async def test_an_incomplete_body_times_out(head: bytes) -> None:
     application = EchoApplication()
     async with raw_server(application, limits(body_seconds=0.3)) as server, await server.connect() as client:
         answer = await client.ask(b"POST /echo HTTP/1.1\r\n" + HOST + head)
@@ -62,7 +62,7 @@ async def test_half_a_body_is_not_waited_for_longer_than_the_limit(head: bytes) 
         await eventually_true(lambda: application.client_gone == 1)
 
 
-async def test_half_a_body_that_was_answered_already_is_not_waited_for_either() -> None:
+async def test_an_incomplete_body_times_out_after_its_response_too() -> None:
     chosen = limits(body_seconds=0.3, linger_seconds=0.3)
     async with raw_server(EchoApplication(), chosen) as server, await server.connect() as client:
         answer = await client.ask(b"POST /closed HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nabc")
@@ -70,7 +70,7 @@ async def test_half_a_body_that_was_answered_already_is_not_waited_for_either() 
         assert await client.rest() == b""
 
 
-async def test_an_application_may_take_longer_than_any_limit_of_the_client() -> None:
+async def test_an_application_may_take_longer_than_the_timeouts_of_the_client() -> None:
     application = EchoApplication()
     chosen = limits(head_seconds=0.1, body_seconds=0.1, stall_seconds=0.1)
     async with raw_server(application, chosen) as server, await server.connect() as client:
@@ -79,7 +79,7 @@ async def test_an_application_may_take_longer_than_any_limit_of_the_client() -> 
         assert (await client.answer()).body == b"at last"
 
 
-async def test_an_answer_that_is_not_read_is_given_up() -> None:
+async def test_a_response_that_is_not_read_times_out() -> None:
     async with raw_server(EchoApplication(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
         await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ async def test_an_answer_that_is_not_read_is_given_up() -> None:
         await eventually_true(lambda: server.server.connections.number == 0, within=5)
 
 
-async def test_answers_in_a_row_that_are_not_read_are_given_up_without_an_error(
+async def test_pipelined_responses_that_are_not_read_time_out_without_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with raw_server(EchoApplication(), limits(stall_seconds=0.3)) as server, await server.connect() as client:
@@ -98,7 +98,7 @@ async def test_answers_in_a_row_that_are_not_read_are_given_up_without_an_error(
     assert not [record for record in caplog.records if record.name == "uvicorn.error" and record.levelno >= 30]
 
 
-async def test_an_answer_that_is_read_slowly_but_steadily_is_given_whole() -> None:
+async def test_a_response_that_is_read_slowly_but_steadily_is_sent_completely() -> None:
     async with raw_server(EchoApplication(), limits(stall_seconds=1)) as server, await server.connect() as client:
         await client.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
         received = 0
@@ -108,7 +108,7 @@ async def test_an_answer_that_is_read_slowly_but_steadily_is_given_whole() -> No
         assert server.server.connections.number == 1
 
 
-async def test_unread_answers_are_bounded_all_together_and_the_oldest_is_given_up_first() -> None:
+async def test_the_total_size_of_unread_responses_is_bounded_and_the_oldest_is_dropped_first() -> None:
     async with raw_server(EchoApplication(), limits(unsent_bytes=30_000_000)) as server:
         clients = [await server.connect() for _ in range(3)]
         for client, left in zip(clients, [3, 2, 1], strict=True):
