@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import structlog
 from common.database.transactions import Pool
-from common.mail.mailer import Mailer
 from common.messaging.dead_letters import dead_letter_topic
 from refunds.domain import Cause, Refund
 from refunds.use_cases.jobs import MAIL_JOB
@@ -15,6 +14,7 @@ from refunds.worker import MailJob, RefundJob
 from refunds.worker.mail_job import refund_mail
 from support.example.refunds import NOW, a_refund, job_in_state, open_refund, replay, running_worker
 from support.mail.mailbox import Mailbox, running_mailbox
+from support.mail.sending import mailer
 from support.payments.fake_gateway import FakePaymentGateway
 
 SENDER = "ArtiCurated <refunds@articurated.example>"
@@ -28,7 +28,7 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def mail_job(pool: Pool, mailbox: Mailbox) -> MailJob:
-    return MailJob(Mailer(mailbox.host, mailbox.port, SENDER, timeout=2))
+    return MailJob(mailer(mailbox.port, SENDER, mailbox.host))
 
 
 async def refunded(pool: Pool, **changes: Any) -> Refund:

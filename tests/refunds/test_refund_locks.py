@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from common.mail.mailer import Mailer
 from refunds.domain import Refund
 from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
@@ -17,6 +16,7 @@ from refunds.worker import MailJob, RefundJob
 from support.example.refunds import RETRY_UNIT, job_in_state, open_refund
 from support.jobs.handlers import running_worker
 from support.mail.mailbox import Mailbox, running_mailbox
+from support.mail.sending import mailer
 from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.databases import Database
 from support.waiting import eventually
@@ -56,13 +56,15 @@ async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
 ) -> None:
     address = f"{uuid4().hex}@example.org"
     refund, gateway = await open_refund(pool, customer_email=address), CountedGateway()
-    mailer = Mailer(mailbox.host, mailbox.port, "ArtiCurated <billing@articurated.example>", timeout=5)
+    mail_job = MailJob(
+        mailer(mailbox.port, "ArtiCurated <billing@articurated.example>", mailbox.host, timeout_seconds=5)
+    )
     owner = await asyncpg.connect(database.owner_dsn)
     try:
         lock = owner.transaction()
         await lock.start()
         await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")
-        async with running_worker(hasty, RefundJob(gateway), MailJob(mailer), retry_unit_seconds=RETRY_UNIT):
+        async with running_worker(hasty, RefundJob(gateway), mail_job, retry_unit_seconds=RETRY_UNIT):
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > 12"))
             await lock.rollback()
             job = await job_in_state(pool, refund, "done")

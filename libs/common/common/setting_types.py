@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from common.database.address import parse_address
-from common.text.email_address import parse_mailbox
 from common.text.host_names import is_port, parse_host
 
 DEFAULT_KAFKA_PORT = 9092
@@ -46,11 +45,6 @@ def _database_url(text: str) -> str:
     return url
 
 
-def _mailbox(text: str) -> str:
-    parse_mailbox(text)
-    return text
-
-
 def _networks(text: str) -> str:
     return "*" if text.strip() == "*" else ",".join(_network(each) for each in _items(text))
 
@@ -83,7 +77,6 @@ def _items(text: str) -> Iterable[str]:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
-MailboxText = Annotated[str, AfterValidator(_mailbox)]
 Host = Annotated[str, AfterValidator(parse_host)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Networks = Annotated[str, AfterValidator(_networks)]

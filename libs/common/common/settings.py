@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from common.setting_types import Brokers, DatabaseUrl, Host, MailboxText, Networks
+from common.setting_types import Brokers, DatabaseUrl, Host, Networks
+from common.text.email_address import parse_mailbox
 
 
 class WrongSetting(Exception):
@@ -85,9 +86,10 @@ class MailSettings(ServiceSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr = Field(default=SecretStr(""))
     smtp_timeout_seconds: float = Field(default=8, gt=0)
-    mail_sender: MailboxText
+    mail_sender: str
 
-    @property
-    def smtp_login(self) -> tuple[str, str] | None:
-        """User name and password; None for a mail server without authentication."""
-        return (self.smtp_username, self.smtp_password.get_secret_value()) if self.smtp_username else None
+    @field_validator("mail_sender")
+    @classmethod
+    def _is_mailbox(cls, text: str) -> str:
+        parse_mailbox(text)
+        return text

@@ -49,7 +49,7 @@ async def job_handlers(settings: InvoicingSettings) -> "AsyncIterator[Iterable[J
 
     store = _document_store(settings)
     async with Renderer(processes=settings.rendering_processes, timeout=settings.rendering_timeout_seconds) as renderer:
-        yield [DocumentJob(renderer, store), MailJob(store, Mailer.from_settings(settings))]
+        yield [DocumentJob(renderer, store), MailJob(store, Mailer(settings))]
 
 
 def _seller(settings: InvoicingSettings) -> Seller:

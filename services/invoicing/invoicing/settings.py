@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from common.setting_types import MailboxText
 from common.settings import MailSettings
 from common.text.email_address import CONTROL_CHARACTER, parse_email_address
 from pydantic import AfterValidator, Field
@@ -78,4 +77,4 @@ class InvoicingSettings(MailSettings):
     rendering_processes: int = Field(default=1, ge=1, le=32)
     rendering_timeout_seconds: float = Field(default=15, gt=0)
 
-    mail_sender: MailboxText = "ArtiCurated <billing@articurated.example>"
+    mail_sender: str = "ArtiCurated <billing@articurated.example>"

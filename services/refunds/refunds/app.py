@@ -40,7 +40,7 @@ async def job_handlers(settings: RefundsSettings) -> "AsyncIterator[Iterable[Job
     from refunds.worker import MailJob, RefundJob
 
     async with aclosing(_payment_gateway(settings)) as payment_gateway:
-        yield [RefundJob(payment_gateway), MailJob(Mailer.from_settings(settings))]
+        yield [RefundJob(payment_gateway), MailJob(Mailer(settings))]
 
 
 def _payment_gateway(settings: RefundsSettings) -> "StripeGateway":

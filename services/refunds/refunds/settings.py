@@ -1,6 +1,6 @@
 """The settings of refunds, beside those of every service."""
 
-from common.setting_types import MailboxText, WebAddress
+from common.setting_types import WebAddress
 from common.settings import MailSettings
 from pydantic import Field, SecretStr
 
@@ -12,4 +12,4 @@ class RefundsSettings(MailSettings):
     # Two calls must take less time than a job's lease.
     payment_gateway_timeout_seconds: float = Field(default=8, gt=0)
 
-    mail_sender: MailboxText = "ArtiCurated <refunds@articurated.example>"
+    mail_sender: str = "ArtiCurated <refunds@articurated.example>"

@@ -16,13 +16,13 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from common.errors import PermanentFailure
-from common.mail.headers import mailbox_header
 from common.mail.mailer import Mailer, MailNotSent
-from common.mail.message import Attachment, Mail, MailRefused, UnusableAddress
+from common.mail.message import Mail, MailRefused, UnusableAddress, mailbox_header
 from common.text.email_address import Mailbox
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from local_stack.ports import free_ports
+from support.mail.sending import mailer as mailer_to
 
 MAIL = Mail("anna@example.com", "Ihre Rechnung für Vase №1", "Grüße aus der Töpferei\n", "invoice-INV-2026-000001")
 SENDER = "ArtiCurated <orders@articurated.example>"
@@ -63,13 +63,11 @@ def port(server: Server) -> Iterator[int]:
 
 @pytest_asyncio.fixture
 async def mailer(port: int) -> AsyncIterator[Mailer]:
-    yield Mailer("127.0.0.1", port, SENDER, timeout=2)
+    yield mailer_to(port, SENDER)
 
 
 async def test_a_mail_arrives_as_it_was_written_with_its_attachment(mailer: Mailer, server: Server) -> None:
-    await mailer.send(
-        Mail(MAIL.to, MAIL.subject, MAIL.text, MAIL.message_key, [Attachment("INV.pdf", b"%PDF-1.7 \xff")])
-    )
+    await mailer.send(Mail(MAIL.to, MAIL.subject, MAIL.text, MAIL.message_key, {"INV.pdf": b"%PDF-1.7 \xff"}))
     [message] = server.kept
     assert (message["From"], message["To"], message["Subject"]) == (SENDER, MAIL.to, MAIL.subject)
     body = message.get_body()
@@ -92,7 +90,7 @@ async def test_texts_that_could_forge_a_header_fail_permanently(
     mailer: Mailer, server: Server, field: str, bad: str
 ) -> None:
     given: dict[str, Any] = {"to": MAIL.to, "subject": "x", "text": "x", "message_key": "x"}
-    changed = {"attachments": [Attachment(bad, b"")]} if field == "attachment" else {field: bad}
+    changed = {"documents": {bad: b""}} if field == "attachment" else {field: bad}
     with pytest.raises(MailRefused):
         await mailer.send(Mail(**{**given, **changed}))
     assert server.kept == []
@@ -122,7 +120,7 @@ async def test_a_5xx_response_of_the_server_is_a_permanent_failure(mailer: Maile
 
 async def test_an_unreachable_server_is_a_temporary_failure() -> None:
     with pytest.raises(MailNotSent, match=r"127\.0\.0\.1:9"):
-        await Mailer("127.0.0.1", 9, SENDER, timeout=2).send(MAIL)
+        await mailer_to(9, SENDER).send(MAIL)
 
 
 ATOM_CHARACTERS = string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~"
@@ -191,7 +189,7 @@ async def test_an_encoded_word_is_no_address_even_if_it_was_stored_earlier(
 async def test_the_sender_is_one_address_and_its_name(
     port: int, server: Server, sender: str, address: str, name: str
 ) -> None:
-    await Mailer("127.0.0.1", port, sender, timeout=2).send(MAIL)
+    await mailer_to(port, sender).send(MAIL)
     [(envelope_sender, _)] = server.envelopes
     [shown] = server.kept[0]["From"].addresses
     assert (envelope_sender, shown.addr_spec, shown.display_name) == (address, address, name)
@@ -200,13 +198,13 @@ async def test_the_sender_is_one_address_and_its_name(
 
 def test_a_sender_that_could_be_parsed_as_several_is_rejected() -> None:
     with pytest.raises(ValueError, match="must be one address"):
-        Mailer("127.0.0.1", 25, "Acme, Inc. <billing@acme.example>")
+        mailer_to(25, "Acme, Inc. <billing@acme.example>")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts.filter(lambda text: "=?" not in text).map(lambda text: f"a{text}.pdf"))
 async def test_an_attachment_keeps_its_name(mailer: Mailer, server: Server, name: str) -> None:
-    await mailer.send(Mail("ada@example.org", "x", "x", "x", [Attachment(name, b"%PDF")]))
+    await mailer.send(Mail("ada@example.org", "x", "x", "x", {name: b"%PDF"}))
     [attachment] = server.kept[-1].iter_attachments()
     assert attachment.get_filename() == name
 
@@ -242,20 +240,20 @@ def guarded_port(server: Server, certified: ssl.SSLContext) -> Iterator[int]:
 
 
 async def test_a_login_is_sent_over_starttls(guarded_port: int, server: Server) -> None:
-    await Mailer("127.0.0.1", guarded_port, SENDER, login=LOGIN, timeout=2).send(MAIL)
+    await mailer_to(guarded_port, SENDER, username=LOGIN[0], password=LOGIN[1]).send(MAIL)
     assert len(server.kept) == 1
 
 
 async def test_a_rejected_login_is_a_temporary_failure(guarded_port: int, server: Server) -> None:
     with pytest.raises(MailNotSent, match="refused the login") as failed:
-        await Mailer("127.0.0.1", guarded_port, SENDER, login=("articurated", "wrong"), timeout=2).send(MAIL)
+        await mailer_to(guarded_port, SENDER, username=LOGIN[0], password="wrong").send(MAIL)
     assert "wrong" not in str(failed.value)
     assert server.kept == []
 
 
 async def test_a_login_is_never_sent_unencrypted(port: int, server: Server) -> None:
     with pytest.raises(MailNotSent):
-        await Mailer("127.0.0.1", port, SENDER, login=LOGIN, timeout=2).send(MAIL)
+        await mailer_to(port, SENDER, username=LOGIN[0], password=LOGIN[1]).send(MAIL)
     assert server.kept == []
 
 
@@ -263,7 +261,7 @@ async def test_a_server_may_use_tls_from_the_first_byte(server: Server, certifie
     controller = Controller(server, hostname="127.0.0.1", port=free_ports(1)[0], ssl_context=certified)
     controller.start()
     try:
-        await Mailer("127.0.0.1", controller.port, SENDER, implicit_tls=True, timeout=2).send(MAIL)
+        await mailer_to(controller.port, SENDER, implicit_tls=True).send(MAIL)
     finally:
         controller.stop()
     assert len(server.kept) == 1

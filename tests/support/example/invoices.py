@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.mail.mailer import Mailer
 from common.messaging.envelope import ReceivedEvent
 from common.messaging.incoming.records import Incoming
 from invoicing.consumer import event_handlers
@@ -25,6 +24,7 @@ from support.example.ada import ADA, NET, ORDER_NUMBER, TAX, TOTAL
 from support.jobs import handlers as jobs
 from support.jobs.rows import JobRow, find_job, wait_for_state
 from support.mail.mailbox import Mailbox
+from support.mail.sending import mailer
 
 SELLER = Seller(
     id="articurated",
@@ -131,6 +131,7 @@ def running_worker(
     pool: Pool, renderer: Renderer, store: DocumentStore, mailbox: Mailbox
 ) -> AbstractAsyncContextManager[object]:
     """The service's worker, with retry units of milliseconds."""
-    mailer = Mailer(mailbox.host, mailbox.port, "ArtiCurated <billing@articurated.example>", timeout=5)
-    handlers = (DocumentJob(renderer, store), MailJob(store, mailer))
+    sender = "ArtiCurated <billing@articurated.example>"
+    mail_job = MailJob(store, mailer(mailbox.port, sender, mailbox.host, timeout_seconds=5))
+    handlers = (DocumentJob(renderer, store), mail_job)
     return jobs.running_worker(pool, *handlers, retry_unit_seconds=RETRY_UNIT)

@@ -1,39 +1,41 @@
-"""An e-mail as a service describes it, and the bytes that are sent for it (RFC 5322)."""
+"""An e-mail as a service describes it, and the bytes that are sent for it (RFC 5322).
+
+The headers are formatted here so that their readers decode exactly the given text. The header classes of Python's
+`email` package parse a value before they format it: what looks like an encoded word (RFC 2047), a quoted string or a
+list of addresses in somebody's text would become one.
+"""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import policy
+from email.header import Header
 from email.message import EmailMessage
 from email.utils import format_datetime
 
 from common.errors import PermanentFailure
-from common.mail.headers import mailbox_header, text_header
 from common.text.email_address import CONTROL_CHARACTER, Mailbox, NotAnEmailAddress, parse_email_address
 
 _MESSAGE_KEY = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 # Without 8-bit parts, so that no server on the way has to convert the message.
 _SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    name: str
-    content: bytes
-    media_type: str = "application/pdf"
+_LONGEST_LINE = 76
+_ASCII_LINE = re.compile(r"(?! )[ -~]*(?<! )")
+_WORDS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_QUOTED_CHARACTER = re.compile(r'(["\\])')
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
     """`message_key` identifies the message, so that all its copies have the same Message-ID: `receipt-2026-000001`.
-    `html` is the same text as `text` in HTML."""
+    `html` is the same text as `text` in HTML; `documents` are PDF files by name."""
 
     to: str
     subject: str
     text: str
     message_key: str
-    attachments: Sequence[Attachment] = ()
+    documents: Mapping[str, bytes] = field(default_factory=dict)
     html: str | None = None
 
 
@@ -79,9 +81,38 @@ def _body(mail: Mail) -> EmailMessage:
     body.set_content(mail.text)
     if mail.html is not None:
         body.add_alternative(mail.html, subtype="html")
-    for attachment in mail.attachments:
-        if CONTROL_CHARACTER.search(attachment.name) or "=?" in attachment.name:
+    for name, content in mail.documents.items():
+        if CONTROL_CHARACTER.search(name) or "=?" in name:
             raise MailRefused("an attachment's name has control characters or encoded words")
-        maintype, _, subtype = attachment.media_type.partition("/")
-        body.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
+        body.add_attachment(content, maintype="application", subtype="pdf", filename=name)
     return body
+
+
+def text_header(name: str, text: str) -> str:
+    """A header whose value is a text, such as the subject. Raises `ValueError` for control characters."""
+    return f"{name}: {_unencoded(name, text) or _encoded(name, text)}\r\n"
+
+
+def mailbox_header(name: str, mailbox: Mailbox) -> str:
+    """A header whose value is one address and its name. Raises `ValueError` for control characters."""
+    if not mailbox.name:
+        return f"{name}: {mailbox.address}\r\n"
+    shown = _unencoded(name, mailbox.name)
+    if shown is None:
+        shown = _encoded(name, mailbox.name)
+    elif not _WORDS.fullmatch(shown):
+        shown = '"' + _QUOTED_CHARACTER.sub(r"\\\1", shown) + '"'
+    return f"{name}: {shown}\r\n <{mailbox.address}>\r\n"
+
+
+def _unencoded(name: str, text: str) -> str | None:
+    """The text if no reader can decode it as anything else (quotes apart), or None."""
+    if CONTROL_CHARACTER.search(text):
+        raise ValueError(f"the header {name} has control characters")
+    fits = len(name) + len(text) + 2 <= _LONGEST_LINE
+    return text if fits and "=?" not in text and _ASCII_LINE.fullmatch(text) else None
+
+
+def _encoded(name: str, text: str) -> str:
+    """The text as encoded words, one per line."""
+    return Header(text, "utf-8", maxlinelen=_LONGEST_LINE, header_name=name).encode(linesep="\r\n")

@@ -6,7 +6,7 @@ from common.database.statements import Connection
 from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job
 from common.mail.mailer import Mailer
-from common.mail.message import Attachment, Mail
+from common.mail.message import Mail
 from prometheus_client import Counter
 
 from invoicing.document_store.port import DocumentStore
@@ -66,5 +66,5 @@ def invoice_mail(invoice_id: UUID, snapshot: Snapshot, document: bytes) -> Mail:
             f"Thank you for buying from the people who make things.\n\n{brand}\n"
         ),
         message_key=f"invoice-{invoice_id}",
-        attachments=[Attachment(f"{snapshot.invoice_number}.pdf", document)],
+        documents={f"{snapshot.invoice_number}.pdf": document},
     )
