@@ -289,7 +289,9 @@ async def test_an_attempt_that_the_database_ended_is_repeated_after_a_delay(pool
     assert 1 < wait <= 2
 
 
-async def test_a_locked_job_does_not_prevent_the_leases_of_others_from_being_extended(database: Database, pool: Pool, hasty: Pool) -> None:
+async def test_a_locked_job_does_not_prevent_the_leases_of_others_from_being_extended(
+    database: Database, pool: Pool, hasty: Pool
+) -> None:
     both, go_on = asyncio.Barrier(3), asyncio.Event()
 
     async def run(_: Job) -> None:
