@@ -4,7 +4,8 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from common.access.auth import Role, allowed_roles
+from common.access.auth import Role
+from common.edge.routing.guarded_route import GuardedRoute
 from common.health import Health
 from common.service import Runtime, Service
 
@@ -40,10 +41,10 @@ def gateway(name: str) -> Any:
 def routes(name: str, is_wanted: Callable[[str], bool]) -> str:
     app = gateway(name)
     rows = []
-    for path, method, endpoint in _endpoints(app):
+    for path, method, roles in _endpoints(app):
         if is_wanted(path):
             operation = app.openapi()["paths"].get(path, {}).get(method.lower(), {})
-            rows.append([f"`{method} {path}`", _roles(endpoint), _input(operation), _output(operation)])
+            rows.append([f"`{method} {path}`", _roles(roles), _input(operation), _output(operation)])
     return table(["route", "roles", "parameters and body", "response"], rows)
 
 
@@ -51,16 +52,17 @@ def is_own(path: str) -> bool:
     return path not in COMMON and not path.startswith((OPERATORS, FILES_OF_DOCS))
 
 
-def _endpoints(app: Any) -> Iterator[tuple[str, str, Callable[..., Any]]]:
+def _endpoints(app: Any) -> Iterator[tuple[str, str, frozenset[Role] | None]]:
     for route in app.routes:
-        if "allowed_roles" in getattr(getattr(route, "endpoint", None), "__dict__", {}):
-            [method] = route.methods
-            yield route.path, method, route.endpoint
+        if isinstance(route, GuardedRoute):
+            [method] = route.methods or {""}
+            yield route.path, method, route.roles
 
 
-def _roles(endpoint: Callable[..., Any]) -> str:
-    roles = allowed_roles(endpoint)
-    named = {frozenset(): "none needed", frozenset(Role): "every role", Role.staff(): "every role except `client`"}
+def _roles(roles: frozenset[Role] | None) -> str:
+    if roles is None:
+        return "none needed"
+    named = {frozenset(Role): "every role", Role.staff(): "every role except `client`"}
     return named.get(roles) or ", ".join(f"`{role}`" for role in Role if role in roles)
 
 

@@ -14,6 +14,7 @@ from common.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.requests import Request
 
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
@@ -32,6 +33,12 @@ class Runtime(Generic[Settings]):
     settings: Settings
     pool: Pool
     health: Health
+
+    @classmethod
+    def of(cls, request: "Request") -> "Runtime[Any]":
+        """Of the application that answers this request."""
+        runtime: Runtime[Any] = request.app.state.runtime
+        return runtime
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,16 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from common.access.auth import Role, allow, open_to_all
+from common.access.auth import Role
 from common.database.transactions import reading
 from common.edge.commands.query import read, read_page
-from common.edge.requests.entity_tags import client_has
-from common.edge.requests.fields import InDigits
-from common.edge.requests.paging import PageQuery, list_of
-from common.edge.routing.guarded_route import GuardedRoute
+from common.edge.requests.headers import client_has
+from common.edge.requests.query import InDigits, PageQuery
+from common.edge.routing.router import Router
 from common.errors import Problem
+from common.service import Runtime
 from common.signed_links import verify
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from invoicing.document_store.port import DocumentStore
 from invoicing.domain import PDF, InvoiceStatus
@@ -28,11 +28,10 @@ DOCUMENT_HEADERS = {
     )
 }
 
-router = APIRouter(prefix="/invoices", tags=["Invoices"], route_class=GuardedRoute)
+router = Router("/invoices", tag="Invoices")
 
 
-@router.get("", operation_id="listInvoices", responses={200: {"model": list_of(InvoiceResponse)}})
-@allow(*Role.staff())
+@router.route("GET", "", roles=Role.staff(), lists=InvoiceResponse)
 async def list_invoices(
     request: Request, paging: PageQuery, order_id: UUID | None = None, status: InvoiceStatus | None = None
 ) -> Response:
@@ -40,14 +39,15 @@ async def list_invoices(
     return await read_page(request, queries.list_invoices, order_id, status, paging=paging, render=invoice_response)
 
 
-@router.get("/{invoice_id}", operation_id="getInvoice", responses={200: {"model": InvoiceResponse}})
-@allow(*Role.staff())
+@router.route("GET", "/{invoice_id}", roles=Role.staff(), returns=InvoiceResponse)
 async def get_invoice(request: Request, invoice_id: UUID) -> Response:
     return await read(request, queries.get_invoice, invoice_id, render=invoice_response)
 
 
-@router.get(
+@router.route(
+    "GET",
     "/{invoice_id}/document",
+    roles=None,
     operation_id="getInvoiceDocument",
     responses={
         200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}, "headers": DOCUMENT_HEADERS},
@@ -58,7 +58,6 @@ async def get_invoice(request: Request, invoice_id: UUID) -> Response:
     },
     response_class=Response,
 )
-@open_to_all
 async def get_document(
     request: Request, invoice_id: UUID, expires: Annotated[int, InDigits] = 0, signature: str = ""
 ) -> Response:
@@ -66,7 +65,7 @@ async def get_document(
     key: str = request.app.state.link_signing_key
     if not verify(key, request.url.path, expires, signature, datetime.now(UTC)):
         raise Problem.forbidden("The link is not valid, or no longer: ask for a new one.")
-    async with reading(request.app.state.runtime.pool) as connection:
+    async with reading(Runtime.of(request).pool) as connection:
         invoice = await queries.get_invoice(connection, invoice_id)
     if invoice.document is None:
         raise Problem.not_found("document", invoice_id)

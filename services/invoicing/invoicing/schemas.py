@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from common.edge.commands.json import JsonNumber
+from common.edge.requests.fields import JsonNumber
 from typing_extensions import TypedDict
 
 from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus, Step

@@ -3,14 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from common.access.auth import Caller, Role, allow
+from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
-from common.edge.pages.history import add_history_route
-from common.edge.requests.filters import CreatedQuery
-from common.edge.requests.paging import PageQuery, list_of
-from common.edge.routing.guarded_route import GuardedRoute
-from fastapi import APIRouter, Depends, Request, Response
+from common.edge.requests.query import CreatedQuery, PageQuery
+from common.edge.routing.router import Router
+from fastapi import Depends, Request, Response
 
 from orders.domain import OrderStatus
 from orders.repository.reading import OrderFilter
@@ -24,7 +22,7 @@ from orders.schemas.responses import (
 from orders.tables import ENTITY
 from orders.use_cases import commands, queries
 
-router = APIRouter(prefix="/orders", tags=["Orders"], route_class=GuardedRoute)
+router = Router("/orders", tag="Orders")
 
 
 def order_filter(
@@ -35,16 +33,14 @@ def order_filter(
     return OrderFilter(customer_id, status, created.earliest, created.latest)
 
 
-@router.post("", operation_id="createOrder", status_code=201, responses={201: {"model": OrderResponse}})
-@allow(Role.CLIENT)
+@router.route("POST", "", roles=[Role.CLIENT], returns=OrderResponse, status=201, operation_id="createOrder")
 async def place_order(request: Request, body: OrderCreate) -> Response:
     async with command(request) as run:
         order = await commands.place_order(run.connection, Caller.of(request), body.to_domain())
         return await run.answer(order, order_response, status=201, new_id=order.id)
 
 
-@router.get("", operation_id="listOrders", responses={200: {"model": list_of(OrderResponse)}})
-@allow(*Role)
+@router.route("GET", "", roles=Role, lists=OrderResponse)
 async def list_orders(
     request: Request, paging: PageQuery, filters: Annotated[OrderFilter, Depends(order_filter)]
 ) -> Response:
@@ -57,14 +53,12 @@ async def list_orders(
     )
 
 
-@router.get("/{order_id}", operation_id="getOrder", responses={200: {"model": OrderResponse}})
-@allow(*Role)
+@router.route("GET", "/{order_id}", roles=Role, returns=OrderResponse)
 async def get_order(request: Request, order_id: UUID) -> Response:
     return await read(request, queries.get_order, Caller.of(request), order_id, render=order_response)
 
 
-@router.patch("/{order_id}/state", operation_id="updateOrderState", responses={200: {"model": OrderResponse}})
-@allow(*Role)
+@router.route("PATCH", "/{order_id}/state", roles=Role, returns=OrderResponse, operation_id="updateOrderState")
 async def change_state(request: Request, order_id: UUID, body: StateChangeRequest) -> Response:
     """Which role may ask for which state: payments PAID, warehouse the three after it, client and manager CANCELLED.
 
@@ -76,8 +70,7 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
         return await run.answer(order, order_response)
 
 
-@router.post("/{order_id}/cancel", operation_id="cancelOrder", responses={200: {"model": OrderResponse}})
-@allow(Role.CLIENT, Role.MANAGER)
+@router.route("POST", "/{order_id}/cancel", roles=[Role.CLIENT, Role.MANAGER], returns=OrderResponse)
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
     """What was paid for the order is paid back; `refund_status` tells when."""
     async with command(request) as run:
@@ -85,8 +78,7 @@ async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) ->
         return await run.answer(order, order_response)
 
 
-add_history_route(
-    router,
+router.history(
     "order_id",
     ENTITY,
     queries.require_visible,
@@ -95,8 +87,7 @@ add_history_route(
 )
 
 
-@router.get("/{order_id}/invoice", operation_id="getOrderInvoice", responses={200: {"model": InvoiceResponse}})
-@allow(*Role)
+@router.route("GET", "/{order_id}/invoice", roles=Role, returns=InvoiceResponse, operation_id="getOrderInvoice")
 async def get_invoice(request: Request, order_id: UUID) -> Response:
     """Where the invoice's PDF can be had for some minutes; 404 until it is issued."""
     links: InvoiceLinks = request.app.state.invoice_links

@@ -3,18 +3,18 @@
 from typing import Annotated
 from uuid import UUID
 
-from common.access.auth import Role, allow
+from common.access.auth import Role
 from common.edge.commands.query import read, read_page
-from common.edge.requests.paging import PageQuery, list_of
-from common.edge.routing.guarded_route import GuardedRoute
-from fastapi import APIRouter, Depends, Request, Response
+from common.edge.requests.query import PageQuery
+from common.edge.routing.router import Router
+from fastapi import Depends, Request, Response
 
 from refunds.domain import RefundStatus
 from refunds.repository.reading import RefundFilter
 from refunds.schemas import RefundResponse, refund_response
 from refunds.use_cases import queries
 
-router = APIRouter(prefix="/refunds", tags=["Refunds"], route_class=GuardedRoute)
+router = Router("/refunds", tag="Refunds")
 
 
 def refund_filter(
@@ -23,8 +23,7 @@ def refund_filter(
     return RefundFilter(order_id, return_id, status)
 
 
-@router.get("", operation_id="listRefunds", responses={200: {"model": list_of(RefundResponse)}})
-@allow(*Role.staff())
+@router.route("GET", "", roles=Role.staff(), lists=RefundResponse)
 async def list_refunds(
     request: Request, paging: PageQuery, filters: Annotated[RefundFilter, Depends(refund_filter)]
 ) -> Response:
@@ -32,7 +31,6 @@ async def list_refunds(
     return await read_page(request, queries.list_refunds, filters, paging=paging, render=refund_response)
 
 
-@router.get("/{refund_id}", operation_id="getRefund", responses={200: {"model": RefundResponse}})
-@allow(*Role.staff())
+@router.route("GET", "/{refund_id}", roles=Role.staff(), returns=RefundResponse)
 async def get_refund(request: Request, refund_id: UUID) -> Response:
     return await read(request, queries.get_refund, refund_id, render=refund_response)

@@ -4,14 +4,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from common.access.auth import Caller, Role, allow
+from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
-from common.edge.pages.history import add_history_route
-from common.edge.requests.filters import CreatedQuery
-from common.edge.requests.paging import PageQuery, list_of
-from common.edge.routing.guarded_route import GuardedRoute
-from fastapi import APIRouter, Depends, Request, Response
+from common.edge.requests.query import CreatedQuery, PageQuery
+from common.edge.routing.router import Router
+from fastapi import Depends, Request, Response
 
 from returns.domain import ReturnStatus
 from returns.repository.reading import ReturnFilter
@@ -28,7 +26,7 @@ from returns.use_cases import commands, opening, queries
 from returns.use_cases.delivery_wait import DeliveryWait
 from returns.use_cases.opening import NewReturn, NotDeliveredYet
 
-router = APIRouter(prefix="/returns", tags=["Returns"], route_class=GuardedRoute)
+router = Router("/returns", tag="Returns")
 
 
 def return_filter(
@@ -39,13 +37,15 @@ def return_filter(
     return ReturnFilter(None, order_id, status, created.earliest, created.latest)
 
 
-@router.post(
+@router.route(
+    "POST",
     "",
+    roles=[Role.CLIENT],
+    returns=ReturnResponse,
+    status=201,
+    responses={404: {}},
     operation_id="createReturn",
-    status_code=201,
-    responses={201: {"model": ReturnResponse}, 404: {}},
 )
-@allow(Role.CLIENT)
 async def open_return(request: Request, body: ReturnCreate) -> Response:
     """Waits for up to two seconds for news of an order that is not known to be delivered, before it is refused."""
     new = body.to_new_return()
@@ -66,8 +66,7 @@ async def _open_return(request: Request, new: NewReturn, waited_since: datetime 
         return await run.answer(opened, return_response, status=201, new_id=opened.id)
 
 
-@router.get("", operation_id="listReturns", responses={200: {"model": list_of(ReturnResponse)}})
-@allow(*Role)
+@router.route("GET", "", roles=Role, lists=ReturnResponse)
 async def list_returns(
     request: Request, paging: PageQuery, filters: Annotated[ReturnFilter, Depends(return_filter)]
 ) -> Response:
@@ -77,22 +76,19 @@ async def list_returns(
     )
 
 
-@router.get("/{return_id}", operation_id="getReturn", responses={200: {"model": ReturnResponse}})
-@allow(*Role)
+@router.route("GET", "/{return_id}", roles=Role, returns=ReturnResponse)
 async def get_return(request: Request, return_id: UUID) -> Response:
     return await read(request, queries.get_return, Caller.of(request), return_id, render=return_response)
 
 
-@router.patch("/{return_id}/approve", operation_id="approveReturn", responses={200: {"model": ReturnResponse}})
-@allow(Role.MANAGER)
+@router.route("PATCH", "/{return_id}/approve", roles=[Role.MANAGER], returns=ReturnResponse)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
     async with command(request) as run:
         approved = await commands.approve_return(run.connection, Caller.of(request), return_id, body.manager_notes)
         return await run.answer(approved, return_response)
 
 
-@router.patch("/{return_id}/reject", operation_id="rejectReturn", responses={200: {"model": ReturnResponse}})
-@allow(Role.MANAGER)
+@router.route("PATCH", "/{return_id}/reject", roles=[Role.MANAGER], returns=ReturnResponse)
 async def reject_return(request: Request, return_id: UUID, body: RejectRequest) -> Response:
     """The order cannot be returned again."""
     async with command(request) as run:
@@ -102,8 +98,13 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
         return await run.answer(rejected, return_response)
 
 
-@router.patch("/{return_id}/state", operation_id="updateReturnState", responses={200: {"model": ReturnResponse}})
-@allow(Role.CLIENT, Role.WAREHOUSE, Role.MANAGER)
+@router.route(
+    "PATCH",
+    "/{return_id}/state",
+    roles=[Role.CLIENT, Role.WAREHOUSE, Role.MANAGER],
+    returns=ReturnResponse,
+    operation_id="updateReturnState",
+)
 async def change_return_state(request: Request, return_id: UUID, body: StateChangeRequest) -> Response:
     """A client may say that its return is IN_TRANSIT. COMPLETED starts the refund; see `refund_status` for its end."""
     async with command(request) as run:
@@ -113,8 +114,7 @@ async def change_return_state(request: Request, return_id: UUID, body: StateChan
         return await run.answer(changed, return_response)
 
 
-add_history_route(
-    router,
+router.history(
     "return_id",
     ENTITY,
     queries.require_visible,

@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from common.edge.commands.json import JsonNumber
-from common.edge.requests.fields import Lines, OptionalLines, RequestBody
+from common.edge.requests.fields import JsonNumber, Lines, OptionalLines, RequestBody
 from pydantic import Field
 from typing_extensions import TypedDict
 

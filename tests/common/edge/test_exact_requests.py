@@ -8,9 +8,8 @@ import httpx
 import pytest
 from common.edge.pages.health_pages import HealthPages
 from common.edge.problems.problem_details import instance_of
-from common.edge.requests.body import parse_json
-from common.edge.requests.entity_tags import client_has
-from common.edge.requests.json_members import find_duplicate
+from common.edge.requests.body import find_duplicate, parse_json
+from common.edge.requests.headers import client_has
 from common.errors import Problem
 from common.health import Health
 from common.settings import ServiceSettings

@@ -9,13 +9,12 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from common.access.auth import allow
-from common.edge.gateway import create_gateway
-from common.edge.routing.guarded_route import GuardedRoute, called_by_fastapi
+from common.edge.routing.guarded_route import called_by_fastapi
+from common.edge.routing.router import Router
 from common.telemetry.logs import configure_logging
-from fastapi import APIRouter, Cookie, Depends, Header, Response
+from fastapi import Cookie, Depends, Header, Response
 from structlog.testing import capture_logs
-from support.gateway.vase_service import VASE, Glaze, VaseGateway, count_vases, open_vase_gateway
+from support.gateway.vase_service import VASE, Glaze, VaseGateway, open_vase_gateway
 from support.logs import logging_restored
 from support.postgres.databases import Database, Databases
 
@@ -326,17 +325,10 @@ async def test_the_openapi_document_describes_the_errors_the_api_key_and_the_ide
     assert "security" not in document["paths"]["/api/v1/health"]["get"]
 
 
-def test_a_route_without_a_permission_is_an_error_at_start(vase_gateway: VaseGateway) -> None:
-    async def endpoint() -> Response:
-        return Response()
-
-    router = APIRouter(route_class=GuardedRoute)
-    with pytest.raises(TypeError, match=r"endpoint needs @allow"):
-        router.get("/forgotten")(endpoint)
-    unguarded = APIRouter()
-    unguarded.get("/unguarded")(allow()(endpoint))
-    with pytest.raises(TypeError, match="not a GuardedRoute"):
-        create_gateway(vase_gateway.runtime, [unguarded], entities="vases", count_by_status=count_vases)
+def test_a_route_without_a_permission_is_an_error_at_start() -> None:
+    declare: Any = Router().route
+    with pytest.raises(TypeError, match="roles"):
+        declare("GET", "/forgotten")
 
 
 async def _kiln() -> AsyncIterator[str]:
@@ -373,7 +365,9 @@ async def _takes_two_bodies(first: Glaze, second: Glaze) -> Response:
     ],
 )
 def test_an_endpoint_that_only_fastapi_can_call_must_declare_it(endpoint: Any, reason: str) -> None:
-    router = APIRouter(route_class=GuardedRoute)
+    direct, through = Router(), Router()
+    direct.route("POST", "/vases", roles=[])(endpoint)
     with pytest.raises(TypeError, match=f"{endpoint.__name__} cannot be called directly: .*{reason}"):
-        router.post("/vases")(allow()(endpoint))
-    router.post("/vases")(allow()(called_by_fastapi(endpoint)))
+        list(direct.build())
+    through.route("POST", "/vases", roles=[])(called_by_fastapi(endpoint))
+    assert len(list(through.build())) == 1

@@ -11,18 +11,19 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 from common.access import api_keys
-from common.access.auth import Caller, Role, allow, open_to_all
+from common.access.auth import Caller, Role
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool
 from common.edge.commands.command import command
 from common.edge.commands.query import read
 from common.edge.gateway import create_gateway
-from common.edge.routing.guarded_route import GuardedRoute, called_by_fastapi
+from common.edge.routing.guarded_route import called_by_fastapi
+from common.edge.routing.router import Router
 from common.errors import Code, Problem
 from common.health import Health
 from common.service import Runtime, Service
 from common.settings import ServiceSettings
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import MetaData
 from support.postgres.databases import Database
@@ -44,11 +45,10 @@ class VaseCreate(BaseModel):
     glazes: list[Glaze] = []
 
 
-def vase_routes() -> APIRouter:
-    router = APIRouter(prefix="/vases", route_class=GuardedRoute)
+def vase_routes() -> Router:
+    router = Router("/vases", tag="Vases")
 
-    @router.post("", status_code=201)
-    @allow(Role.CLIENT)
+    @router.route("POST", "", roles=[Role.CLIENT], status=201)
     async def make(request: Request, vase: VaseCreate) -> Response:
         vase_id = uuid4()
         made = {
@@ -68,8 +68,7 @@ def vase_routes() -> APIRouter:
                 return await run.answer(problem)
             return await run.answer(made, status=201, new_id=vase_id)
 
-    @router.get("")
-    @allow(*Role)
+    @router.route("GET", "", roles=Role)
     async def count(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20, name: str = "") -> Response:
         return await read(
             request,
@@ -78,8 +77,7 @@ def vase_routes() -> APIRouter:
             limit,
         )
 
-    @router.get("/{vase_id}")
-    @allow(*Role)
+    @router.route("GET", "/{vase_id}", roles=Role)
     async def show(request: Request, vase_id: UUID) -> Response:
         async def find(connection: Connection) -> dict[str, Any]:
             row = await connection.fetchrow("SELECT id, name, price FROM vases WHERE id = $1", vase_id)
@@ -89,8 +87,7 @@ def vase_routes() -> APIRouter:
 
         return await read(request, find)
 
-    @router.post("/{vase_id}/break")
-    @allow(Role.WAREHOUSE, Role.MANAGER)
+    @router.route("POST", "/{vase_id}/break", roles=[Role.WAREHOUSE, Role.MANAGER])
     async def smash(request: Request, vase_id: UUID) -> Response:
         async with command(request) as run:
             if await run.connection.fetchval("SELECT 1 FROM vases WHERE id = $1", vase_id) is None:
@@ -99,33 +96,28 @@ def vase_routes() -> APIRouter:
             await run.connection.execute("DELETE FROM vases WHERE id = $1", vase_id)
             return await run.answer("broken")
 
-    @router.post("/faulty")
-    @allow(*Role)
+    @router.route("POST", "/faulty", roles=Role)
     async def faulty(request: Request) -> Response:
         raise RuntimeError("SELECT secret FROM /etc/kiln")
 
-    @router.post("/{vase_id}/paint")
-    @allow(*Role)
+    @router.route("POST", "/{vase_id}/paint", roles=Role)
     async def paint(request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1) -> Response:
         return await read(request, _painted, vase_id, glaze, coats)
 
-    @router.post("/{vase_id}/paint-with-dependency")
-    @allow(*Role)
+    @router.route("POST", "/{vase_id}/paint-with-dependency", roles=Role)
     async def paint_with_dependency(
         request: Request, vase_id: UUID, glaze: Glaze, coats: Annotated[int, Depends(_coats)]
     ) -> Response:
         return await read(request, _painted, vase_id, glaze, coats)
 
-    @router.post("/{vase_id}/paint-through-fastapi")
-    @allow(*Role)
+    @router.route("POST", "/{vase_id}/paint-through-fastapi", roles=Role)
     @called_by_fastapi
     async def paint_through_fastapi(
         request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1, user_agent: Annotated[str, Header()] = ""
     ) -> Response:
         return await read(request, _painted, vase_id, glaze, coats)
 
-    @router.get("/open/to-all")
-    @open_to_all
+    @router.route("GET", "/open/to-all", roles=None)
     async def hello() -> Response:
         return Response("hello")
 

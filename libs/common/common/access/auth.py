@@ -1,9 +1,8 @@
-"""Callers and their roles: which role may call which endpoint, and nobody where an endpoint does not say."""
+"""Callers of routes, and their roles."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common.audit.actor import Actor
@@ -11,8 +10,6 @@ from common.errors import Code, Problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 # The roles of the whole system, in which one key is valid in every service (ADR 11). What a role may do is up to each
@@ -28,9 +25,6 @@ class Role(StrEnum):
     def staff(cls) -> "frozenset[Role]":
         """All but clients."""
         return frozenset(cls) - {cls.CLIENT}
-
-
-EVERYONE = frozenset[Role]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +63,3 @@ class Caller:
 
     def forbidden(self) -> Problem:
         return Problem(Code.FORBIDDEN, f"The role {self.role} may not do this.", {"role": self.role})
-
-
-def allow(*roles: Role) -> Callable[[Endpoint], Endpoint]:
-    """These roles, and `ops`, may call the endpoint. Stands directly above it, below the router's decorator."""
-
-    def mark(endpoint: Endpoint) -> Endpoint:
-        endpoint.__dict__["allowed_roles"] = frozenset({*roles, Role.OPS})
-        return endpoint
-
-    return mark
-
-
-def open_to_all(endpoint: Endpoint) -> Endpoint:
-    """The endpoint needs no key. Only for pages without data of anybody: health, metrics, documentation."""
-    endpoint.__dict__["allowed_roles"] = EVERYONE
-    return endpoint
-
-
-def allowed_roles(endpoint: Callable[..., Any]) -> frozenset[Role]:
-    """`EVERYONE` (empty) for an open endpoint. Raises `TypeError` for an endpoint without a mark."""
-    try:
-        roles: frozenset[Role] = endpoint.__dict__["allowed_roles"]
-    except KeyError:
-        raise TypeError(f"{endpoint.__qualname__} needs @allow(...) or @open_to_all") from None
-    return roles

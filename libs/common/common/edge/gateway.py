@@ -3,22 +3,21 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
-from starlette.routing import BaseRoute
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.edge.admission.admission import Admission
-from common.edge.contract.openapi import complete_document
 from common.edge.observation.request_observer import RequestObserver
 from common.edge.observation.response_times import ResponseTimes
-from common.edge.operations.operator_routes import router as operator_router
-from common.edge.pages.health_pages import HealthPages
-from common.edge.pages.health_routes import health_router, pages_router
-from common.edge.pages.metrics_route import CountByStatus, metrics_router
-from common.edge.pages.static_files import static_router
+from common.edge.pages.operator_routes import router as operator_router
+from common.edge.pages.standard_routes import CountByStatus, pages_router, standard_router, static_router
 from common.edge.problems.problem_responses import REFUSALS, on_refusal
-from common.edge.requests.query_parameters import WithoutQuery
-from common.edge.routing.direct_routes import DirectRoutes
+from common.edge.requests.query import WithoutQuery
 from common.edge.routing.guarded_route import GuardedRoute
+from common.edge.routing.openapi import complete_document
+from common.edge.routing.router import Router
 from common.errors import CODES_OF_EVERY_SERVICE, ErrorCode
 from common.internals.fastapi import new_application, static_folder
 from common.internals.starlette import allow_head, replace_middleware_stack, wrap_route
@@ -29,17 +28,17 @@ PREFIX = "/api/v1"
 
 def create_gateway(
     runtime: Runtime[Any],
-    routers: Iterable[APIRouter],
+    routers: Iterable[Router],
     *,
     entities: str,
     count_by_status: CountByStatus,
     error_codes: Iterable[ErrorCode] = (),
 ) -> FastAPI:
-    """The application with `routers`, whose routes are `GuardedRoute`s, below `/api/v1`.
+    """The application with the routes of `routers` below `/api/v1`.
 
     `entities` is the name of what the service stores, as in `{"vases": {"total": …, "by_status": …}}` of the JSON
     metrics, and `count_by_status` counts them. `error_codes` are those of the service's own problems.
-    `app.state.components` run beside the application. Raises `TypeError` for a route that is not guarded.
+    `app.state.components` run beside the application. Raises what `GuardedRoute` raises.
     """
     response_times = ResponseTimes()
     app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers=dict.fromkeys(REFUSALS, on_refusal))
@@ -47,15 +46,10 @@ def create_gateway(
     app.state.runtime = runtime
     app.state.admission = Admission(runtime.pool, runtime.settings)
     app.add_middleware(RequestObserver, response_times=response_times)
-    common_routers = [
-        health_router(runtime.health),
-        metrics_router(entities, count_by_status, response_times),
-        operator_router,
-    ]
-    own = [route.under(PREFIX) for router in (*routers, *common_routers) for route in _guarded(router)]
-    pages = _guarded(pages_router(HealthPages(runtime.health)))
+    standard = standard_router(runtime.health, entities, count_by_status, response_times)
+    own = [route for router in (*routers, standard, operator_router) for route in router.build(PREFIX)]
     # Routes are tried in order, so FastAPI's few pages come last.
-    app.router.routes[:] = [*own, *pages, *_own_pages(app)]
+    app.router.routes[:] = [*own, *pages_router(runtime.health).build(), *_own_pages(app)]
     complete_document(app, (*CODES_OF_EVERY_SERVICE, *error_codes))
     replace_middleware_stack(app, DirectRoutes(own, app.build_middleware_stack(), response_times))
     return app
@@ -65,15 +59,43 @@ def _own_pages(app: FastAPI) -> Iterator[BaseRoute]:
     """FastAPI's pages, with HEAD, without query parameters, and with the files of `/docs` as routes."""
     for route in app.router.routes:
         if (static := static_folder(route)) is not None:
-            yield from static_router(*static).routes
+            yield from static_router(*static).build()
             continue
         allow_head(route)
         wrap_route(route, WithoutQuery)
         yield route
 
 
-def _guarded(router: APIRouter) -> Iterator[GuardedRoute]:
-    for route in router.routes:
-        if not isinstance(route, GuardedRoute):
-            raise TypeError(f"{route} is not a GuardedRoute: give its router route_class=GuardedRoute")
-        yield route
+class DirectRoutes:
+    """ASGI application that sends most requests straight to their route, past the layers of the framework (ADR 15).
+
+    Calls the first of `routes` that matches the request if it is a direct one; `framework` has all other requests.
+
+    Exceptions of `REFUSALS` that a direct route raises are answered here.
+    """
+
+    def __init__(self, routes: Iterable[GuardedRoute], framework: ASGIApp, response_times: ResponseTimes) -> None:
+        self._routes = tuple(routes)
+        self._framework = framework
+        self._call_route = RequestObserver(_call_route, response_times)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for route in self._routes:
+                match, child_scope = route.matches(scope)
+                if match is not Match.FULL:
+                    continue
+                if not route.is_direct:
+                    break
+                scope.update(child_scope, route=route)
+                await self._call_route(scope, receive, send)
+                return
+        await self._framework(scope, receive, send)
+
+
+async def _call_route(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        await scope["route"].app(scope, receive, send)
+    except REFUSALS as refusal:
+        response = await on_refusal(Request(scope, receive, send), refusal)
+        await response(scope, receive, send)

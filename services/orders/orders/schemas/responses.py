@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common.database.statements import Record
-from common.edge.commands.json import JsonNumber
+from common.edge.requests.fields import JsonNumber
 from common.money import quantize
 from common.signed_links import sign
 from typing_extensions import TypedDict

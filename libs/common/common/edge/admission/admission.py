@@ -3,8 +3,8 @@
 from starlette.types import Scope
 
 from common.access.auth import Caller, Role
+from common.access.authenticator import Authenticator, InvalidKey, KeyHolder, split_key
 from common.database.transactions import Pool
-from common.edge.admission.key_attempts import KeyAttempts
 from common.edge.admission.rate_limit import RateLimit
 from common.edge.requests.headers import single_header
 from common.errors import Code, Problem
@@ -16,7 +16,8 @@ class Admission:
     `scope["rate_headers"]`."""
 
     def __init__(self, pool: Pool, settings: ServiceSettings) -> None:
-        self._keys = KeyAttempts(pool, settings)
+        self._authenticator = Authenticator(pool, settings.api_key_cache_seconds)
+        self._attempts = _KeyAttempts(self._authenticator, settings.rate_limit_per_minute)
         self._rate_limit = RateLimit(settings.rate_limit_per_minute)
 
     async def admit(self, scope: Scope, roles: frozenset[Role]) -> None:
@@ -25,9 +26,9 @@ class Admission:
         if key is None:
             raise Problem(Code.UNAUTHENTICATED, "The header X-API-Key is missing.")
         ip_address = scope["client"][0] if scope.get("client") else None
-        holder = self._keys.cached(key)
+        holder = self._authenticator.cached(key)
         if holder is None:
-            holder = await self._keys.look_up(key, ip_address or "")
+            holder = await self._attempts.look_up(key, ip_address or "")
         caller = scope["caller"] = Caller(
             holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"]
         )
@@ -36,3 +37,39 @@ class Admission:
             scope["rate_headers"] = allowance.headers()
         if holder.role not in roles:
             raise caller.forbidden()
+
+
+class _KeyAttempts:
+    """Look-ups of API keys, with a limit for wrong ones (ADR 21).
+
+    Limits guessing of keys, without locking out other callers of the same IP address: behind a proxy that the
+    settings do not name, all clients have one address.
+
+    - Wrong secrets of an existing key are counted by address and key. After too many in a minute that key is no longer
+      looked up for that address, unless its last look-up was successful.
+    - Unknown keys are counted by address. After too many in a minute all keys of that address which are not cached are
+      looked up together, with one query in a tenth of a second.
+    """
+
+    def __init__(self, authenticator: Authenticator, limit: int) -> None:
+        self._authenticator = authenticator
+        self._wrong_secrets, self._unknown_keys = RateLimit(limit), RateLimit(limit)
+
+    async def look_up(self, key: bytes, ip_address: str) -> KeyHolder:
+        """Raises `Problem` UNAUTHENTICATED or RATE_LIMITED."""
+        if self._authenticator.was_valid(key):
+            return await self._authenticator.look_up(key)
+        try:
+            prefix, _ = split_key(key)
+            self._wrong_secrets.check(_key_at(prefix, ip_address))
+            return await self._authenticator.look_up(key, together=self._unknown_keys.is_full(ip_address))
+        except InvalidKey as invalid:
+            if invalid.prefix is None:
+                self._unknown_keys.hit(ip_address)
+            else:
+                self._wrong_secrets.hit(_key_at(invalid.prefix, ip_address))
+            raise
+
+
+def _key_at(prefix: str, ip_address: str) -> str:
+    return f"{prefix} {ip_address}"

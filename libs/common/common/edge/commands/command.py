@@ -14,11 +14,11 @@ from common.access.auth import Caller
 from common.database.statements import Connection
 from common.database.transactions import transaction
 from common.edge.commands.idempotency import Answer, KeyedRequest, keyed_transaction, require_unanswered, store_answer
-from common.edge.commands.json import encode_json, unchanged
+from common.edge.commands.query import encode_json, unchanged
 from common.edge.problems.problem_responses import problem_response
 from common.edge.requests.headers import single_header
-from common.edge.state import runtime_of
 from common.errors import Problem
+from common.service import Runtime
 
 Result = TypeVar("Result")
 
@@ -53,7 +53,7 @@ class Command:
         stored_body = None if without_secret is None else encode_json(render(without_secret(result)))
         answer = Answer(status, headers, encode_json(render(result)), stored_body)
         if self.keyed is not None:
-            retention = timedelta(hours=runtime_of(self.request).settings.idempotency_retention_hours)
+            retention = timedelta(hours=Runtime.of(self.request).settings.idempotency_retention_hours)
             await store_answer(self.connection, self.keyed, answer, retention)
         return answer.response
 
@@ -68,7 +68,7 @@ async def command(request: Request) -> AsyncIterator[Command]:
 
     With an `Idempotency-Key`, raises what `keyed_transaction` raises; a `StoredAnswer` is answered by the route.
     """
-    pool = runtime_of(request).pool
+    pool = Runtime.of(request).pool
     key = single_header(request.scope, b"idempotency-key")
     if key is None:
         async with transaction(pool) as connection:

@@ -3,17 +3,24 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, TypeVarTuple
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from common.database.statements import Connection
 from common.database.transactions import reading
-from common.edge.commands.json import json_response, unchanged
-from common.edge.state import runtime_of
 from common.paging import Page, Paging, list_document
+from common.service import Runtime
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
+
+encode_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def unchanged(result: object) -> object:
+    """For results that are JSON as they are."""
+    return result
 
 
 async def read(
@@ -26,9 +33,9 @@ async def read(
 
     A `Problem` that it raises, such as NOT_FOUND, is the answer.
     """
-    async with reading(runtime_of(request).pool) as connection:
+    async with reading(Runtime.of(request).pool) as connection:
         result = await query(connection, *arguments)
-    return json_response(render(result))
+    return _json_response(render(result))
 
 
 async def read_page(
@@ -39,6 +46,10 @@ async def read_page(
     render: Callable[[Result], object] = unchanged,
 ) -> Response:
     """As `read`, for a list: `render` is called for each row."""
-    async with reading(runtime_of(request).pool) as connection:
+    async with reading(Runtime.of(request).pool) as connection:
         page = await query(connection, *arguments, paging)
-    return json_response(list_document(page, paging, render))
+    return _json_response(list_document(page, paging, render))
+
+
+def _json_response(document: object) -> Response:
+    return Response(encode_json(document), media_type="application/json")

@@ -1,22 +1,21 @@
-"""The body of a request: its size, its type, and its JSON with exact numbers."""
+"""Parser of JSON bodies with exact numbers, which refuses what other parsers accept silently, such as a duplicate
+member (ADR 24)."""
 
-import re
+import json
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import Scope
 
-from common.edge.requests.headers import header_values, single_header
-from common.edge.requests.json_members import find_duplicate
 from common.errors import Code, Problem
-from common.internals.starlette import store_body, store_json
 
-# Requests with these methods have no body and no effect.
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_JSON_TYPE = re.compile(r"application/([!-~]+\+)?json")
+_LONGEST_NAME = 100
+_UNNAMED = "(unnamed)"
+# To find the name, the body is parsed again: 20 ms for this size, 0.3 s of a blocked event loop for 1 MiB (ADR 0021).
+NAMED_UP_TO_BYTES = 64 * 1024
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def _number(literal: str) -> Decimal:
@@ -27,17 +26,6 @@ def _number(literal: str) -> Decimal:
 
 
 _decoder = msgspec.json.Decoder(float_hook=_number)
-
-
-async def read_json(request: Request, limit: int) -> bytes:
-    """Read the body and store its JSON for the endpoint. Raises `Problem` 400, 413, 415 or 422."""
-    _check_content_encoding(request.scope)
-    body = await _read(request, limit)
-    store_body(request, body)
-    if body:
-        _check_content_type(request.scope)
-        store_json(request, parse_json(body))
-    return body
 
 
 def parse_json(body: bytes) -> Any:
@@ -64,42 +52,6 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length")
-    if announced is not None and announced.isdecimal() and int(announced) > limit:
-        raise _too_large(limit)
-    chunks, size, more = [], 0, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _check_content_encoding(scope: Scope) -> None:
-    codings = [
-        coding.strip().lower() for value in header_values(scope, b"content-encoding") for coding in value.split(b",")
-    ]
-    unknown = next((coding for coding in codings if coding not in (b"", b"identity")), None)
-    if unknown is not None:
-        details = {"content_encoding": unknown.decode("latin-1")}
-        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be sent as it is, without a content coding.", details)
-
-
-def _check_content_type(scope: Scope) -> None:
-    """JSON, or a type with the suffix `+json` (RFC 6839). Without a content type, JSON is assumed."""
-    content_type = (single_header(scope, b"content-type") or b"application/json").decode("latin-1")
-    media_type = content_type.partition(";")[0].strip().lower()
-    if not _JSON_TYPE.fullmatch(media_type):
-        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.", {"content_type": media_type})
-
-
 def _holds_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" in value
@@ -108,5 +60,43 @@ def _holds_nul(value: Any) -> bool:
     return isinstance(value, list) and any(map(_holds_nul, value))
 
 
-def _too_large(limit: int) -> Problem:
-    return Problem(Code.PAYLOAD_TOO_LARGE, f"The body has more than {limit} bytes.", {"limit_bytes": limit})
+def find_duplicate(text: bytes, value: Any) -> str | None:
+    """The path of a member that `text` has twice, such as `glazes.0.colour`; `value` is the parsed text.
+
+    In a text of more than `NAMED_UP_TO_BYTES` the name is not searched: the result is `(unnamed)`.
+
+    A dropped member has at least the two quotes of its name, so the text and the encoded value have the same number of
+    quotes only when nothing was dropped: about 3 µs for a body of 600 bytes.
+    """
+    if _count_quotes(text) == _count_quotes(_encode(value)):
+        return None
+    if len(text) > NAMED_UP_TO_BYTES:
+        return _UNNAMED
+    objects_as_pairs = json.loads(text, object_pairs_hook=_Members, parse_int=str, parse_float=str)
+    return next(_duplicates(objects_as_pairs, ""), _UNNAMED)
+
+
+def _count_quotes(text: bytes) -> int:
+    """Without escaped quotes within a string."""
+    if b"\\" not in text:
+        return text.count(b'"')
+    text = text.replace(b"\\\\", b"")
+    return text.count(b'"') - text.count(b'\\"')
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of one object, in order, with duplicates."""
+
+
+def _duplicates(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, _Members):
+        seen = set()
+        for name, member in value:
+            at = f"{path}{name[:_LONGEST_NAME]}"
+            if name in seen:
+                yield at
+            seen.add(name)
+            yield from _duplicates(member, f"{at}.")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _duplicates(item, f"{path}{number}.")

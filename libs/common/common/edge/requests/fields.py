@@ -1,13 +1,20 @@
-"""Types of request fields: texts, exact numbers, times."""
+"""Types of fields in bodies: texts, exact numbers, amounts."""
 
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from unicodedata import category
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from common.text.email_address import LONGEST, parse_email_address
@@ -110,6 +117,8 @@ def _number(value: object) -> object:
     return value or 0
 
 
+# An amount of money in a response: a decimal in Python, a number in JSON, as the public contract has it.
+JsonNumber = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 ExactNumber = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
 
 # The most digits of a whole number in a body: `1e999999` is not converted.
@@ -124,35 +133,3 @@ def _whole(value: object) -> object:
 
 
 WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole, json_schema_input_type=int)]
-
-
-# A date, optionally with a time after `T` or a blank. Python accepts any character between the two: it parses the day
-# with an offset `2026-11-22-10:00` as ten o'clock.
-_ISO_8601 = re.compile(r"[0-9W-]{7,10}([Tt ].*)?", re.ASCII)
-
-
-def _instant(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        if _ISO_8601.fullmatch(value) is None:
-            raise ValueError
-        moment = datetime.fromisoformat(value)
-        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("must be an ISO 8601 time, such as 2026-11-22T10:00:00Z") from None
-
-
-# Without an offset it is in UTC.
-Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
-
-
-def _in_digits(value: object) -> object:
-    if isinstance(value, str) and _DIGITS.fullmatch(value) is None:
-        raise ValueError("must be a whole number in digits, such as 20")
-    return value
-
-
-# Whole numbers in an address. Pydantic accepts Python's notation too: `1_0` and `+10` are 10.
-_DIGITS = re.compile(r"-?[0-9]+(\.0+)?")
-InDigits = BeforeValidator(_in_digits)

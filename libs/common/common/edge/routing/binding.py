@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
-from common.edge.requests.query_parameters import query_problems
+from common.edge.requests.query import query_problems
 from common.internals.fastapi import NO_BODY, Parameters, body_value, path_value, query_values
 from common.internals.starlette import stored_json
 

@@ -10,13 +10,13 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from common.access.auth import allowed_roles
+from common.access.auth import Role
 from common.edge.commands.idempotency import StoredAnswer
-from common.edge.contract.openapi import describe
 from common.edge.requests.body_bounds import body_model
-from common.edge.requests.query_parameters import query_problems
+from common.edge.requests.query import query_problems
 from common.edge.routing.binding import Binding, bind
 from common.edge.routing.guard import Guard
+from common.edge.routing.openapi import describe
 from common.internals.fastapi import Parameters
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -31,13 +31,16 @@ def called_by_fastapi(endpoint: Endpoint) -> Endpoint:
 class GuardedRoute(APIRoute):
     """A route with a `Guard`, whose endpoint is called directly: that more than halves the cost of the edge.
 
-    Raises `TypeError` for an endpoint that does not say who may call it, and for one that cannot be called directly
-    without `@called_by_fastapi`.
+    `roles` may call it, everybody where they are None. Raises `TypeError` for an endpoint that cannot be called
+    directly without `@called_by_fastapi`.
     """
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        self._options = options
-        super().__init__(path, endpoint, **describe(path, endpoint, options), strict_content_type=False)
+    def __init__(
+        self, path: str, endpoint: Callable[..., Any], *, roles: frozenset[Role] | None, **options: Any
+    ) -> None:
+        self.roles = roles
+        description = describe(path, endpoint, options, needs_key=roles is not None)
+        super().__init__(path, endpoint, **description, strict_content_type=False)
         self.is_direct = "called_by_fastapi" not in endpoint.__dict__
         if self.is_direct:
             self.app = _DirectCall(endpoint, self._guard(), self._binding())
@@ -52,10 +55,6 @@ class GuardedRoute(APIRoute):
 
     def _is_head(self, scope: Scope) -> bool:
         return scope["method"] == "HEAD" and "GET" in (self.methods or ())
-
-    def under(self, prefix: str) -> "GuardedRoute":
-        """The same route with a prefix: a new one, which knows its whole path."""
-        return GuardedRoute(prefix + self.path, self.endpoint, **self._options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """For an endpoint that FastAPI calls."""
@@ -76,7 +75,7 @@ class GuardedRoute(APIRoute):
         return Parameters.of_route(self)
 
     def _guard(self) -> Guard:
-        return Guard(allowed_roles(self.endpoint), self.path_format, body_model(self._parameters().body_type))
+        return Guard(self.roles, self.path_format, body_model(self._parameters().body_type))
 
     def _binding(self) -> Binding:
         try:

@@ -6,16 +6,16 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 from typing_extensions import TypedDict
 
-from common.access.auth import Caller, Role, allow
+from common.access.auth import Caller
 from common.audit.actor import ActorType, Trigger
 from common.audit.entries import Outcome
 from common.audit.history import HistoryFilter, find_history
 from common.database.statements import Connection, Record
 from common.edge.commands.query import read_page
-from common.edge.requests.paging import LargePageQuery
+from common.edge.requests.query import LargePageQuery
 from common.paging import Page, Pagination, Paging
 
 
@@ -39,19 +39,10 @@ class HistoryResponse(TypedDict):
     pagination: Pagination
 
 
-def add_history_route(
-    router: APIRouter,
-    id_name: str,
-    entity_type: str,
-    require_visible: Callable[[Connection, Caller, UUID], Awaitable[None]],
-    *,
-    operation_id: str,
-    description: str,
-) -> None:
-    """Add `GET /{id_name}/history`, which every role may call: accepted transitions, or all rows with `include=all`.
-
-    `require_visible` raises `Problem` NOT_FOUND for an entity that the caller may not see.
-    """
+def history_endpoint(
+    id_name: str, entity_type: str, require_visible: Callable[[Connection, Caller, UUID], Awaitable[None]]
+) -> Callable[..., Awaitable[Response]]:
+    """The endpoint of `GET /{id_name}/history`. `require_visible` raises `Problem` NOT_FOUND."""
 
     async def find(
         connection: Connection, caller: Caller, entity_id: UUID, everything: bool, paging: Paging
@@ -59,13 +50,6 @@ def add_history_route(
         await require_visible(connection, caller, entity_id)
         return await find_history(connection, entity_type, entity_id, HistoryFilter(everything, paging))
 
-    @router.get(
-        f"/{{{id_name}}}/history",
-        operation_id=operation_id,
-        description=description,
-        responses={200: {"model": HistoryResponse}},
-    )
-    @allow(*Role)
     async def get_history(
         request: Request,
         paging: LargePageQuery,
@@ -74,6 +58,8 @@ def add_history_route(
     ) -> Response:
         caller, everything = Caller.of(request), include == "all"
         return await read_page(request, find, caller, entity_id, everything, paging=paging, render=_record)
+
+    return get_history
 
 
 def _record(row: Record) -> dict[str, object]:

@@ -6,10 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from common.access.auth import EVERYONE, allowed_roles
 from common.edge.commands.idempotency import MAXIMUM_LENGTH
 from common.edge.problems.problem_details import PROBLEM_JSON
-from common.edge.requests.body import SAFE_METHODS
+from common.edge.routing.guard import SAFE_METHODS
 from common.errors import ErrorCode
 
 SECURITY_SCHEME = "ApiKeyAuth"
@@ -71,15 +70,14 @@ _OF_STATUS: Mapping[int, tuple[str, ...]] = {
 }
 
 
-def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any], *, needs_key: bool) -> dict[str, Any]:
     """A route's options, completed for its document. The default operation id is the endpoint's name in camel case.
 
     A response of the route that is empty, as in `responses={404: {}}`, is the contract's error of this status.
     """
     if not options.get("include_in_schema", True):
-        return {name: value for name, value in options.items() if name != "strict_content_type"}
+        return dict(options)
     operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
-    needs_key = allowed_roles(endpoint) is not EVERYONE
     is_unsafe = bool(set(options.get("methods") or ()) - SAFE_METHODS)
     errors = {status: error_response(status) for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe)}
     own = {
@@ -94,9 +92,8 @@ def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]
         extra["security"] = [{SECURITY_SCHEME: []}]
         if is_unsafe:
             extra["parameters"] = [*extra.get("parameters", []), IDEMPOTENCY_KEY]
-    others = {name: value for name, value in options.items() if name != "strict_content_type"}
     named = {"operation_id": operation_id, "summary": options.get("summary") or _summary(operation_id)}
-    return {**others, **named, "responses": responses, "openapi_extra": extra}
+    return {**options, **named, "responses": responses, "openapi_extra": extra}
 
 
 def _statuses(path: str, *, needs_key: bool, is_unsafe: bool) -> list[int]:

@@ -4,18 +4,18 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from pydantic import Field
 
-from common.access.auth import Caller, Role, allow
+from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
-from common.edge.requests.fields import InDigits, Line, RequestBody
-from common.edge.requests.paging import LargePageQuery, PageQuery, list_of
-from common.edge.routing.guarded_route import GuardedRoute
-from common.edge.state import runtime_of
+from common.edge.requests.fields import Line, RequestBody
+from common.edge.requests.query import InDigits, LargePageQuery, PageQuery
+from common.edge.routing.router import Router
 from common.operators import commands, queries
 from common.operators import results as schemas
+from common.service import Runtime
 
 
 class JobState(StrEnum):
@@ -41,11 +41,10 @@ class ApiKeyCreate(RequestBody):
     customer_id: UUID | None = None
 
 
-router = APIRouter(prefix="/ops", route_class=GuardedRoute, tags=["Operations"])
+router = Router("/ops", tag="Operations")
 
 
-@router.get("/jobs", operation_id="listJobs", responses={200: {"model": list_of(schemas.JobSummary)}})
-@allow()
+@router.route("GET", "/jobs", roles=[Role.OPS], lists=schemas.JobSummary)
 async def list_jobs(
     request: Request,
     paging: PageQuery,
@@ -55,65 +54,52 @@ async def list_jobs(
     return await read_page(request, queries.list_jobs, state, kind, paging=paging)
 
 
-@router.get("/jobs/{job_id}", operation_id="getJob", responses={200: {"model": schemas.JobDetail}})
-@allow()
+@router.route("GET", "/jobs/{job_id}", roles=[Role.OPS], returns=schemas.JobDetail)
 async def get_job(request: Request, job_id: UUID) -> Response:
     return await read(request, queries.find_job, job_id)
 
 
-@router.post("/jobs/{job_id}/replay", operation_id="replayJob", responses={200: {"model": schemas.JobDetail}})
-@allow()
+@router.route("POST", "/jobs/{job_id}/replay", roles=[Role.OPS], returns=schemas.JobDetail)
 async def replay_job(request: Request, job_id: UUID) -> Response:
     async with command(request) as run:
         return await run.answer(await commands.replay_job(run.connection, Caller.of(request).actor, job_id))
 
 
-@router.get("/poison", operation_id="listPoison", responses={200: {"model": list_of(schemas.PoisonSummary)}})
-@allow()
+@router.route("GET", "/poison", roles=[Role.OPS], lists=schemas.PoisonSummary)
 async def list_poison(request: Request, paging: PageQuery, state: PoisonState | None = None) -> Response:
     return await read_page(request, queries.list_poison, state, paging=paging)
 
 
-@router.get("/poison/{poison_id}", operation_id="getPoison", responses={200: {"model": schemas.PoisonDetail}})
-@allow()
+@router.route("GET", "/poison/{poison_id}", roles=[Role.OPS], returns=schemas.PoisonDetail)
 async def get_poison(request: Request, poison_id: UUID) -> Response:
     return await read(request, queries.find_poison, poison_id)
 
 
-@router.post(
-    "/poison/{poison_id}/replay", operation_id="replayPoison", responses={200: {"model": schemas.PoisonDetail}}
-)
-@allow()
+@router.route("POST", "/poison/{poison_id}/replay", roles=[Role.OPS], returns=schemas.PoisonDetail)
 async def replay_poison(request: Request, poison_id: UUID) -> Response:
-    actor, runtime = Caller.of(request).actor, runtime_of(request)
+    actor, runtime = Caller.of(request).actor, Runtime.of(request)
     async with command(request) as run:
         return await run.answer(await commands.replay_poison(run.connection, actor, runtime, poison_id))
 
 
-@router.get("/outbox", operation_id="listUnsentEvents", responses={200: {"model": list_of(schemas.UnsentEvent)}})
-@allow()
-async def list_outbox(request: Request, paging: PageQuery, state: EventState = EventState.PARKED) -> Response:
+@router.route("GET", "/outbox", roles=[Role.OPS], lists=schemas.UnsentEvent)
+async def list_unsent_events(request: Request, paging: PageQuery, state: EventState = EventState.PARKED) -> Response:
     return await read_page(request, queries.list_outbox, state, paging=paging)
 
 
-@router.post("/outbox/{position}/replay", operation_id="replayEvent", responses={200: {"model": schemas.ReplayedEvent}})
-@allow()
+@router.route("POST", "/outbox/{position}/replay", roles=[Role.OPS], returns=schemas.ReplayedEvent)
 async def replay_event(request: Request, position: Annotated[int, Path(ge=1, lt=2**63), InDigits]) -> Response:
     async with command(request) as run:
         return await run.answer(await commands.replay_event(run.connection, Caller.of(request).actor, position))
 
 
-@router.get("/api-keys", operation_id="listApiKeys", responses={200: {"model": list_of(schemas.ApiKeySummary)}})
-@allow()
-async def list_keys(request: Request, paging: LargePageQuery) -> Response:
+@router.route("GET", "/api-keys", roles=[Role.OPS], lists=schemas.ApiKeySummary)
+async def list_api_keys(request: Request, paging: LargePageQuery) -> Response:
     return await read_page(request, queries.list_keys, paging=paging)
 
 
-@router.post(
-    "/api-keys", operation_id="createApiKey", status_code=201, responses={201: {"model": schemas.CreatedApiKey}}
-)
-@allow()
-async def create_key(request: Request, key: ApiKeyCreate) -> Response:
+@router.route("POST", "/api-keys", roles=[Role.OPS], returns=schemas.CreatedApiKey, status=201)
+async def create_api_key(request: Request, key: ApiKeyCreate) -> Response:
     """`key` is told once, and is null when the answer is replayed: whoever missed it makes another key."""
     actor = Caller.of(request).actor
     async with command(request) as run:
@@ -121,8 +107,9 @@ async def create_key(request: Request, key: ApiKeyCreate) -> Response:
         return await run.answer(created, status=201, without_secret=lambda result: {**result, "key": None})
 
 
-@router.delete("/api-keys/{prefix}", operation_id="revokeApiKey", responses={200: {"model": schemas.RevokedApiKey}})
-@allow()
-async def revoke_key(request: Request, prefix: Annotated[str, Path(max_length=255, pattern="^[!-~]+$")]) -> Response:
+@router.route("DELETE", "/api-keys/{prefix}", roles=[Role.OPS], returns=schemas.RevokedApiKey)
+async def revoke_api_key(
+    request: Request, prefix: Annotated[str, Path(max_length=255, pattern="^[!-~]+$")]
+) -> Response:
     async with command(request) as run:
         return await run.answer(await commands.revoke_key(run.connection, Caller.of(request).actor, prefix))

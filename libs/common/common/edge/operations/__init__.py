@@ -1,1 +1,0 @@
-"""The operators' routes, below `/api/v1/ops`."""

@@ -1,0 +1,115 @@
+"""Query parameters: paging, times and numbers, and the refusal of unknown and repeated ones (ADR 24)."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Query
+from pydantic import BeforeValidator
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from common.edge.problems.problem_responses import invalid_request, problem_response
+from common.paging import Paging
+
+LARGEST_PAGE = 100
+# The largest value of PostgreSQL's integer.
+_MAXIMUM_OFFSET = 2**31 - 1
+_LONGEST_NAME = 100
+
+# A date, optionally with a time after `T` or a blank. Python accepts any character between the two: it parses the day
+# with an offset `2026-11-22-10:00` as ten o'clock.
+_ISO_8601 = re.compile(r"[0-9W-]{7,10}([Tt ].*)?", re.ASCII)
+
+
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        if _ISO_8601.fullmatch(value) is None:
+            raise ValueError
+        moment = datetime.fromisoformat(value)
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be an ISO 8601 time, such as 2026-11-22T10:00:00Z") from None
+
+
+# Without an offset it is in UTC.
+Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
+
+
+def _in_digits(value: object) -> object:
+    if isinstance(value, str) and _DIGITS.fullmatch(value) is None:
+        raise ValueError("must be a whole number in digits, such as 20")
+    return value
+
+
+# Whole numbers in an address. Pydantic accepts Python's notation too: `1_0` and `+10` are 10.
+_DIGITS = re.compile(r"-?[0-9]+(\.0+)?")
+InDigits = BeforeValidator(_in_digits)
+
+_Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE), InDigits]
+_Offset = Annotated[int, Query(ge=0, le=_MAXIMUM_OFFSET), InDigits]
+
+
+def _paging(limit: _Limit = 20, offset: _Offset = 0) -> Paging:
+    return Paging(limit, offset)
+
+
+def _largest_page(limit: _Limit = LARGEST_PAGE, offset: _Offset = 0) -> Paging:
+    return Paging(limit, offset)
+
+
+# Parameters of an endpoint: `limit` and `offset` of the query, with a default limit of 20 or of 100 rows.
+PageQuery = Annotated[Paging, Depends(_paging)]
+LargePageQuery = Annotated[Paging, Depends(_largest_page)]
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A time of creation, both ends included; None is no limit."""
+
+    earliest: datetime | None
+    latest: datetime | None
+
+
+def _created(
+    created_from: Annotated[Instant | None, Query(description="Created at this time or later.")] = None,
+    created_to: Annotated[Instant | None, Query(description="Created at this time or before.")] = None,
+) -> Created:
+    return Created(created_from, created_to)
+
+
+CreatedQuery = Annotated[Created, Depends(_created)]
+
+
+def query_problems(request: Request, declared: frozenset[str]) -> list[dict[str, Any]]:
+    """In the form of pydantic's errors; each declared parameter takes one value."""
+    if not request.scope["query_string"]:
+        return []
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    unknown = [_problem(name, "is not a query parameter of this route") for name in counts if name not in declared]
+    repeated = [_problem(name, "must be given once") for name in declared if counts[name] > 1]
+    return unknown + repeated
+
+
+def _problem(name: str, issue: str) -> dict[str, Any]:
+    return {"type": "query", "loc": ("query", name[:_LONGEST_NAME]), "msg": issue, "input": None}
+
+
+class WithoutQuery:
+    """ASGI application: `app`, without any query parameters."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["query_string"]:
+            request = Request(scope, receive)
+            problems = query_problems(request, frozenset())
+            if problems:
+                await problem_response(request, invalid_request(problems))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,103 @@
+"""Declaration of a gateway's routes, each with the roles that may call it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from typing_extensions import TypedDict
+
+from common.access.auth import Caller, Role
+from common.database.statements import Connection
+from common.edge.routing.guarded_route import GuardedRoute
+from common.edge.routing.history import HistoryResponse, history_endpoint
+from common.paging import Pagination
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Declaration:
+    path: str
+    endpoint: Callable[..., Any]
+    roles: frozenset[Role] | None
+    options: Mapping[str, Any]
+
+
+class Router:
+    """Collects endpoints; the gateway makes a `GuardedRoute` of each.
+
+    The router's tag groups the routes in the OpenAPI document; without a tag they are not in it.
+    """
+
+    def __init__(self, prefix: str = "", tag: str | None = None) -> None:
+        self._prefix = prefix
+        self._of_every_route = {"include_in_schema": tag is not None, "tags": [] if tag is None else [tag]}
+        self._declarations: list[_Declaration] = []
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        roles: Iterable[Role] | None,
+        returns: type[Any] | None = None,
+        lists: type[Any] | None = None,
+        status: int = 200,
+        responses: Mapping[int, Mapping[str, Any]] | None = None,
+        **options: Any,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Decorator of an endpoint that these roles may call, and `ops`.
+
+        `roles=None` means everybody, without a key: only for pages without data of anybody. For the document:
+        `returns` is the type of the response, or `lists` that of the rows of a page; `responses` has further ones, of
+        which an empty one, as in `{404: {}}`, is the contract's error; `options` are FastAPI's.
+        """
+        model = returns if lists is None else _list_of(lists)
+        documented = {**({} if model is None else {status: {"model": model}}), **(responses or {})}
+        allowed = None if roles is None else frozenset({*roles, Role.OPS})
+        options = {
+            **self._of_every_route,
+            "methods": [method],
+            "status_code": status,
+            "responses": documented,
+            **options,
+        }
+
+        def declare(endpoint: Endpoint) -> Endpoint:
+            self._declarations.append(_Declaration(self._prefix + path, endpoint, allowed, options))
+            return endpoint
+
+        return declare
+
+    def history(
+        self,
+        id_name: str,
+        entity_type: str,
+        require_visible: Callable[[Connection, Caller, UUID], Awaitable[None]],
+        *,
+        operation_id: str,
+        description: str,
+    ) -> None:
+        """Add `GET /{id_name}/history` for every role: accepted transitions, or all rows with `include=all`.
+
+        `require_visible` raises `Problem` NOT_FOUND for an entity that the caller may not see.
+        """
+        path, endpoint = f"/{{{id_name}}}/history", history_endpoint(id_name, entity_type, require_visible)
+        add = self.route(
+            "GET", path, roles=Role, returns=HistoryResponse, operation_id=operation_id, description=description
+        )
+        add(endpoint)
+
+    def build(self, prefix: str = "") -> Iterator[GuardedRoute]:
+        """The routes below another prefix."""
+        for each in self._declarations:
+            yield GuardedRoute(prefix + each.path, each.endpoint, roles=each.roles, **each.options)
+
+
+def _list_of(row: type[Any]) -> type[Any]:
+    """The type of a list's response: of `OrderResponse` it is `OrderListResponse`."""
+    name = row.__name__.removesuffix("Response").removesuffix("Summary")
+    new_type: Any = TypedDict  # mypy knows types with literal names only
+    document: type[Any] = new_type(f"{name}ListResponse", {"data": list[row], "pagination": Pagination})  # type: ignore[valid-type]
+    return document
