@@ -27,9 +27,9 @@ Topics: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_operator_commands(topics: Topics) -> None:
     """A parsed command line has `command`, which runs in a transaction, and `format`."""
     _add_jobs(_topic(topics, "jobs", "background work, its attempts and their errors"))
-    _add_poison(_topic(topics, "poison", "records that could not be handled"))
-    _add_outbox(_topic(topics, "outbox", "events that the broker refused for good"))
-    _add_keys(_topic(topics, "api-keys", "who may call"))
+    _add_poison(_topic(topics, "poison", "records that could not be processed"))
+    _add_outbox(_topic(topics, "outbox", "pending events, and those that Kafka rejected permanently"))
+    _add_keys(_topic(topics, "api-keys", "keys for the HTTP API"))
     _command(topics, "verify-audit", "check every audit chain; exit code 1 when one is broken", verify_audit)
 
 
@@ -39,7 +39,7 @@ def _add_jobs(jobs: Topics) -> None:
     listing.add_argument("--kind")
     for name, meaning, function in (
         ("show", "one job with every attempt", queries.find_job),
-        ("replay", "give a dead job a new round of tries", commands.replay_job),
+        ("replay", "start a dead job again, with a new round of attempts", commands.replay_job),
     ):
         _command(jobs, name, meaning, function).add_argument("job_id", metavar="id", type=UUID)
 
@@ -48,33 +48,33 @@ def _add_poison(poison: Topics) -> None:
     _list(poison, "newest first", queries.list_poison).add_argument("--state", choices=["kept", "replayed"])
     for name, meaning, function in (
         ("show", "one record, its bytes in base64", queries.find_poison),
-        ("replay", "put a record through the handlers again", commands.replay_poison),
+        ("replay", "process a poison record again", commands.replay_poison),
     ):
         _command(poison, name, meaning, function).add_argument("poison_id", metavar="id", type=UUID)
 
 
 def _add_outbox(outbox: Topics) -> None:
-    listing = _list(outbox, "the latest first", queries.list_outbox)
+    listing = _list(outbox, "newest first", queries.list_outbox)
     listing.add_argument("--state", choices=["pending", "parked"], default="parked")
-    replaying = _command(outbox, "replay", "let the relay try a parked event again", commands.replay_event)
+    replaying = _command(outbox, "replay", "publish a parked event again", commands.replay_event)
     replaying.add_argument("position", type=_number(1, 2**63 - 1))
     sending_again = _command(
         outbox,
         "send-again",
-        "for a Kafka that lost events: send those written since a moment, such as 2026-03-01T09:00:00Z, once more",
+        "after Kafka lost events: send all events since a time again, such as 2026-03-01T09:00:00Z",
         commands.send_events_again,
     )
     sending_again.add_argument("--since", type=_instant, required=True)
 
 
 def _add_keys(keys: Topics) -> None:
-    _command(keys, "list", "without their secrets", _list_keys)
-    creating = _command(keys, "create", "make a key and show it, for the only time", commands.create_key)
+    _command(keys, "list", "all keys, without their secrets", _list_keys)
+    creating = _command(keys, "create", "create a key; its secret is shown only this time", commands.create_key)
     creating.add_argument("--role", type=Role, choices=list(Role), required=True)
     creating.add_argument("--name")
     creating.add_argument("--customer-id", type=UUID, help="the only customer whose objects this client may see")
-    _command(keys, "revoke", "refuse a key from now on", commands.revoke_key).add_argument("prefix")
-    ensuring = _command(keys, "ensure", "store keys that were made elsewhere, unless they are there", _ensure_keys)
+    _command(keys, "revoke", "reject a key from now on", commands.revoke_key).add_argument("prefix")
+    ensuring = _command(keys, "ensure", "store the keys of a file, except those that exist already", _ensure_keys)
     ensuring.add_argument("--from-file", type=Path, required=True, help='[{"name", "role", "key", "customer_id"?}]')
 
 

@@ -22,11 +22,11 @@ SECONDS_BETWEEN_MEASUREMENTS = 5.0
 _log = structlog.get_logger(__name__)
 _pending_rows = Gauge("outbox_pending_rows", "Outbox rows that Kafka has not acknowledged yet")
 _oldest_age = Gauge("outbox_oldest_pending_age_seconds", "Age of the oldest outbox row not acknowledged yet, or 0")
-_parked_rows = Gauge("outbox_parked_rows", "Outbox rows that Kafka refuses for good; any is an alert")
+_parked_rows = Gauge("outbox_parked_rows", "Outbox rows that Kafka rejected permanently; any is an alert")
 _held_back_rows = Gauge(
     "outbox_held_back_rows", "Outbox rows that wait for a partition or topic that accepts no events now"
 )
-_dead_jobs = Gauge("jobs_dead_rows", "Jobs that failed for good and were not replayed; any is an alert", ["kind"])
+_dead_jobs = Gauge("jobs_dead_rows", "Jobs that failed permanently and were not replayed; any is an alert", ["kind"])
 _kept_poison = Gauge("poison_kept_rows", "Poison records that were not replayed; any is an alert", ["topic"])
 
 _first = select(func.min(outbox_pending.c.position)).scalar_subquery()
