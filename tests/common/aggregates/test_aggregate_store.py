@@ -11,10 +11,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from common.aggregates.batches import BatchStore, New
-from common.aggregates.changes import Part
+from common.aggregates.changes import New, Write
 from common.aggregates.counts import StatusCounts
-from common.aggregates.reader import AggregateReader
+from common.aggregates.store import AggregateStore
 from common.aggregates.table import AggregateTable
 from common.audit.actor import Actor
 from common.audit.chain import first_broken
@@ -74,11 +73,8 @@ VASES = AggregateTable(
     changing=("status",),
     counts=vase_counts,
 )
-STORE = BatchStore(VASES)
-glaze: Part[str] = Part(
-    insert(glazes).values(vase_id=VASES.the_id, colour=bindparam("colour")),
-    lambda colour: {"colour": colour},
-)
+STORE = AggregateStore(VASES)
+GLAZE = insert(glazes).values(vase_id=VASES.the_id, colour=bindparam("colour"))
 TABLES = """
     CREATE TABLE vases (id uuid PRIMARY KEY, name text UNIQUE NOT NULL, created_at timestamptz NOT NULL,
                         status text NOT NULL, audit_position int NOT NULL, audit_hash bytea NOT NULL);
@@ -95,6 +91,10 @@ async def _tables(database: Database) -> AsyncIterator[None]:
     await owner.execute(TABLES)
     await owner.close()
     yield
+
+
+def glaze(colour: str) -> Write:
+    return Write(GLAZE, {"colour": colour})
 
 
 def event(vase: Vase) -> NewEvent:
@@ -120,7 +120,7 @@ async def fire(pool: Pool, vase: Vase) -> None:
 async def test_many_aggregates_are_created_with_their_audit_rows_counts_and_other_writes(pool: Pool) -> None:
     made = await make(pool, "urn", "amphora")
     async with reading(pool) as connection:
-        assert await AggregateReader(VASES).get(connection, made[0].id) == made[0]
+        assert await VASES.get(connection, made[0].id) == made[0]
         assert await vase_counts.by_status(connection) == {VaseStatus.WET: 2, VaseStatus.FIRED: 0}
         for vase in made:
             [row] = await history(connection, "VASE", vase.id)
@@ -173,4 +173,4 @@ async def test_a_missing_aggregate_cannot_be_locked_or_read(pool: Pool) -> None:
         with pytest.raises(LookupError, match="no vase"):
             await STORE.lock_existing(connection, uuid4())
         with pytest.raises(LookupError, match="no vase"):
-            await AggregateReader(VASES).get(connection, uuid4())
+            await VASES.get(connection, uuid4())

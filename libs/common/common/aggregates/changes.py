@@ -1,48 +1,46 @@
 """The values that a change of an aggregate is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias
 
 from sqlalchemy import UpdateBase
 
 from common.aggregates.table import T
-from common.audit.chain import ChainHead
+from common.audit.actor import Actor
+from common.database.statements import Record
 
 # Of an audit row; may hold free text and personal data.
 Details: TypeAlias = Mapping[str, object]
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Locked(Generic[T]):
     """An aggregate that nobody else can change until the transaction ends, and the database's time.
 
-    `sequence` is that of its last event; 0 where the aggregate does not count its events.
+    `row` also has the columns that were read beside the aggregate's: the head of its audit chain, the `sequence` of its
+    last event, and the store's `lock_columns`.
     """
 
     value: T
     now: datetime
-    sequence: int
-    audit_head: ChainHead
+    row: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One more write in the statement of a change; a `Part` makes it."""
+class Write(NamedTuple):
+    """One more write in the statement of a change. Each kind of write has one `statement`, the same object every time;
+    `parameters` are all of its parameters but `AggregateTable.the_id`."""
 
     statement: UpdateBase
     parameters: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Generic[Value]):
-    """A kind of `Write`. `parameters` gives the values of all parameters of the statement but
-    `AggregateTable.the_id`."""
+class New(Generic[T]):
+    """An aggregate to be created, and the audit row's actor and details."""
 
-    statement: UpdateBase
-    parameters: Callable[[Value], Mapping[str, object]]
-
-    def __call__(self, value: Value) -> Write:
-        return Write(self.statement, self.parameters(value))
+    value: T
+    actor: Actor
+    details: Details
+    writes: tuple[Write, ...] = ()

@@ -8,24 +8,8 @@ import asyncio
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+import sqlalchemy as sa
 import structlog
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Identity,
-    Integer,
-    MetaData,
-    ScalarSelect,
-    SmallInteger,
-    Table,
-    Text,
-    bindparam,
-    cast,
-    delete,
-    func,
-    select,
-    union_all,
-)
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database.statements import Connection, prepare
@@ -43,46 +27,49 @@ Status = TypeVar("Status", bound=StrEnum)
 class StatusCounts(Generic[Status]):
     """The two tables `<entity>_count_changes` and `<entity>_counts`, and the statements on them."""
 
-    def __init__(self, entity: str, statuses: type[Status], metadata: MetaData) -> None:
+    def __init__(self, entity: str, statuses: type[Status], metadata: sa.MetaData) -> None:
         self._statuses = statuses
-        self.changes = Table(
+        self.changes = sa.Table(
             f"{entity}_count_changes",
             metadata,
-            Column("position", BigInteger, Identity(always=True), primary_key=True),
-            Column("status", Text, nullable=False),
-            Column("change", SmallInteger, nullable=False),
+            sa.Column("position", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+            sa.Column("status", sa.Text, nullable=False),
+            sa.Column("change", sa.SmallInteger, nullable=False),
         )
-        self.totals = Table(
+        self.totals = sa.Table(
             f"{entity}_counts",
             metadata,
-            Column("status", Text, primary_key=True),
-            Column("count", BigInteger, nullable=False),
+            sa.Column("status", sa.Text, primary_key=True),
+            sa.Column("count", sa.BigInteger, nullable=False),
         )
-        self._rows = union_all(
-            select(self.totals.c.status, self.totals.c.count), select(self.changes.c.status, self.changes.c.change)
+        self._rows = sa.union_all(
+            sa.select(self.totals.c.status, self.totals.c.count),
+            sa.select(self.changes.c.status, self.changes.c.change),
         ).subquery()
-        self._sum = cast(func.coalesce(func.sum(self._rows.c.count), 0), BigInteger)
-        self._by_status = prepare(select(self._rows.c.status, self._sum.label("count")).group_by(self._rows.c.status))
+        self._sum = sa.cast(sa.func.coalesce(sa.func.sum(self._rows.c.count), 0), sa.BigInteger)
+        self._by_status = prepare(
+            sa.select(self._rows.c.status, self._sum.label("count")).group_by(self._rows.c.status)
+        )
         self._fold = prepare(self._folding())
 
     def arrival(self) -> Insert:
         """Part of the statement that creates an aggregate; its parameters are those of the audit row."""
-        return insert(self.changes).values([{"status": bindparam("audit_new_state"), "change": 1}])
+        return insert(self.changes).values([{"status": sa.bindparam("audit_new_state"), "change": 1}])
 
     def transition(self) -> Insert:
         """Part of the statement that changes a status; its parameters are those of the audit row."""
         return insert(self.changes).values(
             [
-                {"status": bindparam("audit_previous_state"), "change": -1},
-                {"status": bindparam("audit_new_state"), "change": 1},
+                {"status": sa.bindparam("audit_previous_state"), "change": -1},
+                {"status": sa.bindparam("audit_new_state"), "change": 1},
             ]
         )
 
-    def total(self, *, of_one_status: bool) -> ScalarSelect[Any]:
+    def total(self, *, of_one_status: bool) -> sa.ScalarSelect[Any]:
         """The number of all, or of those in the status that the parameter `status` names."""
-        counted = select(self._sum)
+        counted = sa.select(self._sum)
         if of_one_status:
-            counted = counted.where(self._rows.c.status == bindparam("status", type_=Text))
+            counted = counted.where(self._rows.c.status == sa.bindparam("status", type_=sa.Text))
         return counted.scalar_subquery()
 
     async def by_status(self, connection: Connection) -> dict[Status, int]:
@@ -109,19 +96,19 @@ class StatusCounts(Generic[Status]):
     def _folding(self) -> Insert:
         """One statement, so that every reader finds a change in exactly one of the two tables."""
         oldest = (
-            select(self.changes.c.position)
+            sa.select(self.changes.c.position)
             .order_by(self.changes.c.position)
-            .limit(bindparam("limit", type_=Integer))
+            .limit(sa.bindparam("limit", type_=sa.Integer))
             .with_for_update(skip_locked=True)
         )
         taken = (
-            delete(self.changes)
+            sa.delete(self.changes)
             .where(self.changes.c.position.in_(oldest))
             .returning(self.changes.c.status, self.changes.c.change)
             .cte("taken")
         )
         # In order of status, so that two processes that fold at the same time cannot deadlock on the totals.
-        sums = select(taken.c.status, cast(func.sum(taken.c.change), BigInteger)).group_by(taken.c.status)
+        sums = sa.select(taken.c.status, sa.cast(sa.func.sum(taken.c.change), sa.BigInteger)).group_by(taken.c.status)
         added = insert(self.totals).from_select(["status", "count"], sums.order_by(taken.c.status))
         return added.on_conflict_do_update(
             index_elements=[self.totals.c.status], set_={"count": self.totals.c.count + added.excluded.count}

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, ScalarSelect, Select, Subquery, bindparam, func, or_, select
+import sqlalchemy as sa
 
 from common.aggregates.table import AggregateTable, T
-from common.database.paging import counted_page, fetch_page
-from common.database.statements import Connection, Statement, prepare
+from common.database.paging import PagedQuery
+from common.database.statements import Connection
 from common.paging import Page, Paging
 
 
@@ -25,9 +25,9 @@ class PagedList(Generic[T]):
     def __init__(
         self,
         rows: AggregateTable[T],
-        conditions: Mapping[str, ColumnElement[bool]],
+        conditions: Mapping[str, sa.ColumnElement[bool]],
         *,
-        size: ColumnElement[int] | None = None,
+        size: sa.ColumnElement[int] | None = None,
         page_size: int = 0,
     ) -> None:
         self._rows = rows
@@ -35,31 +35,32 @@ class PagedList(Generic[T]):
         self._conditions = conditions
         self._size = size
         self._page_size = page_size
-        self._statements: dict[frozenset[str], Statement] = {}
+        self._queries: dict[frozenset[str], PagedQuery[T]] = {}
 
     async def find_page(self, connection: Connection, filters: object, paging: Paging) -> Page[T]:
         """`filters` has one attribute per condition; None is no condition."""
         values = {name: value for name in self._conditions if (value := getattr(filters, name)) is not None}
         names = frozenset(values)
-        if names not in self._statements:
-            self._statements[names] = prepare(self._statement(names))
-        return await fetch_page(connection, self._statements[names], paging, self._rows.load, **values)
+        if names not in self._queries:
+            self._queries[names] = self._query(names)
+        return await self._queries[names].fetch(connection, paging, **values)
 
-    def _statement(self, names: frozenset[str]) -> Select[Any]:
+    def _query(self, names: frozenset[str]) -> PagedQuery[T]:
         conditions = [condition for name, condition in self._conditions.items() if name in names]
         ids = self._ids(conditions)
-        page = select(*self._rows.columns).join(ids, ids.c.id == self._table.c.id).subquery("page")
-        return counted_page(page, self._total(names, conditions), page.c.created_at.desc(), page.c.id.desc())
+        page = sa.select(*self._rows.columns).join(ids, ids.c.id == self._table.c.id).subquery("page")
+        newest_first = (page.c.created_at.desc(), page.c.id.desc())
+        return PagedQuery(page, self._total(names, conditions), *newest_first, load=self._rows.load)
 
-    def _ids(self, conditions: Sequence[ColumnElement[bool]]) -> Subquery:
+    def _ids(self, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Subquery:
         """The ids of the page's rows. The rows that are skipped are read in an index only."""
         newest_first = (self._table.c.created_at.desc(), self._table.c.id.desc())
         ids = (
-            select(self._table.c.id, self._table.c.created_at)
+            sa.select(self._table.c.id, self._table.c.created_at)
             .where(*conditions)
             .order_by(*newest_first)
-            .limit(bindparam("limit", type_=Integer))
-            .offset(bindparam("offset", type_=BigInteger))
+            .limit(sa.bindparam("limit", type_=sa.Integer))
+            .offset(sa.bindparam("offset", type_=sa.BigInteger))
             .subquery("ids")
         )
         if self._size is None:
@@ -67,18 +68,20 @@ class PagedList(Generic[T]):
         # The table's own row again, as `size` is an expression over it.
         order = (ids.c.created_at.desc(), ids.c.id.desc())
         sized = (
-            select(
+            sa.select(
                 ids.c.id,
-                func.sum(self._size).over(order_by=order).label("size"),
-                func.row_number().over(order_by=order).label("place"),
+                sa.func.sum(self._size).over(order_by=order).label("size"),
+                sa.func.row_number().over(order_by=order).label("place"),
             )
             .join(self._table, self._table.c.id == ids.c.id)
             .subquery("sized")
         )
-        return select(sized.c.id).where(or_(sized.c.size <= self._page_size, sized.c.place == 1)).subquery("fitting")
+        return (
+            sa.select(sized.c.id).where(sa.or_(sized.c.size <= self._page_size, sized.c.place == 1)).subquery("fitting")
+        )
 
-    def _total(self, names: frozenset[str], conditions: Sequence[ColumnElement[bool]]) -> ScalarSelect[Any]:
+    def _total(self, names: frozenset[str], conditions: Sequence[sa.ColumnElement[bool]]) -> sa.ScalarSelect[Any]:
         """From the stored counts where they know it; else counted by index."""
         if self._rows.counts is not None and names <= {"status"}:
             return self._rows.counts.total(of_one_status=bool(names))
-        return select(func.count()).select_from(self._table).where(*conditions).scalar_subquery()
+        return sa.select(sa.func.count()).select_from(self._table).where(*conditions).scalar_subquery()

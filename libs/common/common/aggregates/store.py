@@ -1,58 +1,111 @@
-"""Changes of aggregates: the row, its audit row, the counts and the event in one statement (ADR 2, ADR 6)."""
+"""Changes of aggregates: the row, its audit row, counts, other writes and the event in one statement (ADR 2, ADR 6).
+
+The statement's parameters are the columns of the row by their names, `audit_…` for the audit row and `event_…` for the
+event. The position and the hash of the audit row are also the row's new chain head, in one parameter each.
+"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Generic
+from functools import cached_property
+from typing import Any, Generic, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, UpdateBase
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
-from common.aggregates.changes import Details, Locked, Write
-from common.aggregates.statements import ChangeStatements
+from common.aggregates.changes import Details, Locked, New, Write
 from common.aggregates.table import AggregateTable, T
 from common.audit.actor import Actor
 from common.audit.chain import ChainHead
-from common.audit.entries import AuditEntry, Outcome, entry_parameters
-from common.database.statements import Connection, Record
+from common.audit.entries import AuditEntry, Outcome, entry_parameters, insert_entry
+from common.database.statements import Connection, Statement, prepare, prepare_together
+from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
+
+_HEAD = ("audit_position", "audit_hash")
+
+Parameters: TypeAlias = dict[str, object]
 
 
 class AggregateStore(Generic[T]):
-    """Locks and changes the aggregates of one table. `lock_columns` are read by `lock_row` beside the table's."""
+    """Locks and changes the aggregates of one table. `lock_columns` are read by `lock` beside the table's."""
 
-    def __init__(self, rows: AggregateTable[T], *, lock_columns: Sequence[ColumnElement[Any]] = ()) -> None:
+    def __init__(self, rows: AggregateTable[T], *, lock_columns: Sequence[sa.ColumnElement[Any]] = ()) -> None:
         self._rows = rows
-        self._statements = ChangeStatements(rows, lock_columns)
-
-    async def lock_row(
-        self, connection: Connection, aggregate_id: UUID, visible_to: UUID | None = None
-    ) -> Record | None:
-        return await self._statements.lock.fetch_one(connection, **self._rows.key(aggregate_id, visible_to))
-
-    def locked(self, row: Record) -> Locked[T]:
-        """The row of `lock_row` as an aggregate."""
-        sequence = row["sequence"] if self._statements.counts_events else 0
-        return Locked(self._rows.load(row), row["now"], sequence, ChainHead(row["audit_position"], row["audit_hash"]))
+        table, counts = rows.table, rows.counts
+        self._sequence = ("sequence",) if "sequence" in table.c else ()
+        # Not now(), the transaction's beginning: it may be before the time of a change that the lock was waited for.
+        clock = sa.func.clock_timestamp()
+        now = sa.func.greatest(clock, table.c.updated_at) if "updated_at" in table.c else clock
+        read = {column.name for column in rows.columns}
+        more = [table.c[name] for name in (*self._sequence, *_HEAD) if name not in read]
+        self._lock = prepare(
+            sa.select(*rows.columns, now.label("now"), *more, *lock_columns)
+            .where(rows.the_visible_row)
+            .with_for_update(of=table)
+        )
+        # The parts of each kind of change.
+        changed = sa.update(table).where(rows.the_row)
+        changing = (*rows.changing, *self._sequence)
+        audited = insert_entry()
+        self._arrival = (*audited, *(() if counts is None else (counts.arrival(),)))
+        self._inserted = [column.name for column in table.c if column.server_default is None]
+        self._add = (sa.insert(table).values(_parameters(self._inserted)), *self._arrival)
+        self._refuse = (changed.values(_parameters(_HEAD)), *audited)
+        self._refuse_and_save = (changed.values(_parameters((*changing, *_HEAD))), *audited)
+        self._save = (*self._refuse_and_save, *(() if counts is None else (counts.transition(),)))
+        self._save_unaudited = (changed.values(_parameters(changing)),)
+        self._event = outbox.insert_event() if self._sequence else outbox.insert_next_event()
+        self._prepared: dict[tuple[sa.UpdateBase, ...], Statement] = {}
 
     async def lock(
         self, connection: Connection, aggregate_id: UUID, visible_to: UUID | None = None
     ) -> Locked[T] | None:
         """The aggregate as it is once nobody else changes it; None if there is none that `visible_to` may see."""
-        row = await self.lock_row(connection, aggregate_id, visible_to)
-        return None if row is None else self.locked(row)
+        row = await self._lock.fetch_one(connection, **self._rows.key(aggregate_id, visible_to))
+        return None if row is None else Locked(self._rows.load(row), row["now"], row)
 
     async def lock_existing(self, connection: Connection, aggregate_id: UUID) -> Locked[T]:
         """As `lock`. Raises `LookupError` when there is no such aggregate."""
         locked = await self.lock(connection, aggregate_id)
         if locked is None:
-            raise LookupError(f"no {self._rows.entity.lower()} {aggregate_id}")
+            raise self._rows.missing(aggregate_id)
         return locked
 
     async def add(
         self, connection: Connection, value: T, actor: Actor, details: Details, event: NewEvent, *writes: Write
     ) -> None:
         """A new aggregate with its audit row and its first event."""
-        parameters = self.row_of(value) | self.creation(value, actor, details)
-        await self._write(connection, self._statements.add, parameters, event, writes)
+        parameters = self._new_row(value) | self._new_audit(value, actor, details)
+        await self._write(connection, self._add, parameters, event, writes)
+
+    async def add_many(self, connection: Connection, new: Sequence[New[T]]) -> None:
+        """Create all in one round trip, each with its audit row, without events; all have writes of the same kinds.
+
+        Raises `UniqueViolationError` when one exists already.
+        """
+        composed = [
+            self._compose(
+                self._add,
+                self._new_row(each.value) | self._new_audit(each.value, each.actor, each.details),
+                writes=each.writes,
+            )
+            for each in new
+        ]
+        if composed:
+            await composed[0][0].execute_many(connection, [parameters for _, parameters in composed])
+
+    async def add_missing(self, connection: Connection, new: Sequence[New[T]]) -> set[UUID]:
+        """Create those whose unique columns are new, each with its audit row, without events; returns their ids.
+
+        Rows are inserted in the given order: sorted by a unique column, two callers cannot deadlock.
+        """
+        audited = {each.value.id: self._new_audit(each.value, each.actor, each.details) for each in new}
+        rows = [self._new_row(each.value) | audited[each.value.id] for each in new]
+        columns = {name: [row[name] for row in rows] for name in self._inserted}
+        insert_missing, audit_creation = self._missing
+        ids = {row["id"] for row in await insert_missing.fetch_all(connection, **columns)}
+        await audit_creation.execute_many(connection, [audited[each] for each in ids])
+        return ids
 
     async def save(
         self,
@@ -65,74 +118,98 @@ class AggregateStore(Generic[T]):
         *writes: Write,
     ) -> None:
         """An accepted change with its audit row."""
-        audited = self._audit(locked, changed.status, "ACCEPTED", actor, details)
-        await self._write(
-            connection, self._statements.save, self._changes(locked, changed, event) | audited, event, writes
-        )
+        parameters = self._changes(locked, changed, event)
+        parameters |= self._audit(locked, changed.status, "ACCEPTED", actor, details)
+        await self._write(connection, self._save, parameters, event, writes)
 
     async def refuse(
-        self, connection: Connection, locked: Locked[T], new_state: str, actor: Actor, details: Details
-    ) -> None:
-        """The audit row of a refused transition to `new_state`; the aggregate does not change."""
-        audited = self._audit(locked, new_state, "REFUSED", actor, details)
-        await self._write(connection, self._statements.refuse, {"id": locked.value.id, **audited})
-
-    async def refuse_and_save(
         self,
         connection: Connection,
         locked: Locked[T],
         new_state: str,
-        changed: T,
         actor: Actor,
         details: Details,
-        event: NewEvent,
+        changed: T | None = None,
+        event: NewEvent | None = None,
         *writes: Write,
     ) -> None:
-        """A refused transition to `new_state` that still changes the aggregate, but not its status."""
-        audited = self._audit(locked, new_state, "REFUSED", actor, details)
-        changes = self._changes(locked, changed, event)
-        await self._write(connection, self._statements.refuse_and_save, changes | audited, event, writes)
+        """The audit row of a refused transition to `new_state`. The aggregate may change, but not its status."""
+        parts = self._refuse if changed is None else self._refuse_and_save
+        parameters: Parameters = {"id": locked.value.id} if changed is None else self._changes(locked, changed, event)
+        parameters |= self._audit(locked, new_state, "REFUSED", actor, details)
+        await self._write(connection, parts, parameters, event, writes)
 
     async def save_unaudited(
         self, connection: Connection, locked: Locked[T], changed: T, event: NewEvent | None = None, *writes: Write
     ) -> None:
         """A change that is no transition, such as a result from another service: without an audit row."""
-        await self._write(
-            connection, self._statements.save_unaudited, self._changes(locked, changed, event), event, writes
-        )
+        await self._write(connection, self._save_unaudited, self._changes(locked, changed, event), event, writes)
 
-    def row_of(self, value: T) -> dict[str, object]:
+    @cached_property
+    def _missing(self) -> tuple[Statement, Statement]:
+        """The statements of `add_missing`."""
+        table = self._rows.table
+        arrays = [sa.bindparam(name, type_=sa.ARRAY(table.c[name].type)) for name in self._inserted]
+        new = sa.func.unnest(*arrays).table_valued(*self._inserted).render_derived()
+        insertion = insert(table).from_select(self._inserted, sa.select(new)).on_conflict_do_nothing()
+        return prepare(insertion.returning(table.c.id)), prepare_together(*self._arrival)
+
+    def _new_row(self, value: T) -> Parameters:
         """The parameters of a new row, apart from the head of its audit chain."""
-        return self._rows.dump(value) | ({"sequence": 1} if self._statements.counts_events else {})
+        return self._rows.dump(value) | dict.fromkeys(self._sequence, 1)
 
-    def creation(self, value: T, actor: Actor, details: Details) -> dict[str, object]:
-        """The parameters of a new aggregate's audit row."""
-        entry = AuditEntry(
-            self._rows.entity, value.id, None, value.status, "ACCEPTED", actor, value.created_at, details
-        )
+    def _new_audit(self, value: T, actor: Actor, details: Details) -> Parameters:
+        entity, created_at = self._rows.entity, value.created_at
+        entry = AuditEntry(entity, value.id, None, value.status, "ACCEPTED", actor, created_at, details)
         return entry_parameters(entry, ChainHead())
 
-    def _audit(
-        self, locked: Locked[T], new_state: str, outcome: Outcome, actor: Actor, details: Details
-    ) -> dict[str, object]:
-        before = locked.value
+    def _audit(self, locked: Locked[T], new_state: str, outcome: Outcome, actor: Actor, details: Details) -> Parameters:
+        before, row = locked.value, locked.row
         entry = AuditEntry(self._rows.entity, before.id, before.status, new_state, outcome, actor, locked.now, details)
-        return entry_parameters(entry, locked.audit_head)
+        return entry_parameters(entry, ChainHead(row["audit_position"], row["audit_hash"]))
 
-    def _changes(self, locked: Locked[T], changed: T, event: NewEvent | None) -> dict[str, object]:
+    def _changes(self, locked: Locked[T], changed: T, event: NewEvent | None) -> Parameters:
         values = self._rows.dump(changed)
-        parameters = {"id": changed.id, **{name: values[name] for name in self._rows.changing}}
-        if self._statements.counts_events:
-            parameters["sequence"] = locked.sequence if event is None else locked.sequence + 1
+        parameters: Parameters = {name: values[name] for name in self._rows.changing}
+        parameters["id"] = changed.id
+        if self._sequence:
+            parameters["sequence"] = locked.row["sequence"] + (event is not None)
         return parameters
+
+    def _compose(
+        self,
+        parts: tuple[sa.UpdateBase, ...],
+        parameters: Parameters,
+        event: NewEvent | None = None,
+        writes: Iterable[Write] = (),
+    ) -> tuple[Statement, Parameters]:
+        """One statement of the parts, the other writes and the event, and `parameters`, to which theirs are added."""
+        for write in writes:
+            if clash := parameters.keys() & write.parameters.keys():
+                raise TypeError(f"parameters of two writes have the same names: {sorted(clash)}")
+            parts += (write.statement,)
+            parameters |= write.parameters
+        if event is not None:
+            parts += (self._event,)
+            parameters |= outbox.event_parameters(event)
+            if self._sequence:
+                parameters["event_sequence"] = parameters["sequence"]
+        statement = self._prepared.get(parts)
+        if statement is None:
+            statement = self._prepared[parts] = prepare_together(*parts)
+        return statement, parameters
 
     async def _write(
         self,
         connection: Connection,
-        parts: tuple[UpdateBase, ...],
-        parameters: dict[str, object],
+        parts: tuple[sa.UpdateBase, ...],
+        parameters: Parameters,
         event: NewEvent | None = None,
         writes: Iterable[Write] = (),
     ) -> None:
-        statement, values = self._statements.compose(parts, parameters, event, writes)
-        await statement.execute(connection, **values)
+        statement, parameters = self._compose(parts, parameters, event, writes)
+        await statement.execute(connection, **parameters)
+
+
+def _parameters(names: Iterable[str]) -> dict[str, sa.BindParameter[Any]]:
+    return {name: sa.bindparam(name) for name in names}

@@ -1,32 +1,37 @@
 """Queries of pages: the rows and the number of all, by one snapshot and in one round trip."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Subquery, select, true
+import sqlalchemy as sa
 
-from common.database.statements import Connection, Record, Statement
+from common.database.statements import Connection, Record, prepare
 from common.paging import Page, Paging
 
 Row = TypeVar("Row")
 
 
-def counted_page(page: Subquery, total: ColumnElement[int], *order: ColumnElement[Any]) -> Select[Any]:
-    """The rows of `page`, each with `total`; an empty page is one row of nulls with the total."""
-    counted = select(total.label("total")).subquery("counted")
-    return select(counted.c.total, page).select_from(counted.outerjoin(page, true())).order_by(*order)
+class PagedQuery(Generic[Row]):
+    """The rows of `page` in this `order`, and the `total`.
 
+    `page` has the parameters `limit` and `offset`; `key` is a column that is never null in a row of it.
+    """
 
-async def fetch_page(
-    connection: Connection,
-    statement: Statement,
-    paging: Paging,
-    load: Callable[[Record], Row],
-    *,
-    key: str = "id",
-    **parameters: object,
-) -> Page[Row]:
-    """Run a prepared `counted_page` with the parameters `limit` and `offset`. `key` is a column that is never null in a
-    row of the page."""
-    rows = await statement.fetch_all(connection, **parameters, limit=paging.limit, offset=paging.offset)
-    return Page([load(row) for row in rows if row[key] is not None], rows[0]["total"])
+    def __init__(
+        self,
+        page: sa.Subquery,
+        total: sa.ColumnElement[int],
+        *order: sa.ColumnElement[Any],
+        load: Callable[[Record], Row],
+        key: str = "id",
+    ) -> None:
+        counted = sa.select(total.label("total")).subquery("counted")
+        # An empty page is one row of nulls with the total.
+        rows = sa.select(counted.c.total, page).select_from(counted.outerjoin(page, sa.true())).order_by(*order)
+        self._statement = prepare(rows)
+        self._load = load
+        self._key = key
+
+    async def fetch(self, connection: Connection, paging: Paging, **parameters: object) -> Page[Row]:
+        rows = await self._statement.fetch_all(connection, **parameters, limit=paging.limit, offset=paging.offset)
+        return Page([self._load(row) for row in rows if row[self._key] is not None], rows[0]["total"])

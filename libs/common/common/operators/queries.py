@@ -6,8 +6,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from common.database.paging import counted_page, fetch_page
-from common.database.statements import Connection, Record, Statement, prepare
+from common.database.paging import PagedQuery
+from common.database.statements import Connection, Record, prepare
 from common.database.tables import api_keys, job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
 from common.errors import Problem
 from common.jobs.attempts import ATTEMPTS_SHOWN
@@ -30,9 +30,13 @@ def _where(query: sa.Select[Any], **columns: sa.Column[Any]) -> sa.Select[Any]:
     return query
 
 
+def _without_counts(row: Record) -> Row:
+    return {name: value for name, value in row.items() if name not in ("total", "place")}
+
+
 def _paged(
     rows: sa.Select[Any], keys: sa.Select[Any], *order: sa.ColumnElement[Any], counted: sa.FromClause | None = None
-) -> Statement:
+) -> PagedQuery[Row]:
     """A page and, by the same snapshot, the number of all rows: that of `counted`, where it is cheaper to count.
 
     `keys` selects the key of every row of the list, `rows` the columns of a page: they are read for the rows of the
@@ -48,7 +52,7 @@ def _paged(
     )
     page = rows.add_columns(page_of_keys.c.place).join(page_of_keys, page_of_keys.c.key == key).subquery("page")
     total = sa.select(sa.func.count()).select_from(keys.subquery() if counted is None else counted)
-    return prepare(counted_page(page, total.scalar_subquery(), page.c.place))
+    return PagedQuery(page, total.scalar_subquery(), page.c.place, load=_without_counts, key="place")
 
 
 _JOBS = _paged(
@@ -109,7 +113,7 @@ _FIND_POISON = prepare(
 
 async def list_jobs(connection: Connection, state: str | None, kind: str | None, paging: Paging) -> Page[Row]:
     """Newest first; None is no condition."""
-    return await _fetch(connection, _JOBS, paging, state=state, kind=kind)
+    return await _JOBS.fetch(connection, paging, state=state, kind=kind)
 
 
 async def find_job(connection: Connection, job_id: UUID) -> Row:
@@ -122,7 +126,7 @@ async def find_job(connection: Connection, job_id: UUID) -> Row:
 
 async def list_poison(connection: Connection, state: str | None, paging: Paging) -> Page[Row]:
     """Poison records, newest first, without their bytes."""
-    return await _fetch(connection, _POISON_RECORDS, paging, state=state)
+    return await _POISON_RECORDS.fetch(connection, paging, state=state)
 
 
 async def find_poison(connection: Connection, poison_id: UUID) -> Row:
@@ -135,7 +139,7 @@ async def find_poison(connection: Connection, poison_id: UUID) -> Row:
 
 async def list_outbox(connection: Connection, state: str, paging: Paging) -> Page[Row]:
     """Events that are `pending` or `parked`, the latest first."""
-    return await _fetch(connection, _EVENTS[state], paging)
+    return await _EVENTS[state].fetch(connection, paging)
 
 
 async def find_event(connection: Connection, position: int) -> Row:
@@ -148,15 +152,7 @@ async def find_event(connection: Connection, position: int) -> Row:
 
 async def list_keys(connection: Connection, paging: Paging) -> Page[Row]:
     """API keys, oldest first, without their secrets."""
-    return await _fetch(connection, _KEYS, paging)
-
-
-async def _fetch(connection: Connection, statement: Statement, paging: Paging, **filters: object) -> Page[Row]:
-    return await fetch_page(connection, statement, paging, _without_counts, key="place", **filters)
-
-
-def _without_counts(row: Record) -> Row:
-    return {name: value for name, value in row.items() if name not in ("total", "place")}
+    return await _KEYS.fetch(connection, paging)
 
 
 def _base64(data: bytes | None) -> str | None:

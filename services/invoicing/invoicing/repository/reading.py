@@ -3,9 +3,8 @@
 from uuid import UUID
 
 import msgspec
-from common.aggregates.reader import AggregateReader
-from common.database.paging import counted_page, fetch_page
-from common.database.statements import Connection, Statement, prepare
+from common.database.paging import PagedQuery
+from common.database.statements import Connection, prepare
 from common.paging import Page, Paging
 from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select
 
@@ -42,7 +41,7 @@ def _total(status: InvoiceStatus | None) -> ColumnElement[int]:
     return _numbers - number if status is InvoiceStatus.ISSUED else number
 
 
-def _page(status: InvoiceStatus | None) -> Statement:
+def _page(status: InvoiceStatus | None) -> PagedQuery[Invoice]:
     of_status = () if status is None else (invoices.c.status == _as_literal(status),)
     page = (
         select(invoices)
@@ -52,14 +51,13 @@ def _page(status: InvoiceStatus | None) -> Statement:
         .offset(bindparam("offset", type_=Integer))
         .subquery("page")
     )
-    return prepare(counted_page(page, _total(status), page.c.created_at.desc(), page.c.id.desc()))
+    return PagedQuery(page, _total(status), page.c.created_at.desc(), page.c.id.desc(), load=to_invoice)
 
 
 _PAGES = {status: _page(status) for status in (None, *InvoiceStatus)}
 _COUNT = prepare(select(*(_total(status).label(status.value) for status in InvoiceStatus)))
 
-
-find = AggregateReader(INVOICES).find
+find = INVOICES.find
 
 
 async def find_of_order(connection: Connection, order_id: UUID) -> Invoice | None:
@@ -77,7 +75,7 @@ async def find_snapshot(connection: Connection, invoice_id: UUID) -> Snapshot:
 
 async def find_page(connection: Connection, status: InvoiceStatus | None, paging: Paging) -> Page[Invoice]:
     """Newest first; of every status when it is None."""
-    return await fetch_page(connection, _PAGES[status], paging, to_invoice)
+    return await _PAGES[status].fetch(connection, paging)
 
 
 async def count_by_status(connection: Connection) -> dict[InvoiceStatus, int]:

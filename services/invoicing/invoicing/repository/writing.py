@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.aggregates.batches import BatchStore, New
-from common.aggregates.changes import Part
+from common.aggregates.changes import New, Write
+from common.aggregates.store import AggregateStore
 from common.database.statements import Connection, prepare
 from sqlalchemy import ARRAY, DateTime, Integer, Uuid, any_, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -56,19 +56,15 @@ _ADVANCE_SERIES = prepare(
 _FIND_INVOICED = prepare(
     select(invoices.c.order_id).where(invoices.c.order_id == any_(bindparam("order_ids", type_=ARRAY(Uuid))))
 )
-_STORE = BatchStore(INVOICES)
-
-
-def _snapshot_values(snapshot: Snapshot) -> dict[str, object]:
-    return {"snapshot": snapshot}
-
-
-new_snapshot = Part(
-    insert(invoice_snapshots).values(invoice_id=INVOICES.the_id, snapshot=bindparam("snapshot")), _snapshot_values
-)
+_STORE = AggregateStore(INVOICES)
+_SNAPSHOT = insert(invoice_snapshots).values(invoice_id=INVOICES.the_id, snapshot=bindparam("snapshot"))
 
 lock = _STORE.lock_existing
 save = _STORE.save
+
+
+def new_snapshot(snapshot: Snapshot) -> Write:
+    return Write(_SNAPSHOT, {"snapshot": snapshot})
 
 
 async def lock_series(connection: Connection, seller: str, new_year: NewYear) -> LockedSeries:

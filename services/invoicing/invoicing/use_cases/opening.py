@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from common.aggregates.batches import New
+from common.aggregates.changes import New
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue

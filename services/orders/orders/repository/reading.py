@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.aggregates.reader import AggregateReader
+from common.aggregates.paged_list import PagedList
 from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam
 
 from orders.domain import OrderStatus
@@ -32,8 +32,6 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
 # An order may have 200 lines: a page of a hundred such orders would be of 20 MB, and take seconds to make (ADR 0021).
 LINES_PER_PAGE = 2_000
 
-_READER = AggregateReader(ORDERS, _CONDITIONS, size=number_of_lines, page_size=LINES_PER_PAGE)
-
-find = _READER.find
-is_visible = _READER.is_visible
-find_page = _READER.find_page
+find = ORDERS.find
+is_visible = ORDERS.is_visible
+find_page = PagedList(ORDERS, _CONDITIONS, size=number_of_lines, page_size=LINES_PER_PAGE).find_page

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from common.aggregates.changes import Locked, Part
+from common.aggregates.changes import Locked, Write
 from common.aggregates.store import AggregateStore
 from common.database.statements import Connection, prepare
 from sqlalchemy import ARRAY, Text, UpdateBase, Uuid, bindparam, exists, func, insert, literal, or_, select, update
 
-from orders.domain import LISTED_PAYMENTS, Order, Payment, PaymentKind
+from orders.domain import LISTED_PAYMENTS, Order, OrderLine, Payment, PaymentKind
 from orders.repository.rows import ORDERS, line_arrays, payment_columns, to_payment
 from orders.tables import order_lines, order_numbers, orders, payments
 
@@ -57,42 +56,23 @@ def _insert_lines() -> UpdateBase:
     )
 
 
-def _reported(payment: Payment) -> dict[str, Any]:
-    return {
-        "payment_reference": payment.reference,
-        "payment_amount": payment.amount,
-        "payment_late": payment.kind is PaymentKind.LATE,
-        "payment_surplus": payment.kind is PaymentKind.SURPLUS,
-        "payment_reported_at": payment.reported_at,
-    }
-
-
-def _identified(payment: Payment) -> dict[str, Any]:
-    return {"payment_reference": payment.reference, "first_reference": payment.first_reference}
-
-
-lines = Part(_insert_lines(), line_arrays)
-reported_payment = Part(
-    insert(payments).values(
-        order_id=ORDERS.the_id,
-        **{name: bindparam(f"payment_{name}") for name in ("reference", "amount", "late", "surplus", "reported_at")},
-    ),
-    _reported,
+_LINES = _insert_lines()
+_REPORTED_PAYMENT = insert(payments).values(
+    order_id=ORDERS.the_id,
+    **{name: bindparam(f"payment_{name}") for name in ("reference", "amount", "late", "surplus", "reported_at")},
 )
-identified_payment = Part(
+_IDENTIFIED_PAYMENT = (
     update(payments)
     .where(
         payments.c.order_id == ORDERS.the_id,
         payments.c.reference == bindparam("first_reference", type_=Text),
     )
-    .values(reference=bindparam("payment_reference"), first_reference=bindparam("first_reference")),
-    _identified,
+    .values(reference=bindparam("payment_reference"), first_reference=bindparam("first_reference"))
 )
 
 add = _STORE.add
 save = _STORE.save
 refuse = _STORE.refuse
-refuse_and_save = _STORE.refuse_and_save
 save_unaudited = _STORE.save_unaudited
 
 
@@ -102,15 +82,32 @@ async def new_placement(connection: Connection) -> Placement:
     return Placement(*row)
 
 
+def new_lines(lines: tuple[OrderLine, ...]) -> Write:
+    return Write(_LINES, line_arrays(lines))
+
+
+def reported_payment(payment: Payment) -> Write:
+    values = {
+        "payment_reference": payment.reference,
+        "payment_amount": payment.amount,
+        "payment_late": payment.kind is PaymentKind.LATE,
+        "payment_surplus": payment.kind is PaymentKind.SURPLUS,
+        "payment_reported_at": payment.reported_at,
+    }
+    return Write(_REPORTED_PAYMENT, values)
+
+
+def identified_payment(payment: Payment) -> Write:
+    values = {"payment_reference": payment.reference, "first_reference": payment.first_reference}
+    return Write(_IDENTIFIED_PAYMENT, values)
+
+
 async def lock(connection: Connection, order_id: UUID, visible_to: UUID | None = None) -> Locked[Order] | None:
     """The order as it is once nobody else changes it; None if there is none that this customer may see."""
-    row = await _STORE.lock_row(connection, order_id, visible_to)
-    if row is None:
-        return None
-    locked = _STORE.locked(row)
-    order = locked.value
-    if order.version == row["seen_version"]:
+    locked = await _STORE.lock(connection, order_id, visible_to)
+    if locked is None or locked.value.version == locked.row["seen_version"]:
         return locked
+    order = locked.value
     current = await _PAYMENTS.fetch_all(connection, order_id=order_id)
     return replace(locked, value=replace(order, payments=tuple(to_payment(each, order.currency) for each in current)))
 

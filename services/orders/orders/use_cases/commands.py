@@ -74,7 +74,7 @@ async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> 
         raise caller.forbidden()
     details = {"order_number": order.number, "total_amount": order.total_amount, "currency": order.currency}
     event = events.new_event(events.CREATED, order, caller.actor)
-    await writing.add(connection, order, caller.actor, details, event, writing.lines(order.lines))
+    await writing.add(connection, order, caller.actor, details, event, writing.new_lines(order.lines))
     return order
 
 

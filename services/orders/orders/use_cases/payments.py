@@ -41,8 +41,8 @@ async def settle_refused_payment(
     kind = payment.kind.lower()
     details = {**details, f"{kind}_payment": {"reference": payment.reference, "amount": payment.amount}}
     event = events.new_event(events.OF_UNEXPECTED_PAYMENT[payment.kind], changed, actor, payment)
-    await writing.refuse_and_save(
-        connection, locked, OrderStatus.PAID, changed, actor, details, event, writing.reported_payment(payment)
+    await writing.refuse(
+        connection, locked, OrderStatus.PAID, actor, details, changed, event, writing.reported_payment(payment)
     )
     _unexpected_payments.labels(kind).inc()
     return None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.aggregates.reader import AggregateReader
+from common.aggregates.paged_list import PagedList
 from sqlalchemy import ColumnElement, Text, Uuid, bindparam
 
 from refunds.domain import RefundStatus
@@ -26,8 +26,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "return_id": refunds.c.return_id == bindparam("return_id", type_=Uuid),
     "status": refunds.c.status == bindparam("status", type_=Text),
 }
-_READER = AggregateReader(REFUNDS, _CONDITIONS)
 
-find = _READER.find
-get = _READER.get
-find_page = _READER.find_page
+find = REFUNDS.find
+get = REFUNDS.get
+find_page = PagedList(REFUNDS, _CONDITIONS).find_page

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from common.aggregates.batches import BatchStore, New
-from common.aggregates.changes import Locked
+from common.aggregates.changes import Locked, New
+from common.aggregates.store import AggregateStore
 from common.database.statements import Connection, prepare
 from sqlalchemy import Boolean, Text, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -14,7 +14,7 @@ from refunds.domain import Refund
 from refunds.repository.rows import REFUNDS, identified_reference
 from refunds.tables import identified_payments, refunds
 
-_STORE = BatchStore(REFUNDS)
+_STORE = AggregateStore(REFUNDS)
 _CLOCK = prepare(select(func.clock_timestamp()))
 _MARK_KEY = prepare(
     update(refunds)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from common.aggregates.batches import New
+from common.aggregates.changes import New
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.aggregates.reader import AggregateReader
+from common.aggregates.paged_list import PagedList
 from sqlalchemy import ColumnElement, DateTime, Text, Uuid, bindparam
 
 from returns.domain import ReturnStatus
@@ -31,8 +31,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "created_from": returns.c.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
     "created_to": returns.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
 }
-_READER = AggregateReader(RETURNS, _CONDITIONS)
 
-find = _READER.find
-is_visible = _READER.is_visible
-find_page = _READER.find_page
+find = RETURNS.find
+is_visible = RETURNS.is_visible
+find_page = PagedList(RETURNS, _CONDITIONS).find_page
