@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.database.statements import Connection, prepare
-from common.database.transactions import Pool, is_connection_failure, reading
+from common.database.transactions import FailuresLogged, Pool, reading
 from common.pauses import pause
 
 ROWS_PER_FOLD = 5_000
@@ -83,14 +83,10 @@ class StatusCounts(Generic[Status]):
     async def fold_regularly(self, pool: Pool, stopping: asyncio.Event) -> None:
         """Fold every `SECONDS_BETWEEN_FOLDS`; several processes may do so at the same time."""
         while not stopping.is_set():
-            try:
+            with FailuresLogged(_log.warning, "folding of counts waits for the database"):
                 async with reading(pool) as connection:
                     while await self.fold(connection) and not stopping.is_set():
                         pass
-            except Exception as error:
-                if not is_connection_failure(error):
-                    raise
-                _log.warning("folding of counts waits for the database", error=repr(error))
             await pause(stopping, SECONDS_BETWEEN_FOLDS)
 
     def _folding(self) -> Insert:

@@ -5,10 +5,13 @@ covers is a fault of the program or of its data: the client receives 500, a reco
 attempt fails. Codes: https://www.postgresql.org/docs/18/errcodes-appendix.html.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 import asyncpg
+
+from common.text.storable import describe_error
 
 
 class DatabaseUnavailable(Exception):
@@ -115,6 +118,23 @@ def is_connection_failure(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_connection_failure(each) for each in error.exceptions)
     return failure_of(error) is not None or isinstance(error, OSError | TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class FailuresLogged:
+    """A context in which a failure of the database is logged, and ends the block; other errors are raised."""
+
+    log: Callable[..., object]
+    message: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if not isinstance(error, Exception) or not is_connection_failure(error):
+            return False
+        self.log(self.message, error=describe_error(error))
+        return True
 
 
 def closes_connection(error: BaseException) -> bool:

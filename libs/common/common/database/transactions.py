@@ -12,6 +12,7 @@ from common.database.address import parse_address
 from common.database.connecting import connect
 from common.database.failures import (
     DatabaseUnavailable,
+    FailuresLogged,
     closes_connection,
     is_connection_failure,
     is_contention,
@@ -23,6 +24,7 @@ from common.database.statements import Connection, prepare_connection
 __all__ = [
     "SERVER_SETTINGS",
     "DatabaseUnavailable",
+    "FailuresLogged",
     "Pool",
     "is_connection_failure",
     "is_contention",

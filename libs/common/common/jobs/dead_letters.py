@@ -6,10 +6,8 @@ from uuid import UUID
 
 from common.database.statements import Connection
 from common.jobs.job import Job
-from common.messaging.dead_letters import dead_letter_topic
+from common.messaging.dead_letters import append_dead_letter
 from common.messaging.envelope import EventData
-from common.messaging.outgoing import outbox
-from common.messaging.outgoing.outbox import NewEvent
 from common.telemetry.trace_context import new_traceparent
 from common.text.storable import storable
 
@@ -37,15 +35,13 @@ async def append_dead_job(connection: Connection, service: str, record_key: str,
         attempts=job.attempt,
         error=storable(error),
     )
-    event = NewEvent(
-        type=DEAD_JOB,
-        topic=dead_letter_topic(service),
-        aggregate_type="job",
-        aggregate_id=job.id,
+    await append_dead_letter(
+        connection,
+        service,
+        letter,
+        event_type=DEAD_JOB,
+        subject=("job", job.id),
         key=record_key,
-        sequence=None,
-        data=letter.model_dump_json().encode(),
         traceparent=new_traceparent(job.traceparent),
         causation_id=job.causation_id,
     )
-    await outbox.append(connection, event)

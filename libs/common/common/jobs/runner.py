@@ -8,7 +8,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from common import failpoints
-from common.database.failures import Failure, failure_of, is_connection_failure
+from common.database.failures import Failure, FailuresLogged, failure_of, is_connection_failure
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.errors import PermanentFailure
@@ -134,13 +134,9 @@ async def _persist(job: Job, end: Callable[[Connection], Awaitable[None]]) -> No
     """Call a function of `endings` until it succeeds, through any failure of the database. Raises `LeaseLost`."""
     pause = _SHORTEST_PAUSE
     while True:
-        try:
+        with FailuresLogged(_log.warning, "the end of a job waits for the database"):
             async with reading(job.pool) as connection:
                 return await end(connection)
-        except Exception as error:
-            if not is_connection_failure(error):
-                raise
-            _log.warning("the end of a job waits for the database", error=describe_error(error))
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 

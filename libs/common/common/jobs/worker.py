@@ -1,23 +1,23 @@
 """The worker: claims due jobs and runs them side by side (ADR 0007)."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections import Counter as Counts
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
 from prometheus_client import Histogram
 
-from common.database.failures import is_connection_failure
+from common.database.failures import FailuresLogged
 from common.database.transactions import Pool, reading
 from common.jobs import endings, queue
 from common.jobs.handler import JobHandler
 from common.jobs.job import Job, LeaseLost
 from common.jobs.leases import keep_leases
 from common.jobs.runner import JobRunner
-from common.text.storable import describe_error
 
 SHORTEST_IDLE, LONGEST_IDLE = 0.01, 0.15
 
@@ -71,15 +71,10 @@ class Worker:
         busy = Counts(job.kind for job in self._running.values())
         free = {kind: handler.concurrency - busy[kind] for kind, handler in self._handlers.items()}
         limits = {kind: most for kind, most in free.items() if most > 0}
-        if not limits:
-            return 0
-        try:
-            claimed = await queue.claim(self._pool, limits, lease=self._lease, worker=self._name)
-        except Exception as error:
-            if not is_connection_failure(error):
-                raise
-            _log.warning("jobs cannot be claimed now", error=describe_error(error))
-            return 0
+        claimed: Sequence[Job] = ()
+        if limits:
+            with FailuresLogged(_log.warning, "jobs cannot be claimed now"):
+                claimed = await queue.claim(self._pool, limits, lease=self._lease, worker=self._name)
         for job in claimed:
             _start_delay.labels(job.kind).observe(max(job.waited_seconds, 0))
             self._running[asyncio.create_task(self._runner.run(job, self._handlers[job.kind]))] = job
@@ -98,12 +93,6 @@ class Worker:
         for task, job in rest.items():
             if not task.cancelled():
                 continue
-            try:
+            with contextlib.suppress(LeaseLost), FailuresLogged(_log.warning, "a job was not handed back"):
                 async with reading(self._pool) as connection:
                     await endings.hand_back(connection, job)
-            except LeaseLost:
-                pass
-            except Exception as error:
-                if not is_connection_failure(error):
-                    raise
-                _log.warning("a job was not handed back; its lease will expire", error=describe_error(error))

@@ -14,7 +14,7 @@ from sqlalchemy.sql.functions import count, func
 
 from common.database.statements import Connection, Record, prepare
 from common.database.tables import jobs, outbox, outbox_parked, outbox_pending, poison
-from common.database.transactions import Pool, is_connection_failure, reading
+from common.database.transactions import FailuresLogged, Pool, reading
 from common.pauses import pause
 
 SECONDS_BETWEEN_MEASUREMENTS = 5.0
@@ -55,13 +55,9 @@ _STORED_POISON = prepare(
 async def measure_backlog(pool: Pool, stopping: asyncio.Event) -> None:
     """Keep the gauges up to date until `stopping` is set."""
     while not stopping.is_set():
-        try:
+        with FailuresLogged(_log.debug, "the backlog was not measured"):
             async with reading(pool) as connection:
                 await _measure(connection)
-        except Exception as error:
-            if not is_connection_failure(error):
-                raise
-            _log.debug("the backlog was not measured", error=repr(error))
         await pause(stopping, SECONDS_BETWEEN_MEASUREMENTS)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.types import UserDefinedType
 from common.component import Component
 from common.database.statements import Connection, prepare
 from common.database.tables import idempotency_keys, inbox, jobs, outbox, outbox_parked, outbox_pending, poison
-from common.database.transactions import Pool, is_connection_failure, transaction
+from common.database.transactions import FailuresLogged, Pool, transaction
 from common.pauses import pause
 from common.settings import ServiceSettings
 
@@ -104,13 +104,9 @@ class Purger:
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
-            try:
+            with FailuresLogged(_log.warning, "purging waits for the database"):
                 for rule in self._rules:
                     await self._purge(rule, stopping)
-            except Exception as error:
-                if not is_connection_failure(error):
-                    raise
-                _log.warning("purging waits for the database", error=repr(error))
             await pause(stopping, self._seconds_between_rounds)
 
     async def _purge(self, rule: PurgeRule, stopping: asyncio.Event) -> None:

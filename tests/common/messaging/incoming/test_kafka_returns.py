@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 from common.database.transactions import Pool
+from common.messaging.incoming import position_reports
 from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
 from support.kafka.poison_records import POISON_RECORDS
@@ -129,16 +130,16 @@ async def test_a_report_that_meets_a_rebalance_ends_nothing(
         await produce(kafka, topic, [order_shipped_record("order-1")])
         await eventually(lambda: has(1))
         progress, reported = consumer._progress, asyncio.Event()
-        report: Any = progress._report
+        store: Any = position_reports.store
 
         async def revoke_first(*arguments: object) -> None:
             monkeypatch.undo()
             await progress.on_partitions_revoked([TopicPartition(topic, 0)])
-            await report(*arguments)
+            await store(*arguments)
             progress.positions.is_assigned = True
             reported.set()
 
-        monkeypatch.setattr(progress, "_report", revoke_first)
+        monkeypatch.setattr(position_reports, "store", revoke_first)
         await asyncio.wait_for(reported.wait(), 10)
         await produce(kafka, topic, [order_shipped_record("order-1", 2)])
         await eventually(lambda: has(2))

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 from common.component import Component
 from common.database.statements import Connection, prepare
 from common.database.tables import response_times
-from common.database.transactions import Pool, is_connection_failure, reading
+from common.database.transactions import FailuresLogged, Pool, reading
 from common.pauses import pause
 
 WINDOW_SECONDS = 300
@@ -162,10 +162,6 @@ class ResponseTimes:
     async def _write_regularly(self, pool: Pool, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             await pause(stopping, SECONDS_BETWEEN_WRITES)
-            try:
+            with FailuresLogged(_log.debug, "response times not written; they are part of the next write"):
                 async with asyncio.timeout(WRITE_SECONDS), reading(pool) as connection:
                     await self.write(connection)
-            except Exception as error:
-                if not is_connection_failure(error):
-                    raise
-                _log.debug("response times not written; they are part of the next write", error=repr(error))

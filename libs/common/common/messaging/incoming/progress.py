@@ -5,10 +5,11 @@ import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from prometheus_client import Gauge
 
-from common.database.transactions import Pool, is_connection_failure, reading
+from common.database.transactions import FailuresLogged, Pool, reading
 from common.internals.aiokafka import end_of_log
 from common.messaging.incoming import position_reports
 from common.messaging.incoming.caught_up_times import CaughtUpTimes
@@ -19,6 +20,7 @@ from common.messaging.incoming.watchdog import ANSWER_SECONDS, Watchdog
 # A broker that took longer to answer hung: producers may have had to wait for it as well.
 LONG_ANSWER_SECONDS = 1.0
 
+_log = structlog.get_logger(__name__)
 _lag = Gauge("consumer_lag", "Records of a partition that are not processed yet", ["topic", "partition"])
 
 
@@ -64,7 +66,12 @@ class Progress(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Compare with the ends of the log, and report. Raises `StuckConsumer`, and `KafkaError` or `TimeoutError` when
         the broker does not answer."""
         generation, began = self.positions.generation, time.monotonic()
-        database_time = await self._database_time()
+        database_time: datetime | None = None
+        with FailuresLogged(_log.debug, "the database does not tell its time"):
+            async with reading(self._pool) as connection:
+                database_time = await position_reports.database_time(connection)
+        if database_time is None:
+            self.watchdog.restart_all()
         asked_at = time.monotonic()
         ends = await asyncio.wait_for(self._ends(consumer), ANSWER_SECONDS)
         if time.monotonic() - asked_at > LONG_ANSWER_SECONDS:
@@ -77,20 +84,17 @@ class Progress(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         for partition, lag in lags.items():
             _lag.labels(partition.topic, partition.partition).set(lag)
         self._measured |= lags.keys()
-        times: dict[TopicPartition, datetime | None] = {}
+        reports: list[PositionReport] = []
         if database_time is not None:
-            for partition, end in ends.items():
-                times[partition] = self.caught_up.measure(
-                    partition, processed[partition], end, asked_at=database_time, began=began
-                )
-        await self.watchdog.check(consumer, processed, lags, is_assigned=self.positions.is_assigned)
-        if times and database_time is not None and generation == self.positions.generation:
-            reports = []
-            for each, caught_up_at in times.items():
+            for each, end in ends.items():
+                at = self.caught_up.measure(each, processed[each], end, asked_at=database_time, began=began)
                 count = len(consumer.partitions_for_topic(each.topic) or ()) or None
-                report = PositionReport(each.topic, each.partition, processed[each], lags[each], count, caught_up_at)
-                reports.append(report)
-            await self._report(reports, database_time)
+                reports.append(PositionReport(each.topic, each.partition, processed[each], lags[each], count, at))
+        await self.watchdog.check(consumer, processed, lags, is_assigned=self.positions.is_assigned)
+        if database_time is not None and reports and generation == self.positions.generation:
+            with FailuresLogged(_log.debug, "the positions were not reported"):
+                async with reading(self._pool) as connection:
+                    await position_reports.store(connection, reports, database_time)
 
     async def _ends(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         partitions = sorted(consumer.assignment()) if self.positions.is_assigned else []
@@ -100,21 +104,3 @@ class Progress(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         ends = await end_of_log(consumer, partitions)
         await self.positions.find_starts(consumer, partitions)
         return ends
-
-    async def _database_time(self) -> datetime | None:
-        try:
-            async with reading(self._pool) as connection:
-                return await position_reports.database_time(connection)
-        except Exception as error:
-            if not is_connection_failure(error):
-                raise
-            self.watchdog.restart_all()
-            return None
-
-    async def _report(self, reports: Collection[PositionReport], database_time: datetime) -> None:
-        try:
-            async with reading(self._pool) as connection:
-                await position_reports.store(connection, list(reports), database_time)
-        except Exception as error:
-            if not is_connection_failure(error):
-                raise

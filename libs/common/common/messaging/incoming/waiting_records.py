@@ -7,7 +7,7 @@ import structlog
 from aiokafka import TopicPartition
 from prometheus_client import Gauge
 
-from common.database.transactions import is_connection_failure
+from common.database.transactions import FailuresLogged
 from common.messaging.envelope import Record
 from common.messaging.incoming.inbox import Inbox, RecordsLocked
 from common.telemetry.rate_limited_log import RateLimitedLog
@@ -117,14 +117,12 @@ class WaitingRecords:
     async def _left_of(self, records: Sequence[Record]) -> int:
         """Process what can be processed of one key's records; returns how many are left, the last ones."""
         try:
-            await self._inbox.process_each(records)
+            with FailuresLogged(_log.debug, "records that wait for a lock were not tried"):
+                await self._inbox.process_each(records)
+                return 0
         except RecordsLocked as error:
             return len(error.records)
-        except Exception as error:
-            if not is_connection_failure(error):
-                raise
-            return len(records)
-        return 0
+        return len(records)
 
     def _report(self, key: Key, queue: Sequence[Record]) -> None:
         self._log.warning(

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from common.database.statements import prepare
 from common.database.tables import relay_lanes, relays
-from common.database.transactions import Pool, is_connection_failure, transaction
+from common.database.transactions import FailuresLogged, Pool, transaction
 from common.messaging.outgoing.outbox import LANES
 
 _log = structlog.get_logger(__name__)
@@ -82,13 +82,10 @@ class LaneLeases:
 
     async def renew_regularly(self) -> None:
         """Renew the leases, and take free lanes up to a fair share, until cancelled."""
+        log = _log.bind(owner=self._owner)
         while True:
-            try:
+            with FailuresLogged(log.warning, "lane leases not renewed"):
                 await self._refresh()
-            except Exception as error:
-                if not is_connection_failure(error):
-                    raise
-                _log.warning("lane leases not renewed", owner=self._owner, error=str(error))
             seconds = self._lease_seconds / 3
             if len(self._tokens) < LANES // self._relays:
                 seconds = min(seconds, SECONDS_WHILE_SHORT_OF_LANES)

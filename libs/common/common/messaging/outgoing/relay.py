@@ -1,10 +1,8 @@
 """The outbox relay: publishes committed rows to Kafka, each key's rows in their sequence (ADR 0004)."""
 
 import asyncio
-import contextlib
 from collections import Counter as TopicCounter
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -34,11 +32,6 @@ _published = Counter("outbox_published_total", "Outbox rows that Kafka acknowled
 _failures = Counter("outbox_delivery_failures_total", "Rounds of the relay that ended with rows unsent")
 _lost = Counter("outbox_lost_rows_total", "Rows acknowledged after the lane's lease had gone to another relay")
 _seconds = Histogram("outbox_relay_batch_seconds", "How long a batch of outbox rows kept the relay")
-
-
-First = TypeVar("First")
-Second = TypeVar("Second")
-Third = TypeVar("Third")
 
 
 class Relay:
@@ -118,13 +111,15 @@ class Relay:
         before = Delivery()
         for _ in range(MAX_BATCHES_IN_A_ROW):
             with _seconds.time():
-                delivery, _, following = await _side_by_side(
-                    self._send(rows, tokens, stopping),
-                    self._settle(before, tokens),
-                    self._read(tokens, [*before.acknowledged, *rows]),
-                )
-            before = delivery
-            if not following or len(delivery.acknowledged) < len(rows) or stopping.is_set():
+                sending = asyncio.create_task(self._send(rows, tokens, stopping))
+                settling = asyncio.create_task(self._settle(before, tokens))
+                reading_next = asyncio.create_task(self._read(tokens, [*before.acknowledged, *rows]))
+                # With `return_exceptions` all three have ended after this line, also when this task is cancelled.
+                await asyncio.gather(sending, settling, reading_next, return_exceptions=True)
+            before = sending.result()
+            settling.result()
+            following = reading_next.result()
+            if not following or len(before.acknowledged) < len(rows) or stopping.is_set():
                 break
             rows = following
         await self._settle(before, tokens)
@@ -180,23 +175,7 @@ class Relay:
             )  # fmt: skip
 
     async def _release(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RELEASE_SECONDS):
-                try:
-                    await self._leases.release()
-                except Exception as error:
-                    _log.warning("lanes not handed over; their leases will end", error=repr(error))
-
-
-async def _side_by_side(
-    first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second], third: Coroutine[Any, Any, Third]
-) -> tuple[First, Second, Third]:
-    """Run concurrently; all have ended when this returns or raises."""
-    tasks = asyncio.create_task(first), asyncio.create_task(second), asyncio.create_task(third)
-    try:
-        await asyncio.wait(tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return tasks[0].result(), tasks[1].result(), tasks[2].result()
+        try:
+            await asyncio.wait_for(self._leases.release(), RELEASE_SECONDS)
+        except Exception as error:
+            _log.warning("lanes not handed over; their leases will end", error=repr(error))
