@@ -1,7 +1,7 @@
 """The gateway of a made-up service that stores vases, for tests of the shared HTTP edge."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,13 +17,18 @@ from common.database.transactions import Pool, open_pool
 from common.edge.commands.command import command
 from common.edge.commands.query import read
 from common.edge.gateway import create_gateway
-from common.edge.routing.guarded_route import called_by_fastapi
+from common.edge.requests.query import query_problems
+from common.edge.routing.guarded_route import GuardedRoute
 from common.edge.routing.router import Router
 from common.errors import Code, Problem
 from common.health import Health
+from common.internals.fastapi import Parameters
 from common.service import Runtime, Service
 from common.settings import ServiceSettings
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import request_response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import MetaData
 from support.postgres.databases import Database
@@ -45,8 +50,38 @@ class VaseCreate(BaseModel):
     glazes: list[Glaze] = []
 
 
+class _CalledByFastAPI(GuardedRoute):
+    """A route whose endpoint FastAPI calls, to compare its responses with those of a direct call."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.app = AsyncExitStackMiddleware(request_response(self.get_route_handler()))
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle, query_names = super().get_route_handler(), Parameters.of_route(self).query_names
+
+        async def guarded(request: Request) -> Response:
+            await self.guard.check(request)
+            if problems := query_problems(request, query_names):
+                raise RequestValidationError(problems)
+            return await handle(request)
+
+        return guarded
+
+
+class _VaseRouter(Router):
+    def build(self, prefix: str = "") -> list[GuardedRoute]:
+        path = f"{prefix}/vases/{{vase_id}}/paint-through-fastapi"
+        through = _CalledByFastAPI(path, _paint_through_fastapi, roles=frozenset(Role), methods=["POST"])
+        return [*super().build(prefix), through]
+
+
+async def _paint_through_fastapi(request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1) -> Response:
+    return await read(request, _painted, vase_id, glaze, coats)
+
+
 def vase_routes() -> Router:
-    router = Router("/vases", tag="Vases")
+    router = _VaseRouter("/vases", tag="Vases")
 
     @router.route("POST", "", roles=[Role.CLIENT], status=201)
     async def make(request: Request, vase: VaseCreate) -> Response:
@@ -107,13 +142,6 @@ def vase_routes() -> Router:
     @router.route("POST", "/{vase_id}/paint-with-dependency", roles=Role)
     async def paint_with_dependency(
         request: Request, vase_id: UUID, glaze: Glaze, coats: Annotated[int, Depends(_coats)]
-    ) -> Response:
-        return await read(request, _painted, vase_id, glaze, coats)
-
-    @router.route("POST", "/{vase_id}/paint-through-fastapi", roles=Role)
-    @called_by_fastapi
-    async def paint_through_fastapi(
-        request: Request, vase_id: UUID, glaze: Glaze, coats: int = 1, user_agent: Annotated[str, Header()] = ""
     ) -> Response:
         return await read(request, _painted, vase_id, glaze, coats)
 

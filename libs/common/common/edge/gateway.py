@@ -69,9 +69,8 @@ def _own_pages(app: FastAPI) -> Iterator[BaseRoute]:
 class DirectRoutes:
     """ASGI application that sends most requests straight to their route, past the layers of the framework (ADR 15).
 
-    Calls the first of `routes` that matches the request if it is a direct one; `framework` has all other requests.
-
-    Exceptions of `REFUSALS` that a direct route raises are answered here.
+    Calls the first of `routes` that matches the request, and answers its exceptions of `REFUSALS`; `framework` has all
+    other requests.
     """
 
     def __init__(self, routes: Iterable[GuardedRoute], framework: ASGIApp, response_times: ResponseTimes) -> None:
@@ -85,8 +84,6 @@ class DirectRoutes:
                 match, child_scope = route.matches(scope)
                 if match is not Match.FULL:
                     continue
-                if not route.is_direct:
-                    break
                 scope.update(child_scope, route=route)
                 await self._call_route(scope, receive, send)
                 return

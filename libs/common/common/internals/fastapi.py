@@ -27,7 +27,8 @@ class Parameters:
 
     FastAPI has them in `APIRoute.dependant`, and reads them at each request; we read them once, at start. `name` is
     that of the parameter which receives the dependency's result. `only_fastapi` says which kinds of parameters there
-    are, or other properties, that nothing but FastAPI's own call supports.
+    are, or other properties, that nothing but FastAPI's own call supports. `query_names` are those of the function and
+    of all that it depends on.
     """
 
     function: Callable[..., Any]
@@ -38,6 +39,7 @@ class Parameters:
     request_name: str | None
     dependencies: tuple["Parameters", ...]
     only_fastapi: tuple[str, ...]
+    query_names: frozenset[str]
 
     @classmethod
     def of_route(cls, route: APIRoute) -> "Parameters":
@@ -47,6 +49,8 @@ class Parameters:
     def _of(cls, dependant: Dependant) -> "Parameters":
         function = dependant.call
         assert function is not None  # noqa: S101 - FastAPI makes a Dependant without a function only while it builds one
+        dependencies = tuple(map(cls._of, dependant.dependencies))
+        own_names = (field.alias for field in dependant.query_params)
         return cls(
             function,
             dependant.name,
@@ -54,15 +58,10 @@ class Parameters:
             dependant.query_params,
             dependant.body_params,
             dependant.request_param_name,
-            tuple(map(cls._of, dependant.dependencies)),
+            dependencies,
             tuple(_only_fastapi(dependant, function)),
+            frozenset(own_names).union(*(each.query_names for each in dependencies)),
         )
-
-    @property
-    def query_names(self) -> frozenset[str]:
-        """Of the function and of all that it depends on."""
-        own = {field.alias for field in self.query}
-        return frozenset(own).union(*(each.query_names for each in self.dependencies))
 
     @property
     def body_type(self) -> Any:

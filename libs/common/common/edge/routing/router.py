@@ -1,7 +1,7 @@
 """Declaration of a gateway's routes, each with the roles that may call it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,14 +16,6 @@ from common.paging import Pagination
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class _Declaration:
-    path: str
-    endpoint: Callable[..., Any]
-    roles: frozenset[Role] | None
-    options: Mapping[str, Any]
-
-
 class Router:
     """Collects endpoints; the gateway makes a `GuardedRoute` of each.
 
@@ -32,8 +24,11 @@ class Router:
 
     def __init__(self, prefix: str = "", tag: str | None = None) -> None:
         self._prefix = prefix
-        self._of_every_route = {"include_in_schema": tag is not None, "tags": [] if tag is None else [tag]}
-        self._declarations: list[_Declaration] = []
+        self._of_every_route: dict[str, Any] = {
+            "include_in_schema": tag is not None,
+            "tags": [] if tag is None else [tag],
+        }
+        self._routes: list[tuple[str, Callable[..., GuardedRoute]]] = []
 
     def route(
         self,
@@ -55,17 +50,18 @@ class Router:
         """
         model = returns if lists is None else _list_of(lists)
         documented = {**({} if model is None else {status: {"model": model}}), **(responses or {})}
-        allowed = None if roles is None else frozenset({*roles, Role.OPS})
-        options = {
+        guarded = partial(
+            GuardedRoute,
+            roles=None if roles is None else frozenset({*roles, Role.OPS}),
+            methods=[method],
+            status_code=status,
+            responses=documented,
             **self._of_every_route,
-            "methods": [method],
-            "status_code": status,
-            "responses": documented,
             **options,
-        }
+        )
 
         def declare(endpoint: Endpoint) -> Endpoint:
-            self._declarations.append(_Declaration(self._prefix + path, endpoint, allowed, options))
+            self._routes.append((self._prefix + path, partial(guarded, endpoint=endpoint)))
             return endpoint
 
         return declare
@@ -89,10 +85,9 @@ class Router:
         )
         add(endpoint)
 
-    def build(self, prefix: str = "") -> Iterator[GuardedRoute]:
+    def build(self, prefix: str = "") -> list[GuardedRoute]:
         """The routes below another prefix."""
-        for each in self._declarations:
-            yield GuardedRoute(prefix + each.path, each.endpoint, roles=each.roles, **each.options)
+        return [make(prefix + path) for path, make in self._routes]
 
 
 def _list_of(row: type[Any]) -> type[Any]:
