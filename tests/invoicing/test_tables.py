@@ -1,4 +1,4 @@
-"""The migrations of invoicing make the tables that the code describes."""
+"""The migrations of invoicing create the tables that the code describes."""
 
 from invoicing.tables import metadata
 from support.postgres.databases import Database

@@ -10,11 +10,11 @@ from support.postgres.databases import Databases, MakeDatabase
 
 @pytest_asyncio.fixture(scope="session")
 async def gateway(databases: Databases) -> AsyncIterator[Gateway]:
-    async with serve(SERVICE, databases.create("orders"), invoice_download_url="https://documents.example") as served:
-        yield served
+    async with serve(SERVICE, databases.create("orders"), invoice_download_url="https://documents.example") as running:
+        yield running
 
 
 @pytest_asyncio.fixture
 async def fresh_gateway(make_database: MakeDatabase) -> AsyncIterator[Gateway]:
-    async with serve(SERVICE, make_database("orders")) as served:
-        yield served
+    async with serve(SERVICE, make_database("orders")) as running:
+        yield running

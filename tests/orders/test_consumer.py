@@ -1,4 +1,4 @@
-"""The consumer of orders on real Kafka: each result once; unreadable records hold up nothing."""
+"""The consumer of orders on real Kafka: each result is applied once; unreadable records delay no others."""
 
 import asyncio
 import json
@@ -27,8 +27,8 @@ Headers = list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True)
-class Outside:
-    """What refunds and invoicing would send."""
+class OtherServices:
+    """A producer in place of the services refunds and invoicing."""
 
     producer: AIOKafkaProducer
 
@@ -66,17 +66,17 @@ def an_envelope(event_type: str, key: str, sequence: int = 1, *, version: int = 
 
 
 @pytest_asyncio.fixture
-async def outside(kafka: str) -> AsyncIterator[Outside]:
+async def other_services(kafka: str) -> AsyncIterator[OtherServices]:
     await create_topics(kafka, SERVICE.topics)
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
-    yield Outside(producer)
+    yield OtherServices(producer)
     await producer.stop()
 
 
 @asynccontextmanager
 async def consuming(gateway: Gateway, kafka: str) -> AsyncIterator[None]:
-    """The role `consumer`, as the service itself builds it."""
+    """Run the role `consumer` as the service itself builds it."""
     settings = OrdersSettings(database_url="postgresql://the-pool-is-given", kafka_bootstrap=kafka)
     runtime = Runtime(SERVICE, settings, gateway.pool, Health("orders", settings))
     stopping = asyncio.Event()
@@ -93,40 +93,42 @@ async def refund_status(gateway: Gateway, order: dict[str, Any]) -> tuple[str, i
     return now["refund_status"], now["version"] - order["version"]
 
 
-async def kept_as_poison(gateway: Gateway, key: str) -> int:
-    kept: int = await gateway.pool.fetchval("SELECT count(*) FROM poison WHERE key = $1", key.encode())
-    return kept
+async def poison_count(gateway: Gateway, key: str) -> int:
+    count: int = await gateway.pool.fetchval("SELECT count(*) FROM poison WHERE key = $1", key.encode())
+    return count
 
 
 async def test_a_refund_result_is_applied_once_among_invalid_and_repeated_records(
-    fresh_gateway: Gateway, kafka: str, outside: Outside
+    fresh_gateway: Gateway, kafka: str, other_services: OtherServices
 ) -> None:
     order = await place_in(fresh_gateway, "CANCELLED_AFTER_PAYMENT")
     key = order["id"]
     succeeded = an_envelope("refund.succeeded", key, 2)
-    await outside.send(REFUNDS_TOPIC, key, b"{not json", an_envelope("refund.succeeded", key))
-    await outside.send(REFUNDS_TOPIC, key, None, an_envelope("refund.succeeded", key))
-    await outside.send(REFUNDS_TOPIC, key, b"{}", [])
+    await other_services.send(REFUNDS_TOPIC, key, b"{not json", an_envelope("refund.succeeded", key))
+    await other_services.send(REFUNDS_TOPIC, key, None, an_envelope("refund.succeeded", key))
+    await other_services.send(REFUNDS_TOPIC, key, b"{}", [])
     no_text = [(name, b"\xff" if name == "ce_id" else value) for name, value in succeeded]
-    await outside.send(REFUNDS_TOPIC, key, b"{}", no_text)
-    await outside.refund(key, an_envelope("refund.paused", key))
-    await outside.refund(key, succeeded)
-    await outside.refund(key, succeeded)
-    await outside.refund(key, an_envelope("refund.succeeded", key, version=2))
-    await outside.refund(key, an_envelope("refund.succeeded", key, 3), payment_reference="ch_unheard_of")
-    await outside.refund(key, an_envelope("refund.failed", key, 1), status="FAILED", transaction_id=None)
+    await other_services.send(REFUNDS_TOPIC, key, b"{}", no_text)
+    await other_services.refund(key, an_envelope("refund.paused", key))
+    await other_services.refund(key, succeeded)
+    await other_services.refund(key, succeeded)
+    await other_services.refund(key, an_envelope("refund.succeeded", key, version=2))
+    await other_services.refund(key, an_envelope("refund.succeeded", key, 3), payment_reference="ch_unknown")
+    await other_services.refund(key, an_envelope("refund.failed", key, 1), status="FAILED", transaction_id=None)
     last = await place_in(fresh_gateway, "CANCELLED_AFTER_PAYMENT")
     async with consuming(fresh_gateway, kafka):
-        await eventually(lambda: _has(fresh_gateway, order, "SUCCEEDED"))
-        await outside.refund(last["id"], an_envelope("refund.failed", last["id"]), status="FAILED", transaction_id=None)
-        await eventually(lambda: _has(fresh_gateway, last, "FAILED"))
+        await eventually(lambda: _has_refund_status(fresh_gateway, order, "SUCCEEDED"))
+        await other_services.refund(
+            last["id"], an_envelope("refund.failed", last["id"]), status="FAILED", transaction_id=None
+        )
+        await eventually(lambda: _has_refund_status(fresh_gateway, last, "FAILED"))
         assert await refund_status(fresh_gateway, order) == ("SUCCEEDED", 1)
-        # Not JSON, no value, no headers, a header that is no text, an unknown major version, an unknown payment.
-        await eventually(lambda: _poisoned(fresh_gateway, key, 6))
+        # Not JSON, no value, no headers, a header that is not text, an unknown major version, an unknown payment.
+        await eventually(lambda: _has_poison(fresh_gateway, key, 6))
 
 
 async def test_an_invoice_is_available_soon_after_it_was_issued(
-    fresh_gateway: Gateway, kafka: str, outside: Outside
+    fresh_gateway: Gateway, kafka: str, other_services: OtherServices
 ) -> None:
     order = await place_in(fresh_gateway, "SHIPPED")
     data = {
@@ -140,17 +142,17 @@ async def test_an_invoice_is_available_soon_after_it_was_issued(
     }
     async with consuming(fresh_gateway, kafka):
         envelope = an_envelope("invoice.issued", order["id"])
-        await outside.send(INVOICES_TOPIC, order["id"], json.dumps(data).encode(), envelope)
+        await other_services.send(INVOICES_TOPIC, order["id"], json.dumps(data).encode(), envelope)
 
-        async def is_there() -> bool:
+        async def is_available() -> bool:
             return (await fresh_gateway.get(f"/orders/{order['id']}/invoice")).status_code == 200
 
-        await eventually(is_there)
+        await eventually(is_available)
 
 
-async def _has(gateway: Gateway, order: dict[str, Any], status: str) -> bool:
+async def _has_refund_status(gateway: Gateway, order: dict[str, Any], status: str) -> bool:
     return (await refund_status(gateway, order))[0] == status
 
 
-async def _poisoned(gateway: Gateway, key: str, count: int) -> bool:
-    return await kept_as_poison(gateway, key) == count
+async def _has_poison(gateway: Gateway, key: str, count: int) -> bool:
+    return await poison_count(gateway, key) == count

@@ -9,8 +9,8 @@ import pytest
 from orders.domain import Address, Customer, NewLine, NewOrder, Order
 from orders.events import LATE_PAYMENT, PAYMENT_IDENTIFIED, SURPLUS_PAYMENT, OrderData, order_data
 
-NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
-LATER = NOW + timedelta(microseconds=12_300)
+CREATED_AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
+CHANGED_AT = CREATED_AT + timedelta(microseconds=12_300)
 HOME = Address("Großer Hirschgraben 23", "Frankfurt am Main", "Hessen", "60311", "DE")
 TEACUPS = NewLine(UUID(int=3), "Teacup “celadon”", 2, Decimal("24.9"), Decimal("19.00"))
 TOWEL = NewLine(UUID(int=4), "Linen towel", 1, Decimal("18.50"), Decimal("7.00"))
@@ -18,14 +18,14 @@ PLACED = Order.place(
     NewOrder(Customer(UUID(int=1), "ada@example.org", None, None), "EUR", (TEACUPS, TOWEL), "card", HOME, HOME),
     UUID(int=2),
     "ORD-2026-000001",
-    NOW,
+    CREATED_AT,
 )
-PAID = PLACED.pay(LATER)
-CANCELLED = PAID.cancel(LATER, "changed her mind")
+PAID = PLACED.pay(CHANGED_AT)
+CANCELLED = PAID.cancel(CHANGED_AT, "changed her mind")
 STAGES = {
     "created": PLACED,
     "paid": PAID,
-    "shipped": PAID.start_processing(LATER).ship(LATER, "JJD0099", "DHL"),
+    "shipped": PAID.start_processing(CHANGED_AT).ship(CHANGED_AT, "JJD0099", "DHL"),
     "cancelled": CANCELLED,
 }
 
@@ -43,10 +43,10 @@ def test_the_data_of_an_event_equals_the_output_of_its_model(stage: str) -> None
 def test_the_event_of_an_unexpected_payment_has_its_reference_and_amount_and_all_payments(
     event_type: str, order: Order, field: str
 ) -> None:
-    recorded = order.add_payment(LATER, "ch_again")
-    data = OrderData.model_validate_json(order_data(recorded, event_type, recorded.payments[-1]))
-    about = getattr(data, field)
-    assert (about.reference, about.amount) == ("ch_again", PLACED.total_amount)
+    changed = order.add_payment(CHANGED_AT, "ch_again")
+    data = OrderData.model_validate_json(order_data(changed, event_type, changed.payments[-1]))
+    payment_data = getattr(data, field)
+    assert (payment_data.reference, payment_data.amount) == ("ch_again", PLACED.total_amount)
     assert [payment.reference for payment in data.payments] == [f"order-{PLACED.id}", "ch_again"]
     assert [payment.refund_status for payment in data.payments][-1] == "PENDING"
     assert [data.late_payment, data.surplus_payment].count(None) == 1
@@ -54,7 +54,7 @@ def test_the_event_of_an_unexpected_payment_has_its_reference_and_amount_and_all
 
 
 def test_the_event_of_an_identified_payment_has_both_references() -> None:
-    identified = CANCELLED.identify_payment(LATER, "ch_teacups")
+    identified = CANCELLED.identify_payment(CHANGED_AT, "ch_teacups")
     data = OrderData.model_validate_json(order_data(identified, PAYMENT_IDENTIFIED, identified.payments[0]))
     assert data.identified_payment is not None
     assert data.identified_payment.first_reference == f"order-{PLACED.id}"

@@ -17,8 +17,8 @@ INVISIBLE = [
 ]  # fmt: skip
 
 
-async def place_written(gateway: Gateway, **literals: str) -> dict[str, Any]:
-    """An order of two lines, the numbers of the first written as given: `unit_price="1E+2"`."""
+async def place_with_literals(gateway: Gateway, **literals: str) -> dict[str, Any]:
+    """Place an order of two lines; the first has these number literals, such as `unit_price="1E+2"`."""
     line = json.dumps({**TEACUPS, **{name: f"<{name}>" for name in literals}})
     for name, literal in literals.items():
         line = line.replace(f'"<{name}>"', literal)
@@ -55,13 +55,13 @@ async def event_of(gateway: Gateway, order_id: str) -> dict[str, Any]:
 async def test_a_number_has_the_same_value_in_each_notation_and_each_response(
     gateway: Gateway, literals: dict[str, str], line: dict[str, Any]
 ) -> None:
-    order = await place_written(gateway, **literals)
-    read = exact_json(await gateway.get(f"/orders/{order['id']}"))
+    order = await place_with_literals(gateway, **literals)
+    later_read = exact_json(await gateway.get(f"/orders/{order['id']}"))
     event = await event_of(gateway, order["id"])
-    assert str(read) == str(order)
+    assert str(later_read) == str(order)
     assert {name: str(order["line_items"][0][name]) for name in line} == {name: str(line[name]) for name in line}
-    for shown, sent in zip(order["line_items"], event["line_items"], strict=True):
-        assert {name: str(shown[name]) for name in NUMBERS} == {name: str(sent[name]) for name in NUMBERS}
+    for response_line, event_line in zip(order["line_items"], event["line_items"], strict=True):
+        assert {name: str(response_line[name]) for name in NUMBERS} == {name: str(event_line[name]) for name in NUMBERS}
     for name in ("tax_amount", "total_amount"):
         assert str(order[name]) == event[name]
     for tax in event["taxes"]:
@@ -76,9 +76,9 @@ async def test_equal_rates_are_taxed_together(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("field", ["state", "zip"])
-@pytest.mark.parametrize("nothing", EMPTY)
-async def test_an_address_may_have_no_state_and_no_postal_code(gateway: Gateway, field: str, nothing: str) -> None:
-    order = await place(gateway, shipping_address={**ADDRESS, field: nothing})
+@pytest.mark.parametrize("text", EMPTY)
+async def test_an_address_may_have_no_state_and_no_postal_code(gateway: Gateway, field: str, text: str) -> None:
+    order = await place(gateway, shipping_address={**ADDRESS, field: text})
     event = await event_of(gateway, order["id"])
     assert order["shipping_address"][field] == event["shipping_address"][field] == ""
     assert (await gateway.get(f"/orders/{order['id']}")).json()["shipping_address"][field] == ""

@@ -30,7 +30,7 @@ async def test_the_full_history_begins_with_the_creation_and_has_the_refused_att
 
 async def test_a_history_record_has_actor_time_and_ip_address(gateway: Gateway) -> None:
     order = created(await gateway.post("/orders", an_order()))
-    paid = await gateway.patch(
+    response = await gateway.patch(
         f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_teacups"}, key="payments"
     )
     (record,) = (await gateway.get(f"/orders/{order['id']}/history")).json()["data"]
@@ -46,7 +46,7 @@ async def test_a_history_record_has_actor_time_and_ip_address(gateway: Gateway) 
         "trigger": "API_CALL",
         "metadata": {"payment_transaction_id": "ch_teacups"},
         "ip_address": "192.0.2.7",
-        "created_at": paid.json()["updated_at"],
+        "created_at": response.json()["updated_at"],
     }
 
 

@@ -1,6 +1,6 @@
 """Hostile texts in each text field of an order are stored unchanged or rejected, and never cause a 500."""
 
-# ruff: noqa: RUF001 - letters that look like others are what this is about
+# ruff: noqa: RUF001 - ambiguous characters are the subject of this module
 
 from typing import Any
 from urllib.parse import quote
@@ -41,9 +41,9 @@ def order_with(field: str, text: str) -> dict[str, Any]:
     return an_order(**{field: text})
 
 
-def shown(order: dict[str, Any], field: str) -> str:
-    place = order["shipping_address"] if field in ADDRESS else order["line_items"][0] if field in TEACUPS else order
-    text: str = place[field]
+def text_of(order: dict[str, Any], field: str) -> str:
+    owner = order["shipping_address"] if field in ADDRESS else order["line_items"][0] if field in TEACUPS else order
+    text: str = owner[field]
     return text
 
 
@@ -53,17 +53,17 @@ async def test_a_hostile_text_is_stored_unchanged_or_rejected(gateway: Gateway, 
         response = await gateway.post("/orders", order_with(field, text))
         assert response.status_code in (201, 422), (field, response.text)
         if response.status_code == 201:
-            kept = "" if shows_nothing(text) else text.strip()
-            read = (await gateway.get(f"/orders/{response.json()['id']}")).json()
-            assert shown(response.json(), field) == shown(read, field) == kept
+            expected_text = "" if shows_nothing(text) else text.strip()
+            order = (await gateway.get(f"/orders/{response.json()['id']}")).json()
+            assert text_of(response.json(), field) == text_of(order, field) == expected_text
         elif text.isprintable() and 0 < len(text.strip()) <= SHORTEST_LIMIT and not shows_nothing(text):
-            raise AssertionError(f"{field} refuses {text!r}: {response.text}")
+            raise AssertionError(f"{field} rejects {text!r}: {response.text}")
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:30]))
 async def test_a_hostile_text_anywhere_else_causes_no_internal_error(gateway: Gateway, text: str) -> None:
     order = await place(gateway)
-    answers = [
+    responses = [
         await gateway.post("/orders", {**an_order(), text: text}),
         await gateway.post("/orders", order_with("customer_id", text)),
         await gateway.post("/orders", order_with("customer_email", text)),
@@ -77,7 +77,7 @@ async def test_a_hostile_text_anywhere_else_causes_no_internal_error(gateway: Ga
         await gateway.get(f"/orders?status={quote(text, safe='')}"),
         await gateway.get(f"/orders?{quote(text, safe='')}={quote(text, safe='')}"),
     ]
-    assert all(answer.status_code < 500 for answer in answers), [answer.text for answer in answers]
+    assert all(response.status_code < 500 for response in responses), [response.text for response in responses]
     assert (await gateway.get(f"/orders/{order['id']}/history?include=all")).status_code == 200
 
 
@@ -85,5 +85,5 @@ async def test_hostile_texts_are_accepted_as_tracking_number_and_carrier(gateway
     for text in TEXTS[:60:6]:
         order = await place_in(gateway, "PROCESSING_IN_WAREHOUSE", customer_name="Ada")
         change = {"new_state": "SHIPPED", "tracking_number": text, "carrier": text}
-        answer = await gateway.patch(f"/orders/{order['id']}/state", change)
-        assert (answer.status_code, answer.json()["carrier"]) == (200, text)
+        response = await gateway.patch(f"/orders/{order['id']}/state", change)
+        assert (response.status_code, response.json()["carrier"]) == (200, text)

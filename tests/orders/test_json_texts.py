@@ -1,7 +1,7 @@
 """JSON texts that parsers treat differently, as bodies of an order: accepted or rejected, never a 500.
 
-The classes are those of the JSONTestSuite of Nicolas Seriot: what RFC 8259 calls JSON, what it does not, and what it
-leaves to the parser. The texts are written for this test.
+The classes are those of the JSONTestSuite of Nicolas Seriot: texts that RFC 8259 defines as JSON, texts that are not
+JSON, and texts that it leaves to the parser. The texts are written for this test.
 """
 
 import pytest
@@ -26,7 +26,7 @@ JSON = [
     b'["\xe2\x8d\x82\xe3\x88\xb4"]', b'["\\u005C"]', b'["\\u0022"]', b'["\\u200B"]', b'["\\u2064"]', b'["\\uFDD0"]',
     b'["\\uFFFE"]', b'["\xc2\x80"]', b'["a\x7fa"]', BYTE_ORDER_MARK + b"{}", b"[" * 200 + b"]" * 200,
 ]  # fmt: skip
-NO_JSON = [
+INVALID_JSON = [
     b"[1 true]", b"[a\xe5]", b'["": 1]', b'[""],', b"[,1]", b"[1,,2]", b'["x",,]', b'["x"]]', b'["",]', b'["x"',
     b"[x", b"[3[ 4]]", b"[\xff]", b"[1:2]", b"[,]", b"[-]", b"[   , \"\"]", b'["a",\n4\n,1,', b"[1,]", b"[1,,]",
     b'["\x0ba"\\f]', b"[*]", b'[""', b"[1,", b"[1,\n1\n,1", b"[{}", b"[fals]", b"[nul]", b"[tru]", b"[++1234]",
@@ -54,7 +54,7 @@ NO_JSON = [
     b"\xfe\xff\x00[\x00]", b"\x00[\x00]", b"\xff\xfe\x00\x00[\x00\x00\x00]\x00\x00\x00", b"\x1f\x8b\x08\x00",
     b"// comment\n{}", b"/* comment */ {}", b"[undefined]", b"{}\x1a", b"\x0b{}", b"\xc2\xa0{}", b"{}\xc2\x85",
 ]  # fmt: skip
-LEFT_TO_THE_PARSER = [
+PARSER_DEPENDENT = [
     b"[123.456e-789]", b"[0.4e" + b"0" * 200 + b"1]", b"[-1e+9999]", b"[1.5e+9999]", b"[-123123e100000]",
     b"[123123e100000]", b"[123e-10000000]", b"[1e999999999999999999999]", b"[1e-999999999999999999999]",
     b"[-123123123123123123123123123123]", b"[100000000000000000000]", b"[" + b"9" * 5000 + b"]",
@@ -73,13 +73,13 @@ async def test_valid_json_that_is_not_an_order_fails_validation(gateway: Gateway
     assert (response.status_code, response.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), response.text
 
 
-@pytest.mark.parametrize("text", NO_JSON, ids=lambda text: repr(text[:40]))
+@pytest.mark.parametrize("text", INVALID_JSON, ids=lambda text: repr(text[:40]))
 async def test_invalid_json_is_rejected(gateway: Gateway, text: bytes) -> None:
     response = await gateway.call("POST", "/orders", text)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "BAD_REQUEST"), response.text
 
 
-@pytest.mark.parametrize("text", LEFT_TO_THE_PARSER, ids=lambda text: repr(text[:40]))
+@pytest.mark.parametrize("text", PARSER_DEPENDENT, ids=lambda text: repr(text[:40]))
 async def test_json_that_parsers_interpret_differently_is_rejected(gateway: Gateway, text: bytes) -> None:
     response = await gateway.call("POST", "/orders", text)
     assert response.status_code in (400, 422), response.text

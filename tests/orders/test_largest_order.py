@@ -39,29 +39,29 @@ LARGEST = an_order(
     buyer_vat_id=WIDEST * 50,
     payment_method=WIDEST * 50,
 )
-# The outbox takes payloads of 900,000 bytes, and Kafka records of 1 MiB: this leaves room for fields to come.
-ROOM_FOR_ONE_EVENT = 450_000
+# The outbox accepts payloads of 900,000 bytes, and Kafka records of 1 MiB: this leaves room for future fields.
+LARGEST_EVENT_BYTES = 450_000
 
 
 async def test_every_event_of_the_largest_order_is_accepted_by_kafka(make_database: MakeDatabase, kafka: str) -> None:
     await create_topics(kafka, [ORDERS_TOPIC], partitions=3)
     body = json.dumps(LARGEST).replace('7"', "7").replace('"tax_rate": "', '"tax_rate": ')
     async with serve(SERVICE, make_database("orders")) as gateway:
-        placed = [created(await gateway.call("POST", "/orders", body))["id"] for _ in range(2)]
-        shipped = {**PATHS["SHIPPED"][-1], "tracking_number": WIDEST * 100, "carrier": WIDEST * 100}
+        order_ids = [created(await gateway.call("POST", "/orders", body))["id"] for _ in range(2)]
+        shipment = {**PATHS["SHIPPED"][-1], "tracking_number": WIDEST * 100, "carrier": WIDEST * 100}
         changes = {
-            placed[0]: (*PATHS["PROCESSING_IN_WAREHOUSE"], shipped, {"new_state": "DELIVERED"}),
-            placed[1]: (*PATHS["PAID"], {"new_state": "CANCELLED", "reason": WIDEST * 500}),
+            order_ids[0]: (*PATHS["PROCESSING_IN_WAREHOUSE"], shipment, {"new_state": "DELIVERED"}),
+            order_ids[1]: (*PATHS["PAID"], {"new_state": "CANCELLED", "reason": WIDEST * 500}),
         }
         for order_id, path in changes.items():
             for change in path:
-                answer = await gateway.patch(f"/orders/{order_id}/state", change)
-                assert answer.status_code == 200, answer.text[:1000]
+                response = await gateway.patch(f"/orders/{order_id}/state", change)
+                assert response.status_code == 200, response.text[:1000]
         sizes = await gateway.pool.fetch("SELECT octet_length(payload) FROM outbox")
         assert len(sizes) == 8
-        assert max(size for (size,) in sizes) < ROOM_FOR_ONE_EVENT
+        assert max(size for (size,) in sizes) < LARGEST_EVENT_BYTES
         async with running_relay(gateway.pool, kafka):
             await wait_until_published(gateway.pool)
         assert await gateway.pool.fetchval("SELECT count(*) FROM outbox_parked") == 0
-    records = [record for record in await Topics(kafka).records(ORDERS_TOPIC) if record.key.decode() in placed]
+    records = [record for record in await Topics(kafka).records(ORDERS_TOPIC) if record.key.decode() in order_ids]
     assert len(records) == 8

@@ -1,4 +1,4 @@
-"""`GET /orders`: newest first, filtered, paged, with an exact total; and the counts behind it."""
+"""`GET /orders`: newest first, filtered, paged, with exact totals, and the counts of the metrics."""
 
 import asyncio
 from itertools import pairwise
@@ -13,7 +13,7 @@ from support.example.orders import place, place_in
 from support.gateway.application import Gateway
 
 
-async def listed(gateway: Gateway, **query: object) -> dict[str, Any]:
+async def list_orders(gateway: Gateway, **query: object) -> dict[str, Any]:
     response = await gateway.get(f"/orders?{urlencode(query)}")
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.json()
@@ -26,20 +26,20 @@ def ids(listing: dict[str, Any]) -> list[str]:
 
 async def test_orders_are_listed_newest_first_and_pages_have_no_gaps(gateway: Gateway) -> None:
     customer = str(uuid4())
-    placed = [(await place(gateway, customer_id=customer))["id"] for _ in range(5)]
-    whole = await listed(gateway, customer_id=customer)
-    assert ids(whole) == placed[::-1]
+    order_ids = [(await place(gateway, customer_id=customer))["id"] for _ in range(5)]
+    whole = await list_orders(gateway, customer_id=customer)
+    assert ids(whole) == order_ids[::-1]
     assert whole["pagination"] == {"limit": 20, "offset": 0, "total": 5, "has_more": False}
-    pages = [await listed(gateway, customer_id=customer, limit=2, offset=offset) for offset in (0, 2, 4)]
-    assert [each for page in pages for each in ids(page)] == placed[::-1]
+    pages = [await list_orders(gateway, customer_id=customer, limit=2, offset=offset) for offset in (0, 2, 4)]
+    assert [each for page in pages for each in ids(page)] == order_ids[::-1]
     assert [page["pagination"]["has_more"] for page in pages] == [True, True, False]
-    beyond = await listed(gateway, customer_id=customer, offset=5)
+    beyond = await list_orders(gateway, customer_id=customer, offset=5)
     assert (beyond["data"], beyond["pagination"]["total"]) == ([], 5)
 
 
 async def test_a_listed_order_equals_the_order_read_by_id(gateway: Gateway) -> None:
     order = await place_in(gateway, "SHIPPED", customer_id=str(uuid4()))
-    assert (await listed(gateway, customer_id=order["customer_id"]))["data"] == [order]
+    assert (await list_orders(gateway, customer_id=order["customer_id"]))["data"] == [order]
 
 
 async def test_filters_are_combined(gateway: Gateway) -> None:
@@ -47,9 +47,9 @@ async def test_filters_are_combined(gateway: Gateway) -> None:
     pending = await place(gateway, customer_id=customer)
     paid = await place_in(gateway, "PAID", customer_id=customer)
     await place_in(gateway, "PAID")
-    assert ids(await listed(gateway, customer_id=customer, status="PAID")) == [paid["id"]]
-    assert ids(await listed(gateway, customer_id=customer, status="PENDING_PAYMENT")) == [pending["id"]]
-    nothing = await listed(gateway, customer_id=customer, status="SHIPPED")
+    assert ids(await list_orders(gateway, customer_id=customer, status="PAID")) == [paid["id"]]
+    assert ids(await list_orders(gateway, customer_id=customer, status="PENDING_PAYMENT")) == [pending["id"]]
+    nothing = await list_orders(gateway, customer_id=customer, status="SHIPPED")
     assert (nothing["data"], nothing["pagination"]["total"]) == ([], 0)
 
 
@@ -57,18 +57,18 @@ async def test_both_bounds_of_the_creation_time_are_inclusive(gateway: Gateway) 
     customer = str(uuid4())
     orders = [await place(gateway, customer_id=customer) for _ in range(3)]
     first, middle, last = (order["created_at"] for order in orders)
-    between = await listed(gateway, customer_id=customer, created_from=middle, created_to=last)
+    between = await list_orders(gateway, customer_id=customer, created_from=middle, created_to=last)
     assert ids(between) == [orders[2]["id"], orders[1]["id"]]
-    until = await listed(gateway, customer_id=customer, created_from=first, created_to=first)
+    until = await list_orders(gateway, customer_id=customer, created_from=first, created_to=first)
     assert ids(until) == [orders[0]["id"]]
-    without_zone = await listed(gateway, customer_id=customer, created_from=middle.removesuffix("Z"))
+    without_zone = await list_orders(gateway, customer_id=customer, created_from=middle.removesuffix("Z"))
     assert without_zone["pagination"]["total"] == 2
-    elsewhere = await listed(gateway, customer_id=customer, created_from="2100-01-01T00:00:00+14:00")
+    elsewhere = await list_orders(gateway, customer_id=customer, created_from="2100-01-01T00:00:00+14:00")
     assert elsewhere["pagination"]["total"] == 0
 
 
 async def test_totals_stay_exact_while_counts_are_folded(fresh_gateway: Gateway) -> None:
-    async def shop() -> None:
+    async def place_orders() -> None:
         for state in ("PAID", "SHIPPED", "CANCELLED"):
             await place_in(fresh_gateway, state)
 
@@ -78,21 +78,21 @@ async def test_totals_stay_exact_while_counts_are_folded(fresh_gateway: Gateway)
                 await order_counts.fold(connection, limit=2)
 
     async def watch() -> list[int]:
-        return [(await listed(fresh_gateway))["pagination"]["total"] for _ in range(20)]
+        return [(await list_orders(fresh_gateway))["pagination"]["total"] for _ in range(20)]
 
-    *_, totals = await asyncio.gather(shop(), shop(), fold(), fold(), watch())
+    *_, totals = await asyncio.gather(place_orders(), place_orders(), fold(), fold(), watch())
     assert all(earlier <= later for earlier, later in pairwise(totals))
     for _ in range(2):
-        assert (await listed(fresh_gateway))["pagination"]["total"] == 6
-        assert (await listed(fresh_gateway, status="PAID"))["pagination"]["total"] == 2
-        assert (await listed(fresh_gateway, status="PENDING_PAYMENT"))["pagination"]["total"] == 0
+        assert (await list_orders(fresh_gateway))["pagination"]["total"] == 6
+        assert (await list_orders(fresh_gateway, status="PAID"))["pagination"]["total"] == 2
+        assert (await list_orders(fresh_gateway, status="PENDING_PAYMENT"))["pagination"]["total"] == 0
         async with transaction(fresh_gateway.pool) as connection:
             await order_counts.fold(connection)
     assert await fresh_gateway.pool.fetchval("SELECT count(*) FROM order_count_changes") == 0
 
 
 async def test_without_orders_the_list_is_empty(fresh_gateway: Gateway) -> None:
-    assert await listed(fresh_gateway) == {
+    assert await list_orders(fresh_gateway) == {
         "data": [],
         "pagination": {"limit": 20, "offset": 0, "total": 0, "has_more": False},
     }

@@ -19,7 +19,7 @@ from support.gateway.application import serve
 from support.postgres.databases import MakeDatabase
 
 
-def refunded(order: dict[str, Any], offset: int) -> PoisonRecord:
+def refund_record(order: dict[str, Any], offset: int) -> PoisonRecord:
     row = {
         "id": uuid4(),
         "type": "refund.succeeded",
@@ -57,15 +57,15 @@ async def test_a_refund_result_waits_only_for_the_lock_of_its_own_order(make_dat
         try:
             async with owner.transaction():
                 await owner.execute("SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", UUID(locked["id"]))
-                began = time.monotonic()
-                with pytest.raises(RecordsLocked) as waiting:
-                    await inbox.process([refunded(order, at) for at, order in enumerate((locked, *others))])
-                assert time.monotonic() - began < 9  # the lock's timeout once, and not once more for each record
+                start = time.monotonic()
+                with pytest.raises(RecordsLocked) as raised:
+                    await inbox.process([refund_record(order, at) for at, order in enumerate((locked, *others))])
+                assert time.monotonic() - start < 9  # one lock timeout, not one per record
                 assert [await refund_status(order) for order in (locked, *others)] == [
                     "PENDING", "SUCCEEDED", "SUCCEEDED",
                 ]  # fmt: skip
         finally:
             await owner.close()
-        await inbox.process(waiting.value.records)
+        await inbox.process(raised.value.records)
         assert await refund_status(locked) == "SUCCEEDED"
         assert await gateway.pool.fetchval("SELECT count(*) FROM poison") == 0

@@ -12,9 +12,9 @@ from support.example.orders import PATHS, place, place_in
 from support.gateway.application import Gateway
 from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event
 
-# Each state in which an order has been paid already, by `ch_teacups`.
+# The states of an order that was paid by `ch_teacups`.
 PAID_STATES = ("PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED")
-# Those with another order's terminal states: `CANCELLED` was never paid.
+# Also the two cancelled states; an order in `CANCELLED` was never paid.
 ALL_BUT_PENDING = (*PAID_STATES, "CANCELLED_AFTER_PAYMENT", "CANCELLED")
 
 
@@ -23,16 +23,16 @@ async def audit_and_events_of(gateway: Gateway, order: dict[str, Any]) -> AuditA
 
 
 async def report(gateway: Gateway, order: dict[str, Any], transaction_id: str | None = None, **how: Any) -> Response:
-    given = {} if transaction_id is None else {"payment_transaction_id": transaction_id}
-    return await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", **given}, **how)
+    id_field = {} if transaction_id is None else {"payment_transaction_id": transaction_id}
+    return await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", **id_field}, **how)
 
 
-async def shown(gateway: Gateway, order: dict[str, Any]) -> dict[str, Any]:
+async def get_order(gateway: Gateway, order: dict[str, Any]) -> dict[str, Any]:
     now: dict[str, Any] = (await gateway.get(f"/orders/{order['id']}")).json()
     return now
 
 
-def listed(order: dict[str, Any]) -> list[tuple[str, str, str]]:
+def payment_states(order: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(each["reference"], each["kind"], each["refund_status"]) for each in order["payments"]]
 
 
@@ -46,7 +46,7 @@ async def place_paid_without_id(gateway: Gateway, state: str) -> dict[str, Any]:
     return order
 
 
-def counted(kind: str) -> float:
+def unexpected_payments(kind: str) -> float:
     return REGISTRY.get_sample_value("unexpected_payments_total", {"kind": kind}) or 0.0
 
 
@@ -55,24 +55,26 @@ async def test_a_second_payment_of_a_paid_order_is_refused_but_stored_for_a_refu
     gateway: Gateway, state: str
 ) -> None:
     order = await place_in(gateway, state)
-    before, surplus = await audit_and_events_of(gateway, order), counted("surplus")
-    refusal = await report(gateway, order, "ch_second", key="payments")
-    assert refusal.status_code == 409
-    assert refusal.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
-    assert refusal.json()["error"]["details"]["current_state"] == state
-    left = (await audit_and_events_of(gateway, order)).since(before)
-    assert left == AuditAndEvents([(state, "PAID", "REFUSED")], [("order.surplus_payment", before.events[-1][1] + 1)])
+    before, surplus_before = await audit_and_events_of(gateway, order), unexpected_payments("surplus")
+    response = await report(gateway, order, "ch_second", key="payments")
+    assert response.status_code == 409
+    assert response.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
+    assert response.json()["error"]["details"]["current_state"] == state
+    changes = (await audit_and_events_of(gateway, order)).since(before)
+    assert changes == AuditAndEvents(
+        [(state, "PAID", "REFUSED")], [("order.surplus_payment", before.events[-1][1] + 1)]
+    )
     event = await last_event(gateway.pool, order["id"])
     assert event["surplus_payment"] == {"reference": "ch_second", "amount": "79.06"}
     assert (event["late_payment"], event["status"], event["payment_reference"]) == (None, state, "ch_teacups")
     assert [payment["reference"] for payment in event["payments"]] == ["ch_teacups", "ch_second"]
-    now = await shown(gateway, order)
-    assert listed(now) == [("ch_teacups", "CAPTURED", "NONE"), ("ch_second", "SURPLUS", "PENDING")]
+    now = await get_order(gateway, order)
+    assert payment_states(now) == [("ch_teacups", "CAPTURED", "NONE"), ("ch_second", "SURPLUS", "PENDING")]
     assert now["payments"][1]["amount"] == 79.06
     assert now["payments"][1]["reported_at"] == now["updated_at"]
     assert (now["status"], now["version"], now["refund_status"]) == (state, order["version"] + 1, "NONE")
     assert now["payment_transaction_id"] == "ch_teacups"
-    assert counted("surplus") == surplus + 1
+    assert unexpected_payments("surplus") == surplus_before + 1
 
 
 @pytest.mark.parametrize("transaction_id", ["ch_late", None])
@@ -80,30 +82,30 @@ async def test_a_payment_for_a_cancelled_order_is_refused_but_stored_for_a_refun
     gateway: Gateway, transaction_id: str | None
 ) -> None:
     order = await place_in(gateway, "CANCELLED")
-    before, late = await audit_and_events_of(gateway, order), counted("late")
+    before, late_before = await audit_and_events_of(gateway, order), unexpected_payments("late")
     assert (await report(gateway, order, transaction_id)).status_code == 409
-    left = (await audit_and_events_of(gateway, order)).since(before)
-    assert left == AuditAndEvents([("CANCELLED", "PAID", "REFUSED")], [("order.late_payment", 3)])
+    changes = (await audit_and_events_of(gateway, order)).since(before)
+    assert changes == AuditAndEvents([("CANCELLED", "PAID", "REFUSED")], [("order.late_payment", 3)])
     reference = transaction_id or f"order-{order['id']}"
     event = await last_event(gateway.pool, order["id"])
     assert event["late_payment"] == {"reference": reference, "amount": "79.06"}
     assert (event["status"], event["captured_amount"], event["surplus_payment"]) == ("CANCELLED", None, None)
-    now = await shown(gateway, order)
+    now = await get_order(gateway, order)
     assert (now["status"], now["refund_status"], now["version"]) == ("CANCELLED", "PENDING", order["version"] + 1)
-    assert listed(now) == [(reference, "LATE", "PENDING")]
-    assert counted("late") == late + 1
+    assert payment_states(now) == [(reference, "LATE", "PENDING")]
+    assert unexpected_payments("late") == late_before + 1
 
 
 @pytest.mark.parametrize("state", ALL_BUT_PENDING)
 async def test_a_repeated_report_of_a_payment_succeeds_and_stores_nothing(gateway: Gateway, state: str) -> None:
     order = await place_in(gateway, state)
     assert (await report(gateway, order, "ch_again")).status_code == 409
-    before, now = await audit_and_events_of(gateway, order), await shown(gateway, order)
-    for known in [payment["reference"] for payment in now["payments"]] * 2:
-        answer = await report(gateway, order, known, key="payments")
-        assert (answer.status_code, answer.json()) == (200, now)
+    before, now = await audit_and_events_of(gateway, order), await get_order(gateway, order)
+    for reference in [payment["reference"] for payment in now["payments"]] * 2:
+        response = await report(gateway, order, reference, key="payments")
+        assert (response.status_code, response.json()) == (200, now)
     assert await audit_and_events_of(gateway, order) == before
-    assert await shown(gateway, order) == now
+    assert await get_order(gateway, order) == now
 
 
 @pytest.mark.parametrize("state", [*PAID_STATES, "CANCELLED_AFTER_PAYMENT"])
@@ -117,34 +119,34 @@ async def test_a_report_without_an_id_adds_no_payment_to_a_paid_order(
     assert (await audit_and_events_of(gateway, order)).since(before) == AuditAndEvents(
         [(order["status"], "PAID", "REFUSED")], []
     )
-    assert await shown(gateway, order) == order
+    assert await get_order(gateway, order) == order
 
 
 @pytest.mark.parametrize("state", PAID_STATES[:-1])
 async def test_a_later_id_identifies_the_payment_that_was_reported_without_one(gateway: Gateway, state: str) -> None:
     order = await place_paid_without_id(gateway, state)
     derived = f"order-{order['id']}"
-    assert listed(order) == [(derived, "CAPTURED", "NONE")]
+    assert payment_states(order) == [(derived, "CAPTURED", "NONE")]
     before = await audit_and_events_of(gateway, order)
-    answer = await report(gateway, order, "ch_teacups")
-    assert answer.status_code == 200
-    identified = answer.json()
-    assert listed(identified) == [("ch_teacups", "CAPTURED", "NONE")]
+    response = await report(gateway, order, "ch_teacups")
+    assert response.status_code == 200
+    identified = response.json()
+    assert payment_states(identified) == [("ch_teacups", "CAPTURED", "NONE")]
     assert identified["payments"][0]["reported_at"] == order["payments"][0]["reported_at"]
     assert (identified["payment_transaction_id"], identified["version"]) == ("ch_teacups", order["version"] + 1)
-    assert identified == await shown(gateway, order)
-    for known in ("ch_teacups", derived):
-        assert (await report(gateway, order, known)).json() == identified
+    assert identified == await get_order(gateway, order)
+    for reference in ("ch_teacups", derived):
+        assert (await report(gateway, order, reference)).json() == identified
     assert await audit_and_events_of(gateway, order) == before
     assert (await report(gateway, order, "ch_second")).status_code == 409
-    assert listed(await shown(gateway, order))[1:] == [("ch_second", "SURPLUS", "PENDING")]
+    assert payment_states(await get_order(gateway, order))[1:] == [("ch_second", "SURPLUS", "PENDING")]
 
 
 async def test_later_events_contain_the_id_of_an_identified_payment(gateway: Gateway) -> None:
     order = await place_paid_without_id(gateway, "PAID")
     await report(gateway, order, "ch_teacups")
     cancelled = (await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "changed her mind"})).json()
-    assert listed(cancelled) == [("ch_teacups", "CAPTURED", "PENDING")]
+    assert payment_states(cancelled) == [("ch_teacups", "CAPTURED", "PENDING")]
     event = await last_event(gateway.pool, order["id"])
     assert (event["payment_reference"], event["payment_transaction_id"]) == ("ch_teacups", "ch_teacups")
 
@@ -154,8 +156,8 @@ async def test_an_id_that_no_later_transition_publishes_has_its_own_event(gatewa
     order = await place_paid_without_id(gateway, state)
     before = await audit_and_events_of(gateway, order)
     assert (await report(gateway, order, "ch_teacups")).status_code == 200
-    left = (await audit_and_events_of(gateway, order)).since(before)
-    assert left == AuditAndEvents([], [("order.payment_identified", before.events[-1][1] + 1)])
+    changes = (await audit_and_events_of(gateway, order)).since(before)
+    assert changes == AuditAndEvents([], [("order.payment_identified", before.events[-1][1] + 1)])
     event = await last_event(gateway.pool, order["id"])
     assert event["payment_reference"] == "ch_teacups"
     assert event["identified_payment"] == {
@@ -167,13 +169,18 @@ async def test_an_id_that_no_later_transition_publishes_has_its_own_event(gatewa
 
 async def test_a_late_payment_is_identified_by_a_later_id_too(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED")
-    assert [(await report(gateway, order, given)).status_code for given in (None, "ch_late")] == [409, 200]
-    now = await shown(gateway, order)
-    assert listed(now) == [("ch_late", "LATE", "PENDING")]
+    assert [(await report(gateway, order, transaction_id)).status_code for transaction_id in (None, "ch_late")] == [
+        409,
+        200,
+    ]
+    now = await get_order(gateway, order)
+    assert payment_states(now) == [("ch_late", "LATE", "PENDING")]
     assert now["payment_transaction_id"] is None
     event_types = [event_type for event_type, _ in (await audit_and_events_of(gateway, order)).events[2:]]
     assert event_types == ["order.late_payment", "order.payment_identified"]
-    assert [(await report(gateway, order, given)).status_code for given in ("ch_late", None, "ch_2")] == [200, 409, 409]
+    assert [
+        (await report(gateway, order, transaction_id)).status_code for transaction_id in ("ch_late", None, "ch_2")
+    ] == [200, 409, 409]
 
 
 async def test_a_surplus_payment_stays_surplus_when_its_order_is_cancelled(gateway: Gateway) -> None:
@@ -181,11 +188,11 @@ async def test_a_surplus_payment_stays_surplus_when_its_order_is_cancelled(gatew
     await report(gateway, order, "ch_second")
     cancelled = (await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})).json()
     expected = [("ch_teacups", "CAPTURED", "PENDING"), ("ch_second", "SURPLUS", "PENDING")]
-    assert listed(cancelled) == expected
+    assert payment_states(cancelled) == expected
     assert (await report(gateway, order, "ch_second")).status_code == 200
     assert (await report(gateway, order, "ch_third")).status_code == 409
-    now = await shown(gateway, order)
-    assert listed(now) == [*expected, ("ch_third", "LATE", "PENDING")]
+    now = await get_order(gateway, order)
+    assert payment_states(now) == [*expected, ("ch_third", "LATE", "PENDING")]
     assert [event for event, _ in (await audit_and_events_of(gateway, order)).events[2:]] == [
         "order.surplus_payment",
         "order.cancelled",
@@ -198,11 +205,11 @@ async def test_of_two_payments_reported_concurrently_one_is_captured_and_the_oth
     gateway: Gateway, repetition: int
 ) -> None:
     order = await place(gateway)
-    answers = await asyncio.gather(*(report(gateway, order, f"ch_{number}") for number in range(2)))
-    assert sorted(answer.status_code for answer in answers) == [200, 409]
-    now = await shown(gateway, order)
-    assert {reference for reference, _, _ in listed(now)} == {"ch_0", "ch_1"}
-    assert [kind for _, kind, _ in listed(now)] == ["CAPTURED", "SURPLUS"]
+    responses = await asyncio.gather(*(report(gateway, order, f"ch_{number}") for number in range(2)))
+    assert sorted(response.status_code for response in responses) == [200, 409]
+    now = await get_order(gateway, order)
+    assert {reference for reference, _, _ in payment_states(now)} == {"ch_0", "ch_1"}
+    assert [kind for _, kind, _ in payment_states(now)] == ["CAPTURED", "SURPLUS"]
     event = await last_event(gateway.pool, order["id"])
     assert event["surplus_payment"]["reference"] == now["payments"][1]["reference"]
     assert len(event["payments"]) == 2
@@ -212,10 +219,10 @@ async def test_of_many_payments_reported_concurrently_none_is_lost_and_each_even
     gateway: Gateway,
 ) -> None:
     order = await place_in(gateway, "PAID")
-    answers = await asyncio.gather(*(report(gateway, order, f"ch_{number % 10}") for number in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {200: 10, 409: 10}
-    now = await shown(gateway, order)
-    assert {reference for reference, _, _ in listed(now)} == {"ch_teacups", *(f"ch_{n}" for n in range(10))}
+    responses = await asyncio.gather(*(report(gateway, order, f"ch_{number % 10}") for number in range(20)))
+    assert Counter(response.status_code for response in responses) == {200: 10, 409: 10}
+    now = await get_order(gateway, order)
+    assert {reference for reference, _, _ in payment_states(now)} == {"ch_teacups", *(f"ch_{n}" for n in range(10))}
     payloads = await gateway.pool.fetch(
         "SELECT payload FROM outbox WHERE aggregateid = $1 ORDER BY position", order["id"]
     )
@@ -227,25 +234,25 @@ async def test_of_many_payments_reported_concurrently_none_is_lost_and_each_even
 
 async def test_the_event_of_a_concurrent_cancellation_has_the_surplus_payment(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
-    cancel = gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})
-    reported, cancelled = await asyncio.gather(report(gateway, order, "ch_second"), cancel)
-    assert (reported.status_code, cancelled.status_code) == (409, 200)
+    cancellation = gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})
+    report_response, cancel_response = await asyncio.gather(report(gateway, order, "ch_second"), cancellation)
+    assert (report_response.status_code, cancel_response.status_code) == (409, 200)
     event = await last_event(gateway.pool, order["id"])
     assert {payment["reference"] for payment in event["payments"]} == {"ch_teacups", "ch_second"}
 
 
 async def test_of_twenty_concurrent_reports_without_an_id_one_succeeds(gateway: Gateway) -> None:
     order = await place(gateway)
-    answers = await asyncio.gather(*(report(gateway, order) for _ in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
+    responses = await asyncio.gather(*(report(gateway, order) for _ in range(20)))
+    assert Counter(response.status_code for response in responses) == {200: 1, 409: 19}
     assert (await audit_and_events_of(gateway, order)).events == [("order.created", 1), ("order.paid", 2)]
 
 
 async def test_twenty_concurrent_reports_of_one_payment_all_succeed(gateway: Gateway) -> None:
     order = await place(gateway)
-    answers = await asyncio.gather(*(report(gateway, order, "ch_teacups") for _ in range(20)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert {answer.text for answer in answers} == {answers[0].text}
+    responses = await asyncio.gather(*(report(gateway, order, "ch_teacups") for _ in range(20)))
+    assert {response.status_code for response in responses} == {200}
+    assert {response.text for response in responses} == {responses[0].text}
     assert await audit_and_events_of(gateway, order) == AuditAndEvents(
         [(None, "PENDING_PAYMENT", "ACCEPTED"), ("PENDING_PAYMENT", "PAID", "ACCEPTED")],
         [("order.created", 1), ("order.paid", 2)],
@@ -254,23 +261,23 @@ async def test_twenty_concurrent_reports_of_one_payment_all_succeed(gateway: Gat
 
 async def test_a_late_payment_that_twenty_clients_report_is_stored_once(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED")
-    answers = await asyncio.gather(*(report(gateway, order, "ch_late") for _ in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {409: 1, 200: 19}
+    responses = await asyncio.gather(*(report(gateway, order, "ch_late") for _ in range(20)))
+    assert Counter(response.status_code for response in responses) == {409: 1, 200: 19}
     assert [event for event, _ in (await audit_and_events_of(gateway, order)).events].count("order.late_payment") == 1
 
 
 async def test_with_an_idempotency_key_the_payment_is_stored_and_the_repeat_succeeds(gateway: Gateway) -> None:
     order = await place_in(gateway, "PAID")
     body = {"new_state": "PAID", "payment_transaction_id": "ch_second"}
-    answers = [
+    responses = [
         await gateway.call(
             "PATCH", f"/orders/{order['id']}/state", body, headers={"Idempotency-Key": f"notice-{order['id']}"}
         )
         for _ in range(3)
     ]
-    assert [answer.status_code for answer in answers] == [409, 200, 200]
-    assert [answer.headers.get("Idempotency-Replayed") for answer in answers] == [None, None, "true"]
-    assert answers[1].json() == answers[2].json() == await shown(gateway, order)
+    assert [response.status_code for response in responses] == [409, 200, 200]
+    assert [response.headers.get("Idempotency-Replayed") for response in responses] == [None, None, "true"]
+    assert responses[1].json() == responses[2].json() == await get_order(gateway, order)
     assert [event for event, _ in (await audit_and_events_of(gateway, order)).events].count(
         "order.surplus_payment"
     ) == 1
@@ -280,12 +287,12 @@ async def test_with_an_idempotency_key_the_payment_is_stored_and_the_repeat_succ
 async def test_only_roles_that_may_report_payments_can_store_one(gateway: Gateway, key: str, status: int) -> None:
     order = await place_in(gateway, "PAID")
     assert (await report(gateway, order, "ch_second", key=key)).status_code == status
-    assert len((await shown(gateway, order))["payments"]) == (2 if status == 409 else 1)
+    assert len((await get_order(gateway, order))["payments"]) == (2 if status == 409 else 1)
     assert (await report(gateway, order, "ch_teacups", key=key)).status_code == (200 if status == 409 else 403)
 
 
 async def test_the_same_reference_for_two_orders_means_two_payments(gateway: Gateway) -> None:
-    """One payment may pay for several orders; the provider pays back no more than it has taken."""
+    """One payment may pay for several orders; the provider refunds no more than it captured."""
     first, second = await place(gateway), await place(gateway)
     assert [(await report(gateway, order, "ch_basket")).status_code for order in (first, second)] == [200, 200]
 
@@ -294,7 +301,7 @@ async def test_a_list_of_orders_has_their_payments(fresh_gateway: Gateway) -> No
     order = await place_in(fresh_gateway, "PAID")
     await report(fresh_gateway, order, "ch_second")
     page = (await fresh_gateway.get("/orders")).json()
-    assert page["data"] == [await shown(fresh_gateway, order)]
+    assert page["data"] == [await get_order(fresh_gateway, order)]
 
 
 async def test_of_more_than_a_hundred_payments_all_are_recognised_and_a_hundred_are_shown(gateway: Gateway) -> None:
@@ -305,7 +312,7 @@ async def test_of_more_than_a_hundred_payments_all_are_recognised_and_a_hundred_
     for number in (0, 98, 99, 100):
         assert (await report(gateway, order, f"ch_{number}")).status_code == 200
     assert await audit_and_events_of(gateway, order) == before
-    assert [payment["reference"] for payment in (await shown(gateway, order))["payments"]] == [
+    assert [payment["reference"] for payment in (await get_order(gateway, order))["payments"]] == [
         "ch_teacups",
         *(f"ch_{number}" for number in range(99)),
     ]

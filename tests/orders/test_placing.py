@@ -12,7 +12,7 @@ from support.example.orders import an_order, created, place
 from support.gateway.application import Gateway, exact_json
 from support.postgres.audit_and_events import audit_and_events, last_event
 
-# The members of an answer, written down from the contract.
+# The members of a response according to the contract.
 CONTRACT = {
     "id",
     "customer_id",
@@ -56,9 +56,9 @@ async def test_a_new_order_waits_for_its_payment(gateway: Gateway) -> None:
     assert (order["buyer_vat_id"], order["payments"]) == (None, [])
     assert order["shipping_address"] == an_order()["shipping_address"]
     assert order["created_at"] == order["updated_at"] == order["line_items"][0]["created_at"]
-    left = await audit_and_events(gateway.pool, "ORDER", order["id"])
-    assert left.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
-    assert left.events == [("order.created", 1)]
+    stored = await audit_and_events(gateway.pool, "ORDER", order["id"])
+    assert stored.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
+    assert stored.events == [("order.created", 1)]
 
 
 async def test_order_numbers_name_the_year_and_rise(gateway: Gateway) -> None:
@@ -75,7 +75,7 @@ async def test_a_response_has_exactly_the_members_of_the_contract(gateway: Gatew
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("address", "stored_address"),
     [
         ("user@münchen.example", "user@xn--mnchen-3ya.example"),
         (" user@MÜNCHEN.example ", "user@xn--mnchen-3ya.example"),
@@ -84,18 +84,20 @@ async def test_a_response_has_exactly_the_members_of_the_contract(gateway: Gatew
         ("Ada.O'Neill+vase!#$%&*/=?^_`{|}~-@Customers.Example", "Ada.O'Neill+vase!#$%&*/=?^_`{|}~-@Customers.Example"),
     ],
 )
-async def test_an_international_domain_is_stored_as_its_a_label(gateway: Gateway, given: str, kept: str) -> None:
-    order = await place(gateway, customer_email=given)
-    assert order["customer_email"] == kept
-    assert (await gateway.get(f"/orders/{order['id']}")).json()["customer_email"] == kept
-    assert (await last_event(gateway.pool, order["id"]))["customer_email"] == kept
+async def test_an_international_domain_is_stored_as_its_a_label(
+    gateway: Gateway, address: str, stored_address: str
+) -> None:
+    order = await place(gateway, customer_email=address)
+    assert order["customer_email"] == stored_address
+    assert (await gateway.get(f"/orders/{order['id']}")).json()["customer_email"] == stored_address
+    assert (await last_event(gateway.pool, order["id"]))["customer_email"] == stored_address
 
 
 async def test_the_sequence_of_lines_and_the_characters_of_texts_are_preserved(gateway: Gateway) -> None:
     lines = [{**TOWEL, "product_name": f"Handtuch № {number} “łódź”"} for number in range(200)]
     order = await place(gateway, line_items=lines)
-    shown = (await gateway.get(f"/orders/{order['id']}")).json()
-    assert [line["product_name"] for line in shown["line_items"]] == [line["product_name"] for line in lines]
+    later_read = (await gateway.get(f"/orders/{order['id']}")).json()
+    assert [line["product_name"] for line in later_read["line_items"]] == [line["product_name"] for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -119,9 +121,9 @@ async def test_amounts_are_exact_to_the_last_digit(
     response = await gateway.post("/orders", body.replace('"tax_rate": 19', f'"tax_rate": {tax_rate}'))
     order = created(response)
     assert f'"total_amount":{total},' in response.text
-    shown = exact_json(await gateway.get(f"/orders/{order['id']}"))
-    assert Decimal(shown["total_amount"]) == Decimal(total)
-    assert [Decimal(line["unit_price"]) for line in shown["line_items"]] == [Decimal(price) for price in prices]
+    later_read = exact_json(await gateway.get(f"/orders/{order['id']}"))
+    assert Decimal(later_read["total_amount"]) == Decimal(total)
+    assert [Decimal(line["unit_price"]) for line in later_read["line_items"]] == [Decimal(price) for price in prices]
     assert (await last_event(gateway.pool, order["id"]))["total_amount"] == total
 
 
@@ -149,13 +151,13 @@ async def test_the_same_key_and_body_place_one_order(gateway: Gateway) -> None:
 async def test_twenty_concurrent_requests_with_one_key_place_one_order(fresh_gateway: Gateway) -> None:
     key = {"Idempotency-Key": "one-for-all"}
 
-    async def attempt() -> Any:
+    async def place_order() -> Any:
         return await fresh_gateway.call("POST", "/orders", an_order(), headers=key)
 
-    answers = await asyncio.gather(*(attempt() for _ in range(20)))
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
-    assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 409)
+    responses = await asyncio.gather(*(place_order() for _ in range(20)))
+    assert {response.status_code for response in responses} <= {201, 409}
+    assert len({response.content for response in responses if response.status_code == 201}) == 1
+    assert all(response.headers["Retry-After"] for response in responses if response.status_code == 409)
     assert (await fresh_gateway.get("/orders")).json()["pagination"]["total"] == 1
 
 

@@ -1,4 +1,4 @@
-"""Results of refunds and invoices on the order, from events that are repeated or late."""
+"""Results of refunds and invoices are stored on the order, from events that may be repeated or late."""
 
 import json
 from dataclasses import replace
@@ -45,8 +45,8 @@ def an_event(event_type: str, order_id: str, sequence: int, data: dict[str, Any]
     )
 
 
-async def take_in(gateway: Gateway, *events: ReceivedEvent) -> None:
-    """As the subscriber does, one batch in one transaction."""
+async def process(gateway: Gateway, *events: ReceivedEvent) -> None:
+    """Process one batch in one transaction, as the subscriber does."""
     handler = EVENT_HANDLERS[events[0].type]
     batch = [Incoming(event, handler.view.model_validate_json(event.data)) for event in events]
     async with transaction(gateway.pool) as connection:
@@ -67,7 +67,7 @@ def a_refund(
     return an_event(f"refund.{status.lower()}", order["id"], sequence, data)
 
 
-async def shown(gateway: Gateway, order: dict[str, Any]) -> tuple[str, str | None, int]:
+async def refund_state(gateway: Gateway, order: dict[str, Any]) -> tuple[str, str | None, int]:
     now = (await gateway.get(f"/orders/{order['id']}")).json()
     return now["refund_status"], now["refund_transaction_id"], now["version"] - order["version"]
 
@@ -80,47 +80,47 @@ async def payments_of(gateway: Gateway, order: dict[str, Any]) -> list[tuple[str
 async def test_a_refund_is_shown_on_its_order_without_an_event_or_audit_row(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
     before = await audit_and_events(gateway.pool, "ORDER", order["id"])
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
-    assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 1)
+    await process(gateway, a_refund(order, "SUCCEEDED", 1))
+    assert await refund_state(gateway, order) == ("SUCCEEDED", "re_1", 1)
     assert await audit_and_events(gateway.pool, "ORDER", order["id"]) == before
 
 
 async def test_a_failed_refund_that_is_replayed_succeeds(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
-    await take_in(gateway, a_refund(order, "FAILED", 1))
-    assert await shown(gateway, order) == ("FAILED", None, 1)
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 2))
-    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 2)
+    await process(gateway, a_refund(order, "FAILED", 1))
+    assert await refund_state(gateway, order) == ("FAILED", None, 1)
+    await process(gateway, a_refund(order, "SUCCEEDED", 2))
+    assert await refund_state(gateway, order) == ("SUCCEEDED", "re_2", 2)
 
 
 async def test_a_late_failure_event_does_not_undo_the_success(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
     failed, succeeded = a_refund(order, "FAILED", 1), a_refund(order, "SUCCEEDED", 2)
     for event in (succeeded, failed, succeeded):
-        await take_in(gateway, event)
-    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 1)
+        await process(gateway, event)
+    assert await refund_state(gateway, order) == ("SUCCEEDED", "re_2", 1)
 
 
 async def test_after_a_restore_a_lower_sequence_of_a_higher_epoch_is_newer(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
-    await take_in(gateway, a_refund(order, "FAILED", 9))
-    await take_in(gateway, replace(a_refund(order, "SUCCEEDED", 1), epoch=2))
-    assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 2)
+    await process(gateway, a_refund(order, "FAILED", 9))
+    await process(gateway, replace(a_refund(order, "SUCCEEDED", 1), epoch=2))
+    assert await refund_state(gateway, order) == ("SUCCEEDED", "re_1", 2)
 
 
 async def test_of_a_failure_and_a_success_in_one_batch_the_later_counts(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
-    await take_in(gateway, a_refund(order, "FAILED", 1), a_refund(order, "SUCCEEDED", 2))
-    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 2)
+    await process(gateway, a_refund(order, "FAILED", 1), a_refund(order, "SUCCEEDED", 2))
+    assert await refund_state(gateway, order) == ("SUCCEEDED", "re_2", 2)
 
 
 async def test_each_of_two_payments_is_refunded(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_late"})
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
-    assert await shown(gateway, order) == ("PENDING", "re_1", 2)
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_late", cause="LATE_PAYMENT"))
-    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 3)
+    await process(gateway, a_refund(order, "SUCCEEDED", 1))
+    assert await refund_state(gateway, order) == ("PENDING", "re_1", 2)
+    await process(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_late", cause="LATE_PAYMENT"))
+    assert await refund_state(gateway, order) == ("SUCCEEDED", "re_2", 3)
 
 
 @pytest.mark.parametrize("state", ["PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED"])
@@ -128,11 +128,11 @@ async def test_the_refund_of_a_surplus_payment_is_shown_only_on_the_payment(gate
     order = await place_in(gateway, state)
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_second"})
     before = await audit_and_events(gateway.pool, "ORDER", order["id"])
-    await take_in(gateway, a_refund(order, "FAILED", 1, reference="ch_second", cause="LATE_PAYMENT"))
+    await process(gateway, a_refund(order, "FAILED", 1, reference="ch_second", cause="LATE_PAYMENT"))
     assert await payments_of(gateway, order) == [("ch_teacups", "NONE", None), ("ch_second", "FAILED", None)]
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_second", cause="LATE_PAYMENT"))
+    await process(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_second", cause="LATE_PAYMENT"))
     assert await payments_of(gateway, order) == [("ch_teacups", "NONE", None), ("ch_second", "SUCCEEDED", "re_2")]
-    assert await shown(gateway, order) == ("NONE", None, 3)
+    assert await refund_state(gateway, order) == ("NONE", None, 3)
     assert await audit_and_events(gateway.pool, "ORDER", order["id"]) == before
 
 
@@ -140,30 +140,30 @@ async def test_a_surplus_payment_does_not_count_in_the_refund_status_of_a_cancel
     order = await place_in(gateway, "PAID")
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_second"})
     await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "paid twice"})
-    await take_in(gateway, a_refund(order, "FAILED", 1, reference="ch_second", cause="LATE_PAYMENT"))
-    assert await shown(gateway, order) == ("PENDING", None, 3)
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 2))
-    assert await shown(gateway, order) == ("SUCCEEDED", "re_2", 4)
+    await process(gateway, a_refund(order, "FAILED", 1, reference="ch_second", cause="LATE_PAYMENT"))
+    assert await refund_state(gateway, order) == ("PENDING", None, 3)
+    await process(gateway, a_refund(order, "SUCCEEDED", 2))
+    assert await refund_state(gateway, order) == ("SUCCEEDED", "re_2", 4)
     assert await payments_of(gateway, order) == [("ch_teacups", "SUCCEEDED", "re_2"), ("ch_second", "FAILED", None)]
 
 
-@pytest.mark.parametrize("refunded_as", ["first_reference", "id"])
-async def test_a_refund_is_assigned_to_its_payment_by_either_reference(gateway: Gateway, refunded_as: str) -> None:
+@pytest.mark.parametrize("reference_kind", ["first_reference", "id"])
+async def test_a_refund_is_assigned_to_its_payment_by_either_reference(gateway: Gateway, reference_kind: str) -> None:
     order = await place(gateway)
     for change in ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "no"}):
         order = (await gateway.patch(f"/orders/{order['id']}/state", change)).json()
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_teacups"})
-    reference = f"order-{order['id']}" if refunded_as == "first_reference" else "ch_teacups"
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 1, reference=reference))
+    reference = f"order-{order['id']}" if reference_kind == "first_reference" else "ch_teacups"
+    await process(gateway, a_refund(order, "SUCCEEDED", 1, reference=reference))
     assert await payments_of(gateway, order) == [("ch_teacups", "SUCCEEDED", "re_1")]
-    assert await shown(gateway, order) == ("SUCCEEDED", "re_1", 2)
+    assert await refund_state(gateway, order) == ("SUCCEEDED", "re_1", 2)
 
 
 async def test_the_id_of_a_payment_that_is_refunded_already_needs_no_event(gateway: Gateway) -> None:
     order = await place(gateway)
     for change in ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "no"}):
         order = (await gateway.patch(f"/orders/{order['id']}/state", change)).json()
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 1, reference=f"order-{order['id']}"))
+    await process(gateway, a_refund(order, "SUCCEEDED", 1, reference=f"order-{order['id']}"))
     before = await audit_and_events(gateway.pool, "ORDER", order["id"])
     body = {"new_state": "PAID", "payment_transaction_id": "ch_teacups"}
     assert (await gateway.patch(f"/orders/{order['id']}/state", body)).status_code == 200
@@ -173,15 +173,15 @@ async def test_the_id_of_a_payment_that_is_refunded_already_needs_no_event(gatew
 
 async def test_the_refund_of_a_return_does_not_change_the_order(gateway: Gateway) -> None:
     order = await place_in(gateway, "DELIVERED")
-    await take_in(gateway, a_refund(order, "SUCCEEDED", 1, cause="RETURN_COMPLETED"))
-    assert await shown(gateway, order) == ("NONE", None, 0)
+    await process(gateway, a_refund(order, "SUCCEEDED", 1, cause="RETURN_COMPLETED"))
+    assert await refund_state(gateway, order) == ("NONE", None, 0)
 
 
 @pytest.mark.parametrize("known_order", [True, False])
 async def test_a_refund_of_a_payment_that_was_not_reported_is_an_error(gateway: Gateway, known_order: bool) -> None:
     order = await place_in(gateway, "CANCELLED") if known_order else {"id": str(uuid4())}
     with pytest.raises(LookupError):
-        await take_in(gateway, a_refund(order, "SUCCEEDED", 1))
+        await process(gateway, a_refund(order, "SUCCEEDED", 1))
 
 
 async def test_the_invoice_is_not_found_until_it_is_issued(gateway: Gateway) -> None:
@@ -192,7 +192,7 @@ async def test_the_invoice_is_not_found_until_it_is_issued(gateway: Gateway) -> 
 
 async def test_an_issued_invoice_is_returned_with_a_link_that_expires(gateway: Gateway) -> None:
     order = await place_in(gateway, "SHIPPED")
-    await take_in(gateway, an_event("invoice.issued", order["id"], 1, INVOICE))
+    await process(gateway, an_event("invoice.issued", order["id"], 1, INVOICE))
     response = await gateway.get(f"/orders/{order['id']}/invoice", key="client")
     invoice = exact_json(response)
     assert '"total_amount":79.06' in response.text
@@ -204,9 +204,9 @@ async def test_an_issued_invoice_is_returned_with_a_link_that_expires(gateway: G
     assert link.path == f"/api/v1/invoices/{INVOICE['invoice_id']}/document"
     query = {name: values[0] for name, values in parse_qs(link.query).items()}
     expires_at = datetime.fromisoformat(invoice["download_expires_at"])
-    proof = ("a key to sign links with", link.path, int(query["expires"]), query["signature"])
-    assert verify(*proof, now=expires_at)
-    assert not verify(*proof, now=expires_at + timedelta(seconds=1))
+    signature = ("a key to sign links with", link.path, int(query["expires"]), query["signature"])
+    assert verify(*signature, now=expires_at)
+    assert not verify(*signature, now=expires_at + timedelta(seconds=1))
     assert timedelta(minutes=13) < expires_at - datetime.now(UTC) <= timedelta(minutes=15)
 
 
@@ -217,7 +217,7 @@ async def test_of_several_events_of_an_invoice_the_newest_counts(gateway: Gatewa
         an_event("invoice.issued", order["id"], 2, corrected),
         an_event("invoice.issued", order["id"], 1, INVOICE),
     ]
-    await take_in(gateway, *events)
-    await take_in(gateway, events[1])
+    await process(gateway, *events)
+    await process(gateway, events[1])
     invoice = (await gateway.get(f"/orders/{order['id']}/invoice")).json()
     assert invoice["document"]["size_bytes"] == 1

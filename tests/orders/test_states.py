@@ -44,7 +44,7 @@ COMMANDS: dict[OrderStatus, Command] = {
     OrderStatus.DELIVERED: lambda order: order.deliver(NOON),
     OrderStatus.CANCELLED: lambda order: order.cancel(NOON, "changed her mind"),
 }
-# The contract's table, written down once more by hand.
+# The transitions of the contract, independent of the code.
 ALLOWED = {
     ("PENDING_PAYMENT", "PAID"),
     ("PENDING_PAYMENT", "CANCELLED"),
@@ -63,10 +63,10 @@ def test_each_command_is_allowed_exactly_where_the_contract_allows_it(state: Ord
         changed = COMMANDS[target](order)
         assert (changed.status, changed.version) == (target, order.version + 1)
     else:
-        with pytest.raises(TransitionRefused) as refused:
+        with pytest.raises(TransitionRefused) as raised:
             COMMANDS[target](order)
-        assert (refused.value.current, refused.value.requested) == (state, target)
-        assert {(state, allowed) for allowed in refused.value.allowed} == {pair for pair in ALLOWED if pair[0] == state}
+        assert (raised.value.current, raised.value.requested) == (state, target)
+        assert {(state, allowed) for allowed in raised.value.allowed} == {pair for pair in ALLOWED if pair[0] == state}
 
 
 @given(st.lists(st.sampled_from(sorted(COMMANDS))))
@@ -83,8 +83,8 @@ def test_no_sequence_of_commands_leaves_the_allowed_paths(targets: list[OrderSta
             assert order.version == before.version + 1
     assert (order.paid_at is None) == (order.captured_amount is None) == (order.payment_reference is None)
     assert (order.cancelled_at is not None) == (order.status is OrderStatus.CANCELLED)
-    owed = order.status is OrderStatus.CANCELLED and order.captured_amount is not None
-    assert order.refund_status is (RefundStatus.PENDING if owed else RefundStatus.NONE)
+    is_refund_owed = order.status is OrderStatus.CANCELLED and order.captured_amount is not None
+    assert order.refund_status is (RefundStatus.PENDING if is_refund_owed else RefundStatus.NONE)
 
 
 def test_delivered_and_cancelled_are_terminal() -> None:
@@ -141,7 +141,7 @@ def test_the_refund_of_a_surplus_payment_does_not_change_the_refund_status_of_th
     assert cancelled.refund_status is RefundStatus.PENDING
 
 
-def _refunded(*results: RefundStatus | None) -> Order:
+def _order_with_refunds(*results: RefundStatus | None) -> Order:
     payments = tuple(
         Payment(
             f"ch_{number}",
@@ -170,9 +170,9 @@ def _refunded(*results: RefundStatus | None) -> Order:
 def test_the_order_shows_the_least_complete_status_of_its_refunds(
     results: tuple[RefundStatus | None, ...], status: RefundStatus
 ) -> None:
-    assert _refunded(*results).refund_status is status
+    assert _order_with_refunds(*results).refund_status is status
 
 
 def test_the_last_successful_refund_determines_the_transaction_id() -> None:
-    assert _refunded(RefundStatus.SUCCEEDED, RefundStatus.SUCCEEDED).refund_transaction_id == "re_1"
-    assert _refunded(RefundStatus.FAILED).refund_transaction_id is None
+    assert _order_with_refunds(RefundStatus.SUCCEEDED, RefundStatus.SUCCEEDED).refund_transaction_id == "re_1"
+    assert _order_with_refunds(RefundStatus.FAILED).refund_transaction_id is None

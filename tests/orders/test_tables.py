@@ -1,4 +1,4 @@
-"""The migrations of orders make the tables that the code describes."""
+"""The migrations of orders create the tables that the code describes."""
 
 from orders.tables import metadata
 from support.postgres.databases import MakeDatabase

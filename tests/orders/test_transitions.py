@@ -19,7 +19,7 @@ EVENTS = {
 }
 COMMANDS: dict[str, dict[str, str]] = {
     "PENDING_PAYMENT": {"new_state": "PENDING_PAYMENT"},
-    # Without an id, and so a transition and nothing else: test_payments.py has the reports that name one.
+    # Without an id this is only a transition; test_payments.py tests reports with an id.
     "PAID": {"new_state": "PAID"},
     "PROCESSING_IN_WAREHOUSE": {"new_state": "PROCESSING_IN_WAREHOUSE", "reason": "stock is there"},
     "SHIPPED": {"new_state": "SHIPPED", "tracking_number": "JJD0099", "carrier": "DHL"},
@@ -40,13 +40,13 @@ async def test_each_state_permits_its_commands_and_refuses_the_others(
     order = await place_in(gateway, state)
     before = await audit_and_events_of(gateway, order)
     response = await gateway.patch(f"/orders/{order['id']}/state", COMMANDS[target])
-    left = (await audit_and_events_of(gateway, order)).since(before)
+    changes = (await audit_and_events_of(gateway, order)).since(before)
     now = (await gateway.get(f"/orders/{order['id']}")).json()
     if target in ALLOWED_TRANSITIONS[state]:
         assert response.status_code == 200
         assert response.json() == now
         assert (now["status"], now["version"]) == (target, order["version"] + 1)
-        assert left == AuditAndEvents([(state, target, "ACCEPTED")], [(EVENTS[target], now["version"])])
+        assert changes == AuditAndEvents([(state, target, "ACCEPTED")], [(EVENTS[target], now["version"])])
     else:
         assert response.status_code == 409
         assert response.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
@@ -55,7 +55,7 @@ async def test_each_state_permits_its_commands_and_refuses_the_others(
             "requested_state": target,
             "allowed_transitions": list(ALLOWED_TRANSITIONS[state]),
         }
-        assert left == AuditAndEvents([(state, target, "REFUSED")], [])
+        assert changes == AuditAndEvents([(state, target, "REFUSED")], [])
         assert now == order
 
 
@@ -64,16 +64,16 @@ async def test_the_cancel_route_is_the_same_command(gateway: Gateway, state: Ord
     order = await place_in(gateway, state)
     before = await audit_and_events_of(gateway, order)
     response = await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "changed her mind"})
-    left = (await audit_and_events_of(gateway, order)).since(before)
+    changes = (await audit_and_events_of(gateway, order)).since(before)
     if state in {"PENDING_PAYMENT", "PAID"}:
         assert response.status_code == 200
         assert response.json()["cancellation_reason"] == "changed her mind"
         assert response.json()["refund_status"] == ("PENDING" if state == "PAID" else "NONE")
-        assert left.audited == [(state, "CANCELLED", "ACCEPTED")]
-        assert [event for event, _ in left.events] == ["order.cancelled"]
+        assert changes.audited == [(state, "CANCELLED", "ACCEPTED")]
+        assert [event for event, _ in changes.events] == ["order.cancelled"]
     else:
         assert response.status_code == 409
-        assert left == AuditAndEvents([(state, "CANCELLED", "REFUSED")], [])
+        assert changes == AuditAndEvents([(state, "CANCELLED", "REFUSED")], [])
 
 
 async def test_an_event_has_the_full_state_of_the_order(gateway: Gateway) -> None:
@@ -96,12 +96,12 @@ async def test_of_twenty_concurrent_changes_of_one_order_exactly_one_succeeds(ga
     order = await place_in(gateway, "PAID")
     before = await audit_and_events_of(gateway, order)
     path, change = f"/orders/{order['id']}/state", {"new_state": "PROCESSING_IN_WAREHOUSE"}
-    answers = await asyncio.gather(*(gateway.patch(path, change) for _ in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
-    left = (await audit_and_events_of(gateway, order)).since(before)
-    assert Counter(outcome for _, _, outcome in left.audited) == {"ACCEPTED": 1, "REFUSED": 19}
-    assert left.audited[0] == ("PAID", "PROCESSING_IN_WAREHOUSE", "ACCEPTED")
-    assert left.events == [("order.processing", 3)]
+    responses = await asyncio.gather(*(gateway.patch(path, change) for _ in range(20)))
+    assert Counter(response.status_code for response in responses) == {200: 1, 409: 19}
+    changes = (await audit_and_events_of(gateway, order)).since(before)
+    assert Counter(outcome for _, _, outcome in changes.audited) == {"ACCEPTED": 1, "REFUSED": 19}
+    assert changes.audited[0] == ("PAID", "PROCESSING_IN_WAREHOUSE", "ACCEPTED")
+    assert changes.events == [("order.processing", 3)]
     rows = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]
     assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)
 

@@ -11,8 +11,8 @@ from support.example.ada import ADDRESS, TEACUPS
 from support.example.orders import an_order, created, place
 from support.gateway.application import Gateway
 
-# Of regular expressions, of Python's enumerations, and of the length of a text counted in "items".
-WORDS_FOR_PROGRAMMERS = re.compile(r"pattern|<\w+\.|Value should have at most \d+ items")
+# Patterns of regular expressions, names of Python's enumerations, and the length of a text in "items".
+INTERNAL_TERMS = re.compile(r"pattern|<\w+\.|Value should have at most \d+ items")
 BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("customer_id", None, "customer_id"),
     ("customer_id", "ada", "customer_id"),
@@ -96,8 +96,8 @@ BAD_LINES: list[tuple[str, str]] = [
 ]
 
 
-async def refusals_of(gateway: Gateway, body: Any, path: str = "/orders", method: str = "POST") -> list[str]:
-    """The fields that are refused, once the answer is seen to be the contract's 422."""
+async def invalid_fields(gateway: Gateway, body: Any, path: str = "/orders", method: str = "POST") -> list[str]:
+    """The fields that are reported as invalid, after a check that the response is the contract's 422."""
     response = await gateway.call(method, path, body)
     assert response.status_code == 422, response.text
     error = response.json()["error"]
@@ -106,15 +106,15 @@ async def refusals_of(gateway: Gateway, body: Any, path: str = "/orders", method
     assert details["errors"][0] == {"field": details["field"], "issue": details["issue"]}
     for each in details["errors"]:
         assert each["issue"]
-        assert not WORDS_FOR_PROGRAMMERS.search(each["issue"]), each
+        assert not INTERNAL_TERMS.search(each["issue"]), each
     return [each["field"] for each in details["errors"]]
 
 
-@pytest.mark.parametrize(("field", "value", "refused"), BAD_FIELDS)
+@pytest.mark.parametrize(("field", "value", "invalid_field"), BAD_FIELDS)
 async def test_an_order_with_an_invalid_field_is_rejected(
-    gateway: Gateway, field: str, value: Any, refused: str
+    gateway: Gateway, field: str, value: Any, invalid_field: str
 ) -> None:
-    assert await refusals_of(gateway, an_order(**{field: value})) == [refused]
+    assert await invalid_fields(gateway, an_order(**{field: value})) == [invalid_field]
 
 
 @pytest.mark.parametrize(("field", "literal"), BAD_LINES)
@@ -122,7 +122,7 @@ async def test_an_invalid_line_is_rejected(gateway: Gateway, field: str, literal
     line = json.dumps({**TEACUPS, field: "here"}).replace('"here"', literal)
     body = json.dumps(an_order(line_items=["first", "second"]))
     body = body.replace('"first"', json.dumps(TEACUPS)).replace('"second"', line)
-    assert await refusals_of(gateway, body) == [f"line_items.1.{field}"]
+    assert await invalid_fields(gateway, body) == [f"line_items.1.{field}"]
 
 
 @pytest.mark.parametrize(("field", "longest"), ADDRESS_LENGTHS.items())
@@ -130,7 +130,7 @@ async def test_address_fields_have_maximum_lengths(gateway: Gateway, field: str,
     order = created(await gateway.post("/orders", an_order(billing_address={**ADDRESS, field: "ß" * longest})))
     assert order["billing_address"][field] == "ß" * longest
     too_long = an_order(billing_address={**ADDRESS, field: "x" * (longest + 1)})
-    assert await refusals_of(gateway, too_long) == [f"billing_address.{field}"]
+    assert await invalid_fields(gateway, too_long) == [f"billing_address.{field}"]
 
 
 @pytest.mark.parametrize("field", [*an_order(), *TEACUPS, *ADDRESS])
@@ -138,7 +138,7 @@ async def test_an_order_without_a_required_field_is_rejected(gateway: Gateway, f
     optional = {"customer_email", "customer_name", "currency", "tax_rate"}
     body = json.loads(
         json.dumps(an_order(line_items=[{**TEACUPS, "unit_price": 25}])),
-        object_hook=lambda known: {name: value for name, value in known.items() if name != field},
+        object_hook=lambda members: {name: value for name, value in members.items() if name != field},
     )
     response = await gateway.post("/orders", body)
     assert response.status_code == (201 if field in optional else 422)
@@ -155,7 +155,7 @@ async def test_prices_have_no_more_decimals_than_their_currency(
     if fits:
         created(await gateway.post("/orders", body))
     else:
-        assert await refusals_of(gateway, body) == ["line_items.0.unit_price"]
+        assert await invalid_fields(gateway, body) == ["line_items.0.unit_price"]
 
 
 def test_the_json_schema_states_the_bounds_of_prices_and_rates() -> None:
@@ -170,11 +170,11 @@ def test_the_json_schema_states_the_bounds_of_prices_and_rates() -> None:
 
 async def test_all_validation_errors_are_reported_together(gateway: Gateway) -> None:
     body = an_order(customer_id="ada", line_items=[{**TEACUPS, "quantity": 0}, {**TEACUPS, "tax_rate": 101}])
-    assert await refusals_of(gateway, body) == ["customer_id", "line_items.0.quantity", "line_items.1.tax_rate"]
+    assert await invalid_fields(gateway, body) == ["customer_id", "line_items.0.quantity", "line_items.1.tax_rate"]
 
 
 @pytest.mark.parametrize(
-    ("body", "refused"),
+    ("body", "invalid_field"),
     [
         ({}, "new_state"),
         ({"new_state": "LOST"}, "new_state"),
@@ -192,10 +192,10 @@ async def test_all_validation_errors_are_reported_together(gateway: Gateway) -> 
     ],
 )
 async def test_a_state_change_is_validated_before_the_order_is_read(
-    gateway: Gateway, body: dict[str, Any], refused: str
+    gateway: Gateway, body: dict[str, Any], invalid_field: str
 ) -> None:
     order = await place(gateway)
-    assert await refusals_of(gateway, body, f"/orders/{order['id']}/state", "PATCH") == [refused]
+    assert await invalid_fields(gateway, body, f"/orders/{order['id']}/state", "PATCH") == [invalid_field]
 
 
 async def test_a_reason_may_have_several_lines(gateway: Gateway) -> None:
@@ -207,7 +207,7 @@ async def test_a_reason_may_have_several_lines(gateway: Gateway) -> None:
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": None}, {"reason": "x" * 501}, {"reason": 1}])
 async def test_cancelling_requires_a_reason(gateway: Gateway, body: dict[str, Any]) -> None:
     order = await place(gateway)
-    assert await refusals_of(gateway, body, f"/orders/{order['id']}/cancel") == ["reason"]
+    assert await invalid_fields(gateway, body, f"/orders/{order['id']}/cancel") == ["reason"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ async def test_cancelling_requires_a_reason(gateway: Gateway, body: dict[str, An
     ],
 )
 async def test_an_invalid_query_is_rejected(gateway: Gateway, query: str) -> None:
-    assert await refusals_of(gateway, None, f"/orders?{query}", "GET") == [query.partition("=")[0]]
+    assert await invalid_fields(gateway, None, f"/orders?{query}", "GET") == [query.partition("=")[0]]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ async def test_numbers_and_times_are_accepted_in_each_standard_form(gateway: Gat
 
 
 async def test_an_id_is_a_uuid(gateway: Gateway) -> None:
-    assert await refusals_of(gateway, None, "/orders/ORD-2026-000001", "GET") == ["order_id"]
+    assert await invalid_fields(gateway, None, "/orders/ORD-2026-000001", "GET") == ["order_id"]
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ async def test_a_body_that_is_not_an_order_is_rejected(
 
 
 async def test_a_rejected_order_stores_no_rows(fresh_gateway: Gateway) -> None:
-    await refusals_of(fresh_gateway, an_order(line_items=[{**TEACUPS, "unit_price": 0}]))
+    await invalid_fields(fresh_gateway, an_order(line_items=[{**TEACUPS, "unit_price": 0}]))
     count: Callable[[str], Any] = fresh_gateway.pool.fetchval
     tables = ("orders", "order_lines", "audit", "outbox", "outbox_pending", "order_count_changes", "idempotency_keys")
     for table in tables:

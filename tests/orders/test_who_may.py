@@ -77,8 +77,8 @@ async def test_only_ops_may_request_an_earlier_state(gateway: Gateway, role: str
 async def test_a_forbidden_change_leaves_no_audit_row(gateway: Gateway) -> None:
     order = await place(gateway)
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"}, key="warehouse")
-    left = await audit_and_events(gateway.pool, "ORDER", order["id"])
-    assert left.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
+    stored = await audit_and_events(gateway.pool, "ORDER", order["id"])
+    assert stored.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
 
 
 async def test_a_customer_places_reads_and_cancels_her_own_orders(gateway: Gateway) -> None:
@@ -120,9 +120,9 @@ async def test_a_customer_lists_only_her_own_orders(gateway: Gateway) -> None:
     key = await gateway.new_client(customer)
     mine = await place(gateway, customer_id=str(customer))
     await place(gateway)
-    listed = (await gateway.get("/orders", key=key)).json()
-    assert ([order["id"] for order in listed["data"]], listed["pagination"]["total"]) == ([mine["id"]], 1)
-    assert (await gateway.get(f"/orders?customer_id={customer}", key=key)).json() == listed
+    page = (await gateway.get("/orders", key=key)).json()
+    assert ([order["id"] for order in page["data"]], page["pagination"]["total"]) == ([mine["id"]], 1)
+    assert (await gateway.get(f"/orders?customer_id={customer}", key=key)).json() == page
     others = (await gateway.get(f"/orders?customer_id={ADA}", key=key)).json()
     assert (others["data"], others["pagination"]["total"]) == ([], 0)
 
@@ -160,14 +160,14 @@ COMMANDS: dict[str, Callable[[Connection, UUID], Awaitable[Any]]] = {
 async def test_a_foreign_order_causes_the_same_statements_as_a_missing_one(gateway: Gateway, command: str) -> None:
     foreign, statements = await place(gateway), list[list[str]]()
     for order_id in (foreign["id"], an_order_id()):
-        asked: list[str] = []
+        queries: list[str] = []
         async with reading(gateway.pool) as connection:
             with (
-                connection.query_logger(lambda query, asked=asked: asked.append(query.query)),
+                connection.query_logger(lambda query, queries=queries: queries.append(query.query)),
                 pytest.raises(Problem, match="No order with id"),
             ):
                 await COMMANDS[command](connection, UUID(order_id))
-        statements.append(asked)
+        statements.append(queries)
     assert statements[0] == statements[1] != []
 
 
@@ -176,5 +176,5 @@ async def test_a_foreign_order_is_not_found_even_while_its_row_is_locked(gateway
     async with transaction(gateway.pool) as connection:
         await connection.execute("SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", order["id"])
         async with asyncio.timeout(10):
-            answer = await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "not mine"}, key=stranger)
-    assert code(answer) == (404, "NOT_FOUND")
+            response = await gateway.post(f"/orders/{order['id']}/cancel", {"reason": "not mine"}, key=stranger)
+    assert code(response) == (404, "NOT_FOUND")

@@ -1,4 +1,4 @@
-"""The migrations of refunds make the tables that the code describes."""
+"""The migrations of refunds create the tables that the code describes."""
 
 from refunds.tables import metadata
 from support.postgres.databases import Database

@@ -12,14 +12,14 @@ from support.postgres.databases import Databases, MakeDatabase
 
 @pytest_asyncio.fixture(scope="session")
 async def gateway(databases: Databases) -> AsyncIterator[Gateway]:
-    """Waits shortly, and takes its copy of the orders to be complete."""
-    async with serve(SERVICE, databases.create("returns"), eligibility_wait_seconds=0.05) as served:
-        await set_caught_up(served.pool, datetime.now(UTC) + timedelta(days=1))
-        yield served
+    """A gateway with a short wait, whose copy of the orders counts as caught up for a day."""
+    async with serve(SERVICE, databases.create("returns"), eligibility_wait_seconds=0.05) as running:
+        await set_caught_up(running.pool, datetime.now(UTC) + timedelta(days=1))
+        yield running
 
 
 @pytest_asyncio.fixture
 async def fresh_gateway(make_database: MakeDatabase) -> AsyncIterator[Gateway]:
-    """Waits as long as in production, and no consumer has said anything yet."""
-    async with serve(SERVICE, make_database("returns")) as served:
-        yield served
+    """A gateway with the default wait; no consumer has reported a position yet."""
+    async with serve(SERVICE, make_database("returns")) as running:
+        yield running

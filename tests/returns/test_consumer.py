@@ -44,7 +44,7 @@ async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
 
 @asynccontextmanager
 async def consuming(pool: Pool, kafka: str) -> AsyncIterator[None]:
-    """The service's own consumer; every one goes on where the last one stopped reading."""
+    """Run the service's own consumer; it continues at the offset where the previous one stopped."""
     settings = ReturnsSettings(database_url="postgresql://the-pool-is-given", kafka_bootstrap=kafka)
     (consumer,) = role_components("consumer", Runtime(SERVICE, settings, pool, Health(SERVICE.name, settings)))
     async with running(consumer.run):
@@ -52,7 +52,7 @@ async def consuming(pool: Pool, kafka: str) -> AsyncIterator[None]:
 
 
 def headers(event_type: str, key: str, sequence: int, **changes: str | None) -> list[tuple[str, bytes]]:
-    known = {
+    attributes = {
         "ce_specversion": "1.0",
         "ce_id": str(uuid4()),
         "ce_source": "/articurated/orders",
@@ -64,13 +64,13 @@ def headers(event_type: str, key: str, sequence: int, **changes: str | None) -> 
         "traceparent": TRACEPARENT,
         **changes,
     }
-    return [(name, value.encode()) for name, value in known.items() if value is not None]
+    return [(name, value.encode()) for name, value in attributes.items() if value is not None]
 
 
 async def send(
     producer: AIOKafkaProducer, order_data: dict[str, Any], event_type: str = "order.delivered", sequence: int = 5
 ) -> int:
-    """The partition that the event went to."""
+    """Send the event and return its partition."""
     topic = REFUNDS_TOPIC if event_type.startswith("refund.") else ORDERS_TOPIC
     key = order_data["order_id"]
     record = await producer.send_and_wait(
@@ -86,17 +86,17 @@ async def copy_of(pool: Pool, order_id: str) -> dict[str, Any]:
 
 
 async def status_becomes(pool: Pool, order_id: str, status: str) -> None:
-    async def is_so() -> bool:
+    async def has_status() -> bool:
         return (await copy_of(pool, order_id)).get("status") == status
 
-    await eventually(is_so)
+    await eventually(has_status)
 
 
-async def caught_up(pool: Pool) -> None:
-    """Until all that is in Kafka now is in the copy."""
+async def until_caught_up(pool: Pool) -> None:
+    """Wait until the copy contains all records that are in Kafka now."""
     now = await pool.fetchval("SELECT clock_timestamp()")
 
-    async def is_so() -> bool:
+    async def is_caught_up() -> bool:
         return bool(
             await pool.fetchval(
                 "SELECT count(*) = 24 AND min(caught_up_at) >= $1 FROM consumer_positions WHERE topic = ANY($2)",
@@ -105,7 +105,7 @@ async def caught_up(pool: Pool) -> None:
             )
         )
 
-    await eventually(is_so)
+    await eventually(is_caught_up)
 
 
 async def test_with_a_caught_up_consumer_early_returns_open_and_wrong_ones_are_rejected(
@@ -113,12 +113,12 @@ async def test_with_a_caught_up_consumer_early_returns_open_and_wrong_ones_are_r
 ) -> None:
     pool, order_data = fresh_gateway.pool, order_view_data()
     async with consuming(pool, kafka):
-        await caught_up(pool)
+        await until_caught_up(pool)
         early = asyncio.create_task(fresh_gateway.post("/returns", a_return(order_data["order_id"])))
         unknown = asyncio.create_task(fresh_gateway.post("/returns", a_return(str(uuid4()))))
-        shipped = {**order_view_data(), "status": "SHIPPED", "delivered_at": None}
-        await send(producer, shipped, "order.shipped", sequence=4)
-        undelivered = asyncio.create_task(fresh_gateway.post("/returns", a_return(shipped["order_id"])))
+        shipped_data = {**order_view_data(), "status": "SHIPPED", "delivered_at": None}
+        await send(producer, shipped_data, "order.shipped", sequence=4)
+        undelivered = asyncio.create_task(fresh_gateway.post("/returns", a_return(shipped_data["order_id"])))
         delivery_wait = fresh_gateway.app.state.delivery_wait
         others = (unknown, undelivered)
         await eventually_true(lambda: len(delivery_wait) + sum(each.done() for each in others) == 3)
@@ -153,44 +153,44 @@ async def test_invalid_records_are_stored_as_poison_and_delay_no_others(
 ) -> None:
     pool, first, last = fresh_gateway.pool, order_view_data(), order_view_data()
     key, value = first["order_id"].encode(), json.dumps(first).encode()
-    twice = headers("order.delivered", first["order_id"], 5)
-    unpaid = json.dumps(order_view_data(payment_reference=None)).encode()
+    repeated_headers = headers("order.delivered", first["order_id"], 5)
+    unpaid_order = json.dumps(order_view_data(payment_reference=None)).encode()
     partition = partition_of(first["order_id"], 12)
     last["order_id"] = next(each for each in map(str, iter(uuid4, None)) if partition_of(each, 12) == partition)
     records: list[tuple[bytes | None, list[tuple[str, bytes]]]] = [
-        (value, twice),
+        (value, repeated_headers),
         (b"{not json", headers("order.paid", first["order_id"], 6)),
         (b'{"order_id": 7}', headers("order.paid", first["order_id"], 6)),
         (None, headers("order.paid", first["order_id"], 6)),
         (value, []),
         (value, headers("order.paid", first["order_id"], 6, ce_sequence="six")),
         (value, headers("order.paid", first["order_id"], 6, ce_type="com.articurated.order.paid.v2")),
-        (unpaid, headers("order.delivered", first["order_id"], 6)),
+        (unpaid_order, headers("order.delivered", first["order_id"], 6)),
         (value, headers("order.wrapped_as_a_gift", first["order_id"], 6)),
-        (value, twice),
+        (value, repeated_headers),
         (json.dumps(last).encode(), headers("order.delivered", last["order_id"], 5)),
     ]
     async with consuming(pool, kafka):
-        await caught_up(pool)
-        sent = [
+        await until_caught_up(pool)
+        acknowledgements = [
             await producer.send(ORDERS_TOPIC, value, key, partition=partition, headers=its_headers)
             for value, its_headers in records
         ]
-        await asyncio.gather(*sent)
+        await asyncio.gather(*acknowledgements)
         await status_becomes(pool, last["order_id"], "DELIVERED")
     assert (await copy_of(pool, first["order_id"]))["sequence"] == 5
-    kept = await pool.fetch('SELECT value FROM poison WHERE key = $1 ORDER BY "offset"', key)
-    assert [row["value"] for row in kept] == [record[0] for record in records[1:8]]
+    poison_rows = await pool.fetch('SELECT value FROM poison WHERE key = $1 ORDER BY "offset"', key)
+    assert [row["value"] for row in poison_rows] == [record[0] for record in records[1:8]]
 
 
 async def test_three_thousand_events_a_second_are_copied(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
-    """The aim of the design is checked loosely here, on a machine that others use as well."""
+    """A loose check of the design's aim, because the machine also runs other work."""
     pool, order_data = fresh_gateway.pool, [order_view_data() for _ in range(3000)]
     async with consuming(pool, kafka):
-        await caught_up(pool)
-        sent = [
+        await until_caught_up(pool)
+        acknowledgements = [
             await producer.send(
                 ORDERS_TOPIC,
                 json.dumps(each).encode(),
@@ -199,15 +199,15 @@ async def test_three_thousand_events_a_second_are_copied(
             )
             for each in order_data
         ]
-        started = time.monotonic()
-        await asyncio.gather(*sent)
+        start = time.monotonic()
+        await asyncio.gather(*acknowledgements)
         ids = [UUID(each["order_id"]) for each in order_data]
 
         async def all_copied() -> bool:
             return bool(await pool.fetchval("SELECT count(*) FROM known_orders WHERE order_id = ANY($1)", ids) == 3000)
 
         await eventually(all_copied)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(("newer", "older"), [((1, 5), (1, 4)), ((2, 1), (1, 5)), ((1, 10), (1, 9)), ((1, 5), (1, 5))])
@@ -241,7 +241,7 @@ async def test_of_several_events_in_one_batch_the_newest_counts(gateway: Gateway
     assert (await copy_of(gateway.pool, order_data["order_id"]))["status"] == "STATE_4"
 
 
-def refund_told(completed: dict[str, Any], status: str, transaction_id: str | None = None) -> dict[str, Any]:
+def refund_result(completed: dict[str, Any], status: str, transaction_id: str | None = None) -> dict[str, Any]:
     return {
         "refund_id": str(uuid4()),
         "order_id": completed["order_id"],
@@ -256,23 +256,23 @@ async def test_the_result_of_a_refund_is_shown_on_its_return(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
     completed = await open_in(fresh_gateway, "COMPLETED")
-    left_before = await audit_and_events(fresh_gateway.pool, "RETURN", completed["id"])
-    await send(producer, refund_told(completed, "FAILED"), "refund.failed", 1)
-    other = refund_told(completed, "SUCCEEDED", "re_other") | {"return_id": None, "cause": "ORDER_CANCELLED"}
+    before = await audit_and_events(fresh_gateway.pool, "RETURN", completed["id"])
+    await send(producer, refund_result(completed, "FAILED"), "refund.failed", 1)
+    other = refund_result(completed, "SUCCEEDED", "re_other") | {"return_id": None, "cause": "ORDER_CANCELLED"}
     await send(producer, other, "refund.succeeded", 2)
-    await send(producer, refund_told(completed, "SUCCEEDED", "re_teacups"), "refund.succeeded", 3)
+    await send(producer, refund_result(completed, "SUCCEEDED", "re_teacups"), "refund.succeeded", 3)
     async with consuming(fresh_gateway.pool, kafka):
 
         async def has_succeeded() -> dict[str, Any] | None:
-            shown: dict[str, Any] = (await fresh_gateway.get(f"/returns/{completed['id']}")).json()
-            return shown if shown["refund_status"] == "SUCCEEDED" else None
+            current: dict[str, Any] = (await fresh_gateway.get(f"/returns/{completed['id']}")).json()
+            return current if current["refund_status"] == "SUCCEEDED" else None
 
-        shown = await eventually(has_succeeded)
-    assert shown is not None
-    assert (shown["refund_transaction_id"], shown["version"]) == ("re_teacups", completed["version"] + 2)
-    assert shown["updated_at"] > completed["updated_at"]
-    assert (shown["status"], shown["completed_at"]) == ("COMPLETED", completed["completed_at"])
-    assert await audit_and_events(fresh_gateway.pool, "RETURN", completed["id"]) == left_before
+        current = await eventually(has_succeeded)
+    assert current is not None
+    assert (current["refund_transaction_id"], current["version"]) == ("re_teacups", completed["version"] + 2)
+    assert current["updated_at"] > completed["updated_at"]
+    assert (current["status"], current["completed_at"]) == ("COMPLETED", completed["completed_at"])
+    assert await audit_and_events(fresh_gateway.pool, "RETURN", completed["id"]) == before
 
 
 async def record_refund(pool: Pool, order_data: dict[str, Any], **event: int) -> None:
@@ -284,23 +284,23 @@ async def record_refund(pool: Pool, order_data: dict[str, Any], **event: int) ->
 
 async def test_a_late_failure_event_does_not_undo_a_success(gateway: Gateway) -> None:
     completed = await open_in(gateway, "COMPLETED")
-    await record_refund(gateway.pool, refund_told(completed, "SUCCEEDED", "re_1"), sequence=2)
-    shown = (await gateway.get(f"/returns/{completed['id']}")).json()
-    await record_refund(gateway.pool, refund_told(completed, "FAILED"), sequence=1)
-    await record_refund(gateway.pool, refund_told(completed, "SUCCEEDED", "re_2"), sequence=2)
-    assert (await gateway.get(f"/returns/{completed['id']}")).json() == shown
-    assert (shown["refund_status"], shown["refund_transaction_id"]) == ("SUCCEEDED", "re_1")
+    await record_refund(gateway.pool, refund_result(completed, "SUCCEEDED", "re_1"), sequence=2)
+    current = (await gateway.get(f"/returns/{completed['id']}")).json()
+    await record_refund(gateway.pool, refund_result(completed, "FAILED"), sequence=1)
+    await record_refund(gateway.pool, refund_result(completed, "SUCCEEDED", "re_2"), sequence=2)
+    assert (await gateway.get(f"/returns/{completed['id']}")).json() == current
+    assert (current["refund_status"], current["refund_transaction_id"]) == ("SUCCEEDED", "re_1")
 
 
 async def test_a_failed_refund_can_succeed_later(gateway: Gateway) -> None:
     completed = await open_in(gateway, "COMPLETED")
     for number, status in enumerate(("FAILED", "SUCCEEDED"), 1):
-        await record_refund(gateway.pool, refund_told(completed, status, f"re_{number}"), sequence=number)
-        shown = (await gateway.get(f"/returns/{completed['id']}")).json()
-        assert (shown["refund_status"], shown["version"]) == (status, completed["version"] + number)
+        await record_refund(gateway.pool, refund_result(completed, status, f"re_{number}"), sequence=number)
+        current = (await gateway.get(f"/returns/{completed['id']}")).json()
+        assert (current["refund_status"], current["version"]) == (status, completed["version"] + number)
 
 
 async def test_a_refund_of_an_unknown_return_is_an_error(gateway: Gateway) -> None:
-    order_data = refund_told({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
+    order_data = refund_result({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
     with pytest.raises(LookupError, match="unknown return"):
         await record_refund(gateway.pool, order_data)

@@ -13,7 +13,7 @@ from support.gateway.application import Gateway
 OTHER = "0b0b0b0b-0000-4000-8000-000000000002"
 
 
-async def listed(gateway: Gateway, query: str = "", *, key: str = "ops") -> tuple[list[str], dict[str, Any]]:
+async def list_returns(gateway: Gateway, query: str = "", *, key: str = "ops") -> tuple[list[str], dict[str, Any]]:
     response = await gateway.get(f"/returns{query}", key=key)
     assert response.status_code == 200, response.text
     return [each["id"] for each in response.json()["data"]], response.json()["pagination"]
@@ -22,17 +22,17 @@ async def listed(gateway: Gateway, query: str = "", *, key: str = "ops") -> tupl
 async def test_returns_are_listed_newest_first_and_pages_have_no_gaps(fresh_gateway: Gateway) -> None:
     ids = [(await open_return(fresh_gateway))["id"] for _ in range(5)]
     newest_first = ids[::-1]
-    first, pagination = await listed(fresh_gateway, "?limit=2")
+    first, pagination = await list_returns(fresh_gateway, "?limit=2")
     assert (first, pagination) == (newest_first[:2], {"limit": 2, "offset": 0, "total": 5, "has_more": True})
-    last, pagination = await listed(fresh_gateway, "?limit=2&offset=4")
+    last, pagination = await list_returns(fresh_gateway, "?limit=2&offset=4")
     assert (last, pagination) == (newest_first[4:], {"limit": 2, "offset": 4, "total": 5, "has_more": False})
-    beyond, pagination = await listed(fresh_gateway, "?offset=100")
+    beyond, pagination = await list_returns(fresh_gateway, "?offset=100")
     assert (beyond, pagination["total"], pagination["limit"]) == ([], 5, 20)
 
 
 async def test_a_listed_return_equals_the_return_read_by_id(fresh_gateway: Gateway) -> None:
-    opened = await open_in(fresh_gateway, "REJECTED")
-    assert (await fresh_gateway.get("/returns")).json()["data"] == [opened]
+    rejected_return = await open_in(fresh_gateway, "REJECTED")
+    assert (await fresh_gateway.get("/returns")).json()["data"] == [rejected_return]
 
 
 async def test_filters_apply_alone_and_combined(fresh_gateway: Gateway) -> None:
@@ -46,23 +46,23 @@ async def test_filters_apply_alone_and_combined(fresh_gateway: Gateway) -> None:
     ]
     ids = {"requested": requested["id"], "approved": approved["id"], "other": other["id"]}
 
-    async def found(query: str, key: str = "ops") -> set[str]:
-        page, pagination = await listed(fresh_gateway, query, key=key)
+    async def matches(query: str, key: str = "ops") -> set[str]:
+        page, pagination = await list_returns(fresh_gateway, query, key=key)
         assert pagination["total"] == len(page)
         return {name for name, return_id in ids.items() if return_id in page}
 
-    assert await found("?status=REQUESTED") == {"requested", "other"}
-    assert await found("?status=COMPLETED") == set()
-    assert await found(f"?order_id={approved['order_id']}") == {"approved"}
-    assert await found(f"?order_id={approved['order_id']}&status=REQUESTED") == set()
+    assert await matches("?status=REQUESTED") == {"requested", "other"}
+    assert await matches("?status=COMPLETED") == set()
+    assert await matches(f"?order_id={approved['order_id']}") == {"approved"}
+    assert await matches(f"?order_id={approved['order_id']}&status=REQUESTED") == set()
     since = approved["created_at"]
-    assert await found(f"?created_from={since}") == {"approved", "other"}
-    assert await found(f"?created_to={since}") == {"requested", "approved"}
-    assert await found(f"?created_from={since}&created_to={since}") == {"approved"}
+    assert await matches(f"?created_from={since}") == {"approved", "other"}
+    assert await matches(f"?created_to={since}") == {"requested", "approved"}
+    assert await matches(f"?created_from={since}&created_to={since}") == {"approved"}
     ada = await fresh_gateway.new_client(ADA)
-    assert await found("", ada) == {"requested", "approved"}
-    assert await found("?status=REQUESTED", ada) == {"requested"}
-    assert await found(f"?order_id={other['order_id']}", ada) == set()
+    assert await matches("", ada) == {"requested", "approved"}
+    assert await matches("?status=REQUESTED", ada) == {"requested"}
+    assert await matches(f"?order_id={other['order_id']}", ada) == set()
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ async def test_an_invalid_query_is_rejected(gateway: Gateway, query: str) -> Non
 
 async def test_totals_are_exact_before_while_and_after_counts_are_folded(fresh_gateway: Gateway) -> None:
     async def check() -> None:
-        assert (await listed(fresh_gateway))[1]["total"] == 3
-        assert (await listed(fresh_gateway, "?status=REQUESTED"))[1]["total"] == 1
-        assert (await listed(fresh_gateway, "?status=REJECTED"))[1]["total"] == 1
+        assert (await list_returns(fresh_gateway))[1]["total"] == 3
+        assert (await list_returns(fresh_gateway, "?status=REQUESTED"))[1]["total"] == 1
+        assert (await list_returns(fresh_gateway, "?status=REJECTED"))[1]["total"] == 1
         metrics = (await fresh_gateway.get("/metrics")).json()
         assert metrics["returns"] == {
             "total": 3,
@@ -90,14 +90,14 @@ async def test_totals_are_exact_before_while_and_after_counts_are_folded(fresh_g
     for state in ("REQUESTED", "REJECTED", "IN_TRANSIT"):
         await open_in(fresh_gateway, state)
     await check()
-    folded = []
+    fold_sizes = []
     while True:
         async with transaction(fresh_gateway.pool) as connection:
-            folded.append(await return_counts.fold(connection, limit=3))
+            fold_sizes.append(await return_counts.fold(connection, limit=3))
         await check()
-        if folded[-1] == 0:
+        if fold_sizes[-1] == 0:
             break
-    assert len(folded) > 2
+    assert len(fold_sizes) > 2
     assert await fresh_gateway.pool.fetchval("SELECT count(*) FROM return_count_changes") == 0
 
 
@@ -108,5 +108,5 @@ async def test_totals_stay_exact_while_counts_are_folded_and_written_concurrentl
                 await return_counts.fold(connection, limit=5)
 
     await asyncio.gather(*(open_in(fresh_gateway, "APPROVED") for _ in range(20)), fold(), fold())
-    assert (await listed(fresh_gateway))[1]["total"] == 20
-    assert (await listed(fresh_gateway, "?status=APPROVED"))[1]["total"] == 20
+    assert (await list_returns(fresh_gateway))[1]["total"] == 20
+    assert (await list_returns(fresh_gateway, "?status=APPROVED"))[1]["total"] == 20

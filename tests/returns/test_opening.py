@@ -29,7 +29,7 @@ def ago(**time: float) -> str:
     return (datetime.now(UTC) - timedelta(**time)).isoformat()
 
 
-def refused(response: Response) -> dict[str, Any]:
+def rejection_details(response: Response) -> dict[str, Any]:
     assert response.status_code == 409, response.text
     assert response.json()["error"]["code"] == "RETURN_NOT_ALLOWED"
     details: dict[str, Any] = response.json()["error"]["details"]
@@ -45,11 +45,11 @@ async def test_a_delivered_order_can_be_returned(gateway: Gateway) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
     body = a_return(order_id, customer_notes="It was well wrapped.")
     response = await gateway.post("/returns", body, key="client")
-    opened = created(response)
-    assert response.headers["Location"] == f"/api/v1/returns/{opened['id']}"
-    assert (await gateway.get(f"/returns/{opened['id']}")).json() == opened
-    assert opened == {
-        "id": opened["id"],
+    new_return = created(response)
+    assert response.headers["Location"] == f"/api/v1/returns/{new_return['id']}"
+    assert (await gateway.get(f"/returns/{new_return['id']}")).json() == new_return
+    assert new_return == {
+        "id": new_return["id"],
         "order_id": order_id,
         "status": "REQUESTED",
         "reason": "One teacup came in two.",
@@ -60,25 +60,25 @@ async def test_a_delivered_order_can_be_returned(gateway: Gateway) -> None:
         "currency": "EUR",
         "refund_status": "NONE",
         "refund_transaction_id": None,
-        "created_at": opened["created_at"],
-        "updated_at": opened["created_at"],
+        "created_at": new_return["created_at"],
+        "updated_at": new_return["created_at"],
         "approved_at": None,
         "rejected_at": None,
         "completed_at": None,
         "version": 1,
     }
-    left = await audit_and_events(gateway.pool, "RETURN", opened["id"])
-    assert left == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
-    assert (await last_event(gateway.pool, opened["id"]))["refund_amount"] == "79.06"
+    stored = await audit_and_events(gateway.pool, "RETURN", new_return["id"])
+    assert stored == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
+    assert (await last_event(gateway.pool, new_return["id"]))["refund_amount"] == "79.06"
 
 
 @pytest.mark.parametrize(("currency", "total"), [("EUR", "0.30"), ("JPY", "1210"), ("KWD", "1.055"), ("CLF", "0.0001")])
 async def test_the_amount_is_the_orders_total_to_the_last_digit(gateway: Gateway, currency: str, total: str) -> None:
-    opened = await open_return(gateway, order_view_data(currency=currency, total_amount=total))
-    response = await gateway.get(f"/returns/{opened['id']}")
+    new_return = await open_return(gateway, order_view_data(currency=currency, total_amount=total))
+    response = await gateway.get(f"/returns/{new_return['id']}")
     assert f'"refund_amount":{total},' in response.text
     assert exact_json(response)["currency"] == currency
-    assert (await last_event(gateway.pool, opened["id"]))["refund_amount"] == total
+    assert (await last_event(gateway.pool, new_return["id"]))["refund_amount"] == total
 
 
 async def test_an_unknown_order_is_not_found(gateway: Gateway) -> None:
@@ -92,7 +92,7 @@ async def test_an_unknown_order_is_not_found(gateway: Gateway) -> None:
 @pytest.mark.parametrize("status", ["PENDING_PAYMENT", "PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "CANCELLED"])
 async def test_an_undelivered_order_cannot_be_returned(gateway: Gateway, status: str) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data(status=status, delivered_at=None))
-    details = refused(await gateway.post("/returns", a_return(order_id)))
+    details = rejection_details(await gateway.post("/returns", a_return(order_id)))
     assert details == {"reason": "not_delivered", "order_status": status}
     assert await returns_of(gateway, order_id) == 0
 
@@ -104,7 +104,7 @@ async def test_a_return_one_second_before_the_end_of_the_window_is_accepted(gate
 async def test_a_return_one_second_after_the_end_of_the_window_is_rejected(gateway: Gateway) -> None:
     order_data = order_view_data(delivered_at=ago(days=30, seconds=1))
     order_id = await deliver_order_event(gateway.pool, order_data)
-    details = refused(await gateway.post("/returns", a_return(order_id)))
+    details = rejection_details(await gateway.post("/returns", a_return(order_id)))
     assert (details["reason"], details["order_status"], details["window_days"]) == ("window_expired", "DELIVERED", 30)
     assert datetime.fromisoformat(details["delivered_at"]) == datetime.fromisoformat(order_data["delivered_at"])
 
@@ -128,22 +128,24 @@ async def test_the_window_is_checked_with_the_time_of_the_requests_arrival(
 
 @pytest.mark.parametrize("state", ["REQUESTED", "REJECTED", "COMPLETED"])
 async def test_an_order_has_at_most_one_return_for_ever(gateway: Gateway, state: str) -> None:
-    opened = await open_in(gateway, state)
-    details = refused(await gateway.post("/returns", a_return(opened["order_id"])))
+    new_return = await open_in(gateway, state)
+    details = rejection_details(await gateway.post("/returns", a_return(new_return["order_id"])))
     assert details == {"reason": "already_returned", "order_status": "DELIVERED"}
-    assert await returns_of(gateway, opened["order_id"]) == 1
+    assert await returns_of(gateway, new_return["order_id"]) == 1
 
 
 async def test_of_twenty_concurrent_returns_of_one_order_one_is_opened(gateway: Gateway) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
     rows_before = await gateway.pool.fetchval("SELECT count(*) FROM audit")
-    answers = await asyncio.gather(*(gateway.post("/returns", a_return(order_id)) for _ in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 19}
-    assert {refused(answer)["reason"] for answer in answers if answer.status_code == 409} == {"already_returned"}
+    responses = await asyncio.gather(*(gateway.post("/returns", a_return(order_id)) for _ in range(20)))
+    assert Counter(response.status_code for response in responses) == {201: 1, 409: 19}
+    assert {rejection_details(response)["reason"] for response in responses if response.status_code == 409} == {
+        "already_returned"
+    }
     assert await returns_of(gateway, order_id) == 1
-    opened = next(answer.json() for answer in answers if answer.status_code == 201)
-    left = await audit_and_events(gateway.pool, "RETURN", opened["id"])
-    assert left == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
+    new_return = next(response.json() for response in responses if response.status_code == 201)
+    stored = await audit_and_events(gateway.pool, "RETURN", new_return["id"])
+    assert stored == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
     assert await gateway.pool.fetchval("SELECT count(*) FROM audit") == rows_before + 1
     assert await gateway.pool.fetchval("SELECT count(*) FROM outbox WHERE key = $1", order_id) == 1
 
@@ -158,9 +160,9 @@ async def test_a_return_that_a_concurrent_one_precedes_is_rejected_like_any_seco
 
     async with transaction(gateway.pool) as connection:
         await open_return_use_case(connection, CLIENT, NewReturn(UUID(order_id), "Broken"), window_days=30)
-        overtaken = asyncio.create_task(gateway.post("/returns", a_return(order_id)))
+        second = asyncio.create_task(gateway.post("/returns", a_return(order_id)))
         await eventually(waits_for_the_other)
-    assert refused(await overtaken) == {"reason": "already_returned", "order_status": "DELIVERED"}
+    assert rejection_details(await second) == {"reason": "already_returned", "order_status": "DELIVERED"}
     assert await returns_of(gateway, order_id) == 1
 
 
@@ -186,22 +188,24 @@ async def test_a_body_with_missing_unknown_or_invalid_fields_is_rejected(
 
 async def test_the_longest_permitted_texts_are_accepted(gateway: Gateway) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
-    opened = created(await gateway.post("/returns", a_return(order_id, reason="ü" * 1000, customer_notes="ł" * 2000)))
-    assert (len(opened["reason"]), len(opened["customer_notes"])) == (1000, 2000)
+    new_return = created(
+        await gateway.post("/returns", a_return(order_id, reason="ü" * 1000, customer_notes="ł" * 2000))
+    )
+    assert (len(new_return["reason"]), len(new_return["customer_notes"])) == (1000, 2000)
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", "\u200b\u3164"])
-async def test_customer_notes_may_be_empty(gateway: Gateway, nothing: str) -> None:
+@pytest.mark.parametrize("text", ["", "  ", "\u200b\u3164"])
+async def test_customer_notes_may_be_empty(gateway: Gateway, text: str) -> None:
     order_id = await deliver_order_event(gateway.pool, order_view_data())
-    opened = created(await gateway.post("/returns", a_return(order_id, customer_notes=nothing)))
-    payload = await gateway.pool.fetchval("SELECT payload FROM outbox WHERE aggregateid = $1", opened["id"])
-    assert opened["customer_notes"] == json.loads(payload)["customer_notes"] == ""
-    assert (await gateway.get(f"/returns/{opened['id']}")).json() == opened
+    new_return = created(await gateway.post("/returns", a_return(order_id, customer_notes=text)))
+    payload = await gateway.pool.fetchval("SELECT payload FROM outbox WHERE aggregateid = $1", new_return["id"])
+    assert new_return["customer_notes"] == json.loads(payload)["customer_notes"] == ""
+    assert (await gateway.get(f"/returns/{new_return['id']}")).json() == new_return
 
 
-@pytest.mark.parametrize("nothing", ["", "\u200b", "\u2800 \ufe0f"])
-async def test_a_reason_needs_a_visible_character(gateway: Gateway, nothing: str) -> None:
-    response = await gateway.post("/returns", a_return(str(uuid4()), reason=nothing))
+@pytest.mark.parametrize("text", ["", "\u200b", "\u2800 \ufe0f"])
+async def test_a_reason_needs_a_visible_character(gateway: Gateway, text: str) -> None:
+    response = await gateway.post("/returns", a_return(str(uuid4()), reason=text))
     assert response.status_code == 422
     assert response.json()["error"]["details"]["field"] == "reason"
 

@@ -42,7 +42,7 @@ COMMANDS: dict[ReturnStatus, Command] = {
     ReturnStatus.RECEIVED: lambda it: it.receive(NOON),
     ReturnStatus.COMPLETED: lambda it: it.complete(NOON),
 }
-# The contract's table, written down once more by hand.
+# The transitions of the contract, independent of the code.
 ALLOWED = {
     ("REQUESTED", "APPROVED"),
     ("REQUESTED", "REJECTED"),
@@ -62,10 +62,10 @@ def test_each_command_is_allowed_exactly_where_the_contract_allows_it(
         changed = COMMANDS[target](before)
         assert (changed.status, changed.version) == (target, before.version + 1)
     else:
-        with pytest.raises(TransitionRefused) as refused:
+        with pytest.raises(TransitionRefused) as raised:
             COMMANDS[target](before)
-        assert (refused.value.current, refused.value.requested) == (state, target)
-        assert {(state, allowed) for allowed in refused.value.allowed} == {pair for pair in ALLOWED if pair[0] == state}
+        assert (raised.value.current, raised.value.requested) == (state, target)
+        assert {(state, allowed) for allowed in raised.value.allowed} == {pair for pair in ALLOWED if pair[0] == state}
 
 
 @given(st.lists(st.sampled_from(sorted(COMMANDS))))

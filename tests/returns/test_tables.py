@@ -1,4 +1,4 @@
-"""The migrations of returns make the tables that the code describes."""
+"""The migrations of returns create the tables that the code describes."""
 
 from returns.tables import metadata
 from support.postgres.databases import MakeDatabase

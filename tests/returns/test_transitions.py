@@ -19,8 +19,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-async def audit_and_events_of(gateway: Gateway, opened: dict[str, Any]) -> AuditAndEvents:
-    return await audit_and_events(gateway.pool, "RETURN", opened["id"])
+async def audit_and_events_of(gateway: Gateway, return_data: dict[str, Any]) -> AuditAndEvents:
+    return await audit_and_events(gateway.pool, "RETURN", return_data["id"])
 
 
 @pytest.mark.parametrize("target", COMMANDS)
@@ -29,16 +29,16 @@ async def test_each_state_permits_its_commands_and_refuses_the_others(
     gateway: Gateway, state: ReturnStatus, target: str
 ) -> None:
     before = await open_in(gateway, state)
-    left_before = await audit_and_events_of(gateway, before)
+    stored_before = await audit_and_events_of(gateway, before)
     route, body = COMMANDS[target]
     response = await gateway.patch(f"/returns/{before['id']}/{route}", body)
-    left = (await audit_and_events_of(gateway, before)).since(left_before)
+    changes = (await audit_and_events_of(gateway, before)).since(stored_before)
     now = (await gateway.get(f"/returns/{before['id']}")).json()
     if target in ALLOWED_TRANSITIONS[state]:
         assert response.status_code == 200
         assert response.json() == now
         assert (now["status"], now["version"]) == (target, before["version"] + 1)
-        assert left == AuditAndEvents([(state, target, "ACCEPTED")], [(f"return.{target.lower()}", now["version"])])
+        assert changes == AuditAndEvents([(state, target, "ACCEPTED")], [(f"return.{target.lower()}", now["version"])])
     else:
         assert response.status_code == 409
         assert response.json()["error"]["code"] == "INVALID_STATE_TRANSITION"
@@ -47,7 +47,7 @@ async def test_each_state_permits_its_commands_and_refuses_the_others(
             "requested_state": target,
             "allowed_transitions": list(ALLOWED_TRANSITIONS[state]),
         }
-        assert left == AuditAndEvents([(state, target, "REFUSED")], [])
+        assert changes == AuditAndEvents([(state, target, "REFUSED")], [])
         assert now == before
 
 
@@ -64,16 +64,16 @@ async def test_the_event_of_a_completed_return_has_all_data_for_the_refund(gatew
 
 
 async def test_events_have_the_orders_key_and_the_trace_of_the_request(gateway: Gateway) -> None:
-    opened = await open_return(gateway)
+    new_return = await open_return(gateway)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await gateway.call(
-        "PATCH", f"/returns/{opened['id']}/approve", COMMANDS["APPROVED"][1], headers={"traceparent": trace}
+        "PATCH", f"/returns/{new_return['id']}/approve", COMMANDS["APPROVED"][1], headers={"traceparent": trace}
     )
     row = await gateway.pool.fetchrow(
-        "SELECT topic, key, traceparent FROM outbox WHERE aggregateid = $1 AND sequence = 2", opened["id"]
+        "SELECT topic, key, traceparent FROM outbox WHERE aggregateid = $1 AND sequence = 2", new_return["id"]
     )
     assert row is not None
-    assert (row["topic"], row["key"]) == ("articurated.returns", opened["order_id"])
+    assert (row["topic"], row["key"]) == ("articurated.returns", new_return["order_id"])
     assert row["traceparent"][3:35] == trace[3:35]
 
 
@@ -85,19 +85,19 @@ async def test_manager_notes_and_the_reason_of_a_rejection_are_shown(gateway: Ga
 
 
 async def test_of_twenty_concurrent_changes_of_one_return_exactly_one_succeeds(gateway: Gateway) -> None:
-    opened = await open_return(gateway)
-    left_before = await audit_and_events_of(gateway, opened)
-    path, body = f"/returns/{opened['id']}/approve", COMMANDS["APPROVED"][1]
-    answers = await asyncio.gather(*(gateway.patch(path, body) for _ in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
-    left = (await audit_and_events_of(gateway, opened)).since(left_before)
-    assert Counter(outcome for _, _, outcome in left.audited) == {"ACCEPTED": 1, "REFUSED": 19}
-    assert left.events == [("return.approved", 2)]
+    new_return = await open_return(gateway)
+    stored_before = await audit_and_events_of(gateway, new_return)
+    path, body = f"/returns/{new_return['id']}/approve", COMMANDS["APPROVED"][1]
+    responses = await asyncio.gather(*(gateway.patch(path, body) for _ in range(20)))
+    assert Counter(response.status_code for response in responses) == {200: 1, 409: 19}
+    changes = (await audit_and_events_of(gateway, new_return)).since(stored_before)
+    assert Counter(outcome for _, _, outcome in changes.audited) == {"ACCEPTED": 1, "REFUSED": 19}
+    assert changes.events == [("return.approved", 2)]
 
 
 async def test_the_history_shows_transitions_and_optionally_refused_attempts(gateway: Gateway) -> None:
-    opened = await open_return(gateway, customer_notes="It was well wrapped.")
-    path = f"/returns/{opened['id']}"
+    new_return = await open_return(gateway, customer_notes="It was well wrapped.")
+    path = f"/returns/{new_return['id']}"
     assert (await gateway.patch(f"{path}/state", COMMANDS["RECEIVED"][1], key="warehouse")).status_code == 409
     changed(await gateway.patch(f"{path}/approve", COMMANDS["APPROVED"][1], key="manager"))
     changed(await gateway.patch(f"{path}/state", COMMANDS["IN_TRANSIT"][1], key="client"))
@@ -110,7 +110,7 @@ async def test_the_history_shows_transitions_and_optionally_refused_attempts(gat
     assert [row["outcome"] for row in full] == ["ACCEPTED", "REFUSED", "ACCEPTED", "ACCEPTED"]
     assert [row["metadata"] for row in full] == [
         {
-            "order_id": opened["order_id"],
+            "order_id": new_return["order_id"],
             "reason": "One teacup came in two.",
             "customer_notes": "It was well wrapped.",
             "refund_amount": "79.06",
@@ -121,7 +121,7 @@ async def test_the_history_shows_transitions_and_optionally_refused_attempts(gat
         {"reason": "handed in at the shop"},
     ]
     for row in full:
-        assert (row["entity_type"], row["entity_id"]) == ("RETURN", opened["id"])
+        assert (row["entity_type"], row["entity_id"]) == ("RETURN", new_return["id"])
         assert (row["actor_type"], row["trigger"], row["ip_address"]) == ("USER", "API_CALL", "192.0.2.7")
     assert [row["actor_id"] for row in full] == ["ops", "warehouse", "manager", "client"]
 
@@ -148,26 +148,30 @@ async def test_the_history_shows_transitions_and_optionally_refused_attempts(gat
 async def test_an_invalid_body_is_rejected_and_stores_nothing(
     gateway: Gateway, route: str, body: dict[str, Any], field: str
 ) -> None:
-    opened = await open_return(gateway)
-    left_before = await audit_and_events_of(gateway, opened)
-    response = await gateway.patch(f"/returns/{opened['id']}/{route}", body)
+    new_return = await open_return(gateway)
+    stored_before = await audit_and_events_of(gateway, new_return)
+    response = await gateway.patch(f"/returns/{new_return['id']}/{route}", body)
     assert response.status_code == 422
     assert response.json()["error"]["code"] == "VALIDATION_ERROR"
     details = response.json()["error"]["details"]
     assert details["field"] == field
     assert "ReturnStatus" not in details["issue"]
-    assert await audit_and_events_of(gateway, opened) == left_before
+    assert await audit_and_events_of(gateway, new_return) == stored_before
 
 
 async def test_the_longest_permitted_notes_are_accepted(gateway: Gateway) -> None:
-    opened = await open_return(gateway)
-    approved = changed(await gateway.patch(f"/returns/{opened['id']}/approve", {"manager_notes": "ü" * 1000}))
+    new_return = await open_return(gateway)
+    approved = changed(await gateway.patch(f"/returns/{new_return['id']}/approve", {"manager_notes": "ü" * 1000}))
     assert len(approved["manager_notes"]) == 1000
 
 
 async def test_a_repeated_idempotency_key_changes_the_return_once(gateway: Gateway) -> None:
-    opened = await open_return(gateway)
-    path, body, key = f"/returns/{opened['id']}/approve", PATHS["APPROVED"][0][1], {"Idempotency-Key": "approve-once"}
+    new_return = await open_return(gateway)
+    path, body, key = (
+        f"/returns/{new_return['id']}/approve",
+        PATHS["APPROVED"][0][1],
+        {"Idempotency-Key": "approve-once"},
+    )
     first, again = [await gateway.call("PATCH", path, body, headers=key) for _ in range(2)]
     assert (first.status_code, again.status_code) == (200, 200)
     assert again.content == first.content

@@ -13,7 +13,7 @@ from support.gateway.application import Gateway
 from support.postgres.audit_and_events import audit_and_events
 
 ROUTES: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
-    # What is asked for: route, body, the state it is asked for in, and who may.
+    # Route, body, state before, and permitted roles.
     "approve": ("approve", {"manager_notes": "cracks"}, "REQUESTED", {"manager", "ops"}),
     "reject": (
         "reject",
@@ -30,17 +30,17 @@ ROUTES: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("command", ROUTES)
 async def test_each_step_is_permitted_only_to_its_roles(gateway: Gateway, command: str, role: Role) -> None:
-    route, body, state, allowed = ROUTES[command]
+    route, body, state, allowed_roles = ROUTES[command]
     before = await open_in(gateway, state)
     response = await gateway.patch(f"/returns/{before['id']}/{route}", body, key=role)
-    if role in allowed:
+    if role in allowed_roles:
         assert response.status_code == 200
     else:
         assert response.status_code == 403
         assert response.json()["error"]["code"] == "FORBIDDEN"
         assert (await gateway.get(f"/returns/{before['id']}")).json() == before
-        audited = (await audit_and_events(gateway.pool, "RETURN", before["id"])).audited
-        assert audited[-1][1:] == (state, "ACCEPTED")
+        audit_rows = (await audit_and_events(gateway.pool, "RETURN", before["id"])).audited
+        assert audit_rows[-1][1:] == (state, "ACCEPTED")
 
 
 @pytest.mark.parametrize("role", Role)
@@ -52,8 +52,8 @@ async def test_only_clients_and_ops_may_open_returns(gateway: Gateway, role: Rol
 
 @pytest.mark.parametrize("role", Role)
 async def test_every_role_may_read_everything(gateway: Gateway, role: Role) -> None:
-    opened = await open_return(gateway)
-    for path in ("/returns", f"/returns/{opened['id']}", f"/returns/{opened['id']}/history", "/metrics"):
+    new_return = await open_return(gateway)
+    for path in ("/returns", f"/returns/{new_return['id']}", f"/returns/{new_return['id']}/history", "/metrics"):
         assert (await gateway.get(path, key=role)).status_code == 200
 
 
@@ -71,12 +71,14 @@ def requests_about(return_id: str) -> list[tuple[str, str, Any]]:
 async def test_a_bound_client_has_access_only_to_its_own_returns(gateway: Gateway) -> None:
     approved = await open_in(gateway, "APPROVED")
     stranger, ada = await gateway.new_client(uuid4()), await gateway.new_client(ADA)
-    unknown = str(uuid4())
-    for theirs, none in zip(requests_about(approved["id"]), requests_about(unknown), strict=True):
-        refused = await gateway.call(theirs[0], theirs[1], theirs[2], key=stranger)
-        missing = await gateway.call(none[0], none[1], none[2], key=stranger)
-        assert (refused.status_code, missing.status_code) == (404, 404)
-        assert refused.text.replace(approved["id"], unknown) == missing.text
+    unknown_id = str(uuid4())
+    for foreign_request, missing_request in zip(
+        requests_about(approved["id"]), requests_about(unknown_id), strict=True
+    ):
+        foreign = await gateway.call(foreign_request[0], foreign_request[1], foreign_request[2], key=stranger)
+        missing = await gateway.call(missing_request[0], missing_request[1], missing_request[2], key=stranger)
+        assert (foreign.status_code, missing.status_code) == (404, 404)
+        assert foreign.text.replace(approved["id"], unknown_id) == missing.text
     assert [row["new_state"] for row in (await gateway.get(f"/returns/{approved['id']}/history")).json()["data"]] == [
         "APPROVED"
     ]
@@ -92,25 +94,27 @@ async def test_a_missing_return_is_reported_before_a_forbidden_target_state(gate
 
 @pytest.mark.parametrize("key", ["", "client.a-wrong-secret-0000", "nobody"])
 async def test_without_a_valid_key_nothing_is_disclosed(gateway: Gateway, key: str) -> None:
-    opened = await open_return(gateway)
-    response = await gateway.get(f"/returns/{opened['id']}", key=key)
+    new_return = await open_return(gateway)
+    response = await gateway.get(f"/returns/{new_return['id']}", key=key)
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "UNAUTHENTICATED"
 
 
 async def test_a_foreign_return_is_not_found_even_while_its_row_is_locked(gateway: Gateway) -> None:
-    opened, stranger = await open_in(gateway, "APPROVED"), await gateway.new_client(uuid4())
+    new_return, stranger = await open_in(gateway, "APPROVED"), await gateway.new_client(uuid4())
     async with transaction(gateway.pool) as connection:
-        await connection.execute("SELECT 1 FROM returns WHERE id = $1 FOR UPDATE", opened["id"])
+        await connection.execute("SELECT 1 FROM returns WHERE id = $1 FOR UPDATE", new_return["id"])
         async with asyncio.timeout(10):
-            answer = await gateway.patch(f"/returns/{opened['id']}/state", {"new_state": "IN_TRANSIT"}, key=stranger)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+            response = await gateway.patch(
+                f"/returns/{new_return['id']}/state", {"new_state": "IN_TRANSIT"}, key=stranger
+            )
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
 async def test_a_foreign_return_causes_the_same_statements_as_a_missing_one(gateway: Gateway) -> None:
-    opened, stranger = await open_return(gateway), await gateway.new_client(uuid4())
+    new_return, stranger = await open_return(gateway), await gateway.new_client(uuid4())
     for path in ("", "/history", "/history?include=all"):
-        foreign = await gateway.get(f"/returns/{opened['id']}{path}", key=stranger)
+        foreign = await gateway.get(f"/returns/{new_return['id']}{path}", key=stranger)
         missing = await gateway.get(f"/returns/{uuid4()}{path}", key=stranger)
         assert foreign.status_code == missing.status_code == 404
-    assert (await gateway.get(f"/returns?order_id={opened['order_id']}", key=stranger)).json()["data"] == []
+    assert (await gateway.get(f"/returns?order_id={new_return['order_id']}", key=stranger)).json()["data"] == []
