@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 import uvicorn
-from common.internals.uvicorn import CHECKED_UVICORN, Cycle, UvicornProtocol, UvicornServer, as_transport
+from common.internals.uvicorn import CHECKED_UVICORN, Cycle, UvicornProtocol, UvicornServer
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -61,7 +61,7 @@ def test_the_last_request_is_active_until_its_response_is_complete(protocol: Uvi
 
 
 def test_a_lost_connection_disconnects_the_active_request(protocol: UvicornProtocol) -> None:
-    protocol.connection_made(as_transport(Mock()))
+    protocol.connection_made(Mock())
     answered = protocol._answering = cycle()
     protocol.pipeline.append((cycle(), Mock()))
     protocol.connection_lost(None)

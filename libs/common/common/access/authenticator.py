@@ -6,15 +6,17 @@ import hmac
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from common.access import api_keys
 from common.access.auth import Role
-from common.access.key_lookups import KeyLookUps
-from common.database.transactions import Pool
+from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
 
 _CACHED_KEYS_LIMIT = 10_000
+_WAITING_LIMIT = 1_000
+_SECONDS_PER_QUERY = 0.1
 # A key that was made elsewhere (`api-keys ensure`) may have any prefix up to the limit of the operators' routes.
 _LONGEST_PREFIX = 255
 _NO_HASH = bytes(hashlib.sha256().digest_size)
@@ -39,7 +41,7 @@ class Authenticator:
     """Looks each key up in the database once in `cache_seconds` at most, also when many requests wait for it."""
 
     def __init__(self, pool: Pool, cache_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._look_ups = KeyLookUps(pool)
+        self._look_ups = _LookUps(pool)
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._known: dict[bytes, tuple[KeyHolder, float]] = {}
@@ -55,7 +57,7 @@ class Authenticator:
         return hashlib.sha256(key).digest() in self._known
 
     async def look_up(self, key: bytes, *, together: bool = False) -> KeyHolder:
-        """The key's holder; `together` with others (`KeyLookUps`). Raises `InvalidKey` for a key that is unknown,
+        """The key's holder; `together` with others (`_LookUps`). Raises `InvalidKey` for a key that is unknown,
         revoked or expired, and what the look-up raises."""
         digest = hashlib.sha256(key).digest()
         looking = self._looking.get(digest)
@@ -78,6 +80,47 @@ class Authenticator:
             self._known.clear()
         self._known[digest] = (holder, looked_up_at + self._cache_seconds)
         return holder
+
+
+class _LookUps:
+    """`find` queries one prefix. `find_together` queries all prefixes of a tenth of a second together: any number of
+    made-up keys costs one query, and a valid key among them is found as well."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: dict[str, asyncio.Future[Any]] = {}
+        self._querying: asyncio.Task[None] | None = None
+
+    async def find(self, prefix: str) -> Any:
+        """The row of a key that is neither revoked nor expired, or None."""
+        async with reading(self._pool) as connection:
+            return await api_keys.find_valid(connection, prefix)
+
+    async def find_together(self, prefix: str) -> Any:
+        """As `find`, after up to a tenth of a second. Raises `Problem` RATE_LIMITED when too many look-ups wait."""
+        row = self._waiting.get(prefix)
+        if row is None:
+            if len(self._waiting) >= _WAITING_LIMIT:
+                raise Problem(Code.RATE_LIMITED, "Too many unknown API keys were tried.", retry_after=1)
+            row = self._waiting[prefix] = asyncio.get_running_loop().create_future()
+        if self._querying is None or self._querying.done():
+            self._querying = asyncio.create_task(self._query_all())
+        return await asyncio.shield(row)
+
+    async def _query_all(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(_SECONDS_PER_QUERY)
+            waiting, self._waiting = self._waiting, {}
+            try:
+                async with reading(self._pool) as connection:
+                    rows = await api_keys.find_valid_among(connection, waiting)
+            except Exception as error:  # raised in each waiting look-up
+                for row in waiting.values():
+                    row.set_exception(error)
+                    row.exception()  # so that asyncio does not log it if nobody waits any more
+            else:
+                for prefix, row in waiting.items():
+                    row.set_result(rows.get(prefix))
 
 
 def split_key(key: bytes) -> tuple[str, bytes]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import httptools
@@ -89,6 +89,21 @@ class UvicornProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
 
-def as_transport(transport: object) -> asyncio.Transport:
-    """uvicorn calls `write`, `close`, `is_closing`, `pause_reading`, `resume_reading` and `get_extra_info` only."""
-    return cast(asyncio.Transport, transport)
+class OurTransport:
+    """The transport of a connection as uvicorn sees it. uvicorn calls only the methods that are here.
+
+    `close` and `is_closing` are the protocol's. Data that is written after the end is dropped: uvloop would raise an
+    error, which would be logged with its stack."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None], is_closing: Callable[[], bool]) -> None:
+        self._write = transport.write
+        self._has_ended = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.get_extra_info = transport.get_extra_info
+        self.close = close
+        self.is_closing = is_closing
+
+    def write(self, data: bytes) -> None:
+        if not self._has_ended():
+            self._write(data)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 from unicodedata import category
 
@@ -37,71 +38,39 @@ class RequestBody(BaseModel):
             raise ValidationError.from_exception_data("request", errors)
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable() and any(category(character) in {"Cc", "Cs"} for character in text):
+def _check(text: str, *, lines: bool = False, may_be_empty: bool = False) -> str:
+    """`lines`: line breaks and tabs are allowed. A text of invisible characters counts as empty."""
+    line = text.translate(_LAYOUT) if lines else text
+    if not line.isprintable() and any(category(character) in {"Cc", "Cs"} for character in line):
         raise ValueError("must not contain control characters")
-    return text
-
-
-def _printable_lines(text: str) -> str:
-    _printable(text.translate({ord(character): None for character in "\n\r\t"}))
-    return text
-
-
-def _visible(text: str) -> str:
-    if shows_nothing(text):
+    if not shows_nothing(text):
+        return text
+    if not may_be_empty:
         raise ValueError("must contain a visible character")
-    return text
+    return ""
 
 
-def _empty_if_invisible(text: str) -> str:
-    return "" if shows_nothing(text) else text
+def _documented(controls: str, *, may_be_empty: bool = False) -> Any:
+    """A pattern for the OpenAPI document; the validator is what is enforced."""
+    visible = "" if may_be_empty else f"[^{INVISIBLE}][^{controls}]*"
+    return Field(json_schema_extra={"pattern": f"^[^{controls}]*{visible}$"})
 
 
-def _documented(pattern: str) -> Any:
-    """The pattern for the OpenAPI document; the validator is what is enforced."""
-    return Field(json_schema_extra={"pattern": pattern})
-
-
-_LAYOUT_LESS = CONTROLS.replace(r"\u0000-\u001f", r"\u0000-\u0008\u000b\u000c\u000e-\u001f")
-_not_blank = StringConstraints(strip_whitespace=True, min_length=1)
-# Without blanks at the ends, and not empty: a text of invisible characters counts as empty.
-Line = Annotated[
-    str,
-    _not_blank,
-    AfterValidator(_printable),
-    AfterValidator(_visible),
-    _documented(f"^[^{CONTROLS}]*[^{INVISIBLE}][^{CONTROLS}]*$"),
-]
-Lines = Annotated[
-    str,
-    _not_blank,
-    AfterValidator(_printable_lines),
-    AfterValidator(_visible),
-    _documented(f"^[^{_LAYOUT_LESS}]*[^{INVISIBLE}][^{_LAYOUT_LESS}]*$"),
-]
-
+_LAYOUT = {ord(character): None for character in "\n\r\t"}
+_CONTROLS_BUT_LAYOUT = CONTROLS.replace(r"\u0000-\u001f", r"\u0000-\u0008\u000b\u000c\u000e-\u001f")
 _stripped = StringConstraints(strip_whitespace=True)
-# The same, but they may be empty.
-OptionalLine = Annotated[
-    str,
-    _stripped,
-    AfterValidator(_printable),
-    AfterValidator(_empty_if_invisible),
-    _documented(f"^[^{CONTROLS}]*$"),
-]
+_not_blank = StringConstraints(strip_whitespace=True, min_length=1)
+_empty_line, _empty_lines = partial(_check, may_be_empty=True), partial(_check, lines=True, may_be_empty=True)
+# One line, or more; without blanks at the ends, and not empty unless they are optional.
+Line = Annotated[str, _not_blank, AfterValidator(_check), _documented(CONTROLS)]
+Lines = Annotated[str, _not_blank, AfterValidator(partial(_check, lines=True)), _documented(_CONTROLS_BUT_LAYOUT)]
+OptionalLine = Annotated[str, _stripped, AfterValidator(_empty_line), _documented(CONTROLS, may_be_empty=True)]
 OptionalLines = Annotated[
-    str,
-    _stripped,
-    AfterValidator(_printable_lines),
-    AfterValidator(_empty_if_invisible),
-    _documented(f"^[^{_LAYOUT_LESS}]*$"),
+    str, _stripped, AfterValidator(_empty_lines), _documented(_CONTROLS_BUT_LAYOUT, may_be_empty=True)
 ]
-
-
 EmailAddress = Annotated[
     str,
-    StringConstraints(strip_whitespace=True),
+    _stripped,
     AfterValidator(parse_email_address),
     Field(json_schema_extra={"format": "email", "maxLength": LONGEST}),
 ]

@@ -5,10 +5,9 @@ from enum import Enum
 from typing import Any, cast
 
 from common.errors import Problem
-from common.internals.uvicorn import Cycle, UvicornProtocol, as_transport
+from common.internals.uvicorn import Cycle, OurTransport, UvicornProtocol
 from common.running.http.connections import NEVER, Connections, ended
 from common.running.http.refusal import refusal
-from common.running.http.transport import OurTransport
 
 
 class Phase(Enum):
@@ -39,7 +38,7 @@ class EndingProtocol(UvicornProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._raw = cast(asyncio.Transport, transport)
         ours = OurTransport(self._raw, self._close, lambda: self._is_ending or self._raw.is_closing())
-        super().connection_made(as_transport(ours))
+        super().connection_made(cast(asyncio.Transport, ours))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_ending = True

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from common.errors import Code, Problem
-from common.running.http.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, MAX_TARGET_BYTES
+from common.running.http.limits import MAX_HEAD_BYTES
 
 # RFC 3986, 3.2.2 and 3.2.3, without the empty host, which RFC 9110 (4.2.1) refuses.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
@@ -20,16 +20,8 @@ def bad_request(message: str, **details: object) -> Problem:
     return Problem(Code.BAD_REQUEST, message, details)
 
 
-def too_many_lines() -> Problem:
-    return bad_request(f"The head has more than {MAX_HEADER_LINES} lines.", limit_lines=MAX_HEADER_LINES)
-
-
 def head_too_large() -> Problem:
     return bad_request(f"The head has more than {MAX_HEAD_BYTES} bytes.", limit_bytes=MAX_HEAD_BYTES)
-
-
-def target_too_long() -> Problem:
-    return bad_request(f"The address has more than {MAX_TARGET_BYTES} bytes.", limit_bytes=MAX_TARGET_BYTES)
 
 
 def head_size(method: bytes, target: bytes, headers: Headers) -> int:
@@ -37,12 +29,6 @@ def head_size(method: bytes, target: bytes, headers: Headers) -> int:
     return (
         len(method) + len(target) + len(b"  HTTP/1.1\r\n") + sum(len(n) + len(v) + len(b": \r\n") for n, v in headers)
     )
-
-
-def check_version(version: str) -> None:
-    """Raises `Problem`."""
-    if version not in ("1.1", "1.0"):
-        raise bad_request("The protocol must be HTTP/1.1 or HTTP/1.0.")
 
 
 def check_host(version: str, host: bytes | None) -> None:

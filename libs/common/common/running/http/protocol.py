@@ -5,31 +5,10 @@ from typing import Any
 import httptools
 
 from common.errors import Code, Problem
+from common.running.http import head, limits
 from common.running.http.connections import NEVER
 from common.running.http.ending import Phase
-from common.running.http.head import (
-    bad_request,
-    check_host,
-    check_transfer_encoding,
-    check_version,
-    head_size,
-    head_too_large,
-    method_of,
-    origin_target,
-    target_too_long,
-    too_many_lines,
-)
-from common.running.http.limits import (
-    DISCARDED_AT_ONCE_BYTES,
-    DISCARDING_PAUSE_SECONDS,
-    MAX_DISCARDED_BYTES,
-    MAX_FRAMING_BYTES,
-    MAX_FRAMING_FACTOR,
-    MAX_HEAD_BYTES,
-    MAX_HEADER_LINES,
-    MAX_PIPELINED,
-    MAX_TARGET_BYTES,
-)
+from common.running.http.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, MAX_PIPELINED, MAX_TARGET_BYTES
 from common.running.http.timing import TimedProtocol
 
 _NO_HOST = b"\n"  # no header has this value
@@ -69,15 +48,15 @@ class BoundedProtocol(TimedProtocol):
         except httptools.HttpParserInvalidMethodError:
             # The parser has a list of methods. The application answers others with 405 and `Allow`.
             line = data.lstrip(b"\r\n")
-            method = method_of(line) if was_new and self._begun == begun + 1 else None
+            method = head.method_of(line) if was_new and self._begun == begun + 1 else None
             if method is not None:
                 self._method, self._phase = method, Phase.REQUEST
                 self.renew_parser()
                 return b"GET" + line[len(method) :]
-            self._refuse(bad_request("The request begins with no method that is known here."), "malformed")
+            self._refuse(head.bad_request("The request begins with no method that is known here."), "malformed")
         except httptools.HttpParserError as error:
             cause = error.__context__
-            malformed = bad_request("The request is not valid HTTP/1.1.", reason=str(error))
+            malformed = head.bad_request("The request is not valid HTTP/1.1.", reason=str(error))
             self._refuse(cause if isinstance(cause, Problem) else malformed, "malformed")
         else:
             self._count(len(data))
@@ -89,25 +68,25 @@ class BoundedProtocol(TimedProtocol):
         if self._phase is Phase.HEAD:
             self._head_bytes += size
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(head_too_large(), "head too large")
+                self._refuse(head.head_too_large(), "head too large")
         elif self._phase is Phase.BODY:
             self._wire_bytes += size
-            if self._wire_bytes > MAX_FRAMING_BYTES + MAX_FRAMING_FACTOR * self._body_bytes:
-                self._refuse(bad_request("The body's chunks are mostly framing."), "malformed")
+            if self._wire_bytes > limits.MAX_FRAMING_BYTES + limits.MAX_FRAMING_FACTOR * self._body_bytes:
+                self._refuse(head.bad_request("The body's chunks are mostly framing."), "malformed")
 
     def _not_yet(self) -> int:
         """The start of a count that is 0 after the data which is parsed now."""
         return -self._fed_bytes
 
     def _discard(self, size: int) -> None:
-        at_once = DISCARDED_AT_ONCE_BYTES
+        at_once = limits.DISCARDED_AT_ONCE_BYTES
         must_pause = self._discarded_bytes // at_once != (self._discarded_bytes + size) // at_once
         self._discarded_bytes += size
-        if self._discarded_bytes > MAX_DISCARDED_BYTES:
+        if self._discarded_bytes > limits.MAX_DISCARDED_BYTES:
             self._raw.abort()
         elif must_pause:
             self.flow.pause_reading()
-            self.loop.call_later(DISCARDING_PAUSE_SECONDS, self._continue_discarding)
+            self.loop.call_later(limits.DISCARDING_PAUSE_SECONDS, self._continue_discarding)
 
     def _continue_discarding(self) -> None:
         if not self._raw.is_closing():
@@ -139,7 +118,7 @@ class BoundedProtocol(TimedProtocol):
             return
         self.url += url
         if len(self.url) > MAX_TARGET_BYTES:
-            raise target_too_long()
+            raise head.bad_request(f"The address has more than {MAX_TARGET_BYTES} bytes.", limit_bytes=MAX_TARGET_BYTES)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_resuming:
@@ -148,24 +127,24 @@ class BoundedProtocol(TimedProtocol):
             # Trailers are dropped: the application already has the head.
             self._trailers += 1
             if self._trailers > MAX_HEADER_LINES:
-                raise too_many_lines()
+                raise _too_many_lines()
             return
         name = name.lower()
         self.headers.append((name, value))
         if name in _SPECIAL_HEADERS:
             self._note(name, value)
         if len(self.headers) > MAX_HEADER_LINES:
-            raise too_many_lines()
+            raise _too_many_lines()
 
     def _note(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             if self._host is not None:
-                raise bad_request("The header Host must be given once.")
+                raise head.bad_request("The header Host must be given once.")
             self._host = value
         elif name == b"transfer-encoding":
             if self._framing:
-                raise bad_request("The header Transfer-Encoding must be given once.")
-            check_transfer_encoding(self.parser.get_http_version(), value)
+                raise head.bad_request("The header Transfer-Encoding must be given once.")
+            head.check_transfer_encoding(self.parser.get_http_version(), value)
             self._framing = b"Transfer-Encoding: chunked"
         elif name == b"content-length":
             # The application refuses a body that is too large, in the order of the contract; it is not read.
@@ -192,18 +171,19 @@ class BoundedProtocol(TimedProtocol):
             self._wait(self._limits.body_seconds)
 
     def _check_head(self, version: str, method: bytes) -> None:
-        check_version(version)
+        if version not in ("1.1", "1.0"):
+            raise head.bad_request("The protocol must be HTTP/1.1 or HTTP/1.0.")
         if self._host != self._checked_host:
-            check_host(version, self._host)
+            head.check_host(version, self._host)
             self._checked_host = self._host or _NO_HOST
         # Counted exactly only when it may be too large.
         may_be_large = self._head_bytes + 2 * self._fed_bytes > MAX_HEAD_BYTES
-        if may_be_large and head_size(method, self.url, self.headers) > MAX_HEAD_BYTES:
-            raise head_too_large()
+        if may_be_large and head.head_size(method, self.url, self.headers) > MAX_HEAD_BYTES:
+            raise head.head_too_large()
         if not self.url.startswith(b"/"):
-            self.url = origin_target(method, self.url)
+            self.url = head.origin_target(method, self.url)
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise bad_request(f"More than {MAX_PIPELINED} requests wait for an answer.", limit=MAX_PIPELINED)
+            raise head.bad_request(f"More than {MAX_PIPELINED} requests wait for an answer.", limit=MAX_PIPELINED)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -222,3 +202,7 @@ class BoundedProtocol(TimedProtocol):
             self._wait(self._limits.keep_alive_seconds)
         else:
             self._deadline = NEVER
+
+
+def _too_many_lines() -> Problem:
+    return head.bad_request(f"The head has more than {MAX_HEADER_LINES} lines.", limit_lines=MAX_HEADER_LINES)
