@@ -8,14 +8,13 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
-from common.audit.chain import first_broken
-from common.audit.history import history
 from common.database.transactions import Pool, open_pool, reading, transaction
 from invoicing.domain import InconsistentOrder
 from invoicing.repository.reading import find_snapshot
 from support.example.ada import ADA
 from support.example.invoices import SELLER, consume, consume_in, invoice_numbers, invoice_of, job_of
 from support.example.order_events import an_order_line, order_shipped
+from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
 
 YEAR = datetime.now(UTC).year

@@ -8,8 +8,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from common.audit.chain import first_broken
-from common.audit.history import history
 from common.database.transactions import Pool, reading, transaction
 from common.jobs import queue
 from common.jobs.dead_letters import DEAD_JOB
@@ -32,6 +30,7 @@ from support.example.invoices import (
 )
 from support.example.order_events import order_shipped
 from support.mail.mailbox import Mailbox
+from support.postgres.audit_trail import first_broken, history
 
 DEAD_LETTERS = dead_letter_topic("invoicing")
 

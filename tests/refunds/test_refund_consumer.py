@@ -11,8 +11,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from common.audit.chain import first_broken
-from common.audit.history import history
 from common.database.transactions import Pool, open_pool
 from common.messaging.incoming.inbox import Inbox
 from common.paging import Paging
@@ -30,6 +28,7 @@ from support.example.refund_events import (
     payment_identified,
     return_completed,
 )
+from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
 
 

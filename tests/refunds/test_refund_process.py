@@ -4,8 +4,6 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from common.audit.chain import first_broken
-from common.audit.history import history
 from common.database.transactions import Pool, open_pool, transaction
 from common.jobs import leases, queue
 from common.jobs.job import Job
@@ -28,6 +26,7 @@ from refunds.worker import RefundJob
 from support.example.refund_events import kafka_record, payment_identified, return_completed
 from support.jobs.attempts import attempt, claim_jobs
 from support.payments.fake_gateway import FakePaymentGateway
+from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
 from support.state_machines import run_machine
 

@@ -16,14 +16,13 @@ from common.aggregates.counts import StatusCounts
 from common.aggregates.store import AggregateStore
 from common.aggregates.table import AggregateTable
 from common.audit.actor import Actor
-from common.audit.chain import first_broken
-from common.audit.history import history
 from common.database.statements import Record
 from common.database.tables import NAMING_CONVENTION
 from common.database.transactions import Pool, reading, transaction
 from common.messaging.outgoing.outbox import NewEvent
 from sqlalchemy import Column, DateTime, Integer, LargeBinary, MetaData, Table, Text, Uuid, bindparam, insert
 from support.events.traceparent import TRACEPARENT
+from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
 
 POTTER = Actor("potter", "USER", "API_CALL", TRACEPARENT)

@@ -9,11 +9,10 @@ import asyncpg
 import pytest
 from common.audit import entries
 from common.audit.actor import Actor
-from common.audit.chain import first_broken
 from common.audit.entries import AuditEntry
-from common.audit.history import history
 from common.database.transactions import Pool, reading, transaction
 from support.events.traceparent import TRACEPARENT
+from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
 
 ORDER = UUID("0192f3a4-0000-7000-8000-000000000001")

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 import trustme
-from common.database.address import InvalidAddress, parse_address
+from common.database.address import parse_address
+from common.database.address_parameters import InvalidAddress
 from common.database.connecting import connect
 from common.database.schema_version import revision_streams
 from common.database.transactions import open_pool

@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from common.audit.chain import first_broken
-from common.audit.history import history
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.jobs import endings, queue
@@ -20,6 +18,7 @@ from common.messaging.outgoing.outbox import NewEvent
 from common.telemetry.trace_context import new_traceparent
 from support.gateway.vase_service import VASE_SERVICE, VaseGateway
 from support.kafka.relays import PARK_EVENT
+from support.postgres.audit_trail import first_broken, history
 
 
 class VaseBroken(EventView):

@@ -6,9 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from common.audit.chain import first_broken
-from common.audit.history import history
 from common.database.transactions import Pool
+from support.postgres.audit_trail import first_broken, history
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ table of their own, so that they can be erased on a person's request while the c
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -66,9 +66,3 @@ class ChainCheck:
         self._head = ChainHead(row["position"], row["hash"])
         erased = row["salt"] is None
         return linked and (erased or digest_of(row["salt"], row["details"], row["ip_address"]) == row["details_digest"])
-
-
-def first_broken(rows: Iterable[Row]) -> Row | None:
-    """The first row of one entity's chain, in the order of positions, that does not verify; None when all do."""
-    check = ChainCheck()
-    return next((row for row in rows if not check.holds(row)), None)

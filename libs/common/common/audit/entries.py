@@ -1,4 +1,4 @@
-"""Writing the audit trail: one append-only row for each accepted or refused change of an entity."""
+"""The audit trail: one append-only row for each accepted or refused change of an entity, written and read."""
 
 import json
 import secrets
@@ -8,20 +8,21 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import Text, bindparam, func, select
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.audit.actor import Actor
 from common.audit.chain import ChainHead, digest_of, hash_of
-from common.audit.history import LAST_LINK
-from common.database.statements import Connection, prepare
+from common.database.statements import Connection, Record, prepare, prepare_together
 from common.database.tables import audit, audit_details
+from common.paging import Page, Paging
 from common.text.storable import storable
 
 Outcome = Literal["ACCEPTED", "REFUSED"]
 
 # `json.dumps` would make an encoder at each call.
 _encode_details = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_PARAMETER_OF = {name: f"audit_{name}" for name in audit.c.keys()}  # noqa: SIM118 - not a dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,12 @@ class AuditEntry:
 def insert_entry() -> tuple[Insert, Insert]:
     """The two inserts, in this order, as parts of one statement (CTEs); `entry_parameters` has their values."""
     return (
-        insert(audit).values({name: bindparam(f"audit_{name}") for name in audit.c.keys()}),  # noqa: SIM118 - not a dict
+        insert(audit).values({name: sa.bindparam(parameter) for name, parameter in _PARAMETER_OF.items()}),
         insert(audit_details).values(
-            audit_id=bindparam("audit_id"),
-            salt=bindparam("audit_salt"),
-            details=bindparam("audit_details"),
-            ip_address=bindparam("audit_ip_address"),
+            audit_id=sa.bindparam("audit_id"),
+            salt=sa.bindparam("audit_salt"),
+            details=sa.bindparam("audit_details"),
+            ip_address=sa.bindparam("audit_ip_address"),
         ),
     )
 
@@ -71,20 +72,40 @@ def entry_parameters(entry: AuditEntry, head: ChainHead) -> dict[str, object]:
         "previous_hash": head.hash,
     }
     row["hash"] = hash_of(row)
-    parameters = {f"audit_{name}": value for name, value in row.items()}
+    parameters: dict[str, object] = {_PARAMETER_OF[name]: value for name, value in row.items()}
     parameters |= {"audit_salt": salt, "audit_details": details, "audit_ip_address": entry.actor.ip_address}
     return parameters
 
 
+_with_details = sa.select(
+    *audit.c, audit_details.c.salt, audit_details.c.details, audit_details.c.ip_address
+).select_from(audit.outerjoin(audit_details))
+_of_entity = sa.and_(
+    audit.c.entity_type == sa.bindparam("entity_type", type_=sa.Text),
+    audit.c.entity_id == sa.bindparam("entity_id", type_=sa.Uuid),
+)
+_is_transition = sa.and_(audit.c.outcome == "ACCEPTED", audit.c.previous_state.is_not(None))
+_TRANSITIONS = prepare(_with_details.where(_of_entity, _is_transition).order_by(audit.c.position))
+# Positions count from 1 without gaps: a page is found by index, and the last position is the number of all rows.
+_after = sa.bindparam("offset", type_=sa.BigInteger)
+_ROWS = prepare(
+    _with_details.where(
+        _of_entity, audit.c.position > _after, audit.c.position <= _after + sa.bindparam("limit", type_=sa.Integer)
+    ).order_by(audit.c.position)
+)
+_LAST_LINK = prepare(
+    sa.select(audit.c.position, audit.c.hash).where(_of_entity).order_by(audit.c.position.desc()).limit(1)
+)
 _LOCK_ENTITY = prepare(
-    select(
-        func.pg_advisory_xact_lock(
-            func.hashtextextended(bindparam("entity_type", type_=Text) + bindparam("entity", type_=Text), 0)
+    sa.select(
+        sa.func.pg_advisory_xact_lock(
+            sa.func.hashtextextended(
+                sa.bindparam("entity_type", type_=sa.Text) + sa.bindparam("entity", type_=sa.Text), 0
+            )
         )
     )
 )
-_entry, _details = insert_entry()
-_APPEND = prepare(_details.add_cte(_entry.cte("audited")))
+_APPEND = prepare_together(*insert_entry())
 
 
 async def append(connection: Connection, entry: AuditEntry) -> None:
@@ -93,6 +114,21 @@ async def append(connection: Connection, entry: AuditEntry) -> None:
     An advisory lock on the entity is held until the transaction ends, so that its chain cannot fork.
     """
     await _LOCK_ENTITY.fetch_value(connection, entity_type=entry.entity_type, entity=str(entry.entity_id))
-    last = await LAST_LINK.fetch_one(connection, entity_type=entry.entity_type, entity_id=entry.entity_id)
+    last = await _LAST_LINK.fetch_one(connection, entity_type=entry.entity_type, entity_id=entry.entity_id)
     head = ChainHead(last["position"], last["hash"]) if last else ChainHead()
     await _APPEND.execute(connection, **entry_parameters(entry, head))
+
+
+async def find_history(
+    connection: Connection, entity_type: str, entity_id: UUID, paging: Paging, *, everything: bool
+) -> Page[Record]:
+    """Rows with their details, oldest first: the accepted transitions, which are few, as states only move forward; with
+    `everything`, also the creation and the refused attempts."""
+    if everything:
+        last = await _LAST_LINK.fetch_one(connection, entity_type=entity_type, entity_id=entity_id)
+        rows = await _ROWS.fetch_all(
+            connection, entity_type=entity_type, entity_id=entity_id, limit=paging.limit, offset=paging.offset
+        )
+        return Page(rows, last["position"] if last is not None else 0)
+    rows = await _TRANSITIONS.fetch_all(connection, entity_type=entity_type, entity_id=entity_id)
+    return Page(rows[paging.offset : paging.offset + paging.limit], len(rows))

@@ -12,13 +12,15 @@ Values reach asyncpg unchanged: a column's Python-side default or `TypeDecorator
 fraction of a millisecond, to execute microseconds: prepare at import, or cache the result.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 import msgspec
-from sqlalchemy import SelectBase, TextClause, UpdateBase, make_url
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 if TYPE_CHECKING:
     Record: TypeAlias = asyncpg.Record
@@ -27,7 +29,7 @@ else:  # the classes are generic for type checkers only
     Record = asyncpg.Record
     Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
-_DIALECT = make_url("postgresql+asyncpg://").get_dialect()()
+_DIALECT = sa.make_url("postgresql+asyncpg://").get_dialect()()
 _JSONB_VERSION = b"\x01"
 _json_encoder = msgspec.json.Encoder()
 _json_decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -36,13 +38,13 @@ _json_decoder = msgspec.json.Decoder(float_hook=Decimal)
 class Statement:
     """SQL text and the order of its parameters. A call that does not name exactly the parameters raises `TypeError`."""
 
-    __slots__ = ("_constants", "_names", "_required", "sql")
+    __slots__ = ("_constants", "_pick", "_required", "sql")
 
-    def __init__(self, sql: str, names: Iterable[str], constants: Mapping[str, object]) -> None:
+    def __init__(self, sql: str, names: Sequence[str], constants: Mapping[str, object]) -> None:
         self.sql = sql
-        self._names = tuple(names)
         self._constants = dict(constants)
-        self._required = frozenset(self._names) - constants.keys()
+        self._required = frozenset(names) - constants.keys()
+        self._pick = _picker(names)
 
     async def fetch_one(self, connection: Connection, **parameters: object) -> Record | None:
         return await connection.fetchrow(self.sql, *self._arguments(parameters))
@@ -63,15 +65,21 @@ class Statement:
         """Execute once per row, pipelined in one round trip; atomic, also outside a transaction."""
         await connection.executemany(self.sql, [self._arguments(row) for row in rows])
 
-    def _arguments(self, parameters: Mapping[str, object]) -> list[object]:
+    def _arguments(self, parameters: Mapping[str, object]) -> Sequence[object]:
         if parameters.keys() != self._required:
             missing, unknown = sorted(self._required - parameters.keys()), sorted(parameters.keys() - self._required)
             raise TypeError(f"statement parameters missing: {missing}, unknown: {unknown}, in: {self.sql}")
         values = {**self._constants, **parameters} if self._constants else parameters
-        return [values[name] for name in self._names]
+        return self._pick(values)
 
 
-def prepare(statement: SelectBase | UpdateBase | TextClause) -> Statement:
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, object]], Sequence[object]]:
+    """The values of these names, in their order. `itemgetter` takes half the time of a loop, but a single value would
+    not be in a tuple."""
+    return itemgetter(*names) if len(names) > 1 else lambda values: [values[name] for name in names]
+
+
+def prepare(statement: sa.SelectBase | sa.UpdateBase | sa.TextClause) -> Statement:
     """Compile for asyncpg. Raises `ValueError` for a parameter that only each execution could write into the text."""
     compiled = statement.compile(dialect=_DIALECT)
     expanded_later = compiled.literal_execute_params | compiled.post_compile_params
@@ -83,11 +91,19 @@ def prepare(statement: SelectBase | UpdateBase | TextClause) -> Statement:
     return Statement(expanded.statement, expanded.positiontup or (), constants)
 
 
-def prepare_together(*parts: UpdateBase) -> Statement:
+def prepare_together(*parts: sa.UpdateBase) -> Statement:
     """One statement of which the last part is the outer statement and the others are CTEs: one round trip. Foreign keys
     between the parts are checked at its end."""
     *first, last = parts
     return prepare(last.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(first, 1))))
+
+
+def array_rows(name: str, **columns: Any) -> sa.TableValuedAlias:
+    """A table whose rows are given as arrays, one for each column: its columns and their types. The values of a column
+    `topic` are the array parameter `topics`."""
+    arrays = (sa.bindparam(f"{each}s", type_=ARRAY(type_)) for each, type_ in columns.items())
+    table = sa.func.unnest(*arrays).table_valued(*(sa.column(each, type_) for each, type_ in columns.items()))
+    return table.render_derived(name)
 
 
 async def prepare_connection(connection: Connection) -> None:

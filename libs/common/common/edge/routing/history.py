@@ -11,8 +11,7 @@ from typing_extensions import TypedDict
 
 from common.access.auth import Caller
 from common.audit.actor import ActorType, Trigger
-from common.audit.entries import Outcome
-from common.audit.history import HistoryFilter, find_history
+from common.audit.entries import Outcome, find_history
 from common.database.statements import Connection, Record
 from common.edge.commands.query import read_page
 from common.edge.requests.query import LargePageQuery
@@ -48,7 +47,7 @@ def history_endpoint(
         connection: Connection, caller: Caller, entity_id: UUID, everything: bool, paging: Paging
     ) -> Page[Record]:
         await require_visible(connection, caller, entity_id)
-        return await find_history(connection, entity_type, entity_id, HistoryFilter(everything, paging))
+        return await find_history(connection, entity_type, entity_id, paging, everything=everything)
 
     async def get_history(
         request: Request,

@@ -6,8 +6,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import BigInteger, Integer, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
-from common.database.array_rows import array_rows
-from common.database.statements import Connection, prepare
+from common.database.statements import Connection, array_rows, prepare
 from common.database.tables import inbox
 from common.messaging.envelope import Record
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, DateTime, Integer, Text, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from common.database.array_rows import array_rows
-from common.database.statements import Connection, prepare
+from common.database.statements import Connection, array_rows, prepare
 from common.database.tables import consumer_positions
 
 _time = DateTime(timezone=True)

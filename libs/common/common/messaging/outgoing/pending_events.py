@@ -23,8 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from common.database.array_rows import array_rows
-from common.database.statements import Connection, prepare
+from common.database.statements import Connection, array_rows, prepare
 from common.database.tables import outbox, outbox_parked, outbox_pending, relay_lanes
 from common.text.storable import LONGEST_ERROR, storable
 

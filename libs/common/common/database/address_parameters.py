@@ -1,9 +1,14 @@
-"""The parameters of a database address, after its `?`: which exist, and which values they may have."""
+"""The parameters of a database address, after its `?`: which exist, which values they may have, and TLS.
+
+They are checked at the start, also the files of certificates and keys, not at the first connection.
+"""
 
 import os
 import re
-
-from common.database.address.percent_encoding import InvalidAddress, decode
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote
 
 # Parameters that may also be given before the `?`, and what messages call them.
 PARTS = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "database"}
@@ -36,6 +41,22 @@ _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _KNOWN = frozenset(
     [*_CHOICES, *_NOT_OFFERED, *TLS, *_FILES, *SERVER_SETTINGS, *PARTS.values(), *PARTS, "ssl", "connect_timeout"]
 )
+
+
+class InvalidAddress(ValueError):
+    """Names the part that is wrong. The message never contains the address, which has a password."""
+
+
+def decode(text: str, part: str) -> str:
+    """Raises `InvalidAddress`, naming `part`, for bytes that are not UTF-8, and for NUL, which PostgreSQL rejects."""
+    try:
+        decoded = unquote(text, errors="strict")
+        decoded.encode()
+    except UnicodeError:
+        raise InvalidAddress(f"has percent-encoded bytes in {part} that are not UTF-8") from None
+    if "\0" in decoded:
+        raise InvalidAddress(f"has a NUL character in {part}")
+    return decoded
 
 
 def parse_parameters(query: str) -> dict[str, str]:
@@ -76,3 +97,42 @@ def _require_valid(name: str, value: str) -> None:
         raise InvalidAddress("has a connect_timeout that is not a whole number of seconds")
     if name in _FILES and value != "system" and not os.access(value, os.R_OK):
         raise InvalidAddress(f"names a file for {name} that cannot be read")
+
+
+def require_usable_tls(parameters: Mapping[str, str]) -> None:
+    """Also reads the files with certificates and keys. Raises `InvalidAddress`."""
+    root, mode = parameters.get("sslrootcert"), parameters.get("sslmode")
+    if root == "system" and mode != "verify-full":
+        raise InvalidAddress("has sslrootcert=system, which needs sslmode=verify-full")
+    if parameters.get("sslnegotiation") == "direct" and mode not in ("require", "verify-ca", "verify-full"):
+        raise InvalidAddress("has sslnegotiation=direct, which needs sslmode=require or stronger")
+    if mode in ("verify-ca", "verify-full") and root is None and not _has_default_root():
+        raise InvalidAddress(f"has sslmode={mode}, which needs sslrootcert, the authority's certificate (or system)")
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for authorities in filter(None, (root if root != "system" else None, parameters.get("sslcrl"))):
+            context.load_verify_locations(authorities)
+        if "sslkey" in parameters:  # otherwise libpq's default file may contain the key
+            _load_client_certificate(context, parameters)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise InvalidAddress(
+            f"names files for TLS that cannot be used: {getattr(error, 'reason', None) or error}"
+        ) from None
+
+
+def context_with_system_authorities(parameters: Mapping[str, str]) -> ssl.SSLContext:
+    """For sslmode=verify-full with sslrootcert=system, the authorities that this machine trusts."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["postgresql"])
+    _load_client_certificate(context, parameters)
+    return context
+
+
+def _has_default_root() -> bool:
+    return "PGSSLROOTCERT" in os.environ or Path("~/.postgresql/root.crt").expanduser().exists()
+
+
+def _load_client_certificate(context: ssl.SSLContext, parameters: Mapping[str, str]) -> None:
+    if "sslcert" in parameters:
+        password = parameters.get("sslpassword", "")
+        context.load_cert_chain(parameters["sslcert"], parameters.get("sslkey"), lambda: password)

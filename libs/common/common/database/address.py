@@ -13,9 +13,16 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from common.database.address.parameters import PARTS, SERVER_SETTINGS, TLS, parse_parameters
-from common.database.address.percent_encoding import InvalidAddress, decode
-from common.database.address.tls import context_with_system_authorities, require_usable_tls
+from common.database.address_parameters import (
+    PARTS,
+    SERVER_SETTINGS,
+    TLS,
+    InvalidAddress,
+    context_with_system_authorities,
+    decode,
+    parse_parameters,
+    require_usable_tls,
+)
 from common.text.host_names import is_port
 
 DEFAULT_CONNECT_SECONDS = 5.0
