@@ -1,8 +1,10 @@
-"""A component: a task of a process that runs until the process stops."""
+"""A component, which is a task of a process that runs until the process stops, and its pauses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +17,24 @@ class Component:
     name: str
     run: Callable[[asyncio.Event], Awaitable[None]]
     not_ready: Callable[[], str | None] = lambda: None
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Return after `seconds`, or as soon as `stopping` is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
+async def unless_stopping(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Await `work`, but cancel it when `stopping` is set. Whether it finished. Raises what `work` raises."""
+    working = asyncio.create_task(work)
+    tasks: set[asyncio.Task[Any]] = {working, asyncio.create_task(stopping.wait())}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        return working.done()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,6 +4,7 @@
 (SIGKILL, like a crash), `stop` (SIGSTOP, like a long pause) and `raise` (`FailpointReached`).
 """
 
+import itertools
 import os
 import signal
 
@@ -12,26 +13,14 @@ class FailpointReached(Exception):
     """Raised by the action `raise`."""
 
 
+_name, _action, _time = (*(os.environ.get("FAILPOINT") or "::").split(":"), "1")[:3]
+_times = itertools.count(1)
+
+
 def hit(name: str) -> None:
     """Act if the test has armed the failpoint `name`."""
-    if _armed is not None:
-        _armed.hit(name)
-
-
-class _Armed:
-    def __init__(self, description: str) -> None:
-        self._name, self._action, *count = description.split(":")
-        self._hits_left = int(count[0]) if count else 1
-
-    def hit(self, name: str) -> None:
-        if name != self._name:
-            return
-        self._hits_left -= 1
-        if self._hits_left != 0:
-            return
-        if self._action == "raise":
-            raise FailpointReached(name)
-        os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[self._action])
-
-
-_armed = _Armed(os.environ["FAILPOINT"]) if os.environ.get("FAILPOINT") else None
+    if name != _name or next(_times) != int(_time):
+        return
+    if _action == "raise":
+        raise FailpointReached(name)
+    os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[_action])

@@ -70,11 +70,6 @@ class ServiceSettings(BaseSettings):
     # The time limit from SIGTERM to the exit of the process.
     shutdown_seconds: float = Field(default=10, gt=0)
 
-    @property
-    def owner_database_url(self) -> str:
-        """For migrations."""
-        return self.migration_database_url or self.database_url
-
 
 class MailSettings(ServiceSettings):
     """The settings of a service that sends e-mails."""

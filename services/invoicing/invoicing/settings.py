@@ -1,19 +1,22 @@
 """The settings of invoicing, beside those of every service."""
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from common.settings import MailSettings
-from common.text.email_address import CONTROL_CHARACTER, parse_email_address
+from common.text.email_address import parse_email_address
 from pydantic import AfterValidator, Field
 
+# Control characters, surrogates, and what separates lines and paragraphs.
+_NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[^?#\s]*)?")
 
 
 def _line(text: str) -> str:
-    if not text.strip() or CONTROL_CHARACTER.search(text):
+    if not text.strip() or any(unicodedata.category(each) in _NOT_IN_A_LINE for each in text):
         raise ValueError("must be one line of printable characters")
     return text
 

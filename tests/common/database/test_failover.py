@@ -12,7 +12,8 @@ import pytest
 from common.database.transactions import Pool, transaction
 from common.jobs import queue
 from common.jobs.job import Job, NewJob
-from common.running.purge import Purger, standard_rules
+from common.running import purge
+from common.running.purge import purge_regularly, standard_rules
 from common.settings import ServiceSettings
 from local_stack.postgres import Postgres
 from structlog.testing import capture_logs
@@ -30,6 +31,11 @@ ORDERS = [f"order-{number}" for number in range(20)]
 VASE = {"name": "celadon", "price": 20}
 
 
+@pytest.fixture(autouse=True)
+def quick_purge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "SECONDS_BETWEEN_ROUNDS", 0.1)
+
+
 @asynccontextmanager
 async def working(pool: Pool, packed: Counter[str], go_on: asyncio.Event) -> AsyncIterator[None]:
     """A worker, whose work takes until `go_on` is set, and a purger. Raises what ends one of them."""
@@ -44,9 +50,9 @@ async def working(pool: Pool, packed: Counter[str], go_on: asyncio.Event) -> Asy
 
     handler = FunctionHandler("pack", pack, on_failure=fail)
     settings = ServiceSettings(database_url="postgresql://nowhere/nothing", kafka_bootstrap="nowhere:9092")
-    purger = Purger(pool, standard_rules(settings), seconds_between_rounds=0.1)
+    purging = purge_regularly(pool, standard_rules(settings), stopping)
     async with running_worker(pool, handler, retry_unit_seconds=0.1, lease_seconds=2), asyncio.TaskGroup() as group:
-        group.create_task(purger.run(stopping))
+        group.create_task(purging)
         yield
         stopping.set()
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from common.database.transactions import Pool, transaction
-from common.running.purge import Purger, standard_rules
+from common.running.purge import purge_regularly, standard_rules
 from common.settings import ServiceSettings
 from support.kafka.relays import PARK_EVENT, write_events
 from support.waiting import eventually
@@ -49,7 +49,7 @@ SENT = "DELETE FROM outbox_pending USING outbox WHERE outbox.position = outbox_p
 async def purge_until(pool: Pool, query: str) -> None:
     """Run the purger until the query's answer is true."""
     stopping = asyncio.Event()
-    purging = asyncio.create_task(Purger(pool, standard_rules(SETTINGS)).run(stopping))
+    purging = asyncio.create_task(purge_regularly(pool, standard_rules(SETTINGS), stopping))
     await eventually(lambda: pool.fetchval(query))
     stopping.set()
     await asyncio.wait_for(purging, 5)

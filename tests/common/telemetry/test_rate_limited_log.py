@@ -27,7 +27,7 @@ class Clock:
 
 def test_a_message_is_logged_once_per_interval_and_then_with_the_number_of_suppressed_ones() -> None:
     clock = Clock()
-    limit = RepeatLimit(seconds=10, clock=clock)
+    limit = RepeatLimit(clock=clock)
     assert [limit.admit("away") for _ in range(1_000)] == [0, *[None] * 999]
     clock.seconds = 10
     assert [limit.admit("away"), limit.admit("away")] == [999, None]
@@ -51,7 +51,7 @@ def test_different_messages_and_keys_do_not_limit_each_other() -> None:
 
 def test_keys_are_removed_after_their_interval() -> None:
     clock = Clock()
-    limit = RepeatLimit(seconds=10, clock=clock)
+    limit = RepeatLimit(clock=clock)
     for key in range(MOST_KEYS + 1):
         limit.admit(key)
     clock.seconds = 20

@@ -5,8 +5,7 @@ import unicodedata
 
 import pytest
 from common.operators.output import print_result
-from common.text.terminal import for_terminal, json_for_terminal
-from common.text.visible import shows_nothing, without_ignorable
+from common.text.visible import for_terminal, json_for_terminal, shows_nothing, without_ignorable
 
 ESCAPES = "a\x1b[2J\x9b1m\x7f\u202eb\u2066\u2028"
 

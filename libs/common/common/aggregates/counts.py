@@ -12,9 +12,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import Insert, insert
 
+from common.component import pause
 from common.database.statements import Connection, prepare
 from common.database.transactions import FailuresLogged, Pool, reading
-from common.pauses import pause
 
 ROWS_PER_FOLD = 5_000
 SECONDS_BETWEEN_FOLDS = 2.0

@@ -8,6 +8,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 import structlog
 
+from common.database.array_rows import array_rows
 from common.database.failures import is_connection_failure
 from common.database.statements import Connection, prepare
 from common.database.tables import job_attempts, jobs
@@ -17,11 +18,7 @@ from common.text.storable import describe_error
 
 _log = structlog.get_logger(__name__)
 
-_running = (
-    sa.func.unnest(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)), sa.bindparam("tokens", type_=sa.ARRAY(sa.BigInteger)))
-    .table_valued(sa.column("id", sa.Uuid), sa.column("token", sa.BigInteger), name="running")
-    .render_derived()
-)
+_running = array_rows("running", id=sa.Uuid, token=sa.BigInteger)
 # A locked row (by the end of its own attempt, or by hand) is skipped, so that the other jobs keep their leases.
 _extended = (
     sa.select(jobs.c.id)

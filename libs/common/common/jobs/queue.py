@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from common.database.array_rows import array_rows
 from common.database.statements import Connection, Statement, prepare
 from common.database.tables import job_attempts, jobs
 from common.database.transactions import Pool, reading
@@ -23,16 +24,12 @@ _ENQUEUE = prepare(
     .on_conflict_do_nothing(index_elements=[jobs.c.kind, jobs.c.business_key])
 )
 
-_limits = (
-    sa.func.unnest(sa.bindparam("kinds", type_=sa.ARRAY(sa.Text)), sa.bindparam("limits", type_=sa.ARRAY(sa.Integer)))
-    .table_valued(sa.column("kind", sa.Text), sa.column("most", sa.Integer), name="limits")
-    .render_derived()
-)
+_limits = array_rows("limits", kind=sa.Text, limit=sa.Integer)
 _due_of_kind = (
     sa.select(jobs.c.id)
     .where(is_in_state("ready"), jobs.c.due_at <= sa.func.now(), jobs.c.kind == _limits.c.kind)
     .order_by(jobs.c.due_at)
-    .limit(_limits.c.most)
+    .limit(_limits.c.limit)
     .with_for_update(skip_locked=True)
     .lateral("due_of_kind")
 )

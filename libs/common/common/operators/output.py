@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from common.text.terminal import for_terminal, json_for_terminal
+from common.text.visible import for_terminal, json_for_terminal
 
 _LONGEST_CELL = 60
 

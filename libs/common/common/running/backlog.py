@@ -12,10 +12,10 @@ from prometheus_client import Gauge
 from sqlalchemy import literal, select
 from sqlalchemy.sql.functions import count, func
 
+from common.component import pause
 from common.database.statements import Connection, Record, prepare
 from common.database.tables import jobs, outbox, outbox_parked, outbox_pending, poison
 from common.database.transactions import FailuresLogged, Pool, reading
-from common.pauses import pause
 
 SECONDS_BETWEEN_MEASUREMENTS = 5.0
 

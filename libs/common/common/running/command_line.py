@@ -19,7 +19,7 @@ from common.service import ALL, Runtime, Service
 from common.settings import ServiceSettings
 from common.telemetry.logs import configure_logging
 from common.telemetry.trace_context import new_traceparent
-from common.text.terminal import for_terminal
+from common.text.visible import for_terminal
 
 
 def main(service: Service[Any], arguments: Sequence[str] | None = None) -> NoReturn:
@@ -41,19 +41,15 @@ def execute(service: Service[Any], arguments: Sequence[str] | None = None) -> in
     configure_logging(service.name, options.topic, style=settings.log_format, level=settings.log_level)
     try:
         if options.topic == "migrate":
-            return asyncio.run(_migrate(service, settings))
+            from common.running.migrate import migrate
+
+            asyncio.run(migrate(service, settings))
+            return 0
         return asyncio.run(_operate(service, settings, options))
     except Problem as problem:
         return _fail(problem.message)
     except (ValueError, OSError) as error:
         return _fail(str(error))
-
-
-async def _migrate(service: Service[Any], settings: ServiceSettings) -> int:
-    from common.running.migrate import migrate
-
-    await migrate(service, settings)
-    return 0
 
 
 async def _operate(service: Service[Any], settings: ServiceSettings, options: argparse.Namespace) -> int:

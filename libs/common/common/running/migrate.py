@@ -23,8 +23,9 @@ _MIGRATION_LOCK = 7_203_341
 
 async def migrate(service: Service[Any], settings: ServiceSettings) -> None:
     """Apply missing revisions, grant the application's privileges and create missing topics. Idempotent."""
+    owner_dsn = settings.migration_database_url or settings.database_url
     login = parse_address(settings.database_url).login
-    await migrate_database(revision_streams(service.name), service.metadata, settings.owner_database_url, login)
+    await migrate_database(revision_streams(service.name), service.metadata, owner_dsn, login)
     await create_topics(
         settings.kafka_bootstrap,
         service.topics,

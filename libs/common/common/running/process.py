@@ -4,16 +4,18 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from typing import Generic
 
 import structlog
 import uvloop
+from prometheus_client import Gauge
 
+from common.component import pause
 from common.database.transactions import Pool
 from common.edge.pages.health_pages import HealthPages
 from common.errors import Problem
 from common.health import Health
-from common.running.event_loop import watch_event_loop
 from common.running.http_server import HttpServer
 from common.running.roles import Roles
 from common.service import ALL, Service, Settings
@@ -24,7 +26,10 @@ _STARTING = Problem.unavailable("The service is starting.")
 # The end of `shutdown_seconds`, for cancelling what has not finished and closing connections.
 _CLEANUP_SECONDS = 1.5
 
+_LOOP_INTERVAL_SECONDS = 0.5
+
 _log = structlog.get_logger(__name__)
+_lag = Gauge("event_loop_lag_seconds", "Delay of the event loop in seconds: the recent maximum")
 
 
 def run(service: Service[Settings], settings: Settings, role: str) -> int:
@@ -85,7 +90,7 @@ class _Process(Generic[Settings]):
         _log.info("listening", address=server.address)
         async with asyncio.TaskGroup() as group:
             group.create_task(server.run(self._stopping))
-            group.create_task(watch_event_loop(self._stopping))
+            group.create_task(_watch_event_loop(self._stopping))
             group.create_task(self._roles.run(server))
 
     def _listen(self) -> HttpServer:
@@ -120,3 +125,14 @@ async def _close(pool: Pool) -> None:
             await pool.close()
     except TimeoutError:
         pool.terminate()
+
+
+async def _watch_event_loop(stopping: asyncio.Event) -> None:
+    """Measure the delay of the event loop: a blocked loop misses heartbeats, leases and health checks. The gauge decays
+    slowly, so that a scrape sees the delays since the last one."""
+    worst = 0.0
+    while not stopping.is_set():
+        started = time.monotonic()
+        await pause(stopping, _LOOP_INTERVAL_SECONDS)
+        worst = max(time.monotonic() - started - _LOOP_INTERVAL_SECONDS, worst * 0.9, 0.0)
+        _lag.set(worst)

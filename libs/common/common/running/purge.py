@@ -11,11 +11,10 @@ from sqlalchemy import ColumnElement, Table, any_, bindparam, delete, exists, fu
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import UserDefinedType
 
-from common.component import Component
+from common.component import pause
 from common.database.statements import Connection, prepare
 from common.database.tables import idempotency_keys, inbox, jobs, outbox, outbox_parked, outbox_pending, poison
 from common.database.transactions import FailuresLogged, Pool, transaction
-from common.pauses import pause
 from common.settings import ServiceSettings
 
 ROWS_PER_BATCH = 1_000
@@ -88,31 +87,19 @@ def _is(state: ColumnElement[str], name: str) -> ColumnElement[bool]:
     return state == literal(name, literal_execute=True)
 
 
-class Purger:
-    """Applies the rules periodically. Several processes may do so at once."""
+async def purge_regularly(pool: Pool, rules: Sequence[PurgeRule], stopping: asyncio.Event) -> None:
+    """Apply the rules until `stopping` is set. Several processes may do so at once."""
+    while not stopping.is_set():
+        with FailuresLogged(_log.warning, "purging waits for the database"):
+            for rule in rules:
+                await _purge(pool, rule, stopping)
+        await pause(stopping, SECONDS_BETWEEN_ROUNDS)
 
-    def __init__(
-        self, pool: Pool, rules: Sequence[PurgeRule], *, seconds_between_rounds: float = SECONDS_BETWEEN_ROUNDS
-    ) -> None:
-        self._pool = pool
-        self._rules = rules
-        self._seconds_between_rounds = seconds_between_rounds
 
-    @property
-    def component(self) -> Component:
-        return Component("purger", self.run)
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            with FailuresLogged(_log.warning, "purging waits for the database"):
-                for rule in self._rules:
-                    await self._purge(rule, stopping)
-            await pause(stopping, self._seconds_between_rounds)
-
-    async def _purge(self, rule: PurgeRule, stopping: asyncio.Event) -> None:
-        locked = ROWS_PER_BATCH
-        while locked == ROWS_PER_BATCH and not stopping.is_set():
-            async with transaction(self._pool) as connection:
-                locked, deleted = await rule.purge(connection)
-            _purged.labels(rule.table.name).inc(deleted)
-            await pause(stopping, SECONDS_BETWEEN_BATCHES)
+async def _purge(pool: Pool, rule: PurgeRule, stopping: asyncio.Event) -> None:
+    locked = ROWS_PER_BATCH
+    while locked == ROWS_PER_BATCH and not stopping.is_set():
+        async with transaction(pool) as connection:
+            locked, deleted = await rule.purge(connection)
+        _purged.labels(rule.table.name).inc(deleted)
+        await pause(stopping, SECONDS_BETWEEN_BATCHES)

@@ -57,7 +57,7 @@ async def _run_worker(runtime: Runtime[Any], job_handlers: JobHandlers[Any], sto
 def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     from common.messaging.outgoing.relay import Relay
     from common.running.backlog import measure_backlog
-    from common.running.purge import Purger, standard_rules
+    from common.running.purge import purge_regularly, standard_rules
 
     owner = f"{socket.gethostname()}:{os.getpid()}"
     counts = runtime.service.counts
@@ -65,6 +65,6 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     return [
         Relay(runtime.pool, runtime.settings.kafka_bootstrap, owner, source=runtime.service.name).component,
         Component("backlog", partial(measure_backlog, runtime.pool)),
-        Purger(runtime.pool, standard_rules(runtime.settings)).component,
+        Component("purger", partial(purge_regularly, runtime.pool, standard_rules(runtime.settings))),
         *folding,
     ]

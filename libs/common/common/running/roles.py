@@ -3,14 +3,14 @@
 import asyncio
 import gc
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Generic
 
 import structlog
 
-from common.component import Component
+from common.component import Component, pause
 from common.database.transactions import Pool, is_connection_failure, open_pool
 from common.health import Health
-from common.pauses import pause
 from common.running.http_server import HttpServer
 from common.running.role_components import RELAY_SERVER_SETTINGS, role_components
 from common.service import Runtime, Service, Settings
@@ -24,34 +24,31 @@ class ComponentEnded(Exception):
     """A component returned although the process was not stopping."""
 
 
+@dataclass(slots=True)
 class Roles(Generic[Settings]):
-    def __init__(
-        self,
-        service: Service[Settings],
-        settings: Settings,
-        names: Sequence[str],
-        health: Health,
-        stopping: asyncio.Event,
-    ) -> None:
-        self.names = names
-        self.pools: list[Pool] = []
-        self._service = service
-        self._settings = settings
-        self._health = health
-        self._stopping = stopping
-        self._are_built = False
+    """`pools`: those of the roles that are built."""
+
+    service: Service[Settings]
+    settings: Settings
+    names: Sequence[str]
+    health: Health
+    stopping: asyncio.Event
+    pools: list[Pool] = field(default_factory=list)
+    _are_built: bool = False
+
+    def __post_init__(self) -> None:
         # The database may be ready before the roles are built.
-        health.needs("roles", lambda: None if self._are_built else "being built", only_to_start=True)
+        self.health.needs("roles", lambda: None if self._are_built else "being built", only_to_start=True)
 
     async def run(self, server: HttpServer) -> None:
         """Until the process stops. Raises `ComponentEnded`, and what a component raises."""
         await self._wait_for_migrations()
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             return
         gc.disable()  # imports and building leave little garbage, and collections take a fifth of their time (ADR 15)
         components = [component for name in self.names for component in await self._build(name, server)]
         for component in components:
-            self._health.needs(component.name, component.not_ready, only_to_start=len(self.names) > 1)
+            self.health.needs(component.name, component.not_ready, only_to_start=len(self.names) > 1)
         _freeze_heap()
         self._are_built = True
         async with asyncio.TaskGroup() as group:
@@ -59,24 +56,24 @@ class Roles(Generic[Settings]):
                 group.create_task(self._run_component(component), name=component.name)
 
     async def _build(self, name: str, server: HttpServer) -> Iterable[Component]:
-        runtime = Runtime(self._service, self._settings, await self._open_pool(name), self._health)
+        runtime = Runtime(self.service, self.settings, await self._open_pool(name), self.health)
         if name != "api":
             return role_components(name, runtime)
-        server.app = gateway = self._service.gateway(runtime)
+        server.app = gateway = self.service.gateway(runtime)
         components: Iterable[Component] = gateway.state.components
         return components
 
     async def _run_component(self, component: Component) -> None:
-        await component.run(self._stopping)
-        if not self._stopping.is_set():
+        await component.run(self.stopping)
+        if not self.stopping.is_set():
             raise ComponentEnded(component.name)
 
     async def _wait_for_migrations(self) -> None:
         """Return when the database is available and up to date, or when the process stops."""
         wait = _SHORTEST_WAIT
-        while (reason := await self._health.migrations()) is not None and not self._stopping.is_set():
+        while (reason := await self.health.migrations()) is not None and not self.stopping.is_set():
             _log.warning("waiting for the database", reason=reason)
-            await pause(self._stopping, wait)
+            await pause(self.stopping, wait)
             wait = min(wait * 2, _LONGEST_WAIT)
 
     async def _open_pool(self, role: str) -> Pool:
@@ -87,16 +84,16 @@ class Roles(Generic[Settings]):
         while True:
             try:
                 pool = await open_pool(
-                    self._settings.database_url,
-                    size=self._settings.database_pool_size,
-                    application_name=f"{self._service.name} {role}",
+                    self.settings.database_url,
+                    size=self.settings.database_pool_size,
+                    application_name=f"{self.service.name} {role}",
                     server_settings=RELAY_SERVER_SETTINGS if role == "relay" else None,
                 )
             except Exception as error:
-                if self._stopping.is_set() or not is_connection_failure(error):
+                if self.stopping.is_set() or not is_connection_failure(error):
                     raise
                 _log.warning("waiting for the database", reason=f"{type(error).__name__}: {error}")
-                await pause(self._stopping, _LONGEST_WAIT)
+                await pause(self.stopping, _LONGEST_WAIT)
             else:
                 self.pools.append(pool)
                 return pool

@@ -2,19 +2,21 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
+import msgspec
 import structlog
 
-from common.telemetry.json_lines import render_json
 from common.telemetry.rate_limited_log import LibraryLimit
 from common.telemetry.redaction import redact
-from common.text.terminal import for_terminal
+from common.text.storable import storable, storable_json
+from common.text.visible import for_terminal, json_for_terminal
 
 _MULTI_LINE_FIELDS = frozenset({"exception", "stack"})
 # Changed in place: structlog's cached loggers keep the list object that was configured when they were first used.
 _processors: list[Any] = []
+_encoder = msgspec.json.Encoder(enc_hook=str)
 _VERBOSE_LIBRARIES = ("aiokafka", "asyncio", "faststream", "httpx", "stripe", "uvicorn.error")
 
 
@@ -35,8 +37,8 @@ def configure_logging(
         add_origin,
     ]
     # Tracebacks become text before the redaction, and never with local variables, which hold secrets and names.
-    clean: list[Any] = [structlog.processors.format_exc_info, redact, *([show_controls] if pretty else [])]
-    render = structlog.dev.ConsoleRenderer() if pretty else render_json
+    clean: list[Any] = [structlog.processors.format_exc_info, redact, *([_show_controls] if pretty else [])]
+    render = structlog.dev.ConsoleRenderer() if pretty else _render_json
     _processors[:] = [*clean, *describe, render]
     structlog.configure(
         processors=_processors,
@@ -57,13 +59,37 @@ def configure_logging(
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def show_controls(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _show_controls(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor for a terminal: escapes control characters, as texts of clients could steer the terminal.
     Tracebacks keep their lines."""
     for name, value in event.items():
         if type(value) is str:
             event[name] = for_terminal(value, keep_lines=name in _MULTI_LINE_FIELDS)
     return event
+
+
+def _render_json(_logger: object, _method: str, event: Mapping[str, Any]) -> str:
+    """A structlog renderer that never raises: an error must not be lost because its text cannot be encoded.
+
+    JSON escapes the control characters below U+0020. The others are escaped here, as terminals obey some of them.
+    """
+    try:
+        line = _encoder.encode(event).decode()
+    except Exception:  # half of a surrogate pair, or an object whose `str()` raises
+        line = _encoder.encode(
+            {storable(name): storable_json(_encodable(value)) for name, value in event.items()}
+        ).decode()
+    return line if line.isprintable() else json_for_terminal(line)
+
+
+def _encodable(value: object) -> object:
+    try:
+        _encoder.encode(value)
+    except UnicodeEncodeError:
+        return value  # made encodable by `storable_json`
+    except Exception as error:
+        return f"(cannot be shown: {type(error).__name__})"
+    return value
 
 
 class _StderrLogger:

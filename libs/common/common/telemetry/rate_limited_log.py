@@ -14,13 +14,10 @@ MOST_KEYS = 1_000
 
 
 class RepeatLimit:
-    """Admits each key at most `lines` times per interval of `seconds`."""
+    """Admits each key at most `lines` times per interval of `SECONDS`."""
 
-    def __init__(
-        self, *, lines: int = 1, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, lines: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self._lines = lines
-        self._seconds = seconds
         self._clock = clock
         self._intervals: dict[Hashable, tuple[float, int]] = {}  # start, and number of calls since
 
@@ -28,30 +25,25 @@ class RepeatLimit:
         """None when the key is not admitted; otherwise how many calls were not admitted in its previous interval."""
         now = self._clock()
         start, calls = self._intervals.get(key, (now, 0))
-        if now - start < self._seconds:
+        if now - start < SECONDS:
             self._intervals[key] = start, calls + 1
             return 0 if calls < self._lines else None
-        self._delete_old(now)
+        if len(self._intervals) > MOST_KEYS:
+            self._intervals = {each: last for each, last in self._intervals.items() if now - last[0] < SECONDS}
         self._intervals[key] = now, 1
         return max(calls - self._lines, 0)
 
-    def _delete_old(self, now: float) -> None:
-        if len(self._intervals) > MOST_KEYS:
-            self._intervals = {
-                key: interval for key, interval in self._intervals.items() if now - interval[0] < self._seconds
-            }
-
 
 class RateLimitedLog:
-    """A structlog logger that logs each event at most once in `seconds`.
+    """A structlog logger that logs each event at most once in `SECONDS`.
 
     `about` distinguishes events with the same text: a topic, a partition. After events were omitted, the next line has
     their number in its field `left_out`.
     """
 
-    def __init__(self, log: Any, *, seconds: float = SECONDS) -> None:
+    def __init__(self, log: Any) -> None:
         self._log = log
-        self._limit = RepeatLimit(seconds=seconds)
+        self._limit = RepeatLimit()
 
     def warning(self, event: str, *, about: Hashable = None, **fields: Any) -> None:
         self._write(self._log.warning, event, about, fields)

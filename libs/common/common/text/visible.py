@@ -1,4 +1,7 @@
-"""Invisible characters: finds texts that only look empty, and removes what a page displays as nothing."""
+"""Characters that are not displayed: texts that only look empty, and control characters, which a terminal obeys.
+
+In a client's text, control characters could move the cursor or rename the window.
+"""
 
 import re
 
@@ -20,6 +23,13 @@ _shown = re.compile(f"[^{INVISIBLE}{_IGNORABLE_BEYOND}{_BLANK_BEYOND}]")
 _ignorable = re.compile(f"[{_IGNORABLE}{_IGNORABLE_BEYOND}]")
 _blank = re.compile(f"[{_BLANK}{_BLANK_BEYOND}]")
 
+# C0 and C1 controls (ECMA-48; ANSI sequences begin with one), surrogates, and the controls that change the direction of
+# the following text (Unicode TR36, 2.6) or break a line.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL_WITHIN_LINES = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
 
 def shows_nothing(text: str) -> bool:
     """Whether the text is empty or consists of blanks and invisible characters."""
@@ -29,3 +39,19 @@ def shows_nothing(text: str) -> bool:
 def without_ignorable(text: str) -> str:
     """The text without characters that are displayed as nothing, and with a space for those with a blank glyph."""
     return text if text.isascii() else _blank.sub(" ", _ignorable.sub("", text))
+
+
+def for_terminal(text: str, *, keep_lines: bool = False) -> str:
+    """The text with its control characters as escapes, `\\\\x1b`; with `keep_lines`, line ends and tabs stay."""
+    if text.isprintable():
+        return text
+    return (_CONTROL_WITHIN_LINES if keep_lines else _CONTROL).sub(_escape, text)
+
+
+def json_for_terminal(text: str) -> str:
+    """An equal JSON text with the control characters in its strings as escapes, `\\u009b`; line ends and tabs stay."""
+    return _CONTROL_WITHIN_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

@@ -17,11 +17,10 @@ from sqlalchemy import Double, Integer, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from typing_extensions import TypedDict
 
-from common.component import Component
+from common.component import Component, pause
 from common.database.statements import Connection, prepare
 from common.database.tables import response_times
 from common.database.transactions import FailuresLogged, Pool, reading
-from common.pauses import pause
 
 WINDOW_SECONDS = 300
 SLOT_SECONDS = 10

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Histogram
 
 from common import failpoints
-from common.component import Component
+from common.component import Component, pause, unless_stopping
 from common.database.transactions import Pool, is_connection_failure
 from common.messaging.incoming.batches import ends_of
 from common.messaging.incoming.client_errors import ClientErrors
@@ -23,7 +23,6 @@ from common.messaging.incoming.record_source import COMMIT_SECONDS, Records, Rec
 from common.messaging.incoming.records import Handlers, came_late
 from common.messaging.incoming.waiting_records import WaitingRecords
 from common.messaging.incoming.watchdog import StuckConsumer
-from common.pauses import pause, unless_stopping
 from common.telemetry.rate_limited_log import RateLimitedLog
 
 # How long the batch in hand may take when the consumer stops.

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Histogram
 
 from common import failpoints
-from common.component import Component
+from common.component import Component, pause
 from common.database.statements import Connection
 from common.database.transactions import Pool, is_connection_failure, reading
 from common.messaging.outgoing.delivery import Delivery
@@ -17,7 +17,6 @@ from common.messaging.outgoing.lanes import LaneLeases
 from common.messaging.outgoing.pending_events import Row, Tokens, mark_published, park, read_pending
 from common.messaging.outgoing.publisher import Publisher
 from common.messaging.outgoing.recovery import DeliveryFailed, HeldBack
-from common.pauses import pause
 from common.telemetry.rate_limited_log import RateLimitedLog
 
 SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
