@@ -8,9 +8,8 @@ from datetime import timedelta
 import sqlalchemy as sa
 import structlog
 
-from common.database.array_rows import array_rows
 from common.database.failures import is_connection_failure
-from common.database.statements import Connection, prepare
+from common.database.statements import Connection, array_rows, prepare
 from common.database.tables import job_attempts, jobs
 from common.database.transactions import Pool, reading
 from common.jobs.job import Job, is_in_state

@@ -11,8 +11,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from common.database.array_rows import array_rows
-from common.database.statements import Connection, Statement, prepare
+from common.database.statements import Connection, Statement, array_rows, prepare
 from common.database.tables import job_attempts, jobs
 from common.database.transactions import Pool, reading
 from common.jobs.job import Job, NewJob, is_in_state
