@@ -8,10 +8,6 @@ from typing_extensions import TypedDict
 
 from common.access.auth import Role
 
-JobStateName = Literal["ready", "running", "done", "dead"]
-PoisonStateName = Literal["kept", "replayed"]
-PoisonKind = Literal["record", "batch"]
-
 
 class JobSummary(TypedDict):
     """`failures` counts failed attempts since the last replay; `abandoned` counts workers that died with the job."""
@@ -19,7 +15,7 @@ class JobSummary(TypedDict):
     id: UUID
     kind: str
     business_key: str
-    state: JobStateName
+    state: Literal["ready", "running", "done", "dead"]
     attempts: int
     failures: int
     abandoned: int
@@ -53,10 +49,10 @@ class PoisonSummary(TypedDict):
     partition: int
     offset: int
     error: str
-    state: PoisonStateName
+    state: Literal["kept", "replayed"]
     created_at: datetime
     replayed_at: datetime | None
-    kind: PoisonKind
+    kind: Literal["record", "batch"]
     last_offset: int | None
 
 

@@ -135,13 +135,6 @@ class ResponseTimes:
     async def write(self, connection: Connection) -> None:
         """Write the slots that changed since the last call."""
         unwritten, self._unwritten = self._unwritten, {}
-        try:
-            await self._write(connection, unwritten)
-        except BaseException:
-            self._unwritten = unwritten | self._unwritten
-            raise
-
-    async def _write(self, connection: Connection, slots: dict[int, Histogram]) -> None:
         rows = [
             {
                 "process": self._process,
@@ -150,10 +143,14 @@ class ResponseTimes:
                 "buckets": list(each.buckets.keys()),
                 "counts": list(each.buckets.values()),
             }
-            for slot, each in slots.items()
+            for slot, each in unwritten.items()
         ]
-        if rows:
-            await _WRITE.execute_many(connection, rows)
+        try:
+            if rows:
+                await _WRITE.execute_many(connection, rows)
+        except BaseException:
+            self._unwritten = unwritten | self._unwritten
+            raise
 
     def component(self, pool: Pool) -> Component:
         return Component("response times", lambda stopping: self._write_regularly(pool, stopping))
