@@ -12,7 +12,7 @@ import pytest_asyncio
 from common.access.auth import Role
 from common.audit.actor import Actor
 from common.database.transactions import Pool, transaction
-from common.signed_links import sign
+from common.signed_links import SignedLinks
 from invoicing.app import SERVICE
 from invoicing.document_store.folder import FolderDocumentStore
 from invoicing.use_cases.commands import issue_invoice
@@ -52,8 +52,8 @@ async def issued(pool: Pool, store: FolderDocumentStore) -> UUID:
 
 
 def link_to(invoice_id: UUID, *, key: str = KEY, minutes: float = 15) -> str:
-    signed = sign(key, f"/api/v1/invoices/{invoice_id}/document", datetime.now(UTC) + timedelta(minutes=minutes))
-    return signed.removeprefix("/api/v1")
+    expires_at = datetime.now(UTC) + timedelta(minutes=minutes)
+    return SignedLinks(key).sign(f"/api/v1/invoices/{invoice_id}/document", expires_at).removeprefix("/api/v1")
 
 
 async def test_a_signed_link_gives_the_document_without_an_api_key(gateway: Gateway, issued: UUID) -> None:

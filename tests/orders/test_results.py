@@ -11,7 +11,7 @@ import pytest
 from common.database.transactions import transaction
 from common.messaging.envelope import ReceivedEvent
 from common.messaging.incoming.records import Incoming
-from common.signed_links import verify
+from common.signed_links import SignedLinks
 from orders.consumer import EVENT_HANDLERS
 from support.events.traceparent import TRACEPARENT
 from support.example.orders import place, place_in
@@ -204,9 +204,10 @@ async def test_an_issued_invoice_is_returned_with_a_link_that_expires(gateway: G
     assert link.path == f"/api/v1/invoices/{INVOICE['invoice_id']}/document"
     query = {name: values[0] for name, values in parse_qs(link.query).items()}
     expires_at = datetime.fromisoformat(invoice["download_expires_at"])
-    signature = ("a key to sign links with", link.path, int(query["expires"]), query["signature"])
-    assert verify(*signature, now=expires_at)
-    assert not verify(*signature, now=expires_at + timedelta(seconds=1))
+    links = SignedLinks("a key to sign links with")
+    signature = (link.path, int(query["expires"]), query["signature"])
+    assert links.verify(*signature, now=expires_at)
+    assert not links.verify(*signature, now=expires_at + timedelta(seconds=1))
     assert timedelta(minutes=13) < expires_at - datetime.now(UTC) <= timedelta(minutes=15)
 
 

@@ -2,27 +2,28 @@
 
 import hashlib
 import hmac
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
 
-def sign(key: str, path: str, expires_at: datetime) -> str:
-    """`path` with the query parameters that make it valid until `expires_at`, in whole seconds.
+@dataclass(frozen=True, slots=True)
+class SignedLinks:
+    """An empty key is an error of each method, `ValueError`: anyone could compute its signatures."""
 
-    Raises `ValueError` for an empty key.
-    """
-    expires = int(expires_at.timestamp())
-    return f"{path}?{urlencode({'expires': expires, 'signature': _signature(key, path, expires)})}"
+    key: str
 
+    def sign(self, path: str, expires_at: datetime) -> str:
+        """`path` with the query parameters that make it valid until `expires_at`, in whole seconds."""
+        expires = int(expires_at.timestamp())
+        return f"{path}?{urlencode({'expires': expires, 'signature': self._signature(path, expires)})}"
 
-def verify(key: str, path: str, expires: int, signature: str, now: datetime) -> bool:
-    """Whether the signature belongs to this path and expiry, and the link has not expired."""
-    is_genuine = hmac.compare_digest(_signature(key, path, expires).encode(), signature.encode())
-    return is_genuine and now.timestamp() <= expires
+    def verify(self, path: str, expires: int, signature: str, now: datetime) -> bool:
+        """Whether the signature belongs to this path and expiry, and the link has not expired."""
+        is_genuine = hmac.compare_digest(self._signature(path, expires).encode(), signature.encode())
+        return is_genuine and now.timestamp() <= expires
 
-
-def _signature(key: str, path: str, expires: int) -> str:
-    """An empty key is an error: anyone could compute its signatures."""
-    if not key:
-        raise ValueError("no key to sign links with: set LINK_SIGNING_KEY")
-    return hmac.new(key.encode(), f"{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
+    def _signature(self, path: str, expires: int) -> str:
+        if not self.key:
+            raise ValueError("no key to sign links with: set LINK_SIGNING_KEY")
+        return hmac.new(self.key.encode(), f"{path}\n{expires}".encode(), hashlib.sha256).hexdigest()

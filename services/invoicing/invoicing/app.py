@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
+    from common.signed_links import SignedLinks
 
     from invoicing.repository.reading import count_by_status
     from invoicing.routes import router
 
     app = create_gateway(runtime, [router], entities="invoices", count_by_status=count_by_status)
-    app.state.link_signing_key = runtime.settings.link_signing_key.get_secret_value()
+    app.state.signed_links = SignedLinks(runtime.settings.link_signing_key.get_secret_value())
     app.state.document_store = _document_store(runtime.settings)
     return app
 

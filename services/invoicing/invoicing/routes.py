@@ -12,7 +12,7 @@ from common.edge.requests.query import InDigits, PageQuery
 from common.edge.routing.router import Router
 from common.errors import Problem
 from common.service import Runtime
-from common.signed_links import verify
+from common.signed_links import SignedLinks
 from fastapi import Request, Response
 
 from invoicing.document_store.port import DocumentStore
@@ -62,8 +62,8 @@ async def get_document(
     request: Request, invoice_id: UUID, expires: Annotated[int, InDigits] = 0, signature: str = ""
 ) -> Response:
     """The PDF. The link is the permission: 403 when it was altered or has expired."""
-    key: str = request.app.state.link_signing_key
-    if not verify(key, request.url.path, expires, signature, datetime.now(UTC)):
+    links: SignedLinks = request.app.state.signed_links
+    if not links.verify(request.url.path, expires, signature, datetime.now(UTC)):
         raise Problem.forbidden("The link is not valid, or no longer: ask for a new one.")
     async with reading(Runtime.of(request).pool) as connection:
         invoice = await queries.get_invoice(connection, invoice_id)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from common.edge.requests.fields import JsonNumber
+from common.edge.requests.fields import ExactNumber
 from typing_extensions import TypedDict
 
 from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus, Step
@@ -20,9 +20,9 @@ class InvoiceResponse(TypedDict):
     status: InvoiceStatus
     mail_status: MailStatus
     currency: str
-    net_amount: JsonNumber
-    tax_amount: JsonNumber
-    total_amount: JsonNumber
+    net_amount: ExactNumber
+    tax_amount: ExactNumber
+    total_amount: ExactNumber
     document: Document | None
     failed_step: Step | None
     error: str | None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
+    from common.signed_links import SignedLinks
     from common.text.email_address import parse_email_address
 
     from orders.routes import router
@@ -25,7 +26,7 @@ def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
     app = create_gateway(runtime, [router], entities="orders", count_by_status=order_counts.by_status)
     app.state.invoice_links = InvoiceLinks(
         origin=runtime.settings.invoice_download_url,
-        signing_key=runtime.settings.link_signing_key.get_secret_value(),
+        signed=SignedLinks(runtime.settings.link_signing_key.get_secret_value()),
         valid_for=timedelta(minutes=runtime.settings.invoice_link_minutes),
     )
     return app

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from common.edge.requests.fields import JsonNumber
+from common.edge.requests.fields import ExactNumber
 from common.jobs.attempts import Attempt
 from typing_extensions import TypedDict
 
@@ -17,7 +17,7 @@ class RefundResponse(TypedDict):
     order_id: UUID
     order_number: str
     return_id: UUID | None
-    amount: JsonNumber
+    amount: ExactNumber
     currency: str
     payment_reference: str
     status: RefundStatus

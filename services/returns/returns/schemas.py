@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from common.edge.requests.fields import JsonNumber, Lines, OptionalLines, RequestBody
+from common.edge.requests.fields import ExactNumber, Lines, OptionalLines, RequestBody
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -45,7 +45,7 @@ class ReturnResponse(TypedDict):
     customer_notes: str | None
     manager_notes: str | None
     rejection_reason: RejectionReason | None
-    refund_amount: JsonNumber
+    refund_amount: ExactNumber
     currency: str
     refund_status: RefundStatus
     refund_transaction_id: str | None

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common.database.statements import Record
-from common.edge.requests.fields import JsonNumber
+from common.edge.requests.fields import ExactNumber
 from common.money import quantize
-from common.signed_links import sign
+from common.signed_links import SignedLinks
 from typing_extensions import TypedDict
 
 from orders.domain import Order, OrderStatus, PaymentKind, RefundStatus
@@ -24,15 +24,15 @@ class LineItemResponse(TypedDict):
     product_id: UUID
     product_name: str
     quantity: int
-    unit_price: JsonNumber
-    tax_rate: JsonNumber
-    subtotal: JsonNumber
+    unit_price: ExactNumber
+    tax_rate: ExactNumber
+    subtotal: ExactNumber
     created_at: datetime
 
 
 class PaymentResponse(TypedDict):
     reference: str
-    amount: JsonNumber
+    amount: ExactNumber
     kind: PaymentKind
     reported_at: datetime
     refund_status: RefundStatus
@@ -48,8 +48,8 @@ class OrderResponse(TypedDict):
     buyer_vat_id: str | None
     status: OrderStatus
     currency: str
-    tax_amount: JsonNumber
-    total_amount: JsonNumber
+    tax_amount: ExactNumber
+    total_amount: ExactNumber
     payment_method: str
     payment_transaction_id: str | None
     payments: list[PaymentResponse]
@@ -81,7 +81,7 @@ class InvoiceResponse(TypedDict):
     order_id: UUID
     issued_at: datetime
     currency: str
-    total_amount: JsonNumber
+    total_amount: ExactNumber
     document: InvoiceDocument
     download_url: str
     download_expires_at: datetime
@@ -146,7 +146,7 @@ class InvoiceLinks:
     """Signed links to invoicing's documents, which expire and need no key. `origin` is invoicing's public address."""
 
     origin: str
-    signing_key: str
+    signed: SignedLinks
     valid_for: timedelta
 
     def response(self, invoice: Record) -> InvoiceResponse:
@@ -160,6 +160,6 @@ class InvoiceLinks:
             "currency": invoice["currency"],
             "total_amount": quantize(invoice["total_amount"], invoice["currency"]),
             "document": invoice["document"],
-            "download_url": self.origin + sign(self.signing_key, path, expires_at),
+            "download_url": self.origin + self.signed.sign(path, expires_at),
             "download_expires_at": expires_at,
         }

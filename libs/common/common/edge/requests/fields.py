@@ -14,7 +14,6 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
-    WithJsonSchema,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -86,8 +85,7 @@ def _number(value: object) -> object:
     return value or 0
 
 
-# An amount of money in a response: a decimal in Python, a number in JSON, as the public contract has it.
-JsonNumber = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+# A decimal in Python, a number in JSON, also in responses: the public contract says so.
 ExactNumber = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
 
 # The most digits of a whole number in a body: `1e999999` is not converted.

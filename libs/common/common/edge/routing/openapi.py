@@ -78,22 +78,20 @@ def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]
     if not options.get("include_in_schema", True):
         return dict(options)
     operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
-    is_unsafe = bool(set(options.get("methods") or ()) - SAFE_METHODS)
-    errors = {status: error_response(status) for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe)}
-    own = {
-        status: response or error_response(int(status)) for status, response in (options.get("responses") or {}).items()
+    is_unsafe = not SAFE_METHODS.issuperset(options["methods"])
+    documented: dict[int, dict[str, Any]] = {
+        **{status: {} for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe)},
+        **options.get("responses", {}),
     }
     responses = {
-        status: _with_headers(int(status), response, needs_key=needs_key, is_unsafe=is_unsafe)
-        for status, response in {**errors, **own}.items()
+        status: _with_headers(status, response or error_response(status), needs_key=needs_key, is_unsafe=is_unsafe)
+        for status, response in documented.items()
     }
-    extra = dict(options.get("openapi_extra") or {})
-    if needs_key:
-        extra["security"] = [{SECURITY_SCHEME: []}]
-        if is_unsafe:
-            extra["parameters"] = [*extra.get("parameters", []), IDEMPOTENCY_KEY]
-    named = {"operation_id": operation_id, "summary": options.get("summary") or _summary(operation_id)}
-    return {**options, **named, "responses": responses, "openapi_extra": extra}
+    extra: dict[str, Any] = {"security": [{SECURITY_SCHEME: []}]} if needs_key else {}
+    if needs_key and is_unsafe:
+        extra["parameters"] = [IDEMPOTENCY_KEY]
+    names = {"operation_id": operation_id, "summary": _summary(operation_id)}
+    return {**options, **names, "responses": responses, "openapi_extra": extra}
 
 
 def _statuses(path: str, *, needs_key: bool, is_unsafe: bool) -> list[int]:
