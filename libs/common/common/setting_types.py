@@ -2,17 +2,34 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from common.database.address import parse_address
-from common.text.host_names import is_port, parse_host
+from common.database.address import is_port, parse_address
 
 DEFAULT_KAFKA_PORT = 9092
 _URL_CHARACTERS = re.compile(r"[!-~]*")
+# Names inside a network, Docker's for example, may contain underscores.
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[\w-]{1,63}(?<!-)(?:\.(?!-)[\w-]{1,63}(?<!-))*\.?", re.ASCII)
+_NUMBERS = re.compile(r"[\d.]+")
+
+
+def _host(text: str) -> str:
+    """A name, international ones in ASCII (IDNA), or an address; IPv6 may have brackets. Raises `ValueError`."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    with suppress(ValueError):
+        return str(ip_address(bare))
+    try:
+        name = text if text.isascii() else text.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if not _HOST_NAME.fullmatch(name) or _NUMBERS.fullmatch(name):
+        raise ValueError("must be the name or the IP address of a machine, without a port")
+    return name
 
 
 def parse_brokers(text: str) -> list[tuple[str, int]]:
@@ -29,7 +46,7 @@ def parse_brokers(text: str) -> list[tuple[str, int]]:
             raise ValueError("must be host:port, separated by commas, with an IPv6 address in brackets")
         if not is_port(port):
             raise ValueError("must be host:port, separated by commas; a port is a number from 1 to 65535")
-        brokers.append((parse_host(host), int(port)))
+        brokers.append((_host(host), int(port)))
     if not brokers:
         raise ValueError("must be host:port, separated by commas")
     return brokers
@@ -68,7 +85,7 @@ def _web_address(text: str) -> str:
         raise ValueError("must be a URL such as https://example.org:8443/path")
     if "?" in text or "#" in text or "@" in parts.netloc or not _URL_CHARACTERS.fullmatch(text):
         raise ValueError("must be a URL without a login, a query (?), a fragment (#) and blanks")
-    parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    _host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
     return text.rstrip("/")
 
 
@@ -77,7 +94,7 @@ def _items(text: str) -> Iterable[str]:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
-Host = Annotated[str, AfterValidator(parse_host)]
+Host = Annotated[str, AfterValidator(_host)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Networks = Annotated[str, AfterValidator(_networks)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]

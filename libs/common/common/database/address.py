@@ -23,7 +23,6 @@ from common.database.address_parameters import (
     parse_parameters,
     require_usable_tls,
 )
-from common.text.host_names import is_port
 
 DEFAULT_CONNECT_SECONDS = 5.0
 _SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
@@ -131,3 +130,7 @@ def _port(text: str) -> int | None:
     if text and not is_port(text):
         raise InvalidAddress("has a port that is not a number from 1 to 65535")
     return int(text) if text else None
+
+
+def is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536

@@ -1,15 +1,19 @@
-"""Configures structlog and the standard library's logging: JSON lines, or coloured lines on a terminal, on stderr."""
+"""Configures structlog and the standard library's logging: JSON lines, or coloured lines on a terminal, on stderr.
+
+Secrets and e-mail addresses are removed from the lines.
+"""
 
 import logging
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
 import structlog
 
 from common.telemetry.rate_limited_log import LibraryLimit
-from common.telemetry.redaction import redact
 from common.text.storable import storable, storable_json
 from common.text.visible import for_terminal, json_for_terminal
 
@@ -18,6 +22,12 @@ _MULTI_LINE_FIELDS = frozenset({"exception", "stack"})
 _processors: list[Any] = []
 _encoder = msgspec.json.Encoder(enc_hook=str)
 _VERBOSE_LIBRARIES = ("aiokafka", "asyncio", "faststream", "httpx", "stripe", "uvicorn.error")
+
+_SECRET_NAME = re.compile(r"(api_?key|secret|password|token|authorization|dsn|database_url)$", re.IGNORECASE)
+_EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
+# `client_0123456789ab.…` is the form of keys made by the services, `ak_client_01234567.…` of those of the local stack.
+_API_KEY = re.compile(r"\b([a-z]+(?:_[a-z]+)?_[0-9a-f]{8,})\.[\w-]{16,}")
 
 
 def configure_logging(
@@ -37,7 +47,7 @@ def configure_logging(
         add_origin,
     ]
     # Tracebacks become text before the redaction, and never with local variables, which hold secrets and names.
-    clean: list[Any] = [structlog.processors.format_exc_info, redact, *([_show_controls] if pretty else [])]
+    clean: list[Any] = [structlog.processors.format_exc_info, _redact, *([_show_controls] if pretty else [])]
     render = structlog.dev.ConsoleRenderer() if pretty else _render_json
     _processors[:] = [*clean, *describe, render]
     structlog.configure(
@@ -57,6 +67,28 @@ def configure_logging(
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: removes the values of fields with a secret name, and secrets inside other texts."""
+    for name, value in event.items():
+        if _is_secret(name):
+            event[name] = "[redacted]"
+        elif type(value) is str:
+            event[name] = without_secrets(value)
+    return event
+
+
+@cache  # bounded: field names are literals in our code
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def without_secrets(text: str) -> str:
+    """The text without e-mail addresses, API keys and the passwords of URLs."""
+    if "@" in text:
+        text = _EMAIL.sub("[address]", _URL_PASSWORD.sub(r"\1[redacted]@", text))
+    return _API_KEY.sub(r"\1.[redacted]", text) if "." in text else text
 
 
 def _show_controls(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
