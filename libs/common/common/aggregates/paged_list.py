@@ -1,7 +1,7 @@
 """Paged lists of aggregates: the rows of a table that meet some conditions, newest first, and the number of all."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
@@ -10,13 +10,17 @@ from common.database.paging import PagedQuery
 from common.database.statements import Connection
 from common.paging import Page, Paging
 
+Filter = TypeVar("Filter")
 
-class PagedList(Generic[T]):
-    """The aggregates of a table that meet some of `conditions`, newest first.
 
-    Columns are read for the rows of the page only, however many are skipped. A condition has the name of its parameter
-    and of the filter's field with its value. Each set of conditions has a statement of its own, compiled at its first
-    use.
+class PagedList(Generic[T, Filter]):
+    """The aggregates of a table that meet the conditions of a filter, newest first.
+
+    Each field of the `filters` class is a condition, unless it is None: that the column of this name has the value; for
+    `created_from` and `created_to`, that `created_at` is between them, both included.
+
+    Columns are read for the rows of the page only, however many are skipped. Each set of conditions has a statement of
+    its own, compiled at its first use.
 
     Where rows differ much in size, `size` gives the size of one, and a page ends before the sizes of its rows add up
     to more than `page_size`; it has one row at least (ADR 0021).
@@ -25,25 +29,32 @@ class PagedList(Generic[T]):
     def __init__(
         self,
         rows: AggregateTable[T],
-        conditions: Mapping[str, sa.ColumnElement[bool]],
+        filters: type[Filter],
         *,
         size: sa.ColumnElement[int] | None = None,
         page_size: int = 0,
     ) -> None:
         self._rows = rows
         self._table = rows.table
-        self._conditions = conditions
+        self._conditions = {name: self._condition(name) for name in filters.__annotations__}
         self._size = size
         self._page_size = page_size
         self._queries: dict[frozenset[str], PagedQuery[T]] = {}
 
-    async def find_page(self, connection: Connection, filters: object, paging: Paging) -> Page[T]:
-        """`filters` has one attribute per condition; None is no condition."""
+    async def find_page(self, connection: Connection, filters: Filter, paging: Paging) -> Page[T]:
         values = {name: value for name in self._conditions if (value := getattr(filters, name)) is not None}
         names = frozenset(values)
         if names not in self._queries:
             self._queries[names] = self._query(names)
         return await self._queries[names].fetch(connection, paging, **values)
+
+    def _condition(self, name: str) -> sa.ColumnElement[bool]:
+        match name:
+            case "created_from":
+                return self._table.c.created_at >= sa.bindparam(name)
+            case "created_to":
+                return self._table.c.created_at <= sa.bindparam(name)
+        return self._table.c[name] == sa.bindparam(name)
 
     def _query(self, names: frozenset[str]) -> PagedQuery[T]:
         conditions = [condition for name, condition in self._conditions.items() if name in names]

@@ -1,15 +1,12 @@
 """Reading refunds: one, or a page of many."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from common.aggregates.paged_list import PagedList
-from sqlalchemy import ColumnElement, Text, Uuid, bindparam
 
 from refunds.domain import RefundStatus
 from refunds.repository.rows import REFUNDS
-from refunds.tables import refunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +18,6 @@ class RefundFilter:
     status: RefundStatus | None = None
 
 
-_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
-    "order_id": refunds.c.order_id == bindparam("order_id", type_=Uuid),
-    "return_id": refunds.c.return_id == bindparam("return_id", type_=Uuid),
-    "status": refunds.c.status == bindparam("status", type_=Text),
-}
-
 find = REFUNDS.find
 get = REFUNDS.get
-find_page = PagedList(REFUNDS, _CONDITIONS).find_page
+find_page = PagedList(REFUNDS, RefundFilter).find_page
