@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
@@ -15,7 +14,7 @@ def event_handlers(seller: Seller, calendar: SellerCalendar = UTC_CALENDAR) -> H
     """New invoices are in the name of the `seller` and dated by the seller's `calendar`."""
 
     async def on_order_shipped(connection: Connection, events: Sequence[Incoming[OrderShippedView]]) -> None:
-        orders = [(incoming.data, Actor.of_event(incoming.event)) for incoming in events]
+        orders = [(incoming.data, incoming.event.new_actor()) for incoming in events]
         await open_invoices(connection, seller, orders, calendar)
 
     return {"order.shipped": EventHandler(OrderShippedView, on_order_shipped)}

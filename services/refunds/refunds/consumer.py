@@ -59,7 +59,7 @@ EVENT_HANDLERS: Handlers = {
 def _requests(
     events: Sequence[Incoming[View]], request_of: Callable[[View], RefundRequest]
 ) -> list[tuple[RefundRequest, Actor]]:
-    return [(request_of(incoming.data), Actor.of_event(incoming.event)) for incoming in events]
+    return [(request_of(incoming.data), incoming.event.new_actor()) for incoming in events]
 
 
 def _request_of_return(completed: ReturnCompletedView) -> RefundRequest:

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from common.audit.actor import Actor
+from common.telemetry.trace_context import new_traceparent
+
 PREFIX = "com.articurated."
 SUPPORTED_MAJOR = 1
 _FULL_NAME = re.compile(r"com\.articurated\.(?P<type>[a-z_]+(?:\.[a-z_]+)+)\.v(?P<major>[1-9][0-9]{0,3})")
@@ -68,6 +71,10 @@ class ReceivedEvent:
     traceparent: str
     causation_id: str | None
     data: bytes
+
+    def new_actor(self) -> Actor:
+        """The system, acting because it consumed this event, with a trace context of its own."""
+        return Actor(self.type, "SYSTEM", "EVENT", new_traceparent(self.traceparent), causation_id=self.id)
 
 
 def parse(record: Record) -> ReceivedEvent:

@@ -14,7 +14,7 @@ class InconsistentOrder(ValueError):
 
 def display_amount(amount: Decimal, currency: str) -> str:
     """`1,234.50`: grouped, with all of the currency's decimals. Raises `ValueError` for an unknown currency."""
-    return f"{quantize(amount, currency):,.{minor_digits(currency)}f}"
+    return f"{quantize(amount, currency):,f}"
 
 
 def display_rate(rate: Decimal) -> str:

@@ -50,8 +50,7 @@ class RefundRequest:
     @property
     def displayed_amount(self) -> str:
         """`1,234.50 EUR`: grouped, with all decimals of the currency."""
-        digits = money.minor_digits(self.currency)
-        return f"{money.quantize(self.amount, self.currency):,.{digits}f} {self.currency}"
+        return f"{money.quantize(self.amount, self.currency):,f} {self.currency}"
 
 
 def return_key(return_id: UUID) -> str:
