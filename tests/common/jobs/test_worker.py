@@ -12,7 +12,7 @@ from common.jobs.job import Job, NewJob
 from common.jobs.runner import MOST_ABANDONED
 from common.jobs.worker import Worker
 from support.events.traceparent import TRACEPARENT
-from support.jobs.handlers import FunctionHandler, Work, running_worker
+from support.jobs.handlers import FunctionHandler, Work, running_worker, worker_settings
 from support.waiting import eventually, time_passes
 
 INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
@@ -137,7 +137,9 @@ async def test_a_job_that_cannot_complete_before_the_stop_is_handed_back(pool: P
         await asyncio.Event().wait()
 
     await enqueue(pool)
-    worker = Worker(pool, [printer.handler(never_end)], service="invoicing", retry_unit_seconds=1, lease_seconds=5)
+    worker = Worker(
+        pool, [printer.handler(never_end)], "invoicing", worker_settings(retry_unit_seconds=1, lease_seconds=5)
+    )
     running = asyncio.create_task(worker.run(asyncio.Event()))
     await begun.wait()
     running.cancel()

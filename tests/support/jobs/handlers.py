@@ -10,6 +10,7 @@ from common.database.transactions import Pool
 from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job
 from common.jobs.worker import Worker
+from common.settings import ServiceSettings
 from support.running import running
 
 Result = Mapping[str, Any]
@@ -49,6 +50,15 @@ class FunctionHandler(JobHandler):
         return Subject(job.business_key, {})
 
 
+def worker_settings(retry_unit_seconds: float, lease_seconds: float) -> ServiceSettings:
+    return ServiceSettings(
+        database_url="postgresql://nowhere/nothing",
+        kafka_bootstrap="nowhere:9092",
+        retry_unit_seconds=retry_unit_seconds,
+        job_lease_seconds=lease_seconds,
+    )
+
+
 @asynccontextmanager
 async def running_worker(
     pool: Pool,
@@ -58,6 +68,6 @@ async def running_worker(
     lease_seconds: float = 5,
 ) -> AsyncIterator[asyncio.Event]:
     """Yields the event that stops the worker. Raises what ends it."""
-    options = {"retry_unit_seconds": retry_unit_seconds, "lease_seconds": lease_seconds}
-    async with running(Worker(pool, handlers, service=service, **options).run) as stopping:
+    settings = worker_settings(retry_unit_seconds, lease_seconds)
+    async with running(Worker(pool, handlers, service, settings).run) as stopping:
         yield stopping

@@ -18,6 +18,7 @@ from common.jobs.handler import JobHandler
 from common.jobs.job import Job, LeaseLost
 from common.jobs.leases import keep_leases
 from common.jobs.runner import JobRunner
+from common.settings import ServiceSettings
 
 SHORTEST_IDLE, LONGEST_IDLE = 0.01, 0.15
 
@@ -28,19 +29,11 @@ _start_delay = Histogram("job_start_delay_seconds", "From a job's due time to th
 class Worker:
     """Runs the jobs of its handlers' kinds; any number of workers may share one database."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        handlers: Iterable[JobHandler],
-        *,
-        service: str,
-        retry_unit_seconds: float,
-        lease_seconds: float,
-    ) -> None:
+    def __init__(self, pool: Pool, handlers: Iterable[JobHandler], service: str, settings: ServiceSettings) -> None:
         self._pool = pool
         self._handlers = {handler.kind: handler for handler in handlers}
-        self._runner = JobRunner(service, retry_unit_seconds)
-        self._lease = timedelta(seconds=lease_seconds)
+        self._runner = JobRunner(service, settings.retry_unit_seconds)
+        self._lease = timedelta(seconds=settings.job_lease_seconds)
         self._running: dict[asyncio.Task[None], Job] = {}
         self._name = f"{socket.gethostname()}:{os.getpid()}"
 

@@ -42,16 +42,8 @@ def _consumer(runtime: Runtime[Any]) -> Iterable[Component]:
 async def _run_worker(runtime: Runtime[Any], job_handlers: JobHandlers[Any], stopping: asyncio.Event) -> None:
     from common.jobs.worker import Worker
 
-    settings = runtime.settings
-    async with job_handlers(settings) as handlers:
-        worker = Worker(
-            runtime.pool,
-            handlers,
-            service=runtime.service.name,
-            retry_unit_seconds=settings.retry_unit_seconds,
-            lease_seconds=settings.job_lease_seconds,
-        )
-        await worker.run(stopping)
+    async with job_handlers(runtime.settings) as handlers:
+        await Worker(runtime.pool, handlers, runtime.service.name, runtime.settings).run(stopping)
 
 
 def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
