@@ -75,22 +75,14 @@ class AggregateStore(Generic[T]):
         self, connection: Connection, value: T, actor: Actor, details: Details, event: NewEvent, *writes: Write
     ) -> None:
         """A new aggregate with its audit row and its first event."""
-        parameters = self._new_row(value) | self._new_audit(value, actor, details)
-        await self._write(connection, self._add, parameters, event, writes)
+        await self._write(connection, self._add, self._creation(New(value, actor, details)), event, writes)
 
     async def add_many(self, connection: Connection, new: Sequence[New[T]]) -> None:
         """Create all in one round trip, each with its audit row, without events; all have writes of the same kinds.
 
         Raises `UniqueViolationError` when one exists already.
         """
-        composed = [
-            self._compose(
-                self._add,
-                self._new_row(each.value) | self._new_audit(each.value, each.actor, each.details),
-                writes=each.writes,
-            )
-            for each in new
-        ]
+        composed = [self._compose(self._add, self._creation(each), writes=each.writes) for each in new]
         if composed:
             await composed[0][0].execute_many(connection, [parameters for _, parameters in composed])
 
@@ -99,7 +91,7 @@ class AggregateStore(Generic[T]):
 
         Rows are inserted in the given order: sorted by a unique column, two callers cannot deadlock.
         """
-        audited = {each.value.id: self._new_audit(each.value, each.actor, each.details) for each in new}
+        audited = {each.value.id: self._new_audit(each) for each in new}
         rows = [self._new_row(each.value) | audited[each.value.id] for each in new]
         columns = {name: [row[name] for row in rows] for name in self._inserted}
         insert_missing, audit_creation = self._missing
@@ -158,10 +150,13 @@ class AggregateStore(Generic[T]):
         """The parameters of a new row, apart from the head of its audit chain."""
         return self._rows.dump(value) | dict.fromkeys(self._sequence, 1)
 
-    def _new_audit(self, value: T, actor: Actor, details: Details) -> Parameters:
-        entity, created_at = self._rows.entity, value.created_at
-        entry = AuditEntry(entity, value.id, None, value.status, "ACCEPTED", actor, created_at, details)
+    def _new_audit(self, new: New[T]) -> Parameters:
+        value, entity = new.value, self._rows.entity
+        entry = AuditEntry(entity, value.id, None, value.status, "ACCEPTED", new.actor, value.created_at, new.details)
         return entry_parameters(entry, ChainHead())
+
+    def _creation(self, new: New[T]) -> Parameters:
+        return self._new_row(new.value) | self._new_audit(new)
 
     def _audit(self, locked: Locked[T], new_state: str, outcome: Outcome, actor: Actor, details: Details) -> Parameters:
         before, row = locked.value, locked.row

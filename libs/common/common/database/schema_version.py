@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import column, select, table
 
-from common.database.statements import Connection, Statement, prepare
+from common.database.statements import Connection, prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,6 @@ class RevisionStream:
     @property
     def head(self) -> str:
         return max(path.stem for path in self.folder.glob("[0-9]*.py"))
-
-    @property
-    def applied(self) -> Statement:
-        """The query for the last revision that was applied."""
-        return prepare(select(column("version_num")).select_from(table(self.version_table)))
 
 
 def revision_streams(service: str | None) -> tuple[RevisionStream, ...]:
@@ -49,8 +44,9 @@ async def missing_revisions(connection: Connection, service: str | None) -> list
     """The newest revision of each stream that is not up to date; empty when the database is up to date or newer."""
     missing = []
     for stream in revision_streams(service):
+        last = prepare(select(column("version_num")).select_from(table(stream.version_table)))
         try:
-            applied = await stream.applied.fetch_value(connection)
+            applied = await last.fetch_value(connection)
         except asyncpg.UndefinedTableError:
             applied = None
         if applied is None or applied < stream.head:
