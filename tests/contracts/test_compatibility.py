@@ -90,7 +90,7 @@ def test_all_other_changes_are_incompatible(new: type[EventData], complaint: str
 
 
 def test_an_event_from_before_a_new_field_is_still_valid() -> None:
-    sent = {"cups": [{"glaze": "IRON", "price": "24.90"}], "gift": None, "weight": 300}
+    event = {"cups": [{"glaze": "IRON", "price": "24.90"}], "gift": None, "weight": 300}
     for model in (ParcelWithNote, ParcelWithHandles):
-        assert Draft202012Validator(as_first_published(schema(model))).is_valid(sent)
+        assert Draft202012Validator(as_first_published(schema(model))).is_valid(event)
     assert not Draft202012Validator(as_first_published(schema(ParcelWithNote))).is_valid({"cups": [], "gift": None})

@@ -13,7 +13,7 @@ EXAMPLES = [(event_type, file) for event_type in PUBLISHED for file in example_f
 
 @pytest.mark.parametrize("event_type", PUBLISHED)
 def test_the_published_models_match_the_committed_schemas(event_type: str) -> None:
-    """If this fails: `make contracts`, and look at what changed."""
+    """If this fails: run `make contracts` and review the difference."""
     assert schema_of(event_type) == committed_schema(event_type)
 
 
@@ -27,8 +27,8 @@ def test_an_event_that_was_once_published_stays_valid(event_type: str, file: Pat
     example = json.loads(file.read_text())
     schema = as_first_published(committed_schema(event_type))
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(example)
-    read = PUBLISHED[event_type].model_validate_json(file.read_text()).model_dump(mode="json")
-    assert {name: read[name] for name in example} == example
+    data = PUBLISHED[event_type].model_validate_json(file.read_text()).model_dump(mode="json")
+    assert {name: data[name] for name in example} == example
 
 
 def test_no_schema_or_example_is_unused() -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI documents of the four services are fit for client generators."""
+"""The OpenAPI documents of the four services are suitable for client generators."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ OPERATION_IDS = {
     "invoicing": {"listInvoices", "getInvoice", "getInvoiceDocument"},
     "refunds": {"listRefunds", "getRefund"},
 }
-OF_EVERY_SERVICE = {"healthCheck", "getMetrics"}
+COMMON_OPERATION_IDS = {"healthCheck", "getMetrics"}
 TAGS = {"orders": "Orders", "returns": "Returns", "invoicing": "Invoices", "refunds": "Refunds"}
 
 
 def document(service: str) -> dict[str, Any]:
-    made: dict[str, Any] = gateway(service).openapi()
-    return made
+    openapi: dict[str, Any] = gateway(service).openapi()
+    return openapi
 
 
 def operations(service: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -43,7 +43,7 @@ def test_operations_have_the_ids_and_tags_of_the_contract(service: str) -> None:
         [tag] = operation["tags"]
         by_tag.setdefault(tag, set()).add(operation["operationId"])
     by_tag.pop("Operations")
-    assert by_tag == {TAGS[service]: OPERATION_IDS[service], "Health": OF_EVERY_SERVICE}
+    assert by_tag == {TAGS[service]: OPERATION_IDS[service], "Health": COMMON_OPERATION_IDS}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -70,8 +70,8 @@ def test_every_response_has_a_schema_and_its_headers(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_operation_except_open_ones_requires_the_api_key(service: str) -> None:
     assert document(service)["components"]["securitySchemes"]["ApiKeyAuth"]["name"] == "X-API-Key"
-    without = {operation["operationId"] for _, operation in operations(service) if "security" not in operation}
-    assert without == {"healthCheck"} | ({"getInvoiceDocument"} if service == "invoicing" else set())
+    open_operations = {operation["operationId"] for _, operation in operations(service) if "security" not in operation}
+    assert open_operations == {"healthCheck"} | ({"getInvoiceDocument"} if service == "invoicing" else set())
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,17 @@ from support.postgres.databases import MakeDatabase
 
 
 def every_route(app: FastAPI) -> list[tuple[str, str]]:
-    found = []
+    routes = []
     for route in app.routes:
         if isinstance(route, Route):
             path = re.sub(r"\{position\}", "1", route.path)
             path = re.sub(r"\{\w+\}", lambda _: str(uuid4()), path)
-            found += [(method, path) for method in sorted(route.methods or ())]
+            routes += [(method, path) for method in sorted(route.methods or ())]
         elif isinstance(route, Mount):
-            found.append(("GET", f"{route.path}/swagger-ui.css"))
+            routes.append(("GET", f"{route.path}/swagger-ui.css"))
         else:
             raise TypeError(route)
-    return found
+    return routes
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -39,8 +39,8 @@ async def test_no_route_of_a_service_ignores_a_query_parameter(name: str, make_d
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             for method, path in routes:
                 headers = {"X-API-Key": "ops.the-secret-of-a-test"}
-                answer = await client.request(method, f"{path}?custmer_id=7", headers=headers)
-                assert answer.status_code == 422, (method, path, answer.text)
+                response = await client.request(method, f"{path}?custmer_id=7", headers=headers)
+                assert response.status_code == 422, (method, path, response.text)
                 if method != "HEAD":
-                    errors = answer.json()["error"]["details"]["errors"]
-                    assert "custmer_id" in [each["field"] for each in errors], (method, path, answer.text)
+                    errors = response.json()["error"]["details"]["errors"]
+                    assert "custmer_id" in [each["field"] for each in errors], (method, path, response.text)

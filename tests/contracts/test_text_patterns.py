@@ -20,11 +20,12 @@ TEXTS = st.text(BASIC_PLANE) | st.text(
 @given(text=TEXTS)
 def test_a_text_is_accepted_exactly_when_its_pattern_matches(kind: Any, text: str) -> None:
     adapter: TypeAdapter[str] = TypeAdapter(kind)
-    pattern = adapter.json_schema()["pattern"].removesuffix("$") + r"\Z"  # JSON Schema's `$` is the very end
+    pattern = adapter.json_schema()["pattern"].removesuffix("$") + r"\Z"  # `$` of JSON Schema matches only at the end
     try:
         adapter.validate_python(text)
-        taken = True
+        is_accepted = True
     except ValidationError:
-        taken = False
-    # Blanks at the ends are taken off before controls are looked for, so a text may be better than its pattern says.
-    assert taken == (re.search(pattern, text) is not None) or (taken and text != text.strip())
+        is_accepted = False
+    # Blanks at both ends are removed before the check for control characters: such a text may be accepted although
+    # the pattern does not match.
+    assert is_accepted == (re.search(pattern, text) is not None) or (is_accepted and text != text.strip())

@@ -1,4 +1,4 @@
-"""Clients that common generators make from the gateways' OpenAPI documents, each driving one order's whole life."""
+"""Clients that common generators make from the OpenAPI documents; each client runs one order from start to end."""
 
 import json
 import os
@@ -23,13 +23,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def documents(stack: StackDescription) -> Mapping[str, str]:
-    """The OpenAPI documents as the running gateways give them."""
+    """The OpenAPI documents of the running gateways."""
     return {name: httpx.get(f"{stack['services'][name]['url']}/openapi.json").text for name in GATEWAYS}
 
 
 def run(*command: str | Path, folder: Path, stack: StackDescription | None = None, path: Path | None = None) -> str:
     environment = os.environ if path is None else {**os.environ, "PYTHONPATH": str(path)}
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         cwd=folder,
         env=environment,
@@ -39,8 +39,8 @@ def run(*command: str | Path, folder: Path, stack: StackDescription | None = Non
         check=False,
         timeout=120,
     )
-    assert done.returncode == 0, f"{command}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
-    return done.stdout + done.stderr
+    assert process.returncode == 0, f"{command}:\n{process.stdout[-4000:]}{process.stderr[-4000:]}"
+    return process.stdout + process.stderr
 
 
 def test_a_generated_python_client_is_complete_and_takes_an_order_from_placement_to_refund(
@@ -48,12 +48,12 @@ def test_a_generated_python_client_is_complete_and_takes_an_order_from_placement
 ) -> None:
     scripts = Path(sys.executable).parent
     settings = tmp_path / "generator.yml"
-    settings.write_text("post_hooks: []\n")  # it would format what it writes
+    settings.write_text("post_hooks: []\n")  # without it, the generator formats its output
     for name, document in documents.items():
         source = tmp_path / f"{name}.json"
         source.write_text(document)
         target = tmp_path / f"{name}_client"
-        said = run(
+        output = run(
             scripts / "openapi-python-client",
             *(
                 "generate",
@@ -70,7 +70,7 @@ def test_a_generated_python_client_is_complete_and_takes_an_order_from_placement
             folder=SOURCES,
             path=tmp_path,
         )
-        assert "WARNING" not in said, said
+        assert "WARNING" not in output, output
     script = shutil.copy(SOURCES / "life_cycle.py", tmp_path)
     run(scripts / "mypy", "--strict", script, folder=tmp_path)
     assert " returned, refund re_" in run(sys.executable, script, ORDER, folder=tmp_path, stack=stack, path=tmp_path)

@@ -1,4 +1,4 @@
-"""Payments of one order, from their reports to the ledger of the payment provider."""
+"""Payments of one order, from their reports to the refunds at the payment provider."""
 
 import asyncio
 from typing import Any
@@ -40,7 +40,7 @@ RETURN_STEPS = (
 FAULTS = st.sampled_from([None, None, "decline", "fail_for_good", "timeout_before_apply", "timeout_after_apply"])
 # None reports a payment without an id.
 TRANSACTIONS = st.sampled_from([None, "1", "1", "2", "3"])
-# What has happened to the order when an example begins: nothing, or enough for the rarer cases to come often.
+# The commands before an example begins: none, or enough to make rare cases frequent.
 BEGINNINGS: tuple[tuple[dict[str, str], ...], ...] = (
     (),
     ({"new_state": "CANCELLED", "reason": "changed her mind"},),
@@ -53,8 +53,8 @@ MOST_ROUNDS_TO_SETTLE = 8
 
 
 class MoneyOfAnOrder(RuleBasedStateMachine):
-    """One order: its payments reported in any order, its cancellation or return, events again and late, faults of the
-    provider. It may or may not accept the reference that is derived from an order."""
+    """One order: reports of its payments in any sequence, its cancellation or return, repeated and late events, faults
+    of the provider. The provider may or may not accept the reference that is derived from an order."""
 
     def __init__(self, runner: asyncio.Runner, services: ServicesWithoutKafka) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         self._suffix = uuid4().hex[:8]
 
         async def begin() -> None:
-            await self._services.refunds.execute("DELETE FROM jobs")  # of an example that failed
+            await self._services.refunds.execute("DELETE FROM jobs")  # from an example that failed
             self._order = await place(self._services.orders)
 
         self._run(begin())
@@ -83,7 +83,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         self._was_paid = {"new_state": "PAID"} in beginning
 
     @rule(transaction_ids=st.lists(TRANSACTIONS, min_size=1, max_size=3))
-    def payments_are_reported_at_once(self, transaction_ids: list[str | None]) -> None:
+    def payments_are_reported_concurrently(self, transaction_ids: list[str | None]) -> None:
         async def report_all() -> None:
             await asyncio.gather(*map(self._report, transaction_ids))
 
@@ -91,7 +91,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self._order["status"] in FORWARD)
     @rule()
-    def the_order_goes_on(self) -> None:
+    def the_order_continues(self) -> None:
         self._order = self._change(FORWARD[self._order["status"]])
 
     @precondition(lambda self: self._order["status"] in {"PENDING_PAYMENT", "PAID"})
@@ -101,14 +101,14 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self._order["status"] == "DELIVERED")
     @rule()
-    def its_return_goes_on(self) -> None:
-        self._run(self._return_goes_on())
+    def its_return_continues(self) -> None:
+        self._run(self._continue_return())
 
-    @rule(consumer=st.sampled_from(["refunds", "returns", "orders"]), forgotten=st.booleans())
-    def a_consumer_takes_in_all_events(self, consumer: str, forgotten: bool) -> None:
+    @rule(consumer=st.sampled_from(["refunds", "returns", "orders"]), purged_inbox=st.booleans())
+    def a_consumer_consumes_all_events(self, consumer: str, purged_inbox: bool) -> None:
         async def deliver() -> None:
             records = await self._services.events(self._order["id"])
-            await self._services.deliver(consumer, records, forgotten=forgotten)
+            await self._services.deliver(consumer, records, purged_inbox=purged_inbox)
 
         self._run(deliver())
 
@@ -117,12 +117,12 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         self._run(self._work(fault))
 
     @invariant()
-    def every_payment_is_kept_and_goes_back_at_most_once(self) -> None:
+    def every_payment_is_stored_and_refunded_at_most_once(self) -> None:
         if self._order:
             self._run(self._check())
 
     def teardown(self) -> None:
-        """At the end each payment is the captured one or was paid back, and the order says so."""
+        """At the end each payment is the captured one or refunded, and the order has the same status."""
         if self._order:
             self._run(self._settle())
 
@@ -132,35 +132,37 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         return dict(answer.json())
 
     async def _report(self, number: str | None) -> None:
-        known = {} if number is None else {"payment_transaction_id": f"pi_{number}_{self._suffix}"}
-        answer = await self._services.orders.patch(f"/orders/{self._order['id']}/state", {"new_state": "PAID", **known})
+        id_field = {} if number is None else {"payment_transaction_id": f"pi_{number}_{self._suffix}"}
+        answer = await self._services.orders.patch(
+            f"/orders/{self._order['id']}/state", {"new_state": "PAID", **id_field}
+        )
         assert answer.status_code in {200, 409}, answer.text
-        self._reported |= set(known.values())
-        self._order = await self._shown()
+        self._reported |= set(id_field.values())
+        self._order = await self._get_order()
         self._was_paid |= self._order["status"] not in {"PENDING_PAYMENT", "CANCELLED"}
 
-    async def _return_goes_on(self) -> None:
+    async def _continue_return(self) -> None:
         gateway = self._services.returns
         if self._return is None:
             await self._services.deliver("returns", await self._services.events(self._order["id"]))
-            opened = await gateway.post("/returns", {"order_id": self._order["id"], "reason": "cracked"})
-            assert opened.status_code == 201, opened.text
-            self._return = opened.json()
+            response = await gateway.post("/returns", {"order_id": self._order["id"], "reason": "cracked"})
+            assert response.status_code == 201, response.text
+            self._return = response.json()
         elif step := next(self._return_steps, None):
             route, body = step
             answer = await gateway.patch(f"/returns/{self._return['id']}/{route}", body)
             assert answer.status_code == 200, answer.text
             self._return = answer.json()
 
-    async def _shown(self) -> dict[str, Any]:
+    async def _get_order(self) -> dict[str, Any]:
         return dict((await self._services.orders.get(f"/orders/{self._order['id']}")).json())
 
     async def _check(self) -> None:
-        order = await self._shown()
+        order = await self._get_order()
         assert {payment["reference"] for payment in order["payments"]} - {self._derived} == self._reported
         assert [payment["kind"] for payment in order["payments"]].count("CAPTURED") == (1 if self._was_paid else 0)
         for payment in order["payments"]:
-            assert len(await self._paid_back(order, payment)) <= 1
+            assert len(await self._refunds_of(order, payment)) <= 1
 
     async def _settle(self) -> None:
         for _ in range(MOST_ROUNDS_TO_SETTLE):
@@ -175,25 +177,25 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
             if not is_open and len(await self._services.events(self._order["id"])) == len(records):
                 break
         await self._check()
-        assert await self._services.poisoned() == 0
-        order = await self._shown()
+        assert await self._services.poison_count() == 0
+        order = await self._get_order()
         is_returned = self._return is not None and self._return["status"] == "COMPLETED"
         for payment in order["payments"]:
-            paid_back = await self._paid_back(order, payment)
-            owed = payment["kind"] != "CAPTURED" or order["status"] == "CANCELLED" or is_returned
+            refunds = await self._refunds_of(order, payment)
+            is_owed = payment["kind"] != "CAPTURED" or order["status"] == "CANCELLED" or is_returned
             impossible = payment["reference"] == self._derived and not self._knows_derived_references
-            assert len(paid_back) == (owed and not impossible), (payment, order["status"])
+            assert len(refunds) == (is_owed and not impossible), (payment, order["status"])
             if payment["kind"] != "CAPTURED" or order["status"] == "CANCELLED":
                 assert payment["refund_status"] == ("FAILED" if impossible else "SUCCEEDED")
             if not impossible and not self._knows_derived_references:
-                assert {refund.request.payment_reference for refund in paid_back} <= {payment["reference"]}
+                assert {refund.request.payment_reference for refund in refunds} <= {payment["reference"]}
 
     @property
     def _derived(self) -> str:
         return f"order-{self._order['id']}"
 
-    async def _paid_back(self, order: dict[str, Any], payment: dict[str, Any]) -> list[Any]:
-        """The provider's refunds of a payment, under each name that it may have gone by."""
+    async def _refunds_of(self, order: dict[str, Any], payment: dict[str, Any]) -> list[Any]:
+        """The provider's refunds of a payment, by each reference that it may have had."""
         names = {payment["reference"]}
         if len(order["payments"]) and payment is order["payments"][0]:
             names.add(self._derived)
@@ -206,7 +208,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
                 await queue.replay(connection, row["id"])
 
     async def _work(self, fault: str | None) -> None:
-        """One attempt at each refund that is open."""
+        """Make one attempt at each open refund."""
         pool = self._services.refunds
         for job in await claim_jobs(pool, REFUND_JOB, 8):
             await self._provider.mend()
@@ -248,25 +250,25 @@ async def test_of_two_concurrent_payments_the_surplus_one_is_refunded_and_a_retu
     assert sorted(await asyncio.gather(*map(report, references))) == [200, 409]
     assert [await report(reference) for reference in references] == [200, 200]
 
-    async def paid_back() -> list[dict[str, Any]] | None:
+    async def surplus_refund() -> list[dict[str, Any]] | None:
         payments: list[dict[str, Any]] = (await shop.expect(200, "client", "GET", path))["payments"]
         return payments if payments[1]["refund_status"] == "SUCCEEDED" else None
 
-    captured, surplus = await shop.eventually("the refund of the surplus payment", paid_back)
+    captured, surplus = await shop.eventually("the refund of the surplus payment", surplus_refund)
     assert (captured["kind"], captured["refund_status"], surplus["kind"]) == ("CAPTURED", "NONE", "SURPLUS")
-    [booked] = await journeys.ledger(shop, surplus["reference"])
-    assert booked["id"] == surplus["refund_transaction_id"]
+    [provider_refund] = await journeys.ledger(shop, surplus["reference"])
+    assert provider_refund["id"] == surplus["refund_transaction_id"]
     assert await journeys.ledger(shop, captured["reference"]) == []
 
     await journeys.pack(shop, order["id"])
     await journeys.ship(shop, order["id"])
     await journeys.deliver(shop, order["id"])
-    opened = await journeys.open_return(shop, order["id"], "changed my mind")
-    await journeys.approve(shop, opened["id"], "fine")
+    new_return = await journeys.open_return(shop, order["id"], "changed my mind")
+    await journeys.approve(shop, new_return["id"], "fine")
     for role, state in (("client", "IN_TRANSIT"), ("warehouse", "RECEIVED"), ("warehouse", "COMPLETED")):
-        await journeys.move_return(shop, opened["id"], role, state)
-    refunded = await journeys.refunded(shop, f"/returns/{opened['id']}", service="returns")
-    [booked] = await journeys.ledger(shop, captured["reference"])
-    assert booked["id"] == refunded["refund_transaction_id"]
+        await journeys.move_return(shop, new_return["id"], role, state)
+    completed_return = await journeys.refunded(shop, f"/returns/{new_return['id']}", service="returns")
+    [provider_refund] = await journeys.ledger(shop, captured["reference"])
+    assert provider_refund["id"] == completed_return["refund_transaction_id"]
     assert [await report(reference) for reference in references] == [200, 200]
     assert len(await journeys.ledger(shop, surplus["reference"])) == 1

@@ -17,8 +17,8 @@ from demo.stories import STORIES
 from local_stack.stack_json import StackDescription
 from rich.console import Console
 
-CUSTOMERS_IN_A_HURRY = 200
-AT_ONCE = 8
+CUSTOMERS = 200
+CONCURRENCY = 8
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -38,17 +38,17 @@ async def test_the_three_stories_of_the_demo_have_their_expected_results(stack: 
 
 
 async def test_clients_can_return_orders_immediately_after_the_delivery(shop: Shop) -> None:
-    """Each asks for the return as soon as it is told DELIVERED, while the event is still on its way."""
-    turn = asyncio.Semaphore(AT_ONCE)
+    """Each client requests the return immediately after the response DELIVERED, before the event is consumed."""
+    slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def hurry() -> int:
-        async with turn:
+    async def return_immediately() -> int:
+        async with slots:
             order = await delivered_order(shop)
             body = {"order_id": order["id"], "reason": "changed my mind on the doorstep"}
             return (await shop.as_role("client", "POST", "/returns", body, service="returns")).status_code
 
-    statuses = Counter(await asyncio.gather(*(hurry() for _ in range(CUSTOMERS_IN_A_HURRY))))
-    assert statuses == {201: CUSTOMERS_IN_A_HURRY}
+    statuses = Counter(await asyncio.gather(*(return_immediately() for _ in range(CUSTOMERS))))
+    assert statuses == {201: CUSTOMERS}
 
 
 async def test_with_a_hung_broker_orders_are_accepted_and_health_reports_it_within_a_second(
@@ -69,11 +69,11 @@ async def test_with_a_hung_broker_orders_are_accepted_and_health_reports_it_with
     finally:
         os.kill(kafka, signal.SIGCONT)
 
-    async def announced() -> bool | None:
+    async def is_published() -> bool | None:
         events = await read_events(stack["kafka"]["bootstrap"])
         return any(event.type == "order.created" and event.key == order["id"] for event in events) or None
 
-    await shop.eventually("the order's event", announced)
+    await shop.eventually("the order's event", is_published)
 
 
 async def test_the_sequence_of_each_topic_and_key_has_no_gaps(stack: StackDescription) -> None:

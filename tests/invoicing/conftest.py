@@ -1,4 +1,4 @@
-"""The database of invoicing, a mailbox and a renderer, each in a process of its own."""
+"""The database of invoicing, and a mailbox and a renderer in separate processes."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,20 +18,20 @@ def database(make_database: MakeDatabase) -> Database:
 
 @pytest.fixture(scope="session")
 def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
-    """One for all tests: each writes to an address of its own."""
+    """One mailbox for all tests; each test uses its own address."""
     with running_mailbox(tmp_path_factory.mktemp("mailbox")) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="session")
 async def renderer() -> AsyncIterator[Renderer]:
-    async with Renderer(timeout=15) as running:
-        yield running
+    async with Renderer(timeout=15) as renderer:
+        yield renderer
 
 
 @pytest.fixture
 def documents(tmp_path: Path) -> Path:
-    """Where a test's PDFs are kept."""
+    """The folder of a test's PDFs."""
     return tmp_path / "invoices"
 
 

@@ -15,7 +15,7 @@ amounts = st.decimals(min_value=0, max_value=10**12, places=4)
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "shown"),
+    ("amount", "currency", "text"),
     [
         ("1234.5", "EUR", "1,234.50"),
         ("1234567", "JPY", "1,234,567"),
@@ -24,21 +24,21 @@ amounts = st.decimals(min_value=0, max_value=10**12, places=4)
         ("0", "EUR", "0.00"),
     ],
 )
-def test_an_amount_is_shown_grouped_with_all_decimals_of_its_currency(amount: str, currency: str, shown: str) -> None:
-    assert display_amount(Decimal(amount), currency) == shown
+def test_an_amount_is_shown_grouped_with_all_decimals_of_its_currency(amount: str, currency: str, text: str) -> None:
+    assert display_amount(Decimal(amount), currency) == text
 
 
 @given(amounts, currencies)
 def test_the_displayed_amount_equals_the_exact_amount(amount: Decimal, currency: str) -> None:
     exact = quantize(amount, currency)
-    shown = display_amount(exact, currency)
-    assert Decimal(shown.replace(",", "")) == exact
-    assert len(shown.partition(".")[2]) == MINOR_DIGITS[currency]
+    text = display_amount(exact, currency)
+    assert Decimal(text.replace(",", "")) == exact
+    assert len(text.partition(".")[2]) == MINOR_DIGITS[currency]
 
 
-@pytest.mark.parametrize(("rate", "shown"), [("20.00", "20 %"), ("5.50", "5.5 %"), ("0", "0 %"), ("100", "100 %")])
-def test_a_tax_rate_is_shown_without_trailing_zeros(rate: str, shown: str) -> None:
-    assert display_rate(Decimal(rate)) == shown
+@pytest.mark.parametrize(("rate", "text"), [("20.00", "20 %"), ("5.50", "5.5 %"), ("0", "0 %"), ("100", "100 %")])
+def test_a_tax_rate_is_shown_without_trailing_zeros(rate: str, text: str) -> None:
+    assert display_rate(Decimal(rate)) == text
 
 
 @given(st.decimals(min_value=0, max_value=100, places=2))
@@ -51,8 +51,8 @@ lines = st.lists(st.tuples(prices, st.integers(1, 1000), st.sampled_from(["0", "
 
 
 @given(lines)
-def test_an_invoice_whose_lines_and_taxes_add_up_is_accepted(drawn: list[tuple[Decimal, int, str]]) -> None:
-    snapshot = a_snapshot(lines=[a_line(price, quantity, rate) for price, quantity, rate in drawn])
+def test_an_invoice_whose_lines_and_taxes_add_up_is_accepted(line_values: list[tuple[Decimal, int, str]]) -> None:
+    snapshot = a_snapshot(lines=[a_line(price, quantity, rate) for price, quantity, rate in line_values])
     snapshot.require_consistency()
     assert fits(snapshot.total_amount, snapshot.currency)
 

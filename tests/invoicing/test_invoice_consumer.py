@@ -1,4 +1,4 @@
-"""The consumer of invoicing: one invoice for each shipped order, also for repeats and beside poison records."""
+"""The consumer of invoicing: one invoice per shipped order, also with repeats and poison records."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,21 +24,21 @@ def inbox(pool: Pool) -> Inbox:
 
 
 async def counts(pool: Pool) -> tuple[int, int, int, int]:
-    """Invoices, jobs, audit rows, records kept as poison."""
+    """Numbers of invoices, jobs, audit rows and poison records."""
     tables = ("invoices", "jobs", "audit", "poison")
-    found = [await pool.fetchval(f"SELECT count(*) FROM {table}") for table in tables]  # noqa: S608
-    return found[0], found[1], found[2], found[3]
+    numbers = [await pool.fetchval(f"SELECT count(*) FROM {table}") for table in tables]  # noqa: S608
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 async def test_the_same_event_twice_makes_one_invoice(inbox: Inbox, pool: Pool) -> None:
-    shipped = kafka_record("order.shipped", order_shipped())
-    await inbox.process([shipped, replace(shipped, offset=shipped.offset + 1000)])
-    await inbox.process([replace(shipped, offset=shipped.offset + 2000)])
+    record = kafka_record("order.shipped", order_shipped())
+    await inbox.process([record, replace(record, offset=record.offset + 1000)])
+    await inbox.process([replace(record, offset=record.offset + 2000)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
 async def test_the_same_order_under_a_new_event_id_is_not_invoiced_again(inbox: Inbox, pool: Pool) -> None:
-    """As after a restore, or when the inbox has long been purged."""
+    """This happens after a restore, or when the inbox was purged."""
     order = order_shipped()
     await inbox.process([kafka_record("order.shipped", order), kafka_record("order.shipped", order)])
     await pool.execute("DELETE FROM inbox")

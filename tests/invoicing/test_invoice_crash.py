@@ -1,4 +1,4 @@
-"""Workers killed after the document was stored or the mail sent, and before that was committed."""
+"""Workers that are killed after storing the document or sending the mail, and before the commit."""
 
 import signal
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def start_worker(database: Database, documents: Path, mailbox: Mailbox) -> Itera
         yield start
 
 
-def stored(documents: Path) -> dict[str, bytes]:
+def stored_files(documents: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in documents.iterdir()}
 
 
@@ -44,14 +44,14 @@ async def test_a_worker_killed_between_store_and_transaction_leaves_one_document
     order = order_shipped(customer_email=None)
     await consume(pool, order)
     await killed(start_worker(FAILPOINT="invoice.after_store:kill"))
-    before = stored(documents)
+    before = stored_files(documents)
     assert len(before) == 1
     assert (await invoice_of(pool, order)).status == "PENDING"
 
     survivor = start_worker()
     job = await job_in_state(pool, order, "done")
     assert len(job.errors) == 2
-    assert stored(documents) == before
+    assert stored_files(documents) == before
     assert (await invoice_of(pool, order)).status == "ISSUED"
     assert [event_type for event_type, _ in await invoice_events(pool, order)] == ["invoice.issued"]
     survivor.send_signal(signal.SIGTERM)
@@ -83,7 +83,7 @@ async def test_the_rendering_processes_of_a_killed_worker_end(start_worker: Star
     worker.kill()
     worker.wait()
 
-    async def is_gone() -> bool:
+    async def has_ended() -> bool:
         return not is_running(int(renderer))
 
-    await eventually(is_gone)
+    await eventually(has_ended)

@@ -22,15 +22,15 @@ from support.waiting import eventually
 
 
 @pytest_asyncio.fixture
-async def hasty(database: Database) -> AsyncIterator[Pool]:
-    """The worker's connections, which give up a lock after a moment."""
-    pool = await open_pool(database.dsn, application_name="hasty", server_settings={"lock_timeout": "200ms"})
+async def impatient_pool(database: Database) -> AsyncIterator[Pool]:
+    """The worker's connections, with a lock timeout of 200 ms."""
+    pool = await open_pool(database.dsn, application_name="impatient_pool", server_settings={"lock_timeout": "200ms"})
     yield pool
     await asyncio.wait_for(pool.close(), 20)
 
 
 async def issue(pool: Pool, order: dict[str, Any], renderer: Renderer, store: FolderDocumentStore) -> None:
-    """Make the document, so that only the mail is left to do."""
+    """Render and store the document, so that only the mail remains."""
     async with jobs.running_worker(pool, DocumentJob(renderer, store)):
         await job_in_state(pool, order, "done", DOCUMENT_JOB)
 
@@ -40,7 +40,7 @@ async def issue(pool: Pool, order: dict[str, Any], renderer: Renderer, store: Fo
 async def test_a_table_locked_for_a_while_repeats_nothing_and_fails_nothing(
     database: Database,
     pool: Pool,
-    hasty: Pool,
+    impatient_pool: Pool,
     renderer: Renderer,
     store: FolderDocumentStore,
     mailbox: Mailbox,
@@ -54,9 +54,11 @@ async def test_a_table_locked_for_a_while_repeats_nothing_and_fails_nothing(
     try:
         if kind == MAIL_JOB:
             await issue(pool, order, renderer, store)
-        async with running_worker(hasty, renderer, store, mailbox):
+        async with running_worker(impatient_pool, renderer, store, mailbox):
             async with owner.transaction():
-                await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")  # as CREATE INDEX does; reading goes on
+                await owner.execute(
+                    f"LOCK TABLE {table} IN SHARE MODE"
+                )  # the lock of CREATE INDEX, which permits reading
                 was_set_back = "SELECT true FROM jobs WHERE kind = $1 AND set_backs > 12"
                 await eventually(lambda: pool.fetchval(was_set_back, kind))
             await job_in_state(pool, order, "done", DOCUMENT_JOB)

@@ -1,4 +1,4 @@
-"""The text of the PDF, extracted by another library."""
+"""The text of an invoice's PDF, extracted by another library."""
 
 import time
 from dataclasses import replace
@@ -26,12 +26,12 @@ def text(snapshot: Snapshot) -> str:
 
 def fonts(snapshot: Snapshot) -> dict[str, bool]:
     """Each font that a page uses, and whether it is embedded."""
-    found = {}
+    is_embedded = {}
     for page in PdfReader(BytesIO(render(snapshot))).pages:
-        used = cast(DictionaryObject, cast(DictionaryObject, page["/Resources"])["/Font"])
-        for font in map(cast_dictionary, used.values()):
-            found[str(font["/BaseFont"])] = "/FontFile2" in cast_dictionary(font.get("/FontDescriptor", {}))
-    return found
+        page_fonts = cast(DictionaryObject, cast(DictionaryObject, page["/Resources"])["/Font"])
+        for font in map(cast_dictionary, page_fonts.values()):
+            is_embedded[str(font["/BaseFont"])] = "/FontFile2" in cast_dictionary(font.get("/FontDescriptor", {}))
+    return is_embedded
 
 
 def cast_dictionary(value: Any) -> DictionaryObject:
@@ -66,50 +66,50 @@ def test_a_buyer_without_name_or_vat_id_is_still_identified() -> None:
     snapshot = a_snapshot(payment_reference=None)
     page = text(replace(snapshot, buyer=replace(snapshot.buyer, name=None, vat_id=None)))
     assert f"Customer {snapshot.buyer.customer_id} Großer Hirschgraben 23" in page
-    assert page.count("VAT id") == 2  # the seller's, above and in the footer
+    assert page.count("VAT id") == 2  # the seller's, in the header and in the footer
     assert "This invoice is paid in full" in page
 
 
 @pytest.mark.parametrize(
-    ("currency", "price", "shown"),
+    ("currency", "price", "printed_amount"),
     [("JPY", "1234567", "1,234,567"), ("KWD", "1234.567", "1,234.567"), ("USD", "999999999.99", "999,999,999.99")],
 )
-def test_amounts_have_the_decimals_of_their_currency(currency: str, price: str, shown: str) -> None:
+def test_amounts_have_the_decimals_of_their_currency(currency: str, price: str, printed_amount: str) -> None:
     page = text(a_snapshot(lines=[a_line(price, 1, "0")], currency=currency))
-    assert f"1 {shown} 0 % {shown}" in page
-    assert f"Total {currency} {shown}" in page
+    assert f"1 {printed_amount} 0 % {printed_amount}" in page
+    assert f"Total {currency} {printed_amount}" in page
 
 
 def test_a_long_invoice_repeats_its_header_and_counts_its_pages() -> None:
     lines = [a_line(name=f"Teacup number {number}") for number in range(1, 201)]
-    found = pages(a_snapshot(lines=lines))
-    assert len(found) > 4
-    for number, page in enumerate(found, start=1):
+    texts = pages(a_snapshot(lines=lines))
+    assert len(texts) > 4
+    for number, page in enumerate(texts, start=1):
         assert "DESCRIPTION" in page
-        assert f"Page {number} of {len(found)}" in " ".join(page.split())
+        assert f"Page {number} of {len(texts)}" in " ".join(page.split())
         assert "INV-2026-000001" in page
-    everything = " ".join(found)
-    assert all(f"Teacup number {number}\n" in everything for number in range(1, 201))
+    all_text = " ".join(texts)
+    assert all(f"Teacup number {number}\n" in all_text for number in range(1, 201))
 
 
 def test_the_longest_texts_and_amounts_stay_on_the_page() -> None:
     long_line = a_line("999999.99", 1_000_000, "99.99", name="W" * 255)
     address = replace(HOME, street="Ü" * 255, city="Ł" * 100, state="Ş" * 50)
     snapshot = a_snapshot(lines=[long_line], shipping_address=address, payment_reference="x" * 255)
-    whole = "".join(pages(snapshot)).replace("\n", "")
-    assert "W" * 255 in whole
-    assert "Ü" * 255 in whole
-    assert "999,999,990,000.00" in whole
+    all_text = "".join(pages(snapshot)).replace("\n", "")
+    assert "W" * 255 in all_text
+    assert "Ü" * 255 in all_text
+    assert "999,999,990,000.00" in all_text
 
 
 @pytest.mark.parametrize("character", ["W", "葛", "🍵", "a\u0301", "W "])
 def test_the_longest_invoice_is_rendered_in_a_bounded_time(character: str) -> None:
-    """0.6 s of processor time at most; a process that renders is given up after 15 s."""
+    """It takes at most 0.6 s of processor time; a rendering process is ended after 15 s."""
     name = (character * 255)[:255]
     longest = a_snapshot(lines=[a_line("999.99", 1_000, "19.00", name=name)] * 200)
-    started = time.process_time()
+    start = time.process_time()
     assert len(render(longest)) < 1_000_000
-    assert time.process_time() - started < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_invisible_characters_cannot_reverse_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "printed_text"),
     [
         ("葛\U000e0100城", "葛城"),
         ("☎\ufe0f", "☎"),
@@ -164,11 +164,11 @@ def test_invisible_characters_cannot_reverse_the_text() -> None:
         ("a\u2800b", "a b"),
     ],
 )
-def test_texts_without_visible_characters_are_omitted_from_the_page(name: str, shown: str) -> None:
+def test_texts_without_visible_characters_are_omitted_from_the_page(name: str, printed_text: str) -> None:
     page = text(a_snapshot(lines=[a_line(name=f"Vase {name} blue")]))
-    # Whether a font has the sign itself is another matter.
-    assert f"Vase {shown} blue" in page or f"Vase {REPLACEMENT * len(shown)} blue" in page
-    assert page.count(REPLACEMENT) <= len(shown)
+    # It depends on the font whether it has the sign itself.
+    assert f"Vase {printed_text} blue" in page or f"Vase {REPLACEMENT * len(printed_text)} blue" in page
+    assert page.count(REPLACEMENT) <= len(printed_text)
 
 
 @pytest.mark.parametrize("name", ["\u200b", "\ufe0f \U000e0100", "\u2800"])
@@ -179,7 +179,7 @@ def test_a_name_without_visible_characters_counts_as_missing(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "town"),
+    ("changes", "town"),
     [
         ({"state": ""}, "60311 Frankfurt am Main"),
         ({"zip": ""}, "Frankfurt am Main, Hessen"),
@@ -188,8 +188,8 @@ def test_a_name_without_visible_characters_counts_as_missing(name: str) -> None:
         ({}, "60311 Frankfurt am Main, Hessen"),
     ],
 )
-def test_an_address_without_state_or_postal_code_has_no_gap(missing: dict[str, str], town: str) -> None:
-    address = replace(HOME, **missing)
+def test_an_address_without_state_or_postal_code_has_no_gap(changes: dict[str, str], town: str) -> None:
+    address = replace(HOME, **changes)
     snapshot = a_snapshot(shipping_address=address)
     [page] = pages(replace(snapshot, buyer=replace(snapshot.buyer, address=address)))
     lines = [line.strip() for line in page.splitlines()]

@@ -38,9 +38,9 @@ async def test_a_shipped_order_on_kafka_becomes_a_pdf_and_an_email(
     components = [each for role in ("consumer", "worker") for each in role_components(role, runtime)]
     running = asyncio.gather(*(component.run(stopping) for component in components))
     order = order_shipped(customer_email=f"ada-{uuid4().hex[:12]}@example.org")
-    shipped = kafka_record("order.shipped", order)
+    record = kafka_record("order.shipped", order)
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        await producer.send_and_wait(ORDERS_TOPIC, shipped.value, shipped.key, headers=shipped.headers)
+        await producer.send_and_wait(ORDERS_TOPIC, record.value, record.key, headers=record.headers)
 
     await job_in_state(pool, order, "done", MAIL_JOB)
     stopping.set()

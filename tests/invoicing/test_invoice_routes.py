@@ -1,4 +1,4 @@
-"""Invoices over HTTP: documents by signed link, everything else for staff."""
+"""Invoices over HTTP: documents by signed link, all other routes for staff only."""
 
 import asyncio
 import hashlib
@@ -36,7 +36,7 @@ async def gateway(database: Database, documents: Path) -> AsyncIterator[Gateway]
 
 
 async def issue(pool: Pool, store: FolderDocumentStore, order: dict[str, object]) -> UUID:
-    """The order's invoice, issued with a document that tells it apart from a real one."""
+    """Issue the order's invoice with a document that is not a real PDF."""
     invoice = await invoice_of(pool, order)
     document = await store.put(invoice.id, PDF)
     async with transaction(pool) as connection:
@@ -45,7 +45,7 @@ async def issue(pool: Pool, store: FolderDocumentStore, order: dict[str, object]
 
 
 @pytest_asyncio.fixture
-async def issued(pool: Pool, store: FolderDocumentStore) -> UUID:
+async def issued_invoice(pool: Pool, store: FolderDocumentStore) -> UUID:
     order = order_shipped()
     await consume(pool, order)
     return await issue(pool, store, order)
@@ -56,51 +56,51 @@ def link_to(invoice_id: UUID, *, key: str = KEY, minutes: float = 15) -> str:
     return SignedLinks(key).sign(f"/api/v1/invoices/{invoice_id}/document", expires_at).removeprefix("/api/v1")
 
 
-async def test_a_signed_link_gives_the_document_without_an_api_key(gateway: Gateway, issued: UUID) -> None:
-    answer = await gateway.call("GET", link_to(issued), key="")
-    assert (answer.status_code, answer.content) == (200, PDF)
-    assert answer.headers["content-type"] == "application/pdf"
-    assert answer.headers["content-disposition"].startswith('attachment; filename="INV-')
-    assert answer.headers["etag"] == f'"{hashlib.sha256(PDF).hexdigest()}"'
-    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
-    assert answer.headers.get_list("cache-control") == ["private, no-cache"]
+async def test_a_signed_link_gives_the_document_without_an_api_key(gateway: Gateway, issued_invoice: UUID) -> None:
+    response = await gateway.call("GET", link_to(issued_invoice), key="")
+    assert (response.status_code, response.content) == (200, PDF)
+    assert response.headers["content-type"] == "application/pdf"
+    assert response.headers["content-disposition"].startswith('attachment; filename="INV-')
+    assert response.headers["etag"] == f'"{hashlib.sha256(PDF).hexdigest()}"'
+    assert response.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert response.headers.get_list("cache-control") == ["private, no-cache"]
 
 
-async def test_a_document_that_the_client_already_has_is_not_sent_again(gateway: Gateway, issued: UUID) -> None:
-    tag = (await gateway.call("GET", link_to(issued))).headers["etag"]
-    for known in (tag, f"W/{tag}", f'"older", W/"other",{tag}', "*", f" {tag} "):
-        again = await gateway.call("GET", link_to(issued), headers={"If-None-Match": known})
+async def test_a_document_that_the_client_already_has_is_not_sent_again(gateway: Gateway, issued_invoice: UUID) -> None:
+    tag = (await gateway.call("GET", link_to(issued_invoice))).headers["etag"]
+    for tags in (tag, f"W/{tag}", f'"older", W/"other",{tag}', "*", f" {tag} "):
+        again = await gateway.call("GET", link_to(issued_invoice), headers={"If-None-Match": tags})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
     for other in ('"older"', tag.strip('"'), f"{tag[:-1]}x", '"a", W/"b"'):
-        assert (await gateway.call("GET", link_to(issued), headers={"If-None-Match": other})).status_code == 200
+        assert (await gateway.call("GET", link_to(issued_invoice), headers={"If-None-Match": other})).status_code == 200
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "change",
     [
         lambda link: link.partition("?")[0],
         lambda link: link[:-1] + ("0" if link[-1] != "0" else "1"),
         lambda link: link.replace("expires=", "expires=1"),
         lambda link: link.replace("signature=", "signature=ä"),
     ],
-    ids=["unsigned", "another signature", "prolonged", "not ASCII"],
+    ids=["unsigned", "another signature", "later expiry", "not ASCII"],
 )
-async def test_a_changed_link_is_rejected(gateway: Gateway, issued: UUID, spoil: object) -> None:
-    assert callable(spoil)
-    answer = await gateway.call("GET", spoil(link_to(issued)))
-    assert answer.status_code == 403
-    assert answer.json()["error"]["code"] == "FORBIDDEN"
+async def test_a_changed_link_is_rejected(gateway: Gateway, issued_invoice: UUID, change: object) -> None:
+    assert callable(change)
+    response = await gateway.call("GET", change(link_to(issued_invoice)))
+    assert response.status_code == 403
+    assert response.json()["error"]["code"] == "FORBIDDEN"
 
 
-async def test_the_expiry_of_a_link_must_be_written_in_digits(gateway: Gateway, issued: UUID) -> None:
+async def test_the_expiry_of_a_link_must_be_written_in_digits(gateway: Gateway, issued_invoice: UUID) -> None:
     for prefix in ("%2B", "%20", "0x"):
-        link = link_to(issued).replace("expires=", f"expires={prefix}")
+        link = link_to(issued_invoice).replace("expires=", f"expires={prefix}")
         assert (await gateway.call("GET", link)).status_code == 422
 
 
-async def test_a_link_expires_and_is_valid_for_one_document_only(gateway: Gateway, issued: UUID) -> None:
-    other = link_to(issued).replace(str(issued), str(uuid4()))
-    for link in (link_to(issued, minutes=-1), link_to(issued, key="another key"), other):
+async def test_a_link_expires_and_is_valid_for_one_document_only(gateway: Gateway, issued_invoice: UUID) -> None:
+    other = link_to(issued_invoice).replace(str(issued_invoice), str(uuid4()))
+    for link in (link_to(issued_invoice, minutes=-1), link_to(issued_invoice, key="another key"), other):
         assert (await gateway.call("GET", link)).status_code == 403
 
 
@@ -108,43 +108,43 @@ async def test_a_missing_document_is_404(gateway: Gateway, pool: Pool) -> None:
     order = order_shipped()
     await consume(pool, order)
     for invoice_id in (uuid4(), (await invoice_of(pool, order)).id):
-        answer = await gateway.call("GET", link_to(invoice_id))
-        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+        response = await gateway.call("GET", link_to(invoice_id))
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-async def test_a_damaged_document_is_not_returned(gateway: Gateway, issued: UUID, documents: Path) -> None:
-    (documents / f"{issued}.pdf").write_bytes(b"%PDF-1.4 forged")
+async def test_a_damaged_document_is_not_returned(gateway: Gateway, issued_invoice: UUID, documents: Path) -> None:
+    (documents / f"{issued_invoice}.pdf").write_bytes(b"%PDF-1.4 forged")
     with capture_logs() as logs:
-        answer = await gateway.call("GET", link_to(issued))
-    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+        response = await gateway.call("GET", link_to(issued_invoice))
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
     assert "error" in [log["log_level"] for log in logs]
-    assert str(documents) not in answer.text
+    assert str(documents) not in response.text
 
 
 async def test_an_unreadable_document_store_is_not_reported_as_a_database_failure(
-    gateway: Gateway, issued: UUID, documents: Path
+    gateway: Gateway, issued_invoice: UUID, documents: Path
 ) -> None:
-    document = documents / f"{issued}.pdf"
+    document = documents / f"{issued_invoice}.pdf"
     document.unlink()
     document.mkdir()
-    answer = await gateway.call("GET", link_to(issued))
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
-    assert "database" not in answer.text
-    assert str(documents) not in answer.text
+    response = await gateway.call("GET", link_to(issued_invoice))
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "UNAVAILABLE")
+    assert "database" not in response.text
+    assert str(documents) not in response.text
 
 
-async def test_staff_can_read_all_fields_of_an_invoice(gateway: Gateway, issued: UUID) -> None:
-    answer = await gateway.get(f"/invoices/{issued}", key=Role.WAREHOUSE)
-    assert answer.status_code == 200
-    found = exact_json(answer)
-    assert found["document"] == {
+async def test_staff_can_read_all_fields_of_an_invoice(gateway: Gateway, issued_invoice: UUID) -> None:
+    response = await gateway.get(f"/invoices/{issued_invoice}", key=Role.WAREHOUSE)
+    assert response.status_code == 200
+    invoice = exact_json(response)
+    assert invoice["document"] == {
         "sha256": hashlib.sha256(PDF).hexdigest(),
         "size_bytes": len(PDF),
         "content_type": "application/pdf",
     }
-    assert str(found["total_amount"]) == "79.06"
-    assert (found["status"], found["mail_status"], found["failed_step"]) == ("ISSUED", "PENDING", None)
-    DocumentedAnswers(gateway.app).check(answer)
+    assert str(invoice["total_amount"]) == "79.06"
+    assert (invoice["status"], invoice["mail_status"], invoice["failed_step"]) == ("ISSUED", "PENDING", None)
+    DocumentedAnswers(gateway.app).check(response)
 
 
 async def test_invoices_are_listed_newest_first_with_exact_totals(
@@ -156,15 +156,15 @@ async def test_invoices_are_listed_newest_first_with_exact_totals(
     await issue(pool, store, orders[0])
     await issue(pool, store, orders[3])
 
-    answer = await gateway.get("/invoices?limit=2&offset=1")
-    DocumentedAnswers(gateway.app).check(answer)
-    page = answer.json()
+    response = await gateway.get("/invoices?limit=2&offset=1")
+    DocumentedAnswers(gateway.app).check(response)
+    page = response.json()
     assert [each["order_id"] for each in page["data"]] == [orders[3]["order_id"], orders[2]["order_id"]]
     assert page["pagination"] == {"limit": 2, "offset": 1, "total": 5, "has_more": True}
 
-    issued = (await gateway.get("/invoices?status=ISSUED")).json()
-    assert [each["order_id"] for each in issued["data"]] == [orders[3]["order_id"], orders[0]["order_id"]]
-    assert issued["pagination"]["total"] == 2
+    issued_page = (await gateway.get("/invoices?status=ISSUED")).json()
+    assert [each["order_id"] for each in issued_page["data"]] == [orders[3]["order_id"], orders[0]["order_id"]]
+    assert issued_page["pagination"]["total"] == 2
     assert (await gateway.get("/invoices?status=PENDING&limit=1")).json()["pagination"]["total"] == 3
     assert (await gateway.get("/invoices?status=FAILED")).json()["pagination"]["total"] == 0
     assert (await gateway.get("/metrics")).json()["invoices"] == {
@@ -184,17 +184,17 @@ async def test_a_page_and_its_total_agree_while_invoices_are_added(gateway: Gate
         assert len(page["data"]) == page["pagination"]["total"]
         pending = (await gateway.get("/invoices?limit=100&status=PENDING")).json()
         assert len(pending["data"]) == pending["pagination"]["total"]
-        counted = (await gateway.get("/metrics")).json()["invoices"]
-        assert counted["by_status"] == {"PENDING": counted["total"], "ISSUED": 0, "FAILED": 0}
+        counts = (await gateway.get("/metrics")).json()["invoices"]
+        assert counts["by_status"] == {"PENDING": counts["total"], "ISSUED": 0, "FAILED": 0}
     await incoming
 
 
-@pytest.mark.parametrize(("query", "found"), [("", 1), ("&status=PENDING", 1), ("&status=ISSUED", 0), ("&offset=1", 0)])
-async def test_an_orders_invoice_is_found_by_the_order(gateway: Gateway, pool: Pool, query: str, found: int) -> None:
+@pytest.mark.parametrize(("query", "count"), [("", 1), ("&status=PENDING", 1), ("&status=ISSUED", 0), ("&offset=1", 0)])
+async def test_an_orders_invoice_is_found_by_the_order(gateway: Gateway, pool: Pool, query: str, count: int) -> None:
     order = order_shipped()
     await consume(pool, order, order_shipped())
     page = (await gateway.get(f"/invoices?order_id={order['order_id']}{query}")).json()
-    assert [each["order_id"] for each in page["data"]] == [order["order_id"]] * found
+    assert [each["order_id"] for each in page["data"]] == [order["order_id"]] * count
 
 
 async def test_an_unknown_order_has_no_invoice_and_an_unknown_invoice_is_404(gateway: Gateway) -> None:
@@ -217,6 +217,6 @@ async def test_a_dead_invoice_is_replayed_by_an_operator_over_http(
     order = order_shipped()
     await consume(pool, order)
     await pool.execute("UPDATE jobs SET state = 'dead', finished_at = now()")
-    dead = await job_in_state(pool, order, "dead")
-    assert (await gateway.post(f"/ops/jobs/{dead.id}/replay", {})).status_code == 200
+    job = await job_in_state(pool, order, "dead")
+    assert (await gateway.post(f"/ops/jobs/{job.id}/replay", {})).status_code == 200
     await job_in_state(pool, order, "ready")

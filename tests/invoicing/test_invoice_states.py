@@ -61,8 +61,8 @@ def test_a_failed_document_has_its_step_error_and_attempts() -> None:
 
 
 def test_issuing_after_a_replay_clears_the_failure() -> None:
-    issued = FAILED.issue(DOCUMENT, NOW)
-    assert (issued.status, issued.document, issued.issued_at, issued.failure) == (
+    invoice = FAILED.issue(DOCUMENT, NOW)
+    assert (invoice.status, invoice.document, invoice.issued_at, invoice.failure) == (
         InvoiceStatus.ISSUED,
         DOCUMENT,
         NOW,
@@ -76,12 +76,12 @@ def test_an_invoice_stays_issued_when_its_mail_fails() -> None:
 
 
 def test_a_mail_sent_after_a_replay_clears_the_failure() -> None:
-    sent = MAIL_FAILED.record_mail()
-    assert (sent.mail_status, sent.failure) == (MailStatus.SENT, None)
+    invoice = MAIL_FAILED.record_mail()
+    assert (invoice.mail_status, invoice.failure) == (MailStatus.SENT, None)
 
 
 class InvoiceLife(RuleBasedStateMachine):
-    """Any commands in any order: what is refused changes nothing, what is issued stays issued with its document."""
+    """Any commands in any sequence: a refused command changes nothing, an issued invoice keeps its document."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,14 +105,14 @@ class InvoiceLife(RuleBasedStateMachine):
         self._try("fail_mail")
 
     @invariant()
-    def issued_is_for_ever_and_means_stored(self) -> None:
-        issued = self.invoice.status is InvoiceStatus.ISSUED
-        assert issued or not self.was_issued
-        assert issued == (self.invoice.document is not None) == (self.invoice.issued_at is not None)
-        self.was_issued = issued
+    def an_issued_invoice_stays_issued_and_has_a_document(self) -> None:
+        is_issued = self.invoice.status is InvoiceStatus.ISSUED
+        assert is_issued or not self.was_issued
+        assert is_issued == (self.invoice.document is not None) == (self.invoice.issued_at is not None)
+        self.was_issued = is_issued
 
     @invariant()
-    def nothing_is_mailed_before_it_is_issued(self) -> None:
+    def no_invoice_is_mailed_before_it_is_issued(self) -> None:
         assert self.invoice.mail_status is MailStatus.PENDING or self.was_issued
 
     def _try(self, command: str) -> None:

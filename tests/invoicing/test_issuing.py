@@ -1,4 +1,4 @@
-"""The worker renders the document, issues the invoice and sends it; permanent failures are left to operators."""
+"""The worker renders the document, issues the invoice and mails it; operators replay permanent failures."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def an_address() -> str:
 
 
 class FullDisk:
-    """A document store in which there is no room, until it is mended."""
+    """A document store without space while `is_full` is true."""
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
@@ -60,7 +60,7 @@ async def replay(pool: Pool, job_id: UUID) -> None:
         assert await queue.replay(connection, job_id)
 
 
-async def audited(pool: Pool, invoice_id: UUID) -> list[tuple[str | None, str]]:
+async def audit_transitions(pool: Pool, invoice_id: UUID) -> list[tuple[str | None, str]]:
     async with reading(pool) as connection:
         rows = await history(connection, "INVOICE", invoice_id)
     assert first_broken(rows) is None
@@ -76,7 +76,7 @@ async def test_an_accepted_invoice_is_stored_issued_and_mailed_with_its_pdf(
         await job_in_state(pool, order, "done", MAIL_JOB)
     invoice = await invoice_of(pool, order)
     assert (invoice.status, invoice.mail_status) == ("ISSUED", "SENT")
-    [(name, content)] = stored(documents).items()
+    [(name, content)] = stored_files(documents).items()
     assert name == f"{invoice.id}.pdf"
     assert hashlib.sha256(content).hexdigest() == invoice.document_sha256
     assert invoice.number in PdfReader(BytesIO(content)).pages[0].extract_text()
@@ -120,7 +120,7 @@ async def test_the_event_of_an_issued_invoice_has_its_full_state(
         "error": None,
         "attempts": None,
     }
-    assert await audited(pool, invoice.id) == [(None, "PENDING"), ("PENDING", "ISSUED"), ("ISSUED", "ISSUED")]
+    assert await audit_transitions(pool, invoice.id) == [(None, "PENDING"), ("PENDING", "ISSUED"), ("ISSUED", "ISSUED")]
 
 
 async def test_without_an_address_an_invoice_is_issued_and_nothing_is_mailed(
@@ -144,24 +144,24 @@ async def test_a_document_that_cannot_be_stored_fails_after_four_attempts_and_is
     disk = FullDisk(store)
     async with running_worker(pool, renderer, disk, mailbox):
         with capture_logs() as logs:
-            dead = await job_in_state(pool, order, "dead")
-        assert_tried_by_the_schedule(dead.errors, dead.waits)
-        failed = await invoice_of(pool, order)
-        assert (failed.status, failed.failed_step, failed.attempts) == ("FAILED", "document", 4)
-        assert [log["invoice_number"] for log in logs if log["log_level"] == "critical"] == [failed.number]
+            job = await job_in_state(pool, order, "dead")
+        assert_tried_by_the_schedule(job.errors, job.waits)
+        failed_invoice = await invoice_of(pool, order)
+        assert (failed_invoice.status, failed_invoice.failed_step, failed_invoice.attempts) == ("FAILED", "document", 4)
+        assert [log["invoice_number"] for log in logs if log["log_level"] == "critical"] == [failed_invoice.number]
         [(event_type, data)] = await invoice_events(pool, order)
         assert (event_type, data["step"], data["attempts"]) == ("invoice.failed", "document", 4)
         assert "No space left" in data["error"]
         assert (data["status"], data["document"], data["issued_at"]) == ("FAILED", None, None)
-        assert await dead_letter(pool, order) == (DOCUMENT_JOB, str(dead.id), 4)
+        assert await dead_letter(pool, order) == (DOCUMENT_JOB, str(job.id), 4)
 
         disk.is_full = False
-        await replay(pool, dead.id)
+        await replay(pool, job.id)
         await job_in_state(pool, order, "done", MAIL_JOB)
-    mended = await invoice_of(pool, order)
-    assert (mended.number, mended.status, mended.failed_step) == (failed.number, "ISSUED", None)
+    replayed = await invoice_of(pool, order)
+    assert (replayed.number, replayed.status, replayed.failed_step) == (failed_invoice.number, "ISSUED", None)
     assert [event_type for event_type, _ in await invoice_events(pool, order)] == ["invoice.failed", "invoice.issued"]
-    assert await audited(pool, mended.id) == [
+    assert await audit_transitions(pool, replayed.id) == [
         (None, "PENDING"),
         ("PENDING", "FAILED"),
         ("FAILED", "ISSUED"),
@@ -178,17 +178,21 @@ async def test_a_mail_that_cannot_be_sent_fails_after_four_attempts_and_is_sent_
     await consume(pool, order)
     async with running_worker(pool, renderer, store, mailbox):
         with capture_logs() as logs:
-            dead = await job_in_state(pool, order, "dead", MAIL_JOB)
-        assert_tried_by_the_schedule(dead.errors, dead.waits)
-        failed = await invoice_of(pool, order)
-        assert (failed.status, failed.mail_status, failed.failed_step) == ("ISSUED", "FAILED", "mail")
-        assert [log["invoice_number"] for log in logs if log["log_level"] == "critical"] == [failed.number]
+            job = await job_in_state(pool, order, "dead", MAIL_JOB)
+        assert_tried_by_the_schedule(job.errors, job.waits)
+        failed_invoice = await invoice_of(pool, order)
+        assert (failed_invoice.status, failed_invoice.mail_status, failed_invoice.failed_step) == (
+            "ISSUED",
+            "FAILED",
+            "mail",
+        )
+        assert [log["invoice_number"] for log in logs if log["log_level"] == "critical"] == [failed_invoice.number]
         event_type, data = (await invoice_events(pool, order))[-1]
         assert (event_type, data["step"], data["attempts"], data["status"]) == ("invoice.failed", "mail", 4, "ISSUED")
-        assert await dead_letter(pool, order) == (MAIL_JOB, str(dead.id), 4)
+        assert await dead_letter(pool, order) == (MAIL_JOB, str(job.id), 4)
         assert await mailbox.messages_to(order["customer_email"]) == []
 
-        await replay(pool, dead.id)
+        await replay(pool, job.id)
         await job_in_state(pool, order, "done", MAIL_JOB)
     assert (await invoice_of(pool, order)).mail_status == "SENT"
     assert len(await mailbox.messages_to(order["customer_email"])) == 1
@@ -205,8 +209,8 @@ async def test_an_invalid_address_of_an_older_order_fails_the_mail_immediately_a
     order = order_shipped(customer_email=address)
     await consume(pool, order)
     async with running_worker(pool, renderer, store, mailbox):
-        dead = await job_in_state(pool, order, "dead", MAIL_JOB)
-    assert [error.partition(":")[0] for error in dead.errors if error] == ["UnusableAddress"]
+        job = await job_in_state(pool, order, "dead", MAIL_JOB)
+    assert [error.partition(":")[0] for error in job.errors if error] == ["UnusableAddress"]
     invoice = await invoice_of(pool, order)
     assert (invoice.status, invoice.mail_status, invoice.failed_step) == ("ISSUED", "FAILED", "mail")
     assert [event_type for event_type, _ in await invoice_events(pool, order)] == ["invoice.issued", "invoice.failed"]
@@ -238,12 +242,12 @@ async def test_an_order_number_cannot_change_the_headers_of_the_mail(
 async def test_a_failing_invoice_delays_no_other(
     pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
 ) -> None:
-    failing, sound = order_shipped(customer_email=an_address()), order_shipped(customer_email=an_address())
-    await mailbox.fail("refuse", times=None, recipient=failing["customer_email"])
-    await consume(pool, failing, sound)
+    failing_order, good_order = order_shipped(customer_email=an_address()), order_shipped(customer_email=an_address())
+    await mailbox.fail("refuse", times=None, recipient=failing_order["customer_email"])
+    await consume(pool, failing_order, good_order)
     async with running_worker(pool, renderer, store, mailbox):
-        await job_in_state(pool, sound, "done", MAIL_JOB)
-        await job_in_state(pool, failing, "dead", MAIL_JOB)
+        await job_in_state(pool, good_order, "done", MAIL_JOB)
+        await job_in_state(pool, failing_order, "dead", MAIL_JOB)
 
 
 async def test_a_damaged_document_is_not_mailed(
@@ -256,8 +260,8 @@ async def test_a_damaged_document_is_not_mailed(
     async with running_worker(pool, renderer, store, mailbox):
         await job_in_state(pool, order, "done")
         (documents / f"{invoice.id}.pdf").write_bytes(b"%PDF-1.4 something else")
-        dead = await job_in_state(pool, order, "dead", MAIL_JOB)
-    assert "is not the one that was stored" in (dead.errors[-1] or "")
+        job = await job_in_state(pool, order, "dead", MAIL_JOB)
+    assert "is not the one that was stored" in (job.errors[-1] or "")
     assert await mailbox.messages_to(order["customer_email"]) == []
 
 
@@ -273,7 +277,7 @@ async def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_s
     assert first["Message-ID"] == second["Message-ID"]
 
 
-def stored(documents: Path) -> dict[str, bytes]:
+def stored_files(documents: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in documents.iterdir()}
 
 

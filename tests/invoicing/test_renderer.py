@@ -1,4 +1,4 @@
-"""Documents are rendered in processes of their own, which can crash or hang without harm."""
+"""Documents are rendered in separate processes; a crash or hang of one fails only one attempt."""
 
 import asyncio
 import os
@@ -26,8 +26,8 @@ async def renderer() -> AsyncIterator[Renderer]:
         yield running
 
 
-def process_of(renderer: Renderer) -> int:
-    """The one process's id, taken while nothing is being rendered."""
+def pid_of(renderer: Renderer) -> int:
+    """The id of the only process, read while nothing is being rendered."""
     process = renderer._idle.get_nowait()
     renderer._idle.put_nowait(process)
     assert process is not None
@@ -41,33 +41,33 @@ async def test_each_caller_of_concurrent_renderings_gets_its_own_document(render
 
 
 async def test_a_crashed_process_fails_one_attempt_and_is_replaced(renderer: Renderer) -> None:
-    crashing = process_of(renderer)
-    os.kill(crashing, signal.SIGSTOP)
+    pid = pid_of(renderer)
+    os.kill(pid, signal.SIGSTOP)
     attempt = asyncio.create_task(renderer.render(SNAPSHOT))
-    await eventually_true(renderer._idle.empty)  # the process has been given the document
-    os.kill(crashing, signal.SIGKILL)
+    await eventually_true(renderer._idle.empty)  # the process has the document
+    os.kill(pid, signal.SIGKILL)
     with pytest.raises(RenderingFailed, match="ended before it answered"):
         await attempt
     assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
-    assert process_of(renderer) != crashing
+    assert pid_of(renderer) != pid
 
 
 async def test_a_hanging_process_is_ended_after_its_timeout_and_replaced() -> None:
     async with Renderer(timeout=8) as renderer:
         await renderer.render(SNAPSHOT)
-        hanging = process_of(renderer)
-        os.kill(hanging, signal.SIGSTOP)
+        pid = pid_of(renderer)
+        os.kill(pid, signal.SIGSTOP)
         with pytest.raises(RenderingFailed, match="no document within 8 s"):
             await renderer.render(SNAPSHOT)
         assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
 
 
 async def test_a_rendering_error_is_raised_and_the_process_continues(renderer: Renderer) -> None:
-    process = process_of(renderer)
+    pid = pid_of(renderer)
     with pytest.raises(RenderingFailed, match="XYZ"):
         await renderer.render(replace(SNAPSHOT, currency="XYZ"))
     assert await renderer.render(SNAPSHOT) == render(SNAPSHOT)
-    assert process_of(renderer) == process
+    assert pid_of(renderer) == pid
 
 
 async def test_the_result_of_an_abandoned_attempt_is_not_returned_to_the_next_one(renderer: Renderer) -> None:
@@ -81,11 +81,11 @@ async def test_the_result_of_an_abandoned_attempt_is_not_returned_to_the_next_on
 @pytest.mark.parametrize("seed", ["0", "1", "4711"])
 def test_a_snapshot_renders_to_the_same_bytes_in_every_process(seed: str) -> None:
     request = msgspec.json.encode(SNAPSHOT)
-    answer = subprocess.run(
+    response = subprocess.run(
         [sys.executable, "-m", "invoicing.invoice_pdf"],
         input=len(request).to_bytes(frames.LENGTH_BYTES) + request,
         env={**os.environ, "PYTHONHASHSEED": seed},
         capture_output=True,
         check=True,
     ).stdout
-    assert answer[frames.LENGTH_BYTES :] == frames.RENDERED + render(SNAPSHOT)
+    assert response[frames.LENGTH_BYTES :] == frames.RENDERED + render(SNAPSHOT)

@@ -18,7 +18,7 @@ from support.example.invoices import incoming_event
 from support.example.order_events import order_shipped
 from support.postgres.databases import Database
 
-# The new year (UTC) that this run of the tests is nearest to.
+# The new year (UTC) that is nearest to the current time.
 YEAR = SellerCalendar().nearest_new_year(datetime.now(UTC)).year
 HALF_PAST_ELEVEN = datetime(YEAR - 1, 12, 31, 23, 30, tzinfo=UTC)
 
@@ -27,31 +27,31 @@ Clock = Callable[[datetime], Awaitable[None]]
 
 @pytest_asyncio.fixture
 async def clock(database: Database) -> AsyncIterator[Clock]:
-    """Sets what `now()` is for `clocked`."""
+    """A function that sets the result of `now()` for `clock_pool`."""
     owner = await asyncpg.connect(database.owner_dsn)
 
-    async def show(moment: datetime) -> None:
+    async def set_time(moment: datetime) -> None:
         await owner.execute(
             f"CREATE OR REPLACE FUNCTION clock.now() RETURNS timestamptz LANGUAGE sql "
             f"AS $$ SELECT '{moment.isoformat()}'::timestamptz $$"
         )
 
     await owner.execute("CREATE SCHEMA clock; GRANT USAGE ON SCHEMA clock TO PUBLIC")
-    await show(HALF_PAST_ELEVEN)
-    yield show
+    await set_time(HALF_PAST_ELEVEN)
+    yield set_time
     await owner.close()
 
 
 @pytest_asyncio.fixture
-async def clocked(database: Database, clock: Clock) -> AsyncIterator[Pool]:
-    """Connections whose database has the time that `clock` shows."""
+async def clock_pool(database: Database, clock: Clock) -> AsyncIterator[Pool]:
+    """Connections in which `now()` returns the time of `clock`."""
     path = {"search_path": "clock, pg_catalog, public"}
     async with await open_pool(database.dsn, size=2, application_name="test", server_settings=path) as pool:
         yield pool
 
 
-async def invoiced(pool: Pool, database: Database, zone: str, shipped_at: datetime) -> Snapshot:
-    """What is printed for an order that a service with this setting takes in now."""
+async def snapshot_of_new_invoice(pool: Pool, database: Database, zone: str, shipped_at: datetime) -> Snapshot:
+    """Consume an order in a service with this time zone, and return the snapshot of its invoice."""
     settings = InvoicingSettings(database_url=database.dsn, kafka_bootstrap="127.0.0.1:9", seller_time_zone=zone)
     handlers = SERVICE.event_handlers(settings)
     order = order_shipped(shipped_at=shipped_at.isoformat())
@@ -73,22 +73,22 @@ async def invoiced(pool: Pool, database: Database, zone: str, shipped_at: dateti
     ],
 )
 async def test_an_order_shipped_on_new_years_eve_is_invoiced_in_the_sellers_year(
-    clocked: Pool, database: Database, zone: str, year: int, day: date
+    clock_pool: Pool, database: Database, zone: str, year: int, day: date
 ) -> None:
-    snapshot = await invoiced(clocked, database, zone, HALF_PAST_ELEVEN)
+    snapshot = await snapshot_of_new_invoice(clock_pool, database, zone, HALF_PAST_ELEVEN)
     assert snapshot.invoice_number == f"INV-{year}-000001"
     assert (snapshot.invoice_date, snapshot.shipped_on) == (day, day)
-    assert await clocked.fetchval("SELECT created_at FROM invoices") == HALF_PAST_ELEVEN
+    assert await clock_pool.fetchval("SELECT created_at FROM invoices") == HALF_PAST_ELEVEN
 
 
 async def test_a_new_series_begins_at_the_sellers_midnight_exactly(
-    clocked: Pool, database: Database, clock: Clock
+    clock_pool: Pool, database: Database, clock: Clock
 ) -> None:
     midnight = datetime(YEAR, 1, 1, tzinfo=ZoneInfo("Asia/Kolkata")).astimezone(UTC)
     numbers = []
     for moment in (midnight - timedelta(microseconds=1), midnight, midnight + timedelta(days=150)):
         await clock(moment)
-        snapshot = await invoiced(clocked, database, "Asia/Kolkata", moment)
+        snapshot = await snapshot_of_new_invoice(clock_pool, database, "Asia/Kolkata", moment)
         numbers.append((snapshot.invoice_number, snapshot.invoice_date.year))
     assert numbers == [
         (f"INV-{YEAR - 1}-000001", YEAR - 1),
@@ -100,12 +100,12 @@ async def test_a_new_series_begins_at_the_sellers_midnight_exactly(
 @pytest.mark.parametrize(
     ("moment", "day"),
     [
-        ("2026-03-28T22:59:59Z", "2026-03-28"),  # UTC+1, on the eve of summer time
+        ("2026-03-28T22:59:59Z", "2026-03-28"),  # UTC+1, the day before summer time
         ("2026-03-28T23:00:00Z", "2026-03-29"),
-        ("2026-03-29T21:59:59Z", "2026-03-29"),  # UTC+2: the day had 23 hours
+        ("2026-03-29T21:59:59Z", "2026-03-29"),  # UTC+2: the day has 23 hours
         ("2026-03-29T22:00:00Z", "2026-03-30"),
         ("2026-10-24T22:00:00Z", "2026-10-25"),
-        ("2026-10-25T22:59:59Z", "2026-10-25"),  # UTC+1 again: the day had 25 hours
+        ("2026-10-25T22:59:59Z", "2026-10-25"),  # UTC+1 again: the day has 25 hours
         ("2026-10-25T23:00:00Z", "2026-10-26"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The database of refunds, and the payment sandbox as a process of its own."""
+"""The database of refunds, and the payment sandbox in a separate process."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -16,14 +16,14 @@ def database(make_database: MakeDatabase) -> Database:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentSandbox]:
-    """One for all tests: each has payments of its own, and names the one that a fault shall strike."""
+    """One sandbox for all tests; each test has its own payments and restricts a fault to one of them."""
     with running_payment_sandbox(tmp_path_factory.mktemp("payments")) as running:
         yield running
 
 
 @pytest_asyncio.fixture
 async def stripe_gateway(sandbox: PaymentSandbox) -> AsyncIterator[StripeGateway]:
-    """The real adapter at the sandbox, which is mended after the test."""
+    """The real adapter with the sandbox, whose faults are cleared after the test."""
     gateway = StripeGateway(sandbox.url, "sk_test_1", timeout=0.5)
     yield gateway
     await gateway.aclose()

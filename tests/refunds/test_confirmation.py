@@ -1,4 +1,4 @@
-"""The e-mail that tells a customer of a refund: what it says, and that its failure is not the refund's."""
+"""The e-mail that confirms a refund: its content, and its failure, which does not change the refund."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -31,10 +31,10 @@ def mail_job(pool: Pool, mailbox: Mailbox) -> MailJob:
     return MailJob(mailer(mailbox.port, SENDER, mailbox.host))
 
 
-async def refunded(pool: Pool, **changes: Any) -> Refund:
-    """A refund that was made, its confirmation still to be sent, to an address of its own."""
-    claim = {"customer_email": f"ada+{a_refund().id.hex}@example.com", **changes}
-    refund = await open_refund(pool, **claim)
+async def completed_refund(pool: Pool, **changes: Any) -> Refund:
+    """A completed refund whose confirmation is not sent yet, with its own address."""
+    request = {"customer_email": f"ada+{a_refund().id.hex}@example.com", **changes}
+    refund = await open_refund(pool, **request)
     async with running_worker(pool, RefundJob(FakePaymentGateway())):
         await job_in_state(pool, refund, "done")
     return refund
@@ -48,7 +48,7 @@ def address_of(refund: Refund) -> str:
 async def test_the_confirmation_contains_the_amount_and_the_reason(
     pool: Pool, mailbox: Mailbox, mail_job: MailJob
 ) -> None:
-    refund = await refunded(pool, amount=Decimal("1234.50"))
+    refund = await completed_refund(pool, amount=Decimal("1234.50"))
     async with running_worker(pool, mail_job):
         await job_in_state(pool, refund, "done", MAIL_JOB)
 
@@ -94,7 +94,7 @@ def test_a_refund_that_was_not_made_has_no_confirmation() -> None:
 async def test_a_temporary_rejection_by_the_mail_server_is_retried(
     pool: Pool, mailbox: Mailbox, mail_job: MailJob
 ) -> None:
-    refund = await refunded(pool)
+    refund = await completed_refund(pool)
     await mailbox.fail("refuse", 2, address_of(refund))
     async with running_worker(pool, mail_job):
         job = await job_in_state(pool, refund, "done", MAIL_JOB)
@@ -105,7 +105,7 @@ async def test_a_temporary_rejection_by_the_mail_server_is_retried(
 async def test_an_invalid_address_of_an_older_order_fails_the_mail_immediately_and_not_the_refund(
     pool: Pool, mail_job: MailJob
 ) -> None:
-    refund = await refunded(pool, customer_email="=?utf-8?q?abc?=@customers.example")
+    refund = await completed_refund(pool, customer_email="=?utf-8?q?abc?=@customers.example")
     async with running_worker(pool, mail_job):
         job = await job_in_state(pool, refund, "dead", MAIL_JOB)
     assert job.attempts == [("failed", "UnusableAddress: the address is malformed")]
@@ -113,7 +113,7 @@ async def test_an_invalid_address_of_an_older_order_fails_the_mail_immediately_a
 
 
 async def test_a_message_that_is_sent_twice_has_the_same_id(pool: Pool, mailbox: Mailbox, mail_job: MailJob) -> None:
-    refund = await refunded(pool)
+    refund = await completed_refund(pool)
     await mailbox.fail("drop_after_data", 1, address_of(refund))
     async with running_worker(pool, mail_job):
         await job_in_state(pool, refund, "done", MAIL_JOB)
@@ -124,9 +124,9 @@ async def test_a_message_that_is_sent_twice_has_the_same_id(pool: Pool, mailbox:
 async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_made(
     pool: Pool, mailbox: Mailbox, mail_job: MailJob
 ) -> None:
-    refund = await refunded(pool)
+    refund = await completed_refund(pool)
     await mailbox.fail("refuse", None, address_of(refund))
-    with structlog.testing.capture_logs() as logged:
+    with structlog.testing.capture_logs() as logs:
         async with running_worker(pool, mail_job):
             job = await job_in_state(pool, refund, "dead", MAIL_JOB)
 
@@ -134,8 +134,8 @@ async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_
     assert await pool.fetchval("SELECT status FROM refunds WHERE id = $1", refund.id) == "SUCCEEDED"
     topics = [row["topic"] for row in await pool.fetch("SELECT topic FROM outbox ORDER BY position")]
     assert topics == ["articurated.refunds", dead_letter_topic("refunds")]
-    assert [line["refund_id"] for line in logged if line["log_level"] == "error"] == [str(refund.id)]
-    assert address_of(refund) not in str(logged)
+    assert [line["refund_id"] for line in logs if line["log_level"] == "error"] == [str(refund.id)]
+    assert address_of(refund) not in str(logs)
 
     await mailbox.mend()
     await replay(pool, job.id)
@@ -147,7 +147,7 @@ async def test_a_mail_that_cannot_be_sent_is_a_dead_letter_and_the_refund_stays_
 async def test_a_permanent_rejection_by_the_mail_server_is_retried_by_the_whole_schedule(
     pool: Pool, mailbox: Mailbox, mail_job: MailJob
 ) -> None:
-    refund = await refunded(pool)
+    refund = await completed_refund(pool)
     await mailbox.fail("reject", None, address_of(refund))
     async with running_worker(pool, mail_job):
         job = await job_in_state(pool, refund, "dead", MAIL_JOB)

@@ -1,4 +1,4 @@
-"""The payment gateway: what the fake and the real adapter share, and what only Stripe does."""
+"""The payment gateway: the shared behaviour of the fake and the real adapter, and details of Stripe."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ from support.example.refunds import a_refund
 from support.payments.fake_gateway import FakePaymentGateway
 from support.payments.sandbox import PaymentSandbox
 
-# What the SDK hands to httpx is a style that httpx no longer likes.
+# The SDK passes the body to httpx in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 
 Controls = FakePaymentGateway | PaymentSandbox
@@ -45,9 +45,9 @@ async def test_a_refund_is_made_and_can_be_found(
     refund = a_refund()
     assert await gateway.find(refund) is None
 
-    made = await gateway.refund(refund)
+    refund_id = await gateway.refund(refund)
 
-    assert await gateway.find(refund) == made
+    assert await gateway.find(refund) == refund_id
     assert len(await controls.refunds(refund.request.payment_reference)) == 1
 
 
@@ -70,14 +70,14 @@ async def test_a_search_finds_our_refund_among_other_refunds_of_the_payment(
         await gateway.refund(other)
     assert await gateway.find(refund) is None
 
-    made = await gateway.refund(refund)
+    refund_id = await gateway.refund(refund)
     await gateway.refund(a_refund(payment_reference=refund.request.payment_reference))
 
-    assert await gateway.find(refund) == made
+    assert await gateway.find(refund) == refund_id
 
 
 @pytest.mark.parametrize(
-    ("mode", "failure", "made"),
+    ("mode", "failure", "count"),
     [
         ("fail", GatewayError, 0),
         ("rate_limit", GatewayUnavailable, 0),
@@ -87,7 +87,7 @@ async def test_a_search_finds_our_refund_among_other_refunds_of_the_payment(
     ],
 )
 async def test_an_error_says_whether_the_refund_may_have_happened(
-    gateway_and_controls: tuple[PaymentGateway, Controls], mode: str, failure: type[GatewayFailure], made: int
+    gateway_and_controls: tuple[PaymentGateway, Controls], mode: str, failure: type[GatewayFailure], count: int
 ) -> None:
     gateway, controls = gateway_and_controls
     refund = a_refund()
@@ -97,8 +97,8 @@ async def test_an_error_says_whether_the_refund_may_have_happened(
         await gateway.refund(refund)
 
     assert type(raised.value) is failure
-    assert len(await controls.refunds(refund.request.payment_reference)) == made
-    assert (await gateway.find(refund) is not None) == bool(made)
+    assert len(await controls.refunds(refund.request.payment_reference)) == count
+    assert (await gateway.find(refund) is not None) == bool(count)
 
 
 async def test_a_decline_is_repeated_for_its_key_and_not_for_a_new_one(
@@ -120,10 +120,10 @@ async def test_stripe_gets_the_amount_in_minor_units_and_our_reference(
     refund = a_refund()
     await stripe_gateway.refund(refund)
 
-    (made,) = await sandbox.refunds(refund.request.payment_reference)
-    assert made["amount"] == 7906
-    assert made["payment_intent"] == refund.request.payment_reference
-    assert made["metadata"] == {"reference": refund.reference, "order": "ORD-2026-000042", "currency": "EUR"}
+    (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
+    assert provider_refund["amount"] == 7906
+    assert provider_refund["payment_intent"] == refund.request.payment_reference
+    assert provider_refund["metadata"] == {"reference": refund.reference, "order": "ORD-2026-000042", "currency": "EUR"}
     assert await sandbox.keys(refund.request.payment_reference) == [refund.idempotency_key]
 
 
@@ -133,11 +133,11 @@ async def test_a_charge_is_refunded_as_a_charge(
 ) -> None:
     refund = a_refund()
     refund = a_refund(payment_reference=f"{prefix}{refund.id.hex}")
-    made = await stripe_gateway.refund(refund)
+    refund_id = await stripe_gateway.refund(refund)
 
-    (found,) = await sandbox.refunds(refund.request.payment_reference)
-    assert (found["charge"], found["payment_intent"]) == (refund.request.payment_reference, None)
-    assert await stripe_gateway.find(refund) == made
+    (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
+    assert (provider_refund["charge"], provider_refund["payment_intent"]) == (refund.request.payment_reference, None)
+    assert await stripe_gateway.find(refund) == refund_id
 
 
 async def test_a_refund_above_the_payment_is_declined_permanently(
@@ -152,11 +152,11 @@ async def test_a_refund_above_the_payment_is_declined_permanently(
 async def test_our_refund_is_found_beyond_the_first_page(sandbox: PaymentSandbox) -> None:
     gateway = StripeGateway(sandbox.url, "sk_test_1")
     refund = a_refund()
-    made = await gateway.refund(refund)
+    refund_id = await gateway.refund(refund)
     others = [a_refund(payment_reference=refund.request.payment_reference) for _ in range(100)]
     await asyncio.gather(*(gateway.refund(other) for other in others))
 
-    assert await gateway.find(refund) == made
+    assert await gateway.find(refund) == refund_id
     await gateway.aclose()
 
 
@@ -179,7 +179,7 @@ NOT_FOUND = '{"error": {"type": "invalid_request_error", "code": "resource_missi
 
 
 @pytest.mark.parametrize(
-    ("answer", "failure"),
+    ("response", "failure"),
     [
         (f"401 Unauthorized\r\n\r\n{ERROR}", GatewayUnavailable),
         (f"403 Forbidden\r\n\r\n{ERROR}", GatewayUnavailable),
@@ -192,8 +192,8 @@ NOT_FOUND = '{"error": {"type": "invalid_request_error", "code": "resource_missi
         (None, OutcomeUnknown),
     ],
 )
-async def test_every_response_is_mapped_to_its_error(answer: str | None, failure: type[GatewayFailure]) -> None:
-    async with answering(answer) as url:
+async def test_every_response_is_mapped_to_its_error(response: str | None, failure: type[GatewayFailure]) -> None:
+    async with responding_server(response) as url:
         gateway = StripeGateway(url, "sk_test_1", timeout=2)
         with pytest.raises(GatewayFailure) as raised:
             await gateway.refund(a_refund())
@@ -202,14 +202,14 @@ async def test_every_response_is_mapped_to_its_error(answer: str | None, failure
 
 
 async def test_a_payment_that_the_gateway_does_not_know_has_no_refund() -> None:
-    async with answering(f"404 Not Found\r\n\r\n{NOT_FOUND}") as url:
+    async with responding_server(f"404 Not Found\r\n\r\n{NOT_FOUND}") as url:
         gateway = StripeGateway(url, "sk_test_1")
         assert await gateway.find(a_refund()) is None
         await gateway.aclose()
 
 
 async def test_a_failed_search_says_nothing_about_the_refund() -> None:
-    async with answering(f"400 Bad Request\r\n\r\n{ERROR}") as url:
+    async with responding_server(f"400 Bad Request\r\n\r\n{ERROR}") as url:
         gateway = StripeGateway(url, "sk_test_1")
         with pytest.raises(OutcomeUnknown, match="cannot be looked up"):
             await gateway.find(a_refund())
@@ -217,13 +217,13 @@ async def test_a_failed_search_says_nothing_about_the_refund() -> None:
 
 
 @asynccontextmanager
-async def answering(answer: str | None) -> AsyncIterator[str]:
-    """A server that gives this answer to every request; None: it hangs up."""
+async def responding_server(response: str | None) -> AsyncIterator[str]:
+    """A server that sends this response to every request, or closes the connection if it is None."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        if answer is not None:
-            writer.write(f"HTTP/1.1 {answer}".encode())
+        if response is not None:
+            writer.write(f"HTTP/1.1 {response}".encode())
         writer.close()
         await writer.wait_closed()
 
@@ -263,8 +263,8 @@ def test_no_digit_is_lost_on_the_way_to_stripe(currency: str, units: int) -> Non
     amount = quantize(Decimal(units).scaleb(-MINOR_DIGITS[currency]), currency)
     per_unit = {"ISK": 100, "UGX": 100, "MGA": 1}.get(currency, 10 ** MINOR_DIGITS[currency])
     try:
-        sent = minor_units(amount, currency)
+        stripe_amount = minor_units(amount, currency)
     except ValueError:
         assert currency == "MGA" or MINOR_DIGITS[currency] == 3
     else:
-        assert Decimal(sent) / per_unit == amount
+        assert Decimal(stripe_amount) / per_unit == amount

@@ -1,4 +1,4 @@
-"""What the consumer makes of events: one refund and one job per claim, however often and in whatever company."""
+"""The consumer of refunds: one refund and one job per cause, also with repeats and poison records."""
 
 import asyncio
 import itertools
@@ -42,10 +42,10 @@ async def refunds(pool: Pool) -> list[dict[str, Any]]:
 
 
 async def counts(pool: Pool) -> tuple[int, int, int, int]:
-    """Refunds, jobs, audit rows, records kept as poison."""
+    """Numbers of refunds, jobs, audit rows and poison records."""
     tables = ("refunds", "jobs", "audit", "poison")
-    found = [await pool.fetchval(f"SELECT count(*) FROM {table}") for table in tables]  # noqa: S608
-    return found[0], found[1], found[2], found[3]
+    numbers = [await pool.fetchval(f"SELECT count(*) FROM {table}") for table in tables]  # noqa: S608
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(inbox: Inbox, pool: Pool) -> None:
@@ -95,13 +95,13 @@ async def test_each_late_payment_of_an_order_is_refunded(inbox: Inbox, pool: Poo
     second = {**first, "late_payment": {"reference": "ch_again", "amount": "0.01"}}
     await inbox.process([kafka_record("order.late_payment", first), kafka_record("order.late_payment", second)])
 
-    found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
-    assert {reference: refund["amount"] for reference, refund in found.items()} == {
+    refund_of = {refund["payment_reference"]: refund for refund in await refunds(pool)}
+    assert {reference: refund["amount"] for reference, refund in refund_of.items()} == {
         first["late_payment"]["reference"]: Decimal(TOTAL),
         "ch_again": Decimal("0.01"),
     }
-    assert {refund["cause"] for refund in found.values()} == {"LATE_PAYMENT"}
-    assert found["ch_again"]["business_key"] == f"late-payment:{first['order_id']}:ch_again"
+    assert {refund["cause"] for refund in refund_of.values()} == {"LATE_PAYMENT"}
+    assert refund_of["ch_again"]["business_key"] == f"late-payment:{first['order_id']}:ch_again"
 
 
 async def test_each_surplus_payment_of_an_order_is_refunded(inbox: Inbox, pool: Pool) -> None:
@@ -109,13 +109,13 @@ async def test_each_surplus_payment_of_an_order_is_refunded(inbox: Inbox, pool: 
     second = {**first, "surplus_payment": {"reference": "ch_again", "amount": "0.01"}}
     await inbox.process([kafka_record("order.surplus_payment", first), kafka_record("order.surplus_payment", second)])
 
-    found = {refund["payment_reference"]: refund for refund in await refunds(pool)}
-    assert {reference: refund["amount"] for reference, refund in found.items()} == {
+    refund_of = {refund["payment_reference"]: refund for refund in await refunds(pool)}
+    assert {reference: refund["amount"] for reference, refund in refund_of.items()} == {
         first["surplus_payment"]["reference"]: Decimal(TOTAL),
         "ch_again": Decimal("0.01"),
     }
-    assert {refund["cause"] for refund in found.values()} == {"SURPLUS_PAYMENT"}
-    assert found["ch_again"]["business_key"] == f"surplus-payment:{first['order_id']}:ch_again"
+    assert {refund["cause"] for refund in refund_of.values()} == {"SURPLUS_PAYMENT"}
+    assert refund_of["ch_again"]["business_key"] == f"surplus-payment:{first['order_id']}:ch_again"
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
@@ -149,17 +149,17 @@ async def test_a_payment_with_several_causes_is_refunded_once(inbox: Inbox, pool
 async def test_the_id_of_a_payment_may_arrive_before_and_after_its_refund_and_repeatedly(
     inbox: Inbox, pool: Pool
 ) -> None:
-    claimed_before, claimed_after = return_completed(), return_completed()
-    for claim in (claimed_before, claimed_after):
-        claim["payment_reference"] = f"order-{claim['order_id']}"
+    return_before, return_after = return_completed(), return_completed()
+    for return_data in (return_before, return_after):
+        return_data["payment_reference"] = f"order-{return_data['order_id']}"
     batch = [
-        kafka_record("return.completed", claimed_before),
+        kafka_record("return.completed", return_before),
         *(
-            kafka_record("order.payment_identified", payment_identified(claimed_before["order_id"], "pi_1"))
+            kafka_record("order.payment_identified", payment_identified(return_before["order_id"], "pi_1"))
             for _ in range(2)
         ),
-        kafka_record("order.payment_identified", payment_identified(claimed_after["order_id"], "pi_2")),
-        kafka_record("return.completed", claimed_after),
+        kafka_record("order.payment_identified", payment_identified(return_after["order_id"], "pi_2")),
+        kafka_record("return.completed", return_after),
     ]
     for each in batch:
         await inbox.process([each])
@@ -170,9 +170,9 @@ async def test_the_id_of_a_payment_may_arrive_before_and_after_its_refund_and_re
 
 
 async def test_the_same_event_twice_opens_one_refund(inbox: Inbox, pool: Pool) -> None:
-    again = kafka_record("return.completed", return_completed())
-    await inbox.process([again, replace(again, offset=again.offset + 1000)])
-    await inbox.process([replace(again, offset=again.offset + 2000)])
+    record = kafka_record("return.completed", return_completed())
+    await inbox.process([record, replace(record, offset=record.offset + 1000)])
+    await inbox.process([replace(record, offset=record.offset + 2000)])
     assert await counts(pool) == (1, 1, 1, 0)
 
 
@@ -223,10 +223,12 @@ BAD: dict[str, Callable[[], KafkaRecord]] = {
     "no value": lambda: replace(kafka_record("return.completed", GOOD), value=None),
     "no headers": lambda: replace(kafka_record("return.completed", GOOD), headers=[]),
     "a field is missing": lambda: kafka_record("return.completed", {"order_id": str(uuid4())}),
-    "an amount of nothing": lambda: kafka_record("return.completed", return_completed(refund_amount="0")),
+    "an amount of zero": lambda: kafka_record("return.completed", return_completed(refund_amount="0")),
     "too many decimals": lambda: kafka_record("return.completed", return_completed(refund_amount="1.005")),
     "no such currency": lambda: kafka_record("return.completed", return_completed(currency="XXX")),
-    "paid, but nobody knows how": lambda: kafka_record("order.cancelled", order_cancelled(payment_reference=None)),
+    "paid, without a payment reference": lambda: kafka_record(
+        "order.cancelled", order_cancelled(payment_reference=None)
+    ),
 }
 
 

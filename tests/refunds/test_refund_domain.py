@@ -1,4 +1,4 @@
-"""The business keys of refunds, and the states in which a refund ends."""
+"""The business keys of refunds, and their states."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -40,16 +40,16 @@ def test_a_refund_changes_only_by_the_allowed_transitions(status: RefundStatus, 
 
 
 def test_success_stores_the_transaction_id_and_clears_the_error() -> None:
-    refund = a_refund().fail("the gateway is away", 6).succeed("re_7", 7, NOW)
+    refund = a_refund().fail("the gateway is unavailable", 6).succeed("re_7", 7, NOW)
     assert (refund.transaction_id, refund.error, refund.attempts, refund.completed_at) == ("re_7", None, 7, NOW)
 
 
 def test_only_a_used_idempotency_key_is_replaced_when_a_refund_is_reopened() -> None:
-    failed = a_refund().fail("no answer", 6)
-    assert failed.reopen().idempotency_key == failed.idempotency_key
+    failed_refund = a_refund().fail("no answer", 6)
+    assert failed_refund.reopen().idempotency_key == failed_refund.idempotency_key
 
-    spent = replace(failed, key_spent=True).reopen()
-    assert (spent.idempotency_key, spent.key_spent) == (f"refund-{failed.id}-1", False)
+    reopened = replace(failed_refund, key_spent=True).reopen()
+    assert (reopened.idempotency_key, reopened.key_spent) == (f"refund-{failed_refund.id}-1", False)
 
 
 def test_a_payment_is_named_by_its_id_only_with_a_key_that_was_not_used_for_the_derived_reference() -> None:
@@ -62,9 +62,9 @@ def test_a_payment_is_named_by_its_id_only_with_a_key_that_was_not_used_for_the_
     assert (unanswered.request.payment_reference, unanswered.idempotency_key) == ("order-1", refund.idempotency_key)
 
     declined = replace(refund, key_spent=True)
-    for asked_again in (declined.redirect(), declined.fail("declined", 1).reopen()):
-        assert (asked_again.request.payment_reference, asked_again.key_spent) == ("pi_1", False)
-        assert asked_again.idempotency_key == f"refund-{refund.id}-1"
+    for retried in (declined.redirect(), declined.fail("declined", 1).reopen()):
+        assert (retried.request.payment_reference, retried.key_spent) == ("pi_1", False)
+        assert retried.idempotency_key == f"refund-{refund.id}-1"
 
 
 keys = st.one_of(
@@ -83,8 +83,8 @@ def test_refund_requests_share_an_id_and_an_idempotency_key_only_if_they_are_equ
 
 @given(keys, st.integers(min_value=0, max_value=10**6))
 def test_an_idempotency_key_has_a_length_that_the_gateway_accepts(key: str, epoch: int) -> None:
-    claim = a_request(business_key=key)
-    refund = Refund(claim.refund_id, claim, NOW, key_epoch=epoch)
+    request = a_request(business_key=key)
+    refund = Refund(request.refund_id, request, NOW, key_epoch=epoch)
     assert len(refund.idempotency_key) <= 255
     assert len(refund.reference) <= 500  # https://docs.stripe.com/api/metadata
 
@@ -111,6 +111,6 @@ def test_a_request_for_an_impossible_amount_is_rejected(amount: str, currency: s
 @given(st.sampled_from(sorted(MINOR_DIGITS)), st.integers(min_value=1, max_value=10**15))
 def test_an_amount_is_shown_with_all_its_currencys_decimals(currency: str, units: int) -> None:
     amount = Decimal(units).scaleb(-MINOR_DIGITS[currency])
-    shown, _, code = a_request(amount=amount, currency=currency).displayed_amount.partition(" ")
-    assert (Decimal(shown.replace(",", "")), code) == (amount, currency)
-    assert len(shown.partition(".")[2]) == MINOR_DIGITS[currency]
+    number, _, code = a_request(amount=amount, currency=currency).displayed_amount.partition(" ")
+    assert (Decimal(number.replace(",", "")), code) == (amount, currency)
+    assert len(number.partition(".")[2]) == MINOR_DIGITS[currency]

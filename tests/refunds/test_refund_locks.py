@@ -23,9 +23,9 @@ from support.waiting import eventually
 
 
 @pytest_asyncio.fixture
-async def hasty(database: Database) -> AsyncIterator[Pool]:
-    """The worker's connections, which give up a lock after a moment."""
-    pool = await open_pool(database.dsn, application_name="hasty", server_settings={"lock_timeout": "200ms"})
+async def impatient_pool(database: Database) -> AsyncIterator[Pool]:
+    """The worker's connections, with a lock timeout of 200 ms."""
+    pool = await open_pool(database.dsn, application_name="impatient_pool", server_settings={"lock_timeout": "200ms"})
     yield pool
     await asyncio.wait_for(pool.close(), 20)
 
@@ -52,7 +52,7 @@ class CountedGateway(FakePaymentGateway):
 
 @pytest.mark.parametrize("table", ["refunds", "audit", "outbox", "event_streams"])
 async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
-    database: Database, pool: Pool, hasty: Pool, mailbox: Mailbox, table: str
+    database: Database, pool: Pool, impatient_pool: Pool, mailbox: Mailbox, table: str
 ) -> None:
     address = f"{uuid4().hex}@example.org"
     refund, gateway = await open_refund(pool, customer_email=address), CountedGateway()
@@ -64,7 +64,7 @@ async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
         lock = owner.transaction()
         await lock.start()
         await owner.execute(f"LOCK TABLE {table} IN SHARE MODE")
-        async with running_worker(hasty, RefundJob(gateway), mail_job, retry_unit_seconds=RETRY_UNIT):
+        async with running_worker(impatient_pool, RefundJob(gateway), mail_job, retry_unit_seconds=RETRY_UNIT):
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > 12"))
             await lock.rollback()
             job = await job_in_state(pool, refund, "done")
@@ -78,16 +78,16 @@ async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
 
 @pytest.mark.timeout(120)
 async def test_an_empty_response_is_retried_by_the_schedule_and_other_refunds_continue(pool: Pool) -> None:
-    """What lies between us and the gateway may answer anything."""
+    """A proxy between us and the gateway may send any response."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 32\r\nConnection: close\r\n\r\n"
         writer.write(head + bytes(32))
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
     gateway = StripeGateway(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "sk_test_1", timeout=2)
     refunds = [await open_refund(pool) for _ in range(2)]
     async with server, aclosing(gateway), running_worker(pool, RefundJob(gateway)):

@@ -1,4 +1,4 @@
-"""The refund process as a state machine: any order of failures, crashes, pauses and replays."""
+"""The refund process as a state machine: any sequence of failures, crashes, pauses and replays."""
 
 import asyncio
 from typing import Any
@@ -30,9 +30,9 @@ from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
 from support.state_machines import run_machine
 
-# Fewer than in life, so that final failures and replays come often.
+# Fewer than in production, so that permanent failures and replays are frequent.
 RETRIES = (1, 1)
-# The rest of a round, a whole one with a spent key, and one attempt with a new key.
+# The rest of a schedule, a full schedule with a used key, and one attempt with a new key.
 MOST_ATTEMPTS_TO_RECOVER = 7
 FAULTS = st.sampled_from(
     [
@@ -50,9 +50,9 @@ FAULTS = st.sampled_from(
 
 
 class RefundProcess(RuleBasedStateMachine):
-    """One return's refund, of a payment that was reported without an id.
+    """The refund of one return, whose payment was reported without an id.
 
-    Its retries are due at once, and its leases run out when the rules say so.
+    Its retries are due immediately, and its leases expire by a rule.
     """
 
     def __init__(self, runner: asyncio.Runner, pool: Pool) -> None:
@@ -71,13 +71,13 @@ class RefundProcess(RuleBasedStateMachine):
     @initialize()
     def the_return_is_completed(self) -> None:
         async def begin() -> None:
-            await self._pool.execute("DELETE FROM jobs")  # of an example that failed
+            await self._pool.execute("DELETE FROM jobs")  # from an example that failed
             await self._inbox.process([kafka_record("return.completed", self._completed)])
 
         self._run(begin())
 
     @rule()
-    def the_event_comes_again(self) -> None:
+    def the_event_is_repeated(self) -> None:
         self._run(self._inbox.process([kafka_record("return.completed", self._completed)]))
 
     @rule()
@@ -104,7 +104,7 @@ class RefundProcess(RuleBasedStateMachine):
 
     @precondition(lambda self: self._paused)
     @rule(fault=FAULTS)
-    def a_paused_worker_goes_on(self, fault: str | None) -> None:
+    def a_paused_worker_continues(self, fault: str | None) -> None:
         self._run(self._attempt(self._paused.pop(0), fault))
 
     @rule(fault=FAULTS, meanwhile=FAULTS)
@@ -118,7 +118,7 @@ class RefundProcess(RuleBasedStateMachine):
         self._gateway.meanwhile = None
 
     @rule()
-    def the_lease_runs_out(self) -> None:
+    def the_lease_expires(self) -> None:
         self._run(self._expire_leases())
 
     @rule()
@@ -127,7 +127,7 @@ class RefundProcess(RuleBasedStateMachine):
 
     @precondition(lambda self: not self._paused)
     @rule()
-    def the_gateway_forgets_its_keys(self) -> None:
+    def the_gateway_deletes_its_keys(self) -> None:
         self._gateway.forget_keys()
 
     @rule()
@@ -135,11 +135,11 @@ class RefundProcess(RuleBasedStateMachine):
         self._run(self._replay())
 
     @invariant()
-    def the_money_goes_back_at_most_once_and_what_we_say_of_it_is_true(self) -> None:
+    def the_money_is_refunded_at_most_once_and_our_data_agrees(self) -> None:
         self._run(self._check())
 
     def teardown(self) -> None:
-        """After the faults have ended the refund is made, once, and the audit chain tells how."""
+        """After the end of the faults, the refund is made once and the audit chain is valid."""
         self._run(self._recover())
 
     async def _recover(self) -> None:
@@ -158,15 +158,15 @@ class RefundProcess(RuleBasedStateMachine):
 
     async def _check(self) -> None:
         refund, job = await self._refund(), await self._job()
-        made = await self._refunds_made()
-        assert len(made) <= 1
+        refunds = await self._refunds_made()
+        assert len(refunds) <= 1
         assert (job["state"] == "done") == (refund.status == "SUCCEEDED")
         assert job["state"] != "dead" or refund.status == "FAILED"
         if refund.status == "SUCCEEDED":
-            assert [refund.transaction_id] == [await self._gateway.find(each) for each in made]
+            assert [refund.transaction_id] == [await self._gateway.find(each) for each in refunds]
         types = [row["type"] for row in await self._events(refund)]
         assert types.count("refund.succeeded") == (refund.status == "SUCCEEDED")
-        assert "refund.succeeded" not in types[:-1], "a failure told after the success"
+        assert "refund.succeeded" not in types[:-1], "a failure event after the success"
 
     async def _work(self, fault: str | None) -> None:
         if job := await self._claim():

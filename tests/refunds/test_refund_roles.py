@@ -64,8 +64,8 @@ async def test_events_on_kafka_are_refunded_published_and_mailed_once(
 
     async def result_events() -> dict[str, dict[str, object]] | None:
         keys = {completed["order_id"].encode(), cancelled["order_id"].encode()}
-        found = [each for each in await Topics(kafka).records("articurated.refunds") if each.key in keys]
-        events = {each.key.decode(): json.loads(each.value) for each in found}
+        records = [each for each in await Topics(kafka).records("articurated.refunds") if each.key in keys]
+        events = {each.key.decode(): json.loads(each.value) for each in records}
         return events if len(events) == 2 and await mailbox.messages_to(address) else None
 
     events = await eventually(result_events, within=30)
@@ -73,10 +73,10 @@ async def test_events_on_kafka_are_refunded_published_and_mailed_once(
     await asyncio.wait_for(running, 20)
 
     assert events is not None
-    for owed, cause in ((completed, "RETURN_COMPLETED"), (cancelled, "ORDER_CANCELLED")):
-        (made,) = await sandbox.refunds(owed["payment_reference"])
-        event = events[owed["order_id"]]
-        assert (event["cause"], event["status"], event["transaction_id"]) == (cause, "SUCCEEDED", made["id"])
+    for data, cause in ((completed, "RETURN_COMPLETED"), (cancelled, "ORDER_CANCELLED")):
+        (provider_refund,) = await sandbox.refunds(data["payment_reference"])
+        event = events[data["order_id"]]
+        assert (event["cause"], event["status"], event["transaction_id"]) == (cause, "SUCCEEDED", provider_refund["id"])
     assert len(await mailbox.messages_to(address)) == 1
     assert await pool.fetchval("SELECT count(*) FROM poison WHERE key = $1", completed["order_id"].encode()) == 1
     assert await pool.fetchval("SELECT count(*) FROM refunds WHERE order_id = $1", completed["order_id"]) == 1

@@ -28,25 +28,32 @@ async def test_a_refund_is_shown_with_its_attempts_and_their_errors(gateway: Gat
     async with running_worker(gateway.pool, RefundJob(payments)):
         await job_in_state(gateway.pool, refund, "done")
 
-    shown = exact_json(await gateway.get(f"/refunds/{refund.id}", key=Role.WAREHOUSE))
+    response_body = exact_json(await gateway.get(f"/refunds/{refund.id}", key=Role.WAREHOUSE))
 
-    assert shown["amount"] == Decimal(TOTAL)
-    assert (shown["id"], shown["cause"], shown["status"]) == (str(refund.id), "RETURN_COMPLETED", "SUCCEEDED")
-    assert (shown["order_id"], shown["return_id"]) == (str(refund.request.order_id), str(refund.request.return_id))
-    assert (shown["transaction_id"], shown["error"]) == (await payments.find(refund), None)
-    assert [(each["number"], each["outcome"], each["error"]) for each in shown["attempts"]] == [
+    assert response_body["amount"] == Decimal(TOTAL)
+    assert (response_body["id"], response_body["cause"], response_body["status"]) == (
+        str(refund.id),
+        "RETURN_COMPLETED",
+        "SUCCEEDED",
+    )
+    assert (response_body["order_id"], response_body["return_id"]) == (
+        str(refund.request.order_id),
+        str(refund.request.return_id),
+    )
+    assert (response_body["transaction_id"], response_body["error"]) == (await payments.find(refund), None)
+    assert [(each["number"], each["outcome"], each["error"]) for each in response_body["attempts"]] == [
         (1, "failed", "GatewayError: 500: an unknown error occurred"),
         (2, "succeeded", None),
     ]
-    assert "customer_email" not in shown
+    assert "customer_email" not in response_body
 
 
 async def test_refunds_are_listed_newest_first_and_page_by_page(gateway: Gateway) -> None:
-    opened = [await open_refund(gateway.pool) for _ in range(5)]
+    new_refunds = [await open_refund(gateway.pool) for _ in range(5)]
     first = exact_json(await gateway.get("/refunds?limit=3"))
     second = exact_json(await gateway.get("/refunds?limit=3&offset=3"))
 
-    assert [each["id"] for each in first["data"] + second["data"]] == [str(each.id) for each in reversed(opened)]
+    assert [each["id"] for each in first["data"] + second["data"]] == [str(each.id) for each in reversed(new_refunds)]
     assert first["pagination"] == {"limit": 3, "offset": 0, "total": 5, "has_more": True}
     assert second["pagination"] == {"limit": 3, "offset": 3, "total": 5, "has_more": False}
     assert first["data"][0]["attempts"] == []
@@ -65,9 +72,9 @@ async def test_refunds_are_filtered_by_order_return_and_status(gateway: Gateway)
         "status=FAILED",
         f"order_id={refund.request.order_id}&status=FAILED",
     ):
-        found = exact_json(await gateway.get(f"/refunds?{query}"))
-        assert [each["id"] for each in found["data"]] == [str(refund.id)], query
-        assert found["pagination"]["total"] == 1
+        page = exact_json(await gateway.get(f"/refunds?{query}"))
+        assert [each["id"] for each in page["data"]] == [str(refund.id)], query
+        assert page["pagination"]["total"] == 1
     nothing = exact_json(await gateway.get(f"/refunds?order_id={refund.request.order_id}&status=SUCCEEDED"))
     assert (nothing["data"], nothing["pagination"]["total"]) == ([], 0)
 
@@ -84,14 +91,14 @@ async def test_missing_refunds_and_invalid_queries_have_the_error_format_of_the_
     missing = await gateway.get(f"/refunds/{uuid4()}")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NOT_FOUND")
     for query in ("status=LOST", "limit=0", "order_id=7", "offset=-1"):
-        refused = await gateway.get(f"/refunds?{query}")
-        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), query
+        invalid = await gateway.get(f"/refunds?{query}")
+        assert (invalid.status_code, invalid.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), query
 
 
 async def test_the_metrics_count_refunds_by_status(gateway: Gateway) -> None:
     await open_refund(gateway.pool)
-    counted = (await gateway.get("/metrics")).json()["refunds"]
-    assert counted == {"total": 1, "by_status": {"PENDING": 1, "SUCCEEDED": 0, "FAILED": 0}}
+    counts = (await gateway.get("/metrics")).json()["refunds"]
+    assert counts == {"total": 1, "by_status": {"PENDING": 1, "SUCCEEDED": 0, "FAILED": 0}}
 
 
 async def test_an_operator_replays_a_dead_refund(gateway: Gateway) -> None:
@@ -99,8 +106,8 @@ async def test_an_operator_replays_a_dead_refund(gateway: Gateway) -> None:
     await payments.fail("decline")
     async with running_worker(gateway.pool, RefundJob(payments)):
         job = await job_in_state(gateway.pool, refund, "dead")
-        replayed = await gateway.post(f"/ops/jobs/{job.id}/replay", {})
-        assert replayed.is_success, replayed.text
+        response = await gateway.post(f"/ops/jobs/{job.id}/replay", {})
+        assert response.is_success, response.text
         await job_in_state(gateway.pool, refund, "done")
     assert exact_json(await gateway.get(f"/refunds/{refund.id}"))["status"] == "SUCCEEDED"
     assert len(await payments.refunds(refund.request.payment_reference)) == 1

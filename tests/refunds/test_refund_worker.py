@@ -32,7 +32,7 @@ from support.payments.sandbox import PaymentSandbox
 from support.postgres.audit_and_events import audit_and_events, last_event
 from support.waiting import eventually
 
-# What the SDK hands to httpx is a style that httpx no longer likes.
+# The SDK passes the body to httpx in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 
 
@@ -47,7 +47,7 @@ async def row_of(pool: Pool, refund_id: object) -> dict[str, Any]:
     return dict(row)
 
 
-def ended(outcome: str) -> float:
+def outcome_count(outcome: str) -> float:
     return REGISTRY.get_sample_value("refunds_total", {"outcome": outcome}) or 0.0
 
 
@@ -55,25 +55,25 @@ async def test_a_refund_is_made_published_and_confirmed_by_mail(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool)
-    succeeded = ended("succeeded")
+    count_before = outcome_count("succeeded")
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
-    (made,) = await sandbox.refunds(refund.request.payment_reference)
+    (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
     row = await row_of(pool, refund.id)
-    assert (row["status"], row["transaction_id"], row["attempts"]) == ("SUCCEEDED", made["id"], 1)
-    assert await sandbox.calls(refund.request.payment_reference) == ["applied"], "a first attempt looks nothing up"
+    assert (row["status"], row["transaction_id"], row["attempts"]) == ("SUCCEEDED", provider_refund["id"], 1)
+    assert await sandbox.calls(refund.request.payment_reference) == ["applied"], "a first attempt does not search"
     assert (await job_of(pool, refund)).attempts == [("succeeded", None)]
     assert (await job_of(pool, refund, MAIL_JOB)).state == "ready"
-    assert ended("succeeded") == succeeded + 1
+    assert outcome_count("succeeded") == count_before + 1
 
-    seen = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert seen.audited == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
-    assert seen.events == [("refund.succeeded", 1)]
+    stored = await audit_and_events(pool, "REFUND", str(refund.id))
+    assert stored.audited == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
+    assert stored.events == [("refund.succeeded", 1)]
     event = await last_event(pool, str(refund.id))
-    assert (event["status"], event["transaction_id"], event["amount"]) == ("SUCCEEDED", made["id"], TOTAL)
-    (sent,) = await pool.fetch("SELECT topic, key, causation_id FROM outbox")
-    assert tuple(sent) == (REFUNDS_TOPIC, str(refund.request.order_id), "event-1")
+    assert (event["status"], event["transaction_id"], event["amount"]) == ("SUCCEEDED", provider_refund["id"], TOTAL)
+    (event_row,) = await pool.fetch("SELECT topic, key, causation_id FROM outbox")
+    assert tuple(event_row) == (REFUNDS_TOPIC, str(refund.request.order_id), "event-1")
 
 
 async def test_without_an_email_address_no_confirmation_is_sent(pool: Pool, refund_job: RefundJob) -> None:
@@ -102,9 +102,9 @@ async def test_a_refund_fails_permanently_after_six_attempts_and_succeeds_after_
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool)
-    failed = ended("failed")
+    count_before = outcome_count("failed")
     await sandbox.fail("fail", None, refund.reference)
-    with structlog.testing.capture_logs() as logged:
+    with structlog.testing.capture_logs() as logs:
         async with running_worker(pool, refund_job):
             job = await job_in_state(pool, refund, "dead")
 
@@ -118,24 +118,24 @@ async def test_a_refund_fails_permanently_after_six_attempts_and_succeeds_after_
     assert (row["status"], row["transaction_id"], row["attempts"]) == ("FAILED", None, 6)
     assert (await audit_and_events(pool, "REFUND", str(refund.id))).events == [("refund.failed", 1)]
     assert (await last_event(pool, str(refund.id)))["error"] == row["error"]
-    letter = await pool.fetchrow("SELECT * FROM outbox WHERE topic = $1", dead_letter_topic("refunds"))
-    assert letter is not None
-    assert json.loads(letter["payload"])["payload"] == {"refund_id": str(refund.id)}
-    (alert,) = [line for line in logged if line["log_level"] == "critical"]
+    dead_letter = await pool.fetchrow("SELECT * FROM outbox WHERE topic = $1", dead_letter_topic("refunds"))
+    assert dead_letter is not None
+    assert json.loads(dead_letter["payload"])["payload"] == {"refund_id": str(refund.id)}
+    (alert,) = [line for line in logs if line["log_level"] == "critical"]
     assert (alert["refund_id"], alert["attempts"]) == (str(refund.id), 6)
-    assert ended("failed") == failed + 1
+    assert outcome_count("failed") == count_before + 1
 
     await sandbox.mend()
     await replay(pool, job.id)
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
-    (made,) = await sandbox.refunds(refund.request.payment_reference)
+    (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
     row = await row_of(pool, refund.id)
-    assert (row["status"], row["transaction_id"], row["error"]) == ("SUCCEEDED", made["id"], None)
-    seen = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
-    assert [new for _, new, _ in seen.audited] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
+    assert (row["status"], row["transaction_id"], row["error"]) == ("SUCCEEDED", provider_refund["id"], None)
+    stored = await audit_and_events(pool, "REFUND", str(refund.id))
+    assert stored.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+    assert [new for _, new, _ in stored.audited] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
 
 
 async def test_a_refund_whose_response_was_lost_is_found_and_not_requested_again(
@@ -146,8 +146,8 @@ async def test_a_refund_whose_response_was_lost_is_found_and_not_requested_again
     async with running_worker(pool, refund_job):
         job = await job_in_state(pool, refund, "done")
 
-    (made,) = await sandbox.refunds(refund.request.payment_reference)
-    assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
+    (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
+    assert (await row_of(pool, refund.id))["transaction_id"] == provider_refund["id"]
     assert await sandbox.calls(refund.request.payment_reference) == ["applied", "listed"]
     assert [outcome for outcome, _ in job.attempts] == ["failed", "succeeded"]
     assert (job.attempts[0][1] or "").startswith("OutcomeUnknown: no answer")
@@ -207,8 +207,8 @@ async def test_a_replay_reuses_a_key_whose_last_call_was_lost_after_an_error(poo
     gateway.forget_keys()
     await gateway.fail("arrive_late", 5)
     async with running_worker(pool, RefundJob(gateway)):
-        dead = await job_in_state(pool, refund, "dead")
-        await replay(pool, dead.id)
+        dead_job = await job_in_state(pool, refund, "dead")
+        await replay(pool, dead_job.id)
         await job_in_state(pool, refund, "done")
 
     gateway.deliver_late_calls()
@@ -219,16 +219,16 @@ async def test_a_replay_reuses_a_key_whose_last_call_was_lost_after_an_error(poo
 async def test_a_rejection_because_the_refund_already_exists_is_no_failure(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob, stripe_gateway: StripeGateway
 ) -> None:
-    """As after a restore from a backup that knows nothing of the refund, when the gateway has forgotten the key."""
+    """This happens after a restore from a backup without the refund, when the gateway has deleted the key."""
     refund = await open_refund(pool)
     payment = refund.request.payment_reference
     await sandbox.declare_capture(payment, 7906, "EUR")
-    made = await stripe_gateway.refund(replace(refund, key_epoch=9))
+    provider_refund = await stripe_gateway.refund(replace(refund, key_epoch=9))
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
     assert await sandbox.calls(payment) == ["applied", "refused", "listed"]
-    assert (await row_of(pool, refund.id))["transaction_id"] == made
+    assert (await row_of(pool, refund.id))["transaction_id"] == provider_refund
 
 
 async def test_an_amount_that_the_gateway_cannot_represent_fails_immediately(
@@ -244,13 +244,13 @@ async def test_an_amount_that_the_gateway_cannot_represent_fails_immediately(
 async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     job = RefundJob(gateway)
-    paused = await claim_job(pool, refund)
+    paused_job = await claim_job(pool, refund)
     await pool.execute("UPDATE jobs SET state = 'ready', leased_until = NULL")
     await complete(job, await claim_job(pool, refund))
     before = await audit_and_events(pool, "REFUND", str(refund.id))
 
     with pytest.raises(LeaseLost):
-        await complete(job, paused)
+        await complete(job, paused_job)
 
     assert await audit_and_events(pool, "REFUND", str(refund.id)) == before
     assert len(await gateway.refunds(refund.request.payment_reference)) == 1
@@ -261,13 +261,13 @@ async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_in_the_meant
     job = RefundJob(gateway)
     await gateway.fail("decline")
     async with running_worker(pool, job):
-        dead = await job_in_state(pool, refund, "dead")
-    await replay(pool, dead.id)
-    paused = await claim_job(pool, refund)
+        dead_job = await job_in_state(pool, refund, "dead")
+    await replay(pool, dead_job.id)
+    paused_job = await claim_job(pool, refund)
     await pool.execute("UPDATE jobs SET state = 'dead', leased_until = NULL")
 
     with pytest.raises(LeaseLost):
-        await complete(job, paused)
+        await complete(job, paused_job)
 
     row = await row_of(pool, refund.id)
     assert (row["status"], row["key_epoch"]) == ("FAILED", 0)
@@ -285,108 +285,108 @@ async def test_a_job_without_its_refund_is_an_error(pool: Pool) -> None:
 async def test_a_payment_with_a_known_id_is_never_requested_by_the_derived_reference(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
-    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    order_id, payment_id = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
-    await identify(pool, order_id, known)
+    await identify(pool, order_id, payment_id)
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
     assert await sandbox.calls(f"order-{order_id}") == []
-    (made,) = await sandbox.refunds(known)
+    (provider_refund,) = await sandbox.refunds(payment_id)
     row = await row_of(pool, refund.id)
-    assert (row["payment_reference"], row["transaction_id"]) == (known, made["id"])
-    assert (await last_event(pool, str(refund.id)))["payment_reference"] == known
+    assert (row["payment_reference"], row["transaction_id"]) == (payment_id, provider_refund["id"])
+    assert (await last_event(pool, str(refund.id)))["payment_reference"] == payment_id
 
 
 async def test_a_refund_declined_for_the_derived_reference_is_retried_when_the_id_is_known(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
-    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    order_id, payment_id = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     await sandbox.fail("decline", None, f"order-{order_id}")
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "dead")
-        await identify(pool, order_id, known)
+        await identify(pool, order_id, payment_id)
         await job_in_state(pool, refund, "done")
-    (made,) = await sandbox.refunds(known)
+    (provider_refund,) = await sandbox.refunds(payment_id)
     assert await sandbox.refunds(f"order-{order_id}") == []
-    assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
-    assert await sandbox.keys(known) == [f"{refund.idempotency_key}-1"]
-    seen = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+    assert (await row_of(pool, refund.id))["transaction_id"] == provider_refund["id"]
+    assert await sandbox.keys(payment_id) == [f"{refund.idempotency_key}-1"]
+    stored = await audit_and_events(pool, "REFUND", str(refund.id))
+    assert stored.events == [("refund.failed", 1), ("refund.succeeded", 2)]
 
 
 async def test_an_id_that_arrives_during_the_decline_of_the_derived_reference_is_used_in_the_same_attempt(
     pool: Pool,
 ) -> None:
-    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    order_id, payment_id = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     gateway = FakePaymentGateway(knows_derived_references=False)
-    gateway.meanwhile = lambda: identify(pool, order_id, known)
+    gateway.meanwhile = lambda: identify(pool, order_id, payment_id)
     async with running_worker(pool, RefundJob(gateway)):
         job = await job_in_state(pool, refund, "done")
     assert [outcome for outcome, _ in job.attempts] == ["succeeded"]
-    assert len(await gateway.refunds(known)) == 1
+    assert len(await gateway.refunds(payment_id)) == 1
 
 
 async def test_an_id_that_arrives_while_a_declined_refund_fails_permanently_is_not_missed(pool: Pool) -> None:
-    """Neither sees what the other has not committed yet: the dead job, the id."""
-    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    """Neither transaction sees what the other has not committed: the dead job and the id."""
+    order_id, payment_id = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     gateway = FakePaymentGateway(knows_derived_references=False)
 
-    class Overtaken(RefundJob):
+    class IdArrivesOnFailure(RefundJob):
         async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
-            await identify(pool, order_id, known)
+            await identify(pool, order_id, payment_id)
             return await super().on_failure(connection, job, error)
 
-    async with running_worker(pool, Overtaken(gateway)):
+    async with running_worker(pool, IdArrivesOnFailure(gateway)):
         await job_in_state(pool, refund, "done")
-    assert len(await gateway.refunds(known)) == 1
-    seen = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert seen.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+    assert len(await gateway.refunds(payment_id)) == 1
+    stored = await audit_and_events(pool, "REFUND", str(refund.id))
+    assert stored.events == [("refund.failed", 1), ("refund.succeeded", 2)]
 
 
-async def someone_waits_for_a_lock(pool: Pool) -> bool:
+async def is_a_lock_awaited(pool: Pool) -> bool:
     query = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     return bool(await pool.fetchval(query))
 
 
 async def test_a_refund_that_fails_permanently_blocks_an_arriving_id_until_its_commit(pool: Pool) -> None:
-    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    order_id, payment_id = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     gateway = FakePaymentGateway(knows_derived_references=False)
     identifying: list[asyncio.Task[None]] = []
 
-    class Slow(RefundJob):
+    class IdArrivesBeforeCommit(RefundJob):
         async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
             subject = await super().on_failure(connection, job, error)
             if not identifying:
-                identifying.append(asyncio.create_task(identify(pool, order_id, known)))
-                await eventually(lambda: someone_waits_for_a_lock(pool))
+                identifying.append(asyncio.create_task(identify(pool, order_id, payment_id)))
+                await eventually(lambda: is_a_lock_awaited(pool))
             return subject
 
-    async with running_worker(pool, Slow(gateway)):
+    async with running_worker(pool, IdArrivesBeforeCommit(gateway)):
         await job_in_state(pool, refund, "done")
-    assert len(await gateway.refunds(known)) == 1
+    assert len(await gateway.refunds(payment_id)) == 1
 
 
 async def test_a_call_for_the_derived_reference_without_a_response_is_not_repeated_for_the_id(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
-    order_id, known = uuid4(), f"pi_{uuid4().hex}"
+    order_id, payment_id = uuid4(), f"pi_{uuid4().hex}"
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     await sandbox.fail("timeout_after_apply", 1, f"order-{order_id}")
     job = await claim_job(pool, refund)
     with pytest.raises(OutcomeUnknown):
         await complete(refund_job, job)
-    await identify(pool, order_id, known)
+    await identify(pool, order_id, payment_id)
     async with transaction(pool) as connection:
         await endings.retry(connection, job, "no answer", timedelta(0))
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
-    (made,) = await sandbox.refunds(f"order-{order_id}")
-    assert await sandbox.refunds(known) == []
-    assert (await row_of(pool, refund.id))["transaction_id"] == made["id"]
+    (provider_refund,) = await sandbox.refunds(f"order-{order_id}")
+    assert await sandbox.refunds(payment_id) == []
+    assert (await row_of(pool, refund.id))["transaction_id"] == provider_refund["id"]
 
 
 async def identify(pool: Pool, order_id: UUID, reference: str) -> None:

@@ -39,15 +39,15 @@ class ServicesWithoutKafka:
             rows += await pool.fetch("SELECT * FROM outbox WHERE key = $1 ORDER BY position", order_id)
         return [self._record(row) for row in rows if row["type"] != "job.dead_lettered"]
 
-    async def deliver(self, consumer: str, records: list[KafkaRecord], *, forgotten: bool = False) -> None:
+    async def deliver(self, consumer: str, records: list[KafkaRecord], *, purged_inbox: bool = False) -> None:
         inbox = self.consumers[consumer]
-        if forgotten:  # as after the inbox's retention
+        if purged_inbox:
             pool = {"refunds": self.refunds, "returns": self.returns.pool, "orders": self.orders.pool}[consumer]
             await pool.execute("DELETE FROM inbox")
         if records:
             await inbox.process(records)
 
-    async def poisoned(self) -> int:
+    async def poison_count(self) -> int:
         pools = (self.orders.pool, self.returns.pool, self.refunds)
         return sum([await pool.fetchval("SELECT count(*) FROM poison") for pool in pools])
 
