@@ -1,6 +1,6 @@
-"""Real PostgreSQL and real Apache Kafka for every test: one server of each per session, started when first asked for.
+"""Real PostgreSQL and real Apache Kafka for every test: one server of each per session, started at its first use.
 
-A test gets databases and topics of its own, so that tests neither wait for each other nor see each other's data.
+Each test has its own databases and topics, so that tests neither wait for each other nor read each other's data.
 """
 
 import asyncio
@@ -46,14 +46,14 @@ def databases(postgres: Postgres) -> Databases:
 @pytest.fixture
 def make_database(databases: Databases) -> Iterator[MakeDatabase]:
     """`make_database("orders")`: a fresh, migrated database of that service; `None`: with the common tables only."""
-    made: list[Database] = []
+    new_databases: list[Database] = []
 
     def make(service: str | None) -> Database:
-        made.append(databases.create(service))
-        return made[-1]
+        new_databases.append(databases.create(service))
+        return new_databases[-1]
 
     yield make
-    for database in made:
+    for database in new_databases:
         databases.drop(database)
 
 
@@ -63,16 +63,18 @@ def database(make_database: MakeDatabase) -> Database:
 
 
 @pytest_asyncio.fixture
-async def make_pool(make_database: MakeDatabase) -> AsyncIterator[MakePool]:  # after which the databases are dropped
+async def make_pool(
+    make_database: MakeDatabase,
+) -> AsyncIterator[MakePool]:  # depends on it, so that pools are closed before databases are dropped
     """`await make_pool(database)`: connections of the application's login, closed when the test ends."""
-    made: list[Pool] = []
+    pools: list[Pool] = []
 
     async def make(database: Database) -> Pool:
-        made.append(await open_pool(database.dsn, size=10, application_name="test"))
-        return made[-1]
+        pools.append(await open_pool(database.dsn, size=10, application_name="test"))
+        return pools[-1]
 
     yield make
-    for pool in made:
+    for pool in pools:
         await asyncio.wait_for(pool.close(), 20)
 
 
@@ -84,11 +86,11 @@ async def pool(database: Database, make_pool: MakePool) -> Pool:
 
 @pytest.fixture
 def kafka(kafka_server: Kafka) -> str:
-    """Where the session's broker listens."""
+    """The address of the session's broker."""
     return kafka_server.bootstrap
 
 
 @pytest.fixture
 def make_topic(kafka: str) -> MakeTopic:
-    """`await make_topic(partitions=3)`: a new topic that nobody else uses."""
+    """`await make_topic(partitions=3)`: a new topic that no other test uses."""
     return Topics(kafka).create

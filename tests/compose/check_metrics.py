@@ -1,6 +1,6 @@
-"""What the alert rules and the dashboard ask is answered on a running Compose stack, by its own Prometheus.
+"""Check that Prometheus of a running Compose stack has data for the alert rules and the dashboard.
 
-python tests/compose/check_metrics.py            with PROMETHEUS_PORT, 9090 if it is not set
+python tests/compose/check_metrics.py            with PROMETHEUS_PORT, default 9090
 """
 
 import os
@@ -15,20 +15,20 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.project.monitoring import dashboard_expressions, metrics_in_use, rule_expressions
 
-PATIENCE_SECONDS = 30.0  # what the smoke test made has to be scraped first, twice for a rate
+WAIT_SECONDS = 30.0  # the data of the smoke test must be scraped first, twice for a rate
 API = f"http://127.0.0.1:{os.environ.get('PROMETHEUS_PORT') or 9090}/api/v1"
-# On a healthy stack these have nothing to show.
-ONLY_IN_TROUBLE = (
+# On a healthy stack these have no data.
+EMPTY_WHEN_HEALTHY = (
     'count(up{job="articurated"} == 0)',
     'count(ALERTS{alertstate="firing"})',
 )
 
 
 def main() -> None:
-    spoken_of, panels = metrics_in_use(), list(dashboard_expressions())
-    shown = [each for each in panels if not any(trouble in each for trouble in ONLY_IN_TROUBLE)]
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while missing := unanswered(spoken_of, shown):
+    metrics, panels = metrics_in_use(), list(dashboard_expressions())
+    required_panels = [each for each in panels if not any(expression in each for expression in EMPTY_WHEN_HEALTHY)]
+    deadline = time.monotonic() + WAIT_SECONDS
+    while missing := missing_metrics_and_panels(metrics, required_panels):
         if time.monotonic() > deadline:
             sys.exit("not on the running stack:\n" + "\n".join(missing))
         time.sleep(1)
@@ -38,18 +38,18 @@ def main() -> None:
     if firing:
         sys.exit(f"firing: {', '.join(firing)}")
     sys.stdout.write(
-        f"{len(spoken_of)} metrics are there, {len(shown)} of {len(panels)} queries of the dashboard show something, "
+        f"{len(metrics)} metrics exist, {len(required_panels)} of {len(panels)} queries of the dashboard have data, "
         f"no alert fires\n"
     )
 
 
-def unanswered(metrics: set[str], panels: list[str]) -> list[str]:
-    there = set(ask("label/__name__/values"))
-    return sorted(metrics - there) + [each for each in panels if not ask("query", query=each)["result"]]
+def missing_metrics_and_panels(metrics: set[str], panels: list[str]) -> list[str]:
+    existing = set(ask("label/__name__/values"))
+    return sorted(metrics - existing) + [each for each in panels if not ask("query", query=each)["result"]]
 
 
 def ask(what: str, **parameters: str) -> Any:
-    """Raises for a query that Prometheus does not understand."""
+    """Raises `HTTPStatusError` for a query that Prometheus rejects."""
     return httpx.get(f"{API}/{what}", params=parameters).raise_for_status().json()["data"]
 
 

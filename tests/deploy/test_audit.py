@@ -14,14 +14,14 @@ LOCK = "# comment\norg.example:kiln:1.0 abc\norg.example:glaze:2.1 def\n"
 
 
 @contextmanager
-def advisories(of: dict[str, list[str]]) -> Iterator[str]:
+def advisories(names_by_jar: dict[str, list[str]]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
+            queries = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
             results: list[dict[str, Any]] = []
-            for each in asked:
-                found = of.get(f"{each['package']['name']}:{each['version']}", [])
-                results.append({"vulns": [{"id": name} for name in found]} if found else {})
+            for each in queries:
+                names = names_by_jar.get(f"{each['package']['name']}:{each['version']}", [])
+                results.append({"vulns": [{"id": name} for name in names]} if names else {})
             body = json.dumps({"results": results}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -29,7 +29,7 @@ def advisories(of: dict[str, list[str]]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Not on the test's output."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     serving = threading.Thread(target=server.serve_forever)
@@ -44,20 +44,20 @@ def advisories(of: dict[str, list[str]]) -> Iterator[str]:
 
 def test_jars_without_an_advisory_pass_the_audit() -> None:
     with advisories({}) as url:
-        found = audit.audit_jars(LOCK, url)
-    assert (found.checked, found.vulnerabilities, found.not_checked) == (2, (), None)
+        result = audit.audit_jars(LOCK, url)
+    assert (result.checked, result.vulnerabilities, result.not_checked) == (2, (), None)
 
 
 def test_a_jar_with_an_advisory_fails_the_audit() -> None:
     with advisories({"org.example:glaze:2.1": ["GHSA-1", "GHSA-2"]}) as url:
-        found = audit.audit_jars(LOCK, url)
-    assert found.vulnerabilities == ("org.example:glaze 2.1: GHSA-1", "org.example:glaze 2.1: GHSA-2")
+        result = audit.audit_jars(LOCK, url)
+    assert result.vulnerabilities == ("org.example:glaze 2.1: GHSA-1", "org.example:glaze 2.1: GHSA-2")
 
 
 def test_an_unavailable_source_fails_the_audit() -> None:
-    found = audit.audit_jars(LOCK, "http://127.0.0.1:9/v1/querybatch")
-    assert found.checked == 0
-    assert "did not answer" in found.not_checked
+    result = audit.audit_jars(LOCK, "http://127.0.0.1:9/v1/querybatch")
+    assert result.checked == 0
+    assert "did not answer" in result.not_checked
 
 
 def test_every_jar_of_the_lock_is_audited() -> None:

@@ -26,7 +26,7 @@ def test_no_container_has_more_rights_than_it_needs(name: str) -> None:
     assert container["cap_drop"] == ["ALL"]
     assert container["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in container
-    # Three of other people write into their installation when they start.
+    # Three images of third parties write into their installation when they start.
     assert container.get("read_only") or name in {"kafka", "grafana", "kafka-ui"}
 
 
@@ -61,7 +61,7 @@ def test_a_role_can_read_no_secret_of_another_service_and_no_owner_login() -> No
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
-    used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE))
-    listed = dict(re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
+    settings = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE))
+    documented = dict(re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
 
-    assert listed == used
+    assert documented == settings

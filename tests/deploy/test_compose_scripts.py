@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 COMPOSE = Path(__file__).parents[1] / "compose"
-# An engine that does what it is asked for, except for what a test lets fail.
+# A fake engine that succeeds, except for the command that a test lets fail.
 DOCKER = """case "$*" in
   "compose version"*) exit 1 ;;
   "image inspect articurated-test"*) exit 1 ;;
@@ -52,15 +52,15 @@ def test_a_failed_step_is_named_and_its_log_is_shown_and_stored(
     broken = f"echo 'the {fails} of this test fails' >&2; exit 3"
     programs = {"dockerd": "sleep 30", "debootstrap": "exit 0", fails: broken}
     if fails == "debootstrap":
-        programs["docker"] = "[[ $1 == info || $1 == buildx ]]"  # without buildx, Debian's docker would be taken
+        programs["docker"] = "[[ $1 == info || $1 == buildx ]]"  # without buildx, Debian's docker would be used
     if fails == "dockerd":
         programs["docker"] = "exit 1"
-    done = run(tmp_path, script, fails, **(programs if fails in {"go", "dockerd", "debootstrap"} else {}))
-    output = done.stdout + done.stderr
-    assert done.returncode not in (0, None), output
+    process = run(tmp_path, script, fails, **(programs if fails in {"go", "dockerd", "debootstrap"} else {}))
+    output = process.stdout + process.stderr
+    assert process.returncode not in (0, None), output
     assert f"the {fails} of this test fails" in output
     assert f": {step}\n" in output
-    kept = re.search(r"^logs: (.*)$", output, flags=re.MULTILINE)
-    assert kept is not None
+    log_folder = re.search(r"^logs: (.*)$", output, flags=re.MULTILINE)
+    assert log_folder is not None
     if fails != "run":
-        assert f"the {fails} of this test fails" in "".join(file.read_text() for file in Path(kept[1]).iterdir())
+        assert f"the {fails} of this test fails" in "".join(file.read_text() for file in Path(log_folder[1]).iterdir())

@@ -35,7 +35,7 @@ def script(folder: Path, name: str, text: str) -> None:
 
 
 def run_gate(tmp_path: Path, tests: str, *, fails: str = "none") -> subprocess.CompletedProcess[str]:
-    """`.ci/run` itself, with a `make` that runs these tests, and notes what else it was asked for."""
+    """Run `.ci/run` with a fake `make` that runs these tests and prints the other targets."""
     checkout = tmp_path / "checkout"
     for folder in (".ci", ".venv/bin", "bin", "tests"):
         (checkout / folder).mkdir(parents=True)
@@ -54,20 +54,20 @@ def run_gate(tmp_path: Path, tests: str, *, fails: str = "none") -> subprocess.C
 
 
 def test_a_failed_kill_run_is_not_repeated_with_another_seed(tmp_path: Path) -> None:
-    done = run_gate(tmp_path, "def test_that_is_steady():\n    pass\n", fails="kill-runs")
-    assert done.returncode != 0
-    assert done.stdout.count("made kill-runs") == 1
+    process = run_gate(tmp_path, "def test_that_is_steady():\n    pass\n", fails="kill-runs")
+    assert process.returncode != 0
+    assert process.stdout.count("made kill-runs") == 1
 
 
 def test_a_test_that_passes_only_when_repeated_is_listed_by_name(tmp_path: Path) -> None:
-    done = run_gate(tmp_path, TESTS)
-    listed = (
+    process = run_gate(tmp_path, TESTS)
+    flaky_list = (
         "Flaky: passed only when repeated:\n"
         "- tests/test_of_ours.py::test_that_waits_for_luck[a b]\n"
         "- tests/test_of_ours.py::test_that_waits_for_luck[c]\n"
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith(listed)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.endswith(flaky_list)
     assert "### Flaky: passed only when repeated" in (tmp_path / "checkout" / "summary.md").read_text()
 
 
@@ -75,10 +75,10 @@ def test_a_test_that_passes_only_when_repeated_is_listed_by_name(tmp_path: Path)
     ("tests", "output"), [(TESTS + BROKEN, "Failed twice:\n- "), (TESTS + CUT_SHORT, "not repeated")]
 )
 def test_a_test_that_fails_twice_or_is_interrupted_has_failed(tmp_path: Path, tests: str, output: str) -> None:
-    done = run_gate(tmp_path, tests)
-    assert done.returncode != 0
-    assert output in done.stdout
-    assert "made check" not in done.stdout
+    process = run_gate(tmp_path, tests)
+    assert process.returncode != 0
+    assert output in process.stdout
+    assert "made check" not in process.stdout
 
 
 @pytest.mark.parametrize("failure", [Unexpected("an invoice number was used twice"), RuntimeError("the stack ended")])
@@ -92,10 +92,10 @@ def test_a_kill_run_prints_its_seed_and_the_command_that_repeats_it(
     monkeypatch.setattr(kill_runs, "fresh_stack", no_stack)
     monkeypatch.setattr(sys, "argv", ["kill_runs.py", "--runs", "4", "--seed", "8"])
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as raised:
         kill_runs.main()
     output = capsys.readouterr()
-    assert ended.value.code == 1
+    assert raised.value.code == 1
     assert output.out.startswith("seed 8, 4 runs\n")
     assert f"kill runs failed: {failure}" in output.err
     assert output.err.endswith("repeat with: make kill-runs RUNS=4 SEED=8\n")

@@ -28,12 +28,12 @@ async def test_after_the_demo_every_monitored_metric_has_a_value(
         for story in STORIES:
             await story(shop, Narrator(Console(file=io.StringIO())))
         await shop.close()
-        measured = await exposed(stack)
+        names = await exposed_metrics(stack)
 
-    assert metrics_in_use() - measured == set()
+    assert metrics_in_use() - names == set()
 
 
-async def exposed(stack: StackDescription) -> set[str]:
+async def exposed_metrics(stack: StackDescription) -> set[str]:
     async with httpx.AsyncClient() as client:
         services = [process["url"] for process in stack["processes"] if process["service"] in stack["services"]]
         pages = await asyncio.gather(*(client.get(f"{url}/metrics") for url in services))

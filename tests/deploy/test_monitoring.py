@@ -17,7 +17,7 @@ from support.project.monitoring import DEPLOY, metric_names, metrics_in_use, rul
 
 PROMTOOL = shutil.which("promtool")
 OPERATIONS = DEPLOY.parent / "docs" / "operations.md"
-# Names that one metric is exposed under, beside its own.
+# Suffixes of the names that one metric is exposed as.
 SUFFIXES = ("", "_total", "_bucket", "_count", "_sum")
 
 
@@ -51,13 +51,13 @@ def test_every_alert_has_its_paragraph_in_the_runbook() -> None:
 
 def test_every_role_is_scraped_and_alerts_when_it_is_missing() -> None:
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    (scraped,) = (job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job)
-    (missing,) = (rule["expr"] for rule in rules() if rule["alert"] == "RoleMissing")
+    (targets,) = (job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"] if "dns_sd_configs" in job)
+    (expression,) = (rule["expr"] for rule in rules() if rule["alert"] == "RoleMissing")
 
     roles = [(service, role) for service, definition in SERVICES.items() for role in definition.roles]
 
-    assert sorted(scraped) == sorted(f"{service}-{role}" for service, role in roles)
-    assert sorted(re.findall(r'service="(\w+)", role="(\w+)"', missing)) == sorted(roles)
+    assert sorted(targets) == sorted(f"{service}-{role}" for service, role in roles)
+    assert sorted(re.findall(r'service="(\w+)", role="(\w+)"', expression)) == sorted(roles)
 
 
 def test_every_alert_is_tested_firing_and_silent() -> None:
@@ -73,6 +73,6 @@ def test_every_alert_is_tested_firing_and_silent() -> None:
 @pytest.mark.parametrize("check", [["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]])
 def test_promtool_accepts(check: list[str]) -> None:
     command = [str(PROMTOOL), *check]
-    done = subprocess.run(command, cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False)
+    process = subprocess.run(command, cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr

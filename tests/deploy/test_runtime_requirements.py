@@ -27,10 +27,10 @@ schemathesis==4.0 \\
 
 
 def requirements(*arguments: str | Path) -> str:
-    done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ValueError(done.stderr)
-    return done.stdout
+    process = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise ValueError(process.stderr)
+    return process.stdout
 
 
 def distributions(lock: str) -> set[str]:

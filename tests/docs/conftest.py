@@ -1,4 +1,4 @@
-"""A folder that looks like a checkout in which `make up` runs, for the commands that documents show."""
+"""A folder like a checkout in which `make up` runs, for the commands in documents."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout() -> Iterator[Checkout]:
-    """With everything of ours but `.local`, where a stack of its own has its data; failures there take seconds."""
+    """All files of the repository except `.local`, which has a separate stack with retries after seconds."""
     with TemporaryDirectory(prefix="articurated-docs-") as temporary, pytest.MonkeyPatch.context() as environment:
         folder = Path(temporary)
         for each in ROOT.iterdir():

@@ -1,4 +1,4 @@
-"""What a document points at is there: files, headings, tests."""
+"""The files, headings and tests that documents refer to exist."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def name(document: Path) -> str:
 
 
 def anchors(document: Path) -> set[str]:
-    """The headings as GitHub turns them into anchors."""
+    """The anchors that GitHub makes from the headings."""
     headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", document.read_text()), re.MULTILINE)
     plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
@@ -33,14 +33,14 @@ def test_links_lead_to_existing_files_and_headings(document: Path) -> None:
 
 def test_every_page_is_reached_from_the_index() -> None:
     index = ROOT / "docs" / "README.md"
-    linked = {(index.parent / path).resolve() for path, _ in _LINK.findall(index.read_text())}
+    targets = {(index.parent / path).resolve() for path, _ in _LINK.findall(index.read_text())}
     pages = {page for page in DOCUMENTS if page.is_relative_to(index.parent) and page.parent.name != "adr"}
-    assert pages - linked == {index}
+    assert pages - targets == {index}
 
 
 def test_every_named_test_exists() -> None:
-    named = [(name(document), *found) for document in DOCUMENTS for found in _TEST.findall(document.read_text())]
-    missing = [each for each in named if not defines(ROOT / each[1], each[2])]
+    references = [(name(document), *parts) for document in DOCUMENTS for parts in _TEST.findall(document.read_text())]
+    missing = [each for each in references if not defines(ROOT / each[1], each[2])]
     assert missing == []
 
 
@@ -53,4 +53,4 @@ def test_every_guarantee_names_a_test() -> None:
         r"^\| (?!guarantee |---)(.+) \| (.+) \|$", (ROOT / "docs/guarantees.md").read_text(), re.MULTILINE
     )
     assert rows
-    assert [guarantee for guarantee, shown_by in rows if not _TEST.search(shown_by)] == []
+    assert [guarantee for guarantee, tests in rows if not _TEST.search(tests)] == []

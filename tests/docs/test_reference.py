@@ -1,4 +1,4 @@
-"""The reference says what the code says."""
+"""The reference pages agree with the code."""
 
 import re
 from datetime import UTC, datetime
@@ -28,8 +28,8 @@ EVENT = {
 
 def rows(page: str, heading: str) -> list[list[str]]:
     """The cells of the first table below a heading."""
-    _, found, below = (ROOT / "docs" / "reference" / page).read_text().partition(f"\n## {heading}\n")
-    assert found, f"{page} has no heading {heading}"
+    _, heading_line, below = (ROOT / "docs" / "reference" / page).read_text().partition(f"\n## {heading}\n")
+    assert heading_line, f"{page} has no heading {heading}"
     table = re.search(r"(?:^\|.*\|\n)+", below, re.MULTILINE)
     assert table is not None
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[0].splitlines()[2:]]
@@ -37,7 +37,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_tables_equal_what_the_code_generates(page: Path) -> None:
-    """If this fails: `make reference`, and look at what changed."""
+    """If this fails: run `make reference` and review the difference."""
     assert page.read_text() == filled(page.read_text())
 
 

@@ -1,4 +1,4 @@
-"""The page of the backlog's stories: complete, and with code and tests that exist."""
+"""The page of the backlog's stories is complete, and names existing code and tests."""
 
 import re
 
@@ -21,9 +21,9 @@ def test_every_story_is_listed_with_its_requirements() -> None:
 
 def test_every_line_names_existing_code_and_a_test() -> None:
     for story, lines in rows().items():
-        for asked, code, shown_by, figure in lines:
+        for requirement, code, tests, figure in lines:
             files = re.findall(r"`([^`]+)`", code)
-            assert files, (story, asked)
-            assert [file for file in files if not (ROOT / file).exists()] == [], (story, asked)
-            assert re.search(r"`tests/[\w/]+\.py::\w+`", shown_by), (story, asked)
-            assert figure.strip(), (story, asked)
+            assert files, (story, requirement)
+            assert [file for file in files if not (ROOT / file).exists()] == [], (story, requirement)
+            assert re.search(r"`tests/[\w/]+\.py::\w+`", tests), (story, requirement)
+            assert figure.strip(), (story, requirement)

@@ -21,7 +21,7 @@ from support.events.traceparent import TRACEPARENT
 from support.example.invoices import consume, invoice_of, job_in_state
 from support.example.order_events import order_shipped
 from support.gateway.application import Gateway, exact_json, serve
-from support.gateway.openapi import DocumentedAnswers
+from support.gateway.openapi import DocumentedResponses
 from support.postgres.databases import Database
 
 KEY = "a key to sign links with"
@@ -144,7 +144,7 @@ async def test_staff_can_read_all_fields_of_an_invoice(gateway: Gateway, issued_
     }
     assert str(invoice["total_amount"]) == "79.06"
     assert (invoice["status"], invoice["mail_status"], invoice["failed_step"]) == ("ISSUED", "PENDING", None)
-    DocumentedAnswers(gateway.app).check(response)
+    DocumentedResponses(gateway.app).check(response)
 
 
 async def test_invoices_are_listed_newest_first_with_exact_totals(
@@ -157,7 +157,7 @@ async def test_invoices_are_listed_newest_first_with_exact_totals(
     await issue(pool, store, orders[3])
 
     response = await gateway.get("/invoices?limit=2&offset=1")
-    DocumentedAnswers(gateway.app).check(response)
+    DocumentedResponses(gateway.app).check(response)
     page = response.json()
     assert [each["order_id"] for each in page["data"]] == [orders[3]["order_id"], orders[2]["order_id"]]
     assert page["pagination"] == {"limit": 2, "offset": 1, "total": 5, "has_more": True}

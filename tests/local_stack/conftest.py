@@ -12,7 +12,7 @@ PACKAGES = (*SERVICES, "sandbox")
 
 @pytest.fixture(scope="session")
 def import_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where Python finds packages with the real ones' names, each of them fake_service.py."""
+    """A PYTHONPATH with packages that have the names of the services and run fake_service.py."""
     folder = tmp_path_factory.mktemp("packages")
     for name in PACKAGES:
         (folder / name).mkdir()
@@ -23,14 +23,14 @@ def import_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def up(import_path: str, tmp_path: Path) -> Iterator[Callable[..., RunningSupervisor]]:
-    """`up(SETTING="value")` starts a supervisor, always on the same folder; none survives the test."""
-    started: list[RunningSupervisor] = []
+    """`up(SETTING="value")` starts a supervisor, always on the same folder; the fixture ends them after the test."""
+    supervisors: list[RunningSupervisor] = []
 
     def start(**environment: str) -> RunningSupervisor:
-        started.append(RunningSupervisor(tmp_path / "stack", import_path, **environment))
-        return started[-1]
+        supervisors.append(RunningSupervisor(tmp_path / "stack", import_path, **environment))
+        return supervisors[-1]
 
     yield start
-    for supervisor in started:
+    for supervisor in supervisors:
         if supervisor.process.poll() is None:
             supervisor.end()

@@ -1,6 +1,6 @@
-"""The command line of a service, and of the sandbox, with nothing behind it: what the supervisor sees of the real ones.
+"""A fake of the command line of a service or of the sandbox, as the supervisor calls it.
 
-Every call is noted in the file CALLS names; FAILING, BACKGROUND and STUBBORN name services that misbehave.
+It appends every call to the file in CALLS; FAILING, BACKGROUND and STUBBORN name services that misbehave.
 """
 
 import argparse
@@ -30,11 +30,11 @@ def main(name: str) -> None:
 def serve(port: int, name: str) -> None:
     if name == os.environ.get("BACKGROUND"):
         subprocess.Popen(["/bin/sleep", "600"])
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if name == os.environ.get("STUBBORN") else leave)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if name == os.environ.get("STUBBORN") else exit_process)
     ThreadingHTTPServer(("127.0.0.1", port), Ready).serve_forever()
 
 
-def leave(number: int, frame: FrameType | None) -> None:
+def exit_process(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 

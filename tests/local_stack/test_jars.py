@@ -1,4 +1,4 @@
-"""Only the jars with the committed hashes are run."""
+"""Kafka runs only with jars that have the committed hashes."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from local_stack.kafka import Kafka
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the fetched jars, to be damaged."""
+    """A copy of the fetched jars, which a test may damage."""
     copy = tmp_path / "kafka-jars"
     for jar in jars.locked_jars():
         target = copy / jar.path.relative_to(jars.REPOSITORY)
@@ -28,10 +28,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_lock_names_each_jar_once_with_its_hash_and_no_address() -> None:
     text = jars.LOCK_FILE.read_text()
-    locked = jars.locked_jars()
+    entries = jars.locked_jars()
     assert "://" not in text
-    assert len({(jar.group, jar.name) for jar in locked}) == len(locked) == 45
-    assert all(len(bytes.fromhex(jar.sha256)) == 32 for jar in locked)
+    assert len({(jar.group, jar.name) for jar in entries}) == len(entries) == 45
+    assert all(len(bytes.fromhex(jar.sha256)) == 32 for jar in entries)
 
 
 def test_kafka_does_not_start_with_a_changed_jar(repository: Path, tmp_path: Path) -> None:
@@ -50,22 +50,22 @@ def test_kafka_does_not_start_without_a_jar_and_prints_the_remedy(repository: Pa
 
 
 def test_fetching_replaces_an_incomplete_jar(repository: Path, maven_central: Path) -> None:
-    [half] = repository.glob("**/jspecify-*.jar")
-    whole = half.read_bytes()
-    published = maven_central / half.relative_to(repository)
-    published.parent.mkdir(parents=True)
-    published.write_bytes(whole)
-    half.write_bytes(whole[:100])
+    [incomplete] = repository.glob("**/jspecify-*.jar")
+    content = incomplete.read_bytes()
+    source = maven_central / incomplete.relative_to(repository)
+    source.parent.mkdir(parents=True)
+    source.write_bytes(content)
+    incomplete.write_bytes(content[:100])
     fetch.fetch_jars()
-    assert half.read_bytes() == whole
+    assert incomplete.read_bytes() == content
 
 
 def test_fetching_rejects_a_jar_with_another_hash(repository: Path, maven_central: Path) -> None:
-    [changed] = repository.glob("**/jspecify-*.jar")
-    published = maven_central / changed.relative_to(repository)
-    published.parent.mkdir(parents=True)
-    published.write_bytes(b"something else")
-    changed.unlink()
+    [jar] = repository.glob("**/jspecify-*.jar")
+    source = maven_central / jar.relative_to(repository)
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"something else")
+    jar.unlink()
     with pytest.raises(UntrustedJarError, match=r"jspecify.* has SHA-256"):
         fetch.fetch_jars()
 
@@ -97,12 +97,12 @@ def maven_central(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def publish(repository: Path, name: str, needs: str | None = None) -> None:
-    needed = f"<groupId>example</groupId><artifactId>{needs}</artifactId><version>1.0</version>"
+    dependency = f"<groupId>example</groupId><artifactId>{needs}</artifactId><version>1.0</version>"
     folder = repository / "example" / name / "1.0"
     folder.mkdir(parents=True)
     (folder / f"{name}-1.0.jar").write_text(name)
     (folder / f"{name}-1.0.pom").write_text(
         '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
         f"<groupId>example</groupId><artifactId>{name}</artifactId><version>1.0</version>"
-        f"<dependencies>{f'<dependency>{needed}</dependency>' if needs else ''}</dependencies></project>"
+        f"<dependencies>{f'<dependency>{dependency}</dependency>' if needs else ''}</dependencies></project>"
     )

@@ -1,4 +1,4 @@
-"""Apache Kafka as `make up` and the other tests run it."""
+"""The embedded Apache Kafka of `make up` and of the other tests."""
 
 from collections.abc import Callable
 from pathlib import Path

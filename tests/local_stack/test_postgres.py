@@ -1,4 +1,4 @@
-"""PostgreSQL as `make up` and the other tests run it."""
+"""The embedded PostgreSQL of `make up` and of the other tests."""
 
 import os
 import shutil
@@ -16,13 +16,13 @@ from local_stack.privileges import NOBODY
 from local_stack.process import CommandError
 from local_stack.server import StartError
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user to be")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run as another user")
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Postgres]:
-    with Postgres(tmp_path / "postgres") as started:
-        yield started
+    with Postgres(tmp_path / "postgres") as postgres_server:
+        yield postgres_server
 
 
 @pytest.mark.parametrize("end", [Postgres.stop, Postgres.kill])

@@ -16,7 +16,7 @@ from local_stack.settings import SettingsError, StackSettings
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
+def port_in_use() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -49,9 +49,9 @@ def test_an_invalid_setting_is_rejected(environment: dict[str, str], reason: str
 
 
 def test_free_ports_are_different_and_outside_the_range_of_outgoing_connections() -> None:
-    chosen = free_ports(20)
-    assert len(set(chosen)) == 20
-    assert all(port in ports.PORT_RANGE and is_free(port) for port in chosen)
+    numbers = free_ports(20)
+    assert len(set(numbers)) == 20
+    assert all(port in ports.PORT_RANGE and is_free(port) for port in numbers)
 
 
 def test_a_later_run_gets_the_same_ports(tmp_path: Path) -> None:
@@ -60,20 +60,20 @@ def test_a_later_run_gets_the_same_ports(tmp_path: Path) -> None:
 
 
 def test_a_remembered_port_that_is_in_use_is_replaced(
-    tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, port_in_use: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "WAIT_SECONDS", 0)
     assign_ports(["orders"], {"orders": free_ports(1)[0]}, tmp_path / "ports.json")
-    (tmp_path / "ports.json").write_text(f'{{"orders": {taken}}}')
-    assert assign_ports(["orders"], {}, tmp_path / "ports.json")["orders"] != taken
+    (tmp_path / "ports.json").write_text(f'{{"orders": {port_in_use}}}')
+    assert assign_ports(["orders"], {}, tmp_path / "ports.json")["orders"] != port_in_use
 
 
 def test_a_configured_port_that_is_in_use_is_an_error(
-    tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, port_in_use: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "WAIT_SECONDS", 0)
-    with pytest.raises(PortTakenError, match=f"port {taken} for orders is in use"):
-        assign_ports(["orders"], {"orders": taken}, tmp_path / "ports.json")
+    with pytest.raises(PortTakenError, match=f"port {port_in_use} for orders is in use"):
+        assign_ports(["orders"], {"orders": port_in_use}, tmp_path / "ports.json")
 
 
 def test_the_lock_on_a_folder_is_released_at_the_end(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_the_lock_on_a_folder_is_released_at_the_end(tmp_path: Path) -> None:
 
 def test_files_of_a_killed_supervisor_are_not_used_by_the_next_one(tmp_path: Path) -> None:
     description = {"documents": "/invoices"}
-    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
-        killed.wait()
-    (tmp_path / stack_json.FILE).write_text(json.dumps({"supervisor_pid": killed.pid, **description}))
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended_process:
+        ended_process.wait()
+    (tmp_path / stack_json.FILE).write_text(json.dumps({"supervisor_pid": ended_process.pid, **description}))
     with exclusive_use(tmp_path):
         with pytest.raises(stack_json.NotRunningError):
             stack_json.running_stack(tmp_path)

@@ -21,7 +21,7 @@ KEY_ROLES = ["client", "warehouse", "payments", "manager", "ops"]
 
 @pytest.fixture(scope="module")
 def stack(import_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSupervisor]:
-    """One stack, with a process for each role, for the tests that leave it running."""
+    """One stack with a process for each role, for tests that do not stop it."""
     supervisor = RunningSupervisor(tmp_path_factory.mktemp("shared") / "stack", import_path, ROLES="split")
     try:
         supervisor.until_ready()
@@ -109,9 +109,9 @@ def test_after_sigterm_nothing_runs_and_a_second_up_continues_with_the_data(up: 
     first = up()
     before = first.until_ready()
     query(owner_dsn(first), "CREATE TABLE kept AS SELECT 42 AS answer")
-    began = time.monotonic()
+    start = time.monotonic()
     assert first.end(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - start < 15
     assert_nothing_runs(first.folder)
     assert not (first.folder / "stack.json").exists()
 
@@ -125,16 +125,16 @@ def test_after_sigterm_nothing_runs_and_a_second_up_continues_with_the_data(up: 
 def test_the_processes_of_a_killed_supervisor_end_and_the_next_one_continues(up: Up) -> None:
     first = up()
     before = first.until_ready()
-    made = query(owner_dsn(first), "CREATE TABLE kept AS SELECT 42 AS answer")
-    assert made.returncode == 0, made.stderr
+    creation = query(owner_dsn(first), "CREATE TABLE kept AS SELECT 42 AS answer")
+    assert creation.returncode == 0, creation.stderr
     first.end(signal.SIGKILL)
     with pytest.raises(NotRunningError):
         running_stack(first.folder)
     second = up()
     after = second.until_ready()
     assert without_pids(after) == without_pids(before)
-    kept = query(owner_dsn(second), "SELECT answer FROM kept")
-    assert kept.stdout == "42\n", kept.stderr
+    result = query(owner_dsn(second), "SELECT answer FROM kept")
+    assert result.stdout == "42\n", result.stderr
     second.end(signal.SIGKILL)
     assert_nothing_runs(second.folder)
 
@@ -157,9 +157,9 @@ def test_a_failed_migration_stops_the_start_and_prints_the_reason(up: Up) -> Non
 def test_processes_that_ignore_sigterm_and_orphaned_processes_are_killed(up: Up) -> None:
     supervisor = up(STUBBORN="refunds", BACKGROUND="invoicing")
     supervisor.until_ready()
-    began = time.monotonic()
+    start = time.monotonic()
     assert supervisor.end() == 0
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - start < 15
     assert_nothing_runs(supervisor.folder)
 
 

@@ -57,7 +57,7 @@ async def test_a_new_order_waits_for_its_payment(gateway: Gateway) -> None:
     assert order["shipping_address"] == an_order()["shipping_address"]
     assert order["created_at"] == order["updated_at"] == order["line_items"][0]["created_at"]
     stored = await audit_and_events(gateway.pool, "ORDER", order["id"])
-    assert stored.audited == [(None, "PENDING_PAYMENT", "ACCEPTED")]
+    assert stored.transitions == [(None, "PENDING_PAYMENT", "ACCEPTED")]
     assert stored.events == [("order.created", 1)]
 
 

@@ -69,7 +69,7 @@ async def test_the_cancel_route_is_the_same_command(gateway: Gateway, state: Ord
         assert response.status_code == 200
         assert response.json()["cancellation_reason"] == "changed her mind"
         assert response.json()["refund_status"] == ("PENDING" if state == "PAID" else "NONE")
-        assert changes.audited == [(state, "CANCELLED", "ACCEPTED")]
+        assert changes.transitions == [(state, "CANCELLED", "ACCEPTED")]
         assert [event for event, _ in changes.events] == ["order.cancelled"]
     else:
         assert response.status_code == 409
@@ -99,8 +99,8 @@ async def test_of_twenty_concurrent_changes_of_one_order_exactly_one_succeeds(ga
     responses = await asyncio.gather(*(gateway.patch(path, change) for _ in range(20)))
     assert Counter(response.status_code for response in responses) == {200: 1, 409: 19}
     changes = (await audit_and_events_of(gateway, order)).since(before)
-    assert Counter(outcome for _, _, outcome in changes.audited) == {"ACCEPTED": 1, "REFUSED": 19}
-    assert changes.audited[0] == ("PAID", "PROCESSING_IN_WAREHOUSE", "ACCEPTED")
+    assert Counter(outcome for _, _, outcome in changes.transitions) == {"ACCEPTED": 1, "REFUSED": 19}
+    assert changes.transitions[0] == ("PAID", "PROCESSING_IN_WAREHOUSE", "ACCEPTED")
     assert changes.events == [("order.processing", 3)]
     rows = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]
     assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)

@@ -68,7 +68,7 @@ async def test_a_refund_is_made_published_and_confirmed_by_mail(
     assert outcome_count("succeeded") == count_before + 1
 
     stored = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert stored.audited == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
+    assert stored.transitions == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
     assert stored.events == [("refund.succeeded", 1)]
     event = await last_event(pool, str(refund.id))
     assert (event["status"], event["transaction_id"], event["amount"]) == ("SUCCEEDED", provider_refund["id"], TOTAL)
@@ -135,7 +135,7 @@ async def test_a_refund_fails_permanently_after_six_attempts_and_succeeds_after_
     assert (row["status"], row["transaction_id"], row["error"]) == ("SUCCEEDED", provider_refund["id"], None)
     stored = await audit_and_events(pool, "REFUND", str(refund.id))
     assert stored.events == [("refund.failed", 1), ("refund.succeeded", 2)]
-    assert [new for _, new, _ in stored.audited] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
+    assert [new for _, new, _ in stored.transitions] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
 
 
 async def test_a_refund_whose_response_was_lost_is_found_and_not_requested_again(

@@ -91,7 +91,7 @@ async def test_of_twenty_concurrent_changes_of_one_return_exactly_one_succeeds(g
     responses = await asyncio.gather(*(gateway.patch(path, body) for _ in range(20)))
     assert Counter(response.status_code for response in responses) == {200: 1, 409: 19}
     changes = (await audit_and_events_of(gateway, new_return)).since(stored_before)
-    assert Counter(outcome for _, _, outcome in changes.audited) == {"ACCEPTED": 1, "REFUSED": 19}
+    assert Counter(outcome for _, _, outcome in changes.transitions) == {"ACCEPTED": 1, "REFUSED": 19}
     assert changes.events == [("return.approved", 2)]
 
 

@@ -39,8 +39,8 @@ async def test_each_step_is_permitted_only_to_its_roles(gateway: Gateway, comman
         assert response.status_code == 403
         assert response.json()["error"]["code"] == "FORBIDDEN"
         assert (await gateway.get(f"/returns/{before['id']}")).json() == before
-        audit_rows = (await audit_and_events(gateway.pool, "RETURN", before["id"])).audited
-        assert audit_rows[-1][1:] == (state, "ACCEPTED")
+        transitions = (await audit_and_events(gateway.pool, "RETURN", before["id"])).transitions
+        assert transitions[-1][1:] == (state, "ACCEPTED")
 
 
 @pytest.mark.parametrize("role", Role)

@@ -1,4 +1,4 @@
-"""The sandbox's programs as real processes on free ports."""
+"""The programs of the sandbox as real processes on free ports."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ StartProgram = Callable[..., StartedProgram]
 
 @pytest.fixture(scope="module")
 def start_program() -> Iterator[StartProgram]:
-    """Starts `python -m sandbox …`; gives the process and the addresses it listens on, by protocol."""
+    """A function that starts `python -m sandbox …` and returns the process and its addresses by protocol."""
     processes = []
 
     def start(program: str, data: Path, **ports: int) -> StartedProgram:
@@ -54,7 +54,7 @@ def payments_url(start_program: StartProgram, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 async def payments(payments_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Plain HTTP to the gateway; its faults end with the test."""
+    """An HTTP client of the gateway; faults are cleared after the test."""
     async with httpx.AsyncClient(base_url=payments_url, headers={"Authorization": "Bearer sk_test_1"}) as client:
         yield client
         await client.delete("/sandbox/faults")
@@ -66,7 +66,7 @@ async def stripe_client(payments_url: str) -> AsyncIterator[stripe.StripeClient]
     yield stripe.StripeClient(
         "sk_test_1", base_addresses={"api": payments_url}, http_client=http_client, max_network_retries=0
     )
-    await http_client.close_async()  # type: ignore[no-untyped-call] # the SDK left it untyped
+    await http_client.close_async()  # type: ignore[no-untyped-call] # untyped in the SDK
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def mailbox_addresses(start_program: StartProgram, tmp_path_factory: pytest.Temp
 
 @pytest.fixture
 async def mailbox(mailbox_addresses: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """Plain HTTP to the mailbox; its faults and messages end with the test."""
+    """An HTTP client of the mailbox; faults and messages are deleted after the test."""
     async with httpx.AsyncClient(base_url=f"http://{mailbox_addresses['http']}") as client:
         yield client
         await client.delete("/sandbox/faults")
@@ -93,7 +93,7 @@ async def smtp(mailbox_addresses: dict[str, str]) -> AsyncIterator[aiosmtplib.SM
 
 @pytest.fixture
 def invoice_mail() -> EmailMessage:
-    """What the invoicing service sends: text, HTML and the PDF."""
+    """A mail like those of the invoicing service: text, HTML and the PDF."""
     mail = EmailMessage()
     mail["From"] = "ArtiCurated <billing@articurated.example>"
     mail["To"] = "Ada Łukasiewicz <ada@example.org>"

@@ -26,7 +26,7 @@ def gateway_at(addresses: dict[str, str]) -> httpx.AsyncClient:
 
 
 async def stop_within_limit(process: subprocess.Popen[str]) -> None:
-    """Raises TimeoutExpired if the program does not obey SIGTERM in time."""
+    """Raises TimeoutExpired if the program does not end within the limit after SIGTERM."""
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, SHUTDOWN_SECONDS) == 0
 
@@ -123,11 +123,11 @@ async def test_sigterm_does_not_wait_for_an_open_smtp_connection(start_program: 
     host, _, port = addresses["smtp"].rpartition(":")
     client = aiosmtplib.SMTP(hostname=host, port=int(port))
     await client.connect()
-    began = time.monotonic()
+    start = time.monotonic()
 
     await stop_within_limit(process)
 
-    assert time.monotonic() - began < SHUTDOWN_SECONDS
+    assert time.monotonic() - start < SHUTDOWN_SECONDS
     client.close()
 
 
@@ -147,7 +147,7 @@ def test_a_port_in_use_is_an_error(start_program: StartProgram, tmp_path: Path) 
 )
 def test_an_invalid_option_is_named(options: list[str], message: str) -> None:
     command = [sys.executable, "-m", "sandbox", "payments", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode != 0
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert process.returncode != 0
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr

@@ -1,4 +1,4 @@
-"""The mailbox: messages over SMTP are found with Mailpit's API."""
+"""The mailbox: messages received over SMTP can be read with Mailpit's API."""
 
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -16,9 +16,9 @@ async def send(smtp: aiosmtplib.SMTP, subject: str, to: str = "ada@example.org",
 
 
 async def subjects(mailbox: httpx.AsyncClient, query: str) -> list[str]:
-    found = (await mailbox.get("/api/v1/search", params={"query": query})).raise_for_status().json()
-    assert found["messages_count"] == found["count"] == len(found["messages"])
-    return [message["Subject"] for message in found["messages"]]
+    result = (await mailbox.get("/api/v1/search", params={"query": query})).raise_for_status().json()
+    assert result["messages_count"] == result["count"] == len(result["messages"])
+    return [message["Subject"] for message in result["messages"]]
 
 
 async def test_an_invoice_is_listed_as_mailpit_lists_it(
@@ -26,9 +26,9 @@ async def test_an_invoice_is_listed_as_mailpit_lists_it(
 ) -> None:
     await smtp.send_message(invoice_mail)
 
-    listed = (await mailbox.get("/api/v1/messages")).json()
+    page = (await mailbox.get("/api/v1/messages")).json()
 
-    assert {name: listed[name] for name in listed.keys() - {"messages"}} == {
+    assert {name: page[name] for name in page.keys() - {"messages"}} == {
         "total": 1,
         "unread": 1,
         "count": 1,
@@ -37,7 +37,7 @@ async def test_an_invoice_is_listed_as_mailpit_lists_it(
         "start": 0,
         "tags": [],
     }
-    summary = listed["messages"][0]
+    summary = page["messages"][0]
     assert summary["MessageID"] == "invoice-000001@articurated.example"
     assert summary["From"] == {"Name": "ArtiCurated", "Address": "billing@articurated.example"}
     assert summary["To"] == [{"Name": "Ada Łukasiewicz", "Address": "ada@example.org"}]
@@ -89,7 +89,7 @@ async def test_messages_are_paged_newest_first(mailbox: httpx.AsyncClient, smtp:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("to:ada@example.org", ["Refund", "Invoice of a vase"]),
         ("to:ADA@example.org subject:refund", ["Refund"]),
@@ -101,13 +101,13 @@ async def test_messages_are_paged_newest_first(mailbox: httpx.AsyncClient, smtp:
     ],
 )
 async def test_search_supports_the_terms_of_mailpit(
-    mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, query: str, found: list[str]
+    mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP, query: str, expected: list[str]
 ) -> None:
     await send(smtp, "Invoice of a vase")
     await send(smtp, "Invoice of a bowl", to="bo@example.com", text="Celadon, 12th century")
     await send(smtp, "Refund")
 
-    assert await subjects(mailbox, query) == found
+    assert await subjects(mailbox, query) == expected
 
 
 async def test_a_message_is_found_by_its_message_id(
@@ -122,9 +122,9 @@ async def test_a_message_is_found_by_its_message_id(
 
 @pytest.mark.parametrize("query", ["", "tag:urgent", "to:"])
 async def test_an_unsupported_search_is_rejected(mailbox: httpx.AsyncClient, query: str) -> None:
-    answer = await mailbox.get("/api/v1/search", params={"query": query})
-    assert answer.status_code == 400
-    assert answer.json()["Error"]
+    response = await mailbox.get("/api/v1/search", params={"query": query})
+    assert response.status_code == 400
+    assert response.json()["Error"]
 
 
 async def test_a_bcc_recipient_is_taken_from_the_envelope(
@@ -171,7 +171,7 @@ async def test_chosen_messages_are_deleted_or_all(mailbox: httpx.AsyncClient, sm
         await send(smtp, f"Invoice {number}")
     newest = (await mailbox.get("/api/v1/messages")).json()["messages"][0]["ID"]
 
-    await mailbox.request("DELETE", "/api/v1/messages", json={"IDs": [newest, "never-seen"]})
+    await mailbox.request("DELETE", "/api/v1/messages", json={"IDs": [newest, "unknown"]})
     assert await subjects(mailbox, "Invoice") == ["Invoice 1", "Invoice 0"]
     assert (await mailbox.get(f"/api/v1/message/{newest}")).status_code == 404
 
@@ -191,9 +191,9 @@ async def test_an_invalid_deletion_deletes_nothing(
 
 @pytest.mark.parametrize("path", ["message/00", "message/00/raw", "message/00/part/1", "messages?limit=-1"])
 async def test_a_missing_message_is_an_error_in_mailpits_format(mailbox: httpx.AsyncClient, path: str) -> None:
-    answer = await mailbox.get(f"/api/v1/{path}")
-    assert answer.status_code in {400, 404}
-    assert answer.json()["Error"]
+    response = await mailbox.get(f"/api/v1/{path}")
+    assert response.status_code in {400, 404}
+    assert response.json()["Error"]
 
 
 async def test_a_missing_part_is_404(mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 
 async def set_fault(mailbox: httpx.AsyncClient, **fault: object) -> None:
-    answer = await mailbox.post("/sandbox/faults", json=fault)
-    assert answer.status_code == 201, answer.text
+    response = await mailbox.post("/sandbox/faults", json=fault)
+    assert response.status_code == 201, response.text
 
 
 async def message_count(mailbox: httpx.AsyncClient) -> int:
@@ -61,6 +61,6 @@ async def test_a_message_is_stored_before_a_dropped_connection(
 
 
 async def test_the_mailbox_rejects_faults_of_the_gateway(mailbox: httpx.AsyncClient) -> None:
-    answer = await mailbox.post("/sandbox/faults", json={"mode": "decline"})
-    assert answer.status_code == 400
-    assert "drop_after_data" in answer.json()["error"]["message"]
+    response = await mailbox.post("/sandbox/faults", json={"mode": "decline"})
+    assert response.status_code == 400
+    assert "drop_after_data" in response.json()["error"]["message"]

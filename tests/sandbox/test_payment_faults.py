@@ -15,7 +15,7 @@ RefundVase = Callable[[], Coroutine[Any, Any, stripe.Refund]]
 
 @pytest.fixture
 def refund_vase(stripe_client: stripe.StripeClient, order_payment: str) -> RefundVase:
-    """The refund of one vase, always with the same key."""
+    """A function that requests the refund of one vase, always with the same key."""
 
     async def refund() -> stripe.Refund:
         return await stripe_client.v1.refunds.create_async(
@@ -27,12 +27,12 @@ def refund_vase(stripe_client: stripe.StripeClient, order_payment: str) -> Refun
 
 
 async def set_fault(payments: httpx.AsyncClient, **fault: object) -> None:
-    answer = await payments.post("/sandbox/faults", json=fault)
-    assert answer.status_code == 201, answer.text
+    response = await payments.post("/sandbox/faults", json=fault)
+    assert response.status_code == 201, response.text
 
 
 async def ledger_of(payments: httpx.AsyncClient, payment: str) -> tuple[int, list[tuple[str, int | None]]]:
-    """How many refunds there are, and how each call ended."""
+    """The number of refunds, and the outcome and status of each call."""
     ledger = (await payments.get("/sandbox/ledger", params={"payment": payment})).json()
     return len(ledger["refunds"]), [(call["outcome"], call["status"]) for call in ledger["calls"]]
 
@@ -170,8 +170,8 @@ async def test_pending_faults_are_listed_with_their_remaining_count(
     ],
 )
 async def test_an_invalid_fault_is_rejected(payments: httpx.AsyncClient, fault: object) -> None:
-    answer = await payments.post("/sandbox/faults", json=fault)
+    response = await payments.post("/sandbox/faults", json=fault)
 
-    assert answer.status_code == 400
-    assert answer.json()["error"]["message"]
+    assert response.status_code == 400
+    assert response.json()["error"]["message"]
     assert (await payments.get("/sandbox/faults")).json() == {"faults": []}

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import stripe
 
-# The SDK hands httpx its form as text, which httpx deprecates.
+# The SDK passes the form to httpx as text, which httpx deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 
 
@@ -31,30 +31,30 @@ async def test_a_refund_succeeds_and_can_be_read(stripe_client: stripe.StripeCli
     assert refund.id.startswith("re_")
     assert (refund.amount, refund.currency, refund.status) == (4550, "eur", "succeeded")
     assert (refund.payment_intent, refund.reason) == (order_payment, "requested_by_customer")
-    found = await stripe_client.v1.refunds.retrieve_async(refund.id)
-    assert found.to_dict() == refund.to_dict()
-    listed = await stripe_client.v1.refunds.list_async({"payment_intent": order_payment})
-    assert [entry.id for entry in listed.data] == [refund.id]
-    assert listed.data[0].metadata is not None
-    assert listed.data[0].metadata["reference"] == f"return-of-{order_payment}"
+    same_refund = await stripe_client.v1.refunds.retrieve_async(refund.id)
+    assert same_refund.to_dict() == refund.to_dict()
+    page = await stripe_client.v1.refunds.list_async({"payment_intent": order_payment})
+    assert [entry.id for entry in page.data] == [refund.id]
+    assert page.data[0].metadata is not None
+    assert page.data[0].metadata["reference"] == f"return-of-{order_payment}"
 
 
 async def test_a_charge_can_be_refunded_too(stripe_client: stripe.StripeClient, order_payment: str) -> None:
     refund = await stripe_client.v1.refunds.create_async({"charge": order_payment, "amount": 1})
 
     assert (refund.charge, refund.payment_intent, refund.currency) == (order_payment, None, "usd")
-    listed = await stripe_client.v1.refunds.list_async({"charge": order_payment})
-    assert [entry.id for entry in listed.data] == [refund.id]
+    page = await stripe_client.v1.refunds.list_async({"charge": order_payment})
+    assert [entry.id for entry in page.data] == [refund.id]
 
 
 async def test_lists_are_paged_newest_first(stripe_client: stripe.StripeClient, order_payment: str) -> None:
-    created = [(await create_refund(stripe_client, order_payment, key=str(n), amount=n)).id for n in range(1, 6)]
+    refund_ids = [(await create_refund(stripe_client, order_payment, key=str(n), amount=n)).id for n in range(1, 6)]
 
     first_page = await stripe_client.v1.refunds.list_async({"payment_intent": order_payment, "limit": 2})
 
-    assert [refund.id for refund in first_page.data] == [created[4], created[3]]
+    assert [refund.id for refund in first_page.data] == [refund_ids[4], refund_ids[3]]
     assert first_page.has_more
-    assert [refund.id async for refund in first_page.auto_paging_iter()] == created[::-1]
+    assert [refund.id async for refund in first_page.auto_paging_iter()] == refund_ids[::-1]
 
 
 async def test_the_same_key_gets_the_same_refund(stripe_client: stripe.StripeClient, order_payment: str) -> None:
@@ -86,11 +86,11 @@ async def test_the_same_key_with_another_amount_is_rejected(
 
 
 async def test_without_an_api_key_nothing_is_disclosed(payments_url: str) -> None:
-    async with httpx.AsyncClient(base_url=payments_url) as stranger:
-        answer = await stranger.post("/v1/refunds", data={"payment_intent": "order-1", "amount": "1"})
+    async with httpx.AsyncClient(base_url=payments_url) as anonymous:
+        response = await anonymous.post("/v1/refunds", data={"payment_intent": "order-1", "amount": "1"})
 
-    assert answer.status_code == 401
-    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert response.status_code == 401
+    assert response.json()["error"]["type"] == "invalid_request_error"
 
 
 async def test_an_api_key_may_come_as_basic_auth(payments_url: str) -> None:
@@ -124,34 +124,34 @@ async def test_an_unknown_refund_is_not_found(stripe_client: stripe.StripeClient
 async def test_invalid_parameters_are_named(
     payments: httpx.AsyncClient, form: dict[str, str], code: str | None, param: str
 ) -> None:
-    answer = await payments.post("/v1/refunds", data=form)
+    response = await payments.post("/v1/refunds", data=form)
 
-    error = answer.json()["error"]
-    assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
+    error = response.json()["error"]
+    assert (response.status_code, error["type"]) == (400, "invalid_request_error")
     assert (error.get("code"), error["param"]) == (code, param)
     assert error["message"]
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=many", "created=1", "starting_after=re_never"])
 async def test_invalid_list_parameters_are_rejected(payments: httpx.AsyncClient, query: str) -> None:
-    answer = await payments.get(f"/v1/refunds?{query}")
-    assert answer.status_code in {400, 404}
-    assert answer.json()["error"]["param"] == query.split("=")[0]
+    response = await payments.get(f"/v1/refunds?{query}")
+    assert response.status_code in {400, 404}
+    assert response.json()["error"]["param"] == query.split("=")[0]
 
 
 async def test_a_body_that_is_not_a_form_is_rejected(payments: httpx.AsyncClient) -> None:
-    answer = await payments.post("/v1/refunds", content=b"\xff\xfe")
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "body")
+    response = await payments.post("/v1/refunds", content=b"\xff\xfe")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "body")
 
 
 async def test_an_overlong_idempotency_key_is_rejected(payments: httpx.AsyncClient) -> None:
-    answer = await payments.post("/v1/refunds", headers={"Idempotency-Key": "k" * 256})
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "idempotency_key")
+    response = await payments.post("/v1/refunds", headers={"Idempotency-Key": "k" * 256})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "idempotency_key")
 
 
 async def test_an_unknown_route_is_a_404_in_stripes_format(payments: httpx.AsyncClient) -> None:
-    answer = await payments.get("/v1/charges")
-    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "invalid_request_error")
+    response = await payments.get("/v1/charges")
+    assert (response.status_code, response.json()["error"]["type"]) == (404, "invalid_request_error")
 
 
 async def test_no_more_than_a_declared_capture_is_refunded(
@@ -193,9 +193,9 @@ async def test_a_captured_payment_is_refunded_in_its_own_currency(
     ],
 )
 async def test_an_invalid_capture_is_rejected(payments: httpx.AsyncClient, capture: object) -> None:
-    answer = await payments.post("/sandbox/captures", json=capture)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["message"]
+    response = await payments.post("/sandbox/captures", json=capture)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"]
 
 
 async def test_the_ledger_shows_every_refund_and_every_call(

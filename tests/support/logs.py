@@ -1,4 +1,4 @@
-"""Restores the standard library's loggers after a test that configures logging."""
+"""Restores the loggers of the standard library after a test that configures logging."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A component of a service (relay, subscriber, worker, server) at work in this process for the length of a block."""
+"""Runs a component of a service (relay, subscriber, worker, server) in this process during a block."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,9 +9,9 @@ Run = Callable[[asyncio.Event], Awaitable[None]]
 
 @asynccontextmanager
 async def running(run: Run, *, stop_within: float = 15) -> AsyncIterator[asyncio.Event]:
-    """Runs `run(stopping)` beside the block, and gives the event that stops it; the end of the block sets that event.
+    """Run `run(stopping)` during the block, and yield the event that stops it; the end of the block sets the event.
 
-    Raises what ended the component.
+    Raises the error that ended the component.
     """
     stopping = asyncio.Event()
     task = asyncio.ensure_future(run(stopping))

@@ -9,8 +9,8 @@ import pytest
 from support.waiting import eventually_true, poll, stays_true
 
 TESTS = Path(__file__).parents[1]
-# Programs that are run by themselves, and measurements, in which the passing of time is the subject.
-ON_THEIR_OWN = ("benchmarks", "chaos", "compose", "e2e/generated_clients", "support/waiting.py")
+# Separate programs, and measurements of time.
+EXCLUDED = ("benchmarks", "chaos", "compose", "e2e/generated_clients", "support/waiting.py")
 
 
 def sleeps(file: Path) -> Iterator[int]:
@@ -22,7 +22,7 @@ def sleeps(file: Path) -> Iterator[int]:
 
 
 def test_tests_wait_by_polling_and_never_sleep() -> None:
-    files = [file for file in TESTS.rglob("*.py") if not str(file.relative_to(TESTS)).startswith(ON_THEIR_OWN)]
+    files = [file for file in TESTS.rglob("*.py") if not str(file.relative_to(TESTS)).startswith(EXCLUDED)]
     assert [f"{file.relative_to(TESTS)}:{line}" for file in files for line in sleeps(file)] == []
 
 
@@ -40,8 +40,8 @@ async def test_waiting_ends_with_a_failure_at_its_deadline() -> None:
 
 
 async def test_a_forbidden_condition_fails_the_test_immediately() -> None:
-    happened = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.05, happened.set)
+    event = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, event.set)
     with pytest.raises(AssertionError, match="the event would be set"):
-        await stays_true(lambda: not happened.is_set(), seconds=10, why="the event would be set")
-    await stays_true(happened.is_set, seconds=0.05, why="nobody clears it")
+        await stays_true(lambda: not event.is_set(), seconds=10, why="the event would be set")
+    await stays_true(event.is_set, seconds=0.05, why="nobody clears it")

@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 
 
 async def eventually(condition: Callable[[], Awaitable[Value]], *, within: float = 30.0, pause: float = 0.02) -> Value:
-    """Poll until the condition's answer is true, and return it.
+    """Poll until the condition returns a true value, and return it.
 
     Raises AssertionError after `within` seconds. `pause` is the poll interval in seconds.
     """
@@ -39,9 +39,9 @@ def poll(condition: Callable[[], Value | None], *, within: float = 20.0) -> Valu
 
 
 async def stays_true(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float, why: str) -> None:
-    """Show that nothing happens: the condition must hold at every poll for so many seconds.
+    """Show that something does not happen: the condition must be true at every poll for this number of seconds.
 
-    The test is bounded: what happens later is not seen. `why` says what would have happened within that time.
+    Later events are not detected. `why` says what would have happened within that time.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -54,9 +54,9 @@ async def stays_true(condition: Callable[[], bool | Awaitable[bool]], *, seconds
 
 
 async def time_passes(seconds: float, why: str) -> None:
-    """Sleep where the passing of time is what the test is about, never to wait for something to happen.
+    """Sleep where the passing of time is the subject of the test, never to wait for an event.
 
-    `why` names what the time is for.
+    `why` states the reason.
     """
     assert why
     await asyncio.sleep(seconds)

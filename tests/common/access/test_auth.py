@@ -25,10 +25,10 @@ async def make_key(pool: Pool, role: Role = Role.CLIENT) -> str:
         return await api_keys.create(connection, name="Anna's shop", role=role, customer_id=None)
 
 
-async def assert_refused(authenticator: Authenticator, key: str) -> None:
-    with pytest.raises(Problem) as refused:
+async def assert_rejected(authenticator: Authenticator, key: str) -> None:
+    with pytest.raises(Problem) as raised:
         await authenticator.look_up(key.encode("latin-1"))
-    assert refused.value.code is Code.UNAUTHENTICATED
+    assert raised.value.code is Code.UNAUTHENTICATED
 
 
 async def test_a_key_identifies_its_caller(pool: Pool) -> None:
@@ -48,11 +48,11 @@ async def test_only_the_hash_of_a_secret_is_stored(pool: Pool) -> None:
     assert len(row["secret_hash"]) == 32
 
 
-async def test_a_malformed_key_is_rejected(pool: Pool) -> None:
+async def test_a_wrong_or_malformed_key_is_rejected(pool: Pool) -> None:
     authenticator = Authenticator(pool, 5)
     key = await make_key(pool)
     prefix, _, secret = key.partition(".")
-    for almost in (
+    for wrong_key in (
         f"{prefix}.{secret}x",
         f"{prefix}.",
         prefix,
@@ -62,7 +62,7 @@ async def test_a_malformed_key_is_rejected(pool: Pool) -> None:
         "\xff.\xff",
         "a\0.b",
     ):
-        await assert_refused(authenticator, almost)
+        await assert_rejected(authenticator, wrong_key)
     await authenticator.look_up(key.encode())
 
 
@@ -78,22 +78,22 @@ async def test_a_revoked_key_is_rejected_when_its_cache_entry_has_expired(pool: 
     assert authenticator.cached(key.encode()) is not None
     clock.now += 0.1
     assert authenticator.cached(key.encode()) is None
-    await assert_refused(authenticator, key)
+    await assert_rejected(authenticator, key)
 
 
 async def test_an_expired_key_is_rejected(pool: Pool) -> None:
     key = await make_key(pool)
     async with reading(pool) as connection:
         await connection.execute("UPDATE api_keys SET expires_at = now()")
-    await assert_refused(Authenticator(pool, 5), key)
+    await assert_rejected(Authenticator(pool, 5), key)
 
 
 async def test_many_requests_with_one_new_key_cause_one_query(database: Database, pool: Pool) -> None:
     key = await make_key(pool)
     authenticator = Authenticator(pool, 5)
-    found = await asyncio.gather(*(authenticator.look_up(key.encode()) for _ in range(50)))
-    assert len(set(found)) == 1
-    assert pool.get_size() == 1, "two look-ups at once would have taken two connections"
+    holders = await asyncio.gather(*(authenticator.look_up(key.encode()) for _ in range(50)))
+    assert len(set(holders)) == 1
+    assert pool.get_size() == 1, "two concurrent queries would have used two connections"
 
 
 async def test_a_required_role_is_checked_and_operators_have_every_role() -> None:
@@ -102,9 +102,9 @@ async def test_a_required_role_is_checked_and_operators_have_every_role() -> Non
 
     caller(Role.MANAGER).require(Role.MANAGER, Role.WAREHOUSE)
     caller(Role.OPS).require(Role.PAYMENTS)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Problem) as raised:
         caller(Role.CLIENT).require(Role.MANAGER)
-    assert refused.value.code is Code.FORBIDDEN
+    assert raised.value.code is Code.FORBIDDEN
 
 
 async def test_the_actor_of_a_caller_is_the_prefix_of_its_key() -> None:

@@ -112,16 +112,16 @@ async def make(pool: Pool, *names: str) -> list[Vase]:
 async def fire(pool: Pool, vase: Vase) -> None:
     async with transaction(pool) as connection:
         locked = await STORE.lock_existing(connection, vase.id)
-        fired = replace(locked.value, status=VaseStatus.FIRED)
-        await STORE.save(connection, locked, fired, POTTER, {}, event(fired))
+        fired_vase = replace(locked.value, status=VaseStatus.FIRED)
+        await STORE.save(connection, locked, fired_vase, POTTER, {}, event(fired_vase))
 
 
 async def test_many_aggregates_are_created_with_their_audit_rows_counts_and_other_writes(pool: Pool) -> None:
-    made = await make(pool, "urn", "amphora")
+    new_vases = await make(pool, "urn", "amphora")
     async with reading(pool) as connection:
-        assert await VASES.get(connection, made[0].id) == made[0]
+        assert await VASES.get(connection, new_vases[0].id) == new_vases[0]
         assert await vase_counts.by_status(connection) == {VaseStatus.WET: 2, VaseStatus.FIRED: 0}
-        for vase in made:
+        for vase in new_vases:
             [row] = await history(connection, "VASE", vase.id)
             assert (row["previous_state"], row["new_state"], row["actor_id"]) == (None, "WET", "potter")
     assert await pool.fetchval("SELECT count(*) FROM glazes") == 2

@@ -81,6 +81,6 @@ async def test_after_erasing_details_deliberately_the_chain_still_verifies(pool:
 
 
 async def test_the_chain_row_contains_no_free_text(pool: Pool) -> None:
-    stored = await pool.fetchval("SELECT string_agg(audit::text, ' ') FROM audit")
-    assert "Zoë" not in stored
-    assert "192.0.2.7" not in stored
+    row_texts = await pool.fetchval("SELECT string_agg(audit::text, ' ') FROM audit")
+    assert "Zoë" not in row_texts
+    assert "192.0.2.7" not in row_texts

@@ -29,13 +29,13 @@ PASSWORD = "p@:/?#%& wörd +=\"'%41"
 
 @dataclass(frozen=True)
 class SecureServer:
-    """A server whose `port` takes TLS and nothing else."""
+    """A server whose `port` accepts only TLS connections."""
 
     postgres: Postgres
     port: int
     authority: Path
     stranger: Path
-    """The certificate of an authority that has not signed the server's."""
+    """The certificate of another authority, which has not signed the server's certificate."""
 
     def url(self, login: str, *parameters: str, hosts: str | None = None) -> str:
         hosts = hosts or f"127.0.0.1:{self.port}"
@@ -103,7 +103,7 @@ async def test_of_several_hosts_one_that_responds_is_used(server: SecureServer, 
 
 
 async def test_a_hanging_host_leaves_enough_time_for_the_others(server: SecureServer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says anything
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and never responds
         hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{server.port}"
         connection = await connect(server.verified("orders", hosts=hosts), timeout=4)
         assert await connection.fetchval("SELECT 1") == 1
@@ -112,12 +112,12 @@ async def test_a_hanging_host_leaves_enough_time_for_the_others(server: SecureSe
 
 @pytest.mark.parametrize("mode", ["require", "prefer", "disable"])
 async def test_after_a_proxy_that_closes_connections_the_next_host_is_tried(mode: str) -> None:
-    """A proxy of a host that is down takes the connection, and may close it before or after it was asked for one."""
-    tried: list[str] = []
+    """A proxy of a host that is down accepts the connection, and may close it before or after the TLS request."""
+    names: list[str] = []
 
     def closing(name: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            tried.append(name)
+            names.append(name)
             await reader.read(1)
             writer.close()
 
@@ -130,7 +130,7 @@ async def test_after_a_proxy_that_closes_connections_the_next_host_is_tried(mode
         hosts = ",".join(f"127.0.0.1:{each.sockets[0].getsockname()[1]}" for each in (first, second))
         with pytest.raises((OSError, asyncpg.PostgresConnectionError)):
             await connect(f"postgresql://orders:secret@{hosts}/orders?sslmode={mode}", timeout=5)
-    assert "second" in tried
+    assert "second" in names
 
 
 async def test_without_a_host_of_the_requested_type_the_error_names_the_reason(server: SecureServer) -> None:
@@ -166,11 +166,11 @@ def test_one_address_works_for_migrations_roles_and_operator_commands(
 
 
 async def test_a_login_with_a_colon_gets_its_privileges(server: SecureServer) -> None:
-    """SQL that is built of a name is not read for parameters."""
+    """SQL that contains a name is not parsed for parameters."""
     server.postgres.execute('CREATE ROLE "a:b" LOGIN;')
     await migrate_database(revision_streams(None), MetaData(), server.verified("orders_owner"), "a:b")
-    granted = "SELECT has_table_privilege('a:b', 'jobs', 'INSERT')"
-    assert server.postgres.execute(granted + ";", database="orders") == "t"
+    query = "SELECT has_table_privilege('a:b', 'jobs', 'INSERT')"
+    assert server.postgres.execute(query + ";", database="orders") == "t"
 
 
 @pytest.mark.parametrize(
@@ -207,10 +207,10 @@ async def test_a_login_with_a_colon_gets_its_privileges(server: SecureServer) ->
     ],
 )
 def test_an_invalid_address_is_reported_without_the_password(url: str, message: str) -> None:
-    with pytest.raises(InvalidAddress) as refused:
+    with pytest.raises(InvalidAddress) as raised:
         parse_address(url)
-    assert message in str(refused.value)
-    assert "secret" not in str(refused.value)
+    assert message in str(raised.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_system_trust_verifies_names_and_certificates() -> None:
 
 
 def test_addresses_are_parsed_in_one_module_only() -> None:
-    """Neither asyncpg nor SQLAlchemy is handed an address to read anywhere else."""
+    """Nowhere else do asyncpg or SQLAlchemy parse an address."""
     root = Path(__file__).parents[3]
     sources = [path for folder in ("libs", "services") for path in (root / folder).rglob("*.py")]
     readers = {path.name for path in sources if "asyncpg.connect(" in path.read_text()}

@@ -37,16 +37,16 @@ def quick_purge(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def working(pool: Pool, packed: Counter[str], go_on: asyncio.Event) -> AsyncIterator[None]:
-    """A worker, whose work takes until `go_on` is set, and a purger. Raises what ends one of them."""
+async def working(pool: Pool, packages: Counter[str], may_continue: asyncio.Event) -> AsyncIterator[None]:
+    """Run a worker whose jobs take until `may_continue` is set, and a purger. Raises what ends one of them."""
     stopping = asyncio.Event()
 
     async def pack(job: Job) -> None:
-        await go_on.wait()
-        packed[job.business_key] += 1
+        await may_continue.wait()
+        packages[job.business_key] += 1
 
     async def fail(*_: object) -> None:
-        raise AssertionError("no job may die of this")
+        raise AssertionError("no job may fail permanently")
 
     handler = FunctionHandler("pack", pack, on_failure=fail)
     settings = ServiceSettings(database_url="postgresql://nowhere/nothing", kafka_bootstrap="nowhere:9092")
@@ -70,11 +70,11 @@ def set_read_only(server: Postgres, setting: str) -> None:
     )
 
 
-def sent_back(answer: httpx.Response) -> bool:
+def is_unavailable(response: httpx.Response) -> bool:
     return (
-        answer.status_code == 503
-        and answer.json()["error"]["code"] == "UNAVAILABLE"
-        and "Retry-After" in answer.headers
+        response.status_code == 503
+        and response.json()["error"]["code"] == "UNAVAILABLE"
+        and "Retry-After" in response.headers
     )
 
 
@@ -88,17 +88,17 @@ async def test_while_the_primary_is_read_only_all_roles_wait_and_later_do_everyt
         await create_lines(database)
         topic = await make_topic(partitions=3)
         pool = await make_pool(database)
-        packed, go_on = Counter[str](), asyncio.Event()
+        packages, may_continue = Counter[str](), asyncio.Event()
         async with (
             open_vase_gateway(database) as vase_gateway,
             vase_gateway.client() as client,
             running_relay(pool, kafka),
             running_subscriber(pool, kafka, [topic]) as member,
-            working(pool, packed, go_on),
+            working(pool, packages, may_continue),
         ):
             await write_events(pool, topic, ORDERS, range(1, 2))
             await enqueue(pool, "before")
-            await eventually(lambda: taken_in(pool, len(ORDERS)))
+            await eventually(lambda: are_consumed(pool, len(ORDERS)))
             await write_events(pool, topic, ORDERS, range(2, 3))
             await enqueue(pool, *(f"during-{number}" for number in range(8)))
             await eventually(lambda: pool.fetchval("SELECT count(*) = 4 FROM jobs WHERE state = 'running'"))
@@ -109,11 +109,11 @@ async def test_while_the_primary_is_read_only_all_roles_wait_and_later_do_everyt
                 assert (await client.get("/vases")).status_code == 200
                 await eventually(lambda: all_waits(logs))
             for _ in range(20):
-                assert sent_back(await client.post("/vases", json=VASE))
+                assert is_unavailable(await client.post("/vases", json=VASE))
             assert member.connected
 
-            go_on.set()
-            await eventually(lambda: all_packed(packed, 4))
+            may_continue.set()
+            await eventually(lambda: all_packed(packages, 4))
             await eventually(lambda: pool.fetchval("SELECT bool_and(leased_until < now()) FROM jobs"))
 
             set_read_only(server, "off")
@@ -121,10 +121,10 @@ async def test_while_the_primary_is_read_only_all_roles_wait_and_later_do_everyt
             await enqueue(pool, "after")
             await write_events(pool, topic, ORDERS, range(3, 4))
             await wait_until_published(pool)
-            await eventually(lambda: taken_in(pool, 3 * len(ORDERS)))
+            await eventually(lambda: are_consumed(pool, 3 * len(ORDERS)))
             await eventually(lambda: all_done(pool))
-        assert len(packed) == 10
-        assert set(packed.values()) == {1}
+        assert len(packages) == 10
+        assert set(packages.values()) == {1}
         lines = await written_lines(pool)
         assert sorted(lines) == sorted((order, sequence) for order in ORDERS for sequence in (1, 2, 3))
         assert await pool.fetchval("SELECT count(*) FROM poison") == 0
@@ -133,27 +133,27 @@ async def test_while_the_primary_is_read_only_all_roles_wait_and_later_do_everyt
 
 
 async def is_refused(client: httpx.AsyncClient) -> bool:
-    answer = await client.post("/vases", json=VASE)
-    assert answer.status_code == 201 or sent_back(answer), answer.text
-    return answer.status_code == 503
+    response = await client.post("/vases", json=VASE)
+    assert response.status_code == 201 or is_unavailable(response), response.text
+    return response.status_code == 503
 
 
 async def all_waits(logs: list[Any]) -> bool:
-    """Whether the worker and the relay have met the read-only server."""
+    """Whether the worker and the relay have got an error of the read-only server."""
     return {"job leases not extended", "lane leases not renewed"} <= {line["event"] for line in logs}
 
 
 async def is_made(client: httpx.AsyncClient) -> bool:
-    answer = await client.post("/vases", json=VASE)
-    assert answer.status_code == 201 or sent_back(answer), answer.text
-    return answer.status_code == 201
+    response = await client.post("/vases", json=VASE)
+    assert response.status_code == 201 or is_unavailable(response), response.text
+    return response.status_code == 201
 
 
-async def all_packed(packed: Counter[str], number: int) -> bool:
-    return packed.total() == number
+async def all_packed(packages: Counter[str], number: int) -> bool:
+    return packages.total() == number
 
 
-async def taken_in(pool: Pool, count: int) -> bool:
+async def are_consumed(pool: Pool, count: int) -> bool:
     return len(await written_lines(pool)) >= count
 
 

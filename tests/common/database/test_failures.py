@@ -21,13 +21,13 @@ UNAVAILABLE, CONTENDED, OURS = Failure.UNAVAILABLE, Failure.CONTENDED, None
 WRITE = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"
 READ_ONLY = "SET default_transaction_read_only = on"
 
-JUDGED = {
+CLASSIFIED = {
     **dict.fromkeys(["08000", "08001", "08003", "08004", "08006", "08007", "08P01"], UNAVAILABLE),
     "25006": UNAVAILABLE,
     **dict.fromkeys(["28000", "28P01", "3D000", "40003"], UNAVAILABLE),
     **dict.fromkeys(["53000", "53100", "53200", "53300", "53400"], UNAVAILABLE),
     **dict.fromkeys(["57000", "57P01", "57P02", "57P03", "57P04", "57P05"], UNAVAILABLE),
-    "57P99": UNAVAILABLE,  # a code that asyncpg does not know goes by its class
+    "57P99": UNAVAILABLE,  # a code that asyncpg does not know is classified by its class
     **dict.fromkeys(["58000", "58030", "58P01", "58P02", "58P03", "F0000", "F0001"], UNAVAILABLE),
     **dict.fromkeys(["25P03", "25P04", "40000", "40001", "40P01", "55P03", "57014"], CONTENDED),
     **dict.fromkeys(["22P02", "23505", "25001", "25P02", "26000", "40002", "42501", "42P01", "42601"], OURS),
@@ -36,30 +36,30 @@ JUDGED = {
 CLOSED_OR_WRONG = {"08006", "25006", "25P03", "25P04", "57P01", "57P02", "57P03", "57P05"}
 
 
-def raised(code: str) -> asyncpg.PostgresError:
+def error_with_code(code: str) -> asyncpg.PostgresError:
     error = asyncpg.PostgresError.new({"C": code, "M": "as the server says it", "S": "ERROR"})
     assert isinstance(error, asyncpg.PostgresError)
     return error
 
 
-@pytest.mark.parametrize("code", JUDGED)
+@pytest.mark.parametrize("code", CLASSIFIED)
 def test_each_error_code_is_classified_by_itself_or_by_its_class(code: str) -> None:
-    assert failure_of(raised(code)) is JUDGED[code]
+    assert failure_of(error_with_code(code)) is CLASSIFIED[code]
 
 
 def test_every_classification_is_tested_here() -> None:
-    assert [ruling.code for ruling in RULINGS if not any(code.startswith(ruling.code) for code in JUDGED)] == []
+    assert [rule.code for rule in RULINGS if not any(code.startswith(rule.code) for code in CLASSIFIED)] == []
 
 
 @pytest.mark.parametrize("code", ["57014", "55P03", "40P01", "53100", "23505"])
 def test_a_connection_that_is_still_usable_stays_open(code: str) -> None:
-    assert not closes_connection(raised(code))
+    assert not closes_connection(error_with_code(code))
 
 
 @pytest.mark.parametrize("code", sorted(CLOSED_OR_WRONG))
 def test_a_connection_that_is_closed_or_leads_to_the_wrong_server_is_discarded(code: str) -> None:
-    assert closes_connection(raised(code))
-    assert closes_connection(ExceptionGroup("several", [ValueError(), raised(code)]))
+    assert closes_connection(error_with_code(code))
+    assert closes_connection(ExceptionGroup("several", [ValueError(), error_with_code(code)]))
 
 
 def test_errors_of_the_client_library_are_classified_too() -> None:
@@ -74,39 +74,39 @@ def test_errors_of_the_client_library_are_classified_too() -> None:
 
 
 def test_a_group_of_errors_is_a_database_failure_when_each_of_them_is_one() -> None:
-    assert failure_of(BaseExceptionGroup("both", [raised("57P01"), raised("55P03")])) is UNAVAILABLE
-    assert failure_of(BaseExceptionGroup("both", [raised("55P03")])) is CONTENDED
-    assert failure_of(BaseExceptionGroup("one of ours", [raised("57P01"), ValueError()])) is OURS
-    assert is_connection_failure(ExceptionGroup("both", [raised("57P01"), TimeoutError()]))
+    assert failure_of(BaseExceptionGroup("both", [error_with_code("57P01"), error_with_code("55P03")])) is UNAVAILABLE
+    assert failure_of(BaseExceptionGroup("both", [error_with_code("55P03")])) is CONTENDED
+    assert failure_of(BaseExceptionGroup("one of ours", [error_with_code("57P01"), ValueError()])) is OURS
+    assert is_connection_failure(ExceptionGroup("both", [error_with_code("57P01"), TimeoutError()]))
 
 
 async def test_lock_timeouts_and_statement_timeouts_are_contention(pool: Pool) -> None:
-    with pytest.raises(asyncpg.QueryCanceledError) as cancelled:
+    with pytest.raises(asyncpg.QueryCanceledError) as timeout_error:
         async with transaction(pool) as connection:
             await connection.execute("SET LOCAL statement_timeout = '10ms'")
             await connection.execute("SELECT pg_sleep(5)")
     async with transaction(pool) as holder:
         await holder.execute("LOCK TABLE event_streams IN SHARE MODE")
-        with pytest.raises(asyncpg.LockNotAvailableError) as locked:
+        with pytest.raises(asyncpg.LockNotAvailableError) as lock_error:
             async with transaction(pool) as connection:
                 await connection.execute("SET LOCAL lock_timeout = '10ms'")
                 await connection.execute(WRITE, "nobody")
-    assert is_contention(cancelled.value)
-    assert is_contention(locked.value)
+    assert is_contention(timeout_error.value)
+    assert is_contention(lock_error.value)
 
 
 async def test_after_an_error_of_a_read_only_server_the_whole_pool_reconnects(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after a failover behind one name: a connection that is opened now leads to the new primary."""
+    """After a failover behind one name, a new connection leads to the new primary."""
     monkeypatch.setattr("common.database.transactions.YOUNG_SECONDS", 0)
     async with reading(pool) as first, reading(pool) as second:
         for connection in (first, second):
             await connection.execute(READ_ONLY)
-    with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as refused:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as raised:
         async with transaction(pool) as connection:
             await connection.execute(WRITE, "in vain")
-    assert failure_of(refused.value) is UNAVAILABLE
+    assert failure_of(raised.value) is UNAVAILABLE
     async with transaction(pool) as first, transaction(pool) as second:
         await first.execute(WRITE, "one")
         await second.execute(WRITE, "two")
@@ -114,34 +114,34 @@ async def test_after_an_error_of_a_read_only_server_the_whole_pool_reconnects(
 
 async def test_while_a_server_stays_read_only_other_connections_are_not_reopened_each_time(pool: Pool) -> None:
     async with reading(pool) as other:
-        kept = await other.fetchval("SELECT pg_backend_pid()")
+        pid = await other.fetchval("SELECT pg_backend_pid()")
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             async with reading(pool) as just_opened:
                 await just_opened.execute(READ_ONLY)
                 await just_opened.execute(WRITE, "in vain")
     async with reading(pool) as first, reading(pool) as second:
-        assert kept in [await each.fetchval("SELECT pg_backend_pid()") for each in (first, second)]
+        assert pid in [await each.fetchval("SELECT pg_backend_pid()") for each in (first, second)]
 
 
 async def test_a_connection_that_the_server_ended_is_not_reused(database: Database, pool: Pool) -> None:
     async with reading(pool) as connection:
-        ended = await connection.fetchval("SELECT pg_backend_pid()")
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
     owner = await asyncpg.connect(database.owner_dsn)
     try:
-        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as raised:
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as error_with_code:
             async with transaction(pool) as connection:
                 sleeping = asyncio.create_task(connection.execute("SELECT pg_sleep(20)"))
-                await eventually(lambda: owner.fetchval("SELECT pg_terminate_backend($1)", ended))
+                await eventually(lambda: owner.fetchval("SELECT pg_terminate_backend($1)", pid))
                 await sleeping
     finally:
         await owner.close()
-    assert failure_of(raised.value) is UNAVAILABLE
+    assert failure_of(error_with_code.value) is UNAVAILABLE
     async with reading(pool) as connection:
-        assert await connection.fetchval("SELECT pg_backend_pid()") != ended
+        assert await connection.fetchval("SELECT pg_backend_pid()") != pid
 
 
 async def test_a_rejected_login_counts_as_an_unavailable_database(database: Database) -> None:
     wrong = database.dsn.replace("://infrastructure:", "://infrastructure:wrong")
-    with pytest.raises(asyncpg.PostgresError) as refused:
+    with pytest.raises(asyncpg.PostgresError) as raised:
         await open_pool(wrong, application_name="wrong password")
-    assert failure_of(refused.value) is UNAVAILABLE
+    assert failure_of(raised.value) is UNAVAILABLE

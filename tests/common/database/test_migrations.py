@@ -35,8 +35,8 @@ CHANGES_OF_AUDIT = (
     "DELETE FROM audit_details",
     "TRUNCATE audit_details",
 )
-# One key's events, the first of them sent and the second refused by Kafka; the lane is that of the key.
-EVENTS_FROM_BEFORE = """
+# The events of one key: published, rejected by Kafka, pending; the lane is that of the key.
+OLD_EVENTS = """
 INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, lane, traceparent, state,
                     published_at, last_error)
 SELECT gen_random_uuid(), 'order', 'order-1', 'order.paid', '', 'articurated.orders', 'order-1', sequence,
@@ -44,13 +44,13 @@ SELECT gen_random_uuid(), 'order', 'order-1', 'order.paid', '', 'articurated.ord
        CASE state WHEN 'parked' THEN 'too large' END
 FROM (VALUES (1, 'published'), (2, 'parked'), (3, 'pending')) AS event (sequence, state)
 """
-POISON_FROM_BEFORE = """
+OLD_POISON = """
 INSERT INTO poison (id, topic, partition, "offset", key, value, headers, record_time, error)
 VALUES (gen_random_uuid(), 't', 0, $1, $2, $3, $4, 0, '')
 """
 
 
-# The newest migration of libs/common: the files are numbered in their order.
+# The newest migration of libs/common; the files are numbered.
 LAST_REVISION = max(
     file.stem for file in (Path(common.database.__file__).parent / "migrations" / "versions").glob("[0-9]*.py")
 )
@@ -90,7 +90,7 @@ async def test_the_owner_cannot_change_audit_rows_by_mistake(database: Database,
 async def database_of(
     database: Database, tmp_path: Path, revisions: Sequence[str]
 ) -> AsyncIterator[asyncpg.Connection]:
-    """The owner's connection to the database as these revisions made it; at the end it has all of them."""
+    """Yield the owner's connection to a database with only these revisions; apply the others at the end."""
     (stream,) = revision_streams(None)
     versions = tmp_path / "versions"
     versions.mkdir()
@@ -112,7 +112,7 @@ async def test_pending_events_stay_pending_after_the_migration_that_splits_the_o
     database: Database, pool: Pool, tmp_path: Path
 ) -> None:
     async with database_of(database, tmp_path, ("0001_infrastructure", "0002_jobs_by_kind")) as owner:
-        await owner.execute(EVENTS_FROM_BEFORE, lane_of("order-1"))
+        await owner.execute(OLD_EVENTS, lane_of("order-1"))
 
     assert [tuple(row) for row in await pool.fetch(EVENT_STATES)] == [
         ("order-1", 1, "published"),
@@ -134,7 +134,7 @@ async def test_poison_records_from_before_digests_are_recognised_when_they_are_r
                 (name.encode("unicode_escape").decode(), None if value is None else b64encode(value).decode())
                 for name, value in record.headers
             ]
-            await owner.execute(POISON_FROM_BEFORE, offset, record.key, record.value, json.dumps(headers))
+            await owner.execute(OLD_POISON, offset, record.key, record.value, json.dumps(headers))
 
     inbox = Inbox(pool, GROUP, {"order.shipped": EventHandler(OrderShipped, refuse)})
     for offset, record in enumerate(POISON_RECORDS.values()):

@@ -115,7 +115,7 @@ async def test_many_rows_are_written_all_or_none(connection: Connection) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "complaint"),
+    ("parameters", "complaint"),
     [
         ({}, r"missing: \['order_id'\], unknown: \[\]"),
         ({"order": 1}, r"missing: \['order_id'\], unknown: \['order'\]"),
@@ -123,29 +123,29 @@ async def test_many_rows_are_written_all_or_none(connection: Connection) -> None
     ],
 )
 async def test_a_wrong_parameter_name_is_an_error(
-    connection: Connection, given: dict[str, object], complaint: str
+    connection: Connection, parameters: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(TypeError, match=complaint):
-        await LOCK_ORDER.fetch_one(connection, **given)
+        await LOCK_ORDER.fetch_one(connection, **parameters)
 
 
 async def test_a_missing_parameter_in_one_of_many_rows_is_an_error_before_any_is_written(
     connection: Connection,
 ) -> None:
-    nameless = an_order()
-    del nameless["total"]
+    incomplete = an_order()
+    del incomplete["total"]
     with pytest.raises(TypeError, match="total"):
-        await INSERT_ORDER.execute_many(connection, [an_order(), nameless])
+        await INSERT_ORDER.execute_many(connection, [an_order(), incomplete])
     assert await COUNT_ORDERS.fetch_value(connection) == 0
 
 
 async def test_a_literal_value_is_part_of_the_prepared_statement(connection: Connection) -> None:
     await INSERT_ORDER.execute_many(connection, [an_order(), an_order(status="SHIPPED"), an_order(status="O'Neil")])
     find = select(orders.c.status).where(orders.c.total >= bindparam("least"))
-    shipped = prepare(find.where(orders.c.status == OrderStatus.SHIPPED).limit(10))
-    assert await shipped.fetch_value(connection, least=Decimal(1)) == "SHIPPED"
-    either = prepare(find.where(orders.c.status.in_(["SHIPPED", "O'Neil"])).order_by(orders.c.status))
-    assert [row["status"] for row in await either.fetch_all(connection, least=Decimal(1))] == ["O'Neil", "SHIPPED"]
+    find_shipped = prepare(find.where(orders.c.status == OrderStatus.SHIPPED).limit(10))
+    assert await find_shipped.fetch_value(connection, least=Decimal(1)) == "SHIPPED"
+    find_either = prepare(find.where(orders.c.status.in_(["SHIPPED", "O'Neil"])).order_by(orders.c.status))
+    assert [row["status"] for row in await find_either.fetch_all(connection, least=Decimal(1))] == ["O'Neil", "SHIPPED"]
     inline = prepare(find.where(orders.c.status == literal("O'Neil", literal_execute=True)))
     assert "'O''Neil'" in inline.sql
     assert await inline.fetch_value(connection, least=Decimal(1)) == "O'Neil"
@@ -208,14 +208,16 @@ async def test_a_value_that_is_too_long_for_its_column_is_an_error_and_not_trunc
 async def test_one_statement_updates_one_table_and_inserts_into_another(connection: Connection) -> None:
     order = an_order()
     await INSERT_ORDER.execute(connection, **order)
-    shipped = (
+    shipped_order = (
         update(orders)
         .where(orders.c.id == bindparam("order_id"))
         .values(status=bindparam("status"))
         .returning(orders.c.total, orders.c.placed_at)
         .cte("shipped")
     )
-    new_row = select(bindparam("copy_id", type_=Uuid), literal("COPY"), shipped.c.total, shipped.c.placed_at)
+    new_row = select(
+        bindparam("copy_id", type_=Uuid), literal("COPY"), shipped_order.c.total, shipped_order.c.placed_at
+    )
     ship_and_copy = prepare(insert(orders).from_select(["id", "status", "total", "placed_at"], new_row))
     assert await ship_and_copy.execute(connection, order_id=order["id"], status="SHIPPED", copy_id=uuid4()) == 1
     statuses = prepare(select(orders.c.status).order_by(orders.c.position))

@@ -18,7 +18,7 @@ from support.waiting import eventually, time_passes
 STREAM = "INSERT INTO event_streams (topic, key, sequence) VALUES ('t', $1, 1)"
 
 
-async def stored(pool: Pool, key: str) -> bool:
+async def is_stored(pool: Pool, key: str) -> bool:
     return bool(await pool.fetchval("SELECT true FROM event_streams WHERE key = $1", key))
 
 
@@ -27,11 +27,11 @@ async def test_a_transaction_that_raises_is_rolled_back(pool: Pool) -> None:
         async with transaction(pool) as connection:
             await connection.execute(STREAM, "half done")
             raise RuntimeError
-    assert not await stored(pool, "half done")
+    assert not await is_stored(pool, "half done")
 
 
 async def test_a_cancelled_transaction_rolls_back_and_a_completed_one_is_durable(pool: Pool) -> None:
-    """Cancelled at many different moments, a task whose block had ended always finds its commit done."""
+    """Tasks are cancelled at many different moments; the commit of each block that ended is durable."""
     block_ended: set[str] = set()
 
     async def write(key: str) -> None:
@@ -84,6 +84,6 @@ async def test_a_pool_without_a_free_connection_is_unavailable(
 
 
 async def test_a_value_the_database_cannot_hold_is_no_connection_failure(pool: Pool) -> None:
-    with pytest.raises(asyncpg.DataError) as too_large:
+    with pytest.raises(asyncpg.DataError) as raised:
         await pool.execute("INSERT INTO event_streams VALUES ('t', 'k', $1)", 2**70)
-    assert not is_connection_failure(too_large.value)
+    assert not is_connection_failure(raised.value)

@@ -20,7 +20,7 @@ JSON = {"Content-Type": "application/json"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
+def error_details(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     details: dict[str, Any] = answer.json()["error"]["details"]
     return details
@@ -41,7 +41,7 @@ def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
 )
 async def test_a_repeated_json_member_is_rejected_by_name(client: httpx.AsyncClient, body: str, member: str) -> None:
     answer = await client.post("/vases", content=body, headers=JSON)
-    assert refused(answer, 400) == {"member": member}
+    assert error_details(answer, 400) == {"member": member}
     assert answer.json()["error"]["code"] == "BAD_REQUEST"
 
 
@@ -64,7 +64,7 @@ def test_different_json_members_are_not_confused(text: str) -> None:
 
 async def test_the_members_of_a_large_body_are_compared_in_bounded_time(client: httpx.AsyncClient) -> None:
     body = '{"glazes": [' + ",".join(['{"colour": "x"}'] * 50) + ',{"colour": "x", "colour": "x"}]}'
-    assert refused(await client.post("/vases", content=body, headers=JSON), 400) == {"member": "glazes.50.colour"}
+    assert error_details(await client.post("/vases", content=body, headers=JSON), 400) == {"member": "glazes.50.colour"}
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ async def test_one_byte_order_mark_is_ignored(client: httpx.AsyncClient) -> None
     body = json.dumps(VASE).encode()
     assert (await client.post("/vases", content=BYTE_ORDER_MARK + body, headers=JSON)).status_code == 201
     for wrong in (BYTE_ORDER_MARK * 2 + body, b" " + BYTE_ORDER_MARK + body, body + BYTE_ORDER_MARK, BYTE_ORDER_MARK):
-        refused(await client.post("/vases", content=wrong, headers=JSON), 400)
+        error_details(await client.post("/vases", content=wrong, headers=JSON), 400)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "GZIP", "x", "deflate "])
 async def test_a_body_with_a_content_coding_is_rejected(client: httpx.AsyncClient, coding: str) -> None:
     answer = await client.post("/vases", json=VASE, headers={"Content-Encoding": coding})
-    refused(answer, 415)
+    error_details(answer, 415)
     assert answer.headers["Accept-Encoding"] == "identity"
 
 
@@ -101,7 +101,7 @@ async def test_the_content_coding_identity_is_accepted(client: httpx.AsyncClient
 
 @pytest.mark.parametrize("path", ["/vases", "/vases/01920000-0000-7000-8000-000000000000", "/health", "/metrics"])
 async def test_unknown_query_parameters_are_rejected(client: httpx.AsyncClient, path: str) -> None:
-    details = refused(await client.get(f"{path}?custmer_id=7&%20name&limt"), 422)
+    details = error_details(await client.get(f"{path}?custmer_id=7&%20name&limt"), 422)
     assert [each["field"] for each in details["errors"]] == ["custmer_id", " name", "limt"]
     assert (await client.head(f"{path}?limt=7")).status_code == 422
 
@@ -109,7 +109,7 @@ async def test_unknown_query_parameters_are_rejected(client: httpx.AsyncClient, 
 @pytest.mark.parametrize("page", ["livez", "readyz", "metrics", "docs", "openapi.json"])
 async def test_health_and_document_pages_reject_query_parameters(vase_gateway: VaseGateway, page: str) -> None:
     async with vase_gateway.client(None) as anybody:
-        assert refused(await anybody.get(f"http://workshop/{page}?verbose=1"), 422)["field"] == "verbose"
+        assert error_details(await anybody.get(f"http://workshop/{page}?verbose=1"), 422)["field"] == "verbose"
         assert (await anybody.get(f"http://workshop/{page}?")).status_code == 200
 
 
@@ -118,7 +118,7 @@ async def test_health_pages_of_roles_without_a_gateway_reject_query_parameters(d
     settings = ServiceSettings(database_url=database.dsn, kafka_bootstrap="127.0.0.1:9")
     transport = httpx.ASGITransport(HealthPages(Health(None, settings)))
     async with httpx.AsyncClient(transport=transport, base_url="http://relay") as anybody:
-        assert refused(await anybody.get(f"/{page}?verbose=1"), 422)["field"] == "verbose"
+        assert error_details(await anybody.get(f"/{page}?verbose=1"), 422)["field"] == "verbose"
         answer = await anybody.get(f"/{page}?")
         assert answer.status_code in (200, 503)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -128,12 +128,12 @@ async def test_health_pages_of_roles_without_a_gateway_reject_query_parameters(d
 async def test_parameters_of_dependencies_are_accepted_once(client: httpx.AsyncClient, action: str) -> None:
     path, glaze = f"/vases/01920000-0000-7000-8000-000000000000/{action}", {"colour": "blue"}
     assert (await client.post(f"{path}?coats=3", json=glaze)).json()["coats"] == 3
-    assert refused(await client.post(f"{path}?coats=3&coats=3", json=glaze), 422)["field"] == "coats"
-    assert refused(await client.post(f"{path}?coat=3", json=glaze), 422)["field"] == "coat"
+    assert error_details(await client.post(f"{path}?coats=3&coats=3", json=glaze), 422)["field"] == "coats"
+    assert error_details(await client.post(f"{path}?coat=3", json=glaze), 422)["field"] == "coat"
 
 
 async def test_unknown_parameters_are_listed_with_all_other_errors(client: httpx.AsyncClient) -> None:
-    details = refused(await client.get("/vases?limit=0&limt=1"), 422)
+    details = error_details(await client.get("/vases?limit=0&limt=1"), 422)
     assert {each["field"] for each in details["errors"]} == {"limit", "limt"}
 
 
@@ -143,7 +143,7 @@ async def test_a_repeated_header_of_one_value_is_rejected(vase_gateway: VaseGate
     headers = [*value.items(), (name, value[name])]
     async with vase_gateway.client(None) as client:
         answer = await client.post("/vases", content=json.dumps(VASE), headers=headers)
-    assert refused(answer, 400) == {"header": name.lower()}
+    assert error_details(answer, 400) == {"header": name.lower()}
 
 
 async def test_blanks_around_a_header_value_are_ignored(vase_gateway: VaseGateway) -> None:
@@ -166,7 +166,7 @@ async def test_blanks_around_a_header_value_are_ignored(vase_gateway: VaseGatewa
 
 
 @pytest.mark.parametrize(
-    ("given", "has"),
+    ("header_values", "expected"),
     [
         ([], False),
         (['"abc"'], True),
@@ -185,9 +185,9 @@ async def test_blanks_around_a_header_value_are_ignored(vase_gateway: VaseGatewa
         ([""], False),
     ],
 )
-def test_if_none_match_is_a_list_of_weak_or_strong_tags(given: list[str], has: bool) -> None:
-    scope = {"headers": [(b"if-none-match", each.encode()) for each in given]}
-    assert client_has(scope, '"abc"') is has
+def test_if_none_match_is_a_list_of_weak_or_strong_tags(header_values: list[str], expected: bool) -> None:
+    scope = {"headers": [(b"if-none-match", each.encode()) for each in header_values]}
+    assert client_has(scope, '"abc"') is expected
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ async def vase_gateway(databases: Databases) -> AsyncIterator[VaseGateway]:
     databases.drop(database)
 
 
-def assert_refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The one shape of every refusal; returns the details."""
+def assert_error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check the common error format, and return the details."""
     assert answer.status_code == status, answer.text
     body = answer.json()
     assert list(body) == ["error", "type", "title", "status", "detail", "instance"]
@@ -46,17 +46,17 @@ def assert_refused(answer: httpx.Response, status: int, code: str) -> dict[str, 
 
 
 async def test_a_created_object_can_be_read_and_its_price_stays_exact(client: httpx.AsyncClient) -> None:
-    made = await client.post("/vases", content=b'{"name": "Vase bleu", "price": 12.50}', headers=JSON)
-    assert made.status_code == 201
-    shown = await client.get(made.headers["Location"].removeprefix("/api/v1"))
-    assert shown.status_code == 200
-    assert shown.text == f'{{"id":"{made.json()["id"]}","name":"Vase bleu","price":12.50}}'
+    new_vase = await client.post("/vases", content=b'{"name": "Vase bleu", "price": 12.50}', headers=JSON)
+    assert new_vase.status_code == 201
+    response = await client.get(new_vase.headers["Location"].removeprefix("/api/v1"))
+    assert response.status_code == 200
+    assert response.text == f'{{"id":"{new_vase.json()["id"]}","name":"Vase bleu","price":12.50}}'
 
 
 async def test_more_digits_than_a_float_has_are_preserved(client: httpx.AsyncClient) -> None:
     body = b'{"name": "Vase bleu", "price": 1.12345678901234567890123456789}'
-    made = await client.post("/vases", content=body, headers=JSON)
-    assert b'"price":1.12345678901234567890123456789' in made.content
+    response = await client.post("/vases", content=body, headers=JSON)
+    assert b'"price":1.12345678901234567890123456789' in response.content
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_of_several_errors_the_first_in_the_contracts_order_is_returned(
 async def test_a_target_state_is_forbidden_only_for_an_existing_object(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client("client") as client, vase_gateway.client("warehouse") as warehouse:
         vase = (await client.post("/vases", json=VASE)).json()["id"]
-        details = assert_refused(await warehouse.post(f"/vases/{vase}/break"), 403, "FORBIDDEN")
+        details = assert_error(await warehouse.post(f"/vases/{vase}/break"), 403, "FORBIDDEN")
         assert details == {"role": "warehouse"}
 
 
@@ -94,33 +94,33 @@ async def test_operators_may_do_everything(vase_gateway: VaseGateway) -> None:
 async def test_without_a_valid_key_nothing_is_disclosed(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client(None) as client:
         answer = await client.post("/vases", json=VASE)
-        assert_refused(answer, 401, "UNAUTHENTICATED")
+        assert_error(answer, 401, "UNAUTHENTICATED")
         assert answer.headers["WWW-Authenticate"].startswith("ApiKey")
-        assert_refused(await client.get("/vases", headers={"X-API-Key": "client_0.wrong"}), 401, "UNAUTHENTICATED")
+        assert_error(await client.get("/vases", headers={"X-API-Key": "client_0.wrong"}), 401, "UNAUTHENTICATED")
 
 
 async def test_unknown_routes_and_wrong_methods_have_the_common_error_format(vase_gateway: VaseGateway) -> None:
     async with vase_gateway.client(None) as client:
-        assert_refused(await client.get("/teapots"), 404, "NOT_FOUND")
-        assert_refused(await client.get("/vases/"), 404, "NOT_FOUND")
+        assert_error(await client.get("/teapots"), 404, "NOT_FOUND")
+        assert_error(await client.get("/vases/"), 404, "NOT_FOUND")
         wrong_method = await client.delete("/vases")
-        assert_refused(wrong_method, 405, "METHOD_NOT_ALLOWED")
+        assert_error(wrong_method, 405, "METHOD_NOT_ALLOWED")
         assert wrong_method.headers["Allow"] == "GET, HEAD, POST"
 
 
 async def test_head_is_supported_wherever_get_is(vase_gateway: VaseGateway) -> None:
-    async with vase_gateway.client() as client, vase_gateway.client(None) as anybody:
+    async with vase_gateway.client() as client, vase_gateway.client(None) as anonymous:
         head, get = await client.head("/vases"), await client.get("/vases")
         assert (head.status_code, head.headers["Content-Length"]) == (200, get.headers["Content-Length"])
         assert (await client.head("/vases/nonsense")).status_code == 422
         assert (await client.head("/vases/faulty/paint")).status_code == 405
-        assert (await anybody.head("/vases")).status_code == 401
-        assert (await anybody.head("http://workshop/readyz")).status_code == 200
+        assert (await anonymous.head("/vases")).status_code == 401
+        assert (await anonymous.head("http://workshop/readyz")).status_code == 200
 
 
 async def test_an_unknown_id_is_not_found(client: httpx.AsyncClient) -> None:
     vase = str(uuid4())
-    assert assert_refused(await client.get(f"/vases/{vase}"), 404, "NOT_FOUND") == {"vase": vase}
+    assert assert_error(await client.get(f"/vases/{vase}"), 404, "NOT_FOUND") == {"vase": vase}
 
 
 @pytest.mark.parametrize(
@@ -130,23 +130,21 @@ async def test_an_unknown_id_is_not_found(client: httpx.AsyncClient) -> None:
 async def test_a_body_that_is_not_json_is_a_bad_request(client: httpx.AsyncClient, body: bytes) -> None:
     answer = await client.post("/vases", content=body, headers=JSON)
     if body:
-        assert_refused(answer, 400, "BAD_REQUEST")
+        assert_error(answer, 400, "BAD_REQUEST")
     else:
-        assert assert_refused(answer, 422, "VALIDATION_ERROR")["errors"] == [
-            {"field": "body", "issue": "Field required"}
-        ]
+        assert assert_error(answer, 422, "VALIDATION_ERROR")["errors"] == [{"field": "body", "issue": "Field required"}]
 
 
 @pytest.mark.parametrize("number", ["1e999999999999999999999", "1e-999999999999999999999"])
 async def test_a_number_that_no_type_can_represent_fails_validation(client: httpx.AsyncClient, number: str) -> None:
     body = f'{{"name": "Vase bleu", "price": {number}}}'
-    assert assert_refused(await client.post("/vases", content=body, headers=JSON), 422, "VALIDATION_ERROR")["field"]
+    assert assert_error(await client.post("/vases", content=body, headers=JSON), 422, "VALIDATION_ERROR")["field"]
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json"])
 async def test_other_media_types_are_rejected(client: httpx.AsyncClient, content_type: str) -> None:
     answer = await client.post("/vases", content=json.dumps(VASE), headers={"Content-Type": content_type})
-    assert_refused(answer, 415, "BAD_REQUEST")
+    assert_error(answer, 415, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize(
@@ -165,14 +163,14 @@ async def test_a_body_that_is_too_large_is_rejected_with_or_without_a_content_le
         for _ in range(100):
             yield b" " * 100
 
-    assert_refused(await client.post("/vases", content=b" " * 2001, headers=JSON), 413, "PAYLOAD_TOO_LARGE")
-    details = assert_refused(await client.post("/vases", content=chunks(), headers=JSON), 413, "PAYLOAD_TOO_LARGE")
+    assert_error(await client.post("/vases", content=b" " * 2001, headers=JSON), 413, "PAYLOAD_TOO_LARGE")
+    details = assert_error(await client.post("/vases", content=chunks(), headers=JSON), 413, "PAYLOAD_TOO_LARGE")
     assert details == {"limit_bytes": 2000}
 
 
 async def test_every_validation_error_of_a_request_is_listed(client: httpx.AsyncClient) -> None:
     vase = {"name": "", "glazes": [{"colour": "red"}, {"colour": "x" * 21}], "size": 3}
-    details = assert_refused(await client.post("/vases", json=vase), 422, "VALIDATION_ERROR")
+    details = assert_error(await client.post("/vases", json=vase), 422, "VALIDATION_ERROR")
     fields = {error["field"]: error["issue"] for error in details["errors"]}
     assert set(fields) == {"name", "price", "glazes.1.colour", "size"}
     assert details["field"] == details["errors"][0]["field"]
@@ -213,35 +211,35 @@ async def test_an_endpoint_called_directly_responds_like_one_that_fastapi_calls(
     ("path", "field"), [("/vases/17", "vase_id"), ("/vases?limit=0", "limit"), ("/vases?limit=many", "limit")]
 )
 async def test_a_malformed_parameter_is_named(client: httpx.AsyncClient, path: str, field: str) -> None:
-    assert assert_refused(await client.get(path), 422, "VALIDATION_ERROR")["field"] == field
+    assert assert_error(await client.get(path), 422, "VALIDATION_ERROR")["field"] == field
 
 
 async def test_nul_characters_are_rejected(vase_gateway: VaseGateway, client: httpx.AsyncClient) -> None:
-    named = await client.post("/vases", content=b'{"name": "a\\u0000b", "price": 1}', headers=JSON)
-    assert_refused(named, 422, "VALIDATION_ERROR")
+    with_nul = await client.post("/vases", content=b'{"name": "a\\u0000b", "price": 1}', headers=JSON)
+    assert_error(with_nul, 422, "VALIDATION_ERROR")
     backslash = await client.post("/vases", content=b'{"name": "a\\\\u0000b", "price": 1}', headers=JSON)
     assert backslash.json()["name"] == "a\\u0000b"
-    assert_refused(await client.get("/vases?name=a%00b"), 400, "BAD_REQUEST")
+    assert_error(await client.get("/vases?name=a%00b"), 400, "BAD_REQUEST")
     async with vase_gateway.client("ops") as ops:
-        assert_refused(await ops.delete("/ops/api-keys/client_%00"), 400, "BAD_REQUEST")
+        assert_error(await ops.delete("/ops/api-keys/client_%00"), 400, "BAD_REQUEST")
 
 
 async def test_a_returned_problem_commits_the_transaction_and_a_raised_one_rolls_it_back(
     client: httpx.AsyncClient,
 ) -> None:
-    assert_refused(await client.post("/vases", json={**VASE, "name": "refused"}), 409, "CONFLICT")
-    assert_refused(await client.post("/vases", json={**VASE, "name": "refused and forgotten"}), 409, "CONFLICT")
+    assert_error(await client.post("/vases", json={**VASE, "name": "refused"}), 409, "CONFLICT")
+    assert_error(await client.post("/vases", json={**VASE, "name": "refused and rolled back"}), 409, "CONFLICT")
     assert (await client.get("/vases?name=refused")).json() == 1
 
 
 async def test_an_internal_error_is_logged_and_discloses_nothing(client: httpx.AsyncClient) -> None:
     with capture_logs() as logs:
         answer = await client.post("/vases/faulty")
-    assert_refused(answer, 500, "INTERNAL_ERROR")
+    assert_error(answer, 500, "INTERNAL_ERROR")
     assert "kiln" not in answer.text
-    [failed] = [line for line in logs if line["event"] == "request failed"]
-    assert failed["trace_id"] == answer.headers["X-Request-Id"]
-    assert isinstance(failed["exc_info"], RuntimeError)
+    [line_of_failure] = [line for line in logs if line["event"] == "request failed"]
+    assert line_of_failure["trace_id"] == answer.headers["X-Request-Id"]
+    assert isinstance(line_of_failure["exc_info"], RuntimeError)
 
 
 async def test_without_its_database_the_service_responds_503_with_retry_after(database: Database) -> None:
@@ -249,10 +247,10 @@ async def test_without_its_database_the_service_responds_503_with_retry_after(da
         assert (await client.get("/vases")).status_code == 200
         await vase_gateway.pool.close()
         answer = await client.get("/vases")
-        assert_refused(answer, 503, "UNAVAILABLE")
+        assert_error(answer, 503, "UNAVAILABLE")
         assert int(answer.headers["Retry-After"]) >= 1
-        async with vase_gateway.client("payments") as unknown_so_far:
-            assert_refused(await unknown_so_far.get("/vases"), 503, "UNAVAILABLE")
+        async with vase_gateway.client("payments") as uncached:
+            assert_error(await uncached.get("/vases"), 503, "UNAVAILABLE")
 
 
 @pytest.mark.parametrize("path", ["/teapots", "/vases/17", "/vases/faulty", "/vases"])
@@ -268,8 +266,10 @@ async def test_a_trace_is_continued_and_its_id_is_the_request_id(client: httpx.A
     assert answer.headers["X-Request-Id"] == trace
     assert answer.json()["traceparent"].startswith(f"00-{trace}-")
     assert "00f067aa0ba902b7" not in answer.json()["traceparent"]
-    fresh = await client.post("/vases", json=VASE, headers={"traceparent": "00-" + "0" * 32 + "-00f067aa0ba902b7-01"})
-    assert fresh.headers["X-Request-Id"] not in (trace, "0" * 32)
+    new_trace_response = await client.post(
+        "/vases", json=VASE, headers={"traceparent": "00-" + "0" * 32 + "-00f067aa0ba902b7-01"}
+    )
+    assert new_trace_response.headers["X-Request-Id"] not in (trace, "0" * 32)
 
 
 async def test_every_request_writes_one_log_line_without_its_key(
@@ -293,34 +293,34 @@ async def test_requests_are_measured_by_route_and_summarised_in_the_json_metrics
     assert metrics["vases"]["total"] >= 1
     assert 0 < metrics["performance"]["avg_response_time_ms"] <= 1000
     assert metrics["performance"]["p95_response_time_ms"] > 0
-    async with vase_gateway.client(None) as anybody:
-        text = (await anybody.get("http://workshop/metrics")).text
+    async with vase_gateway.client(None) as anonymous:
+        text = (await anonymous.get("http://workshop/metrics")).text
     assert 'duration_seconds_count{method="GET",route="/api/v1/vases/{vase_id}",status="200"}' in text
     assert vase not in text
 
 
 async def test_the_openapi_page_loads_nothing_from_other_sites(vase_gateway: VaseGateway) -> None:
-    async with vase_gateway.client(None) as anybody:
-        page = await anybody.get("http://workshop/docs")
+    async with vase_gateway.client(None) as anonymous:
+        page = await anonymous.get("http://workshop/docs")
         assert page.status_code == 200
-        loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-        assert len(loaded) == 3
-        for address in loaded:
-            assert (await anybody.get(f"http://workshop{address}")).status_code == 200, address
+        addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert len(addresses) == 3
+        for address in addresses:
+            assert (await anonymous.get(f"http://workshop{address}")).status_code == 200, address
 
 
 async def test_the_openapi_document_describes_the_errors_the_api_key_and_the_idempotency_key(
     vase_gateway: VaseGateway,
 ) -> None:
-    async with vase_gateway.client(None) as anybody:
-        document = (await anybody.get("http://workshop/openapi.json")).json()
+    async with vase_gateway.client(None) as anonymous:
+        document = (await anonymous.get("http://workshop/openapi.json")).json()
     assert "HTTPValidationError" not in str(document)
     assert document["components"]["securitySchemes"]["ApiKeyAuth"]["name"] == "X-API-Key"
-    make = document["paths"]["/api/v1/vases"]["post"]
-    assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} <= set(make["responses"])
-    assert "application/problem+json" in make["responses"]["422"]["content"]
-    assert make["security"] == [{"ApiKeyAuth": []}]
-    assert [each["name"] for each in make["parameters"]] == ["Idempotency-Key"]
+    operation = document["paths"]["/api/v1/vases"]["post"]
+    assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} <= set(operation["responses"])
+    assert "application/problem+json" in operation["responses"]["422"]["content"]
+    assert operation["security"] == [{"ApiKeyAuth": []}]
+    assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"]
     assert "security" not in document["paths"]["/api/v1/health"]["get"]
 
 
@@ -346,7 +346,7 @@ async def _takes_a_cookie_in_a_dependency(kiln: Annotated[str, Depends(_takes_a_
     return Response(kiln)
 
 
-async def _takes_what_is_cleaned_up(kiln: Annotated[str, Depends(_kiln)]) -> Response:
+async def _takes_a_yielding_dependency(kiln: Annotated[str, Depends(_kiln)]) -> Response:
     return Response(kiln)
 
 
@@ -359,7 +359,7 @@ async def _takes_two_bodies(first: Glaze, second: Glaze) -> Response:
     [
         (_takes_a_header, "takes a header"),
         (_takes_a_cookie_in_a_dependency, "takes a cookie"),
-        (_takes_what_is_cleaned_up, "takes a dependency with yield"),
+        (_takes_a_yielding_dependency, "takes a dependency with yield"),
         (_takes_two_bodies, "takes more than one body"),
     ],
 )

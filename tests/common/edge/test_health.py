@@ -1,4 +1,4 @@
-"""Health and readiness of a gateway while its servers are well, stopped, hung, or not migrated."""
+"""Health and readiness of a gateway while its servers are available, stopped, hung, or not migrated."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ async def vase_gateway(databases: Databases, kafka_server: Kafka) -> AsyncIterat
 
 
 @pytest_asyncio.fixture
-async def anybody(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
+async def anonymous(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
     async with vase_gateway.client(None) as client:
         yield client
 
@@ -47,18 +47,18 @@ def health_of(database_url: str, bootstrap: str = NOWHERE) -> Health:
 
 
 async def assert_unhealthy(health: Health, **states: str) -> list[str]:
-    """Says so within the contract's second; returns the errors."""
-    began = time.monotonic()
+    """Check that the response comes within one second, and return the errors."""
+    start = time.monotonic()
     document = await health.document()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - start < 1.0
     assert document["status"] == "unhealthy"
     assert document["services"] == states
     errors: list[str] = document["errors"]
     return errors
 
 
-async def test_a_gateway_with_its_database_and_any_broker_is_healthy(anybody: httpx.AsyncClient) -> None:
-    answer = await anybody.get("/health")
+async def test_a_gateway_with_its_database_and_any_broker_is_healthy(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.get("/health")
     assert answer.status_code == 200
     document = answer.json()
     assert document.pop("timestamp").endswith("Z")
@@ -69,40 +69,40 @@ async def test_a_gateway_with_its_database_and_any_broker_is_healthy(anybody: ht
 async def test_unavailable_servers_are_named_without_further_details(database: Database) -> None:
     async with (
         open_vase_gateway(database, kafka_bootstrap=NOWHERE) as vase_gateway,
-        vase_gateway.client(None) as anybody,
+        vase_gateway.client(None) as anonymous,
     ):
-        answer = await anybody.get("/health")
+        answer = await anonymous.get("/health")
     assert answer.status_code == 503
     assert answer.json()["errors"] == ["kafka: not reachable"]
-    gone = health_of(database.dsn.replace("/infrastructure_", "/no_such_"))
-    errors = await assert_unhealthy(gone, database="disconnected", kafka="disconnected")
+    health = health_of(database.dsn.replace("/infrastructure_", "/no_such_"))
+    errors = await assert_unhealthy(health, database="disconnected", kafka="disconnected")
     assert errors == ["database: not reachable", "kafka: not reachable"]
 
 
 async def test_kafka_is_probed_over_one_connection_as_long_as_it_works(
     database: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody may ask, and a new connection for each question would cost the broker more than the question."""
-    opened: list[AIOKafkaConnection] = []
-    open_one = conn.create_conn
+    """The route needs no key, and a new connection per request would load the broker more than the probe itself."""
+    connections: list[AIOKafkaConnection] = []
+    create_conn = conn.create_conn
 
-    async def counted(*where: Any, **options: Any) -> AIOKafkaConnection:
-        opened.append(await open_one(*where, **options))
-        return opened[-1]
+    async def create_counted(*where: Any, **options: Any) -> AIOKafkaConnection:
+        connections.append(await create_conn(*where, **options))
+        return connections[-1]
 
-    monkeypatch.setattr(conn, "create_conn", counted)
+    monkeypatch.setattr(conn, "create_conn", create_counted)
     health = health_of(database.dsn, f"{kafka},{kafka}")
     for _ in range(5):
         assert (await health.document())["status"] == "healthy"
-    assert len([each for each in opened if each.connected()]) == 1
-    count = len(opened)
-    for ends_by_itself in (True, False):
-        [kept] = [each for each in opened if each.connected()]
-        kept._writer.transport.abort() if ends_by_itself else kept.close()
+    assert len([each for each in connections if each.connected()]) == 1
+    count = len(connections)
+    for is_aborted in (True, False):
+        [connection] = [each for each in connections if each.connected()]
+        connection._writer.transport.abort() if is_aborted else connection.close()
         assert (await health.document())["status"] == "healthy"
-    assert count <= 2 < len(opened) <= 6
+    assert count <= 2 < len(connections) <= 6
     await health.close()
-    assert not any(each.connected() for each in opened)
+    assert not any(each.connected() for each in connections)
 
 
 async def test_a_hung_database_is_reported_within_a_second(session_folder: Path, kafka: str) -> None:
@@ -139,14 +139,16 @@ async def test_probes_use_one_connection_and_reopen_it_when_the_server_ended_it(
 async def test_the_probes_connection_to_a_read_only_server_is_closed(
     database: Database, postgres: Postgres, kafka: str
 ) -> None:
-    """Another server may be the primary by now, behind the same name."""
+    """Another server behind the same name may be the primary now."""
     health = health_of(database.dsn, kafka)
     postgres.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
     assert (await health.document())["status"] == "healthy"
     owner = await asyncpg.connect(database.owner_dsn)
     try:
-        left = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'service probe' AND datname = $1"
-        await eventually(lambda: owner.fetchval(left, database.name))
+        is_closed = (
+            "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'service probe' AND datname = $1"
+        )
+        await eventually(lambda: owner.fetchval(is_closed, database.name))
     finally:
         await owner.close()
         await health.close()
@@ -172,7 +174,7 @@ async def test_concurrent_requests_share_the_result_of_a_running_probe() -> None
     async def probe() -> None:
         nonlocal runs
         runs += 1
-        await time_passes(0.01, "the others ask while the probe runs")
+        await time_passes(0.01, "the others call while the probe runs")
 
     shared = SharedProbe("database", probe)
     assert await asyncio.gather(*(shared() for _ in range(50))) == [None] * 50
@@ -181,19 +183,19 @@ async def test_concurrent_requests_share_the_result_of_a_running_probe() -> None
     assert runs == 2
 
 
-async def test_a_gateway_with_a_migrated_database_is_ready(anybody: httpx.AsyncClient) -> None:
-    assert (await anybody.get("http://workshop/livez")).json() == {"status": "alive"}
-    assert (await anybody.get("http://workshop/readyz")).json() == {"status": "ready"}
-    assert "http_server_request_duration_seconds_bucket" in (await anybody.get("http://workshop/metrics")).text
-    assert (await anybody.head("http://workshop/readyz")).status_code == 200
+async def test_a_gateway_with_a_migrated_database_is_ready(anonymous: httpx.AsyncClient) -> None:
+    assert (await anonymous.get("http://workshop/livez")).json() == {"status": "alive"}
+    assert (await anonymous.get("http://workshop/readyz")).json() == {"status": "ready"}
+    assert "http_server_request_duration_seconds_bucket" in (await anonymous.get("http://workshop/metrics")).text
+    assert (await anonymous.head("http://workshop/readyz")).status_code == 200
 
 
 async def test_missing_migrations_are_named_until_they_are_applied(postgres: Postgres, database: Database) -> None:
     postgres.create_database("bare", service="infrastructure")
-    bare = health_of(postgres.dsn("bare", "infrastructure"))
-    [reason] = await bare.why_not_ready()
+    unmigrated = health_of(postgres.dsn("bare", "infrastructure"))
+    [reason] = await unmigrated.why_not_ready()
     assert reason.startswith("migrations: missing: 0")
-    assert (await bare.document())["services"]["database"] == "connected"
+    assert (await unmigrated.document())["services"]["database"] == "connected"
     migrated = health_of(database.dsn)
     assert await migrated.why_not_ready() == []
     assert migrated.is_migrated
@@ -242,12 +244,12 @@ async def test_the_health_pages_of_a_role_continue_a_trace_and_use_the_common_er
     traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
     async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://worker") as client:
         assert (await client.get("/livez", headers={"traceparent": traceparent})).headers["X-Request-Id"] == "ab" * 16
-        refused = await client.post("/livez", headers={"Accept": "application/problem+json"})
-        assert refused.headers["Content-Type"] == "application/problem+json"
+        wrong_method = await client.post("/livez", headers={"Accept": "application/problem+json"})
+        assert wrong_method.headers["Content-Type"] == "application/problem+json"
         pages.pages["/livez"] = _fail
-        failed = await client.get("/livez")
-    assert (failed.status_code, failed.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
-    assert "secret" not in failed.text
+        response = await client.get("/livez")
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert "secret" not in response.text
 
 
 async def _fail() -> Page:

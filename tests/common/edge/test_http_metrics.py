@@ -11,21 +11,21 @@ from structlog.testing import capture_logs
 
 
 async def call(app: ASGIApp, **scope: Any) -> list[Message]:
-    """What the application sends for one request."""
-    sent: list[Message] = []
+    """The messages that the application sends for one request."""
+    messages: list[Message] = []
 
     async def send(message: Message) -> None:
-        sent.append(message)
+        messages.append(message)
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 
     request = {"type": "http", "method": "GET", "path": "/vases", "headers": [], "query_string": b"", **scope}
     await RequestObserver(app, ResponseTimes())(request, receive, send)
-    return sent
+    return messages
 
 
-def counted(method: str, status: int) -> float:
+def request_count(method: str, status: int) -> float:
     labels = {"method": method, "route": "(no route)", "status": str(status)}
     [metric] = DURATION.collect()
     return next((each.value for each in metric.samples if each.name.endswith("_count") and each.labels == labels), 0.0)
@@ -45,28 +45,28 @@ async def test_a_client_that_disconnects_gets_no_response_and_is_counted() -> No
     async def reads(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise ClientDisconnect
 
-    before = counted("GET", CLIENT_GONE)
+    before = request_count("GET", CLIENT_GONE)
     assert await call(reads) == []
-    assert counted("GET", CLIENT_GONE) == before + 1
+    assert request_count("GET", CLIENT_GONE) == before + 1
 
 
 async def test_an_unknown_method_creates_no_metric_series_of_its_own() -> None:
-    async def answers(_scope: Scope, _receive: Receive, send: Send) -> None:
+    async def respond_405(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 405, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    before = counted("other", 405)
-    await call(answers, method="BREW")
-    await call(answers, method="STEEP")
-    assert counted("other", 405) == before + 2
-    assert counted("BREW", 405) == 0
+    before = request_count("other", 405)
+    await call(respond_405, method="BREW")
+    await call(respond_405, method="STEEP")
+    assert request_count("other", 405) == before + 2
+    assert request_count("BREW", 405) == 0
 
 
 async def test_other_scopes_than_requests_are_passed_through() -> None:
-    seen: list[str] = []
+    scope_types: list[str] = []
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
-        seen.append(scope["type"])
+        scope_types.append(scope["type"])
 
     assert await call(app, type="lifespan") == []
-    assert seen == ["lifespan"]
+    assert scope_types == ["lifespan"]

@@ -36,8 +36,8 @@ async def client(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
 
 async def count(vase_gateway: VaseGateway, name: str) -> int:
     async with reading(vase_gateway.pool) as connection:
-        found: int = await connection.fetchval("SELECT count(*) FROM vases WHERE name = $1", name)
-        return found
+        number: int = await connection.fetchval("SELECT count(*) FROM vases WHERE name = $1", name)
+        return number
 
 
 async def test_a_repeated_request_gets_the_same_response_and_has_one_effect(
@@ -64,10 +64,10 @@ async def test_a_response_of_any_length_is_replayed_byte_for_byte(pool: Pool, le
     answer = Answer(201, {"Location": "/vases/1"}, b"x" * length)
     async with keyed_transaction(pool, keyed_request()) as connection:
         await store_answer(connection, keyed_request(), answer, A_DAY)
-    with pytest.raises(StoredAnswer) as stored:
+    with pytest.raises(StoredAnswer) as raised:
         async with keyed_transaction(pool, keyed_request()):
             raise AssertionError("the command must not run again")
-    assert stored.value.answer == Answer(201, {"Location": "/vases/1", "Idempotency-Replayed": "true"}, answer.body)
+    assert raised.value.answer == Answer(201, {"Location": "/vases/1", "Idempotency-Replayed": "true"}, answer.body)
 
 
 async def test_another_body_with_the_same_key_is_rejected(client: httpx.AsyncClient) -> None:
@@ -95,7 +95,7 @@ async def test_an_invalid_idempotency_key_is_rejected(client: httpx.AsyncClient,
     assert answer.json()["error"]["details"]["field"] == "Idempotency-Key"
 
 
-@pytest.mark.parametrize("name", ["refused", "refused and forgotten", ""])
+@pytest.mark.parametrize("name", ["refused", "refused and rolled back", ""])
 async def test_a_rejection_is_not_stored_so_that_the_request_can_be_corrected(
     client: httpx.AsyncClient, name: str
 ) -> None:
@@ -111,11 +111,11 @@ async def test_while_the_first_request_runs_repeats_get_409_with_retry_after(
         await connection.execute("SELECT pg_advisory_lock(1)")
         first = asyncio.create_task(client.post("/vases", json=slow))
         await eventually(lambda: connection.fetchval("SELECT 1 FROM pg_locks WHERE objid = 1 AND NOT granted"))
-        meanwhile = await client.post("/vases", json=slow)
+        repeat = await client.post("/vases", json=slow)
         await connection.execute("SELECT pg_advisory_unlock(1)")
-    assert meanwhile.status_code == 409
-    assert meanwhile.json()["error"]["code"] == "CONFLICT"
-    assert int(meanwhile.headers["Retry-After"]) >= 1
+    assert repeat.status_code == 409
+    assert repeat.json()["error"]["code"] == "CONFLICT"
+    assert int(repeat.headers["Retry-After"]) >= 1
     assert (await first).status_code == 201
     assert (await client.post("/vases", json=slow)).content == (await first).content
 
@@ -155,8 +155,8 @@ def keyed_request(key: str = "k") -> KeyedRequest:
 async def test_a_response_committed_after_our_look_up_is_returned_and_our_effect_is_rolled_back(
     pool: Pool, database: Database, outcome: str
 ) -> None:
-    """The look-up and the lock are one statement, whose snapshot may be older than the lock."""
-    stored = Answer(201, {"Location": "/vases/1"}, b'"first"')
+    """The look-up and the lock are one statement, and its snapshot may be older than the lock."""
+    first_answer = Answer(201, {"Location": "/vases/1"}, b'"first"')
 
     async def run_command(connection: Connection) -> None:
         await connection.execute("INSERT INTO event_streams (topic, key, sequence) VALUES ('t', 'ours', 1)")
@@ -164,7 +164,7 @@ async def test_a_response_committed_after_our_look_up_is_returned_and_our_effect
         await elsewhere.execute(
             "INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, expires_at) "
             "VALUES ($1, $2, $3, 201, '{\"Location\": \"/vases/1\"}', $4, now() + interval '1 day')",
-            *(keyed_request().scope, keyed_request().key, keyed_request().body_hash, stored.body),
+            *(keyed_request().scope, keyed_request().key, keyed_request().body_hash, first_answer.body),
         )
         await elsewhere.close()
         if outcome == "raised problem":
@@ -174,10 +174,10 @@ async def test_a_response_committed_after_our_look_up_is_returned_and_our_effect
         else:
             await store_answer(connection, keyed_request(), Answer(201, {}, b'"second"'), A_DAY)
 
-    with pytest.raises(StoredAnswer) as found:
+    with pytest.raises(StoredAnswer) as raised:
         async with keyed_transaction(pool, keyed_request()) as connection:
             await run_command(connection)
-    assert found.value.answer.body == stored.body
-    assert found.value.answer.headers == {"Location": "/vases/1", "Idempotency-Replayed": "true"}
+    assert raised.value.answer.body == first_answer.body
+    assert raised.value.answer.headers == {"Location": "/vases/1", "Idempotency-Replayed": "true"}
     async with reading(pool) as connection:
         assert await connection.fetchval("SELECT count(*) FROM event_streams") == 0

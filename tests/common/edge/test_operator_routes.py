@@ -1,4 +1,4 @@
-"""Operators' routes: what they show and do, and the audit rows that they write."""
+"""Operators' routes: their responses and effects, and the audit rows that they write."""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -10,8 +10,8 @@ import pytest_asyncio
 from common.access import api_keys
 from common.access.auth import Role
 from common.database.transactions import reading
-from support.gateway.openapi import DocumentedAnswers
-from support.gateway.operator_tasks import SERVICE, a_dead_job, a_parked_event, a_poisoned_record, audit_transitions
+from support.gateway.openapi import DocumentedResponses
+from support.gateway.operator_tasks import SERVICE, a_dead_job, a_parked_event, a_poison_record, audit_transitions
 from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database
 
@@ -24,12 +24,12 @@ async def vase_gateway(database: Database) -> AsyncIterator[VaseGateway]:
 
 @pytest_asyncio.fixture
 async def ops(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
-    """A client whose every answer is checked against the OpenAPI document."""
-    promises = DocumentedAnswers(vase_gateway.app)
+    """A client that checks each response against the OpenAPI document."""
+    documented = DocumentedResponses(vase_gateway.app)
 
     async def check(response: httpx.Response) -> None:
         await response.aread()
-        promises.check(response)
+        documented.check(response)
 
     async with vase_gateway.client("ops") as client:
         client.event_hooks["response"].append(check)
@@ -52,9 +52,9 @@ async def test_jobs_are_listed_by_state_and_shown_with_their_attempts(
     assert dead["pagination"] == {"limit": 20, "offset": 0, "total": 1, "has_more": False}
     assert (await ops.get("/ops/jobs?state=ready")).json()["data"] == []
     assert (await ops.get("/ops/jobs?state=asleep")).status_code == 422
-    shown = (await ops.get(f"/ops/jobs/{job}")).json()
-    assert (shown["state"], shown["last_error"]) == ("dead", "the kiln is cold")
-    [attempt] = shown["attempts_made"]
+    job_details = (await ops.get(f"/ops/jobs/{job}")).json()
+    assert (job_details["state"], job_details["last_error"]) == ("dead", "the kiln is cold")
+    [attempt] = job_details["attempts_made"]
     assert (attempt["number"], attempt["worker"], attempt["outcome"]) == (1, "kiln-1", "failed")
     assert attempt["error"] == "the kiln is cold"
 
@@ -67,19 +67,19 @@ async def test_a_dead_job_is_replayed_once_and_the_audit_row_has_its_operator(
     again = await ops.post(f"/ops/jobs/{job}/replay")
     assert (again.status_code, again.json()["error"]["details"]) == (409, {"state": "ready"})
     assert (await ops.post(f"/ops/jobs/{uuid4()}/replay")).status_code == 404
-    who = vase_gateway.keys["ops"].partition(".")[0]
-    assert await audit_transitions(vase_gateway, "JOB", job) == [("DEAD", "READY", who)]
+    operator = vase_gateway.keys["ops"].partition(".")[0]
+    assert await audit_transitions(vase_gateway, "JOB", job) == [("DEAD", "READY", operator)]
 
 
 async def test_a_poison_record_is_shown_byte_for_byte_and_processed_when_replayed(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
-    record = await a_poisoned_record(vase_gateway, "Vase bleu")
-    [listed] = (await ops.get("/ops/poison?state=kept")).json()["data"]
-    assert (listed["id"], listed["topic"], listed["offset"]) == (str(record), "vases", 7)
-    shown = (await ops.get(f"/ops/poison/{record}")).json()
-    assert b64decode(shown["value"]) == b'{"name": "Vase bleu"}'
-    assert b64decode(shown["key"]) == b"1"
+    record = await a_poison_record(vase_gateway, "Vase bleu")
+    [list_entry] = (await ops.get("/ops/poison?state=kept")).json()["data"]
+    assert (list_entry["id"], list_entry["topic"], list_entry["offset"]) == (str(record), "vases", 7)
+    details = (await ops.get(f"/ops/poison/{record}")).json()
+    assert b64decode(details["value"]) == b'{"name": "Vase bleu"}'
+    assert b64decode(details["key"]) == b"1"
     assert (await ops.post(f"/ops/poison/{record}/replay")).json()["state"] == "replayed"
     assert (await ops.post(f"/ops/poison/{record}/replay")).status_code == 409
     assert (await ops.get("/vases?name=Vase bleu")).json() == 1
@@ -90,7 +90,7 @@ async def test_a_poison_record_is_shown_byte_for_byte_and_processed_when_replaye
 async def test_a_poison_record_that_still_fails_stays_stored_and_discloses_no_details(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
-    record = await a_poisoned_record(vase_gateway, "cursed")
+    record = await a_poison_record(vase_gateway, "cursed")
     answer = await ops.post(f"/ops/poison/{record}/replay")
     assert answer.status_code == 409
     assert "no words" not in answer.text
@@ -100,14 +100,14 @@ async def test_a_poison_record_that_still_fails_stays_stored_and_discloses_no_de
 
 async def test_a_replayed_parked_event_is_pending_again(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
     position = await a_parked_event(vase_gateway)
-    [listed] = (await ops.get("/ops/outbox?state=parked")).json()["data"]
-    assert (listed["position"], listed["last_error"]) == (position, "too large")
+    [list_entry] = (await ops.get("/ops/outbox?state=parked")).json()["data"]
+    assert (list_entry["position"], list_entry["last_error"]) == (position, "too large")
     assert (await ops.post(f"/ops/outbox/{position}/replay")).json()["state"] == "pending"
     assert (await ops.post(f"/ops/outbox/{position}/replay")).status_code == 409
     assert (await ops.post("/ops/outbox/999/replay")).status_code == 404
     assert (await ops.post(f"/ops/outbox/+{position}/replay")).status_code == 422
     assert (await ops.get("/ops/outbox")).json()["data"] == []
-    assert [each[:2] for each in await audit_transitions(vase_gateway, "OUTBOX", UUID(listed["id"]))] == [
+    assert [each[:2] for each in await audit_transitions(vase_gateway, "OUTBOX", UUID(list_entry["id"]))] == [
         ("PARKED", "PENDING")
     ]
 
@@ -116,16 +116,18 @@ async def test_a_new_key_is_shown_once_works_immediately_and_can_be_revoked(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:
     customer = str(uuid4())
-    made = (await ops.post("/ops/api-keys", json={"name": "Anna", "role": "client", "customer_id": customer})).json()
-    async with vase_gateway.client(None, **{"X-API-Key": made["key"]}) as anna:
+    new_key = (await ops.post("/ops/api-keys", json={"name": "Anna", "role": "client", "customer_id": customer})).json()
+    async with vase_gateway.client(None, **{"X-API-Key": new_key["key"]}) as anna:
         assert (await anna.get("/vases")).status_code == 200
-    listed = (await ops.get("/ops/api-keys")).json()["data"]
-    assert made["key"].partition(".")[2] not in str(listed)
-    assert (listed[-1]["prefix"], listed[-1]["customer_id"]) == (made["prefix"], customer)
-    assert (await ops.delete(f"/ops/api-keys/{made['prefix']}")).status_code == 200
-    assert (await ops.delete(f"/ops/api-keys/{made['prefix']}")).status_code == 409
+    keys = (await ops.get("/ops/api-keys")).json()["data"]
+    assert new_key["key"].partition(".")[2] not in str(keys)
+    assert (keys[-1]["prefix"], keys[-1]["customer_id"]) == (new_key["prefix"], customer)
+    assert (await ops.delete(f"/ops/api-keys/{new_key['prefix']}")).status_code == 200
+    assert (await ops.delete(f"/ops/api-keys/{new_key['prefix']}")).status_code == 409
     assert (await ops.delete("/ops/api-keys/nobody")).status_code == 404
-    states = [each[:2] for each in await audit_transitions(vase_gateway, "API_KEY", api_keys.entity_id(made["prefix"]))]
+    states = [
+        each[:2] for each in await audit_transitions(vase_gateway, "API_KEY", api_keys.entity_id(new_key["prefix"]))
+    ]
     assert states == [(None, "ACTIVE"), ("ACTIVE", "REVOKED")]
 
 
@@ -156,12 +158,12 @@ async def test_lists_can_be_paged_from_any_offset(vase_gateway: VaseGateway, ops
         " SELECT gen_random_uuid(), 'many', number, '{}', 't', now() + number * interval '1 s'"
         " FROM generate_series(1, 250) number"
     )
-    seen: list[str] = []
+    business_keys: list[str] = []
     for offset in (0, 100, 200):
         page = (await ops.get(f"/ops/jobs?kind=many&limit=100&offset={offset}")).json()
         assert page["pagination"] == {"limit": 100, "offset": offset, "total": 250, "has_more": offset < 200}
-        seen += [job["business_key"] for job in page["data"]]
-    assert seen == [str(number) for number in range(250, 0, -1)]
+        business_keys += [job["business_key"] for job in page["data"]]
+    assert business_keys == [str(number) for number in range(250, 0, -1)]
 
 
 async def test_the_secret_of_a_new_key_is_not_stored_for_a_repeated_request(vase_gateway: VaseGateway) -> None:
@@ -170,8 +172,8 @@ async def test_the_secret_of_a_new_key_is_not_stored_for_a_repeated_request(vase
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
     assert again.json() == {**first.json(), "key": None}
     async with reading(vase_gateway.pool) as connection:
-        [kept] = await connection.fetch("SELECT body FROM idempotency_keys")
-    assert first.json()["key"].partition(".")[2] not in kept["body"].decode()
+        [row] = await connection.fetch("SELECT body FROM idempotency_keys")
+    assert first.json()["key"].partition(".")[2] not in row["body"].decode()
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,10 @@ def test_the_window_moves_with_the_requests() -> None:
     for clock.now in (1000.0, 1020.0, 1040.0):
         limit.hit("anna")
     clock.now = 1059.0
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Problem) as raised:
         limit.hit("anna")
-    assert refused.value.code is Code.RATE_LIMITED
-    assert refused.value.retry_after == 1.0
+    assert raised.value.code is Code.RATE_LIMITED
+    assert raised.value.retry_after == 1.0
     clock.now = 1060.0
     allowance = limit.hit("anna")
     assert allowance is not None
@@ -102,22 +102,22 @@ async def try_keys(client: AsyncClient, *keys: str) -> list[int]:
     return [(await client.get("/vases", headers={"X-API-Key": key})).status_code for key in keys]
 
 
-def made_up(number: int) -> list[str]:
+def invalid_keys(number: int) -> list[str]:
     return [f"client_{uuid4().hex}.{'x' * 40}" for _ in range(number)]
 
 
 async def test_invalid_keys_are_limited_without_blocking_valid_keys_of_the_same_address(database: Database) -> None:
-    """Behind a proxy that is not named in the settings, everybody is one address."""
+    """Behind a proxy that is not in the settings, all clients have one address."""
     async with (
         open_vase_gateway(database, rate_limit_per_minute=3, api_key_cache_seconds=0) as vase_gateway,
         vase_gateway.client(None) as client,
     ):
-        async with vase_gateway.client("manager") as known:
-            assert (await known.get("/vases")).status_code == 200
-        assert await try_keys(client, *made_up(3), "no key at all", *made_up(1)) == [401, 401, 401, 429, 429]
-        for role in ("manager", "client", "ops"):  # the others have never been seen
-            async with vase_gateway.client(role) as valid:
-                assert (await valid.get("/vases")).status_code == 200
+        async with vase_gateway.client("manager") as manager:
+            assert (await manager.get("/vases")).status_code == 200
+        assert await try_keys(client, *invalid_keys(3), "no key at all", *invalid_keys(1)) == [401, 401, 401, 429, 429]
+        for role in ("manager", "client", "ops"):  # keys that were not used before
+            async with vase_gateway.client(role) as key_client:
+                assert (await key_client.get("/vases")).status_code == 200
 
 
 async def test_wrong_secrets_of_one_key_are_limited_and_block_only_that_key(database: Database) -> None:
@@ -127,7 +127,7 @@ async def test_wrong_secrets_of_one_key_are_limited_and_block_only_that_key(data
     ):
         prefix = vase_gateway.keys["client"].partition(".")[0]
         assert await try_keys(client, *[f"{prefix}.{'x' * 40}"] * 4) == [401, 401, 401, 429]
-        assert await try_keys(client, vase_gateway.keys["client"]) == [429], "or the secret could be guessed"
+        assert await try_keys(client, vase_gateway.keys["client"]) == [429], "otherwise the secret could be guessed"
         assert await try_keys(client, vase_gateway.keys["manager"], vase_gateway.keys["ops"]) == [200, 200]
 
 
@@ -143,7 +143,7 @@ async def test_a_key_in_use_stays_accepted_while_its_secret_is_guessed(database:
 
 
 async def test_many_invalid_keys_cause_only_a_few_queries(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A query each before: 300."""
+    """Without batching, each key would cause a query: 300."""
     queries = 0
 
     async def find_counted(connection: Connection, prefixes: Collection[str]) -> Any:
@@ -156,10 +156,12 @@ async def test_many_invalid_keys_cause_only_a_few_queries(database: Database, mo
         open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway,
         vase_gateway.client(None) as client,
     ):
-        await try_keys(client, *made_up(3))
+        await try_keys(client, *invalid_keys(3))
         monkeypatch.setattr(api_keys, "find_valid_among", find_counted)
         monkeypatch.delattr(api_keys, "find_valid")
-        answers = await asyncio.gather(*(try_keys(client, key) for key in (*made_up(300), vase_gateway.keys["ops"])))
+        answers = await asyncio.gather(
+            *(try_keys(client, key) for key in (*invalid_keys(300), vase_gateway.keys["ops"]))
+        )
         assert [status for [status] in answers] == [429] * 300 + [200]
         assert 1 <= queries <= 20
 
@@ -169,7 +171,7 @@ async def test_without_a_database_unknown_keys_get_503(database: Database) -> No
         open_vase_gateway(database, rate_limit_per_minute=3) as vase_gateway,
         vase_gateway.client(None) as client,
     ):
-        await try_keys(client, *made_up(3))
+        await try_keys(client, *invalid_keys(3))
         await vase_gateway.pool.close()
-        answers = await asyncio.gather(*(try_keys(client, key) for key in made_up(10)))
+        answers = await asyncio.gather(*(try_keys(client, key) for key in invalid_keys(10)))
         assert answers == [[503]] * 10

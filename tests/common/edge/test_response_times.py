@@ -1,4 +1,4 @@
-"""Response times in the JSON metrics: those of all processes of the service over the last minutes."""
+"""Response times in the JSON metrics: those of all processes of the service in the last minutes."""
 
 import math
 from statistics import mean

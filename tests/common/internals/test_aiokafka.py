@@ -1,4 +1,4 @@
-"""aiokafka's undocumented parts still mean what `common.internals.aiokafka` takes them for: see there for each."""
+"""The undocumented parts of aiokafka still behave as `common.internals.aiokafka` expects."""
 
 import asyncio
 import struct
@@ -26,7 +26,7 @@ async def a_producer(kafka: str, **options: object) -> AsyncIterator[AIOKafkaPro
     try:
         yield producer
     finally:
-        await asyncio.wait_for(producer.stop(), 10)  # returns at once where the test has marked it as closed
+        await asyncio.wait_for(producer.stop(), 10)  # returns immediately if the test has marked it as closed
         await producer.client.close()
 
 
@@ -88,7 +88,7 @@ async def test_connections_to_brokers_are_listed_and_aborted(kafka: str, topic: 
 
 
 async def test_the_first_connection_of_a_cancelled_start_is_closed(monkeypatch: pytest.MonkeyPatch, kafka: str) -> None:
-    made = []
+    connections = []
     create = aiokafka.client.create_conn
     create = getattr(create, "__wrapped__", create)
 
@@ -99,7 +99,7 @@ async def test_the_first_connection_of_a_cancelled_start_is_closed(monkeypatch: 
             await asyncio.Event().wait()
 
         connection.send = hang
-        made.append(connection)
+        connections.append(connection)
         return connection
 
     monkeypatch.setattr(aiokafka.client, "create_conn", create_one_that_hangs)
@@ -108,18 +108,18 @@ async def test_the_first_connection_of_a_cancelled_start_is_closed(monkeypatch: 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(producer.start(), 1)
     await producer.stop()
-    assert [connection.connected() for connection in made] == [False]
+    assert [connection.connected() for connection in connections] == [False]
 
 
 async def test_a_producers_requests_are_tracked_while_they_are_under_way(kafka: str, topic: str) -> None:
     async with a_producer(kafka) as producer:
         requests = internals.track_requests(producer)
-        sent = await producer.send(topic, b"tracked")
-        seen = set[asyncio.Task[object]]()
-        while not sent.done():
-            seen |= requests
+        delivery = await producer.send(topic, b"tracked")
+        tasks = set[asyncio.Task[object]]()
+        while not delivery.done():
+            tasks |= requests
             await asyncio.sleep(0)
-        assert len(seen) == 1
+        assert len(tasks) == 1
         await eventually(lambda: _is_empty(requests))
 
 
@@ -135,31 +135,31 @@ async def test_a_producer_sends_by_one_task_until_its_stop(kafka: str, topic: st
         assert not sender.done()
         sender.cancel()
         await asyncio.wait({sender})
-        sent = await producer.send(topic, b"not sent")
+        delivery = await producer.send(topic, b"not sent")
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(sent), 0.3)
-        sent.cancel()
+            await asyncio.wait_for(asyncio.shield(delivery), 0.3)
+        delivery.cancel()
         internals.mark_closed(producer)
 
 
 async def test_each_time_a_batch_is_handed_to_a_broker_is_counted_as_an_attempt(kafka: str, topic: str) -> None:
-    place = TopicPartition(topic, 0)
+    topic_partition = TopicPartition(topic, 0)
     async with a_producer(kafka) as producer:
-        await producer.send_and_wait(topic, b"its leader is known now", partition=0)
+        await producer.send_and_wait(topic, b"loads the leader", partition=0)
         sender = internals.sender_task(producer)
         assert sender is not None
-        sender.cancel()  # here the test hands batches over
+        sender.cancel()  # the test sends batches in its place
         await asyncio.wait({sender})
         accumulator = producer._message_accumulator
-        sent = await producer.send(topic, b"refused for now", partition=0)
-        assert internals.send_attempts(producer, place) == 0
+        delivery = await producer.send(topic, b"retried", partition=0)
+        assert internals.send_attempts(producer, topic_partition) == 0
         for attempt in (1, 2):
             batches, _ = accumulator.drain_by_nodes([])
             (batch,) = (batch for of_node in batches.values() for batch in of_node.values())
-            assert internals.send_attempts(producer, place) == attempt
+            assert internals.send_attempts(producer, topic_partition) == attempt
             accumulator.reenqueue(batch)
-            assert internals.send_attempts(producer, place) == attempt
-        sent.cancel()
+            assert internals.send_attempts(producer, topic_partition) == attempt
+        delivery.cancel()
         internals.mark_closed(producer)
 
 
@@ -190,17 +190,21 @@ async def test_the_end_of_each_background_task_of_a_consumer_is_detected(
 
 async def test_the_position_of_a_consumer_is_the_offset_that_it_reads_next(kafka: str, topic: str) -> None:
     await produce(kafka, topic, [order_shipped_record("order-1", 1), order_shipped_record("order-1", 2)])
-    place = TopicPartition(topic, 0)
+    topic_partition = TopicPartition(topic, 0)
     async with a_consumer(kafka, topic) as consumer:
         records = await consumer.getmany(timeout_ms=10_000, max_records=1)
-        assert [record.offset for record in records[place]] == [0]
-        assert internals.fetch_positions(consumer) == {place: 1} == {place: await consumer.position(place)}
+        assert [record.offset for record in records[topic_partition]] == [0]
+        assert (
+            internals.fetch_positions(consumer)
+            == {topic_partition: 1}
+            == {topic_partition: await consumer.position(topic_partition)}
+        )
         consumer.unsubscribe()
         assert internals.fetch_positions(consumer) == {}
 
 
 async def test_the_end_of_the_log_includes_an_open_transaction(kafka: str, topic: str) -> None:
-    place = TopicPartition(topic, 0)
+    topic_partition = TopicPartition(topic, 0)
     options = {"transactional_id": "canary", "transaction_timeout_ms": 10_000}
     async with (
         a_producer(kafka, **options) as producer,
@@ -208,14 +212,14 @@ async def test_the_end_of_the_log_includes_an_open_transaction(kafka: str, topic
     ):
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"in a transaction", partition=0)
-        assert await consumer.end_offsets([place]) == {place: 0}
-        assert await internals.end_of_log(consumer, [place]) == {place: 1}
-        assert await consumer.end_offsets([place]) == {place: 0}
+        assert await consumer.end_offsets([topic_partition]) == {topic_partition: 0}
+        assert await internals.end_of_log(consumer, [topic_partition]) == {topic_partition: 1}
+        assert await consumer.end_offsets([topic_partition]) == {topic_partition: 0}
         await producer.abort_transaction()
 
 
 def a_batch(*offsets: int) -> bytes:
-    """A batch as Kafka stores it, one record for each of these offsets."""
+    """A batch in Kafka's storage format, with one record per offset."""
     builder = DefaultRecordBatchBuilder(
         magic=2, compression_type=0, is_transactional=False, producer_id=-1, producer_epoch=-1, base_sequence=-1,
         batch_size=10_000,
@@ -226,9 +230,9 @@ def a_batch(*offsets: int) -> bytes:
 
 
 def test_the_fetcher_skips_a_batch_that_cannot_be_decoded() -> None:
-    bad = bytearray(a_batch(2, 3))
-    bad[-1] ^= 0xFF
-    data = a_batch(0, 1) + bytes(bad) + a_batch(4)
+    damaged_batch = bytearray(a_batch(2, 3))
+    damaged_batch[-1] ^= 0xFF
+    data = a_batch(0, 1) + bytes(damaged_batch) + a_batch(4)
     records = FetchedRecords(TopicPartition("t", 0), FetchedBatches(data), [], 0, None, None, True, 0)
     assert isinstance(records, BatchwiseRecords)
     assert [(record.offset, type(record) is UndecodableBatch) for record in records] == [

@@ -1,4 +1,4 @@
-"""Alembic's undocumented steps still are what `common.internals.alembic` uses them as."""
+"""The undocumented parts of Alembic still behave as `common.internals.alembic` expects."""
 
 from collections.abc import AsyncIterator
 from functools import partial

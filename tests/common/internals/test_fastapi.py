@@ -1,4 +1,4 @@
-"""The internals of FastAPI that common uses still mean what they meant."""
+"""The undocumented parts of FastAPI still behave as `common.internals.fastapi` expects."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -41,23 +41,30 @@ def parameters(function: Any = endpoint) -> Parameters:
 
 
 def test_the_installed_versions_are_the_checked_ones() -> None:
-    """With another one: read its changes of `dependencies/utils.py` and of `routing.py`, then change the version."""
+    """For a new version: review the changes of `dependencies/utils.py` and `routing.py`, then update the constant."""
     assert (version("fastapi"), version("fastapi-offline")) == (CHECKED_FASTAPI, CHECKED_FASTAPI_OFFLINE)
 
 
 def test_parameters_are_grouped_by_their_source() -> None:
-    found = parameters()
-    assert (found.function, found.name, found.request_name) == (endpoint, None, "request")
-    assert [[field.name for field in fields] for fields in (found.path, found.query, found.body)] == [
+    route_parameters = parameters()
+    assert (route_parameters.function, route_parameters.name, route_parameters.request_name) == (
+        endpoint,
+        None,
+        "request",
+    )
+    assert [
+        [field.name for field in fields]
+        for fields in (route_parameters.path, route_parameters.query, route_parameters.body)
+    ] == [
         ["vase_id"],
         ["coats"],
         ["vase"],
     ]
-    [dependency] = found.dependencies
+    [dependency] = route_parameters.dependencies
     assert (dependency.function, dependency.name) == (colour, "glaze")
-    assert found.query_names == {"coats", "colour"}
-    assert found.body_type is Vase
-    assert found.only_fastapi == dependency.only_fastapi == ()
+    assert route_parameters.query_names == {"coats", "colour"}
+    assert route_parameters.body_type is Vase
+    assert route_parameters.only_fastapi == dependency.only_fastapi == ()
 
 
 async def _takes_header(accept: Annotated[str, Header()] = "") -> None: ...
@@ -83,28 +90,28 @@ def test_parameters_that_only_fastapi_can_supply_are_detected(function: Any, kin
 
 
 async def test_values_are_validated_and_errors_have_their_location() -> None:
-    found = parameters()
-    assert path_value(found.path[0], {"vase_id": "7"}) == (7, [])
-    _, [wrong] = path_value(found.path[0], {"vase_id": "x"})
-    assert wrong["loc"] == ("path", "vase_id")
-    assert query_values(found.query, QueryParams("coats=3")) == ({"coats": 3}, [])
-    assert query_values(found.query, QueryParams("")) == ({"coats": 1}, [])
-    _, [wrong] = query_values(found.query, QueryParams("coats=x"))
-    assert wrong["loc"] == ("query", "coats")
+    route_parameters = parameters()
+    assert path_value(route_parameters.path[0], {"vase_id": "7"}) == (7, [])
+    _, [error] = path_value(route_parameters.path[0], {"vase_id": "x"})
+    assert error["loc"] == ("path", "vase_id")
+    assert query_values(route_parameters.query, QueryParams("coats=3")) == ({"coats": 3}, [])
+    assert query_values(route_parameters.query, QueryParams("")) == ({"coats": 1}, [])
+    _, [error] = query_values(route_parameters.query, QueryParams("coats=x"))
+    assert error["loc"] == ("query", "coats")
 
 
 async def test_a_parsed_body_is_validated_unchanged() -> None:
     body = parameters().body
     values, problems = await body_value(body, {"price": Decimal("1.10")})
     assert (str(values["vase"].price), problems) == ("1.10", [])
-    _, [wrong] = await body_value(body, {})
-    assert wrong["loc"] == ("body", "price")
-    _, [wrong] = await body_value(body, NO_BODY)
-    assert (wrong["loc"], wrong["type"]) == (("body",), "missing")
+    _, [error] = await body_value(body, {})
+    assert error["loc"] == ("body", "price")
+    _, [error] = await body_value(body, NO_BODY)
+    assert (error["loc"], error["type"]) == (("body",), "missing")
 
 
 def test_the_files_of_the_openapi_pages_are_in_one_folder() -> None:
     app = new_application("vases")
-    [(path, folder)] = [found for route in app.routes if (found := static_folder(route)) is not None]
+    [(path, folder)] = [mount for route in app.routes if (mount := static_folder(route)) is not None]
     assert path == "/static-offline-docs"
     assert (folder / "swagger-ui-bundle.js").is_file()

@@ -1,4 +1,4 @@
-"""FastStream's undocumented parts still mean what `common.internals.faststream` takes them for: see there for each."""
+"""The undocumented parts of FastStream still behave as `common.internals.faststream` expects."""
 
 import asyncio
 from typing import Any
@@ -23,8 +23,8 @@ def subscription_of(broker: KafkaBroker, topic: str) -> Any:
 
 async def test_a_subscriber_without_a_handler_fetches_only_requested_batches(kafka: str, make_topic: MakeTopic) -> None:
     topic = await make_topic(partitions=1)
-    sent = [order_shipped_record("order-1", sequence) for sequence in range(1, 4)]
-    await produce(kafka, topic, [*sent, order_shipped_record("order-1").with_header("ce_id", b"\xff")])
+    raw_records = [order_shipped_record("order-1", sequence) for sequence in range(1, 4)]
+    await produce(kafka, topic, [*raw_records, order_shipped_record("order-1").with_header("ce_id", b"\xff")])
     broker = KafkaBroker(kafka, consumer_only=True, logger=None)
     subscription = subscription_of(broker, topic)
     assert internals.consumer_of(subscription) is None
@@ -33,7 +33,7 @@ async def test_a_subscriber_without_a_handler_fetches_only_requested_batches(kaf
         consumer = internals.consumer_of(subscription)
         assert isinstance(consumer, AIOKafkaConsumer)
         assert not consumer._enable_auto_commit
-        await time_passes(0.3, "a loop of FastStream's own would have read records by now")
+        await time_passes(0.3, "a loop of FastStream would have read records in that time")
         records: list[ConsumerRecord] = []
         async with asyncio.timeout(15):
             while len(records) < 4:
@@ -41,7 +41,7 @@ async def test_a_subscriber_without_a_handler_fetches_only_requested_batches(kaf
                 assert len(batch) <= 2
                 records += batch
         assert [record.offset for record in records] == [0, 1, 2, 3]
-        assert records[0].value == sent[0].value
+        assert records[0].value == raw_records[0].value
         assert await internals.next_batch(subscription) == ()
     finally:
         await internals.stop(broker)

@@ -1,4 +1,4 @@
-"""The internals of Starlette that common uses still mean what they meant."""
+"""The undocumented parts of Starlette still behave as `common.internals.starlette` expects."""
 
 from importlib.metadata import version
 
@@ -32,13 +32,13 @@ class Closed:
         await PlainTextResponse("closed")(scope, receive, send)
 
 
-async def answer(app: ASGIApp, path: str, method: str = "GET") -> httpx.Response:
+async def request_app(app: ASGIApp, path: str, method: str = "GET") -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kiln") as client:
         return await client.request(method, path)
 
 
 def test_the_installed_version_is_the_checked_one() -> None:
-    """With another one: read its changes of `requests.py`, `routing.py` and `applications.py`."""
+    """For a new version: review the changes of `requests.py`, `routing.py` and `applications.py`."""
     assert version("starlette") == CHECKED_STARLETTE
 
 
@@ -54,7 +54,7 @@ async def test_a_stored_body_and_its_json_are_returned_without_reading() -> None
 async def test_a_replaced_middleware_stack_gets_every_request() -> None:
     app = Starlette(routes=[Route("/", hello)])
     replace_middleware_stack(app, Closed(app.build_middleware_stack()))
-    assert (await answer(app, "/")).text == "closed"
+    assert (await request_app(app, "/")).text == "closed"
 
 
 async def test_the_allowed_methods_are_those_of_all_routes_of_the_path() -> None:
@@ -72,8 +72,8 @@ async def test_a_route_can_be_given_head_and_another_application() -> None:
     assert route.methods is not None
     route.methods.discard("HEAD")
     app = Starlette(routes=[route])
-    assert (await answer(app, "/", "HEAD")).status_code == 405
+    assert (await request_app(app, "/", "HEAD")).status_code == 405
     allow_head(route)
-    assert (await answer(app, "/", "HEAD")).status_code == 200
+    assert (await request_app(app, "/", "HEAD")).status_code == 200
     wrap_route(route, Closed)
-    assert (await answer(app, "/")).text == "closed"
+    assert (await request_app(app, "/")).text == "closed"

@@ -1,6 +1,6 @@
-"""The internals of uvicorn that common uses still exist. That they work is tested on real sockets.
+"""The internals of uvicorn that common uses still exist. Tests on real sockets show that they work.
 
-With another version: read its changes of `httptools_impl.py`, then run `tests/common/running/http`.
+For a new version: review the changes of `httptools_impl.py`, then run `tests/common/running/http`.
 """
 
 import inspect
@@ -62,8 +62,8 @@ def test_the_last_request_is_active_until_its_response_is_complete(protocol: Uvi
 
 def test_a_lost_connection_disconnects_the_active_request(protocol: UvicornProtocol) -> None:
     protocol.connection_made(Mock())
-    answered = protocol._answering = cycle()
+    active = protocol._answering = cycle()
     protocol.pipeline.append((cycle(), Mock()))
     protocol.connection_lost(None)
-    assert answered.disconnected
+    assert active.disconnected
     assert not protocol.pipeline

@@ -1,4 +1,4 @@
-"""A job is done once, however often it is enqueued, and whichever worker dies or loses its lease."""
+"""A job is completed once, also if it is enqueued repeatedly or its worker ends or loses its lease."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -40,8 +40,8 @@ async def test_work_that_is_enqueued_twice_is_one_job(pool: Pool) -> None:
 
 async def test_two_workers_never_claim_the_same_job(pool: Pool) -> None:
     await enqueue(pool, *(invoice_of(f"order {number}") for number in range(40)))
-    claimed = await asyncio.gather(*(claim(pool, limit=10, worker=f"worker {number}") for number in range(6)))
-    keys = [job.business_key for batch in claimed for job in batch]
+    batches = await asyncio.gather(*(claim(pool, limit=10, worker=f"worker {number}") for number in range(6)))
+    keys = [job.business_key for batch in batches for job in batch]
     assert len(keys) == len(set(keys)) == 40
 
 
@@ -49,8 +49,8 @@ async def test_a_claim_takes_jobs_of_each_kind_up_to_its_limit_longest_due_first
     mails = [NewJob("mail", f"order {number}", {}, TRACEPARENT) for number in range(5)]
     await enqueue(pool, *(invoice_of(f"order {number}") for number in range(5)), *mails)
     await pool.execute("UPDATE jobs SET due_at = now() - interval '1 min' WHERE business_key IN ('order 3', 'order 4')")
-    taken = await queue.claim(pool, {"invoice": 2, "mail": 3, "refund": 4}, lease=LEASE, worker="anna")
-    keys = {kind: {job.business_key for job in taken if job.kind == kind} for kind in ("invoice", "mail", "refund")}
+    jobs = await queue.claim(pool, {"invoice": 2, "mail": 3, "refund": 4}, lease=LEASE, worker="anna")
+    keys = {kind: {job.business_key for job in jobs if job.kind == kind} for kind in ("invoice", "mail", "refund")}
     assert keys["invoice"] == {"order 3", "order 4"}
     assert len(keys["mail"]) == 3
     assert keys["mail"] > keys["invoice"]
@@ -66,28 +66,28 @@ async def test_a_job_that_failed_is_due_again_after_its_delay_and_not_before(poo
     wait = await pool.fetchval("SELECT due_at - now() FROM jobs")
     assert timedelta(minutes=1, seconds=50) < wait <= timedelta(minutes=2)
     await pool.execute("UPDATE jobs SET due_at = now()")
-    [again] = await claim(pool)
-    assert (again.attempt, again.failures) == (2, 1)
+    [claimed_again] = await claim(pool)
+    assert (claimed_again.attempt, claimed_again.failures) == (2, 1)
 
 
 async def test_a_worker_that_lost_its_lease_can_write_nothing(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"))
-    [paused] = await claim(pool, lease=timedelta(0))
+    [paused_job] = await claim(pool, lease=timedelta(0))
     async with reading(pool) as connection:
         assert await leases.release_expired(connection) == 1
-    [taken_over] = await claim(pool, worker="bert")
+    [new_job] = await claim(pool, worker="bert")
     late_steps: list[Callable[[Connection], Awaitable[None]]] = [
-        lambda connection: endings.complete(connection, paused),
-        lambda connection: endings.retry(connection, paused, "late", LEASE),
-        lambda connection: endings.bury(connection, paused, "late"),
-        lambda connection: endings.hand_back(connection, paused),
+        lambda connection: endings.complete(connection, paused_job),
+        lambda connection: endings.retry(connection, paused_job, "late", LEASE),
+        lambda connection: endings.bury(connection, paused_job, "late"),
+        lambda connection: endings.hand_back(connection, paused_job),
     ]
     for step in late_steps:
         with pytest.raises(LeaseLost):
             async with transaction(pool) as connection:
                 await step(connection)
     async with transaction(pool) as connection:
-        await endings.complete(connection, taken_over)
+        await endings.complete(connection, new_job)
     assert await outcomes(pool) == ["abandoned", "succeeded"]
 
 
@@ -104,8 +104,8 @@ async def test_a_job_that_is_handed_back_can_be_claimed_immediately_and_counts_n
     [job] = await claim(pool)
     async with transaction(pool) as connection:
         await endings.hand_back(connection, job)
-    [again] = await claim(pool)
-    assert (again.failures, again.abandoned) == (0, 0)
+    [claimed_again] = await claim(pool)
+    assert (claimed_again.failures, claimed_again.abandoned) == (0, 0)
 
 
 async def test_only_a_dead_job_can_be_replayed_and_it_gets_the_full_schedule_again(pool: Pool) -> None:
@@ -117,8 +117,8 @@ async def test_only_a_dead_job_can_be_replayed_and_it_gets_the_full_schedule_aga
     assert await claim(pool) == []
     async with transaction(pool) as connection:
         assert await queue.replay(connection, job.id)
-    [again] = await claim(pool)
-    assert (again.failures, again.attempt) == (0, 2)
+    [claimed_again] = await claim(pool)
+    assert (claimed_again.failures, claimed_again.attempt) == (0, 2)
 
 
 async def test_a_job_that_is_enqueued_in_a_failing_transaction_does_not_exist(pool: Pool) -> None:

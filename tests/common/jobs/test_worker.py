@@ -19,24 +19,24 @@ INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
 
 
 class Printer:
-    """Prints invoices, after failing as often and as it is told."""
+    """Prints invoices, after raising the given failures."""
 
     def __init__(self, *failures: Exception) -> None:
         self._failures = list(failures)
-        self.printed: list[str] = []
-        self.given_up: list[str] = []
+        self.invoices: list[str] = []
+        self.final_errors: list[str] = []
 
     async def print_invoice(self, job: Job) -> None:
         if self._failures:
             raise self._failures.pop(0)
-        self.printed.append(job.business_key)
+        self.invoices.append(job.business_key)
 
-    async def give_up(self, _connection: Connection, _job: Job, error: str) -> None:
-        self.given_up.append(error)
+    async def store_final_error(self, _connection: Connection, _job: Job, error: str) -> None:
+        self.final_errors.append(error)
 
     def handler(self, work: Work | None = None, timeout_seconds: float = 30) -> JobHandler:
         return FunctionHandler(
-            "invoice", work or self.print_invoice, on_failure=self.give_up, timeout_seconds=timeout_seconds
+            "invoice", work or self.print_invoice, on_failure=self.store_final_error, timeout_seconds=timeout_seconds
         )
 
 
@@ -45,7 +45,7 @@ async def enqueue(pool: Pool) -> None:
         await queue.enqueue(connection, INVOICE)
 
 
-async def in_state(pool: Pool, state: str) -> None:
+async def until_state(pool: Pool, state: str) -> None:
     async def reached() -> bool:
         return bool(await pool.fetchval("SELECT true FROM jobs WHERE state = $1", state))
 
@@ -60,8 +60,8 @@ async def test_a_completed_job_and_its_attempt_are_stored(pool: Pool) -> None:
     printer = Printer()
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
-        await in_state(pool, "done")
-    assert printer.printed == ["walnut bowl"]
+        await until_state(pool, "done")
+    assert printer.invoices == ["walnut bowl"]
     assert await attempts(pool) == [("succeeded", None)]
 
 
@@ -69,25 +69,25 @@ async def test_a_job_that_fails_twice_completes_at_the_third_attempt(pool: Pool)
     printer = Printer(OSError("no paper"), OSError("no ink"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
-        await in_state(pool, "done")
+        await until_state(pool, "done")
     assert await attempts(pool) == [("failed", "OSError: no paper"), ("failed", "OSError: no ink"), ("succeeded", None)]
-    assert printer.given_up == []
+    assert printer.final_errors == []
 
 
 async def test_after_the_last_attempt_the_job_is_dead_and_its_failure_handler_runs_once(pool: Pool) -> None:
     printer = Printer(*(OSError("no paper") for _ in range(4)))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
-        await in_state(pool, "dead")
+        await until_state(pool, "dead")
     assert len(await attempts(pool)) == 4
-    assert printer.given_up == ["OSError: no paper"]
+    assert printer.final_errors == ["OSError: no paper"]
 
 
 async def test_a_permanent_failure_makes_the_job_dead_immediately(pool: Pool) -> None:
     printer = Printer(PermanentFailure("declined"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
-        await in_state(pool, "dead")
+        await until_state(pool, "dead")
     assert len(await attempts(pool)) == 1
 
 
@@ -101,7 +101,7 @@ async def test_an_attempt_that_exceeds_its_timeout_fails(pool: Pool) -> None:
 
     await enqueue(pool)
     async with running_worker(pool, printer.handler(hang_once, timeout_seconds=0.1)):
-        await in_state(pool, "done")
+        await until_state(pool, "done")
     assert [outcome for outcome, _ in await attempts(pool)] == ["failed", "succeeded"]
 
 
@@ -109,31 +109,31 @@ async def test_an_unavailable_database_is_no_failure_of_the_job(pool: Pool) -> N
     printer = Printer(DatabaseUnavailable("restarting"))
     await enqueue(pool)
     async with running_worker(pool, printer.handler()):
-        await in_state(pool, "done")
+        await until_state(pool, "done")
     assert [outcome for outcome, _ in await attempts(pool)] == ["handed_back", "succeeded"]
 
 
 async def test_a_stopping_worker_completes_its_running_job(pool: Pool) -> None:
-    printer, begun, go_on = Printer(), asyncio.Event(), asyncio.Event()
+    printer, started, may_continue = Printer(), asyncio.Event(), asyncio.Event()
 
     async def print_slowly(job: Job) -> None:
-        begun.set()
-        await go_on.wait()
+        started.set()
+        await may_continue.wait()
         await printer.print_invoice(job)
 
     await enqueue(pool)
     async with running_worker(pool, printer.handler(print_slowly)) as stopping:
-        await begun.wait()
+        await started.wait()
         stopping.set()
-        go_on.set()
-    assert printer.printed == ["walnut bowl"]
+        may_continue.set()
+    assert printer.invoices == ["walnut bowl"]
 
 
 async def test_a_job_that_cannot_complete_before_the_stop_is_handed_back(pool: Pool) -> None:
-    printer, begun = Printer(), asyncio.Event()
+    printer, started = Printer(), asyncio.Event()
 
     async def never_end(_: Job) -> None:
-        begun.set()
+        started.set()
         await asyncio.Event().wait()
 
     await enqueue(pool)
@@ -141,12 +141,12 @@ async def test_a_job_that_cannot_complete_before_the_stop_is_handed_back(pool: P
         pool, [printer.handler(never_end)], "invoicing", worker_settings(retry_unit_seconds=1, lease_seconds=5)
     )
     running = asyncio.create_task(worker.run(asyncio.Event()))
-    await begun.wait()
+    await started.wait()
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
     assert await attempts(pool) == [("handed_back", None)]
-    await in_state(pool, "ready")
+    await until_state(pool, "ready")
 
 
 async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) -> None:
@@ -161,7 +161,7 @@ async def test_work_that_outlasts_its_lease_stays_with_its_worker(pool: Pool) ->
         running_worker(pool, printer.handler(print_slowly), lease_seconds=0.4),
         running_worker(pool, printer.handler(print_slowly), lease_seconds=0.4),
     ):
-        await in_state(pool, "done")
+        await until_state(pool, "done")
     assert [outcome for outcome, _ in await attempts(pool)] == ["succeeded"]
 
 
@@ -170,6 +170,6 @@ async def test_a_job_whose_workers_end_repeatedly_fails_permanently(pool: Pool) 
     await enqueue(pool)
     await pool.execute("UPDATE jobs SET abandoned = $1", MOST_ABANDONED)
     async with running_worker(pool, printer.handler()):
-        await in_state(pool, "dead")
-    assert printer.printed == []
-    assert printer.given_up == [f"PermanentFailure: {MOST_ABANDONED} workers ended while they ran this job"]
+        await until_state(pool, "dead")
+    assert printer.invoices == []
+    assert printer.final_errors == [f"PermanentFailure: {MOST_ABANDONED} workers ended while they ran this job"]

@@ -1,4 +1,4 @@
-"""No error of a job, of its failure handler or of the database ends the worker or repeats work uncounted."""
+"""No error of a job, of its failure handler or of the database ends the worker or repeats work without counting it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -21,9 +21,9 @@ from support.waiting import eventually
 
 
 @pytest_asyncio.fixture
-async def hasty(database: Database) -> AsyncIterator[Pool]:
-    """Connections that give up a lock after a moment."""
-    pool = await open_pool(database.dsn, application_name="hasty", server_settings={"lock_timeout": "100ms"})
+async def impatient_pool(database: Database) -> AsyncIterator[Pool]:
+    """Connections with a lock timeout of 100 ms."""
+    pool = await open_pool(database.dsn, application_name="impatient_pool", server_settings={"lock_timeout": "100ms"})
     yield pool
     await asyncio.wait_for(pool.close(), 20)
 
@@ -49,7 +49,7 @@ async def running_worker(
     unit: float = 0.01,
     lease: float = 5,
 ) -> AsyncIterator[None]:
-    """A worker for "bad" jobs, which `work` does, and for "good" ones. Raises what ends it."""
+    """Run a worker for "bad" jobs, whose work is `work`, and for "good" ones. Raises the error that ends it."""
     bad = FunctionHandler("bad", work, on_success=on_success, on_failure=on_failure)
     both = (bad, FunctionHandler("good"))
     async with handlers.running_worker(pool, *both, retry_unit_seconds=unit, lease_seconds=lease):
@@ -61,13 +61,13 @@ async def enqueue(pool: Pool, *kinds: str) -> None:
         await queue.enqueue(connection, *[NewJob(kind, "walnut bowl", {}, TRACEPARENT) for kind in kinds])
 
 
-async def in_state(pool: Pool, kind: str, state: str) -> None:
+async def until_state(pool: Pool, kind: str, state: str) -> None:
     await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE kind = $1 AND state = $2", kind, state))
 
 
 async def attempts(pool: Pool, kind: str = "bad") -> list[str | None]:
-    made = "SELECT outcome FROM job_attempts JOIN jobs ON id = job_id WHERE kind = $1 ORDER BY number"
-    return [row["outcome"] for row in await pool.fetch(made, kind)]
+    query = "SELECT outcome FROM job_attempts JOIN jobs ON id = job_id WHERE kind = $1 ORDER BY number"
+    return [row["outcome"] for row in await pool.fetch(query, kind)]
 
 
 async def last_error(pool: Pool) -> str:
@@ -91,7 +91,7 @@ NESTED = BaseExceptionGroup("several", [SystemExit("deep"), ExceptionGroup("insi
         (Unspeakable(), "Unspeakable: (its text cannot be read: RuntimeError)"),
         (NESTED, "BaseExceptionGroup: several (2 sub-exceptions) [SystemExit: deep; ExceptionGroup: inside"),
         (SystemExit(3), "SystemExit: 3"),
-        (asyncio.CancelledError("let out by a library"), "CancelledError: let out by a library"),
+        (asyncio.CancelledError("raised by a library"), "CancelledError: let out by a library"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
@@ -103,9 +103,9 @@ async def test_any_exception_of_a_job_is_retried_by_the_schedule_and_affects_no_
 
     await enqueue(pool, "bad")
     async with running_worker(pool, raise_it):
-        await in_state(pool, "bad", "dead")
+        await until_state(pool, "bad", "dead")
         await enqueue(pool, "good")
-        await in_state(pool, "good", "done")
+        await until_state(pool, "good", "done")
     assert await attempts(pool) == ["failed"] * 4
     assert (await last_error(pool)).startswith(message)
     assert len(await last_error(pool)) <= 2000
@@ -117,7 +117,7 @@ async def test_a_permanent_failure_in_an_exception_group_is_final_too(pool: Pool
 
     await enqueue(pool, "bad")
     async with running_worker(pool, decline):
-        await in_state(pool, "bad", "dead")
+        await until_state(pool, "bad", "dead")
     assert await attempts(pool) == ["failed"]
 
 
@@ -135,7 +135,7 @@ async def test_the_failure_handler_of_a_dead_job_is_retried_without_the_work(poo
 
     await enqueue(pool, "bad")
     async with running_worker(pool, fail, follow):
-        await in_state(pool, "bad", "dead")
+        await until_state(pool, "bad", "dead")
     assert tries == ["work"] * 4 + ["OSError: no paper"] * 3
 
 
@@ -151,9 +151,9 @@ async def test_a_failure_handler_that_always_fails_leaves_a_dead_job_with_its_er
 
     await enqueue(pool, "bad")
     async with running_worker(pool, fail, never_follow):
-        await in_state(pool, "bad", "dead")
+        await until_state(pool, "bad", "dead")
         await enqueue(pool, "good")
-        await in_state(pool, "good", "done")
+        await until_state(pool, "good", "done")
     assert tries == ["work"]
     assert await attempts(pool) == ["failed"] * (MOST_SET_BACKS + 1)
     assert await last_error(pool) == (
@@ -162,7 +162,7 @@ async def test_a_failure_handler_that_always_fails_leaves_a_dead_job_with_its_er
 
 
 async def test_a_lock_that_blocks_a_failure_handler_delays_only_the_handler(
-    database: Database, pool: Pool, hasty: Pool
+    database: Database, pool: Pool, impatient_pool: Pool
 ) -> None:
     tries: list[str] = []
 
@@ -174,32 +174,32 @@ async def test_a_lock_that_blocks_a_failure_handler_delays_only_the_handler(
         await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', 1)")
 
     await enqueue(pool, "bad")
-    async with running_worker(hasty, fail, follow):
+    async with running_worker(impatient_pool, fail, follow):
         async with locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > $1", MOST_SET_BACKS))
-        await in_state(pool, "bad", "dead")
+        await until_state(pool, "bad", "dead")
     assert tries == ["work"]
     assert await pool.fetchval("SELECT count(*) FROM event_streams WHERE topic = 't'") == 1
 
 
 async def test_completed_work_is_not_repeated_while_a_lock_blocks_the_success_handler(
-    database: Database, pool: Pool, hasty: Pool
+    database: Database, pool: Pool, impatient_pool: Pool
 ) -> None:
-    sent: list[int] = []
+    mails: list[int] = []
 
     async def send(_: Job) -> dict[str, int]:
-        sent.append(1)
+        mails.append(1)
         return {"receipt": 17}
 
     async def follow(connection: Connection, _job: Job, result: Mapping[str, int]) -> None:
         await connection.execute("INSERT INTO event_streams VALUES ('t', 'k', $1)", result["receipt"])
 
     await enqueue(pool, "bad")
-    async with running_worker(hasty, send, on_success=follow):
+    async with running_worker(impatient_pool, send, on_success=follow):
         async with locked(database, "LOCK TABLE event_streams IN SHARE MODE"):
             await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE set_backs > $1", MOST_SET_BACKS))
-        await in_state(pool, "bad", "done")
-    assert sent == [1]
+        await until_state(pool, "bad", "done")
+    assert mails == [1]
     assert await pool.fetchval("SELECT failures FROM jobs") == 0
     assert set(await attempts(pool)) == {"handed_back", "succeeded"}
     assert await pool.fetchval("SELECT sequence FROM event_streams") == 17
@@ -209,12 +209,12 @@ async def test_completed_work_is_not_repeated_while_a_lock_blocks_the_success_ha
 async def test_a_database_that_does_not_respond_after_the_work_is_no_failure_of_the_job(
     pool: Pool, error: Exception
 ) -> None:
-    """A connection that hangs ends with the driver's own time limit, which has no SQLSTATE."""
-    sent: list[str] = []
+    """A connection that hangs ends with the driver's own timeout, which has no SQLSTATE."""
+    mails: list[str] = []
     attempt = 0
 
     async def send(_: Job) -> None:
-        sent.append("a mail")
+        mails.append("a mail")
 
     async def follow(*_: object) -> None:
         nonlocal attempt
@@ -225,56 +225,56 @@ async def test_a_database_that_does_not_respond_after_the_work_is_no_failure_of_
     await enqueue(pool, "bad")
     async with running_worker(pool, send, on_success=follow):
         await eventually(lambda: pool.fetchval("SELECT true FROM jobs WHERE state IN ('done', 'dead')"))
-    assert sent == ["a mail"]
+    assert mails == ["a mail"]
     assert await attempts(pool) == ["handed_back"] * 5 + ["succeeded"]
 
 
 @pytest.mark.parametrize("lock", ["SELECT 1 FROM jobs FOR UPDATE", "LOCK TABLE jobs IN SHARE MODE"])
 async def test_completed_work_is_stored_when_its_job_can_be_written_again(
-    database: Database, pool: Pool, hasty: Pool, lock: str
+    database: Database, pool: Pool, impatient_pool: Pool, lock: str
 ) -> None:
-    sent: list[str] = []
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    mails: list[str] = []
+    started, may_continue = asyncio.Event(), asyncio.Event()
 
     async def send(_: Job) -> None:
-        begun.set()
-        await go_on.wait()
-        sent.append("a mail")
+        started.set()
+        await may_continue.wait()
+        mails.append("a mail")
 
     await enqueue(pool, "bad")
-    async with running_worker(hasty, send, lease=1):
-        await begun.wait()
+    async with running_worker(impatient_pool, send, lease=1):
+        await started.wait()
         async with locked(database, lock):
-            go_on.set()
+            may_continue.set()
             is_over = "SELECT leased_until < now() FROM jobs"
             await eventually(lambda: pool.fetchval(is_over))
-        await in_state(pool, "bad", "done")
-    assert sent == ["a mail"]
+        await until_state(pool, "bad", "done")
+    assert mails == ["a mail"]
     assert await attempts(pool) == ["succeeded"]
 
 
 async def test_a_lock_timeout_during_the_work_is_retried_by_the_schedule(
-    database: Database, pool: Pool, hasty: Pool
+    database: Database, pool: Pool, impatient_pool: Pool
 ) -> None:
     async def run(job: Job) -> None:
         async with job.transaction() as connection:
             await connection.execute("DELETE FROM idempotency_keys")
 
     await enqueue(pool, "bad")
-    async with running_worker(hasty, run), locked(database, "LOCK TABLE idempotency_keys IN SHARE MODE"):
-        await in_state(pool, "bad", "dead")
+    async with running_worker(impatient_pool, run), locked(database, "LOCK TABLE idempotency_keys IN SHARE MODE"):
+        await until_state(pool, "bad", "dead")
     assert await attempts(pool) == ["failed"] * 4
 
 
 async def test_a_database_that_is_unavailable_at_each_attempt_finally_counts_as_a_failure(pool: Pool) -> None:
-    """Such as a disk that is full for one table only: nobody knows how often the work was done by then."""
+    """For example a disk that is full for one table only: it is unknown how often the work was done."""
 
     async def run(_: Job) -> None:
         raise asyncpg.DiskFullError("could not extend file")
 
     await enqueue(pool, "bad")
     async with running_worker(pool, run):
-        await in_state(pool, "bad", "dead")
+        await until_state(pool, "bad", "dead")
     assert await attempts(pool) == ["handed_back"] * MOST_SET_BACKS + ["failed"] * 4
 
 
@@ -290,40 +290,40 @@ async def test_an_attempt_that_the_database_ended_is_repeated_after_a_delay(pool
 
 
 async def test_a_locked_job_does_not_prevent_the_leases_of_others_from_being_extended(
-    database: Database, pool: Pool, hasty: Pool
+    database: Database, pool: Pool, impatient_pool: Pool
 ) -> None:
-    both, go_on = asyncio.Barrier(3), asyncio.Event()
+    both, may_continue = asyncio.Barrier(3), asyncio.Event()
 
     async def run(_: Job) -> None:
         await both.wait()
-        await go_on.wait()
+        await may_continue.wait()
 
     async with transaction(pool) as connection:
         await queue.enqueue(connection, *[NewJob("bad", key, {}, TRACEPARENT) for key in ("locked", "free")])
-    async with running_worker(hasty, run, lease=1):
+    async with running_worker(impatient_pool, run, lease=1):
         await both.wait()
-        prolonged = "SELECT leased_until > claimed + interval '1 s' FROM jobs, (SELECT $1::timestamptz AS claimed) c"
+        is_extended = "SELECT leased_until > claimed + interval '1 s' FROM jobs, (SELECT $1::timestamptz AS claimed) c"
         first = await pool.fetchval("SELECT leased_until FROM jobs WHERE business_key = 'free'")
         async with locked(database, "SELECT 1 FROM jobs WHERE business_key = 'locked' FOR UPDATE"):
-            await eventually(lambda: pool.fetchval(f"{prolonged} WHERE business_key = 'free'", first))
-        go_on.set()
+            await eventually(lambda: pool.fetchval(f"{is_extended} WHERE business_key = 'free'", first))
+        may_continue.set()
         await eventually(lambda: pool.fetchval("SELECT bool_and(state = 'done') FROM jobs"))
     assert await pool.fetchval("SELECT abandoned FROM jobs WHERE business_key = 'free'") == 0
 
 
 async def test_a_lease_that_expired_during_a_database_outage_stays_with_its_running_worker(
-    pool: Pool, hasty: Pool, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, impatient_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers meet a database that comes back: neither takes away what the other still works on."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    """When the database is available again, neither of two workers releases the job that the other runs."""
+    started, may_continue = asyncio.Event(), asyncio.Event()
 
     async def run(_: Job) -> None:
-        begun.set()
-        await go_on.wait()
+        started.set()
+        await may_continue.wait()
 
     await enqueue(pool, "bad")
-    async with running_worker(hasty, run, lease=1), running_worker(pool, run, lease=1):
-        await begun.wait()
+    async with running_worker(impatient_pool, run, lease=1), running_worker(pool, run, lease=1):
+        await started.wait()
         extend = leases.extend
 
         async def away(*_: object) -> None:
@@ -333,6 +333,6 @@ async def test_a_lease_that_expired_during_a_database_outage_stays_with_its_runn
         await eventually(lambda: pool.fetchval("SELECT leased_until < now() - interval '0.5 s' FROM jobs"))
         monkeypatch.setattr(leases, "extend", extend)
         await eventually(lambda: pool.fetchval("SELECT leased_until > now() FROM jobs"))
-        go_on.set()
-        await in_state(pool, "bad", "done")
+        may_continue.set()
+        await until_state(pool, "bad", "done")
     assert await attempts(pool) == ["succeeded"]

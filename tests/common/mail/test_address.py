@@ -1,4 +1,4 @@
-"""Which texts are e-mail addresses, and how a sender's address is parsed."""
+"""Validation of e-mail addresses, and parsing of a sender's address."""
 
 import email_validator
 import pytest
@@ -13,7 +13,7 @@ addresses = st.one_of(
 )
 
 
-@settings(deadline=None)  # the validator's tables are read at its first use
+@settings(deadline=None)  # the validator loads its tables at its first use
 @given(addresses)
 @example("a@xn--a.example")
 @example("a@ab--cd.example")
@@ -21,13 +21,13 @@ addresses = st.one_of(
 @example("a@b.c1")
 def test_the_quick_rule_accepts_nothing_that_the_validator_rejects(text: str) -> None:
     try:
-        kept = parse_email_address(text)
+        address = parse_email_address(text)
     except NotAnEmailAddress:
         return
     valid = email_validator.validate_email(text, check_deliverability=False, allow_smtputf8=False)
     assert valid.ascii_email is not None
-    assert kept.casefold() == valid.ascii_email.casefold()
-    assert kept == text or not text.isascii()
+    assert address.casefold() == valid.ascii_email.casefold()
+    assert address == text or not text.isascii()
 
 
 @settings(deadline=None)
@@ -45,11 +45,11 @@ def test_of_the_addresses_that_the_validator_accepts_only_encoded_words_are_reje
 @given(addresses)
 def test_parsing_a_stored_address_again_does_not_change_it(text: str) -> None:
     try:
-        kept = parse_email_address(text)
+        address = parse_email_address(text)
     except NotAnEmailAddress:
         return
-    assert parse_email_address(kept) == kept
-    assert kept.isascii()
+    assert parse_email_address(address) == address
+    assert address.isascii()
 
 
 @pytest.mark.parametrize("domain", ["customers.example", "studio.test", "mail.local", "x.invalid", "münchen.test"])

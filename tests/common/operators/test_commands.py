@@ -1,4 +1,4 @@
-"""Operators' commands do the same as the routes, with output for people and for scripts."""
+"""Operators' commands have the same effects as the routes, and print text or JSON."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from common.access.authenticator import Authenticator
 from common.database.transactions import transaction
 from common.messaging.outgoing.outbox import lane_of
 from common.running.command_line import execute
-from support.gateway.operator_tasks import SERVICE, a_dead_job, a_poisoned_record, audit_transitions
+from support.gateway.operator_tasks import SERVICE, a_dead_job, a_poison_record, audit_transitions
 from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.kafka.relays import EVENT_STATES, PARK_EVENT, write_events
 from support.logs import logging_restored
@@ -64,7 +64,7 @@ async def test_the_command_line_replays_jobs_records_and_events(
     assert (code, message) == (1, "Only a dead job is replayed; this one is ready.\n")
     [(_, _, actor)] = await audit_transitions(vase_gateway, "JOB", job)
     assert actor.endswith(" (command line)")
-    record = await a_poisoned_record(vase_gateway, "Vase bleu")
+    record = await a_poison_record(vase_gateway, "Vase bleu")
     assert (await command_line("poison", "list"))[1]["pagination"]["total"] == 1
     assert (await command_line("poison", "show", str(record)))[1]["state"] == "kept"
     assert (await command_line("poison", "replay", str(record)))[1]["state"] == "replayed"
@@ -83,9 +83,9 @@ async def test_events_of_a_period_are_republished_except_those_that_kafka_reject
     await vase_gateway.pool.execute(PARK_EVENT, "vases", "parked", 1)
     await vase_gateway.pool.execute("DELETE FROM outbox_pending WHERE lane <> $1", lane_of("waiting"))
 
-    code, answer = await command_line("outbox", "send-again", "--since", "2026-03-01T11:00:00+01:00")
+    code, result = await command_line("outbox", "send-again", "--since", "2026-03-01T11:00:00+01:00")
 
-    assert (code, answer) == (0, {"since": "2026-03-01T11:00:00+01:00", "events": 3})
+    assert (code, result) == (0, {"since": "2026-03-01T11:00:00+01:00", "events": 3})
     states = {(row["key"], row["sequence"]): row["state"] for row in await vase_gateway.pool.fetch(EVENT_STATES)}
     assert {key for key, state in states.items() if state == "parked"} == {("parked", 1)}
     assert {key for key, state in states.items() if state == "published"} == {("old", 1), ("old", 2)}
@@ -101,8 +101,8 @@ async def test_events_of_a_period_are_republished_except_those_that_kafka_reject
 async def test_the_command_line_creates_ensures_lists_and_revokes_keys(
     vase_gateway: VaseGateway, command_line: CommandLine, tmp_path: Path
 ) -> None:
-    _, made = await command_line("api-keys", "create", "--role", "manager", "--name", "Maria")
-    assert (await Authenticator(vase_gateway.pool, 5).look_up(made["key"].encode())).role is Role.MANAGER
+    _, new_key = await command_line("api-keys", "create", "--role", "manager", "--name", "Maria")
+    assert (await Authenticator(vase_gateway.pool, 5).look_up(new_key["key"].encode())).role is Role.MANAGER
     keys = [{"name": "local", "role": "client", "key": "client_local.0123456789abcdef", "customer_id": str(uuid4())}]
     file = tmp_path / "keys.json"
     file.write_text(json.dumps(keys))
@@ -118,7 +118,7 @@ async def test_the_command_line_creates_ensures_lists_and_revokes_keys(
         "key client_local was revoked: take a new one\n",
     )
     prefixes = {each["prefix"] for each in (await command_line("api-keys", "list"))[1]["data"]}
-    assert {made["prefix"], "client_local"} <= prefixes
+    assert {new_key["prefix"], "client_local"} <= prefixes
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ async def test_a_missing_key_file_is_not_reported_as_a_database_failure(
     command_line: CommandLine, tmp_path: Path
 ) -> None:
     missing = tmp_path / "keys.json"
-    answer = await command_line("api-keys", "ensure", "--from-file", str(missing))
-    assert answer == (1, f"{missing}: No such file or directory\n")
+    result = await command_line("api-keys", "ensure", "--from-file", str(missing))
+    assert result == (1, f"{missing}: No such file or directory\n")
 
 
 async def test_the_text_format_has_aligned_columns(vase_gateway: VaseGateway, command_line: CommandLine) -> None:
@@ -154,8 +154,8 @@ async def test_the_text_format_has_aligned_columns(vase_gateway: VaseGateway, co
     header, line = table.splitlines()
     assert header.index("business_key") == line.index("vase-1")
     assert header.index("last_error") == line.index("the kiln is cold")
-    _, shown = await command_line("jobs", "show", str(job), "--format", "text")
-    assert "attempts_made:\n  number  worker" in shown
+    _, text = await command_line("jobs", "show", str(job), "--format", "text")
+    assert "attempts_made:\n  number  worker" in text
 
 
 async def test_a_changed_audit_row_is_named(

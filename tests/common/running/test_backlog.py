@@ -1,4 +1,4 @@
-"""The backlog that operators see is counted in the tables, also for processes that have ended."""
+"""The backlog metrics are counted in the tables, so that they include processes that have ended."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ VALUES (gen_random_uuid(), $1, 0, $2, '', '[]', 0, 'unreadable')
 
 
 @asynccontextmanager
-async def watching(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+async def measuring_backlog(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     monkeypatch.setattr(backlog, "SECONDS_BETWEEN_MEASUREMENTS", 0.02)
     stopping = asyncio.Event()
     task = asyncio.create_task(backlog.measure_backlog(pool, stopping))
@@ -32,11 +32,11 @@ async def watching(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         await task
 
 
-async def shown(name: str, value: float | None, **labels: str) -> None:
-    async def is_shown() -> bool:
+async def until_metric(name: str, value: float | None, **labels: str) -> None:
+    async def has_value() -> bool:
         return REGISTRY.get_sample_value(name, labels) == value
 
-    await eventually(is_shown)
+    await eventually(has_value)
 
 
 async def test_dead_jobs_and_poison_records_are_counted_until_they_are_replayed(
@@ -46,20 +46,20 @@ async def test_dead_jobs_and_poison_records_are_counted_until_they_are_replayed(
         await pool.execute(DEAD_JOB, kind)
     for offset in range(3):
         await pool.execute(POISON, "articurated.orders", offset)
-    async with watching(pool, monkeypatch):
-        await shown("jobs_dead_rows", 2, kind="refund")
-        await shown("jobs_dead_rows", 1, kind="refund-mail")
-        await shown("poison_kept_rows", 3, topic="articurated.orders")
+    async with measuring_backlog(pool, monkeypatch):
+        await until_metric("jobs_dead_rows", 2, kind="refund")
+        await until_metric("jobs_dead_rows", 1, kind="refund-mail")
+        await until_metric("poison_kept_rows", 3, topic="articurated.orders")
 
         await pool.execute("UPDATE jobs SET state = 'ready', finished_at = NULL WHERE kind = 'refund'")
         await pool.execute("UPDATE poison SET state = 'replayed', replayed_at = now()")
-        await shown("jobs_dead_rows", None, kind="refund")
-        await shown("jobs_dead_rows", 1, kind="refund-mail")
-        await shown("poison_kept_rows", None, topic="articurated.orders")
-        await shown("poison_kept_rows", 0, topic="")
+        await until_metric("jobs_dead_rows", None, kind="refund")
+        await until_metric("jobs_dead_rows", 1, kind="refund-mail")
+        await until_metric("poison_kept_rows", None, topic="articurated.orders")
+        await until_metric("poison_kept_rows", 0, topic="")
 
 
 async def test_an_empty_backlog_is_shown_as_zero(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with watching(pool, monkeypatch):
-        await shown("jobs_dead_rows", 0, kind="")
-        await shown("poison_kept_rows", 0, topic="")
+    async with measuring_backlog(pool, monkeypatch):
+        await until_metric("jobs_dead_rows", 0, kind="")
+        await until_metric("poison_kept_rows", 0, topic="")

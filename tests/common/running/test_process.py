@@ -18,8 +18,8 @@ ROLES = ["api", "consumer", "relay", "all"]
 
 
 @pytest.fixture(scope="module")
-def migrated(session_folder: Path, postgres: Postgres, kafka_server: Kafka) -> dict[str, str]:
-    """The environment of an orders service that was migrated by its own command."""
+def migrated_environment(session_folder: Path, postgres: Postgres, kafka_server: Kafka) -> dict[str, str]:
+    """The environment of an orders service whose database was migrated by its own command."""
     postgres.create_database("processes", service="orders")
     environment = {
         "DATABASE_URL": postgres.dsn("processes", "orders"),
@@ -34,26 +34,28 @@ def migrated(session_folder: Path, postgres: Postgres, kafka_server: Kafka) -> d
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_becomes_ready_and_exits_with_0_on_sigterm(migrated: dict[str, str], tmp_path: Path, role: str) -> None:
-    with running_service("orders", role, folder=tmp_path, environment=migrated) as process:
+def test_a_role_becomes_ready_and_exits_with_0_on_sigterm(
+    migrated_environment: dict[str, str], tmp_path: Path, role: str
+) -> None:
+    with running_service("orders", role, folder=tmp_path, environment=migrated_environment) as process:
         process.wait_for("/readyz", 200)
-        first = process.get("/api/v1/orders")
-        assert first is not None
-        assert first.json()["error"]["code"] == ("UNAUTHENTICATED" if role in ("api", "all") else "NOT_FOUND")
+        response = process.get("/api/v1/orders")
+        assert response is not None
+        assert response.json()["error"]["code"] == ("UNAUTHENTICATED" if role in ("api", "all") else "NOT_FOUND")
         assert process.wait_for("/livez", 200).json() == {"status": "alive"}
         assert "event_loop_lag_seconds" in process.wait_for("/metrics", 200).text
-        began = time.monotonic()
+        start = time.monotonic()
         assert process.stop() == 0, process.log
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - start < 4
         assert '"level":"critical"' not in process.log
         assert "Traceback" not in process.log
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_limits_the_size_and_duration_of_requests(
-    migrated: dict[str, str], tmp_path: Path, role: str
+    migrated_environment: dict[str, str], tmp_path: Path, role: str
 ) -> None:
-    environment = {**migrated, "HTTP_HEAD_SECONDS": "0.5", "HTTP_MAX_CONNECTIONS": "20"}
+    environment = {**migrated_environment, "HTTP_HEAD_SECONDS": "0.5", "HTTP_MAX_CONNECTIONS": "20"}
     with running_service("orders", role, folder=tmp_path, environment=environment) as process:
         process.wait_for("/livez", 200)
         address = next(json.loads(line)["address"] for line in process.log.splitlines() if "listening" in line)
@@ -72,11 +74,11 @@ def test_every_role_limits_the_size_and_duration_of_requests(
 
 
 def test_a_role_waits_for_its_database_and_its_migrations(
-    migrated: dict[str, str], tmp_path: Path, postgres: Postgres
+    migrated_environment: dict[str, str], tmp_path: Path, postgres: Postgres
 ) -> None:
     postgres.create_database("late", service="orders")
     environment = {
-        **migrated,
+        **migrated_environment,
         "DATABASE_URL": postgres.dsn("late", "orders"),
         "MIGRATION_DATABASE_URL": postgres.dsn("late", "orders_owner"),
     }
@@ -100,7 +102,7 @@ def test_sigterm_stops_a_role_that_still_waits_for_its_database(tmp_path: Path) 
 def test_sigterm_stops_every_role_in_time_while_both_servers_hang(
     session_folder: Path, tmp_path: Path, service: str
 ) -> None:
-    """The last two have a worker as well."""
+    """Invoicing and refunds also have a worker."""
     with (
         new_postgres(session_folder / f"hung-{service}") as postgres,
         new_kafka(session_folder / f"hung-{service}-kafka") as kafka,
@@ -112,22 +114,22 @@ def test_sigterm_stops_every_role_in_time_while_both_servers_hang(
             "KAFKA_BOOTSTRAP": kafka.bootstrap,
             "SHUTDOWN_SECONDS": "3",
             "DOCUMENT_FOLDER": str(tmp_path / "documents"),
-            "PAYMENT_GATEWAY_KEY": "nobody asks",
+            "PAYMENT_GATEWAY_KEY": "unused",
         }
         with running_service(service, "migrate", folder=tmp_path, environment=environment) as migration:
             assert migration.wait() == 0, migration.log
         with running_service(service, "all", folder=tmp_path, environment=environment) as process:
             process.wait_for("/readyz", 200)
             with paused(postgres), paused(kafka):
-                process.wait_for("/readyz", 503)  # whoever asks now waits for an answer
-                began = time.monotonic()
+                process.wait_for("/readyz", 503)  # the next queries wait for a response
+                start = time.monotonic()
                 assert process.stop() == 0, process.log
-                assert time.monotonic() - began < 4
+                assert time.monotonic() - start < 4
 
 
-def test_a_second_signal_ends_the_process_at_once(migrated: dict[str, str], tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_process_at_once(migrated_environment: dict[str, str], tmp_path: Path) -> None:
     with running_service(
-        "orders", "all", folder=tmp_path, environment={**migrated, "SHUTDOWN_SECONDS": "60"}
+        "orders", "all", folder=tmp_path, environment={**migrated_environment, "SHUTDOWN_SECONDS": "60"}
     ) as process:
         process.wait_for("/livez", 200)
         process.send(signal.SIGINT)
@@ -137,9 +139,9 @@ def test_a_second_signal_ends_the_process_at_once(migrated: dict[str, str], tmp_
 
 
 def test_a_component_that_fails_ends_the_process_with_1(
-    migrated: dict[str, str], tmp_path: Path, postgres: Postgres
+    migrated_environment: dict[str, str], tmp_path: Path, postgres: Postgres
 ) -> None:
-    environment = {**migrated, "FAILPOINT": "relay.after_read:raise"}
+    environment = {**migrated_environment, "FAILPOINT": "relay.after_read:raise"}
     with running_service("orders", "relay", folder=tmp_path, environment=environment) as process:
         process.wait_for("/readyz", 200)
         postgres.execute(
@@ -154,9 +156,9 @@ def test_a_component_that_fails_ends_the_process_with_1(
         assert "FailpointReached" in process.log
 
 
-def test_a_port_in_use_is_reported(migrated: dict[str, str], tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        environment = {**migrated, "HTTP_PORT": str(taken.getsockname()[1])}
+def test_a_port_in_use_is_reported(migrated_environment: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other_server:
+        environment = {**migrated_environment, "HTTP_PORT": str(other_server.getsockname()[1])}
         with running_service("orders", "relay", folder=tmp_path, environment=environment) as process:
             assert process.wait() == 1
             assert "address already in use" in process.log.lower()

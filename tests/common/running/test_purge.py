@@ -17,12 +17,12 @@ SETTINGS = ServiceSettings(
     poison_retention_days=60,
 )
 TOPIC = "articurated.orders"
-REMEMBER = """
+INBOX_ROWS = """
 INSERT INTO inbox (consumer, event_id, topic, partition, "offset", received_at)
 SELECT 'invoicing', number::text, '', 0, number, now() - interval '13 days' - interval '2 days' * (number % 2)
 FROM generate_series(1, $1) AS number
 """
-ANSWER = """
+STORED_RESPONSES = """
 INSERT INTO idempotency_keys (scope, key, request_hash, status, headers, body, expires_at)
 SELECT '', key, '', 200, '{}', '', now() + due::interval
 FROM (VALUES ('new', '1 hour'), ('old', '-1 second')) AS answer(key, due)
@@ -31,7 +31,7 @@ JOBS = """
 WITH made AS (
     INSERT INTO jobs (id, kind, business_key, payload, state, created_at, finished_at, traceparent)
     SELECT gen_random_uuid(), 'mail', key, '{}', state, now() - interval '90 days', now() - age::interval, ''
-    FROM (VALUES ('done long ago', 'done', '31 days'), ('done lately', 'done', '29 days'),
+    FROM (VALUES ('done before', 'done', '31 days'), ('done lately', 'done', '29 days'),
                  ('dead long ago', 'dead', '89 days'), ('never begun', 'ready', NULL),
                  ('begun', 'running', NULL)) AS job(key, state, age)
     RETURNING id)
@@ -43,11 +43,13 @@ SELECT gen_random_uuid(), key, 0, 0, '', '[]', 0, 'unreadable', state, now() - i
 FROM (VALUES ('replayed long ago', 'replayed', '61 days'), ('replayed lately', 'replayed', '59 days'),
              ('never replayed', 'kept', NULL)) AS record(key, state, age)
 """
-SENT = "DELETE FROM outbox_pending USING outbox WHERE outbox.position = outbox_pending.position AND key = ANY ($1)"
+DELETE_PENDING = (
+    "DELETE FROM outbox_pending USING outbox WHERE outbox.position = outbox_pending.position AND key = ANY ($1)"
+)
 
 
 async def purge_until(pool: Pool, query: str) -> None:
-    """Run the purger until the query's answer is true."""
+    """Run the purger until the query returns true."""
     stopping = asyncio.Event()
     purging = asyncio.create_task(purge_regularly(pool, standard_rules(SETTINGS), stopping))
     await eventually(lambda: pool.fetchval(query))
@@ -60,7 +62,7 @@ async def test_only_published_events_past_their_retention_are_deleted(pool: Pool
     await pool.execute("UPDATE outbox SET created_at = now() - interval '8 days' WHERE key <> 'new'")
     await pool.execute("UPDATE outbox SET created_at = now() - interval '6 days' WHERE key = 'new'")
     await pool.execute(PARK_EVENT, TOPIC, "parked", 1)
-    await pool.execute(SENT, ["old", "new"])
+    await pool.execute(DELETE_PENDING, ["old", "new"])
 
     await purge_until(pool, "SELECT NOT EXISTS (SELECT FROM outbox WHERE key = 'old')")
 
@@ -68,7 +70,7 @@ async def test_only_published_events_past_their_retention_are_deleted(pool: Pool
 
 
 async def test_several_batches_are_deleted_except_locked_rows(pool: Pool) -> None:
-    await pool.execute(REMEMBER, 5_000)
+    await pool.execute(INBOX_ROWS, 5_000)
     async with transaction(pool) as holder:
         await holder.execute("SELECT FROM inbox WHERE event_id = '1' FOR UPDATE")
         await purge_until(pool, "SELECT count(*) = 2501 FROM inbox")
@@ -77,7 +79,7 @@ async def test_several_batches_are_deleted_except_locked_rows(pool: Pool) -> Non
 
 
 async def test_stored_responses_are_deleted_when_they_expire(pool: Pool) -> None:
-    await pool.execute(ANSWER)
+    await pool.execute(STORED_RESPONSES)
     await purge_until(pool, "SELECT count(*) = 1 FROM idempotency_keys")
     assert await pool.fetchval("SELECT key FROM idempotency_keys") == "new"
 
@@ -85,9 +87,9 @@ async def test_stored_responses_are_deleted_when_they_expire(pool: Pool) -> None
 async def test_only_completed_jobs_past_their_retention_are_deleted_with_their_attempts(pool: Pool) -> None:
     await pool.execute(JOBS)
     await purge_until(pool, "SELECT count(*) = 4 FROM jobs")
-    kept = ["begun", "dead long ago", "done lately", "never begun"]
-    assert await pool.fetchval("SELECT array_agg(business_key ORDER BY business_key) FROM jobs") == kept
-    assert await pool.fetchval("SELECT count(*) FROM job_attempts") == 2 * len(kept)
+    remaining_keys = ["begun", "dead long ago", "done lately", "never begun"]
+    assert await pool.fetchval("SELECT array_agg(business_key ORDER BY business_key) FROM jobs") == remaining_keys
+    assert await pool.fetchval("SELECT count(*) FROM job_attempts") == 2 * len(remaining_keys)
 
 
 async def test_only_replayed_poison_records_past_their_retention_are_deleted(pool: Pool) -> None:
@@ -100,8 +102,8 @@ async def test_only_replayed_poison_records_past_their_retention_are_deleted(poo
 
 
 async def test_sequences_of_purged_events_are_never_deleted(pool: Pool) -> None:
-    """An event that began with 1 again would be taken for an old one."""
+    """Consumers would treat an event with sequence 1 as an old one."""
     await pool.execute("INSERT INTO event_streams VALUES ('articurated.refunds', 'order-1', 3)")
-    await pool.execute(ANSWER)
+    await pool.execute(STORED_RESPONSES)
     await purge_until(pool, "SELECT count(*) = 1 FROM idempotency_keys")
     assert await pool.fetchval("SELECT sequence FROM event_streams") == 3

@@ -1,4 +1,4 @@
-"""Logs: one JSON line per event, without secrets and addresses; traces continue across processes."""
+"""Logs: one JSON line per event, without secrets and e-mail addresses; traces continue across processes."""
 
 import json
 import logging
@@ -36,16 +36,16 @@ def default_logging() -> Iterator[None]:
     ],
 )
 def test_without_a_valid_parent_a_new_trace_begins(malformed: str | None) -> None:
-    made = new_traceparent(malformed)
-    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", made)
-    assert trace_id(made) != TRACE
-    assert made != new_traceparent(malformed)
+    traceparent = new_traceparent(malformed)
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", traceparent)
+    assert trace_id(traceparent) != TRACE
+    assert traceparent != new_traceparent(malformed)
 
 
 def test_a_trace_continues_with_a_new_span_and_the_same_flags() -> None:
-    made = new_traceparent(f"00-{TRACE}-00f067aa0ba902b7-00")
-    assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-00", made)
-    assert "00f067aa0ba902b7" not in made
+    traceparent = new_traceparent(f"00-{TRACE}-00f067aa0ba902b7-00")
+    assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-00", traceparent)
+    assert "00f067aa0ba902b7" not in traceparent
 
 
 def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -114,10 +114,10 @@ def test_texts_of_clients_cannot_control_a_terminal(
         raise ValueError(HOSTILE)
     except ValueError:
         get_logger("ours").exception("failed")
-    written = capsys.readouterr().err
-    own_colours = re.sub(r"\x1b\[[0-9;]*m", "", written)
-    assert not CONTROLS.search(own_colours)
-    assert "\x1b[2J" not in written
-    assert "x1b" in written or "u001b" in written
+    output = capsys.readouterr().err
+    without_colours = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    assert not CONTROLS.search(without_colours)
+    assert "\x1b[2J" not in output
+    assert "x1b" in output or "u001b" in output
     if style == "json":
-        assert [json.loads(line).get("path", HOSTILE) for line in written.splitlines()] == [HOSTILE] * 4
+        assert [json.loads(line).get("path", HOSTILE) for line in output.splitlines()] == [HOSTILE] * 4

@@ -1,4 +1,4 @@
-"""Which texts have visible characters, and which characters are printed on a terminal."""
+"""Visible and invisible characters, and escaping for a terminal."""
 
 import json
 import unicodedata
@@ -21,10 +21,10 @@ def test_all_other_characters_are_visible(text: str) -> None:
 
 
 def test_every_format_character_without_a_glyph_is_invisible() -> None:
-    """Those with one are signs that stand before digits or words, as the Arabic end of ayah."""
+    """Those with a glyph precede digits or words, for example the Arabic end of ayah."""
     formats = {chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cf"}
-    shaped = {character for character in formats if not shows_nothing(character)}
-    assert shaped == {
+    visible = {character for character in formats if not shows_nothing(character)}
+    assert visible == {
         character
         for character in formats
         if 0x600 <= ord(character) <= 0x605

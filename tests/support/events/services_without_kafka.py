@@ -1,4 +1,4 @@
-"""Orders, returns and refunds in this process; tests deliver their events by hand, in place of Kafka."""
+"""Orders, returns and refunds in this process; tests deliver their events in place of Kafka."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from support.postgres.databases import MakeDatabase
 
 
 class ServicesWithoutKafka:
-    """The gateways of orders and returns, and refunds, each on a database of its own."""
+    """The gateways of orders and returns, and refunds, each with its own database."""
 
     def __init__(self, orders_: Gateway, returns_: Gateway, refunds_: Pool) -> None:
         self.orders, self.returns, self.refunds = orders_, returns_, refunds_

@@ -14,7 +14,7 @@ ADDRESS = {
     "zip": "60311",
     "country": "DE",
 }
-# The lines as `POST /orders` takes them.
+# The lines in the body of `POST /orders`.
 TEACUPS: dict[str, Any] = {
     "product_id": "5fb4e3d9-7a46-4dfa-b4c2-fac97b08b371",
     "product_name": "Teacup, celadon glaze",
@@ -29,9 +29,9 @@ TOWEL: dict[str, Any] = {
     "unit_price": 18.50,
     "tax_rate": 7,
 }
-# What they cost: 49.80 EUR at 19 % and 18.50 EUR at 7 %.
+# The amounts of the lines: 49.80 EUR at 19 % and 18.50 EUR at 7 %.
 NET, TAX, TOTAL = "68.30", "10.76", "79.06"
 ORDER_NUMBER = "ORD-2026-000042"
 PAYMENT = "ch_teacups"
-# Her data as the events of all services carry it.
+# Her data in the events of all services.
 CUSTOMER: dict[str, Any] = {"customer_id": str(ADA), "customer_email": EMAIL, "customer_name": NAME}

@@ -23,7 +23,7 @@ def a_line(
 def a_snapshot(
     lines: Sequence[Line] = (a_line(), a_line("18.50", 1, "7", TOWEL["product_name"])), **changes: Any
 ) -> Snapshot:
-    """Its taxes and totals are those of its lines, unless the changes say otherwise."""
+    """A snapshot whose taxes and totals are calculated from its lines, unless `changes` has others."""
     currency = changes.get("currency", "EUR")
     nets = {rate: sum(line.subtotal for line in lines if line.tax_rate == rate) for rate in _rates(lines)}
     taxes = tuple(Tax(rate, Decimal(net), quantize(net * rate / 100, currency)) for rate, net in nets.items())

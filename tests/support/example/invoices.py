@@ -1,4 +1,4 @@
-"""Ada's invoice: consumed events, and rows and jobs that result."""
+"""Ada's invoice: consumed events, and the resulting rows and jobs."""
 
 import json
 from contextlib import AbstractAsyncContextManager
@@ -39,7 +39,7 @@ RETRY_UNIT = 0.02
 
 
 def incoming_event(order: dict[str, Any], event_id: str | None = None) -> Incoming[OrderShippedView]:
-    """The event as the subscriber hands it over."""
+    """The event as the subscriber passes it to the handler."""
     data = json.dumps(order).encode()
     event = ReceivedEvent(
         id=event_id or str(uuid4()),
@@ -62,13 +62,13 @@ async def consume_in(connection: Connection, *orders: dict[str, Any], seller: Se
 
 
 async def consume(pool: Pool, *orders: dict[str, Any], seller: Seller = SELLER) -> None:
-    """Take in the orders' events as one batch."""
+    """Process the orders' events as one batch."""
     async with transaction(pool) as connection:
         await consume_in(connection, *orders, seller=seller)
 
 
 def a_pending_invoice(created_at: datetime) -> Invoice:
-    """Ada's invoice as it is accepted, with a new id each time."""
+    """Ada's invoice when it is accepted, with a new id each time."""
     return Invoice(
         seller=SELLER.id,
         id=uuid4(),
@@ -120,7 +120,7 @@ async def job_in_state(pool: Pool, order: dict[str, Any], state: str, kind: str 
 async def invoice_events(
     pool: Pool, order: dict[str, Any], topic: str = "articurated.invoices"
 ) -> list[tuple[str, Any]]:
-    """Type and data of what was written for the order, oldest first."""
+    """Type and data of the order's events in the outbox, oldest first."""
     rows = await pool.fetch(
         "SELECT type, payload FROM outbox WHERE topic = $1 AND key = $2 ORDER BY sequence", topic, order["order_id"]
     )

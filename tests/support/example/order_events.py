@@ -9,7 +9,7 @@ SHIPPED_AT = "2026-11-20T09:30:00Z"
 
 
 def order_shipped(**changes: Any) -> dict[str, Any]:
-    """The whole data of the event, also what invoicing does not read. A new order each time."""
+    """The complete data of the event, including fields that invoicing does not read. A new order each time."""
     return {
         "order_id": str(uuid4()),
         "order_number": ORDER_NUMBER,

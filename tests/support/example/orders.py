@@ -7,7 +7,7 @@ from httpx import Response
 from support.example.ada import ADDRESS, CUSTOMER, PAYMENT, TEACUPS, TOWEL
 from support.gateway.application import Gateway
 
-# Each state and the changes that lead there from a new order.
+# For each state, the changes from a new order to it.
 PATHS: dict[str, tuple[dict[str, str], ...]] = {
     "PENDING_PAYMENT": (),
     "PAID": ({"new_state": "PAID", "payment_transaction_id": PAYMENT},),

@@ -1,4 +1,4 @@
-"""The events by which Ada is owed 79.06 EUR, and the Kafka records that carry them."""
+"""The events that cause a refund of 79.06 EUR to Ada, and their Kafka records."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ class KafkaRecord:
 
 
 def return_completed(**changes: Any) -> dict[str, Any]:
-    """The whole data of `return.completed`, also what refunds does not read. A new return each time."""
+    """The complete data of `return.completed`, including fields that refunds does not read. A new return each time."""
     return {
         "return_id": str(uuid4()),
         "order_id": str(uuid4()),
@@ -55,7 +55,7 @@ def return_completed(**changes: Any) -> dict[str, Any]:
 
 
 def order_cancelled(**changes: Any) -> dict[str, Any]:
-    """What refunds could read of `order.cancelled`, and more: an order that had been paid."""
+    """The data of `order.cancelled` for a paid order, including fields that refunds does not read."""
     reference = f"pi_{uuid4().hex}"
     return {
         "order_id": str(uuid4()),
@@ -75,22 +75,22 @@ def order_cancelled(**changes: Any) -> dict[str, Any]:
 
 
 def order_paid_late(**changes: Any) -> dict[str, Any]:
-    """`order.late_payment`: the order was cancelled before anything was captured, then money came."""
-    late = {"reference": f"pi_{uuid4().hex}", "amount": TOTAL}
-    return order_cancelled(captured_amount=None, payment_reference=None, late_payment=late, **changes)
+    """`order.late_payment`: the order was cancelled unpaid, then a payment was reported."""
+    payment = {"reference": f"pi_{uuid4().hex}", "amount": TOTAL}
+    return order_cancelled(captured_amount=None, payment_reference=None, late_payment=payment, **changes)
 
 
 def order_paid_twice(**changes: Any) -> dict[str, Any]:
-    """`order.surplus_payment`: the order was paid, then money came from another payment."""
-    surplus = {"reference": f"pi_{uuid4().hex}", "amount": TOTAL}
-    paid = order_cancelled(status="SHIPPED", refund_status="NONE")
-    return {**paid, "surplus_payment": surplus, "identified_payment": None, **changes}
+    """`order.surplus_payment`: the order was paid, then another payment was reported."""
+    payment = {"reference": f"pi_{uuid4().hex}", "amount": TOTAL}
+    cancelled = order_cancelled(status="SHIPPED", refund_status="NONE")
+    return {**cancelled, "surplus_payment": payment, "identified_payment": None, **changes}
 
 
 def payment_identified(order_id: str, reference: str) -> dict[str, Any]:
     """`order.payment_identified`: the id of a payment that was reported without one."""
-    identified = {"reference": reference, "first_reference": f"order-{order_id}", "amount": TOTAL}
-    return order_cancelled(order_id=order_id, payment_reference=reference, identified_payment=identified)
+    payment = {"reference": reference, "first_reference": f"order-{order_id}", "amount": TOTAL}
+    return order_cancelled(order_id=order_id, payment_reference=reference, identified_payment=payment)
 
 
 def kafka_record(

@@ -1,4 +1,4 @@
-"""Ada's refund: she gets 79.06 EUR back."""
+"""Ada's refund of 79.06 EUR."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -27,7 +27,7 @@ RETRY_UNIT = 0.01
 
 
 def a_request(**changes: Any) -> RefundRequest:
-    """A request of its own, unless the changes say otherwise."""
+    """A new refund request, with these changes."""
     return_id = uuid4()
     request = RefundRequest(
         business_key=return_key(return_id),
@@ -68,12 +68,12 @@ async def job_in_state(pool: Pool, refund: Refund, state: str, kind: str = REFUN
 
 
 async def claim_job(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> Job:
-    """Take the refund's job as a worker would, however long it has to wait yet."""
+    """Claim the refund's job as a worker would, even if it is not due yet."""
     async with transaction(pool) as connection:
         await connection.execute("UPDATE jobs SET due_at = now() WHERE business_key = $1", refund.reference)
-    claimed = await queue.claim(pool, {kind: 1}, lease=timedelta(seconds=20), worker="a test")
-    assert [job.business_key for job in claimed] == [refund.reference]
-    return claimed[0]
+    jobs = await queue.claim(pool, {kind: 1}, lease=timedelta(seconds=20), worker="a test")
+    assert [job.business_key for job in jobs] == [refund.reference]
+    return jobs[0]
 
 
 async def replay(pool: Pool, job_id: UUID) -> None:

@@ -14,7 +14,7 @@ from support.example.ada import CUSTOMER, ORDER_NUMBER, PAYMENT, TOTAL
 from support.example.orders import created
 from support.gateway.application import Gateway
 
-# Each state and the steps (route, body) that lead there from a new return.
+# For each state, the steps (route, body) from a new return to it.
 PATHS: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
     "REQUESTED": (),
     "APPROVED": (("approve", {"manager_notes": "cracks are visible on the photo"}),),
@@ -58,7 +58,7 @@ def order_event(order_id: str, *, sequence: int = 5, epoch: int = 1) -> Received
 
 
 async def deliver_order_event(pool: Pool, order_data: dict[str, Any], **event: Any) -> str:
-    """Copy the order as the consumer of returns does; the order's id."""
+    """Store the copy of the order as the consumer of returns does, and return the order's id."""
     view = OrderView.model_validate(order_data)
     async with transaction(pool) as connection:
         await orders.save(connection, [(view, order_event(order_data["order_id"], **event))])
@@ -87,7 +87,7 @@ async def open_return(gateway: Gateway, order_data: dict[str, Any] | None = None
 
 
 async def open_in(gateway: Gateway, state: str, order_data: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A return that was brought into this state the regular way (see `PATHS`)."""
+    """A return in this state, brought there by its transitions (see `PATHS`)."""
     current = await open_return(gateway, order_data)
     for route, body in PATHS[state]:
         current = changed(await gateway.patch(f"/returns/{current['id']}/{route}", body))
@@ -96,5 +96,5 @@ async def open_in(gateway: Gateway, state: str, order_data: dict[str, Any] | Non
 
 def changed(response: Response) -> dict[str, Any]:
     assert response.status_code == 200, response.text
-    shown: dict[str, Any] = response.json()
-    return shown
+    return_data: dict[str, Any] = response.json()
+    return return_data

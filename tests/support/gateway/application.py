@@ -15,7 +15,7 @@ from common.database.transactions import Pool, open_pool, transaction
 from common.health import Health
 from common.service import Runtime, Service
 from fastapi import FastAPI
-from support.gateway.openapi import DocumentedAnswers
+from support.gateway.openapi import DocumentedResponses
 from support.postgres.databases import Database
 
 
@@ -29,18 +29,18 @@ class Gateway:
     app: FastAPI
     pool: Pool
     _client: httpx.AsyncClient
-    _promises: DocumentedAnswers
+    _documented: DocumentedResponses
 
     async def call(
         self, method: str, path: str, body: Any = None, *, key: str = Role.OPS, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """A body of text or bytes is sent unchanged, anything else as JSON."""
+        """Send the request; a body of text or bytes is sent unchanged, any other value as JSON."""
         content = body if body is None or isinstance(body, str | bytes) else json.dumps(body)
-        known = {"X-API-Key": _key(key) if key in set(Role) else key, **(headers or {})}
+        all_headers = {"X-API-Key": _key(key) if key in set(Role) else key, **(headers or {})}
         if content is not None:
-            known.setdefault("Content-Type", "application/json")
-        response = await self._client.request(method, path, content=content, headers=known)
-        self._promises.check(response)
+            all_headers.setdefault("Content-Type", "application/json")
+        response = await self._client.request(method, path, content=content, headers=all_headers)
+        self._documented.check(response)
         return response
 
     async def get(self, path: str, *, key: str = Role.OPS) -> httpx.Response:
@@ -65,24 +65,24 @@ def exact_json(response: httpx.Response) -> Any:
 
 @asynccontextmanager
 async def serve(service: Service[Any], database: Database, **settings: Any) -> AsyncIterator[Gateway]:
-    """The gateway on `database`; without a rate limit and without Kafka, unless the settings say otherwise."""
-    known = {
+    """Serve the gateway on `database`; without a rate limit and without Kafka, unless `settings` has others."""
+    values = {
         "database_url": database.dsn,
         "kafka_bootstrap": "127.0.0.1:9",
         "rate_limit_per_minute": 0,
         "link_signing_key": "a key to sign links with",
         **settings,
     }
-    made = service.settings(**known)
+    service_settings = service.settings(**values)
     pool = await open_pool(database.dsn, size=25, application_name="test gateway")
     try:
         async with transaction(pool) as connection:
             for role in Role:
                 await api_keys.add(connection, key=_key(role), name=role, role=role, customer_id=None)
-        app = service.gateway(Runtime(service, made, pool, Health(service.name, made)))
+        app = service.gateway(Runtime(service, service_settings, pool, Health(service.name, service_settings)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway/api/v1") as client:
-            yield Gateway(app, pool, client, DocumentedAnswers(app))
+            yield Gateway(app, pool, client, DocumentedResponses(app))
     finally:
         pool.terminate()
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 
-class DocumentedAnswers:
+class DocumentedResponses:
     """The document of one application; its paths are matched in the order of the document."""
 
     def __init__(self, app: FastAPI) -> None:
@@ -18,9 +18,9 @@ class DocumentedAnswers:
         self._validator = cache(self._make_validator)
 
     def check(self, response: httpx.Response) -> None:
-        """Raises `AssertionError` for a status or a JSON body that the document does not name.
+        """Raises `AssertionError` for a status or a JSON body that the document does not describe.
 
-        Of a path or method that it does not have, it promises nothing.
+        Paths and methods that are not in the document are not checked.
         """
         request = response.request
         path = next((path for pattern, path in self._paths if pattern.fullmatch(request.url.path)), None)
@@ -34,6 +34,6 @@ class DocumentedAnswers:
 
     def _make_validator(self, path: str, method: str, status: str) -> Draft202012Validator:
         responses: dict[str, Any] = self._document["paths"][path][method]["responses"]
-        assert status in responses, f"{method.upper()} {path} is not documented to answer {status}"
+        assert status in responses, f"{method.upper()} {path} has no documented response {status}"
         content = responses[status].get("content", {}).get("application/json", {})
         return Draft202012Validator({**content.get("schema", {}), "components": self._document["components"]})

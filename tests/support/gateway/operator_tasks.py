@@ -1,4 +1,4 @@
-"""Work for operators on the vase service: a dead job, a poison record, a parked event."""
+"""Tasks of operators of the vase service: a dead job, a poison record, a parked event."""
 
 import json
 from dataclasses import replace
@@ -47,7 +47,7 @@ async def a_dead_job(vase_gateway: VaseGateway) -> UUID:
     return job.id
 
 
-async def a_poisoned_record(vase_gateway: VaseGateway, name: str) -> UUID:
+async def a_poison_record(vase_gateway: VaseGateway, name: str) -> UUID:
     """Stored as poison: the record of an event `vase.broken` with this name."""
     data = json.dumps({"name": name}).encode()
     event = NewEvent("vase.broken", "vases", "vase", "1", "1", 1, data, new_traceparent())
@@ -57,8 +57,8 @@ async def a_poisoned_record(vase_gateway: VaseGateway, name: str) -> UUID:
         assert row is not None
         record = Record(headers=[(key, value) for key, value in event_headers("workshop", dict(row))], value=event.data)
         await poison.store(connection, "workshop", record, "RuntimeError('once')")
-        found: UUID = await connection.fetchval("SELECT id FROM poison")
-        return found
+        record_id: UUID = await connection.fetchval("SELECT id FROM poison")
+        return record_id
 
 
 class Record:
@@ -73,8 +73,8 @@ async def a_parked_event(vase_gateway: VaseGateway) -> int:
     async with transaction(vase_gateway.pool) as connection:
         event = NewEvent("vase.made", "vases", "vase", "1", "1", 1, b"{}", new_traceparent())
         await outbox.append(connection, event)
-        parked: int = await connection.fetchval(PARK_EVENT, "vases", "1", 1)
-        return parked
+        position: int = await connection.fetchval(PARK_EVENT, "vases", "1", 1)
+        return position
 
 
 async def audit_transitions(

@@ -93,9 +93,9 @@ class RawServer:
             client.writer.transport.abort()
 
 
-def limits(**chosen: Any) -> HttpLimits:
-    """Limits that no test reaches, except those that are given."""
-    generous: dict[str, Any] = {
+def limits(**changes: Any) -> HttpLimits:
+    """Limits that no test reaches, with these changes."""
+    defaults: dict[str, Any] = {
         "connections": 100,
         "head_seconds": LONG,
         "body_seconds": LONG,
@@ -103,15 +103,15 @@ def limits(**chosen: Any) -> HttpLimits:
         "body_bytes": 1000,
         "unsent_bytes": 2**26,
     }
-    return HttpLimits(**{**generous, **chosen})
+    return HttpLimits(**{**defaults, **changes})
 
 
 @asynccontextmanager
 async def raw_server(
-    app: Any, chosen: HttpLimits | None = None, settings: ServiceSettings = SETTINGS
+    app: Any, http_limits: HttpLimits | None = None, settings: ServiceSettings = SETTINGS
 ) -> AsyncIterator[RawServer]:
-    """`app` on a real server, which has 5 seconds to end."""
-    server = RawServer(HttpServer(app, settings, chosen or limits()))
+    """Run `app` on a real server, which must stop within 5 seconds."""
+    server = RawServer(HttpServer(app, settings, http_limits or limits()))
     try:
         async with running(server.server.run, stop_within=5):
             yield server
@@ -135,10 +135,10 @@ class EchoApplication:
         self.large = large
         self.gate = asyncio.Event()
         self.client_gone = 0
-        self.seen: list[dict[str, Any]] = []
+        self.scopes: list[dict[str, Any]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.seen.append(scope)
+        self.scopes.append(scope)
         match scope["path"]:
             case "/echo":
                 status, body = 200, await self._body(receive)
@@ -169,7 +169,7 @@ class EchoApplication:
         return body
 
 
-def assert_refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
+def assert_error(answer: Answer, status: int, code: str) -> dict[str, Any]:
     assert answer.status == status, answer
     assert answer.error["code"] == code
     assert answer.headers["connection"] == "close"
@@ -180,6 +180,6 @@ def assert_refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
     return details
 
 
-async def assert_others_are_served(server: RawServer) -> None:
+async def assert_other_clients_are_served(server: RawServer) -> None:
     async with await server.connect() as other:
         assert (await other.ask(GET)).body == b"GET"

@@ -1,4 +1,4 @@
-"""The gateway of a made-up service that stores vases, for tests of the shared HTTP edge."""
+"""The gateway of an example service that stores vases, for tests of the shared HTTP edge."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -86,22 +86,22 @@ def vase_routes() -> Router:
     @router.route("POST", "", roles=[Role.CLIENT], status=201)
     async def make(request: Request, vase: VaseCreate) -> Response:
         vase_id = uuid4()
-        made = {
+        vase_data = {
             "id": vase_id,
             "name": vase.name,
             "price": vase.price,
             "traceparent": Caller.of(request).traceparent,
         }
         async with command(request) as run:
-            await _insert(run.connection, made)
+            await _insert(run.connection, vase_data)
             if vase.name == "slow":
                 await run.connection.execute("SELECT pg_advisory_xact_lock(1)")
             if vase.name.startswith("refused"):
-                problem = Problem(Code.CONFLICT, "This vase is not made.")
-                if vase.name == "refused and forgotten":
+                problem = Problem(Code.CONFLICT, "This vase is not created.")
+                if vase.name == "refused and rolled back":
                     raise problem
                 return await run.answer(problem)
-            return await run.answer(made, status=201, new_id=vase_id)
+            return await run.answer(vase_data, status=201, new_id=vase_id)
 
     @router.route("GET", "", roles=Role)
     async def count(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20, name: str = "") -> Response:
@@ -213,7 +213,7 @@ class VaseGateway:
 async def open_vase_gateway(
     database: Database, service: Service[ServiceSettings] = VASE_SERVICE, **settings: Any
 ) -> AsyncIterator[VaseGateway]:
-    chosen = ServiceSettings(
+    service_settings = ServiceSettings(
         **{"database_url": database.dsn, "kafka_bootstrap": "127.0.0.1:9", "rate_limit_per_minute": 0, **settings}
     )
     owner = await asyncpg.connect(database.owner_dsn)
@@ -221,7 +221,7 @@ async def open_vase_gateway(
     await owner.execute("GRANT SELECT, INSERT, DELETE ON vases TO PUBLIC")
     await owner.close()
     pool = await open_pool(database.dsn, size=10, application_name="workshop")
-    runtime = Runtime(service, chosen, pool, Health(None, chosen))
+    runtime = Runtime(service, service_settings, pool, Health(None, service_settings))
     vase_gateway = VaseGateway(runtime, service.gateway(runtime))
     async with pool.acquire() as connection:
         for role in Role:

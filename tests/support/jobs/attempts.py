@@ -1,4 +1,4 @@
-"""Attempts at jobs one by one, as `common.jobs.runner` makes them, for tests that decide about each of them."""
+"""Single attempts at jobs, as `common.jobs.runner` makes them, for tests that control each attempt."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,17 +22,17 @@ async def claim_jobs(pool: Pool, kind: str, limit: int) -> list[Job]:
     return await queue.claim(pool, {kind: limit}, lease=LEASE, worker="a test")
 
 
-# Retries are due at once.
+# Retries are due immediately.
 _RUNNER = JobRunner(service="refunds", retry_unit_seconds=0)
 
 
 async def complete(handler: JobHandler, job: Job) -> None:
-    """One attempt. Raises what ends it, and stores no failure."""
+    """Make one attempt. Raises the error that ends it, and stores no failure."""
     await _RUNNER.complete(job, handler)
 
 
 async def attempt(job: Job, handler: JobHandler, retry_delays: Sequence[int]) -> None:
-    """Run the handler, and store a failure: a retry that is due at once or, after the last one, a dead job."""
+    """Run the handler, and store a failure: an immediate retry or, after the last one, a dead job."""
     try:
         await complete(handler, job)
     except (LeaseLost, Crash):

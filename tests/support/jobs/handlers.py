@@ -1,4 +1,4 @@
-"""A job handler that is made of functions, and a worker that runs for the time of a block."""
+"""A job handler made of functions, and a worker that runs during a block."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -67,7 +67,7 @@ async def running_worker(
     retry_unit_seconds: float = 0.01,
     lease_seconds: float = 5,
 ) -> AsyncIterator[asyncio.Event]:
-    """Yields the event that stops the worker. Raises what ends it."""
+    """Yield the event that stops the worker. Raises the error that ends it."""
     settings = worker_settings(retry_unit_seconds, lease_seconds)
     async with running(Worker(pool, handlers, service, settings).run) as stopping:
         yield stopping

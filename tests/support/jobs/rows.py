@@ -1,4 +1,4 @@
-"""Jobs as the database has them."""
+"""Rows of jobs and their attempts in the database."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Kafka clients that break as in production."""
+"""Kafka clients with failures of production."""
 
 import asyncio
 from typing import Any

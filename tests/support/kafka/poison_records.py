@@ -1,4 +1,4 @@
-"""Poison records of every known kind."""
+"""Poison records of every known kind, and a valid record."""
 
 from dataclasses import replace
 

@@ -45,14 +45,14 @@ def order_shipped_record(order: str, sequence: int = 1, event_type: str = "order
 
 
 async def produce(bootstrap: str, topic: str, records: Sequence[RawRecord], partition: int = 0) -> list[int]:
-    """Put them into one partition in one batch. Returns their offsets."""
+    """Produce the records to one partition in one batch. Returns their offsets."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5, max_batch_size=4_000_000)
     await producer.start()
     try:
-        sent = [
+        acknowledgements = [
             await producer.send(topic, record.value, record.key, partition, headers=list(record.headers))
             for record in records
         ]
-        return [(await each).offset for each in sent]
+        return [(await each).offset for each in acknowledgements]
     finally:
         await producer.stop()

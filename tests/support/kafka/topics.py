@@ -34,16 +34,16 @@ class Topics:
         return name
 
     async def sequences(self, topic: str) -> tuple[dict[str, list[int]], int]:
-        """For each key the sequences of its events in the order of their first occurrences, and how many repeats
-        (of the same event, by its id) there were beside."""
-        found: dict[str, list[int]] = {}
-        seen: set[str] = set()
+        """For each key the sequences of its events in the order of their first occurrences, and the number of repeats
+        (records of an event id that occurred before)."""
+        sequences_of_key: dict[str, list[int]] = {}
+        event_ids: set[str] = set()
         events = [parse(record) for record in await self.records(topic)]
         for event in events:
-            if event.id not in seen:
-                seen.add(event.id)
-                found.setdefault(event.key, []).append(event.sequence)
-        return found, len(events) - len(seen)
+            if event.id not in event_ids:
+                event_ids.add(event.id)
+                sequences_of_key.setdefault(event.key, []).append(event.sequence)
+        return sequences_of_key, len(events) - len(event_ids)
 
     async def partitions(self, topic: str) -> int:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
@@ -59,11 +59,11 @@ class Topics:
             partitions = [TopicPartition(topic, number) for number in range(await self.partitions(topic))]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            found = []
+            all_records = []
             while any([await consumer.position(each) < ends[each] for each in partitions]):
                 for batch in (await consumer.getmany(timeout_ms=100)).values():
-                    found += batch
-            return found
+                    all_records += batch
+            return all_records
 
 
 @asynccontextmanager

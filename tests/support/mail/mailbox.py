@@ -1,4 +1,4 @@
-"""The sandbox's mailbox as a process of its own."""
+"""The mailbox of the sandbox in a separate process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ class Mailbox(SandboxClient):
         self.port = int(port)
 
     async def fail(self, mode: str, times: int | None = 1, recipient: str | None = None) -> None:
-        """Without a recipient the fault strikes everybody."""
+        """Without a recipient, the fault affects all of them."""
         await self._call("POST", "/sandbox/faults", json={"mode": mode, "times": times, "to": recipient})
 
     async def messages_to(self, address: str) -> list[EmailMessage]:
         """Newest first."""
-        found = (await self._call("GET", "/api/v1/search", params={"query": f"to:{address}"})).json()["messages"]
-        raw = [(await self._call("GET", f"/api/v1/message/{each['ID']}/raw")).content for each in found]
+        messages = (await self._call("GET", "/api/v1/search", params={"query": f"to:{address}"})).json()["messages"]
+        raw = [(await self._call("GET", f"/api/v1/message/{each['ID']}/raw")).content for each in messages]
         return [message_from_bytes(each, policy=policy.default) for each in raw]
 
 

@@ -9,12 +9,13 @@ from support.jobs.attempts import Crash
 
 
 class FakePaymentGateway:
-    """Behaves as Stripe does: one refund for each idempotency key, and any number for each reference.
+    """Behaves like Stripe: one refund for each idempotency key, and any number for each reference.
 
-    Its faults have the sandbox's names, and some more: `fail_for_good` is a 500 that is kept for its key, `arrive_late`
-    a call that times out and is on its way until `deliver_late_calls`; `crash_before_apply` and `crash_after_apply`
-    raise `Crash` in place of the caller's end. What is put into `meanwhile` happens while the next call is on its way.
-    Unless it `knows_derived_references`, it declines a payment that is named after its order, as every real provider.
+    Its faults are those of the sandbox and four others: `fail_for_good` is a 500 that is repeated for its key,
+    `arrive_late` a call that times out and arrives with `deliver_late_calls`; `crash_before_apply` and
+    `crash_after_apply` raise `Crash` as the end of the calling process. The function `meanwhile` is called during the
+    next call. Unless `knows_derived_references` is true, it declines a payment with the reference derived from its
+    order, as every real provider does.
     """
 
     def __init__(self, *, knows_derived_references: bool = True) -> None:
@@ -37,8 +38,8 @@ class FakePaymentGateway:
     async def refund(self, refund: Refund) -> str:
         fault = self._faults.pop(0) if self._faults else None
         if self.meanwhile is not None:
-            happening, self.meanwhile = self.meanwhile, None
-            await happening()
+            callback, self.meanwhile = self.meanwhile, None
+            await callback()
         match fault:
             case "crash_before_apply":
                 raise Crash
@@ -61,13 +62,15 @@ class FakePaymentGateway:
         return answer
 
     async def find(self, refund: Refund) -> str | None:
-        """As Stripe, which lists the refunds of one payment."""
+        """Search in the refunds of the payment, as with Stripe."""
         identity = (refund.reference, refund.request.payment_reference)
-        made = ((number, (each.reference, each.request.payment_reference)) for number, each in self._refunds.items())
-        return next((number for number, names in made if names == identity), None)
+        candidates = (
+            (number, (each.reference, each.request.payment_reference)) for number, each in self._refunds.items()
+        )
+        return next((number for number, names in candidates if names == identity), None)
 
     def forget_keys(self) -> None:
-        """As Stripe does after a day or more; a call that was on its way for that long is lost."""
+        """Delete the keys, as Stripe does after a day or more; calls that are still under way are lost."""
         self._answers.clear()
         self._on_their_way.clear()
 
@@ -77,14 +80,14 @@ class FakePaymentGateway:
         self._on_their_way.clear()
 
     def _answer(self, refund: Refund, fault: str | None) -> str | GatewayFailure:
-        """The first answer to a key is the answer to it for ever."""
+        """The first response for a key is repeated for ever."""
         key = refund.idempotency_key
         if not self._knows_derived_references and refund.request.payment_reference.startswith("order-"):
             fault = "decline"
         if key not in self._answers:
             match fault:
                 case "decline":
-                    self._answers[key] = Declined("402: the issuer says no")
+                    self._answers[key] = Declined("402: declined by the issuer")
                 case "fail_for_good":
                     self._answers[key] = GatewayError("500: an unknown error occurred")
                 case _:

@@ -1,4 +1,4 @@
-"""The payment provider of the sandbox as a process of its own."""
+"""The payment provider of the sandbox in a separate process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ class PaymentSandbox(SandboxClient):
     """The payment provider of the sandbox over HTTP: its faults and its ledger."""
 
     async def fail(self, mode: str, times: int | None = 1, payment: str | None = None) -> None:
-        """`payment` is a payment reference or a refund's; without one the fault strikes everybody."""
+        """`payment` is the reference of a payment or of a refund; without one, the fault affects all of them."""
         await self._call("POST", "/sandbox/faults", json={"mode": mode, "times": times, "payment": payment})
 
     async def declare_capture(self, payment: str, amount: int, currency: str) -> None:
@@ -23,11 +23,11 @@ class PaymentSandbox(SandboxClient):
         return list((await self._ledger(payment))["refunds"])
 
     async def calls(self, payment: str) -> list[str]:
-        """How each call about a payment ended, oldest first."""
+        """The outcome of each call about a payment, oldest first."""
         return [call["outcome"] for call in (await self._ledger(payment))["calls"]]
 
     async def keys(self, payment: str) -> list[str]:
-        """The idempotency keys of the calls that asked for a refund, oldest first."""
+        """The idempotency keys of the calls that requested a refund, oldest first."""
         calls = (await self._ledger(payment))["calls"]
         return [call["idempotency_key"] for call in calls if call["method"] == "POST"]
 

@@ -12,17 +12,17 @@ from support.postgres.audit_trail import first_broken, history
 
 @dataclass(frozen=True)
 class AuditAndEvents:
-    """`audited` is (previous state, new state, outcome), `events` (type, sequence); both oldest first."""
+    """`transitions` is (previous state, new state, outcome), `events` (type, sequence); both oldest first."""
 
-    audited: list[tuple[str | None, str, str]]
+    transitions: list[tuple[str | None, str, str]]
     events: list[tuple[str, int]]
 
     def since(self, before: "AuditAndEvents") -> "AuditAndEvents":
-        return AuditAndEvents(self.audited[len(before.audited) :], self.events[len(before.events) :])
+        return AuditAndEvents(self.transitions[len(before.transitions) :], self.events[len(before.events) :])
 
 
 async def audit_and_events(pool: Pool, entity_type: str, entity_id: str) -> AuditAndEvents:
-    """Reads them, and checks that the hash chain is valid and the sequence has no gap."""
+    """Read both, and check that the hash chain is valid and the sequence has no gaps."""
     async with pool.acquire() as connection:
         rows = await history(connection, entity_type, UUID(entity_id))
         events = await connection.fetch(

@@ -14,12 +14,12 @@ from common.running.migrate import migrate_database
 from local_stack.postgres import Postgres
 from sqlalchemy import MetaData
 
-INFRASTRUCTURE = "infrastructure"  # a made-up service that has the common tables and nothing else
+INFRASTRUCTURE = "infrastructure"  # an example service with only the common tables
 
 
 @dataclass(frozen=True)
 class Database:
-    """`dsn` is the application's login, which may do what the migrations granted; `owner_dsn` may do anything."""
+    """`dsn` has the application's login with the privileges from the migrations, `owner_dsn` the owner's login."""
 
     name: str
     dsn: str
@@ -55,12 +55,12 @@ class Databases:
 
     def _create_template(self, template: str, login: str) -> None:
         self._postgres.create_database(template, service=login)
-        made = self._database(template, login)
+        database = self._database(template, login)
         metadata = MetaData() if login == INFRASTRUCTURE else import_module(f"{login}.tables").metadata
         streams = revision_streams(None if login == INFRASTRUCTURE else login)
-        # Fixtures are asked for inside a running event loop too, where another cannot be started.
+        # A fixture may be used inside a running event loop, where no second one can be started.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, migrate_database(streams, metadata, made.owner_dsn, login)).result()
+            thread.submit(asyncio.run, migrate_database(streams, metadata, database.owner_dsn, login)).result()
         self._templates.add(template)
 
     def _database(self, name: str, login: str) -> Database:

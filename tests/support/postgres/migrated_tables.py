@@ -1,4 +1,4 @@
-"""Comparison of the tables that the migrations make with those that the code describes."""
+"""Comparison of the tables that the migrations create with those that the code describes."""
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext

@@ -1,5 +1,5 @@
-"""TLS in front of PostgreSQL, as a server with `ssl=on` and only `hostssl` rules speaks it: the embedded one is built
-without."""
+"""A TLS proxy for PostgreSQL that behaves like a server with `ssl=on` and only `hostssl` rules; the embedded server
+is built without TLS."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ REFUSAL = b"E" + (len(_FIELDS) + 4).to_bytes(4) + _FIELDS
 
 @contextmanager
 def tls_in_front_of(port: int, context: ssl.SSLContext) -> Iterator[int]:
-    """The port on 127.0.0.1 that takes TLS; in a thread, so that it serves tests that block their event loop too."""
+    """Yield the port on 127.0.0.1 that accepts TLS. It runs in a thread, for tests that block their event loop."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -28,7 +28,7 @@ def tls_in_front_of(port: int, context: ssl.SSLContext) -> Iterator[int]:
                 await writer.drain()
                 await writer.start_tls(context)
                 server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port)
-                both = [_pass_on(reader, server_writer), _pass_on(server_reader, writer)]
+                both = [_forward(reader, server_writer), _forward(server_reader, writer)]
                 await asyncio.gather(*both)
             finally:
                 writer.close()
@@ -49,7 +49,7 @@ def tls_in_front_of(port: int, context: ssl.SSLContext) -> Iterator[int]:
         loop.close()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)

@@ -21,14 +21,14 @@ COMPOSE_FILE = Path(__file__).parents[3] / "docker-compose.yml"
 
 
 class InContainer(Server):
-    """A server's life as a container's: its data outlives `kill()` and is gone after `stop()`."""
+    """A server in a container: its data survives `kill()` and is deleted by `stop()`."""
 
-    _described: DockerContainer | None = None
+    _description: DockerContainer | None = None
     _container: Any = None  # of Docker's client, which has no types
 
     @abstractmethod
     def describe(self) -> DockerContainer:
-        """The container, not yet made."""
+        """The description of the container, before it is created."""
 
     def start(self, timeout: float = 120.0) -> Self:
         return super().start(timeout)
@@ -37,10 +37,10 @@ class InContainer(Server):
         self.log.parent.mkdir(parents=True, exist_ok=True)
 
     def spawn(self) -> None:
-        """Create the container, its image pulled if need be, or start it again."""
-        if self._described is None:
-            self._described = self.describe()
-            self._container = self._described.start().get_wrapped_container()
+        """Create the container, with a pull of its image if necessary, or start it again."""
+        if self._description is None:
+            self._description = self.describe()
+            self._container = self._description.start().get_wrapped_container()
         else:
             self._container.start()
 
@@ -57,9 +57,9 @@ class InContainer(Server):
             self._container.wait()
 
     def stop(self) -> None:
-        if self._described is not None:
-            self._described.stop()
-            self._described = None
+        if self._description is not None:
+            self._description.stop()
+            self._description = None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -81,7 +81,7 @@ class PostgresContainer(InContainer, Postgres):
 class KafkaContainer(InContainer, Kafka):
     def describe(self) -> DockerContainer:
         settings = self._settings() | {
-            # The same port inside, so that what is advertised is right on both sides.
+            # The same port inside, so that the advertised address is valid on both sides.
             "listeners": f"CLIENT://:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
             "log.dirs": "/var/lib/kafka/data",
         }

@@ -1,4 +1,4 @@
-"""Servers that hang: the processes exist, the ports are open, and nothing responds."""
+"""Hanging servers: the processes exist, the ports are open, and nothing responds."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ class HangsByItself(Protocol):
 
 
 def paused(server: Server) -> AbstractContextManager[None]:
-    """Let a server and its children hang for the length of the block."""
+    """Let a server and its child processes hang during the block."""
     if isinstance(server, HangsByItself):
         return server.paused()
     return _stopped(server.pid)
@@ -37,7 +37,7 @@ def _stopped(pid: int) -> Iterator[None]:
 
 
 def _children(pid: int) -> list[int]:
-    found = []
+    pids = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
@@ -45,5 +45,5 @@ def _children(pid: int) -> list[int]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if parent == pid:
-                found.append(int(process.name))
-    return found
+                pids.append(int(process.name))
+    return pids

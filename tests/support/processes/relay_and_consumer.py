@@ -1,4 +1,4 @@
-"""A relay or a consumer in a process of its own, to be killed and paused.
+"""A relay or a consumer in a separate process, which a test can kill or pause.
 
 Run as `python -m support.processes.relay_and_consumer ROLE NAME DSN BOOTSTRAP TOPIC`.
 """
@@ -31,12 +31,12 @@ class RoleProcess:
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self._child = child
 
-    async def ended(self) -> int:
-        """The exit status, as `subprocess` gives it, within 20 seconds."""
+    async def exit_status(self) -> int:
+        """Wait at most 20 seconds for the end, and return the exit status of `subprocess`."""
         return await asyncio.wait_for(process.ended(self._child), 20)
 
-    async def stopped(self) -> None:
-        """Wait until SIGSTOP has stopped it."""
+    async def until_stopped(self) -> None:
+        """Wait until SIGSTOP has stopped the process."""
 
         async def is_stopped() -> bool:
             return self._state() == "T"

@@ -1,4 +1,4 @@
-"""The sandbox of `deploy/sandbox` (payment provider or mailbox) as a process of its own, and its HTTP interface."""
+"""The sandbox of `deploy/sandbox` (payment provider or mailbox) in a separate process, and its HTTP interface."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ class SandboxClient:
         self.url = url
 
     async def mend(self) -> None:
-        """End all faults."""
+        """Clear all faults."""
         await self._call("DELETE", "/sandbox/faults")
 
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -27,7 +27,7 @@ class SandboxClient:
 
 @contextmanager
 def running_sandbox(part: str, *options: str) -> Iterator[Mapping[str, str]]:
-    """Gives the addresses by protocol (`http`, `smtp`) that the process prints once it listens."""
+    """Yield the addresses by protocol (`http`, `smtp`) that the process prints when it listens."""
     command = [sys.executable, "-m", "sandbox", part, *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

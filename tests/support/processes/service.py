@@ -1,4 +1,4 @@
-"""`python -m <service> …` as a process of its own, as it runs in production."""
+"""`python -m <service> …` in a separate process, as in production."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class ServiceProcess:
         return self._log.read_text()
 
     def get(self, path: str) -> httpx.Response | None:
-        """None while nobody listens or answers."""
+        """The response, or None while the process does not listen or respond."""
         addresses = [json.loads(line)["address"] for line in self.log.splitlines() if '"event":"listening"' in line]
         try:
             return httpx.get(addresses[0] + path, timeout=5) if addresses else None
@@ -40,7 +40,7 @@ class ServiceProcess:
             return None
 
     def wait_for(self, path: str, status: int, within: float = 30.0) -> httpx.Response:
-        """Poll the path until it answers with this status. Raises AssertionError, with the log, when it does not."""
+        """Poll the path until it responds with this status. Raises AssertionError with the log after the deadline."""
         answer: httpx.Response | None = None
 
         def has_answered() -> bool:
@@ -52,7 +52,7 @@ class ServiceProcess:
         try:
             poll(has_answered, within=within)
         except AssertionError as error:
-            raise AssertionError(f"{answer.text if answer else 'no answer'}\n{self.log}") from error
+            raise AssertionError(f"{answer.text if answer else 'no response'}\n{self.log}") from error
         assert answer is not None
         return answer
 
@@ -64,7 +64,7 @@ class ServiceProcess:
         return self._process.wait(within)
 
     def stop(self, within: float = 30.0) -> int:
-        """Ask it to end by SIGTERM, and return the exit code."""
+        """Send SIGTERM, and return the exit code."""
         self.send(signal.SIGTERM)
         return self.wait(within)
 
@@ -74,7 +74,7 @@ class ServiceProcess:
 
 
 def _coverage() -> dict[str, str]:
-    """What a measured test run tells the processes it starts, so that they are measured too."""
+    """The variables with which a child process is included in the coverage of the test run."""
     return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 

@@ -1,4 +1,4 @@
-"""`python -m local_stack up` as a process of its own, as `make up` runs it."""
+"""`python -m local_stack up` in a separate process, as `make up` runs it."""
 
 import contextlib
 import json
@@ -49,31 +49,30 @@ class RunningSupervisor:
         return self._output.read_text()
 
     def calls(self, *arguments: str) -> list[dict[str, Any]]:
-        """Calls of the pretended services that begin with these arguments, as fake_service.py noted them."""
+        """The calls of the fake services that begin with these arguments, as fake_service.py stored them."""
         calls = [json.loads(line) for line in self._calls.read_text().splitlines()]
         return [call for call in calls if call["arguments"][: len(arguments)] == list(arguments)]
 
 
 def _ignore_interrupts() -> None:
-    """As in a job that a script starts in the background."""
+    """Ignore SIGINT, as a background job of a script does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def assert_nothing_runs(folder: Path) -> None:
-    """No process of the stack is left within 5 seconds.
+    """Check that all processes of the stack have ended within 5 seconds.
 
-    PostgreSQL's children have sessions of their own: the kernel may still be tearing one down when the supervisor is
-    gone.
+    PostgreSQL's child processes have their own sessions, and may end a moment after the supervisor.
     """
     poll(lambda: not processes_of(folder), within=5)
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Living processes that have the folder on their command line or in their environment, or work in it."""
-    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and _knows(each, bytes(folder))]
+    """Running processes with the folder on their command line, in their environment, or as working directory."""
+    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and _uses(each, bytes(folder))]
 
 
-def _knows(process: Path, folder: bytes) -> bool:
+def _uses(process: Path, folder: bytes) -> bool:
     with contextlib.suppress(OSError):
         texts = [
             bytes((process / "cwd").readlink()),

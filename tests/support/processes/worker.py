@@ -1,4 +1,4 @@
-"""The role `worker` of a service as a process of its own, to be killed at a failpoint."""
+"""The role `worker` of a service in a separate process, which a failpoint can kill."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ LEASE_SECONDS = 1
 
 @contextmanager
 def worker_starter(service: str, database: Database, **wiring: str) -> Iterator[StartWorker]:
-    """Gives `start(FAILPOINT=…)`; its retries are due at once. All that still run are killed in the end."""
-    started: list[subprocess.Popen[bytes]] = []
+    """Yield `start(FAILPOINT=…)`, which starts a worker with short retry delays. All are killed at the end."""
+    processes: list[subprocess.Popen[bytes]] = []
 
     def start(**environment: str) -> subprocess.Popen[bytes]:
         common = {
@@ -29,13 +29,13 @@ def worker_starter(service: str, database: Database, **wiring: str) -> Iterator[
             "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
         }
         command = [sys.executable, "-m", service, "worker"]
-        started.append(subprocess.Popen(command, env={**common, **wiring, **environment}))
-        return started[-1]
+        processes.append(subprocess.Popen(command, env={**common, **wiring, **environment}))
+        return processes[-1]
 
     try:
         yield start
     finally:
-        for process in started:
+        for process in processes:
             process.kill()
             process.wait()
 

@@ -1,8 +1,8 @@
 """The commands in documents, and the output that documents show.
 
-A ```bash block is run as it stands. A ```console block shows what the ```bash block before it prints: `...` stands for
-anything, on a line of its own for any lines; ids, numbers of orders, times and ports may be others. A block that cannot
-be run here has `<!-- not run: the reason -->` above it.
+A ```bash block is run unchanged. A ```console block shows the output of the ```bash block before it: `...` matches any
+text, on a separate line any lines; ids, order numbers, times and ports may differ. A block that cannot be run has
+`<!-- not run: the reason -->` above it.
 """
 
 import re
@@ -20,7 +20,7 @@ _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^>]+) -->\n\n?)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _MARK = "--- block {} ---"
-# What differs from run to run.
+# Values that differ from run to run.
 _VARYING = (
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     r"(?:ORD|INV)-\d{4}-\d{6,}",
@@ -32,7 +32,7 @@ _PLACE = re.compile("|".join(f"({each})" for each in (*_VARYING, r"\.\.\.")))
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block; `not_run` is why it is not run here."""
+    """A fenced block; `not_run` is the reason why it is not run."""
 
     language: str
     text: str
@@ -49,7 +49,7 @@ def blocks(document: Path) -> list[Block]:
 
 
 def commands(document: Path) -> list[tuple[Block, Block | None]]:
-    """Each block that is run, with the one that shows what it prints. Raises `ValueError` for output of nothing."""
+    """Each block that is run, with the block of its output. Raises `ValueError` for output without a command."""
     pairs: list[tuple[Block, Block | None]] = []
     previous: Block | None = None
     for block in blocks(document):
@@ -65,13 +65,13 @@ def commands(document: Path) -> list[tuple[Block, Block | None]]:
 
 
 def run(document: Path, folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[Block, Block | None, str]]:
-    """Run the document's commands in one bash, which ends at the first that fails; with what each block printed.
+    """Run the document's commands in one bash, which ends at the first failure, and yield the output of each block.
 
     Raises `AssertionError` naming the block that failed.
     """
     pairs = commands(document)
     script = "".join(f"echo; echo '{_MARK.format(block.line)}'\n{block.text}" for block, _ in pairs)
-    done = subprocess.run(
+    process = subprocess.run(
         ["/usr/bin/env", "bash", "-euc", script],
         stdin=subprocess.DEVNULL,
         cwd=folder,
@@ -82,25 +82,25 @@ def run(document: Path, folder: Path, environment: Mapping[str, str]) -> Iterato
         check=False,
         timeout=120,
     )
-    for block, shown in pairs:
-        _, found, rest = done.stdout.partition(f"{_MARK.format(block.line)}\n")
-        assert found, f"{document.name}: a block before line {block.line} failed:\n{done.stdout[-2000:]}"
-        yield block, shown, re.split(r"\n--- block \d+ ---\n", rest)[0]
-    assert done.returncode == 0, f"{document.name}: the last block failed:\n{done.stdout[-2000:]}"
+    for block, output_block in pairs:
+        _, mark, rest = process.stdout.partition(f"{_MARK.format(block.line)}\n")
+        assert mark, f"{document.name}: a block before line {block.line} failed:\n{process.stdout[-2000:]}"
+        yield block, output_block, re.split(r"\n--- block \d+ ---\n", rest)[0]
+    assert process.returncode == 0, f"{document.name}: the last block failed:\n{process.stdout[-2000:]}"
 
 
-def is_shown(shown: str, printed: str) -> bool:
-    """Whether this is what the document shows, but for what differs from run to run."""
-    return re.fullmatch(_pattern(_trimmed(shown)), _trimmed(printed)) is not None
+def matches(expected: str, output: str) -> bool:
+    """Whether the output equals what the document shows, except for values that differ from run to run."""
+    return re.fullmatch(_pattern(_trimmed(expected)), _trimmed(output)) is not None
 
 
 def _trimmed(text: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.strip().splitlines())
 
 
-def _pattern(shown: str) -> str:
+def _pattern(expected: str) -> str:
     return "".join(
-        r"(?:.*\n)*?" if line == "...\n" else _line_pattern(line) for line in shown.splitlines(keepends=True)
+        r"(?:.*\n)*?" if line == "...\n" else _line_pattern(line) for line in expected.splitlines(keepends=True)
     )
 
 

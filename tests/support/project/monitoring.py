@@ -12,10 +12,10 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 RULES = DEPLOY / "prometheus" / "alerts.yml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "overview.json"
 
-# Everything in an expression that can hold a word without being a metric's name.
+# Parts of an expression that contain words which are not names of metrics.
 _NO_METRIC = re.compile(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\b(?:by|without|on|ignoring)\s*\([^)]*\)')
 _OPERATORS = {"and", "or", "unless", "offset", "bool"}
-_MADE_BY_PROMETHEUS = {"up", "ALERTS"}
+_PROMETHEUS_METRICS = {"up", "ALERTS"}
 
 
 def metrics_in_use() -> set[str]:
@@ -23,9 +23,9 @@ def metrics_in_use() -> set[str]:
 
 
 def metric_names(expression: str) -> set[str]:
-    """The names in a PromQL expression, but for those that Prometheus itself makes."""
+    """The names in a PromQL expression, except metrics of Prometheus itself."""
     words = re.findall(r"\b[a-zA-Z_:][\w:]*\b(?!\s*\()", _NO_METRIC.sub(" ", expression))
-    return set(words) - _OPERATORS - _MADE_BY_PROMETHEUS
+    return set(words) - _OPERATORS - _PROMETHEUS_METRICS
 
 
 def rules() -> list[dict[str, Any]]:

@@ -157,7 +157,7 @@ async def test_a_consumer_that_is_killed_loses_nothing_and_doubles_nothing(
 ) -> None:
     await produce(kafka, topic, [order_shipped_record(order, sequence) for sequence in range(1, 6) for order in ORDERS])
     with role_process("consumer", database, kafka, topic, failpoint=f"{failpoint}:kill") as killed:
-        assert await killed.ended() == -signal.SIGKILL
+        assert await killed.exit_status() == -signal.SIGKILL
     assert len(await written_lines(pool)) == lines_left_behind
 
     async with running_subscriber(pool, kafka, [topic]):

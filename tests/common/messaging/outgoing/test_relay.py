@@ -110,7 +110,7 @@ async def test_a_relay_that_is_killed_leaves_nothing_unsent_and_nothing_out_of_s
 ) -> None:
     await write_events(pool, topic, ORDERS, range(1, 6))
     with role_process("relay", database, kafka, topic, failpoint=f"{failpoint}:kill") as killed:
-        assert await killed.ended() == -signal.SIGKILL
+        assert await killed.exit_status() == -signal.SIGKILL
 
     async with running_relay(pool, kafka):
         await wait_until_published(pool)
@@ -129,7 +129,7 @@ async def test_a_backlog_of_many_batches_stays_in_sequence_when_its_relay_is_kil
         await outbox.append(late, order_event(topic, "late", 1))
         await write_events(pool, topic, ORDERS, range(1, 301))
         with role_process("relay", database, kafka, topic, failpoint=failpoint) as killed:
-            assert await killed.ended() == -signal.SIGKILL
+            assert await killed.exit_status() == -signal.SIGKILL
     assert len({state for _, _, state in await states(pool)}) == (1 if "after_read" in failpoint else 2)
 
     async with running_relay(pool, kafka):
@@ -148,7 +148,7 @@ async def test_a_relay_that_is_paused_past_its_lease_does_no_harm_when_it_wakes(
 ) -> None:
     await write_events(pool, topic, ORDERS, range(1, 4))
     with role_process("relay", database, kafka, topic, name="paused", failpoint=f"{failpoint}:stop") as paused:
-        await paused.stopped()
+        await paused.until_stopped()
         async with running_relay(pool, kafka, lease_seconds=LEASE_SECONDS):
             await wait_until_published(pool)  # not before the lease of the paused one has ended
             await write_events(pool, topic, ORDERS, range(4, 6))

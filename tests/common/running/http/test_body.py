@@ -1,7 +1,7 @@
-"""Which request bodies the HTTP server accepts."""
+"""Request bodies that the HTTP server accepts or rejects."""
 
 import pytest
-from support.gateway.raw_http import GET, HOST, EchoApplication, assert_refused, post, raw_server
+from support.gateway.raw_http import GET, HOST, EchoApplication, assert_error, post, raw_server
 from support.waiting import eventually_true
 
 
@@ -10,8 +10,8 @@ async def test_invalid_chunks_are_rejected_while_the_application_waits_for_them(
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         await client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
-        await eventually_true(lambda: bool(application.seen))
-        assert_refused(await client.ask(chunks), 400, "BAD_REQUEST")
+        await eventually_true(lambda: bool(application.scopes))
+        assert_error(await client.ask(chunks), 400, "BAD_REQUEST")
         await eventually_true(lambda: application.client_gone == 1)
 
 
@@ -20,8 +20,8 @@ async def test_trailers_do_not_become_headers_and_their_size_is_bounded() -> Non
     chunked = b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
     async with raw_server(application) as server, await server.connect() as client:
         assert (await client.ask(chunked + b"X-API-Key: stolen\r\n\r\n")).body == b"hi"
-        assert [name for name, _ in application.seen[0]["headers"]] == [b"host", b"transfer-encoding"]
-        assert_refused(await client.ask(chunked + b"a: b\r\n" * 102), 400, "BAD_REQUEST")
+        assert [name for name, _ in application.scopes[0]["headers"]] == [b"host", b"transfer-encoding"]
+        assert_error(await client.ask(chunked + b"a: b\r\n" * 102), 400, "BAD_REQUEST")
 
 
 async def test_the_application_responds_to_a_content_length_above_the_limit_and_the_connection_closes() -> None:

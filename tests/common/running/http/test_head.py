@@ -1,4 +1,4 @@
-"""Which request heads the HTTP server accepts, byte by byte on real sockets, and its error responses."""
+"""Request heads that the HTTP server accepts or rejects, byte by byte on real sockets."""
 
 import json
 
@@ -8,8 +8,8 @@ from support.gateway.raw_http import (
     HOST,
     SETTINGS,
     EchoApplication,
-    assert_others_are_served,
-    assert_refused,
+    assert_error,
+    assert_other_clients_are_served,
     limits,
     post,
     raw_server,
@@ -28,8 +28,8 @@ from support.gateway.raw_http import (
 )
 async def test_a_head_of_more_than_64_kib_is_rejected(head: bytes) -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
-        assert assert_refused(await client.ask(head), 400, "BAD_REQUEST") == {"limit_bytes": 65536}
-        await assert_others_are_served(server)
+        assert assert_error(await client.ask(head), 400, "BAD_REQUEST") == {"limit_bytes": 65536}
+        await assert_other_clients_are_served(server)
 
 
 async def test_a_head_of_slightly_less_than_64_kib_is_accepted() -> None:
@@ -44,7 +44,7 @@ async def test_a_head_of_slightly_less_than_64_kib_is_accepted() -> None:
 async def test_more_than_100_header_lines_are_rejected(lines: int) -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET / HTTP/1.1\r\n" + HOST, b"a: b\r\n" * lines, b"\r\n")
-        assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_lines": 100}
+        assert assert_error(answer, 400, "BAD_REQUEST") == {"limit_lines": 100}
 
 
 async def test_100_header_lines_are_accepted() -> None:
@@ -55,7 +55,7 @@ async def test_100_header_lines_are_accepted() -> None:
 async def test_a_url_of_more_than_8_kib_is_rejected() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert assert_refused(answer, 400, "BAD_REQUEST") == {"limit_bytes": 8192}
+        assert assert_error(answer, 400, "BAD_REQUEST") == {"limit_bytes": 8192}
 
 
 async def test_the_head_of_a_request_after_a_large_body_does_not_count_as_large() -> None:
@@ -108,9 +108,9 @@ async def test_the_head_of_a_request_after_a_large_body_does_not_count_as_large(
 async def test_a_malformed_request_gets_the_common_error_format_and_the_connection_closes(request_bytes: bytes) -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
-        assert_refused(await client.ask(request_bytes), 400, "BAD_REQUEST")
+        assert_error(await client.ask(request_bytes), 400, "BAD_REQUEST")
         assert await client.rest() == b""
-        assert all(scope["path"] == "/" for scope in application.seen)
+        assert all(scope["path"] == "/" for scope in application.scopes)
 
 
 @pytest.mark.parametrize(
@@ -148,20 +148,25 @@ async def test_an_unknown_method_is_passed_to_the_application(method: bytes) -> 
 async def test_the_method_connect_is_rejected() -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         answer = await client.ask(b"CONNECT shop.example:443 HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert_refused(answer, 405, "METHOD_NOT_ALLOWED")
+        assert_error(answer, 405, "METHOD_NOT_ALLOWED")
         assert answer.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("upgrade", [b"websocket", b"h2c"])
 async def test_an_upgrade_is_ignored_and_the_connection_continues(upgrade: bytes) -> None:
-    asking = b"Upgrade: " + upgrade, b"Connection: Upgrade"
+    upgrade_headers = b"Upgrade: " + upgrade, b"Connection: Upgrade"
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
-        first = post(b"/echo", b"body", *asking)
+        first = post(b"/echo", b"body", *upgrade_headers)
         await client.send(first + GET)
         assert (await client.answer()).body == b"body"
         assert (await client.answer()).body == b"GET"
         assert (await client.ask(first)).body == b"body"
-        chunked = b"POST /echo HTTP/1.1\r\n" + HOST + b"\r\n".join(asking) + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunked = (
+            b"POST /echo HTTP/1.1\r\n"
+            + HOST
+            + b"\r\n".join(upgrade_headers)
+            + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         await client.send(chunked, b"2\r\nhi\r\n0\r\n\r\n")
         assert (await client.answer()).body == b"hi"
 
@@ -185,7 +190,7 @@ async def test_a_url_without_a_path_means_the_root() -> None:
     application = EchoApplication()
     async with raw_server(application) as server, await server.connect() as client:
         assert (await client.ask(b"GET http://shop.example?a HTTP/1.1\r\n" + HOST + b"\r\n")).status == 200
-        assert (application.seen[0]["path"], application.seen[0]["query_string"]) == ("/", b"a")
+        assert (application.scopes[0]["path"], application.scopes[0]["query_string"]) == ("/", b"a")
 
 
 @pytest.mark.parametrize(
@@ -196,4 +201,4 @@ async def test_forwarded_addresses_are_accepted_only_from_a_trusted_proxy(proxie
     settings = SETTINGS.model_copy(update={"trusted_proxies": proxies})
     async with raw_server(application, settings=settings) as server, await server.connect() as proxy:
         await proxy.ask(b"GET / HTTP/1.1\r\n" + HOST + b"X-Forwarded-For: 203.0.113.7\r\n\r\n")
-        assert application.seen[0]["client"][0] == client
+        assert application.scopes[0]["client"][0] == client
