@@ -6,14 +6,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from common import failpoints
+from common.internals import aiokafka
 from common.messaging.envelope import event_headers
 from common.messaging.outgoing.holds import Partition
 from common.messaging.outgoing.pending_events import Row
 from common.messaging.outgoing.producer import Producer
 
+# An idempotent producer never gives up by itself.
+DELIVERY_SECONDS = 30
+HURRIED_DELIVERY_SECONDS = 2
+SECONDS_BETWEEN_CHECKS = 0.1
 # Refusals that no repetition changes. A topic that is missing or forbidden is not among them: an operator can mend it.
 _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError)
 
@@ -103,3 +109,52 @@ def _batches(
             batch.append(key=key, value=value, timestamp=None, headers=headers)
         in_batch.append(row)
     yield batch, in_batch
+
+
+async def wait_for_acknowledgements(
+    producer: Producer, sending: Sequence[PartitionRows], delivery: Delivery, *, patience: float, hurry: asyncio.Event
+) -> None:
+    """Until all have ended, were given up after `patience` seconds, or the time is over, which `hurry` shortens."""
+    tasks = [each.task for each in sending if each.task is not None]
+    if not tasks:
+        return
+    everything = asyncio.gather(*tasks, return_exceptions=True)
+    hurried = asyncio.create_task(hurry.wait())
+    either: set[asyncio.Future[Any]] = {everything, hurried}
+    deadline = time.monotonic() + DELIVERY_SECONDS
+    while not everything.done() and not hurried.done() and time.monotonic() < deadline:
+        await asyncio.wait(either, timeout=SECONDS_BETWEEN_CHECKS, return_when=asyncio.FIRST_COMPLETED)
+        _give_up_silent(producer, sending, delivery, patience)
+    if hurried.done() and not everything.done():
+        await asyncio.wait({everything}, timeout=HURRIED_DELIVERY_SECONDS)
+    hurried.cancel()
+    if not everything.done():
+        delivery.failure = delivery.failure or "no acknowledgement in time"
+
+
+def _give_up_silent(producer: Producer, sending: Sequence[PartitionRows], delivery: Delivery, patience: float) -> None:
+    """Give up what has waited long enough; with it, where its broker says nothing at all, all that this broker leads.
+
+    A cluster's only broker is waited for, unless it answers: no other could accept anything in the meantime.
+    """
+    now = time.monotonic()
+    for each in sending:
+        if each.waits_since is None or now - each.waits_since < patience:
+            continue
+        broker = producer.leader(each.partition)
+        if _refuses_for_now(producer, each.partition, broker):
+            delivery.unavailable[each.partition] = f"broker {broker} does not accept its events at the moment"
+        elif producer.has_other_brokers(broker):
+            silent = [] if broker is None else producer.led_by(broker)
+            for partition in (each.partition, *silent):
+                delivery.unavailable[partition] = "no leader" if broker is None else f"broker {broker} does not answer"
+    for each in sending:
+        if each.task is not None and each.partition in delivery.unavailable:
+            each.task.cancel()
+
+
+def _refuses_for_now(producer: Producer, partition: Partition, broker: int | None) -> bool:
+    """Whether a connected broker has refused this partition's batch, as when replicas are missing; aiokafka then sends
+    it again and again, without an error."""
+    is_connected = aiokafka.is_connected(producer.client, broker)
+    return is_connected and aiokafka.send_attempts(producer, TopicPartition(*partition)) > 1

@@ -1,9 +1,4 @@
-"""Holds: the rows that wait for a partition or topic, and the order in which they are sent (ADR 0018).
-
-A key's unsent rows are in at most three places, the oldest in the first: held back for the key's partition, held back
-for the whole topic, ready. Rows move only from a later place to the end of an earlier one, and are sent only from the
-first place that has any.
-"""
+"""Holds: rows that wait for a partition or topic. ADR 18 has the three places of a key's rows and their order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,19 +38,14 @@ class Hold:
     is_recovering: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Divided:
-    """The rows of one partition: those that may be sent now, and the others by what they have to wait for."""
-
-    to_send: Sequence[Row]
-    to_hold: Mapping[Partition, Sequence[Row]]
-
-
-def divide(holds: Mapping[Partition, Hold], partition: Partition, rows: Sequence[Row]) -> Divided:
-    """Only rows of the first place that has any may be sent."""
+def divide(
+    holds: Mapping[Partition, Hold], partition: Partition, rows: Sequence[Row]
+) -> tuple[Sequence[Row], Mapping[Partition, Sequence[Row]]]:
+    """One partition's rows: those that may be sent now, which are in the first place that has any, and the others by
+    what they wait for."""
     own, whole = holds.get(partition), holds.get((partition[0], WHOLE_TOPIC))
     if own is None and whole is None:
-        return Divided(rows, {})
+        return rows, {}
     to_send: list[Row] = []
     to_hold: dict[Partition, list[Row]] = {}
     for row in rows:
@@ -70,7 +60,7 @@ def divide(holds: Mapping[Partition, Hold], partition: Partition, rows: Sequence
             last = whole or own
             assert last is not None  # noqa: S101 - or nothing would be divided
             to_hold.setdefault(last.partition, []).append(row)
-    return Divided(to_send, to_hold)
+    return to_send, to_hold
 
 
 async def new_hold(connection: Connection, partition: Partition) -> Hold:

@@ -6,18 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    DateTime,
-    SmallInteger,
-    bindparam,
-    delete,
-    func,
-    literal_column,
-    select,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.audit.actor import Actor
@@ -30,7 +19,7 @@ _COLUMNS = (
     *("id", "aggregatetype", "aggregateid", "type", "payload", "topic", "key"),
     *("causation_id", "traceparent", "headers"),
 )
-_time = bindparam("event_time", type_=DateTime(timezone=True))
+_time = sa.bindparam("event_time", type_=sa.DateTime(timezone=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +72,8 @@ def insert_event() -> Insert:
 
     For an aggregate that counts its events itself.
     """
-    values: dict[str, Any] = {name: bindparam(f"event_{name}") for name in (*_COLUMNS, "sequence")}
-    values["created_at"] = func.coalesce(_time, func.clock_timestamp())
+    values: dict[str, Any] = {name: sa.bindparam(f"event_{name}") for name in (*_COLUMNS, "sequence")}
+    values["created_at"] = sa.func.coalesce(_time, sa.func.clock_timestamp())
     return _with_pending_row(insert(outbox).values(values))
 
 
@@ -93,7 +82,7 @@ def insert_next_event() -> Insert:
 
     The stream's row is locked until the transaction ends, so that sequences are committed in their order.
     """
-    time = func.coalesce(_time, func.clock_timestamp())
+    time = sa.func.coalesce(_time, sa.func.clock_timestamp())
     first = insert(event_streams).values(topic=_parameter("topic"), key=_parameter("key"), sequence=1, last_at=time)
     advanced = (
         first.on_conflict_do_update(
@@ -101,24 +90,24 @@ def insert_next_event() -> Insert:
             set_={
                 "sequence": event_streams.c.sequence + 1,
                 # Evaluated again: the time in `excluded` is from before the wait for the stream's lock.
-                "last_at": func.greatest(event_streams.c.last_at, time),
+                "last_at": sa.func.greatest(event_streams.c.last_at, time),
             },
         )
         .returning(event_streams.c.sequence, event_streams.c.last_at)
         .cte("advanced")
     )
-    event = select(*map(_parameter, _COLUMNS), advanced.c.sequence, advanced.c.last_at)
+    event = sa.select(*map(_parameter, _COLUMNS), advanced.c.sequence, advanced.c.last_at)
     return _with_pending_row(insert(outbox).from_select([*_COLUMNS, "sequence", "created_at"], event))
 
 
 def _with_pending_row(event: Insert) -> Insert:
     written = event.returning(outbox.c.position).cte("event")
-    lane = bindparam("event_lane", type_=SmallInteger)
-    return insert(outbox_pending).from_select(["position", "lane"], select(written.c.position, lane))
+    lane = sa.bindparam("event_lane", type_=sa.SmallInteger)
+    return insert(outbox_pending).from_select(["position", "lane"], sa.select(written.c.position, lane))
 
 
-def _parameter(column: str) -> BindParameter[Any]:
-    return bindparam(f"event_{column}", type_=outbox.c[column].type)
+def _parameter(column: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(f"event_{column}", type_=outbox.c[column].type)
 
 
 def event_parameters(event: NewEvent) -> dict[str, Any]:
@@ -149,11 +138,11 @@ async def append(connection: Connection, *events: NewEvent) -> None:
     await statement.execute_many(connection, [event_parameters(event) for event in events])
 
 
-_parked_position = bindparam("parked_position", type_=BigInteger)
+_parked_position = sa.bindparam("parked_position", type_=sa.BigInteger)
 _later = outbox.alias("later")
 # Those of the key that are held back, too: read apart from the event in front of them, they might be sent before it.
 _FREE_KEY = prepare(
-    update(outbox_pending)
+    sa.update(outbox_pending)
     .where(
         outbox_parked.c.position == _parked_position,
         _later.c.topic == outbox_parked.c.topic,
@@ -162,15 +151,15 @@ _FREE_KEY = prepare(
         outbox_pending.c.position == _later.c.position,
         outbox_pending.c.hold != 0,
     )
-    .values(hold=literal_column("0"))
+    .values(hold=sa.literal_column("0"))
 )
 _freed = (
-    delete(outbox_parked)
+    sa.delete(outbox_parked)
     .where(outbox_parked.c.position == _parked_position)
     .returning(outbox_parked.c.position, outbox_parked.c.lane)
     .cte("freed")
 )
-_REPLAY = prepare(insert(outbox_pending).from_select(["position", "lane"], select(_freed)))
+_REPLAY = prepare(insert(outbox_pending).from_select(["position", "lane"], sa.select(_freed)))
 
 
 async def replay(connection: Connection, position: int) -> bool:
@@ -180,17 +169,19 @@ async def replay(connection: Connection, position: int) -> bool:
     return await _REPLAY.execute(connection, parked_position=position) == 1
 
 
-_since = outbox.c.created_at >= bindparam("since", type_=DateTime(timezone=True))
-_POSITIONS_SINCE = prepare(select(func.min(outbox.c.position), func.max(outbox.c.position)).where(_since))
+_since = outbox.c.created_at >= sa.bindparam("since", type_=sa.DateTime(timezone=True))
+_POSITIONS_SINCE = prepare(sa.select(sa.func.min(outbox.c.position), sa.func.max(outbox.c.position)).where(_since))
 _SEND_AGAIN = prepare(
     insert(outbox_pending)
     .from_select(
         ["position", "lane"],
         # `lane_of`, in the database's words.
-        select(outbox.c.position, func.crc32(func.convert_to(outbox.c.key, "UTF8")) % LANES)
+        sa.select(outbox.c.position, sa.func.crc32(sa.func.convert_to(outbox.c.key, "UTF8")) % LANES)
         .where(
             _since,
-            outbox.c.position.between(bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)),
+            outbox.c.position.between(
+                sa.bindparam("first", type_=sa.BigInteger), sa.bindparam("last", type_=sa.BigInteger)
+            ),
         )
         # Or they might be deleted as old before this is committed: the purge passes over what is locked.
         .with_for_update(key_share=True, read=True),
@@ -198,10 +189,10 @@ _SEND_AGAIN = prepare(
     .on_conflict_do_nothing()
 )
 # Statements of their own at the end, which see also what was parked or held back meanwhile.
-_LEAVE_PARKED = prepare(delete(outbox_pending).where(outbox_pending.c.position == outbox_parked.c.position))
+_LEAVE_PARKED = prepare(sa.delete(outbox_pending).where(outbox_pending.c.position == outbox_parked.c.position))
 _held_back = outbox_pending.alias("held_back")
 _LEAVE_HELD_BACK = prepare(
-    delete(outbox_pending).where(
+    sa.delete(outbox_pending).where(
         outbox_pending.c.hold == 0, _held_back.c.hold != 0, outbox_pending.c.position == _held_back.c.position
     )
 )

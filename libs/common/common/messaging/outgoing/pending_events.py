@@ -3,24 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import (
-    BigInteger,
-    Integer,
-    SmallInteger,
-    Text,
-    any_,
-    bindparam,
-    delete,
-    exists,
-    func,
-    insert,
-    literal_column,
-    not_,
-    or_,
-    select,
-    true,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from common.database.statements import Connection, array_rows, prepare
@@ -40,85 +23,96 @@ _COLUMNS = (
 Row: TypeAlias = Mapping[str, Any]  # of the outbox, by column name, and its `hold`
 Tokens: TypeAlias = Mapping[int, int]  # lane → token of the lease
 
-_lanes = bindparam("lanes", type_=ARRAY(SmallInteger))
-_hold = bindparam("hold", type_=Integer)
+_lanes = sa.bindparam("lanes", type_=ARRAY(sa.SmallInteger))
+_hold = sa.bindparam("hold", type_=sa.Integer)
 _position = outbox_pending.c.position
-_is_behind_parked = exists().where(
+_is_behind_parked = sa.exists().where(
     outbox_parked.c.topic == outbox.c.topic,
     outbox_parked.c.key == outbox.c.key,
     outbox_parked.c.position < outbox.c.position,
 )
 # A scalar, as an EXISTS may be answered by going over the whole outbox.
 _may_be_sent = (
-    select(not_(_is_behind_parked)).where(outbox.c.position == _position).correlate(outbox_pending).scalar_subquery()
+    sa.select(sa.not_(_is_behind_parked))
+    .where(outbox.c.position == _position)
+    .correlate(outbox_pending)
+    .scalar_subquery()
 )
 # Asked once for the whole round; single events are asked only when some may have to wait.
-_all_may_be_sent = not_(exists().select_from(outbox_parked))
+_all_may_be_sent = sa.not_(sa.exists().select_from(outbox_parked))
 # A subselect is looked up in a hash table, where an array would be searched once for each row.
-_is_in_flight = _position.in_(select(func.unnest(bindparam("in_flight", type_=ARRAY(BigInteger)))))
+_is_in_flight = _position.in_(sa.select(sa.func.unnest(sa.bindparam("in_flight", type_=ARRAY(sa.BigInteger)))))
 _is_next = (
     (outbox_pending.c.hold == _hold)
-    & (outbox_pending.c.lane == any_(_lanes))
-    & not_(_is_in_flight)
-    & or_(_all_may_be_sent, _may_be_sent)
+    & (outbox_pending.c.lane == sa.any_(_lanes))
+    & sa.not_(_is_in_flight)
+    & sa.or_(_all_may_be_sent, _may_be_sent)
 )
 # Found by what is pending and never by "later than the last one seen", which would lose whoever commits late.
 #
 # What is held back is not looked at: the index begins with the hold. The relay's plan is made while nothing is pending,
 # and has to do when a million are: hence a range of positions, which is looked up in the index, and a LATERAL that
 # OFFSET 0 keeps from becoming a join over the whole outbox.
-_is_there = select(true()).where(outbox.c.position == _position).correlate(outbox_pending).scalar_subquery()
-_first = select(_position).where(_is_next, _is_there).order_by(_position).limit(literal_column("1")).subquery("first")
+_is_there = sa.select(sa.true()).where(outbox.c.position == _position).correlate(outbox_pending).scalar_subquery()
+_first = (
+    sa.select(_position).where(_is_next, _is_there).order_by(_position).limit(sa.literal_column("1")).subquery("first")
+)
 _next = (
-    select(_position)
+    sa.select(_position)
     .join_from(_first, outbox_pending, _position.between(_first.c.position, _first.c.position + POSITIONS_PER_ROUND))
     .where(_is_next)
     .order_by(_position)
-    .limit(literal_column(str(ROWS_PER_ROUND)))
+    .limit(sa.literal_column(str(ROWS_PER_ROUND)))
     .subquery("next")
 )
 _event = (
-    select(*(outbox.c[name] for name in _COLUMNS))
+    sa.select(*(outbox.c[name] for name in _COLUMNS))
     .where(outbox.c.position == _next.c.position)
-    .offset(literal_column("0"))
+    .offset(sa.literal_column("0"))
     .lateral("event")
 )
 _with_bytes = (
-    select(_event, func.sum(func.octet_length(_event.c.payload)).over(order_by=_next.c.position).label("bytes"))
-    .join_from(_next, _event, true())
+    sa.select(
+        _event, sa.func.sum(sa.func.octet_length(_event.c.payload)).over(order_by=_next.c.position).label("bytes")
+    )
+    .join_from(_next, _event, sa.true())
     .subquery("sized")
 )
-_size = func.octet_length(_with_bytes.c.payload)
+_size = sa.func.octet_length(_with_bytes.c.payload)
 _READ = prepare(
-    select(_with_bytes, _hold.label("hold"))
+    sa.select(_with_bytes, _hold.label("hold"))
     .where(_with_bytes.c.bytes - _size < BYTES_PER_ROUND)
     .order_by(_with_bytes.c.position)
 )
 
-_lease = array_rows("lease", lane=SmallInteger, token=BigInteger)
+_lease = array_rows("lease", lane=sa.SmallInteger, token=sa.BigInteger)
 _still_leased = (
-    select(relay_lanes.c.lane)
+    sa.select(relay_lanes.c.lane)
     .where(relay_lanes.c.lane == _lease.c.lane, relay_lanes.c.token == _lease.c.token)
     .scalar_subquery()
 )
 # Rows of a lane that is leased to another relay are left to that relay.
-_is_ours = outbox_pending.c.lane == any_(func.array(_still_leased))
-_is_named = (outbox_pending.c.hold == _hold) & (_position == any_(bindparam("positions", type_=ARRAY(BigInteger))))
-_MARK = prepare(delete(outbox_pending).where(_is_named, _is_ours))
-_MOVE = prepare(update(outbox_pending).where(_is_named, _is_ours).values(hold=bindparam("to_hold", type_=Integer)))
+_is_ours = outbox_pending.c.lane == sa.any_(sa.func.array(_still_leased))
+_is_named = (outbox_pending.c.hold == _hold) & (
+    _position == sa.any_(sa.bindparam("positions", type_=ARRAY(sa.BigInteger)))
+)
+_MARK = prepare(sa.delete(outbox_pending).where(_is_named, _is_ours))
+_MOVE = prepare(
+    sa.update(outbox_pending).where(_is_named, _is_ours).values(hold=sa.bindparam("to_hold", type_=sa.Integer))
+)
 _FREE = prepare(
-    update(outbox_pending).where(outbox_pending.c.hold == _hold, _is_ours).values(hold=literal_column(str(READY)))
+    sa.update(outbox_pending).where(outbox_pending.c.hold == _hold, _is_ours).values(hold=sa.literal_column(str(READY)))
 )
 _taken = (
-    delete(outbox_pending)
-    .where(outbox_pending.c.hold == _hold, _position == bindparam("parked_position", type_=BigInteger), _is_ours)
+    sa.delete(outbox_pending)
+    .where(outbox_pending.c.hold == _hold, _position == sa.bindparam("parked_position", type_=sa.BigInteger), _is_ours)
     .returning(_position, outbox_pending.c.lane)
     .cte("taken")
 )
 _PARK = prepare(
-    insert(outbox_parked).from_select(
+    sa.insert(outbox_parked).from_select(
         ["position", "lane", "topic", "key", "error"],
-        select(_taken, outbox.c.topic, outbox.c.key, bindparam("error", type_=Text)).join_from(
+        sa.select(_taken, outbox.c.topic, outbox.c.key, sa.bindparam("error", type_=sa.Text)).join_from(
             _taken, outbox, outbox.c.position == _taken.c.position
         ),
     )

@@ -1,17 +1,21 @@
-"""A Kafka producer that is started although a broker hangs, and stopped without sending what is left."""
+"""A Kafka producer that starts, answers questions about the cluster and stops without waiting long for a broker."""
 
 import asyncio
 import contextlib
 import random
 import time
 from collections.abc import Collection, Sequence
+from typing import cast
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from common.internals import aiokafka
-from common.messaging.outgoing import cluster
+from common.messaging.outgoing.holds import Partition
 
 REQUEST_SECONDS = 10
+ANSWER_SECONDS = 1.0
 BATCH_BYTES = 262_144
 STOP_SECONDS = 1.0
 # A start that meets a broker that hangs waits for the request's time limit; the next may meet others.
@@ -31,7 +35,7 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka is untyped
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=REQUEST_SECONDS * 1000,
         )
-        aiokafka.bound_metadata_updates(self.client, cluster.ANSWER_SECONDS)
+        aiokafka.bound_metadata_updates(self.client, ANSWER_SECONDS)
         self._requests_under_way = aiokafka.track_requests(self)
 
     @property
@@ -39,6 +43,45 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka is untyped
         """Whether nothing more can be sent through it to any partition."""
         sender = aiokafka.sender_task(self)
         return aiokafka.has_lost_metadata_task(self.client) or (sender is not None and sender.done())
+
+    async def refresh(self) -> bool:
+        """Ask for the cluster's metadata. Returns whether a broker answered."""
+        try:
+            return cast(bool, await asyncio.wait_for(self.client.force_metadata_update(), 2 * ANSWER_SECONDS))
+        except TimeoutError:
+            return False
+
+    async def partition_count(self, topic: str) -> int | None:
+        """None when the topic is missing or forbidden. Raises `TimeoutError` when no broker answers."""
+        self.client.add_topic(topic)
+        answers = 0
+        # Asked twice: an answer may have been under way already when the topic was added to the question.
+        for _ in range(4):
+            if partitions := self.client.cluster.partitions_for_topic(topic):
+                return len(partitions)
+            if answers == 2:
+                return None
+            answers += await self.refresh()
+        raise TimeoutError(f"no broker says how many partitions {topic} has")
+
+    def leader(self, partition: Partition) -> int | None:
+        """The broker that accepts this partition's records; None when none is known."""
+        broker: int | None = self.client.cluster.leader_for_partition(TopicPartition(*partition))
+        return None if broker == -1 else broker
+
+    def led_by(self, broker: int) -> list[Partition]:
+        return [(each.topic, each.partition) for each in self.client.cluster.partitions_for_broker(broker) or ()]
+
+    def has_other_brokers(self, broker: int | None) -> bool:
+        return any(each.nodeId != broker for each in self.client.cluster.brokers())
+
+    async def answers(self, broker: int) -> bool:
+        """Whether this broker answers a request within a second."""
+        try:
+            await asyncio.wait_for(self.client.send(broker, MetadataRequest([])), ANSWER_SECONDS)
+        except (KafkaError, TimeoutError):
+            return False
+        return True
 
     async def abandon(self) -> None:
         """Stop without sending what is left. `stop()` waits until all is sent, and so for ever while a broker is away;
@@ -87,7 +130,7 @@ async def _start(servers: Sequence[str], topics: Collection[str]) -> Producer:
         await producer.start()
         if topics:
             producer.client.set_topics(topics)
-            await cluster.refresh(producer.client)
+            await producer.refresh()
     except BaseException:
         await producer.abandon()
         raise

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from common.messaging.kafka.partitioner import partition_of
-from common.messaging.outgoing import cluster
-from common.messaging.outgoing.acknowledgements import wait_for_acknowledgements
-from common.messaging.outgoing.delivery import Delivery, PartitionRows
+from common.messaging.outgoing.delivery import Delivery, PartitionRows, wait_for_acknowledgements
 from common.messaging.outgoing.holds import WHOLE_TOPIC, Hold, Partition, divide
 from common.messaging.outgoing.pending_events import READY, Row
 from common.messaging.outgoing.producer import Producer, start_producer
@@ -57,22 +55,19 @@ class Publisher:
         holds: Mapping[Partition, Hold] = _NO_HOLDS,
         patience: float = PATIENCE_SECONDS,
     ) -> Delivery:
-        """Send rows, in their order per partition, and wait for the acknowledgements.
+        """Send rows, in their order per partition (`PartitionRows.send`), and wait for the acknowledgements.
 
-        A partition's next batch goes out only after the one before was acknowledged, so no row is ever overtaken.
-        `may_send` is asked before each batch. Rows whose position is in `alone` travel in a batch of their own.
-        `hurry` cuts the wait short. What has to wait for one of `holds` is not sent. A partition that accepts nothing
-        for `patience` seconds is given up where others have to wait for it. Raises `KafkaError` or `TimeoutError` when
-        there is no broker to begin with.
+        `hurry` cuts the wait short. Rows that wait for one of `holds` are not sent. A partition that accepts nothing
+        for `patience` seconds is given up where others have to wait for it (ADR 18). Raises `KafkaError` or
+        `TimeoutError` when no broker answers at the beginning.
         """
         producer = await self.connect()
         delivery = Delivery()
         sending = await self._to_send(producer, rows, holds, delivery)
-        tasks = []
         for each in sending:
             send = each.send(producer, self._source, delivery, may_send=may_send, alone=alone)
             each.task = asyncio.create_task(send)
-            tasks.append(each.task)
+        tasks = [each.task for each in sending if each.task is not None]
         try:
             await wait_for_acknowledgements(producer, sending, delivery, patience=patience, hurry=hurry)
         finally:
@@ -98,11 +93,11 @@ class Publisher:
             partitions |= await self._by_partition(producer, topic, rows_of_topic, holds, delivery)
         sending = []
         for partition, rows_of_partition in partitions.items():
-            divided = divide(holds, partition, rows_of_partition)
-            for held, waiting in divided.to_hold.items():
+            to_send, to_hold = divide(holds, partition, rows_of_partition)
+            for held, waiting in to_hold.items():
                 delivery.hold_back(held, waiting)
-            if divided.to_send:
-                sending.append(PartitionRows(partition, divided.to_send))
+            if to_send:
+                sending.append(PartitionRows(partition, to_send))
         return await _with_leader(producer, sending, delivery)
 
     async def _by_partition(
@@ -119,7 +114,7 @@ class Publisher:
         if whole in holds:
             delivery.hold_back(whole, _ready(rows))
             rows = [row for row in rows if row["hold"] != READY]
-        count = await cluster.partition_count(producer.client, topic) if rows else 0
+        count = await producer.partition_count(topic) if rows else 0
         if count is None:
             delivery.unavailable[whole] = "missing or forbidden"
             delivery.hold_back(whole, _ready(rows))
@@ -131,14 +126,14 @@ class Publisher:
 
     async def answers(self, partition: Partition) -> bool:
         """Whether the topic exists and the partition's leader answers: all that is known without sending an event."""
-        client = (await self.connect()).client
+        producer = await self.connect()
         self._topics.add(partition[0])
-        if await cluster.partition_count(client, partition[0]) is None:
+        if await producer.partition_count(partition[0]) is None:
             return False
         if partition[1] == WHOLE_TOPIC:
             return True
-        is_fresh, broker = await cluster.refresh(client), cluster.leader(client, partition)
-        return is_fresh and broker is not None and await cluster.answers(client, broker)
+        is_fresh, broker = await producer.refresh(), producer.leader(partition)
+        return is_fresh and broker is not None and await producer.answers(broker)
 
 
 def _ready(rows: Iterable[Row]) -> list[Row]:
@@ -155,12 +150,11 @@ def _by_topic(rows: Iterable[Row]) -> dict[str, list[Row]]:
 async def _with_leader(producer: Producer, sending: list[PartitionRows], delivery: Delivery) -> list[PartitionRows]:
     """Nothing is handed to a producer for a partition without a leader: it would ask for one without a pause, and send
     nothing to the others in between."""
-    client = producer.client
-    if any(cluster.leader(client, each.partition) is None for each in sending):
-        await cluster.refresh(client)
+    if any(producer.leader(each.partition) is None for each in sending):
+        await producer.refresh()
     led = []
     for each in sending:
-        if cluster.leader(client, each.partition) is None:
+        if producer.leader(each.partition) is None:
             delivery.unavailable[each.partition] = "no leader"
             delivery.hold_back(each.partition, each.rows)
         else:
