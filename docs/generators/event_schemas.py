@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from common.jobs.dead_letters import DEAD_JOB, DeadJob
+from common.messaging.dead_letters import DEAD_RECORD, DeadRecord
 from common.messaging.envelope import EventData, full_name
-from common.messaging.incoming.poison_letters import DEAD_RECORD, DeadRecord
 from generators.compatibility import breaking_changes
 from invoicing import events as invoicing
 from orders import events as orders

@@ -42,7 +42,7 @@ def record_of(**changes: str | None) -> KafkaRecord:
     return KafkaRecord([(name, value) for name, value in headers.items() if changes.get(name, "") is not None])
 
 
-def test_what_was_written_is_read_back() -> None:
+def test_an_event_is_read_as_it_was_written() -> None:
     event = parse(record_of())
     assert (event.id, event.type, event.subject) == (str(SHIPPED["id"]), "order.shipped", str(ORDER))
     assert (event.epoch, event.sequence) == (1, 4)
@@ -56,7 +56,7 @@ def test_the_same_row_gives_the_same_headers_every_time() -> None:
     assert event_headers("orders", SHIPPED) == event_headers("orders", SHIPPED)
 
 
-def test_the_headers_are_cloudevents_in_kafkas_binary_mode() -> None:
+def test_the_headers_are_cloudevents_in_binary_mode() -> None:
     headers = dict(event_headers("orders", SHIPPED))
     assert headers["ce_specversion"] == b"1.0"
     assert headers["ce_type"] == full_name("order.shipped").encode() == b"com.articurated.order.shipped.v1"
@@ -75,7 +75,7 @@ def test_the_headers_are_cloudevents_in_kafkas_binary_mode() -> None:
         ({"ce_time": "yesterday"}, "yesterday"),
     ],
 )
-def test_a_record_that_is_no_event_of_ours_says_why(changes: dict[str, str | None], why: str) -> None:
+def test_an_unreadable_record_has_a_reason(changes: dict[str, str | None], why: str) -> None:
     with pytest.raises(UnreadableRecord, match=why):
         parse(record_of(**changes))
 
@@ -87,6 +87,6 @@ def test_a_tombstone_and_a_record_without_key_are_unreadable() -> None:
         parse(KafkaRecord(record_of().headers, key=None))
 
 
-def test_foreign_headers_that_are_no_text_do_no_harm() -> None:
+def test_other_headers_that_are_not_text_are_ignored() -> None:
     record = KafkaRecord([*record_of().headers, ("x-foreign", b"\xff\xfe"), ("x-empty", None)])
     assert parse(record).type == "order.shipped"

@@ -26,7 +26,7 @@ ORDERS = [f"order-{number}" for number in range(50)]
 
 
 @pytest.mark.timeout(240)
-async def test_killed_brokers_and_members_lose_nothing_double_nothing_and_keep_each_orders_sequence(
+async def test_killed_brokers_and_members_lose_repeat_and_reorder_nothing(
     session_folder: Path, make_database: MakeDatabase, make_pool: MakePool
 ) -> None:
     """Orders write events all the while. A second consumer joins (a rebalance), the broker is killed and comes back,
@@ -80,15 +80,15 @@ async def test_killed_brokers_and_members_lose_nothing_double_nothing_and_keep_e
                 writing.clear()
                 count = await writer
                 await wait_until_published(orders_pool)
-                await eventually(lambda: all_taken_in(invoicing_pool, count * len(ORDERS)))
+                await eventually(lambda: all_processed(invoicing_pool, count * len(ORDERS)))
 
         sent, _repeats = await Topics(broker.bootstrap).sequences(topic)
     expected = {order: list(range(1, count + 1)) for order in ORDERS}
-    taken_in: dict[str, list[int]] = {}
+    processed: dict[str, list[int]] = {}
     for order, sequence in await written_lines(invoicing_pool):
-        taken_in.setdefault(order, []).append(sequence)
+        processed.setdefault(order, []).append(sequence)
     assert sent == expected
-    assert taken_in == expected
+    assert processed == expected
 
 
 async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
@@ -105,7 +105,7 @@ async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
                 running_subscriber(invoicing_pool, broker.bootstrap, [topic]) as consumer,
             ):
                 await write_events(orders_pool, topic, ORDERS, range(1, 2))
-                await eventually(lambda: all_taken_in(invoicing_pool, len(ORDERS)))
+                await eventually(lambda: all_processed(invoicing_pool, len(ORDERS)))
                 hung.enter_context(paused(broker))
                 await write_events(orders_pool, topic, ORDERS, range(2, 3))
                 await eventually(lambda: is_cut_off(consumer))
@@ -113,7 +113,7 @@ async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
             assert time.monotonic() - stopped_at < 15  # each within its 10 seconds, one after the other here
 
 
-async def test_a_broker_that_lost_everything_is_filled_again_and_no_event_has_a_second_effect(
+async def test_a_broker_that_lost_its_data_is_filled_again_without_second_effects(
     session_folder: Path, make_database: MakeDatabase, make_pool: MakePool
 ) -> None:
     orders, invoicing = make_database(None), make_database(None)
@@ -126,7 +126,7 @@ async def test_a_broker_that_lost_everything_is_filled_again_and_no_event_has_a_
             running_subscriber(invoicing_pool, lost.bootstrap, [topic]),
         ):
             await write_events(orders_pool, topic, ORDERS, range(1, 4))
-            await eventually(lambda: all_taken_in(invoicing_pool, 3 * len(ORDERS)))
+            await eventually(lambda: all_processed(invoicing_pool, 3 * len(ORDERS)))
 
     with new_kafka(session_folder / "empty-kafka") as broker:
         await create_topics(broker.bootstrap, [topic], partitions=3)
@@ -137,7 +137,7 @@ async def test_a_broker_that_lost_everything_is_filled_again_and_no_event_has_a_
             running_subscriber(invoicing_pool, broker.bootstrap, [topic]),
         ):
             await write_events(orders_pool, topic, ORDERS, range(4, 5))
-            await eventually(lambda: all_taken_in(invoicing_pool, 4 * len(ORDERS)))
+            await eventually(lambda: all_processed(invoicing_pool, 4 * len(ORDERS)))
         sent, _repeats = await Topics(broker.bootstrap).sequences(topic)
 
     assert sent == {order: [1, 2, 3, 4] for order in ORDERS}
@@ -156,5 +156,5 @@ async def is_cut_off(subscriber: Subscriber) -> bool:
     return not subscriber.connected
 
 
-async def all_taken_in(pool: Pool, count: int) -> bool:
+async def all_processed(pool: Pool, count: int) -> bool:
     return bool(await pool.fetchval("SELECT count(*) = $1 FROM lines", count))

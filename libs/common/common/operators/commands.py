@@ -17,7 +17,7 @@ from common.database.statements import Connection
 from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem
 from common.jobs import queue
-from common.messaging.incoming.poison_replay import replay
+from common.messaging.incoming.poison import replay
 from common.messaging.outgoing import outbox
 from common.operators.queries import find_event, find_job, find_poison
 from common.service import Runtime

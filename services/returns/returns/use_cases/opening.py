@@ -7,7 +7,7 @@ from uuid import UUID
 from common.access.auth import Caller
 from common.database.statements import Connection
 from common.errors import ErrorCode, Problem
-from common.messaging.incoming.caught_up import is_caught_up
+from common.messaging.incoming.consumer_positions import is_caught_up
 
 from returns import events
 from returns.domain import Ineligibility, KnownOrder, Return, ineligibility

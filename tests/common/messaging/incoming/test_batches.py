@@ -13,7 +13,7 @@ from common.database.transactions import Pool, transaction
 from common.errors import Problem
 from common.messaging.incoming import poison
 from common.messaging.incoming.batches import UndecodableBatch
-from common.messaging.incoming.poison_replay import replay
+from common.messaging.incoming.poison import replay
 from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.incoming.watchdog import StuckConsumer
 from local_stack.kafka import Kafka
@@ -54,7 +54,7 @@ async def all_lines(pool: Pool, count: int) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("name", CODECS)
-async def test_what_a_topic_has_its_broker_compress_is_read(pool: Pool, kafka: str, topic: str, name: str) -> None:
+async def test_records_that_the_broker_compresses_are_read(pool: Pool, kafka: str, topic: str, name: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
@@ -67,7 +67,7 @@ async def test_what_a_topic_has_its_broker_compress_is_read(pool: Pool, kafka: s
 
 
 @pytest.mark.parametrize("name", CODECS)
-async def test_what_a_producer_compresses_is_read(pool: Pool, kafka: str, topic: str, name: str) -> None:
+async def test_records_that_the_producer_compresses_are_read(pool: Pool, kafka: str, topic: str, name: str) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka, compression_type=name, linger_ms=20)
     await producer.start()
     try:
@@ -81,7 +81,7 @@ async def test_what_a_producer_compresses_is_read(pool: Pool, kafka: str, topic:
         assert await all_lines(pool, 20) == [("order-1", sequence) for sequence in range(1, 21)]
 
 
-async def test_a_consumer_without_a_codec_does_not_begin(
+async def test_a_consumer_without_a_codec_does_not_start(
     pool: Pool, kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(codec, "has_lz4", lambda: False)
@@ -93,7 +93,7 @@ async def test_a_consumer_without_a_codec_does_not_begin(
 @on_disk
 @pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES.keys())
 @pytest.mark.parametrize("is_last", [False, True], ids=["amid others", "last"])
-async def test_a_batch_that_cannot_be_decoded_is_kept_whole_and_stepped_over(
+async def test_a_batch_that_cannot_be_decoded_is_stored_whole_and_skipped(
     pool: Pool, kafka: str, topic: str, data: Path, change: Damage, is_last: bool
 ) -> None:
     await produce(kafka, topic, [order_shipped_record("before", sequence) for sequence in (1, 2)])
@@ -133,7 +133,7 @@ async def lag_is_none(pool: Pool) -> bool:
 
 
 @on_disk
-async def test_the_records_before_the_damage_in_their_batch_are_taken_in(
+async def test_records_before_the_damage_in_their_batch_are_processed(
     pool: Pool, kafka: str, topic: str, data: Path
 ) -> None:
     await produce(kafka, topic, [order_shipped_record("order-1", sequence) for sequence in (1, 2, 3)])
@@ -146,7 +146,7 @@ async def test_the_records_before_the_damage_in_their_batch_are_taken_in(
 
 
 @on_disk
-async def test_a_batch_that_can_be_decoded_after_all_is_replayed_whole(
+async def test_a_stored_batch_that_can_be_decoded_now_is_replayed_whole(
     pool: Pool, kafka: str, topic: str, data: Path
 ) -> None:
     await produce(kafka, topic, [order_shipped_record("order-1", sequence) for sequence in (1, 2)])

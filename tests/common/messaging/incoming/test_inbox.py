@@ -11,8 +11,7 @@ import pytest_asyncio
 from common.database.transactions import Pool, transaction
 from common.errors import Code, Problem
 from common.messaging.incoming.inbox import Inbox
-from common.messaging.incoming.poison import NotStored, PoisonRecord
-from common.messaging.incoming.poison_replay import replay
+from common.messaging.incoming.poison import NotStored, PoisonRecord, replay
 from common.messaging.incoming.records import EventHandler
 from support.kafka.poison_records import POISON_RECORDS
 from support.kafka.raw_records import RawRecord, order_shipped_record
@@ -50,7 +49,9 @@ async def replay_record(pool: Pool, poison_id: UUID) -> None:
         await replay(connection, GROUP, HANDLERS, poison_id)
 
 
-async def test_poison_of_every_kind_alone_or_amid_others_is_kept_and_copied(pool: Pool, inbox: Inbox) -> None:
+async def test_every_kind_of_poison_record_is_stored_and_copied_alone_and_among_others(
+    pool: Pool, inbox: Inbox
+) -> None:
     for number, record in enumerate(POISON_RECORDS.values(), 1):
         fine = order_shipped_record(f"order-{number}", 1), order_shipped_record(f"order-{number}", 2)
         await inbox.process(received(record, first_offset=10 * number))
@@ -68,7 +69,7 @@ async def test_poison_of_every_kind_alone_or_amid_others_is_kept_and_copied(pool
         assert (letter["value"] and b64decode(letter["value"])) == record.value, name
 
 
-async def test_poison_that_comes_again_is_kept_and_copied_once(pool: Pool, inbox: Inbox) -> None:
+async def test_a_redelivered_poison_record_is_stored_and_copied_once(pool: Pool, inbox: Inbox) -> None:
     for _ in range(2):
         await inbox.process(received(POISON_RECORDS["no JSON"]))
     assert len(await kept_ids(pool)) == 1
@@ -76,7 +77,7 @@ async def test_poison_that_comes_again_is_kept_and_copied_once(pool: Pool, inbox
 
 
 @pytest.mark.parametrize("state", ["kept", "replayed"])
-async def test_another_record_at_an_old_place_is_kept_and_copied_too(pool: Pool, inbox: Inbox, state: str) -> None:
+async def test_another_record_at_an_old_offset_is_stored_and_copied_too(pool: Pool, inbox: Inbox, state: str) -> None:
     """Kafka was lost and filled again, or the topic was made anew."""
     for number, record in enumerate(POISON_RECORDS.values()):
         await inbox.process(received(record, first_offset=number // 2))
@@ -105,14 +106,16 @@ async def test_another_record_at_an_old_place_is_kept_and_copied_too(pool: Pool,
         replace(POISON_RECORDS["no JSON"], key=b"order-2"),
     ],
 )
-async def test_records_that_differ_in_one_part_are_two(pool: Pool, inbox: Inbox, other: RawRecord) -> None:
+async def test_poison_records_that_differ_in_one_part_are_stored_separately(
+    pool: Pool, inbox: Inbox, other: RawRecord
+) -> None:
     for record in (POISON_RECORDS["no JSON"], other, POISON_RECORDS["no JSON"], other):
         await inbox.process(received(record))
     assert len(await kept_ids(pool)) == 2
     assert await pool.fetchval("SELECT count(DISTINCT (topic, key, sequence)) FROM outbox") == 2
 
 
-async def test_poison_that_was_neither_written_nor_there_is_not_passed_over(pool: Pool, database: Database) -> None:
+async def test_a_poison_record_that_is_not_stored_is_not_skipped(pool: Pool, database: Database) -> None:
     owner = await asyncpg.connect(database.owner_dsn)
     await owner.execute("CREATE RULE lost AS ON INSERT TO poison DO INSTEAD NOTHING")
     await owner.close()
@@ -120,7 +123,7 @@ async def test_poison_that_was_neither_written_nor_there_is_not_passed_over(pool
         await Inbox(pool, GROUP, HANDLERS).process(received(POISON_RECORDS["no JSON"]))
 
 
-async def test_the_copies_of_one_orders_poison_count_their_sequence(pool: Pool, inbox: Inbox) -> None:
+async def test_the_dead_letters_of_one_order_have_consecutive_sequences(pool: Pool, inbox: Inbox) -> None:
     await inbox.process(
         received(POISON_RECORDS["no JSON"], POISON_RECORDS["null value"], POISON_RECORDS["key that is no text"])
     )
@@ -129,7 +132,7 @@ async def test_the_copies_of_one_orders_poison_count_their_sequence(pool: Pool, 
     assert copies[2]["key"].startswith(f"{TOPIC}-0-2-")
 
 
-async def test_the_copy_of_a_vast_record_goes_without_its_content_and_says_so(pool: Pool, inbox: Inbox) -> None:
+async def test_the_dead_letter_of_a_very_large_record_omits_its_content(pool: Pool, inbox: Inbox) -> None:
     vast = b"x" * 800_000  # a third more in base64: too large for the outbox
     await inbox.process(received(RawRecord(vast, [])))
     assert await pool.fetchval("SELECT value FROM poison") == vast
@@ -137,7 +140,7 @@ async def test_the_copy_of_a_vast_record_goes_without_its_content_and_says_so(po
     assert (letter["value"], letter["content_omitted"]) == (None, True)
 
 
-async def test_types_with_one_handler_are_handed_over_together_in_their_order(pool: Pool) -> None:
+async def test_events_of_types_with_one_handler_are_processed_together_in_order(pool: Pool) -> None:
     both = EventHandler(OrderShipped, write_lines)
     inbox = Inbox(pool, GROUP, {"order.paid": both, "order.shipped": both})
     await inbox.process(
@@ -150,7 +153,7 @@ async def test_types_with_one_handler_are_handed_over_together_in_their_order(po
     assert await written_lines(pool) == [("order-1", 1), ("order-1", 2), ("order-1", 3)]
 
 
-async def test_poison_whose_cause_was_mended_is_replayed_once(pool: Pool, inbox: Inbox) -> None:
+async def test_a_poison_record_whose_cause_was_removed_is_replayed_once(pool: Pool, inbox: Inbox) -> None:
     async def refuse(*_: object) -> None:
         raise RuntimeError("not today")
 
@@ -169,7 +172,7 @@ async def test_poison_whose_cause_was_mended_is_replayed_once(pool: Pool, inbox:
     assert await written_lines(pool) == [("order-1", 1)]
 
 
-async def test_poison_that_is_still_unreadable_or_unknown_is_not_replayed(pool: Pool, inbox: Inbox) -> None:
+async def test_a_poison_record_that_is_still_unreadable_or_unknown_is_not_replayed(pool: Pool, inbox: Inbox) -> None:
     await inbox.process(received(POISON_RECORDS["no JSON"]))
     (poison_id,) = await kept_ids(pool)
     with pytest.raises(Problem, match="still unreadable"):

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 from common.database.transactions import Pool
-from common.messaging.incoming import position_reports
+from common.messaging.incoming import consumer_positions
 from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
 from support.kafka.poison_records import POISON_RECORDS
@@ -35,7 +35,7 @@ async def poison_values(pool: Pool) -> list[bytes]:
 
 
 @pytest.mark.parametrize("state", ["kept", "replayed"])
-async def test_poison_of_a_kafka_that_was_filled_again_is_kept_beside_that_of_the_lost_one(
+async def test_poison_records_from_before_and_after_a_loss_of_kafka_are_both_stored(
     session_folder: Path, pool: Pool, state: str
 ) -> None:
     async def has_poison(count: int) -> bool:
@@ -64,7 +64,7 @@ async def test_poison_of_a_kafka_that_was_filled_again_is_kept_beside_that_of_th
 
 
 @pytest.mark.parametrize("fault", ["hung", "died"])
-async def test_nothing_counts_as_caught_up_while_the_news_of_an_outage_are_still_in_the_outbox(
+async def test_nothing_counts_as_caught_up_while_events_of_an_outage_are_in_the_outbox(
     session_folder: Path, pool: Pool, fault: str
 ) -> None:
     """The relay finds Kafka again later than the consumer, as it may: here three seconds later."""
@@ -117,7 +117,7 @@ async def is_cut_off(consumer: Subscriber) -> bool:
     return not consumer.connected
 
 
-async def test_a_report_that_meets_a_rebalance_ends_nothing(
+async def test_a_rebalance_during_a_position_report_does_not_end_the_consumer(
     pool: Pool, kafka: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The partitions change hands while the report waits for a connection."""
@@ -130,7 +130,7 @@ async def test_a_report_that_meets_a_rebalance_ends_nothing(
         await produce(kafka, topic, [order_shipped_record("order-1")])
         await eventually(lambda: has(1))
         progress, reported = consumer._progress, asyncio.Event()
-        store: Any = position_reports.store
+        store: Any = consumer_positions.store
 
         async def revoke_first(*arguments: object) -> None:
             monkeypatch.undo()
@@ -139,7 +139,7 @@ async def test_a_report_that_meets_a_rebalance_ends_nothing(
             progress.positions.is_assigned = True
             reported.set()
 
-        monkeypatch.setattr(position_reports, "store", revoke_first)
+        monkeypatch.setattr(consumer_positions, "store", revoke_first)
         await asyncio.wait_for(reported.wait(), 10)
         await produce(kafka, topic, [order_shipped_record("order-1", 2)])
         await eventually(lambda: has(2))

@@ -55,9 +55,9 @@ async def caught_up(pool: Pool) -> None:
 
 @asynccontextmanager
 async def impatient(pool: Pool, kafka: str, topic: str) -> AsyncIterator[Subscriber]:
-    """A consumer that ends after a second without progress."""
+    """A consumer that ends after two seconds without progress."""
     consumer = Subscriber(
-        pool, kafka, group=GROUP, topics=[topic], handlers=HANDLERS, session_seconds=3, stuck_after_seconds=1,
+        pool, kafka, group=GROUP, topics=[topic], handlers=HANDLERS, session_seconds=3, stuck_after_seconds=2,
         settle_seconds=0,
     )  # fmt: skip
     stopping = asyncio.Event()
@@ -70,7 +70,7 @@ async def impatient(pool: Pool, kafka: str, topic: str) -> AsyncIterator[Subscri
         await asyncio.wait_for(running, 15)
 
 
-async def test_the_marker_behind_a_committed_transaction_is_no_lag(pool: Pool, kafka: str, topic: str) -> None:
+async def test_the_marker_of_a_committed_transaction_is_no_lag(pool: Pool, kafka: str, topic: str) -> None:
     async with transactional(kafka) as producer, producer.transaction():
         await send(producer, topic, "order-1")
     async with impatient(pool, kafka, topic):
@@ -91,8 +91,8 @@ async def test_an_aborted_transaction_has_no_effect_and_is_no_lag(pool: Pool, ka
     assert await written_lines(pool) == [("order-1", 1)]
 
 
-async def test_an_open_transaction_is_told_of_and_does_not_end_the_consumer(pool: Pool, kafka: str, topic: str) -> None:
-    async def is_told() -> bool:
+async def test_an_open_transaction_is_logged_and_does_not_end_the_consumer(pool: Pool, kafka: str, topic: str) -> None:
+    async def is_logged() -> bool:
         return any(log.get("alert") == "open_transaction" for log in logs)
 
     with capture_logs() as logs:
@@ -102,7 +102,7 @@ async def test_an_open_transaction_is_told_of_and_does_not_end_the_consumer(pool
             await send(producer, topic, "order-1")
             await produce(kafka, topic, [order_shipped_record("held back")])
             before = await pool.fetchval("SELECT clock_timestamp()")
-            await eventually(is_told)
+            await eventually(is_logged)
             assert await pool.fetchval("SELECT lag = 2 AND caught_up_at <= $1 FROM consumer_positions", before)
             assert await written_lines(pool) == []
             await producer.commit_transaction()
@@ -110,7 +110,7 @@ async def test_an_open_transaction_is_told_of_and_does_not_end_the_consumer(pool
     assert await written_lines(pool) == [("order-1", 1), ("held back", 1)]
 
 
-async def test_a_committed_offset_beyond_the_end_is_not_believed(pool: Pool, kafka: str, topic: str) -> None:
+async def test_a_committed_offset_beyond_the_end_is_ignored(pool: Pool, kafka: str, topic: str) -> None:
     """The topic was made anew, or is another cluster's."""
     await produce(kafka, topic, [order_shipped_record("order-1", 1), order_shipped_record("order-1", 2)])
     await commit(kafka, topic, 100)
@@ -130,7 +130,7 @@ async def commit(kafka: str, topic: str, offset: int) -> None:
         await consumer.stop()
 
 
-async def test_a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning(
+async def test_a_topic_recreated_under_a_running_consumer_is_read_from_its_beginning(
     pool: Pool, kafka: str, topic: str
 ) -> None:
     async with running_subscriber(pool, kafka, [topic]):

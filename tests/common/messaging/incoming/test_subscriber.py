@@ -60,7 +60,9 @@ async def caught_up(pool: Pool, partitions: int = 3) -> None:
     await eventually(is_caught_up)
 
 
-async def test_each_event_has_its_effect_once_and_in_its_orders_sequence(pool: Pool, kafka: str, topic: str) -> None:
+async def test_each_event_has_its_effect_once_and_in_the_sequence_of_its_order(
+    pool: Pool, kafka: str, topic: str
+) -> None:
     await write_events(pool, topic, ORDERS, range(1, 4))
     async with running_relay(pool, kafka), running_subscriber(pool, kafka, [topic]) as subscriber:
         await write_events(pool, topic, ORDERS, range(4, 6))
@@ -85,7 +87,7 @@ async def test_repeats_have_no_effect_in_one_batch_or_later(pool: Pool, kafka: s
     assert await written_lines(pool) == [("order-1", 1), ("order-1", 2)]
 
 
-async def test_what_is_taken_in_is_known_under_a_steady_stream_too(pool: Pool, kafka: str, topic: str) -> None:
+async def test_caught_up_at_advances_under_a_steady_stream(pool: Pool, kafka: str, topic: str) -> None:
     """Lag is never 0 here: the handler takes longer for a batch than the next record needs to arrive."""
 
     async def write_slowly(connection: Connection, events: Sequence[Incoming[OrderShipped]]) -> None:
@@ -114,7 +116,7 @@ async def test_what_is_taken_in_is_known_under_a_steady_stream_too(pool: Pool, k
             await streaming
 
 
-async def test_events_of_other_types_are_passed_over_in_any_version(pool: Pool, kafka: str, topic: str) -> None:
+async def test_events_of_other_types_are_skipped_in_any_version(pool: Pool, kafka: str, topic: str) -> None:
     other = order_shipped_record("order-1", event_type="order.paid")
     await produce(
         kafka, topic,
@@ -127,7 +129,7 @@ async def test_events_of_other_types_are_passed_over_in_any_version(pool: Pool, 
     assert await pool.fetchval("SELECT count(*) FROM poison") == 0
 
 
-async def test_poison_of_every_kind_is_kept_byte_for_byte_and_holds_up_nothing(
+async def test_every_kind_of_poison_record_is_stored_byte_for_byte_and_delays_no_other(
     pool: Pool, kafka: str, topic: str
 ) -> None:
     records = [
@@ -152,7 +154,7 @@ async def test_poison_of_every_kind_is_kept_byte_for_byte_and_holds_up_nothing(
 @pytest.mark.parametrize(
     ("failpoint", "lines_left_behind"), [("consumer.before_tx", 0), ("consumer.after_tx_before_offset", 100)]
 )
-async def test_a_consumer_that_is_killed_loses_nothing_and_doubles_nothing(
+async def test_a_killed_consumer_loses_and_repeats_no_effect(
     database: Database, pool: Pool, kafka: str, topic: str, failpoint: str, lines_left_behind: int
 ) -> None:
     await produce(kafka, topic, [order_shipped_record(order, sequence) for sequence in range(1, 6) for order in ORDERS])
@@ -166,7 +168,7 @@ async def test_a_consumer_that_is_killed_loses_nothing_and_doubles_nothing(
     assert len(set(await written_lines(pool))) == 100
 
 
-async def test_a_batch_waits_for_a_database_that_is_away(
+async def test_a_batch_waits_while_the_database_is_unavailable(
     session_folder: Path, make_pool: MakePool, kafka: str, topic: str
 ) -> None:
     with new_postgres(session_folder / "leaving") as leaving:
@@ -183,7 +185,7 @@ async def test_a_batch_waits_for_a_database_that_is_away(
             assert subscriber.connected
 
 
-async def test_a_consumer_stops_in_time_while_the_database_is_away(
+async def test_a_consumer_stops_in_time_while_the_database_is_unavailable(
     session_folder: Path, make_pool: MakePool, kafka: str, topic: str
 ) -> None:
     with new_postgres(session_folder / "gone") as gone:
@@ -205,7 +207,7 @@ async def lags(topic: str) -> bool:
     return bool(lag_of(topic, 0))
 
 
-async def test_a_consumer_that_gets_nowhere_ends_its_process(pool: Pool, kafka: str, topic: str) -> None:
+async def test_a_consumer_without_progress_ends_its_process(pool: Pool, kafka: str, topic: str) -> None:
     async def hang(_connection: Connection, _events: Sequence[Incoming[OrderShipped]]) -> None:
         await asyncio.Event().wait()
 
@@ -245,7 +247,7 @@ async def cancel_fetching(consumer: Any) -> None:
     [lambda consumer: end_metadata_task(consumer._client), cancel_coordination, cancel_fetching],
     ids=["metadata", "coordination", "fetching"],
 )
-async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started_again(
+async def test_a_consumer_whose_client_lost_a_task_ends_its_process(
     pool: Pool, kafka: str, topic: str, sources: list[RecordSource], lose_task: Callable[[Any], Awaitable[None]]
 ) -> None:
     subscriber = Subscriber(pool, kafka, group=GROUP, topics=[topic], handlers={})
@@ -260,7 +262,7 @@ async def test_a_consumer_whose_client_lost_a_task_of_its_own_ends_to_be_started
         await asyncio.wait_for(running, 20)
 
 
-async def test_a_consumer_waits_for_its_broker_and_says_so(pool: Pool) -> None:
+async def test_a_consumer_waits_for_its_broker_and_logs_it(pool: Pool) -> None:
     async with running_subscriber(pool, "127.0.0.1:1", ["some-topic"]) as subscriber:
         await stays_true(
             lambda: subscriber.component.not_ready() == "kafka: not connected",
@@ -281,16 +283,16 @@ async def test_an_error_of_the_client_library_is_logged_and_the_role_is_not_read
                 error=TopicAuthorizationFailedError(topic), backoff=0
             )
 
-            async def is_told() -> str | None:
+            async def is_logged() -> str | None:
                 return subscriber.component.not_ready()
 
-            assert "TopicAuthorizationFailedError" in str(await eventually(is_told))
+            assert "TopicAuthorizationFailedError" in str(await eventually(is_logged))
         assert [log["log_level"] for log in logs if log["event"] == "the Kafka client failed"] == ["error"]
         await produce(kafka, topic, [order_shipped_record("order-1")])
         await eventually(lambda: has_lines(pool, 1))
 
 
-async def test_a_missing_topic_and_a_broker_that_is_away_are_told_in_a_few_lines(
+async def test_a_missing_topic_and_an_unavailable_broker_are_logged_in_a_few_lines(
     pool: Pool, kafka: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with logging_restored():

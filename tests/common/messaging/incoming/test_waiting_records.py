@@ -59,7 +59,7 @@ async def locked(
         await connection.close()
 
 
-async def test_the_other_records_of_a_batch_are_taken_in_and_the_locked_ones_named(
+async def test_the_other_records_of_a_batch_are_processed_and_the_locked_ones_reported(
     database: Database, pool: Pool
 ) -> None:
     inbox = Inbox(pool, GROUP, HANDLERS)
@@ -80,7 +80,7 @@ async def test_the_other_records_of_a_batch_are_taken_in_and_the_locked_ones_nam
     assert await pool.fetchval("SELECT count(*) FROM poison") == 0
 
 
-async def test_other_orders_go_on_for_as_long_as_one_is_locked(
+async def test_other_orders_are_processed_while_one_is_locked(
     database: Database, pool: Pool, kafka: str, make_topic: MakeTopic
 ) -> None:
     topic = await make_topic(partitions=1)
@@ -116,7 +116,7 @@ async def is_read_to(pool: Pool, position: int) -> bool:
     return bool(await pool.fetchval("SELECT position = $1 AND lag = 0 FROM consumer_positions", position))
 
 
-async def test_as_many_bytes_wait_as_fit_into_memory(database: Database, pool: Pool) -> None:
+async def test_waiting_records_are_limited_in_bytes(database: Database, pool: Pool) -> None:
     waiting = WaitingRecords(Inbox(pool, GROUP, HANDLERS))
     large = replace(order_shipped_record("locked"), value=b'{"order": "locked", "sequence": 1}'.ljust(MAX_BYTES // 2))
     records = [PoisonRecord("t", 0, at, large.key, large.value, large.headers, 0, "kept") for at in range(2)]
@@ -134,7 +134,7 @@ async def test_as_many_bytes_wait_as_fit_into_memory(database: Database, pool: P
     assert not waiting.is_full
 
 
-async def test_a_consumer_that_ends_meanwhile_loses_nothing_of_what_waited(
+async def test_a_consumer_that_ends_loses_no_waiting_record(
     database: Database, pool: Pool, kafka: str, make_topic: MakeTopic
 ) -> None:
     topic = await make_topic(partitions=1)

@@ -11,5 +11,5 @@ def test_keys_are_hashed_as_by_kafkas_own_clients(key: bytes) -> None:
     assert murmur2(key) == reference(key)
 
 
-def test_an_orders_events_have_one_partition() -> None:
+def test_the_events_of_an_order_have_one_partition() -> None:
     assert partition_of("01a2045d-c728-71a0-b32f-ff4c306c7114", 12) == 7

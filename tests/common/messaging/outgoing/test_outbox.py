@@ -29,9 +29,7 @@ async def topic(make_topic: MakeTopic) -> str:
     return await make_topic(partitions=3)
 
 
-async def test_what_is_before_a_parked_event_of_its_key_is_sent_when_it_is_sent_again(
-    pool: Pool, kafka: str, topic: str
-) -> None:
+async def test_events_before_a_parked_event_of_their_key_are_sent_again(pool: Pool, kafka: str, topic: str) -> None:
     await write_events(pool, topic, ["order-1"], range(1, 5))
     await pool.execute(PARK_EVENT, topic, "order-1", 3)
     await pool.execute("DELETE FROM outbox_pending WHERE position < (SELECT position FROM outbox_parked)")
@@ -52,9 +50,7 @@ async def ctids_of_all(connection: Connection) -> list[object]:
     return [ctid for (ctid,) in await connection.fetch("SELECT ctid FROM outbox FOR UPDATE")]
 
 
-async def test_events_that_are_about_to_be_sent_again_are_not_deleted_as_old(
-    database: Database, pool: Pool, topic: str
-) -> None:
+async def test_events_that_will_be_sent_again_are_not_purged(database: Database, pool: Pool, topic: str) -> None:
     await write_events(pool, topic, ORDERS, range(1, 2))
     await pool.execute("DELETE FROM outbox_pending")
     await pool.execute("UPDATE outbox SET created_at = now() - interval '100 days' WHERE key <> 'order-0'")
@@ -70,7 +66,7 @@ async def test_events_that_are_about_to_be_sent_again_are_not_deleted_as_old(
     assert await pool.fetchval("SELECT count(*) FROM outbox") == len(ORDERS)
 
 
-async def test_a_note_without_its_event_holds_up_nothing(database: Database, pool: Pool, topic: str) -> None:
+async def test_a_pending_row_without_its_event_delays_no_other(database: Database, pool: Pool, topic: str) -> None:
     await pool.execute("INSERT INTO outbox_pending VALUES (0, 1)")
     await pool.execute("SELECT nextval(pg_get_serial_sequence('outbox', 'position')) FROM generate_series(1, 10000)")
     await write_events(pool, topic, ORDERS, range(1, 2))
@@ -79,7 +75,7 @@ async def test_a_note_without_its_event_holds_up_nothing(database: Database, poo
 
 
 @pytest.mark.parametrize("is_analyzed", [True, False])
-async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a_backlog(
+async def test_statements_planned_while_nothing_was_pending_use_the_index_of_a_backlog(
     database: Database, topic: str, is_analyzed: bool
 ) -> None:
     owner = await asyncpg.connect(database.owner_dsn)
@@ -105,7 +101,7 @@ async def test_statements_planned_while_nothing_was_pending_go_by_the_index_of_a
 
 
 @pytest.mark.parametrize("has_counter", [True, False])
-async def test_the_time_of_a_keys_events_never_goes_back(pool: Pool, topic: str, has_counter: bool) -> None:
+async def test_the_times_of_a_keys_events_never_decrease(pool: Pool, topic: str, has_counter: bool) -> None:
     """Whoever waited for the lock began its transaction earlier, and the clock may have been set back since."""
 
     def event(sequence: int, time: datetime | None = None) -> NewEvent:
@@ -131,7 +127,7 @@ async def write(pool: Pool, event: NewEvent) -> None:
         await outbox.append(connection, event)
 
 
-async def test_events_that_are_held_back_are_not_doubled_when_all_are_sent_again(pool: Pool, topic: str) -> None:
+async def test_held_back_events_are_sent_once_when_all_are_sent_again(pool: Pool, topic: str) -> None:
     await write_events(pool, topic, ["order-1"], range(1, 5))
     await pool.execute(
         "DELETE FROM outbox_pending USING outbox WHERE outbox.position = outbox_pending.position AND sequence < 3"
@@ -146,7 +142,7 @@ async def test_events_that_are_held_back_are_not_doubled_when_all_are_sent_again
     assert [tuple(row) for row in found] == [(1, 0), (2, 0), (3, 0), (4, 7)]
 
 
-async def test_what_is_held_back_behind_a_parked_event_is_sent_after_it(pool: Pool, topic: str) -> None:
+async def test_events_held_back_behind_a_parked_event_are_sent_after_it(pool: Pool, topic: str) -> None:
     await write_events(pool, topic, ["order-1"], range(1, 4))
     position = await pool.fetchval(PARK_EVENT, topic, "order-1", 1)
     await pool.execute("UPDATE outbox_pending SET hold = 7")
@@ -156,7 +152,7 @@ async def test_what_is_held_back_behind_a_parked_event_is_sent_after_it(pool: Po
         assert await read_pending(connection, range(32), 7) == []
 
 
-async def test_a_hundred_thousand_events_that_are_held_back_do_not_slow_the_others(pool: Pool, topic: str) -> None:
+async def test_a_hundred_thousand_held_back_events_do_not_slow_the_others(pool: Pool, topic: str) -> None:
     await pool.execute(
         "WITH event AS (INSERT INTO outbox"
         " (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, traceparent)"

@@ -109,7 +109,7 @@ async def slowest_of(pool: Pool, spread: Spread, count: int = 5) -> float:
 
 
 @pytest.mark.parametrize("trouble", [dead, hung])
-async def test_other_partitions_events_go_on_while_one_broker_takes_none(
+async def test_events_of_other_partitions_are_published_while_one_broker_accepts_none(
     pool: Pool, bootstrap: str, spread: Spread, trouble: Trouble
 ) -> None:
     lost, fine = spread.keys(400, lost=True), spread.keys(50, lost=False)
@@ -133,7 +133,7 @@ async def test_other_partitions_events_go_on_while_one_broker_takes_none(
 
 
 @pytest.mark.parametrize("trouble", [dead, hung])
-async def test_a_relay_that_starts_while_one_broker_takes_none_sends_the_others_events(
+async def test_a_relay_that_starts_while_one_broker_accepts_none_publishes_to_the_others(
     pool: Pool, bootstrap: str, spread: Spread, trouble: Trouble
 ) -> None:
     lost = spread.keys(3, lost=True)
@@ -153,9 +153,7 @@ async def test_a_relay_that_starts_while_one_broker_takes_none_sends_the_others_
     assert {key: sequences[key] for key in lost} == {key: [1, 2, 3, 4, 5] for key in lost}
 
 
-async def test_a_leader_that_moves_takes_the_held_back_events_with_it(
-    pool: Pool, brokers: list[Kafka], bootstrap: str
-) -> None:
+async def test_held_back_events_are_sent_to_the_new_leader(pool: Pool, brokers: list[Kafka], bootstrap: str) -> None:
     topic = f"copied-{next(_keys)}"
     await create_topics(bootstrap, [topic], partitions=PARTITIONS, replication=3)
     orders = list(itertools.islice(_keys, 50))
@@ -179,7 +177,7 @@ async def set_topic(kafka: str, topic: str, **settings: str) -> None:
         await admin.close()
 
 
-async def test_a_topic_with_too_few_replicas_holds_up_its_own_events_only(
+async def test_a_topic_with_too_few_replicas_delays_only_its_own_events(
     pool: Pool, kafka: str, make_topic: MakeTopic
 ) -> None:
     """By a cluster's only broker, too: it answers, that it takes none."""

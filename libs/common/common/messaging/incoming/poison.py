@@ -1,4 +1,4 @@
-"""The table `poison`: records that cannot be processed, stored byte for byte and passed over (ADR 0019)."""
+"""Poison records: stored byte for byte in the table `poison`, and processed again by `replay` (ADR 19)."""
 
 import hashlib
 from base64 import b64decode, b64encode
@@ -12,9 +12,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from common.database.statements import Connection, prepare
 from common.database.tables import poison
-from common.messaging.envelope import Record
-from common.messaging.incoming.batches import UndecodableBatch
-from common.messaging.incoming.poison_letters import DeadRecord, append_dead_record
+from common.errors import Code, Problem
+from common.messaging.dead_letters import DeadRecord, append_dead_record
+from common.messaging.envelope import Record, UnreadableRecord
+from common.messaging.incoming.batches import UndecodableBatch, decode
+from common.messaging.incoming.deduplication import process_new
+from common.messaging.incoming.records import Handlers, read
 from common.text.storable import LONGEST_ERROR, storable
 
 _COLUMNS = (
@@ -108,6 +111,27 @@ def digest(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     return digested.digest()
 
 
+async def replay(connection: Connection, consumer: str, handlers: Handlers, poison_id: UUID) -> None:
+    """Process the record, or all records of the batch, in this transaction.
+
+    Raises `Problem` NOT_FOUND, CONFLICT when it was replayed before or is still unreadable, and what the handler
+    raises when it still fails.
+    """
+    stored = await find(connection, poison_id)
+    if stored is None:
+        raise Problem.not_found("poison", poison_id)
+    if stored.state != "kept":
+        raise Problem(Code.CONFLICT, "The record was replayed before.", {"state": stored.state})
+    try:
+        records = decode(stored.value or b"", stored.topic, stored.partition) if stored.kind == "batch" else [stored]
+        events = [(record, read(record, handlers)) for record in records]
+    except UnreadableRecord as error:
+        raise Problem(Code.CONFLICT, "The record is still unreadable.", {"error": str(error)}) from error
+    handled = [(record, incoming) for record, incoming in events if incoming is not None]
+    await process_new(connection, consumer, handlers, handled)
+    await _REPLAYED.execute(connection, id=poison_id)
+
+
 async def find(connection: Connection, poison_id: UUID) -> PoisonRecord | None:
     """The record, its row locked until the transaction ends."""
     row = await _LOCK.fetch_one(connection, id=poison_id)
@@ -124,10 +148,6 @@ async def find(connection: Connection, poison_id: UUID) -> PoisonRecord | None:
         state=row["state"],
         kind=row["kind"],
     )
-
-
-async def set_replayed(connection: Connection, poison_id: UUID) -> None:
-    await _REPLAYED.execute(connection, id=poison_id)
 
 
 def _base64(value: bytes | None) -> str | None:

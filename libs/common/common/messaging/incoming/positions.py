@@ -1,7 +1,10 @@
-"""Up to which offset a consumer has processed each assigned partition, in the present generation of its group."""
+"""Up to which offset, and up to which time, a consumer has processed each of its partitions (ADR 9)."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import math
+import time
+from collections.abc import Iterable
+from datetime import datetime
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -34,20 +37,64 @@ class Positions:
         `KafkaError`.
         """
         async with self._finding:
-            await self._find_starts(consumer, [each for each in partitions if each not in self.processed])
+            new = [each for each in partitions if each not in self.processed]
+            if not new:
+                return
+            generation = self.generation
+            oldest = await consumer.beginning_offsets(new)
+            ends = await end_of_log(consumer, new)
+            committed = {each: await consumer.committed(each) for each in new}
+            if generation != self.generation:
+                raise KafkaError("the partitions changed hands")
+            for each, offset in committed.items():
+                self.processed.setdefault(each, _checked_start(each, offset, oldest[each], ends[each]))
 
-    async def _find_starts(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
-        if not partitions:
-            return
-        generation = self.generation
-        oldest = await consumer.beginning_offsets(partitions)
-        ends = await end_of_log(consumer, partitions)
-        committed = {each: await consumer.committed(each) for each in partitions}
-        if generation != self.generation:
-            raise KafkaError("the partitions changed hands")
-        for partition, offset in committed.items():
-            start = _checked_start(partition, offset, oldest[partition], ends[partition])
-            self.processed.setdefault(partition, start)
+
+class CaughtUpTimes:
+    """Computes `caught_up_at` of `consumer_positions`, a moment of the database's clock: all records that were in the
+    partition then are processed.
+
+    It moves on under a steady stream too, where the lag is never 0: an end that one measurement saw is passed by a
+    later one. It does not move on for `settle_seconds` after Kafka did not answer (`unsettle`): events that were
+    written meanwhile may still be in the producers' outboxes. Events from such a backlog prolong the time
+    (`stay_unsettled`).
+    """
+
+    def __init__(self, settle_seconds: float) -> None:
+        self._settle_seconds = settle_seconds
+        self._settled_at = -math.inf
+        self._ends_to_pass: dict[TopicPartition, tuple[int, datetime]] = {}
+
+    def forget_partitions(self) -> None:
+        self._ends_to_pass.clear()
+
+    def forget(self, partition: TopicPartition) -> None:
+        self._ends_to_pass.pop(partition, None)
+
+    def unsettle(self) -> None:
+        """Events may be on their way that are not in Kafka yet: count nothing as caught up for a while."""
+        self._settled_at = time.monotonic() + self._settle_seconds
+        self._ends_to_pass.clear()
+
+    def stay_unsettled(self) -> None:
+        if time.monotonic() < self._settled_at:
+            self.unsettle()
+
+    def measure(
+        self, partition: TopicPartition, processed: int, end: int, *, asked_at: datetime, began: float
+    ) -> datetime | None:
+        """The moment for a partition whose log ended at `end` at the database's time `asked_at` or later; None if there
+        is no new one. `began` is `time.monotonic()` from before the measurement."""
+        if began < self._settled_at:
+            return None
+        if processed >= end:
+            self.forget(partition)
+            return asked_at
+        end_then, asked_then = self._ends_to_pass.setdefault(partition, (end, asked_at))
+        if processed < end_then:
+            return None
+        self._ends_to_pass[partition] = end, asked_at
+        return asked_then
 
 
 def _checked_start(partition: TopicPartition, committed: int | None, oldest: int, end: int) -> int:

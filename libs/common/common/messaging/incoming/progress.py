@@ -11,10 +11,9 @@ from prometheus_client import Gauge
 
 from common.database.transactions import FailuresLogged, Pool, reading
 from common.internals.aiokafka import end_of_log
-from common.messaging.incoming import position_reports
-from common.messaging.incoming.caught_up_times import CaughtUpTimes
-from common.messaging.incoming.position_reports import PositionReport
-from common.messaging.incoming.positions import Positions
+from common.messaging.incoming import consumer_positions
+from common.messaging.incoming.consumer_positions import PositionReport
+from common.messaging.incoming.positions import CaughtUpTimes, Positions
 from common.messaging.incoming.watchdog import ANSWER_SECONDS, Watchdog
 
 # A broker that took longer to answer hung: producers may have had to wait for it as well.
@@ -69,7 +68,7 @@ class Progress(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         database_time: datetime | None = None
         with FailuresLogged(_log.debug, "the database does not tell its time"):
             async with reading(self._pool) as connection:
-                database_time = await position_reports.database_time(connection)
+                database_time = await consumer_positions.database_time(connection)
         if database_time is None:
             self.watchdog.restart_all()
         asked_at = time.monotonic()
@@ -94,7 +93,7 @@ class Progress(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if database_time is not None and reports and generation == self.positions.generation:
             with FailuresLogged(_log.debug, "the positions were not reported"):
                 async with reading(self._pool) as connection:
-                    await position_reports.store(connection, reports, database_time)
+                    await consumer_positions.store(connection, reports, database_time)
 
     async def _ends(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         partitions = sorted(consumer.assignment()) if self.positions.is_assigned else []

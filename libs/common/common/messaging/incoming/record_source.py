@@ -1,9 +1,11 @@
 """A member of a consumer group that yields batches of Kafka records, through FastStream's client (ADR 0014)."""
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition, codec
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -12,6 +14,7 @@ from common.internals import aiokafka, faststream
 from common.messaging.incoming import batches
 from common.messaging.incoming.batches import UndecodableBatch
 from common.messaging.incoming.watchdog import StuckConsumer
+from common.telemetry.rate_limited_log import RateLimitedLog
 
 RECORDS_PER_BATCH = 500
 # FastStream waits so long for records, and then sleeps as long before it waits again: what is short here costs an idle
@@ -20,7 +23,11 @@ IDLE_MS = 30
 START_SECONDS = 60
 COMMIT_SECONDS = 10
 STOP_SECONDS = 3
+# How long an error of the client is the reason why the role is not ready.
+ERROR_SECONDS = 10.0
 DAY_MILLISECONDS = 86_400_000
+
+_log = structlog.get_logger(__name__)
 
 Records: TypeAlias = tuple[ConsumerRecord | UndecodableBatch, ...]
 
@@ -102,6 +109,25 @@ class RecordSource:
         if self.consumer is not None:
             aiokafka.forget_lost_metadata_task(aiokafka.client_of(self.consumer))
         await asyncio.wait_for(faststream.stop(self._broker), STOP_SECONDS)
+
+
+class ClientErrors:
+    """The last error of the Kafka client, over all memberships."""
+
+    def __init__(self) -> None:
+        self._log = RateLimitedLog(_log)
+        self._last: tuple[str, float] | None = None
+
+    def report(self, error: Exception) -> None:
+        kind = type(error).__name__
+        self._last = f"{kind}: {error}", time.monotonic()
+        self._log.error("the Kafka client failed", about=kind, error=repr(error))
+
+    @property
+    def recent(self) -> str | None:
+        if self._last is None or time.monotonic() - self._last[1] > ERROR_SECONDS:
+            return None
+        return self._last[0]
 
 
 def _missing_codecs() -> list[str]:

@@ -60,20 +60,22 @@ def read(record: Record, handlers: Handlers) -> Incoming[Any] | None:
 
 def came_late(record: Record) -> bool:
     """Whether it was sent long after it was written: its producer's outbox has a backlog, or had one."""
-    times = [value for name, value in record.headers if name == "ce_time" and value]
     try:
-        written_at = datetime.fromisoformat(times[-1].decode()).timestamp()
-    except (IndexError, ValueError, OverflowError):
+        written_at = datetime.fromisoformat(_last_header(record, "ce_time") or "").timestamp()
+    except (ValueError, OverflowError):
         return False
     return record.timestamp / 1000 - written_at > LATE_SECONDS
 
 
 def _has_no_handler(record: Record, handlers: Handlers) -> bool:
     """Whether the record names a type, in any version, that no handler is for."""
-    types = [value for name, value in record.headers if name == "ce_type" and value]
+    name = _last_header(record, "ce_type")
+    return name is not None and name.removeprefix(PREFIX).rpartition(".v")[0] not in handlers
+
+
+def _last_header(record: Record, name: str) -> str | None:
+    values = [value for each, value in record.headers if each == name and value]
     try:
-        name = types[-1].decode()
-    except (IndexError, UnicodeDecodeError):
-        return False
-    short_name, _, _version = name.removeprefix(PREFIX).rpartition(".v")
-    return short_name not in handlers
+        return values[-1].decode() if values else None
+    except UnicodeDecodeError:
+        return None

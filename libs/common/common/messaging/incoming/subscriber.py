@@ -16,10 +16,9 @@ from common import failpoints
 from common.component import Component, pause, unless_stopping
 from common.database.transactions import Pool, is_connection_failure
 from common.messaging.incoming.batches import ends_of
-from common.messaging.incoming.client_errors import ClientErrors
 from common.messaging.incoming.inbox import Inbox, RecordsLocked
 from common.messaging.incoming.progress import Progress
-from common.messaging.incoming.record_source import COMMIT_SECONDS, Records, RecordSource
+from common.messaging.incoming.record_source import COMMIT_SECONDS, ClientErrors, Records, RecordSource
 from common.messaging.incoming.records import Handlers, came_late
 from common.messaging.incoming.waiting_records import WaitingRecords
 from common.messaging.incoming.watchdog import StuckConsumer

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from common.telemetry.rate_limited_log import RateLimitedLog
 
 ANSWER_SECONDS = 3.0
-# From then on the broker is asked why a partition with a lag does not move.
+# From then on, or from a quarter of the time limit, the broker is asked why a partition with a lag does not move.
 HELD_BACK_SECONDS = 5.0
 # One partition may stand still for longer than all together: the others take their turns.
 ALONE_FACTOR = 5
@@ -25,6 +25,7 @@ class StuckConsumer(Exception):
 class Watchdog:
     def __init__(self, stuck_after_seconds: float) -> None:
         self._stuck_after = stuck_after_seconds
+        self._ask_after = min(HELD_BACK_SECONDS, stuck_after_seconds / 4)
         self._log = RateLimitedLog(_log)
         self._progress_at = time.monotonic()
         self._moved: dict[TopicPartition, tuple[int, float]] = {}  # the offset, and since when it is this one
@@ -57,7 +58,7 @@ class Watchdog:
             self.restart()
             return
         is_stuck = now - self._progress_at > self._stuck_after
-        suspects = behind if is_stuck else [each for each in behind if self._unmoved_for(each, now) > HELD_BACK_SECONDS]
+        suspects = behind if is_stuck else [each for each in behind if self._unmoved_for(each, now) > self._ask_after]
         if suspects:
             readable = await asyncio.wait_for(consumer.end_offsets(suspects), ANSWER_SECONDS)
             held_back = [each for each in suspects if readable[each] <= processed[each]]

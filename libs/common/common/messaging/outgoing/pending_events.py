@@ -1,7 +1,8 @@
 """Statements of the relay on `outbox_pending`: read the next rows, mark, hold back or park them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, TypeAlias, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -21,6 +22,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 Row: TypeAlias = Mapping[str, Any]  # of the outbox, by column name, and its `hold`
+Key = TypeVar("Key")
 Tokens: TypeAlias = Mapping[int, int]  # lane → token of the lease
 
 _lanes = sa.bindparam("lanes", type_=ARRAY(sa.SmallInteger))
@@ -139,14 +141,14 @@ async def read_pending(
 async def mark_published(connection: Connection, rows: Iterable[Row], tokens: Tokens) -> int:
     """Returns how many were marked: fewer than given when a lane has gone to another relay."""
     marked = 0
-    for hold, positions in _by_hold(rows).items():
+    for hold, positions in _by_hold(rows):
         marked += await _MARK.execute(connection, hold=hold, positions=positions, **_named(tokens))
     return marked
 
 
 async def hold_back(connection: Connection, rows: Iterable[Row], to_hold: int, tokens: Tokens) -> None:
     """Move rows to a hold, where `read_pending` reads them only by its id."""
-    for hold, positions in _by_hold(rows).items():
+    for hold, positions in _by_hold(rows):
         if hold != to_hold:
             await _MOVE.execute(connection, hold=hold, positions=positions, to_hold=to_hold, **_named(tokens))
 
@@ -162,11 +164,16 @@ async def park(connection: Connection, row: Row, error: str, tokens: Tokens) -> 
     return await _PARK.execute(connection, **place, error=storable(error, LONGEST_ERROR), **_named(tokens)) == 1
 
 
-def _by_hold(rows: Iterable[Row]) -> dict[int, list[int]]:
-    positions: dict[int, list[int]] = {}
+def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    groups: dict[Key, list[Row]] = {}
     for row in rows:
-        positions.setdefault(row["hold"], []).append(row["position"])
-    return positions
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def _by_hold(rows: Iterable[Row]) -> Iterator[tuple[int, list[int]]]:
+    for hold, rows_of_hold in grouped(rows, itemgetter("hold")).items():
+        yield hold, [row["position"] for row in rows_of_hold]
 
 
 def _named(tokens: Tokens) -> dict[str, list[int]]:

@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from common.messaging.kafka.partitioner import partition_of
 from common.messaging.outgoing.delivery import Delivery, PartitionRows, wait_for_acknowledgements
 from common.messaging.outgoing.holds import WHOLE_TOPIC, Hold, Partition, divide
-from common.messaging.outgoing.pending_events import READY, Row
+from common.messaging.outgoing.pending_events import READY, Row, grouped
 from common.messaging.outgoing.producer import Producer, start_producer
 
 # How long a partition's batch is waited for while there are others that need not wait for it.
 PATIENCE_SECONDS = 1.0
-
-_NO_HOLDS: Mapping[Partition, Hold] = {}
 
 
 class Publisher:
@@ -50,9 +49,9 @@ class Publisher:
         rows: Sequence[Row],
         *,
         may_send: Callable[[], bool],
-        alone: Collection[int] = (),
         hurry: asyncio.Event,
-        holds: Mapping[Partition, Hold] = _NO_HOLDS,
+        holds: Mapping[Partition, Hold],
+        alone: Collection[int] = (),
         patience: float = PATIENCE_SECONDS,
     ) -> Delivery:
         """Send rows, in their order per partition (`PartitionRows.send`), and wait for the acknowledgements.
@@ -89,7 +88,7 @@ class Publisher:
     ) -> list[PartitionRows]:
         """What is to be sent to each partition. The rest goes to `delivery.held_back`."""
         partitions: dict[Partition, list[Row]] = {}
-        for topic, rows_of_topic in _by_topic(rows).items():
+        for topic, rows_of_topic in grouped(rows, itemgetter("topic")).items():
             partitions |= await self._by_partition(producer, topic, rows_of_topic, holds, delivery)
         sending = []
         for partition, rows_of_partition in partitions.items():
@@ -119,10 +118,7 @@ class Publisher:
             delivery.unavailable[whole] = "missing or forbidden"
             delivery.hold_back(whole, _ready(rows))
             return {}
-        partitions: dict[Partition, list[Row]] = {}
-        for row in rows:
-            partitions.setdefault((topic, partition_of(row["key"], count)), []).append(row)
-        return partitions
+        return grouped(rows, lambda row: (topic, partition_of(row["key"], count)))
 
     async def answers(self, partition: Partition) -> bool:
         """Whether the topic exists and the partition's leader answers: all that is known without sending an event."""
@@ -138,13 +134,6 @@ class Publisher:
 
 def _ready(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row["hold"] == READY]
-
-
-def _by_topic(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    topics: dict[str, list[Row]] = {}
-    for row in rows:
-        topics.setdefault(row["topic"], []).append(row)
-    return topics
 
 
 async def _with_leader(producer: Producer, sending: list[PartitionRows], delivery: Delivery) -> list[PartitionRows]:

@@ -1,7 +1,7 @@
 """Held-back events: tries unavailable partitions apart from the rest, until they accept events again (ADR 0018)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -41,16 +41,12 @@ class HeldBack:
         self._leases = leases
         self._new_publisher = new_publisher
         self._settle = settle
-        self._holds: dict[Partition, Hold] = {}
+        self.holds: dict[Partition, Hold] = {}
         self._tasks: dict[Partition, asyncio.Task[None]] = {}
         self._ended: set[asyncio.Task[None]] = set()
         self._known_tokens: Tokens = {}
         # A hold ends when it has no rows, and none may be added in between.
         self._changing = asyncio.Lock()
-
-    @property
-    def holds(self) -> Mapping[Partition, Hold]:
-        return self._holds
 
     def check(self) -> None:
         """Raises what has ended a task."""
@@ -79,14 +75,14 @@ class HeldBack:
             for partition, reason in delivery.unavailable.items():
                 await self._hold(connection, partition, reason)
             for partition, rows in delivery.held_back.items():
-                if hold := self._holds.get(partition):
+                if hold := self.holds.get(partition):
                     await hold_back(connection, rows, hold.id, tokens)
 
     async def read_recovering(self, connection: Connection, tokens: Tokens) -> list[Row]:
         """The next rows of partitions that accept events again. A hold without rows ends."""
         rows: list[Row] = []
         async with self._changing:
-            recovering = [hold for hold in self._holds.values() if hold.is_recovering]
+            recovering = [hold for hold in self.holds.values() if hold.is_recovering]
             # A whole topic last: of a key, what waits for its partition is older.
             recovering.sort(key=lambda hold: hold.partition[1] == WHOLE_TOPIC)
             for hold in recovering[:RECOVERING_AT_ONCE]:
@@ -104,19 +100,19 @@ class HeldBack:
             "events wait for a partition that accepts none",
             about=partition, topic=topic, partition="all" if number == WHOLE_TOPIC else number, reason=reason,
         )  # fmt: skip
-        for hold in self._holds.values():
+        for hold in self.holds.values():
             if hold.partition == partition or (number == WHOLE_TOPIC and hold.partition[0] == topic):
                 hold.is_recovering = False
-        if partition not in self._holds:
+        if partition not in self.holds:
             self._begin(await new_hold(connection, partition))
 
     def _begin(self, hold: Hold) -> None:
-        if hold.partition not in self._holds:
-            self._holds[hold.partition] = hold
+        if hold.partition not in self.holds:
+            self.holds[hold.partition] = hold
             self._tasks[hold.partition] = asyncio.create_task(self._try(hold))
 
     def _end(self, hold: Hold) -> None:
-        del self._holds[hold.partition]
+        del self.holds[hold.partition]
         task = self._tasks.pop(hold.partition)
         task.cancel()
         self._ended.add(task)
@@ -161,7 +157,7 @@ class HeldBack:
             rows,
             may_send=lambda: self._leases.are_held(tokens),
             hurry=asyncio.Event(),
-            holds=self._holds,
+            holds=self.holds,
             patience=patience,
         )
         try:
