@@ -13,8 +13,10 @@ from common.access.auth import Role
 from common.audit.actor import Actor
 from common.database.transactions import Pool, transaction
 from common.signed_links import SignedLinks
+from fastapi import Request
 from invoicing.app import SERVICE
 from invoicing.document_store.folder import FolderDocumentStore
+from invoicing.routes import client_has
 from invoicing.use_cases.commands import issue_invoice
 from structlog.testing import capture_logs
 from support.events.traceparent import TRACEPARENT
@@ -187,6 +189,31 @@ async def test_a_page_and_its_total_agree_while_invoices_are_added(gateway: Gate
         counts = (await gateway.get("/metrics")).json()["invoices"]
         assert counts["by_status"] == {"PENDING": counts["total"], "ISSUED": 0, "FAILED": 0}
     await incoming
+
+
+@pytest.mark.parametrize(
+    ("header_values", "expected"),
+    [
+        ([], False),
+        (['"abc"'], True),
+        (['W/"abc"'], True),
+        (["*"], True),
+        ([" * "], True),
+        (['"x", W/"abc"'], True),
+        (['"x"', '"abc"'], True),
+        (['"x","y" ,\t"abc",'], True),
+        (['"x", "y"'], False),
+        (['"ab,c", "x"'], False),
+        (["abc"], False),
+        (['w/"abc"'], False),
+        (['"abc" "x"'], False),
+        (['"abc", *'], False),
+        ([""], False),
+    ],
+)
+def test_if_none_match_is_a_list_of_weak_or_strong_tags(header_values: list[str], expected: bool) -> None:
+    scope = {"type": "http", "headers": [(b"if-none-match", each.encode()) for each in header_values]}
+    assert client_has(Request(scope), '"abc"') is expected
 
 
 @pytest.mark.parametrize(("query", "count"), [("", 1), ("&status=PENDING", 1), ("&status=ISSUED", 0), ("&offset=1", 0)])

@@ -9,7 +9,6 @@ import pytest
 from common.edge.pages.health_pages import HealthPages
 from common.edge.problems.problem_details import instance_of
 from common.edge.requests.body import find_duplicate, parse_json
-from common.edge.requests.headers import client_has
 from common.errors import Problem
 from common.health import Health
 from common.settings import ServiceSettings
@@ -163,31 +162,6 @@ async def test_blanks_around_a_header_value_are_ignored(vase_gateway: VaseGatewa
         ]
     assert [answer.status_code for answer in answers] == [201, 201, 201]
     assert len({answer.json()["id"] for answer in answers}) == 1
-
-
-@pytest.mark.parametrize(
-    ("header_values", "expected"),
-    [
-        ([], False),
-        (['"abc"'], True),
-        (['W/"abc"'], True),
-        (["*"], True),
-        ([" * "], True),
-        (['"x", W/"abc"'], True),
-        (['"x"', '"abc"'], True),
-        (['"x","y" ,\t"abc",'], True),
-        (['"x", "y"'], False),
-        (['"ab,c", "x"'], False),
-        (["abc"], False),
-        (['w/"abc"'], False),
-        (['"abc" "x"'], False),
-        (['"abc", *'], False),
-        ([""], False),
-    ],
-)
-def test_if_none_match_is_a_list_of_weak_or_strong_tags(header_values: list[str], expected: bool) -> None:
-    scope = {"headers": [(b"if-none-match", each.encode()) for each in header_values]}
-    assert client_has(scope, '"abc"') is expected
 
 
 @pytest.mark.parametrize(

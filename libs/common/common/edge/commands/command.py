@@ -50,12 +50,12 @@ class Command:
                 await require_unanswered(self.connection, self.keyed)
             return problem_response(self.request, result)
         headers = {} if new_id is None else {"Location": f"{self.request.scope['path']}/{new_id}"}
-        stored_body = None if without_secret is None else encode_json(render(without_secret(result)))
-        answer = Answer(status, headers, encode_json(render(result)), stored_body)
+        body = encode_json(render(result))
         if self.keyed is not None:
+            stored_body = body if without_secret is None else encode_json(render(without_secret(result)))
             retention = timedelta(hours=Runtime.of(self.request).settings.idempotency_retention_hours)
-            await store_answer(self.connection, self.keyed, answer, retention)
-        return answer.response
+            await store_answer(self.connection, self.keyed, Answer(status, headers, stored_body), retention)
+        return Answer(status, headers, body).response
 
 
 @asynccontextmanager

@@ -32,15 +32,11 @@ _FAST = 1
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response. `headers` are those that belong to the effect, such as Location.
-
-    `stored_body` replaces a body that contains a secret, in the database and in later answers.
-    """
+    """A response. `headers` are those that belong to the effect, such as Location."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    stored_body: bytes | None = None
 
     @property
     def response(self) -> Response:
@@ -134,7 +130,7 @@ async def keyed_transaction(pool: Pool, request: KeyedRequest) -> AsyncIterator[
 
 async def store_answer(connection: Connection, request: KeyedRequest, answer: Answer, retention: timedelta) -> None:
     """Raises `Problem` CONFLICT when an answer is stored already."""
-    body, headers = answer.body if answer.stored_body is None else answer.stored_body, answer.headers
+    body, headers = answer.body, answer.headers
     if len(body) > COMPRESSED_ABOVE_BYTES:
         body, headers = zlib.compress(body, _FAST), {**headers, "Content-Encoding": _COMPRESSED}
     stored_rows = await _STORE.execute(

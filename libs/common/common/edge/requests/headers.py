@@ -1,15 +1,10 @@
-"""Request headers by RFC 9110: values without blanks around them (5.5), single values (5.3), entity tags (13.1.2)."""
-
-import re
+"""Request headers by RFC 9110: values without blanks around them (5.5), and single values (5.3)."""
 
 from starlette.types import Scope
 
 from common.errors import Code, Problem
 
 _BLANKS = b" \t"
-_TAG = rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")'
-_LIST = re.compile(rb"[ \t,]*%b(?:[ \t]*,[ \t,]*%b)*[ \t,]*" % (_TAG, _TAG))
-_EACH = re.compile(_TAG)
 
 
 def header_values(scope: Scope, name: bytes) -> list[bytes]:
@@ -27,14 +22,3 @@ def single_header(scope: Scope, name: bytes) -> bytes | None:
                 raise Problem(Code.BAD_REQUEST, f"The header {text} must be given once.", {"header": text})
             single = value.strip(_BLANKS)
     return single
-
-
-def client_has(scope: Scope, entity_tag: str) -> bool:
-    """Whether `If-None-Match` contains the tag, which includes its quotes, or is `*`.
-
-    Tags are compared weakly: `W/` makes no difference. A malformed value is ignored.
-    """
-    tags = b", ".join(header_values(scope, b"if-none-match"))
-    if tags == b"*":
-        return True
-    return _LIST.fullmatch(tags) is not None and entity_tag.encode() in _EACH.findall(tags)

@@ -54,10 +54,12 @@ class TimedProtocol(EndingProtocol):
             self._wait(self._limits.keep_alive_seconds)
 
     def _begin_stall(self) -> None:
-        limits, connections = self._limits, self._connections
         self._stall_mark = self.unsent_bytes
-        seconds = limits.stopping_seconds if connections.is_stopping else limits.stall_seconds
-        self._stall_until = connections.now + seconds
+        self._stall_until = self._connections.now + self._stall_seconds
+
+    @property
+    def _stall_seconds(self) -> float:
+        return self._limits.stopping_seconds if self._connections.is_stopping else self._limits.stall_seconds
 
     @property
     def waiting_since(self) -> float:
@@ -94,9 +96,7 @@ class TimedProtocol(EndingProtocol):
         self._raw.abort()
 
     def _check_progress(self) -> None:
-        limits = self._limits
-        seconds = limits.stopping_seconds if self._connections.is_stopping else limits.stall_seconds
-        if self._stall_mark - self.unsent_bytes < seconds * MIN_ANSWER_BYTES_PER_SECOND:
+        if self._stall_mark - self.unsent_bytes < self._stall_seconds * MIN_ANSWER_BYTES_PER_SECOND:
             self.abort_unread("unread answer")
         else:
             self._begin_stall()
