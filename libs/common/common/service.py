@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from sqlalchemy import MetaData
 
 from common.aggregates.counts import StatusCounts
-from common.database.transactions import Pool
+from common.database.statements import Connection
+from common.database.transactions import Pool, reading
 from common.health import Health
 from common.settings import ServiceSettings
 
@@ -39,6 +40,10 @@ class Runtime(Generic[Settings]):
         """Of the application that answers this request."""
         runtime: Runtime[Any] = request.app.state.runtime
         return runtime
+
+    def reading(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection without a transaction (`common.database.transactions.reading`)."""
+        return reading(self.pool)
 
 
 @dataclass(frozen=True, slots=True)

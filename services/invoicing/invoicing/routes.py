@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Role
-from common.database.transactions import reading
 from common.edge.commands.query import read, read_page
 from common.edge.requests.query import InDigits, PageQuery
 from common.edge.routing.router import Router
@@ -68,7 +67,7 @@ async def get_document(
     links: SignedLinks = request.app.state.signed_links
     if not links.verify(request.url.path, expires, signature, datetime.now(UTC)):
         raise Problem.forbidden("The link is not valid, or no longer: ask for a new one.")
-    async with reading(Runtime.of(request).pool) as connection:
+    async with Runtime.of(request).reading() as connection:
         invoice = await queries.get_invoice(connection, invoice_id)
     if invoice.document is None:
         raise Problem.not_found("document", invoice_id)

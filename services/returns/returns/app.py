@@ -25,7 +25,7 @@ def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
     )
     app.state.return_window_days = runtime.settings.return_window_days
     app.state.delivery_wait = DeliveryWait(
-        runtime.pool,
+        runtime.reading,
         seconds=runtime.settings.eligibility_wait_seconds,
         limit=runtime.settings.eligibility_wait_limit,
     )

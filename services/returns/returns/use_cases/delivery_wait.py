@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from uuid import UUID
 
 import structlog
-from common.database.transactions import Pool, reading
+from common.database.statements import Connection
 from common.errors import Problem
 
 from returns.repository import orders
@@ -24,8 +25,10 @@ class DeliveryWait:
     came together also wake together: without these limits two hundred of them would take every connection.
     """
 
-    def __init__(self, pool: Pool, *, seconds: float, limit: int) -> None:
-        self._pool = pool
+    def __init__(
+        self, reading: Callable[[], contextlib.AbstractAsyncContextManager[Connection]], *, seconds: float, limit: int
+    ) -> None:
+        self._reading = reading
         self._seconds = seconds
         self._limit = limit
         self._waiting: dict[asyncio.Event, tuple[UUID, UUID | None]] = {}
@@ -65,7 +68,7 @@ class DeliveryWait:
 
     async def _look(self) -> None:
         order_ids = {order_id for order_id, _ in self._waiting.values()}
-        async with reading(self._pool) as connection:
+        async with self._reading() as connection:
             customer_of = await orders.find_delivered(connection, order_ids)
         for delivered, (order_id, customer_id) in self._waiting.items():
             if order_id in customer_of and customer_id in (None, customer_of[order_id]):

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from common.database.statements import Connection
-from common.database.transactions import reading
 from common.paging import Page, Paging, list_document
 from common.service import Runtime
 
@@ -33,7 +32,7 @@ async def read(
 
     A `Problem` that it raises, such as NOT_FOUND, is the answer.
     """
-    async with reading(Runtime.of(request).pool) as connection:
+    async with Runtime.of(request).reading() as connection:
         result = await query(connection, *arguments)
     return _json_response(render(result))
 
@@ -46,7 +45,7 @@ async def read_page(
     render: Callable[[Result], object] = unchanged,
 ) -> Response:
     """As `read`, for a list: `render` is called for each row."""
-    async with reading(Runtime.of(request).pool) as connection:
+    async with Runtime.of(request).reading() as connection:
         page = await query(connection, *arguments, paging)
     return _json_response(list_document(page, paging, render))
 
