@@ -69,9 +69,9 @@ def test_an_invalid_setting_ends_every_command_with_its_name(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], service: str, name: str, value: str
 ) -> None:
     environment.setenv(name, value)
-    made = import_module(f"{service}.app").SERVICE
+    service_definition = import_module(f"{service}.app").SERVICE
     for command in (["migrate"], ["api"], ["jobs", "list"]):
-        assert execute(made, command) == 1
+        assert execute(service_definition, command) == 1
         [line] = capsys.readouterr().err.splitlines()
         assert line.startswith(f"{name}: ")
         assert "Value error" not in line
@@ -79,7 +79,7 @@ def test_an_invalid_setting_ends_every_command_with_its_name(
 
 
 @pytest.mark.parametrize(
-    ("service", "name", "value", "kept"),
+    ("service", "name", "value", "stored_value"),
     [
         ("orders", "KAFKA_BOOTSTRAP", " kafka-1:9092 , [::1]:9093,broker_3", "kafka-1:9092,[::1]:9093,broker_3:9092"),
         ("orders", "TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.1 ,fd00::/8", "10.0.0.0/8,192.168.1.1,fd00::/8"),
@@ -99,19 +99,19 @@ def test_an_invalid_setting_ends_every_command_with_its_name(
     ],
 )
 def test_a_valid_setting_is_stored_in_its_normal_form(
-    environment: pytest.MonkeyPatch, service: str, name: str, value: str, kept: str | None
+    environment: pytest.MonkeyPatch, service: str, name: str, value: str, stored_value: str | None
 ) -> None:
     environment.setenv(name, value)
     settings = import_module(f"{service}.app").SERVICE.settings()
-    assert getattr(settings, name.lower()) == (kept or value)
+    assert getattr(settings, name.lower()) == (stored_value or value)
 
 
 def test_brokers_are_parsed_like_kafkas_client_parses_them() -> None:
     from aiokafka.conn import collect_hosts
 
     text = "kafka-1:9092,[::1]:9093,10.0.0.1"
-    read_by_the_client = [(host, port) for host, port, _ in collect_hosts(text, randomize=False)]
-    assert parse_brokers(text) == read_by_the_client
+    parsed_by_the_client = [(host, port) for host, port, _ in collect_hosts(text, randomize=False)]
+    assert parse_brokers(text) == parsed_by_the_client
 
 
 def test_an_address_that_cannot_be_bound_is_reported_without_a_traceback(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_an_address_that_cannot_be_bound_is_reported_without_a_traceback(tmp_pat
     ("service", "role", "environment", "message"),
     [
         ("refunds", "worker", {"PAYMENT_GATEWAY_KEY": " "}, "PAYMENT_GATEWAY_KEY"),
-        # Nobody can make folders there, whoever runs this.
+        # No user can create folders there.
         ("invoicing", "api", {"DOCUMENT_FOLDER": "/proc/invoices"}, "DOCUMENT_FOLDER"),
     ],
 )

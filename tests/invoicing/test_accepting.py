@@ -90,7 +90,7 @@ async def test_invoice_dates_never_decrease_with_rising_numbers(pool: Pool) -> N
     assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)
 
 
-async def test_each_seller_has_a_series_of_its_own(pool: Pool) -> None:
+async def test_each_seller_has_its_own_series(pool: Pool) -> None:
     order = order_shipped()
     await consume(pool, order_shipped())
     await consume(pool, order, seller=replace(SELLER, id="articurated-uk"))

@@ -37,7 +37,7 @@ async def issue(pool: Pool, order: dict[str, Any], renderer: Renderer, store: Fo
 
 @pytest.mark.parametrize("table", ["invoices", "audit", "audit_details"])
 @pytest.mark.parametrize("kind", [MAIL_JOB, DOCUMENT_JOB])
-async def test_a_table_locked_for_a_while_repeats_nothing_and_fails_nothing(
+async def test_a_temporarily_locked_table_repeats_no_work_and_fails_no_job(
     database: Database,
     pool: Pool,
     impatient_pool: Pool,

@@ -68,7 +68,7 @@ def test_an_invalid_statement_is_an_error_with_its_reason(server: Postgres) -> N
         server.create_database("orders; DROP DATABASE refunds")
 
 
-def test_nobody_connects_without_a_password(server: Postgres) -> None:
+def test_connections_without_a_password_are_rejected(server: Postgres) -> None:
     assert not connects(f"postgresql://postgres@127.0.0.1:{server.port}/postgres")
     assert (server.folder / "passwords.json").stat().st_mode & 0o777 == 0o600
     assert set(read_json(server.folder / "passwords.json", {})) == {"postgres"}

@@ -56,9 +56,9 @@ async def test_a_new_order_waits_for_its_payment(gateway: Gateway) -> None:
     assert (order["buyer_vat_id"], order["payments"]) == (None, [])
     assert order["shipping_address"] == an_order()["shipping_address"]
     assert order["created_at"] == order["updated_at"] == order["line_items"][0]["created_at"]
-    stored = await audit_and_events(gateway.pool, "ORDER", order["id"])
-    assert stored.transitions == [(None, "PENDING_PAYMENT", "ACCEPTED")]
-    assert stored.events == [("order.created", 1)]
+    stored_rows = await audit_and_events(gateway.pool, "ORDER", order["id"])
+    assert stored_rows.transitions == [(None, "PENDING_PAYMENT", "ACCEPTED")]
+    assert stored_rows.events == [("order.created", 1)]
 
 
 async def test_order_numbers_name_the_year_and_rise(gateway: Gateway) -> None:

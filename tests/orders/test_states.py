@@ -112,7 +112,7 @@ def test_a_cancelled_order_owes_a_refund_only_if_it_was_paid() -> None:
     assert PENDING.pay(NOON).cancel(NOON, "no").refund_status is RefundStatus.PENDING
 
 
-def test_a_payment_after_the_cancellation_is_to_be_refunded() -> None:
+def test_a_payment_after_the_cancellation_must_be_refunded() -> None:
     cancelled = PENDING.cancel(NOON, "no")
     late = cancelled.add_payment(NOON, "ch_late")
     assert (late.status, late.refund_status) == (OrderStatus.CANCELLED, RefundStatus.PENDING)
@@ -120,7 +120,7 @@ def test_a_payment_after_the_cancellation_is_to_be_refunded() -> None:
     assert late.payments == (Payment("ch_late", PENDING.total_amount, PaymentKind.LATE, NOON),)
 
 
-def test_a_payment_for_a_paid_order_is_to_be_refunded_and_changes_nothing_else() -> None:
+def test_a_payment_for_a_paid_order_must_be_refunded_and_changes_nothing_else() -> None:
     paid = PENDING.pay(NOON, "ch_teacups")
     twice = paid.add_payment(NOON, "ch_second")
     assert twice.payments[-1] == Payment("ch_second", PENDING.total_amount, PaymentKind.SURPLUS, NOON)

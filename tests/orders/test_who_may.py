@@ -77,8 +77,8 @@ async def test_only_ops_may_request_an_earlier_state(gateway: Gateway, role: str
 async def test_a_forbidden_change_leaves_no_audit_row(gateway: Gateway) -> None:
     order = await place(gateway)
     await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID"}, key="warehouse")
-    stored = await audit_and_events(gateway.pool, "ORDER", order["id"])
-    assert stored.transitions == [(None, "PENDING_PAYMENT", "ACCEPTED")]
+    stored_rows = await audit_and_events(gateway.pool, "ORDER", order["id"])
+    assert stored_rows.transitions == [(None, "PENDING_PAYMENT", "ACCEPTED")]
 
 
 async def test_a_customer_places_reads_and_cancels_her_own_orders(gateway: Gateway) -> None:

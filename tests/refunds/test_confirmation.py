@@ -71,7 +71,7 @@ async def test_the_confirmation_contains_the_amount_and_the_reason(
     ("cause", "reason"),
     [(Cause.ORDER_CANCELLED, "Your order was cancelled"), (Cause.LATE_PAYMENT, "Your payment reached us after")],
 )
-def test_the_reason_is_the_one_that_the_customer_knows(cause: Cause, reason: str) -> None:
+def test_the_confirmation_states_the_cause_in_words_for_the_customer(cause: Cause, reason: str) -> None:
     refund = a_refund(cause=cause, return_id=None, amount=Decimal(5400), currency="JPY", customer_name=None)
     mail = refund_mail(refund.succeed("re_1", 1, NOW))
     assert mail.text.startswith(f"Dear customer,\n\n{reason}")

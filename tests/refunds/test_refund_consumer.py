@@ -73,7 +73,7 @@ async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(
     assert json.loads(entry["details"])["event_id"] == "event-1"
 
 
-async def test_a_cancelled_order_that_was_paid_is_refunded_what_was_captured(inbox: Inbox, pool: Pool) -> None:
+async def test_a_cancelled_paid_order_is_refunded_the_captured_amount(inbox: Inbox, pool: Pool) -> None:
     cancelled = order_cancelled(total_amount="9999.00", captured_amount="1234.50")
     await inbox.process([kafka_record("order.cancelled", cancelled)])
 
@@ -83,7 +83,7 @@ async def test_a_cancelled_order_that_was_paid_is_refunded_what_was_captured(inb
     assert (refund["order_id"], refund["return_id"]) == (UUID(cancelled["order_id"]), None)
 
 
-async def test_a_cancelled_order_that_was_never_paid_is_not(inbox: Inbox, pool: Pool) -> None:
+async def test_a_cancelled_unpaid_order_is_not_refunded(inbox: Inbox, pool: Pool) -> None:
     await inbox.process(
         [kafka_record("order.cancelled", order_cancelled(captured_amount=None, payment_reference=None))]
     )

@@ -51,7 +51,7 @@ class CountedGateway(FakePaymentGateway):
 
 
 @pytest.mark.parametrize("table", ["refunds", "audit", "outbox", "event_streams"])
-async def test_a_table_locked_for_a_while_repeats_no_call_and_no_mail(
+async def test_a_temporarily_locked_table_repeats_no_call_and_no_mail(
     database: Database, pool: Pool, impatient_pool: Pool, mailbox: Mailbox, table: str
 ) -> None:
     address = f"{uuid4().hex}@example.org"

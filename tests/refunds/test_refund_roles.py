@@ -22,7 +22,7 @@ from support.payments.sandbox import PaymentSandbox
 from support.postgres.databases import Database
 from support.waiting import eventually
 
-# What the SDK hands to httpx is a style that httpx no longer likes.
+# The SDK passes the body to httpx in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 
 

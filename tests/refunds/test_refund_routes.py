@@ -18,8 +18,8 @@ from support.postgres.databases import Database
 
 @pytest_asyncio.fixture
 async def gateway(database: Database) -> AsyncIterator[Gateway]:
-    async with serve(SERVICE, database) as served:
-        yield served
+    async with serve(SERVICE, database) as running:
+        yield running
 
 
 async def test_a_refund_is_shown_with_its_attempts_and_their_errors(gateway: Gateway) -> None:

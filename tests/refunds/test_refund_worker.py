@@ -67,9 +67,9 @@ async def test_a_refund_is_made_published_and_confirmed_by_mail(
     assert (await job_of(pool, refund, MAIL_JOB)).state == "ready"
     assert outcome_count("succeeded") == count_before + 1
 
-    stored = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert stored.transitions == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
-    assert stored.events == [("refund.succeeded", 1)]
+    stored_rows = await audit_and_events(pool, "REFUND", str(refund.id))
+    assert stored_rows.transitions == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
+    assert stored_rows.events == [("refund.succeeded", 1)]
     event = await last_event(pool, str(refund.id))
     assert (event["status"], event["transaction_id"], event["amount"]) == ("SUCCEEDED", provider_refund["id"], TOTAL)
     (event_row,) = await pool.fetch("SELECT topic, key, causation_id FROM outbox")
@@ -133,9 +133,9 @@ async def test_a_refund_fails_permanently_after_six_attempts_and_succeeds_after_
     (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["error"]) == ("SUCCEEDED", provider_refund["id"], None)
-    stored = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert stored.events == [("refund.failed", 1), ("refund.succeeded", 2)]
-    assert [new for _, new, _ in stored.transitions] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
+    stored_rows = await audit_and_events(pool, "REFUND", str(refund.id))
+    assert stored_rows.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+    assert [new for _, new, _ in stored_rows.transitions] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
 
 
 async def test_a_refund_whose_response_was_lost_is_found_and_not_requested_again(
@@ -311,8 +311,8 @@ async def test_a_refund_declined_for_the_derived_reference_is_retried_when_the_i
     assert await sandbox.refunds(f"order-{order_id}") == []
     assert (await row_of(pool, refund.id))["transaction_id"] == provider_refund["id"]
     assert await sandbox.keys(payment_id) == [f"{refund.idempotency_key}-1"]
-    stored = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert stored.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+    stored_rows = await audit_and_events(pool, "REFUND", str(refund.id))
+    assert stored_rows.events == [("refund.failed", 1), ("refund.succeeded", 2)]
 
 
 async def test_an_id_that_arrives_during_the_decline_of_the_derived_reference_is_used_in_the_same_attempt(
@@ -342,8 +342,8 @@ async def test_an_id_that_arrives_while_a_declined_refund_fails_permanently_is_n
     async with running_worker(pool, IdArrivesOnFailure(gateway)):
         await job_in_state(pool, refund, "done")
     assert len(await gateway.refunds(payment_id)) == 1
-    stored = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert stored.events == [("refund.failed", 1), ("refund.succeeded", 2)]
+    stored_rows = await audit_and_events(pool, "REFUND", str(refund.id))
+    assert stored_rows.events == [("refund.failed", 1), ("refund.succeeded", 2)]
 
 
 async def is_a_lock_awaited(pool: Pool) -> bool:

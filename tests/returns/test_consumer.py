@@ -211,7 +211,7 @@ async def test_three_thousand_events_a_second_are_copied(
 
 
 @pytest.mark.parametrize(("newer", "older"), [((1, 5), (1, 4)), ((2, 1), (1, 5)), ((1, 10), (1, 9)), ((1, 5), (1, 5))])
-async def test_an_older_event_that_comes_later_changes_nothing(
+async def test_an_older_event_that_arrives_later_changes_nothing(
     gateway: Gateway, newer: tuple[int, int], older: tuple[int, int]
 ) -> None:
     order_data = order_view_data()

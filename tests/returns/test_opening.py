@@ -67,8 +67,8 @@ async def test_a_delivered_order_can_be_returned(gateway: Gateway) -> None:
         "completed_at": None,
         "version": 1,
     }
-    stored = await audit_and_events(gateway.pool, "RETURN", new_return["id"])
-    assert stored == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
+    stored_rows = await audit_and_events(gateway.pool, "RETURN", new_return["id"])
+    assert stored_rows == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
     assert (await last_event(gateway.pool, new_return["id"]))["refund_amount"] == "79.06"
 
 
@@ -144,8 +144,8 @@ async def test_of_twenty_concurrent_returns_of_one_order_one_is_opened(gateway: 
     }
     assert await returns_of(gateway, order_id) == 1
     new_return = next(response.json() for response in responses if response.status_code == 201)
-    stored = await audit_and_events(gateway.pool, "RETURN", new_return["id"])
-    assert stored == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
+    stored_rows = await audit_and_events(gateway.pool, "RETURN", new_return["id"])
+    assert stored_rows == AuditAndEvents([(None, "REQUESTED", "ACCEPTED")], [("return.requested", 1)])
     assert await gateway.pool.fetchval("SELECT count(*) FROM audit") == rows_before + 1
     assert await gateway.pool.fetchval("SELECT count(*) FROM outbox WHERE key = $1", order_id) == 1
 

@@ -107,6 +107,6 @@ def test_the_refund_amount_is_the_total_of_the_order() -> None:
     assert REQUESTED.payment_reference == "ch_teacups"
 
 
-def test_an_order_that_nobody_paid_cannot_be_returned() -> None:
+def test_an_unpaid_order_cannot_be_returned() -> None:
     with pytest.raises(ValueError, match="no payment is known"):
         Return.open(replace(ORDER, payment_reference=None), UUID(int=3), NOON, reason="Broken", customer_notes=None)

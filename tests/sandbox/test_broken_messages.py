@@ -51,7 +51,7 @@ async def deliver(address: str, *messages: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_a_broken_message_is_shown_as_far_as_it_can_be_read(
+async def test_the_readable_parts_of_a_broken_message_are_shown(
     mailbox: httpx.AsyncClient, mailbox_addresses: dict[str, str], name: str
 ) -> None:
     await deliver(mailbox_addresses["smtp"], b"Subject: valid\r\nTo: ada@example.org\r\n\r\nx", BROKEN[name])

@@ -166,7 +166,7 @@ async def test_an_unknown_character_set_and_a_forwarded_mail_are_shown_too(
     assert message["Attachments"][0]["Size"] > 500
 
 
-async def test_chosen_messages_are_deleted_or_all(mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP) -> None:
+async def test_selected_messages_or_all_can_be_deleted(mailbox: httpx.AsyncClient, smtp: aiosmtplib.SMTP) -> None:
     for number in range(3):
         await send(smtp, f"Invoice {number}")
     newest = (await mailbox.get("/api/v1/messages")).json()["messages"][0]["ID"]

@@ -93,7 +93,7 @@ async def test_without_an_api_key_nothing_is_disclosed(payments_url: str) -> Non
     assert response.json()["error"]["type"] == "invalid_request_error"
 
 
-async def test_an_api_key_may_come_as_basic_auth(payments_url: str) -> None:
+async def test_an_api_key_may_be_sent_as_basic_auth(payments_url: str) -> None:
     async with httpx.AsyncClient(base_url=payments_url, auth=("sk_test_1", "")) as client:
         assert (await client.get("/v1/refunds")).status_code == 200
 
@@ -172,7 +172,7 @@ async def test_no_more_than_a_declared_capture_is_refunded(
     assert nothing_left.value.code == "charge_already_refunded"
 
 
-async def test_a_captured_payment_is_refunded_in_its_own_currency(
+async def test_a_captured_payment_is_refunded_only_in_its_currency(
     payments: httpx.AsyncClient, stripe_client: stripe.StripeClient, order_payment: str
 ) -> None:
     await payments.post("/sandbox/captures", json={"payment": order_payment, "amount": 5000, "currency": "usd"})

@@ -26,7 +26,7 @@ def test_tests_wait_by_polling_and_never_sleep() -> None:
     assert [f"{file.relative_to(TESTS)}:{line}" for file in files for line in sleeps(file)] == []
 
 
-async def test_a_condition_that_becomes_true_is_waited_for() -> None:
+async def test_waiting_ends_when_the_condition_becomes_true() -> None:
     answers = iter([0, 0, 7, 8])
     assert await eventually_true(lambda: next(answers)) == 7
     assert poll(lambda: next(answers)) == 8
@@ -44,4 +44,4 @@ async def test_a_forbidden_condition_fails_the_test_immediately() -> None:
     asyncio.get_running_loop().call_later(0.05, event.set)
     with pytest.raises(AssertionError, match="the event would be set"):
         await stays_true(lambda: not event.is_set(), seconds=10, why="the event would be set")
-    await stays_true(event.is_set, seconds=0.05, why="nobody clears it")
+    await stays_true(event.is_set, seconds=0.05, why="nothing clears it")

@@ -24,7 +24,7 @@ CANCELLED = replace(PAID, previous_state="PAID", new_state="CANCELLED", details=
 
 
 @pytest.fixture(autouse=True)
-async def _recorded(pool: Pool) -> None:
+async def _entries(pool: Pool) -> None:
     for entry in (PAID, CANCELLED, replace(CANCELLED, outcome="REFUSED")):
         async with transaction(pool) as connection:
             await entries.append(connection, entry)
@@ -42,7 +42,7 @@ async def test_an_unchanged_chain_verifies(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "forged"),
+    ("column", "value"),
     [
         ("new_state", "DELIVERED"),
         ("actor_id", "somebody else"),
@@ -54,9 +54,9 @@ async def test_an_unchanged_chain_verifies(pool: Pool) -> None:
         ("hash", bytes(32)),
     ],
 )
-async def test_a_changed_row_is_detected(pool: Pool, column: str, forged: object) -> None:
+async def test_a_changed_row_is_detected(pool: Pool, column: str, value: object) -> None:
     rows = await chain(pool)
-    rows[1][column] = forged
+    rows[1][column] = value
     broken = first_broken(rows)
     assert broken is not None
     assert broken["position"] == 2

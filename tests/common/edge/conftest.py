@@ -1,4 +1,4 @@
-"""The gateway of the vase service, one for all tests of a module; a module that needs another overrides it."""
+"""The gateway of the vase service, shared by the tests of a module; a module may override it."""
 
 from collections.abc import AsyncIterator
 

@@ -51,7 +51,7 @@ async def _check_head(client: httpx.AsyncClient, path: str) -> None:
     assert head.status_code == get.status_code, path
     assert head.content == b"", path
     assert head.headers["Content-Type"] == get.headers["Content-Type"], path
-    if path not in ("/metrics", "/api/v1/metrics"):  # they count the requests that came in between
+    if path not in ("/metrics", "/api/v1/metrics"):  # they count the requests in between
         assert head.headers["Content-Length"] == get.headers["Content-Length"], path
 
 

@@ -50,7 +50,7 @@ async def test_a_client_that_disconnects_gets_no_response_and_is_counted() -> No
     assert request_count("GET", CLIENT_GONE) == before + 1
 
 
-async def test_an_unknown_method_creates_no_metric_series_of_its_own() -> None:
+async def test_an_unknown_method_creates_no_metric_series() -> None:
     async def respond_405(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 405, "headers": []})
         await send({"type": "http.response.body", "body": b""})

@@ -162,7 +162,7 @@ async def test_a_subject_and_a_name_are_decoded_as_they_were_written(mailer: Mai
     assert max(map(len, header.splitlines())) <= 78
 
 
-async def test_a_mail_to_an_international_domain_goes_to_its_a_label(mailer: Mailer, server: Server) -> None:
+async def test_a_mail_to_an_international_domain_is_sent_to_its_a_label(mailer: Mailer, server: Server) -> None:
     await mailer.send(Mail("user@münchen.example", "x", "x", "x"))
     assert server.envelopes == [("orders@articurated.example", ["user@xn--mnchen-3ya.example"])]
     assert server.messages[0]["To"] == "user@xn--mnchen-3ya.example"

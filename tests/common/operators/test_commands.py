@@ -173,7 +173,7 @@ async def test_a_changed_audit_row_is_named(
 
 
 async def tamper(database: Database, statement: str) -> None:
-    """As the owner of the tables could, with the triggers out of the way."""
+    """Change audit rows as the owner of the tables, with disabled triggers."""
     owner = await asyncpg.connect(database.owner_dsn)
     await owner.execute(f"ALTER TABLE audit DISABLE TRIGGER USER; {statement}; ALTER TABLE audit ENABLE TRIGGER USER")
     await owner.close()
@@ -192,7 +192,7 @@ async def test_an_unavailable_database_is_reported_in_one_line(
     ["dance", "jobs list --limit -1", "poison list --offset 2147483648", "outbox replay 9223372036854775808"],
 )
 async def test_an_unknown_command_prints_the_usage(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as raised:
         execute(SERVICE, command.split())
-    assert ended.value.code == 2
+    assert raised.value.code == 2
     assert "usage: python -m workshop" in capsys.readouterr().err

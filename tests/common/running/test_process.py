@@ -127,7 +127,7 @@ def test_sigterm_stops_every_role_in_time_while_both_servers_hang(
                 assert time.monotonic() - start < 4
 
 
-def test_a_second_signal_ends_the_process_at_once(migrated_environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_process_immediately(migrated_environment: dict[str, str], tmp_path: Path) -> None:
     with running_service(
         "orders", "all", folder=tmp_path, environment={**migrated_environment, "SHUTDOWN_SECONDS": "60"}
     ) as process:

@@ -7,8 +7,8 @@ from support.waiting import eventually
 
 
 async def end_metadata_task(client: Any) -> None:
-    """End the task of an aiokafka client that keeps the cluster's metadata, as uvloop's error at a write to a closed
-    connection ends it: aiokafka expects no `RuntimeError`, and nobody looks after the task."""
+    """End the metadata task of an aiokafka client, as uvloop's error at a write to a closed connection does: aiokafka
+    expects no `RuntimeError`, and does not restart the task."""
     task: asyncio.Task[None] = client._sync_task
 
     async def fail(*_: object) -> bool:

@@ -1,4 +1,4 @@
-"""These tests run on uvloop, as the services do: its transports differ from those of asyncio."""
+"""These tests run on uvloop like the services, because its transports differ from those of asyncio."""
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
