@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import msgspec
-from invoicing.domain import Snapshot
+from invoicing.domain.snapshot import Snapshot
 from invoicing.invoice_pdf.document import render
 
 

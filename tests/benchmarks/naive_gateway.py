@@ -24,8 +24,8 @@ from common.audit.entries import AuditEntry, entry_parameters
 from common.messaging.envelope import event_headers
 from common.telemetry.trace_context import new_traceparent
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
-from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
 from orders.domain.pricing import taxes_on
+from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus
 from orders.events import ORDERS_TOPIC, OrderData
 from orders.schemas.requests import StateChangeRequest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.database import tables as infrastructure
 from orders import tables
-from orders.domain import OrderLine
+from orders.domain.pricing import OrderLine
 from orders.events import OrderData, PaymentStateData
 from sqlalchemy.orm import DeclarativeBase, Mapped, relationship
 

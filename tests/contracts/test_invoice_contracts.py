@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from common.messaging.envelope import EventData
 from generators.event_schemas import committed_schema
-from invoicing.domain import Document
+from invoicing.domain.invoice import Document
 from invoicing.events import FAILED, ISSUED, InvoiceFailed, invoice_data
 from jsonschema import Draft202012Validator
 from orders.events import InvoiceView

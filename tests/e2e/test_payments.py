@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 from refunds.use_cases.jobs import REFUND_JOB
-from refunds.worker import RefundJob
+from refunds.worker.refund_job import RefundJob
 from support.events.services_without_kafka import ServicesWithoutKafka, services_without_kafka
 from support.example.orders import place
 from support.jobs.attempts import attempt, claim_jobs

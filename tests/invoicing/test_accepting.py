@@ -9,7 +9,7 @@ from decimal import Decimal
 import asyncpg
 import pytest
 from common.database.transactions import Pool, open_pool, reading, transaction
-from invoicing.domain import InconsistentOrder
+from invoicing.domain.snapshot import InconsistentOrder
 from invoicing.repository.reading import find_snapshot
 from support.example.ada import ADA
 from support.example.invoices import SELLER, consume, consume_in, invoice_numbers, invoice_of, job_of

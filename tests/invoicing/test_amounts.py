@@ -7,7 +7,7 @@ import pytest
 from common.money import MINOR_DIGITS, fits, quantize
 from hypothesis import given
 from hypothesis import strategies as st
-from invoicing.domain import InconsistentOrder, display_amount, display_rate
+from invoicing.domain.snapshot import InconsistentOrder, display_amount, display_rate
 from support.example.invoice_snapshots import a_line, a_snapshot
 
 currencies = st.sampled_from(sorted(MINOR_DIGITS))

@@ -12,7 +12,7 @@ from common.database.transactions import Pool, open_pool
 from invoicing.document_store.folder import FolderDocumentStore
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases.jobs import DOCUMENT_JOB, MAIL_JOB
-from invoicing.worker import DocumentJob
+from invoicing.worker.document_job import DocumentJob
 from support.example.invoices import consume, invoice_events, invoice_of, job_in_state, running_worker
 from support.example.order_events import order_shipped
 from support.jobs import handlers as jobs

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from invoicing.domain import invoice_number
+from invoicing.domain.numbering import invoice_number
 
 years = st.integers(2000, 2200)
 positions = st.integers(1, 10**9)

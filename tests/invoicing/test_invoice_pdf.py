@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from invoicing.domain import Snapshot
+from invoicing.domain.snapshot import Snapshot
 from invoicing.invoice_pdf.document import render
 from invoicing.invoice_pdf.fonts import REPLACEMENT
 from pypdf import PdfReader

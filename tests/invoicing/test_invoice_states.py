@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from invoicing.domain import Document, Failure, Invoice, InvoiceStatus, MailStatus, Step, TransitionRefused
+from invoicing.domain.invoice import Document, Failure, Invoice, InvoiceStatus, MailStatus, Step, TransitionRefused
 from support.example.invoices import a_pending_invoice
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)

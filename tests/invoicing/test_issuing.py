@@ -14,7 +14,7 @@ from common.jobs.dead_letters import DEAD_JOB
 from common.messaging.dead_letters import dead_letter_topic
 from invoicing.document_store.folder import FolderDocumentStore
 from invoicing.document_store.port import DocumentStore
-from invoicing.domain import Document
+from invoicing.domain.invoice import Document
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases.jobs import DOCUMENT_JOB, MAIL_JOB
 from pypdf import PdfReader

@@ -11,7 +11,8 @@ from common.database.transactions import Pool, open_pool, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 from invoicing.app import SERVICE
-from invoicing.domain import SellerCalendar, Snapshot
+from invoicing.domain.numbering import SellerCalendar
+from invoicing.domain.snapshot import Snapshot
 from invoicing.repository import reading
 from invoicing.settings import InvoicingSettings
 from support.example.invoices import incoming_event

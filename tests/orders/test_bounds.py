@@ -14,7 +14,7 @@ from common.paging import Paging
 from common.telemetry.trace_context import new_traceparent
 from httpx import Response
 from orders.app import SERVICE
-from orders.domain import OrderStatus
+from orders.domain.states import OrderStatus
 from orders.repository import reading, writing
 from orders.repository.reading import LINES_PER_PAGE, OrderFilter
 from orders.schemas.requests import OrderCreate

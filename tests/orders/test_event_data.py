@@ -6,7 +6,8 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from orders.domain import Address, Customer, NewLine, NewOrder, Order
+from orders.domain.order import Address, Customer, NewOrder, Order
+from orders.domain.pricing import NewLine
 from orders.events import LATE_PAYMENT, PAYMENT_IDENTIFIED, SURPLUS_PAYMENT, OrderData, order_data
 
 CREATED_AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)

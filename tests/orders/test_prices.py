@@ -9,8 +9,7 @@ import pytest
 from common.money import minor_digits
 from hypothesis import given
 from hypothesis import strategies as st
-from orders.domain import InvalidTotal, NewLine
-from orders.domain.pricing import Priced, price, taxes_on
+from orders.domain.pricing import InvalidTotal, NewLine, Priced, price, taxes_on
 
 CURRENCIES = ["EUR", "JPY", "KWD", "CLF"]
 

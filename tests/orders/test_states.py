@@ -9,19 +9,10 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orders.domain import (
-    ALLOWED_TRANSITIONS,
-    Address,
-    Customer,
-    NewLine,
-    NewOrder,
-    Order,
-    OrderStatus,
-    Payment,
-    PaymentKind,
-    RefundStatus,
-    TransitionRefused,
-)
+from orders.domain.order import Address, Customer, NewOrder, Order
+from orders.domain.payment import Payment, PaymentKind
+from orders.domain.pricing import NewLine
+from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus, RefundStatus, TransitionRefused
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ORDER_ID = UUID(int=1)

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from orders.domain import ALLOWED_TRANSITIONS, OrderStatus
+from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus
 from support.example.orders import place, place_in
 from support.gateway.application import Gateway
 from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event

@@ -8,10 +8,11 @@ import pytest
 import structlog
 from common.database.transactions import Pool
 from common.messaging.dead_letters import dead_letter_topic
-from refunds.domain import Cause, Refund
+from refunds.domain.refund import Refund
+from refunds.domain.request import Cause
 from refunds.use_cases.jobs import MAIL_JOB
-from refunds.worker import MailJob, RefundJob
-from refunds.worker.mail_job import refund_mail
+from refunds.worker.mail_job import MailJob, refund_mail
+from refunds.worker.refund_job import RefundJob
 from support.example.refunds import NOW, a_refund, job_in_state, open_refund, replay, running_worker
 from support.mail.mailbox import Mailbox, running_mailbox
 from support.mail.sending import mailer

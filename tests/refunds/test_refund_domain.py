@@ -8,16 +8,8 @@ import pytest
 from common.money import MINOR_DIGITS
 from hypothesis import given
 from hypothesis import strategies as st
-from refunds.domain import (
-    ALLOWED_TRANSITIONS,
-    Refund,
-    RefundStatus,
-    TransitionRefused,
-    cancellation_key,
-    late_payment_key,
-    return_key,
-    surplus_payment_key,
-)
+from refunds.domain.refund import ALLOWED_TRANSITIONS, Refund, RefundStatus, TransitionRefused
+from refunds.domain.request import cancellation_key, late_payment_key, return_key, surplus_payment_key
 from support.example.refunds import NOW, a_refund, a_request
 
 ID = UUID("0f0e0d0c-0b0a-4908-8706-050403020100")

@@ -9,10 +9,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from refunds.domain import Refund
+from common.mail.mailer import Mailer
+from refunds.domain.refund import Refund
 from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
-from refunds.worker import MailJob, RefundJob
+from refunds.worker.mail_job import MailJob
+from refunds.worker.refund_job import RefundJob
 from support.example.refunds import RETRY_UNIT, job_in_state, open_refund
 from support.jobs.handlers import running_worker
 from support.mail.mailbox import Mailbox, running_mailbox

@@ -18,11 +18,11 @@ from hypothesis.stateful import (
     rule,
 )
 from refunds.consumer import EVENT_HANDLERS
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 from refunds.repository import reading
 from refunds.repository.reading import RefundFilter
 from refunds.use_cases.jobs import REFUND_JOB
-from refunds.worker import RefundJob
+from refunds.worker.refund_job import RefundJob
 from support.example.refund_events import kafka_record, payment_identified, return_completed
 from support.jobs.attempts import attempt, claim_jobs
 from support.payments.fake_gateway import FakePaymentGateway

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from common.access.auth import Role
 from refunds.app import SERVICE
-from refunds.worker import RefundJob
+from refunds.worker.refund_job import RefundJob
 from support.example.ada import TOTAL
 from support.example.refunds import job_in_state, open_refund, running_worker
 from support.gateway.application import Gateway, exact_json, serve

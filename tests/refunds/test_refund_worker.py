@@ -23,7 +23,7 @@ from refunds.payment_gateway.port import GatewayError, OutcomeUnknown
 from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.use_cases.opening import identify_payment
-from refunds.worker import RefundJob
+from refunds.worker.refund_job import RefundJob
 from support.example.ada import TOTAL
 from support.example.refunds import RETRY_UNIT, claim_job, job_in_state, job_of, open_refund, replay, running_worker
 from support.jobs.attempts import complete

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from returns.domain import Ineligibility, KnownOrder, ineligibility
+from returns.domain.eligibility import Ineligibility, KnownOrder, ineligibility
 
 WINDOW = timedelta(days=30)
 # Across the end of summer time in Europe: days are of 24 hours, in UTC.

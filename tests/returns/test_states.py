@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from returns.domain import (
+from returns.domain.eligibility import KnownOrder
+from returns.domain.return_ import (
     ALLOWED_TRANSITIONS,
-    KnownOrder,
     RefundStatus,
     RejectionReason,
     Return,

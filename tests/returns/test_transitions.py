@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from returns.domain import ALLOWED_TRANSITIONS, ReturnStatus
+from returns.domain.return_ import ALLOWED_TRANSITIONS, ReturnStatus
 from support.example.returns import PATHS, changed, open_in, open_return
 from support.gateway.application import Gateway
 from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from common.service import Runtime, Service
 from common.settings import WrongSetting
 
-from invoicing.domain import Address, Seller, SellerCalendar
+from invoicing.domain.numbering import SellerCalendar
+from invoicing.domain.snapshot import Address, Seller
 from invoicing.events import INVOICES_TOPIC, ORDERS_TOPIC
 from invoicing.settings import InvoicingSettings
 from invoicing.tables import metadata
@@ -46,7 +47,8 @@ async def job_handlers(settings: InvoicingSettings) -> "AsyncIterator[Iterable[J
     from common.mail.mailer import Mailer
 
     from invoicing.invoice_pdf.renderer import Renderer
-    from invoicing.worker import DocumentJob, MailJob
+    from invoicing.worker.document_job import DocumentJob
+    from invoicing.worker.mail_job import MailJob
 
     store = _document_store(settings)
     async with Renderer(processes=settings.rendering_processes, timeout=settings.rendering_timeout_seconds) as renderer:

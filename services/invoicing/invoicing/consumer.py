@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from common.database.statements import Connection
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
-from invoicing.domain import UTC_CALENDAR, Seller, SellerCalendar
+from invoicing.domain.numbering import UTC_CALENDAR, SellerCalendar
+from invoicing.domain.snapshot import Seller
 from invoicing.events import OrderShippedView
 from invoicing.use_cases.opening import open_invoices
 

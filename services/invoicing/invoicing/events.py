@@ -11,7 +11,7 @@ from common.audit.actor import Actor
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
-from invoicing.domain import Invoice
+from invoicing.domain.invoice import Invoice
 
 INVOICES_TOPIC = "articurated.invoices"
 ORDERS_TOPIC = "articurated.orders"

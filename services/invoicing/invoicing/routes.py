@@ -15,7 +15,7 @@ from common.signed_links import SignedLinks
 from fastapi import Request, Response
 
 from invoicing.document_store.port import DocumentStore
-from invoicing.domain import PDF, InvoiceStatus
+from invoicing.domain.invoice import PDF, InvoiceStatus
 from invoicing.schemas import InvoiceResponse, invoice_response
 from invoicing.use_cases import queries
 

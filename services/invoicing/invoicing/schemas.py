@@ -6,7 +6,7 @@ from uuid import UUID
 from common.edge.requests.fields import ExactNumber
 from typing_extensions import TypedDict
 
-from invoicing.domain import Document, Invoice, InvoiceStatus, MailStatus, Step
+from invoicing.domain.invoice import Document, Invoice, InvoiceStatus, MailStatus, Step
 
 
 class InvoiceResponse(TypedDict):

@@ -11,7 +11,9 @@ from common.audit.actor import Actor
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
-from orders.domain import Order, OrderStatus, Payment, PaymentKind, RefundStatus
+from orders.domain.order import Order
+from orders.domain.payment import Payment, PaymentKind
+from orders.domain.states import OrderStatus, RefundStatus
 
 ORDERS_TOPIC = "articurated.orders"
 INVOICES_TOPIC = "articurated.invoices"

@@ -10,7 +10,7 @@ from common.edge.requests.query import CreatedQuery, PageQuery
 from common.edge.routing.router import Router
 from fastapi import Depends, Request, Response
 
-from orders.domain import OrderStatus
+from orders.domain.states import OrderStatus
 from orders.repository.reading import OrderFilter
 from orders.schemas.requests import CancelRequest, OrderCreate, StateChangeRequest
 from orders.schemas.responses import (

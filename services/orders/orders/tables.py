@@ -7,7 +7,7 @@ from common.aggregates.counts import StatusCounts
 from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy.dialects.postgresql import JSONB
 
-from orders.domain import OrderStatus
+from orders.domain.states import OrderStatus
 
 metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
 

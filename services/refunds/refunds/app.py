@@ -37,7 +37,8 @@ def event_handlers(_settings: RefundsSettings) -> "Handlers":
 async def job_handlers(settings: RefundsSettings) -> "AsyncIterator[Iterable[JobHandler]]":
     from common.mail.mailer import Mailer
 
-    from refunds.worker import MailJob, RefundJob
+    from refunds.worker.mail_job import MailJob
+    from refunds.worker.refund_job import RefundJob
 
     async with aclosing(_payment_gateway(settings)) as payment_gateway:
         yield [RefundJob(payment_gateway), MailJob(Mailer(settings))]

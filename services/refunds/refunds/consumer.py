@@ -10,7 +10,14 @@ from common.database.statements import Connection
 from common.messaging.envelope import EventView
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
-from refunds.domain import Cause, RefundRequest, cancellation_key, late_payment_key, return_key, surplus_payment_key
+from refunds.domain.request import (
+    Cause,
+    RefundRequest,
+    cancellation_key,
+    late_payment_key,
+    return_key,
+    surplus_payment_key,
+)
 from refunds.events import (
     CustomerView,
     OrderCancelledView,

@@ -10,7 +10,8 @@ from common.audit.actor import Actor
 from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
-from refunds.domain import Cause, Refund
+from refunds.domain.refund import Refund
+from refunds.domain.request import Cause
 
 REFUNDS_TOPIC = "articurated.refunds"
 ORDERS_TOPIC = "articurated.orders"

@@ -9,7 +9,7 @@ from common.edge.requests.query import PageQuery
 from common.edge.routing.router import Router
 from fastapi import Depends, Request, Response
 
-from refunds.domain import RefundStatus
+from refunds.domain.refund import RefundStatus
 from refunds.repository.reading import RefundFilter
 from refunds.schemas import RefundResponse, refund_response
 from refunds.use_cases import queries

@@ -7,7 +7,8 @@ from common.edge.requests.fields import ExactNumber
 from common.jobs.attempts import Attempt
 from typing_extensions import TypedDict
 
-from refunds.domain import Cause, RefundStatus
+from refunds.domain.refund import RefundStatus
+from refunds.domain.request import Cause
 from refunds.use_cases.queries import TriedRefund
 
 

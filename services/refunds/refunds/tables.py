@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
 from common.database.tables import NAMING_CONVENTION, instant
 
-from refunds.domain import RefundStatus
+from refunds.domain.refund import RefundStatus
 
 # The name of a refund in the audit trail.
 ENTITY = "REFUND"

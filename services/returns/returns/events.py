@@ -11,7 +11,7 @@ from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 from pydantic import AwareDatetime
 
-from returns.domain import RefundStatus, RejectionReason, Return, ReturnStatus
+from returns.domain.return_ import RefundStatus, RejectionReason, Return, ReturnStatus
 
 RETURNS_TOPIC = "articurated.returns"
 ORDERS_TOPIC = "articurated.orders"

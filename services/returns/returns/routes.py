@@ -11,7 +11,7 @@ from common.edge.requests.query import CreatedQuery, PageQuery
 from common.edge.routing.router import Router
 from fastapi import Depends, Request, Response
 
-from returns.domain import ReturnStatus
+from returns.domain.return_ import ReturnStatus
 from returns.repository.reading import ReturnFilter
 from returns.schemas import (
     ApproveRequest,

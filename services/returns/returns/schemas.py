@@ -8,7 +8,7 @@ from common.edge.requests.fields import ExactNumber, Lines, OptionalLines, Reque
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from returns.domain import RefundStatus, RejectionReason, Return, ReturnStatus
+from returns.domain.return_ import RefundStatus, RejectionReason, Return, ReturnStatus
 from returns.use_cases.opening import NewReturn
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
 from common.database.tables import NAMING_CONVENTION, instant
 
-from returns.domain import ReturnStatus
+from returns.domain.return_ import ReturnStatus
 
 metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
 

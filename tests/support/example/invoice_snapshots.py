@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from common.money import quantize
-from invoicing.domain import Address, Buyer, Line, Snapshot, Tax
+from invoicing.domain.snapshot import Address, Buyer, Line, Snapshot, Tax
 from support.example.ada import ADA, ADDRESS, EMAIL, NAME, ORDER_NUMBER, PAYMENT, TEACUPS, TOWEL, VAT_ID
 from support.example.invoices import SELLER
 

@@ -14,11 +14,13 @@ from common.messaging.envelope import ReceivedEvent
 from common.messaging.incoming.records import Incoming
 from invoicing.consumer import event_handlers
 from invoicing.document_store.port import DocumentStore
-from invoicing.domain import Address, Invoice, InvoiceStatus, MailStatus, Seller
+from invoicing.domain.invoice import Invoice, InvoiceStatus, MailStatus
+from invoicing.domain.snapshot import Address, Seller
 from invoicing.events import OrderShippedView
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases.jobs import DOCUMENT_JOB
-from invoicing.worker import DocumentJob, MailJob
+from invoicing.worker.document_job import DocumentJob
+from invoicing.worker.mail_job import MailJob
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import ADA, NET, ORDER_NUMBER, TAX, TOTAL
 from support.jobs import handlers as jobs

@@ -12,7 +12,8 @@ from common.database.transactions import Pool, transaction
 from common.jobs import queue
 from common.jobs.handler import JobHandler
 from common.jobs.job import Job
-from refunds.domain import Cause, Refund, RefundRequest, return_key
+from refunds.domain.refund import Refund
+from refunds.domain.request import Cause, RefundRequest, return_key
 from refunds.use_cases.jobs import REFUND_JOB
 from refunds.use_cases.opening import open_refunds
 from support.events.traceparent import TRACEPARENT

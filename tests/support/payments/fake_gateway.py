@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import Declined, GatewayError, GatewayFailure, GatewayUnavailable, OutcomeUnknown
 from support.jobs.attempts import Crash
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from invoicing.document_store.port import DamagedDocument, describe, require_intact
-from invoicing.domain import Document
+from invoicing.domain.invoice import Document
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore, RetryConfig

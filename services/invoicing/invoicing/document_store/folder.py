@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from invoicing.document_store.port import DamagedDocument, describe, require_intact
-from invoicing.domain import Document
+from invoicing.domain.invoice import Document
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _ABANDONED_AFTER_SECONDS = 3600

@@ -4,7 +4,7 @@ import hashlib
 from typing import Protocol
 from uuid import UUID
 
-from invoicing.domain import Document
+from invoicing.domain.invoice import Document
 
 
 class DamagedDocument(Exception):

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from invoicing.domain import Snapshot
+from invoicing.domain.snapshot import Snapshot
 from invoicing.invoice_pdf.document import render
 from invoicing.invoice_pdf.frames import FAILED, RENDERED, read_frame, write_frame
 

@@ -9,7 +9,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import BaseDocTemplate, Flowable, KeepTogether, Paragraph, Spacer, Table
 
-from invoicing.domain import Address, Line, Snapshot, display_amount, display_rate
+from invoicing.domain.snapshot import Address, Line, Snapshot, display_amount, display_rate
 from invoicing.invoice_pdf.fonts import BOLD, REGULAR, markup
 from invoicing.invoice_pdf.page import CLAY, GREY, INK, SAND, TEXT_WIDTH, CountingCanvas, page_templates
 

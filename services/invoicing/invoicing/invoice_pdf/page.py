@@ -9,7 +9,7 @@ from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate, Paragraph
 
-from invoicing.domain import Snapshot
+from invoicing.domain.snapshot import Snapshot
 from invoicing.invoice_pdf.fonts import BOLD, REGULAR, markup
 
 INK, CLAY, SAND, GREY = HexColor("#1d3539"), HexColor("#c4623a"), HexColor("#f7f2ec"), HexColor("#66767a")

@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from invoicing.domain import Snapshot
+from invoicing.domain.snapshot import Snapshot
 from invoicing.invoice_pdf.frames import RENDERED, exchange
 
 _encoder = msgspec.json.Encoder()

@@ -8,7 +8,9 @@ from common.database.statements import Connection, prepare
 from common.paging import Page, Paging
 from sqlalchemy import ColumnElement, Integer, bindparam, func, literal, select
 
-from invoicing.domain import SERIES, Invoice, InvoiceStatus, Snapshot
+from invoicing.domain.invoice import Invoice, InvoiceStatus
+from invoicing.domain.numbering import SERIES
+from invoicing.domain.snapshot import Snapshot
 from invoicing.repository.rows import INVOICES, to_invoice
 from invoicing.tables import invoice_snapshots, invoices, number_series
 

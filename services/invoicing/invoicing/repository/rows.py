@@ -6,7 +6,7 @@ from common.aggregates.table import AggregateTable
 from common.database.statements import Record
 from common.money import quantize
 
-from invoicing.domain import Document, Failure, Invoice, InvoiceStatus, MailStatus, Step
+from invoicing.domain.invoice import Document, Failure, Invoice, InvoiceStatus, MailStatus, Step
 from invoicing.tables import ENTITY, invoices
 
 _CHANGING = (

@@ -11,7 +11,9 @@ from common.database.statements import Connection, prepare
 from sqlalchemy import ARRAY, DateTime, Integer, Uuid, any_, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from invoicing.domain import SERIES, Invoice, NewYear, Snapshot
+from invoicing.domain.invoice import Invoice
+from invoicing.domain.numbering import SERIES, NewYear
+from invoicing.domain.snapshot import Snapshot
 from invoicing.repository.rows import INVOICES
 from invoicing.tables import invoice_snapshots, invoices, number_series
 

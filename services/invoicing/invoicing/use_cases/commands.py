@@ -6,7 +6,7 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue
 
-from invoicing.domain import Document, Invoice, MailStatus
+from invoicing.domain.invoice import Document, Invoice, MailStatus
 from invoicing.events import FAILED, ISSUED, new_event
 from invoicing.repository import writing
 from invoicing.use_cases.jobs import MAIL_JOB, new_job

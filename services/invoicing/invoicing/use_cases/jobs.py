@@ -3,7 +3,7 @@
 from common.audit.actor import Actor
 from common.jobs.job import NewJob
 
-from invoicing.domain import Invoice
+from invoicing.domain.invoice import Invoice
 
 DOCUMENT_JOB = "invoice-document"
 MAIL_JOB = "invoice-mail"

@@ -9,20 +9,9 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue
 
-from invoicing.domain import (
-    UTC_CALENDAR,
-    Address,
-    Buyer,
-    Invoice,
-    InvoiceStatus,
-    Line,
-    MailStatus,
-    Seller,
-    SellerCalendar,
-    Snapshot,
-    Tax,
-    invoice_number,
-)
+from invoicing.domain.invoice import Invoice, InvoiceStatus, MailStatus
+from invoicing.domain.numbering import UTC_CALENDAR, SellerCalendar, invoice_number
+from invoicing.domain.snapshot import Address, Buyer, Line, Seller, Snapshot, Tax
 from invoicing.events import AddressView, OrderShippedView
 from invoicing.repository import writing
 from invoicing.repository.writing import LockedSeries

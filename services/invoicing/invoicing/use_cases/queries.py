@@ -6,7 +6,7 @@ from common.database.statements import Connection
 from common.errors import Problem
 from common.paging import Page, Paging
 
-from invoicing.domain import Invoice, InvoiceStatus
+from invoicing.domain.invoice import Invoice, InvoiceStatus
 from invoicing.repository import reading
 
 

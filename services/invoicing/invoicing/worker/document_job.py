@@ -6,7 +6,7 @@ from common.jobs.job import Job
 from prometheus_client import Counter
 
 from invoicing.document_store.port import DocumentStore
-from invoicing.domain import Document
+from invoicing.domain.invoice import Document
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.repository import reading
 from invoicing.use_cases.commands import fail_document, issue_invoice

@@ -10,7 +10,7 @@ from common.mail.message import Mail
 from prometheus_client import Counter
 
 from invoicing.document_store.port import DocumentStore
-from invoicing.domain import Snapshot, display_amount
+from invoicing.domain.snapshot import Snapshot, display_amount
 from invoicing.repository import reading
 from invoicing.use_cases.commands import fail_mail, record_mail
 from invoicing.use_cases.jobs import MAIL_JOB

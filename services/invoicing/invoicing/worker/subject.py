@@ -5,7 +5,7 @@ from uuid import UUID
 from common.jobs.handler import Subject
 from common.jobs.job import Job
 
-from invoicing.domain import Invoice
+from invoicing.domain.invoice import Invoice
 
 
 def invoice_id(job: Job) -> UUID:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from common.aggregates.paged_list import PagedList
 
-from orders.domain import OrderStatus
+from orders.domain.states import OrderStatus
 from orders.repository.rows import ORDERS, number_of_lines
 
 

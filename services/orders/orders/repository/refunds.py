@@ -4,7 +4,8 @@ from common.database.statements import Connection, prepare
 from common.messaging.envelope import ReceivedEvent
 from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, or_, select, tuple_, update
 
-from orders.domain import Order, Payment
+from orders.domain.order import Order
+from orders.domain.payment import Payment
 from orders.events import RefundView
 from orders.repository.rows import payment_columns, to_payment
 from orders.tables import payments

@@ -10,7 +10,9 @@ from common.money import quantize
 from msgspec import convert
 from sqlalchemy import JSON, ScalarSelect, case, func, literal, select
 
-from orders.domain import LISTED_PAYMENTS, Order, OrderLine, Payment, PaymentKind
+from orders.domain.order import LISTED_PAYMENTS, Order
+from orders.domain.payment import Payment, PaymentKind
+from orders.domain.pricing import OrderLine
 from orders.tables import ENTITY, order_counts, order_lines, orders, payments
 
 _CHANGING = (

@@ -9,7 +9,9 @@ from common.aggregates.store import AggregateStore
 from common.database.statements import Connection, prepare
 from sqlalchemy import ARRAY, Text, UpdateBase, Uuid, bindparam, exists, func, insert, literal, or_, select, update
 
-from orders.domain import LISTED_PAYMENTS, Order, OrderLine, Payment, PaymentKind
+from orders.domain.order import LISTED_PAYMENTS, Order
+from orders.domain.payment import Payment, PaymentKind
+from orders.domain.pricing import OrderLine
 from orders.repository.rows import ORDERS, line_arrays, payment_columns, to_payment
 from orders.tables import order_lines, order_numbers, orders, payments
 

@@ -27,8 +27,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from orders import domain
-from orders.domain import NewOrder, OrderStatus
+from orders.domain import order, pricing
+from orders.domain.order import NewOrder
+from orders.domain.states import OrderStatus
 from orders.use_cases.commands import StateChange
 
 HUNDREDTH = Decimal("0.01")
@@ -76,8 +77,8 @@ class Address(RequestBody):
     zip: OptionalLine = Field(max_length=20)
     country: Line = Field(max_length=50)
 
-    def to_domain(self) -> domain.Address:
-        return domain.Address(self.street, self.city, self.state, self.zip, self.country)
+    def to_domain(self) -> order.Address:
+        return order.Address(self.street, self.city, self.state, self.zip, self.country)
 
 
 class LineItem(RequestBody):
@@ -89,8 +90,8 @@ class LineItem(RequestBody):
     unit_price: UnitPrice
     tax_rate: TaxRate = Field(default=Decimal("0.00"), json_schema_extra={"default": 0})
 
-    def to_domain(self) -> domain.NewLine:
-        return domain.NewLine(self.product_id, self.product_name, self.quantity, self.unit_price, self.tax_rate)
+    def to_domain(self) -> pricing.NewLine:
+        return pricing.NewLine(self.product_id, self.product_name, self.quantity, self.unit_price, self.tax_rate)
 
 
 class OrderCreate(RequestBody):
@@ -119,7 +120,7 @@ class OrderCreate(RequestBody):
 
     def to_domain(self) -> NewOrder:
         return NewOrder(
-            customer=domain.Customer(self.customer_id, self.customer_email, self.customer_name, self.buyer_vat_id),
+            customer=order.Customer(self.customer_id, self.customer_email, self.customer_name, self.buyer_vat_id),
             currency=self.currency,
             lines=tuple(line.to_domain() for line in self.line_items),
             payment_method=self.payment_method,

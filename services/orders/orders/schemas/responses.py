@@ -11,10 +11,12 @@ from common.money import quantize
 from common.signed_links import SignedLinks
 from typing_extensions import TypedDict
 
-from orders.domain import Order, OrderStatus, PaymentKind, RefundStatus
+from orders.domain.order import Order
+from orders.domain.payment import PaymentKind
+from orders.domain.states import OrderStatus, RefundStatus
 
 if TYPE_CHECKING:
-    from orders.domain import Address
+    from orders.domain.order import Address
 else:  # one schema of an address for requests and responses: generators drop one of two with the same title
     from orders.schemas.requests import Address
 

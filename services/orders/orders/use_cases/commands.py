@@ -10,7 +10,9 @@ from common.database.statements import Connection
 from common.errors import Problem
 
 from orders import events
-from orders.domain import InvalidTotal, NewOrder, Order, OrderStatus, TransitionRefused
+from orders.domain.order import NewOrder, Order
+from orders.domain.pricing import InvalidTotal
+from orders.domain.states import OrderStatus, TransitionRefused
 from orders.repository import writing
 from orders.use_cases.payments import settle_refused_payment
 

@@ -8,7 +8,8 @@ from common.database.statements import Connection
 from prometheus_client import Counter
 
 from orders import events
-from orders.domain import ALLOWED_TRANSITIONS, LISTED_PAYMENTS, Order, OrderStatus, RefundStatus
+from orders.domain.order import LISTED_PAYMENTS, Order
+from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus, RefundStatus
 from orders.repository import writing
 
 _unexpected_payments = Counter(

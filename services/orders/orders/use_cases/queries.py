@@ -8,7 +8,7 @@ from common.database.statements import Connection, Record
 from common.errors import Problem
 from common.paging import Page, Paging
 
-from orders.domain import Order
+from orders.domain.order import Order
 from orders.repository import invoices, reading
 from orders.repository.reading import OrderFilter
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from common.errors import PermanentFailure
 
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 
 
 class GatewayFailure(Exception):

@@ -11,7 +11,7 @@ import stripe
 from common.money import minor_digits, to_minor_units
 from stripe.params import RefundCreateParams, RefundListParams
 
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import Declined, GatewayError, GatewayUnavailable, OutcomeUnknown
 
 REFERENCE = "reference"

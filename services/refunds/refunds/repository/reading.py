@@ -5,7 +5,7 @@ from uuid import UUID
 
 from common.aggregates.paged_list import PagedList
 
-from refunds.domain import RefundStatus
+from refunds.domain.refund import RefundStatus
 from refunds.repository.rows import REFUNDS
 
 

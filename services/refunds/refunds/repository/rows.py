@@ -7,7 +7,8 @@ from common.database.statements import Record
 from common.money import quantize
 from sqlalchemy import select
 
-from refunds.domain import Cause, Refund, RefundRequest, RefundStatus
+from refunds.domain.refund import Refund, RefundStatus
+from refunds.domain.request import Cause, RefundRequest
 from refunds.tables import ENTITY, identified_payments, refund_counts, refunds
 
 _CHANGING = ("transaction_id", "error", "attempts", "completed_at", "key_epoch", "key_spent")

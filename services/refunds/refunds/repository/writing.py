@@ -10,7 +10,7 @@ from common.database.statements import Connection, prepare
 from sqlalchemy import Boolean, Text, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 from refunds.repository.rows import REFUNDS, identified_reference
 from refunds.tables import identified_payments, refunds
 

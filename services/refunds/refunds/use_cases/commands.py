@@ -6,7 +6,7 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue
 
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 from refunds.events import FAILED, SUCCEEDED, new_event
 from refunds.repository import writing
 from refunds.use_cases.jobs import MAIL_JOB, REFUND_JOB, new_job

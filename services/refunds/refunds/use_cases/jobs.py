@@ -3,7 +3,7 @@
 from common.audit.actor import Actor
 from common.jobs.job import NewJob
 
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 
 REFUND_JOB = "refund"
 MAIL_JOB = "refund-mail"

@@ -8,7 +8,8 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue
 
-from refunds.domain import Refund, RefundRequest
+from refunds.domain.refund import Refund
+from refunds.domain.request import RefundRequest
 from refunds.repository import writing
 from refunds.use_cases.jobs import REFUND_JOB, new_job
 

@@ -9,7 +9,7 @@ from common.errors import Problem
 from common.jobs.attempts import Attempt, attempts_of
 from common.paging import Page, Paging
 
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 from refunds.repository import reading
 from refunds.repository.reading import RefundFilter
 from refunds.use_cases.jobs import REFUND_JOB

@@ -10,7 +10,8 @@ from common.mail.mailer import Mailer
 from common.mail.message import Mail
 from prometheus_client import Counter
 
-from refunds.domain import Cause, Refund
+from refunds.domain.refund import Refund
+from refunds.domain.request import Cause
 from refunds.repository import reading
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.worker.subject import refund_id, subject

@@ -6,7 +6,7 @@ from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job
 from prometheus_client import Counter
 
-from refunds.domain import Refund, RefundStatus
+from refunds.domain.refund import Refund, RefundStatus
 from refunds.payment_gateway.port import Declined, GatewayFailure, GatewayUnavailable, PaymentGateway
 from refunds.repository import reading, writing
 from refunds.use_cases.commands import record_failure, record_success, redirect_refund, reopen_refund

@@ -5,7 +5,7 @@ from uuid import UUID
 from common.jobs.handler import Subject
 from common.jobs.job import Job
 
-from refunds.domain import Refund
+from refunds.domain.refund import Refund
 
 
 def refund_id(job: Job) -> UUID:

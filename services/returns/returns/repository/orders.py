@@ -10,7 +10,7 @@ from common.messaging.envelope import ReceivedEvent
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, exists, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from returns.domain import KnownOrder
+from returns.domain.eligibility import KnownOrder
 from returns.events import OrderView
 from returns.repository.rows import to_known_order
 from returns.tables import known_orders, returns

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from common.aggregates.paged_list import PagedList
 
-from returns.domain import ReturnStatus
+from returns.domain.return_ import ReturnStatus
 from returns.repository.rows import RETURNS
 
 

@@ -7,7 +7,8 @@ from common.aggregates.table import AggregateTable
 from common.database.statements import Record
 from common.money import quantize
 
-from returns.domain import KnownOrder, RefundStatus, RejectionReason, Return, ReturnStatus
+from returns.domain.eligibility import KnownOrder
+from returns.domain.return_ import RefundStatus, RejectionReason, Return, ReturnStatus
 from returns.tables import ENTITY, return_counts, returns
 
 _RETURN = tuple(field.name for field in fields(Return))

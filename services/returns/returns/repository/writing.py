@@ -8,7 +8,7 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.messaging.outgoing.outbox import NewEvent
 
-from returns.domain import Return
+from returns.domain.return_ import Return
 from returns.repository.rows import RETURNS
 
 _STORE = AggregateStore(RETURNS)

@@ -10,7 +10,7 @@ from common.database.statements import Connection
 from common.errors import Problem
 
 from returns import events
-from returns.domain import RejectionReason, Return, ReturnStatus, TransitionRefused
+from returns.domain.return_ import RejectionReason, Return, ReturnStatus, TransitionRefused
 from returns.repository import writing
 
 Step: TypeAlias = Callable[[Return, datetime], Return]

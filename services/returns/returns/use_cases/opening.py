@@ -10,7 +10,8 @@ from common.errors import ErrorCode, Problem
 from common.messaging.incoming.consumer_positions import is_caught_up
 
 from returns import events
-from returns.domain import Ineligibility, KnownOrder, Return, ineligibility
+from returns.domain.eligibility import Ineligibility, KnownOrder, ineligibility
+from returns.domain.return_ import Return
 from returns.repository import orders, writing
 from returns.repository.orders import Consideration
 from returns.repository.writing import AlreadyReturned

@@ -8,7 +8,7 @@ from common.database.statements import Connection
 from common.errors import Problem
 from common.paging import Page, Paging
 
-from returns.domain import Return
+from returns.domain.return_ import Return
 from returns.repository import reading
 from returns.repository.reading import ReturnFilter
 
