@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from common.mail.mailer import Mailer
 from refunds.domain.refund import Refund
 from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
