@@ -78,31 +78,19 @@ def new_event(event_type: str, invoice: Invoice, actor: Actor) -> NewEvent:
 
 
 def invoice_data(event_type: str, invoice: Invoice) -> InvoiceData:
-    state = _state(invoice)
-    step = {"step": state["failed_step"]} if event_type == FAILED else {}
-    return PUBLISHED[event_type].model_validate({**state, **step})
-
-
-def _state(invoice: Invoice) -> dict[str, object]:
     document, failure = invoice.document, invoice.failure
-    return {
+    fields = {
+        **{name: getattr(invoice, name) for name in InvoiceData.model_fields if name in Invoice.__slots__},
         "invoice_id": invoice.id,
         "invoice_number": invoice.number,
-        "order_id": invoice.order_id,
-        "order_number": invoice.order_number,
-        "customer_id": invoice.customer_id,
-        "status": invoice.status.value,
-        "currency": invoice.currency,
-        "net_amount": invoice.net_amount,
-        "tax_amount": invoice.tax_amount,
-        "total_amount": invoice.total_amount,
-        "issued_at": invoice.issued_at,
-        "document": None if document is None else DocumentData(**asdict(document)),
-        "mail_status": invoice.mail_status.value,
-        "failed_step": None if failure is None else failure.step.value,
-        "error": None if failure is None else failure.error,
-        "attempts": None if failure is None else failure.attempts,
+        "document": document and asdict(document),
+        "failed_step": failure and failure.step,
+        "error": failure and failure.error,
+        "attempts": failure and failure.attempts,
     }
+    if event_type == FAILED:
+        fields["step"] = fields["failed_step"]
+    return PUBLISHED[event_type].model_validate(fields)
 
 
 class AddressView(EventView):

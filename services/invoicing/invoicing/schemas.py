@@ -31,24 +31,14 @@ class InvoiceResponse(TypedDict):
     issued_at: datetime | None
 
 
-def invoice_response(invoice: Invoice) -> InvoiceResponse:
+def invoice_response(invoice: Invoice) -> dict[str, object]:
+    """The members of an `InvoiceResponse`."""
     failure = invoice.failure
-    return {
-        "id": invoice.id,
+    members = {
+        **{name: getattr(invoice, name) for name in InvoiceResponse.__annotations__ if name in Invoice.__slots__},
         "invoice_number": invoice.number,
-        "order_id": invoice.order_id,
-        "order_number": invoice.order_number,
-        "customer_id": invoice.customer_id,
-        "status": invoice.status,
-        "mail_status": invoice.mail_status,
-        "currency": invoice.currency,
-        "net_amount": invoice.net_amount,
-        "tax_amount": invoice.tax_amount,
-        "total_amount": invoice.total_amount,
-        "document": invoice.document,
-        "failed_step": None if failure is None else failure.step,
-        "error": None if failure is None else failure.error,
-        "attempts": None if failure is None else failure.attempts,
-        "created_at": invoice.created_at,
-        "issued_at": invoice.issued_at,
+        "failed_step": failure and failure.step,
+        "error": failure and failure.error,
+        "attempts": failure and failure.attempts,
     }
+    return {name: members[name] for name in InvoiceResponse.__annotations__}

@@ -160,7 +160,6 @@ class InvoiceView(EventView):
 
 
 _ORDER_FIELDS = tuple(name for name in OrderData.model_fields if name in Order.__slots__ and name != "payments")
-_PAYMENT_FIELDS = tuple(name for name in PaymentStateData.model_fields if name != "refund_status")
 # The field with the payment that the event is about.
 _ABOUT_PAYMENT = {
     LATE_PAYMENT: "late_payment",
@@ -186,7 +185,7 @@ def order_data(order: Order, event_type: str = CREATED, payment: Payment | None 
         "late_payment": None,
         "surplus_payment": None,
         "identified_payment": None,
-        "payments": _payment_states(order),
+        "payments": payment_states(order),
         **{name: getattr(order, name) for name in _ORDER_FIELDS},
     }
     if payment is not None:
@@ -194,12 +193,11 @@ def order_data(order: Order, event_type: str = CREATED, payment: Payment | None 
     return _encode(data)
 
 
-def _payment_states(order: Order) -> list[dict[str, Any]]:
+def payment_states(order: Order) -> list[dict[str, object]]:
+    """The order's payments, each with the fields of a `PaymentStateData`."""
     return [
-        {
-            **{name: getattr(payment, name) for name in _PAYMENT_FIELDS},
-            "refund_status": order.refund_status_of(payment),
-        }
+        {name: getattr(payment, name) for name in PaymentStateData.model_fields}
+        | {"refund_status": order.refund_status_of(payment)}
         for payment in order.payments
     ]
 

@@ -11,7 +11,7 @@ from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
 from refunds.domain.refund import Refund
-from refunds.domain.request import Cause
+from refunds.domain.request import Cause, RefundRequest
 
 REFUNDS_TOPIC = "articurated.refunds"
 ORDERS_TOPIC = "articurated.orders"
@@ -68,21 +68,10 @@ def new_event(event_type: str, refund: Refund, actor: Actor) -> NewEvent:
 
 def refund_data(refund: Refund) -> RefundData:
     request = refund.request
-    return RefundData(
-        refund_id=refund.id,
-        order_id=request.order_id,
-        return_id=request.return_id,
-        cause=_PUBLISHED_CAUSE[request.cause],
-        amount=request.amount,
-        currency=request.currency,
-        payment_reference=request.payment_reference,
-        status=refund.status.value,
-        transaction_id=refund.transaction_id,
-        error=refund.error,
-        attempts=refund.attempts,
-        created_at=refund.created_at,
-        completed_at=refund.completed_at,
-    )
+    fields = {"refund_id": refund.id, "cause": _PUBLISHED_CAUSE[request.cause]}
+    for name in RefundData.model_fields.keys() - fields.keys():
+        fields[name] = getattr(request if name in RefundRequest.__slots__ else refund, name)
+    return RefundData.model_validate(fields)
 
 
 class CustomerView(EventView):

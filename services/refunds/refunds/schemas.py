@@ -8,7 +8,7 @@ from common.jobs.attempts import Attempt
 from typing_extensions import TypedDict
 
 from refunds.domain.refund import RefundStatus
-from refunds.domain.request import Cause
+from refunds.domain.request import Cause, RefundRequest
 from refunds.use_cases.queries import TriedRefund
 
 
@@ -29,21 +29,9 @@ class RefundResponse(TypedDict):
     attempts: list[Attempt]
 
 
-def refund_response(tried: TriedRefund) -> RefundResponse:
+def refund_response(tried: TriedRefund) -> dict[str, object]:
+    """The members of a `RefundResponse`."""
     refund, request = tried.refund, tried.refund.request
-    return {
-        "id": refund.id,
-        "cause": request.cause,
-        "order_id": request.order_id,
-        "order_number": request.order_number,
-        "return_id": request.return_id,
-        "amount": request.amount,
-        "currency": request.currency,
-        "payment_reference": request.payment_reference,
-        "status": refund.status,
-        "transaction_id": refund.transaction_id,
-        "error": refund.error,
-        "created_at": refund.created_at,
-        "completed_at": refund.completed_at,
-        "attempts": tried.attempts,
-    }
+    names = RefundResponse.__annotations__
+    members = {name: getattr(request if name in RefundRequest.__slots__ else refund, name) for name in names}
+    return members | {"attempts": tried.attempts}

@@ -57,23 +57,5 @@ class ReturnResponse(TypedDict):
     version: int
 
 
-def return_response(shown: Return) -> ReturnResponse:
-    return {
-        "id": shown.id,
-        "order_id": shown.order_id,
-        "status": shown.status,
-        "reason": shown.reason,
-        "customer_notes": shown.customer_notes,
-        "manager_notes": shown.manager_notes,
-        "rejection_reason": shown.rejection_reason,
-        "refund_amount": shown.refund_amount,
-        "currency": shown.currency,
-        "refund_status": shown.refund_status,
-        "refund_transaction_id": shown.refund_transaction_id,
-        "created_at": shown.created_at,
-        "updated_at": shown.updated_at,
-        "approved_at": shown.approved_at,
-        "rejected_at": shown.rejected_at,
-        "completed_at": shown.completed_at,
-        "version": shown.version,
-    }
+def return_response(of: Return) -> dict[str, object]:
+    return {name: getattr(of, name) for name in ReturnResponse.__annotations__}

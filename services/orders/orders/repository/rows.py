@@ -31,29 +31,17 @@ _CHANGING = (
     "cancelled_at",
     "version",
 )
-_UNCHANGING = (
-    "id",
-    "currency",
-    "net_amount",
-    "tax_amount",
-    "total_amount",
-    "payment_method",
-    "shipping_address",
-    "billing_address",
-    "created_at",
-)
+_ORDER = tuple(name for name in Order.__slots__ if name in orders.c)
 _AMOUNTS = ("net_amount", "tax_amount", "total_amount", "captured_amount")
 _LINE_AMOUNTS = ("unit_price", "subtotal")
 _CUSTOMER = {"id": "customer_id", "email": "customer_email", "name": "customer_name", "vat_id": "buyer_vat_id"}
 # `attrgetter` takes half the time of a loop: every change of an order needs its values.
-_SAME_NAME = (*_UNCHANGING, *_CHANGING)
-_same_name_values = attrgetter(*_SAME_NAME)
+_same_name_values = attrgetter(*_ORDER)
 _customer_values = attrgetter(*_CUSTOMER)
-_LINE = ("id", "product_id", "product_name", "quantity", "unit_price", "tax_rate", "subtotal")
 
 # A statement that waited for a lock sees sub-selects as of before the wait. That is harmless here: lines never change.
 _line = (
-    select(*(order_lines.c[name] for name in _LINE))
+    select(*(order_lines.c[name] for name in OrderLine.__slots__))
     .where(order_lines.c.order_id == orders.c.id)
     .order_by(order_lines.c.position)
     .correlate(orders)
@@ -93,7 +81,7 @@ _columns = (
 
 
 def order_values(order: Order) -> dict[str, Any]:
-    values: dict[str, Any] = dict(zip(_SAME_NAME, _same_name_values(order), strict=True))
+    values: dict[str, Any] = dict(zip(_ORDER, _same_name_values(order), strict=True))
     values |= zip(_CUSTOMER.values(), _customer_values(order.customer), strict=True)
     values["order_number"] = order.number
     return values
@@ -101,7 +89,7 @@ def order_values(order: Order) -> dict[str, Any]:
 
 def line_arrays(lines: tuple[OrderLine, ...]) -> dict[str, list[Any]]:
     """One array per column, for `unnest`."""
-    return {f"line_{name}": [getattr(line, name) for line in lines] for name in _LINE}
+    return {f"line_{name}": [getattr(line, name) for line in lines] for name in OrderLine.__slots__}
 
 
 def to_order(row: Record) -> Order:

@@ -13,7 +13,9 @@ from typing_extensions import TypedDict
 
 from orders.domain.order import Order
 from orders.domain.payment import PaymentKind
+from orders.domain.pricing import OrderLine
 from orders.domain.states import OrderStatus, RefundStatus
+from orders.events import payment_states
 
 if TYPE_CHECKING:
     from orders.domain.order import Address
@@ -89,58 +91,26 @@ class InvoiceResponse(TypedDict):
     download_expires_at: datetime
 
 
-def order_response(order: Order) -> OrderResponse:
-    return {
-        "id": order.id,
+_SAME = tuple(name for name in OrderResponse.__annotations__ if name in Order.__slots__)
+
+
+def order_response(order: Order) -> dict[str, object]:
+    """The members of an `OrderResponse`."""
+    customer = order.customer
+    members = {
+        **{name: getattr(order, name) for name in _SAME},
         "order_number": order.number,
-        "customer_id": order.customer.id,
-        "customer_email": order.customer.email,
-        "customer_name": order.customer.name,
-        "buyer_vat_id": order.customer.vat_id,
-        "status": order.status,
-        "currency": order.currency,
-        "tax_amount": order.tax_amount,
-        "total_amount": order.total_amount,
-        "payment_method": order.payment_method,
-        "payment_transaction_id": order.payment_transaction_id,
-        "payments": [
-            {
-                "reference": payment.reference,
-                "amount": payment.amount,
-                "kind": payment.kind,
-                "reported_at": payment.reported_at,
-                "refund_status": order.refund_status_of(payment),
-                "refund_transaction_id": payment.refund_transaction_id,
-            }
-            for payment in order.payments
-        ],
-        "refund_status": order.refund_status,
-        "refund_transaction_id": order.refund_transaction_id,
-        "shipping_address": order.shipping_address,
-        "billing_address": order.billing_address,
+        "customer_id": customer.id,
+        "customer_email": customer.email,
+        "customer_name": customer.name,
+        "buyer_vat_id": customer.vat_id,
+        "payments": payment_states(order),
         "line_items": [
-            {
-                "id": line.id,
-                "product_id": line.product_id,
-                "product_name": line.product_name,
-                "quantity": line.quantity,
-                "unit_price": line.unit_price,
-                "tax_rate": line.tax_rate,
-                "subtotal": line.subtotal,
-                "created_at": order.created_at,
-            }
+            {**{name: getattr(line, name) for name in OrderLine.__slots__}, "created_at": order.created_at}
             for line in order.lines
         ],
-        "tracking_number": order.tracking_number,
-        "carrier": order.carrier,
-        "created_at": order.created_at,
-        "updated_at": order.updated_at,
-        "shipped_at": order.shipped_at,
-        "delivered_at": order.delivered_at,
-        "cancelled_at": order.cancelled_at,
-        "cancellation_reason": order.cancellation_reason,
-        "version": order.version,
     }
+    return {name: members[name] for name in OrderResponse.__annotations__}
 
 
 @dataclass(frozen=True, slots=True)

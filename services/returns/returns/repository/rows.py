@@ -1,18 +1,16 @@
 """Conversion between returns and their rows, and from the rows of known orders."""
 
-from dataclasses import fields
 from typing import Any
 
 from common.aggregates.table import AggregateTable
 from common.database.statements import Record
 from common.money import quantize
+from msgspec import convert
 
 from returns.domain.eligibility import KnownOrder
-from returns.domain.return_ import RefundStatus, RejectionReason, Return, ReturnStatus
+from returns.domain.return_ import Return
 from returns.tables import ENTITY, return_counts, returns
 
-_RETURN = tuple(field.name for field in fields(Return))
-_KNOWN_ORDER = tuple(field.name for field in fields(KnownOrder))
 _CHANGING = (
     "status",
     "manager_notes",
@@ -27,27 +25,16 @@ _CHANGING = (
 
 
 def return_values(of: Return) -> dict[str, Any]:
-    return {name: getattr(of, name) for name in _RETURN}
+    return {name: getattr(of, name) for name in Return.__slots__}
 
 
 def to_return(row: Record) -> Return:
     """The amount has four decimals in the row, and those of its currency in the return."""
-    values: dict[str, Any] = {name: row[name] for name in _RETURN}
-    rejection_reason = values["rejection_reason"]
-    return Return(
-        **values
-        | {
-            "status": ReturnStatus(values["status"]),
-            "rejection_reason": None if rejection_reason is None else RejectionReason(rejection_reason),
-            "refund_status": RefundStatus(values["refund_status"]),
-            "refund_amount": quantize(values["refund_amount"], values["currency"]),
-        }
-    )
+    return convert(dict(row) | {"refund_amount": quantize(row["refund_amount"], row["currency"])}, Return)
 
 
 def to_known_order(row: Record) -> KnownOrder:
-    values: dict[str, Any] = {name: row[name] for name in _KNOWN_ORDER}
-    return KnownOrder(**values | {"total_amount": quantize(values["total_amount"], values["currency"])})
+    return convert(dict(row) | {"total_amount": quantize(row["total_amount"], row["currency"])}, KnownOrder)
 
 
 RETURNS = AggregateTable(
