@@ -12,6 +12,7 @@ from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
 from invoicing.domain.invoice import Invoice
+from invoicing.domain.snapshot import Address, Line, Tax
 
 INVOICES_TOPIC = "articurated.invoices"
 ORDERS_TOPIC = "articurated.orders"
@@ -93,30 +94,8 @@ def invoice_data(event_type: str, invoice: Invoice) -> InvoiceData:
     return PUBLISHED[event_type].model_validate(fields)
 
 
-class AddressView(EventView):
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
-
-
-class LineView(EventView):
-    product_name: str
-    quantity: int
-    unit_price: Decimal
-    tax_rate: Decimal
-    subtotal: Decimal
-
-
-class TaxView(EventView):
-    rate: Decimal
-    net: Decimal
-    tax: Decimal
-
-
 class OrderShippedView(EventView):
-    """The fields of `order.shipped` that an invoice needs."""
+    """View of `order.shipped`: what an invoice needs; lines, taxes and addresses are those of its snapshot."""
 
     order_id: UUID
     order_number: str
@@ -125,13 +104,13 @@ class OrderShippedView(EventView):
     customer_name: str | None = None
     buyer_vat_id: str | None = None
     currency: str
-    line_items: tuple[LineView, ...]
-    taxes: tuple[TaxView, ...]
+    line_items: tuple[Line, ...]
+    taxes: tuple[Tax, ...]
     net_amount: Decimal
     tax_amount: Decimal
     total_amount: Decimal
     payment_method: str | None = None
     payment_reference: str | None = None
-    shipping_address: AddressView
-    billing_address: AddressView
+    shipping_address: Address
+    billing_address: Address
     shipped_at: datetime

@@ -1,5 +1,6 @@
 """The events that refunds publishes, and its views of events of orders and returns (docs/reference/events.md)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +12,14 @@ from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing.outbox import NewEvent
 
 from refunds.domain.refund import Refund
-from refunds.domain.request import Cause, RefundRequest
+from refunds.domain.request import (
+    Cause,
+    RefundRequest,
+    cancellation_key,
+    late_payment_key,
+    return_key,
+    surplus_payment_key,
+)
 
 REFUNDS_TOPIC = "articurated.refunds"
 ORDERS_TOPIC = "articurated.orders"
@@ -74,8 +82,8 @@ def refund_data(refund: Refund) -> RefundData:
     return RefundData.model_validate(fields)
 
 
-class CustomerView(EventView):
-    """The fields that a refund needs of every event that causes one."""
+class RefundOwedView(EventView, ABC):
+    """View of an event that may cause a refund."""
 
     order_id: UUID
     order_number: str
@@ -83,20 +91,52 @@ class CustomerView(EventView):
     customer_email: str | None = None
     customer_name: str | None = None
 
+    @abstractmethod
+    def refund_request(self) -> RefundRequest | None:
+        """None where nothing is owed. Raises `ValueError` for an amount or payment that cannot be refunded."""
 
-class ReturnCompletedView(CustomerView):
+    def _request(
+        self, cause: Cause, business_key: str, amount: Decimal, payment_reference: str, return_id: UUID | None = None
+    ) -> RefundRequest:
+        return RefundRequest(
+            business_key,
+            cause,
+            self.order_id,
+            self.order_number,
+            return_id,
+            amount,
+            self.currency,
+            payment_reference,
+            self.customer_email,
+            self.customer_name,
+        )
+
+
+class ReturnCompletedView(RefundOwedView):
     """`return.completed`"""
 
     return_id: UUID
     refund_amount: Decimal
     payment_reference: str
 
+    def refund_request(self) -> RefundRequest:
+        key = return_key(self.return_id)
+        return self._request(Cause.RETURN_COMPLETED, key, self.refund_amount, self.payment_reference, self.return_id)
 
-class OrderCancelledView(CustomerView):
+
+class OrderCancelledView(RefundOwedView):
     """`order.cancelled`: nothing was captured of an order that was not paid."""
 
     captured_amount: Decimal | None = None
     payment_reference: str | None = None
+
+    def refund_request(self) -> RefundRequest | None:
+        if self.captured_amount is None:
+            return None
+        if self.payment_reference is None:
+            raise ValueError(f"order {self.order_id} was paid, and its cancellation names no payment reference")
+        key = cancellation_key(self.order_id)
+        return self._request(Cause.ORDER_CANCELLED, key, self.captured_amount, self.payment_reference)
 
 
 class UnexpectedPaymentView(EventView):
@@ -104,16 +144,26 @@ class UnexpectedPaymentView(EventView):
     amount: Decimal
 
 
-class OrderPaidLateView(CustomerView):
+class OrderPaidLateView(RefundOwedView):
     """`order.late_payment`: a payment for an order that was already cancelled."""
 
     late_payment: UnexpectedPaymentView
 
+    def refund_request(self) -> RefundRequest:
+        reference = self.late_payment.reference
+        key = late_payment_key(self.order_id, reference)
+        return self._request(Cause.LATE_PAYMENT, key, self.late_payment.amount, reference)
 
-class OrderPaidTwiceView(CustomerView):
+
+class OrderPaidTwiceView(RefundOwedView):
     """`order.surplus_payment`: a payment for an order that another one had paid."""
 
     surplus_payment: UnexpectedPaymentView
+
+    def refund_request(self) -> RefundRequest:
+        reference = self.surplus_payment.reference
+        key = surplus_payment_key(self.order_id, reference)
+        return self._request(Cause.SURPLUS_PAYMENT, key, self.surplus_payment.amount, reference)
 
 
 class IdentifiedPaymentView(EventView):

@@ -9,7 +9,6 @@ from common.edge.requests.query import PageQuery
 from common.edge.routing.router import Router
 from fastapi import Depends, Request, Response
 
-from refunds.domain.refund import RefundStatus
 from refunds.repository.reading import RefundFilter
 from refunds.schemas import RefundResponse, refund_response
 from refunds.use_cases import queries
@@ -17,16 +16,8 @@ from refunds.use_cases import queries
 router = Router("/refunds", tag="Refunds")
 
 
-def refund_filter(
-    order_id: UUID | None = None, return_id: UUID | None = None, status: RefundStatus | None = None
-) -> RefundFilter:
-    return RefundFilter(order_id, return_id, status)
-
-
 @router.route("GET", "", roles=Role.staff(), lists=RefundResponse)
-async def list_refunds(
-    request: Request, paging: PageQuery, filters: Annotated[RefundFilter, Depends(refund_filter)]
-) -> Response:
+async def list_refunds(request: Request, paging: PageQuery, filters: Annotated[RefundFilter, Depends()]) -> Response:
     """Newest first, each with its latest attempts at the payment gateway, 100 at most."""
     return await read_page(request, queries.list_refunds, filters, paging=paging, render=refund_response)
 

@@ -11,8 +11,8 @@ from common.jobs import queue
 
 from invoicing.domain.invoice import Invoice, InvoiceStatus, MailStatus
 from invoicing.domain.numbering import UTC_CALENDAR, SellerCalendar, invoice_number
-from invoicing.domain.snapshot import Address, Buyer, Line, Seller, Snapshot, Tax
-from invoicing.events import AddressView, OrderShippedView
+from invoicing.domain.snapshot import Buyer, Seller, Snapshot
+from invoicing.events import OrderShippedView
 from invoicing.repository import writing
 from invoicing.repository.writing import LockedSeries
 from invoicing.use_cases.jobs import DOCUMENT_JOB, new_job
@@ -81,22 +81,13 @@ def _freeze(
             name=order.customer_name,
             email=order.customer_email,
             vat_id=order.buyer_vat_id,
-            address=_address(order.billing_address),
+            address=order.billing_address,
         ),
-        shipping_address=_address(order.shipping_address),
+        shipping_address=order.shipping_address,
         currency=order.currency,
-        lines=tuple(
-            [
-                Line(line.product_name, line.quantity, line.unit_price, line.tax_rate, line.subtotal)
-                for line in order.line_items
-            ]
-        ),
-        taxes=tuple([Tax(tax.rate, tax.net, tax.tax) for tax in order.taxes]),
+        lines=order.line_items,
+        taxes=order.taxes,
         net_amount=order.net_amount,
         tax_amount=order.tax_amount,
         total_amount=order.total_amount,
     )
-
-
-def _address(view: AddressView) -> Address:
-    return Address(view.street, view.city, view.state, view.zip, view.country)

@@ -10,8 +10,7 @@ from invoicing.domain.invoice import Document
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.repository import reading
 from invoicing.use_cases.commands import fail_document, issue_invoice
-from invoicing.use_cases.jobs import DOCUMENT_JOB
-from invoicing.worker.subject import invoice_id, subject
+from invoicing.use_cases.jobs import DOCUMENT_JOB, invoice_id, subject
 
 
 class DocumentJob(JobHandler):

@@ -13,9 +13,8 @@ from invoicing.document_store.port import DocumentStore
 from invoicing.domain.snapshot import Snapshot, display_amount
 from invoicing.repository import reading
 from invoicing.use_cases.commands import fail_mail, record_mail
-from invoicing.use_cases.jobs import MAIL_JOB
+from invoicing.use_cases.jobs import MAIL_JOB, invoice_id, subject
 from invoicing.use_cases.queries import get_invoice
-from invoicing.worker.subject import invoice_id, subject
 
 
 class MailJob(JobHandler):

@@ -13,8 +13,7 @@ from prometheus_client import Counter
 from refunds.domain.refund import Refund
 from refunds.domain.request import Cause
 from refunds.repository import reading
-from refunds.use_cases.jobs import MAIL_JOB
-from refunds.worker.subject import refund_id, subject
+from refunds.use_cases.jobs import MAIL_JOB, refund_id, subject
 
 _REASON = {
     Cause.RETURN_COMPLETED: "We have received your return",

@@ -10,8 +10,7 @@ from refunds.domain.refund import Refund, RefundStatus
 from refunds.payment_gateway.port import Declined, GatewayFailure, GatewayUnavailable, PaymentGateway
 from refunds.repository import reading, writing
 from refunds.use_cases.commands import record_failure, record_success, redirect_refund, reopen_refund
-from refunds.use_cases.jobs import REFUND_JOB
-from refunds.worker.subject import refund_id, subject
+from refunds.use_cases.jobs import REFUND_JOB, refund_id, subject
 
 _log = structlog.get_logger(__name__)
 
