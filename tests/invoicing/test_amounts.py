@@ -4,10 +4,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from common.money import MINOR_DIGITS, fits, quantize
+from common.money import MINOR_DIGITS, fits, format_amount, quantize
 from hypothesis import given
 from hypothesis import strategies as st
-from invoicing.domain.snapshot import InconsistentOrder, display_amount, display_rate
+from invoicing.domain.snapshot import InconsistentOrder, display_rate
 from support.example.invoice_snapshots import a_line, a_snapshot
 
 currencies = st.sampled_from(sorted(MINOR_DIGITS))
@@ -25,13 +25,13 @@ amounts = st.decimals(min_value=0, max_value=10**12, places=4)
     ],
 )
 def test_an_amount_is_shown_grouped_with_all_decimals_of_its_currency(amount: str, currency: str, text: str) -> None:
-    assert display_amount(Decimal(amount), currency) == text
+    assert format_amount(Decimal(amount), currency) == text
 
 
 @given(amounts, currencies)
 def test_the_displayed_amount_equals_the_exact_amount(amount: Decimal, currency: str) -> None:
     exact = quantize(amount, currency)
-    text = display_amount(exact, currency)
+    text = format_amount(exact, currency)
     assert Decimal(text.replace(",", "")) == exact
     assert len(text.partition(".")[2]) == MINOR_DIGITS[currency]
 

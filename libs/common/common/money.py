@@ -44,6 +44,11 @@ def quantize(amount: Decimal, currency: str) -> Decimal:
     return amount.quantize(unit, ROUND_HALF_UP)
 
 
+def format_amount(amount: Decimal, currency: str) -> str:
+    """`1,234.50`: grouped, with all of the currency's decimals. Raises `ValueError` for an unknown currency."""
+    return f"{quantize(amount, currency):,f}"
+
+
 def to_minor_units(amount: Decimal, currency: str) -> int:
     """12.50 EUR → 1250. Raises `ValueError` for an amount with more decimals than the currency has."""
     if not fits(amount, currency):

@@ -7,7 +7,7 @@ from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
 from orders.events import InvoiceView, RefundView
 from orders.repository import invoices
-from orders.use_cases import results
+from orders.use_cases.payments import save_refund_result
 
 # The refund of a returned order is stored by the service returns.
 _CAUSE_RETURN = "RETURN_COMPLETED"
@@ -16,7 +16,7 @@ _CAUSE_RETURN = "RETURN_COMPLETED"
 async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
     for incoming in events:
         if incoming.data.cause != _CAUSE_RETURN:
-            await results.save_refund_result(connection, incoming.data, incoming.event)
+            await save_refund_result(connection, incoming.data, incoming.event)
 
 
 async def on_invoice_issued(connection: Connection, events: Sequence[Incoming[InvoiceView]]) -> None:

@@ -21,6 +21,7 @@ from orders.schemas.responses import (
 )
 from orders.tables import ENTITY
 from orders.use_cases import commands, queries
+from orders.use_cases.commands import StateChange
 
 router = Router("/orders", tag="Orders")
 
@@ -65,8 +66,11 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
     A payment that is reported again by its id is answered with 200 and the order as it is; a new one for an order that
     is paid or cancelled with 409, and it is recorded under `payments` and refunded.
     """
+    change = StateChange(
+        body.new_state, body.reason or "", body.payment_transaction_id, body.tracking_number, body.carrier
+    )
     async with command(request) as run:
-        order = await commands.change_state(run.connection, Caller.of(request), order_id, body.to_domain())
+        order = await commands.change_state(run.connection, Caller.of(request), order_id, change)
         return await run.answer(order, order_response)
 
 

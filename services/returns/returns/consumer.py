@@ -7,7 +7,7 @@ from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
 from returns.events import OrderView, RefundView
 from returns.repository import orders
-from returns.use_cases import results
+from returns.use_cases.commands import save_refund_result
 
 
 async def on_order_changed(connection: Connection, events: Sequence[Incoming[OrderView]]) -> None:
@@ -16,7 +16,7 @@ async def on_order_changed(connection: Connection, events: Sequence[Incoming[Ord
 
 async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
     for incoming in events:
-        await results.save_refund_result(connection, incoming.data, incoming.event)
+        await save_refund_result(connection, incoming.data, incoming.event)
 
 
 _ORDER_CHANGED = EventHandler(OrderView, on_order_changed)

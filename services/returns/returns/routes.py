@@ -48,7 +48,7 @@ def return_filter(
 )
 async def open_return(request: Request, body: ReturnCreate) -> Response:
     """Waits for up to two seconds for news of an order that is not known to be delivered, before it is refused."""
-    new = body.to_new_return()
+    new = NewReturn(body.order_id, body.reason, body.customer_notes)
     delivery_wait: DeliveryWait = request.app.state.delivery_wait
     try:
         async with delivery_wait.first_look:

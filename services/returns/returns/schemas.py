@@ -9,16 +9,12 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from returns.domain.return_ import RefundStatus, RejectionReason, Return, ReturnStatus
-from returns.use_cases.opening import NewReturn
 
 
 class ReturnCreate(RequestBody):
     order_id: UUID
     reason: Lines = Field(max_length=1000)
     customer_notes: OptionalLines | None = Field(default=None, max_length=2000)
-
-    def to_new_return(self) -> NewReturn:
-        return NewReturn(self.order_id, self.reason, self.customer_notes)
 
 
 class ApproveRequest(RequestBody):

@@ -1,20 +1,15 @@
-"""The snapshot: the frozen data that an invoice is rendered from, and the format of amounts."""
+"""The snapshot: the frozen data that an invoice is rendered from, and the format of rates."""
 
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from common.money import minor_digits, quantize
+from common.money import minor_digits
 
 
 class InconsistentOrder(ValueError):
     """The order's amounts do not add up, so there is no invoice: a wrong one would be worse."""
-
-
-def display_amount(amount: Decimal, currency: str) -> str:
-    """`1,234.50`: grouped, with all of the currency's decimals. Raises `ValueError` for an unknown currency."""
-    return f"{quantize(amount, currency):,f}"
 
 
 def display_rate(rate: Decimal) -> str:

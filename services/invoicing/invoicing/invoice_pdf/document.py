@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from io import BytesIO
 
+from common.money import format_amount
 from reportlab import rl_config
 from reportlab.lib.colors import white
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import BaseDocTemplate, Flowable, KeepTogether, Paragraph, Spacer, Table
 
-from invoicing.domain.snapshot import Address, Line, Snapshot, display_amount, display_rate
+from invoicing.domain.snapshot import Address, Line, Snapshot, display_rate
 from invoicing.invoice_pdf.fonts import BOLD, REGULAR, markup
 from invoicing.invoice_pdf.page import CLAY, GREY, INK, SAND, TEXT_WIDTH, CountingCanvas, page_templates
 
@@ -129,21 +130,21 @@ def _line_row(number: int, line: Line, currency: str) -> tuple[str | Paragraph, 
         str(number),
         Paragraph(markup(line.product_name), _CELL),
         f"{line.quantity:,}",
-        display_amount(line.unit_price, currency),
+        format_amount(line.unit_price, currency),
         display_rate(line.tax_rate),
-        display_amount(line.subtotal, currency),
+        format_amount(line.subtotal, currency),
     )
 
 
 def _totals(snapshot: Snapshot) -> Table:
     currency = snapshot.currency
-    rows = [("Net amount", display_amount(snapshot.net_amount, currency))]
+    rows = [("Net amount", format_amount(snapshot.net_amount, currency))]
     rows += [
-        (f"Tax {display_rate(tax.rate)} on {display_amount(tax.net, currency)}", display_amount(tax.tax, currency))
+        (f"Tax {display_rate(tax.rate)} on {format_amount(tax.net, currency)}", format_amount(tax.tax, currency))
         for tax in snapshot.taxes
     ]
-    rows += [("Total tax", display_amount(snapshot.tax_amount, currency))] if len(snapshot.taxes) > 1 else []
-    rows += [(f"Total {currency}", display_amount(snapshot.total_amount, currency))]
+    rows += [("Total tax", format_amount(snapshot.tax_amount, currency))] if len(snapshot.taxes) > 1 else []
+    rows += [(f"Total {currency}", format_amount(snapshot.total_amount, currency))]
     return Table(rows, colWidths=(52 * mm, 40 * mm), hAlign="RIGHT", style=_TOTAL_STYLE)
 
 

@@ -6,7 +6,7 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue
 
-from invoicing.domain.invoice import Document, Invoice, MailStatus
+from invoicing.domain.invoice import Document, Invoice, MailStatus, Step
 from invoicing.events import FAILED, ISSUED, new_event
 from invoicing.repository import writing
 from invoicing.use_cases.jobs import MAIL_JOB, new_job
@@ -29,18 +29,14 @@ async def record_mail(connection: Connection, invoice_id: UUID, actor: Actor) ->
     await writing.save(connection, locked, mailed, actor, _details(mailed))
 
 
-async def fail_document(connection: Connection, invoice_id: UUID, error: str, attempts: int, actor: Actor) -> Invoice:
-    """The document failed permanently; the invoice keeps its number."""
+async def record_failure(
+    connection: Connection, invoice_id: UUID, step: Step, error: str, attempts: int, actor: Actor
+) -> Invoice:
+    """The step failed permanently: without its document the invoice keeps its number, without its e-mail it stays
+    issued."""
     locked = await writing.lock(connection, invoice_id)
-    failed = locked.value.fail_document(error, attempts)
-    await writing.save(connection, locked, failed, actor, _details(failed), new_event(FAILED, failed, actor))
-    return failed
-
-
-async def fail_mail(connection: Connection, invoice_id: UUID, error: str, attempts: int, actor: Actor) -> Invoice:
-    """The e-mail failed permanently; the invoice stays issued."""
-    locked = await writing.lock(connection, invoice_id)
-    failed = locked.value.fail_mail(error, attempts)
+    fail = locked.value.fail_document if step is Step.DOCUMENT else locked.value.fail_mail
+    failed = fail(error, attempts)
     await writing.save(connection, locked, failed, actor, _details(failed), new_event(FAILED, failed, actor))
     return failed
 

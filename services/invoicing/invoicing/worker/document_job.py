@@ -6,10 +6,10 @@ from common.jobs.job import Job
 from prometheus_client import Counter
 
 from invoicing.document_store.port import DocumentStore
-from invoicing.domain.invoice import Document
+from invoicing.domain.invoice import Document, Step
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.repository import reading
-from invoicing.use_cases.commands import fail_document, issue_invoice
+from invoicing.use_cases.commands import issue_invoice, record_failure
 from invoicing.use_cases.jobs import DOCUMENT_JOB, invoice_id, subject
 
 
@@ -41,4 +41,4 @@ class DocumentJob(JobHandler):
         return subject(await issue_invoice(connection, invoice_id(job), document, job.actor))
 
     async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
-        return subject(await fail_document(connection, invoice_id(job), error, job.attempt, job.actor))
+        return subject(await record_failure(connection, invoice_id(job), Step.DOCUMENT, error, job.attempt, job.actor))

@@ -7,12 +7,14 @@ from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job
 from common.mail.mailer import Mailer
 from common.mail.message import Mail
+from common.money import format_amount
 from prometheus_client import Counter
 
 from invoicing.document_store.port import DocumentStore
-from invoicing.domain.snapshot import Snapshot, display_amount
+from invoicing.domain.invoice import Step
+from invoicing.domain.snapshot import Snapshot
 from invoicing.repository import reading
-from invoicing.use_cases.commands import fail_mail, record_mail
+from invoicing.use_cases.commands import record_failure, record_mail
 from invoicing.use_cases.jobs import MAIL_JOB, invoice_id, subject
 from invoicing.use_cases.queries import get_invoice
 
@@ -46,7 +48,7 @@ class MailJob(JobHandler):
         await record_mail(connection, invoice_id(job), job.actor)
 
     async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
-        return subject(await fail_mail(connection, invoice_id(job), error, job.attempt, job.actor))
+        return subject(await record_failure(connection, invoice_id(job), Step.MAIL, error, job.attempt, job.actor))
 
 
 def invoice_mail(invoice_id: UUID, snapshot: Snapshot, document: bytes) -> Mail:
@@ -54,7 +56,7 @@ def invoice_mail(invoice_id: UUID, snapshot: Snapshot, document: bytes) -> Mail:
     buyer, brand = snapshot.buyer, snapshot.seller.brand
     if buyer.email is None:
         raise ValueError(f"{snapshot.invoice_number} has no buyer with an e-mail address")
-    total = f"{display_amount(snapshot.total_amount, snapshot.currency)} {snapshot.currency}"
+    total = f"{format_amount(snapshot.total_amount, snapshot.currency)} {snapshot.currency}"
     return Mail(
         to=buyer.email,
         subject=f"Your invoice {snapshot.invoice_number} for order {snapshot.order_number}",

@@ -30,7 +30,6 @@ from pydantic_core import CoreSchema
 from orders.domain import order, pricing
 from orders.domain.order import NewOrder
 from orders.domain.states import OrderStatus
-from orders.use_cases.commands import StateChange
 
 HUNDREDTH = Decimal("0.01")
 
@@ -166,11 +165,6 @@ class StateChangeRequest(RequestBody):
         whole.clear()
         branches = [_change_to(state, properties) for state in OrderStatus]
         return {"title": cls.__name__, "description": description, "oneOf": branches}
-
-    def to_domain(self) -> StateChange:
-        return StateChange(
-            self.new_state, self.reason or "", self.payment_transaction_id, self.tracking_number, self.carrier
-        )
 
 
 def _change_to(state: OrderStatus, properties: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:

@@ -49,8 +49,8 @@ class RefundRequest:
 
     @property
     def displayed_amount(self) -> str:
-        """`1,234.50 EUR`: grouped, with all decimals of the currency."""
-        return f"{money.quantize(self.amount, self.currency):,f} {self.currency}"
+        """`1,234.50 EUR`"""
+        return f"{money.format_amount(self.amount, self.currency)} {self.currency}"
 
 
 def return_key(return_id: UUID) -> str:

@@ -1,17 +1,20 @@
-"""Commands on returns: transitions of the state. A refused one is audited."""
+"""Commands on returns: transitions of the state, of which refused ones are audited, and the results of refunds."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
 from common.access.auth import Caller, Role
 from common.database.statements import Connection
 from common.errors import Problem
+from common.messaging.envelope import ReceivedEvent
 
 from returns import events
 from returns.domain.return_ import RejectionReason, Return, ReturnStatus, TransitionRefused
-from returns.repository import writing
+from returns.events import RefundView
+from returns.repository import reading, refunds, writing
 
 Step: TypeAlias = Callable[[Return, datetime], Return]
 
@@ -35,13 +38,9 @@ async def approve_return(
     connection: Connection, caller: Caller, return_id: UUID, manager_notes: str
 ) -> Return | Problem:
     """As `change_return_state`."""
+    step = partial(Return.approve, manager_notes=manager_notes)
     return await _take_step(
-        connection,
-        caller,
-        return_id,
-        ReturnStatus.APPROVED,
-        lambda requested, now: requested.approve(now, manager_notes),
-        {"manager_notes": manager_notes},
+        connection, caller, return_id, ReturnStatus.APPROVED, step, {"manager_notes": manager_notes}
     )
 
 
@@ -49,14 +48,9 @@ async def reject_return(
     connection: Connection, caller: Caller, return_id: UUID, manager_notes: str, rejection_reason: RejectionReason
 ) -> Return | Problem:
     """As `change_return_state`."""
-    return await _take_step(
-        connection,
-        caller,
-        return_id,
-        ReturnStatus.REJECTED,
-        lambda requested, now: requested.reject(now, manager_notes, rejection_reason),
-        {"manager_notes": manager_notes, "rejection_reason": rejection_reason},
-    )
+    step = partial(Return.reject, manager_notes=manager_notes, rejection_reason=rejection_reason)
+    details = {"manager_notes": manager_notes, "rejection_reason": rejection_reason}
+    return await _take_step(connection, caller, return_id, ReturnStatus.REJECTED, step, details)
 
 
 async def change_return_state(
@@ -68,6 +62,18 @@ async def change_return_state(
     """
     details = {} if reason is None else {"reason": reason}
     return await _take_step(connection, caller, return_id, new_state, STEPS[new_state], details)
+
+
+async def save_refund_result(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
+    """Store the result of a return's refund, without an event or audit row; an older result changes nothing.
+
+    Raises `LookupError` for a return that does not exist here.
+    """
+    if refund.return_id is None:
+        return
+    saved = await refunds.save(connection, refund, event)
+    if not saved and not await reading.is_visible(connection, refund.return_id):
+        raise LookupError(f"a refund of the unknown return {refund.return_id}")
 
 
 async def _take_step(
