@@ -1,6 +1,6 @@
 """Changing orders: lock one, then write all that a step changes in one statement (ADR 0002)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,16 +14,6 @@ from orders.domain.payment import Payment, PaymentKind
 from orders.domain.pricing import OrderLine
 from orders.repository.rows import ORDERS, line_arrays, payment_columns, to_payment
 from orders.tables import order_lines, order_numbers, orders, payments
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """What the database gives to a new order: a time-ordered id, a number and the time."""
-
-    order_id: UUID
-    number: int
-    now: datetime
-
 
 # The version before the wait for the lock. If the order has another one now, it may also have other payments, which a
 # sub-select of the same statement cannot see.
@@ -78,10 +68,10 @@ refuse = _STORE.refuse
 save_unaudited = _STORE.save_unaudited
 
 
-async def new_placement(connection: Connection) -> Placement:
-    row = await _PLACEMENT.fetch_one(connection)
-    assert row is not None  # noqa: S101 - a select without FROM has one row
-    return Placement(*row)
+async def new_placement(connection: Connection) -> tuple[UUID, int, datetime]:
+    """What the database gives to a new order: a time-ordered id, a number and the time."""
+    [(order_id, number, now)] = await _PLACEMENT.fetch_all(connection)
+    return order_id, number, now
 
 
 def new_lines(lines: tuple[OrderLine, ...]) -> Write:

@@ -121,17 +121,13 @@ class InvoiceLinks:
     signed: SignedLinks
     valid_for: timedelta
 
-    def response(self, invoice: Record) -> InvoiceResponse:
+    def response(self, invoice: Record) -> dict[str, object]:
+        """The members of an `InvoiceResponse`."""
         expires_at = datetime.now(UTC).replace(microsecond=0) + self.valid_for
         path = f"/api/v1/invoices/{invoice['invoice_id']}/document"
-        return {
-            "invoice_id": invoice["invoice_id"],
-            "invoice_number": invoice["invoice_number"],
-            "order_id": invoice["order_id"],
-            "issued_at": invoice["issued_at"],
-            "currency": invoice["currency"],
+        members = dict(invoice) | {
             "total_amount": quantize(invoice["total_amount"], invoice["currency"]),
-            "document": invoice["document"],
             "download_url": self.origin + self.signed.sign(path, expires_at),
             "download_expires_at": expires_at,
         }
+        return {name: members[name] for name in InvoiceResponse.__annotations__}

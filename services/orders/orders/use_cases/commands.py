@@ -55,21 +55,15 @@ class StateChange:
 
     @property
     def details(self) -> dict[str, object]:
-        details = {
-            "reason": self.reason,
-            "payment_transaction_id": self.payment_transaction_id,
-            "tracking_number": self.tracking_number,
-            "carrier": self.carrier,
-        }
-        return {name: value for name, value in details.items() if value}
+        """What was given beside the state."""
+        return {name: value for name in self.__slots__ if name != "new_state" and (value := getattr(self, name))}
 
 
 async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> Order:
     """Raises `Problem` VALIDATION_ERROR for an impossible total, FORBIDDEN when placed for another customer."""
-    placement = await writing.new_placement(connection)
-    number = f"ORD-{placement.now.year}-{placement.number:06d}"
+    order_id, number, now = await writing.new_placement(connection)
     try:
-        order = Order.place(new, placement.order_id, number, placement.now)
+        order = Order.place(new, order_id, f"ORD-{now.year}-{number:06d}", now)
     except InvalidTotal as error:
         raise Problem.invalid("line_items", str(error)) from error
     if not caller.may_see(order.customer.id):

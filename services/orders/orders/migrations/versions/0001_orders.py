@@ -4,8 +4,6 @@ from alembic import op
 
 revision = "0001_orders"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 STATEMENTS = (
     "CREATE SEQUENCE order_numbers",
@@ -121,7 +119,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    raise RuntimeError("orders are not given up by a migration: restore a backup")

@@ -8,8 +8,6 @@ from alembic import op
 
 revision = "0002_surplus_payments"
 down_revision = "0001_orders"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -21,7 +19,3 @@ def upgrade() -> None:
             ADD CONSTRAINT ck_payments_one_kind CHECK (NOT (late AND surplus))
         """
     )
-
-
-def downgrade() -> None:
-    raise RuntimeError("payments are not given up by a migration: restore a backup")

@@ -8,8 +8,6 @@ from alembic import op
 
 revision = "0002_surplus_payments"
 down_revision = "0001_refunds"
-branch_labels = None
-depends_on = None
 
 STATEMENTS = (
     """
@@ -35,7 +33,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    raise RuntimeError("refunds are not given up by a migration: restore a backup")

@@ -4,8 +4,6 @@ from alembic import op
 
 revision = "0001_returns"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 STATEMENTS = (
     """
@@ -95,7 +93,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    raise RuntimeError("returns are not given up by a migration: restore a backup")
