@@ -47,10 +47,3 @@ def quantize(amount: Decimal, currency: str) -> Decimal:
 def format_amount(amount: Decimal, currency: str) -> str:
     """`1,234.50`: grouped, with all of the currency's decimals. Raises `ValueError` for an unknown currency."""
     return f"{quantize(amount, currency):,f}"
-
-
-def to_minor_units(amount: Decimal, currency: str) -> int:
-    """12.50 EUR → 1250. Raises `ValueError` for an amount with more decimals than the currency has."""
-    if not fits(amount, currency):
-        raise ValueError(f"{amount} has more decimals than {currency}")
-    return int(amount.scaleb(minor_digits(currency)))

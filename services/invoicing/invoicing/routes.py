@@ -63,10 +63,10 @@ async def get_invoice(request: Request, invoice_id: UUID) -> Response:
 async def get_document(
     request: Request, invoice_id: UUID, expires: Annotated[int, InDigits] = 0, signature: str = ""
 ) -> Response:
-    """The PDF. The link is the permission: 403 when it was altered or has expired."""
+    """The PDF. The signed link replaces the API key: 403 when it was altered or has expired."""
     links: SignedLinks = request.app.state.signed_links
     if not links.verify(request.url.path, expires, signature, datetime.now(UTC)):
-        raise Problem.forbidden("The link is not valid, or no longer: ask for a new one.")
+        raise Problem.forbidden("The link is not valid, or has expired: request a new one.")
     async with Runtime.of(request).reading() as connection:
         invoice = await queries.get_invoice(connection, invoice_id)
     if invoice.document is None:

@@ -10,7 +10,7 @@ from invoicing.domain.invoice import Document, Invoice, InvoiceStatus, MailStatu
 
 
 class InvoiceResponse(TypedDict):
-    """`failed_step`, `error` and `attempts` tell of the latest final failure that was not mended yet."""
+    """`failed_step`, `error` and `attempts` describe the latest permanent failure, until a replay succeeds."""
 
     id: UUID
     invoice_number: str

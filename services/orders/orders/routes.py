@@ -45,9 +45,9 @@ async def place_order(request: Request, body: OrderCreate) -> Response:
 async def list_orders(
     request: Request, paging: PageQuery, filters: Annotated[OrderFilter, Depends(order_filter)]
 ) -> Response:
-    """Newest first. A page ends before it has 2,000 lines of orders: it may have fewer orders than `limit` asked for.
+    """Newest first. The orders of a page have at most 2,000 lines together: a page may have fewer orders than `limit`.
 
-    `pagination.limit` is then the number of orders given. Add it, and not the limit that was asked for, to `offset`.
+    `pagination.limit` is then the number of orders on the page. For the next page, add it to `offset`.
     """
     return await read_page(
         request, queries.list_orders, Caller.of(request), filters, paging=paging, render=order_response
@@ -61,10 +61,10 @@ async def get_order(request: Request, order_id: UUID) -> Response:
 
 @router.route("PATCH", "/{order_id}/state", roles=Role, returns=OrderResponse, operation_id="updateOrderState")
 async def change_state(request: Request, order_id: UUID, body: StateChangeRequest) -> Response:
-    """Which role may ask for which state: payments PAID, warehouse the three after it, client and manager CANCELLED.
+    """The role `payments` may set PAID, `warehouse` the three states after it, `client` CANCELLED, `manager` all.
 
-    A payment that is reported again by its id is answered with 200 and the order as it is; a new one for an order that
-    is paid or cancelled with 409, and it is recorded under `payments` and refunded.
+    A payment that is reported again with the same id is answered with 200 and the unchanged order. A new payment for an
+    order that is already paid or cancelled is answered with 409; it is stored under `payments` and refunded.
     """
     change = StateChange(
         body.new_state, body.reason or "", body.payment_transaction_id, body.tracking_number, body.carrier
@@ -76,7 +76,7 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
 
 @router.route("POST", "/{order_id}/cancel", roles=[Role.CLIENT, Role.MANAGER], returns=OrderResponse)
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
-    """What was paid for the order is paid back; `refund_status` tells when."""
+    """The payment of a paid order is refunded; `refund_status` shows the result."""
     async with command(request) as run:
         order = await commands.cancel_order(run.connection, Caller.of(request), order_id, body.reason)
         return await run.answer(order, order_response)
@@ -93,6 +93,6 @@ router.history(
 
 @router.route("GET", "/{order_id}/invoice", roles=Role, returns=InvoiceResponse, operation_id="getOrderInvoice")
 async def get_invoice(request: Request, order_id: UUID) -> Response:
-    """Where the invoice's PDF can be had for some minutes; 404 until it is issued."""
+    """The invoice, with a link to its PDF that expires after some minutes; 404 until the invoice is issued."""
     links: InvoiceLinks = request.app.state.invoice_links
     return await read(request, queries.get_invoice, Caller.of(request), order_id, render=links.response)

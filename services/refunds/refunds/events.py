@@ -41,7 +41,7 @@ _PUBLISHED_CAUSE: Mapping[Cause, Literal["RETURN_COMPLETED", "ORDER_CANCELLED", 
 class RefundData(EventData):
     """The refund's full state after the change; the amount as a decimal string in major units.
 
-    `cause` is LATE_PAYMENT for every payment that no state of its order waited for.
+    `cause` is LATE_PAYMENT for every payment that the state of its order did not allow.
     """
 
     refund_id: UUID

@@ -18,7 +18,7 @@ router = Router("/refunds", tag="Refunds")
 
 @router.route("GET", "", roles=Role.staff(), lists=RefundResponse)
 async def list_refunds(request: Request, paging: PageQuery, filters: Annotated[RefundFilter, Depends()]) -> Response:
-    """Newest first, each with its latest attempts at the payment gateway, 100 at most."""
+    """Newest first, each with its latest attempts at the payment gateway, at most 100."""
     return await read_page(request, queries.list_refunds, filters, paging=paging, render=refund_response)
 
 

@@ -47,7 +47,7 @@ def return_filter(
     operation_id="createReturn",
 )
 async def open_return(request: Request, body: ReturnCreate) -> Response:
-    """Waits for up to two seconds for news of an order that is not known to be delivered, before it is refused."""
+    """An order that is not known to be delivered is refused only after a wait of two seconds for its latest events."""
     new = NewReturn(body.order_id, body.reason, body.customer_notes)
     delivery_wait: DeliveryWait = request.app.state.delivery_wait
     try:
@@ -106,7 +106,7 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
     operation_id="updateReturnState",
 )
 async def change_return_state(request: Request, return_id: UUID, body: StateChangeRequest) -> Response:
-    """A client may say that its return is IN_TRANSIT. COMPLETED starts the refund; see `refund_status` for its end."""
+    """A client may only set IN_TRANSIT. COMPLETED starts the refund; `refund_status` shows the result."""
     async with command(request) as run:
         changed = await commands.change_return_state(
             run.connection, Caller.of(request), return_id, ReturnStatus(body.new_state), body.reason

@@ -27,7 +27,7 @@ class RejectRequest(RequestBody):
 
 
 class StateChangeRequest(RequestBody):
-    """Approve and reject have routes of their own."""
+    """APPROVED and REJECTED have routes of their own."""
 
     new_state: Literal["IN_TRANSIT", "RECEIVED", "COMPLETED"]
     reason: Lines | None = Field(default=None, max_length=500)

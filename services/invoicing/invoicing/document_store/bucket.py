@@ -10,7 +10,7 @@ from invoicing.domain.invoice import Document
 if TYPE_CHECKING:
     from obstore.store import ObjectStore, RetryConfig
 
-# The job's own schedule does the waiting.
+# Few and quick retries: longer waits are left to the schedule of the job.
 _RETRIES: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
 

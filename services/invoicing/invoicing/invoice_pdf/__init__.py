@@ -1,1 +1,1 @@
-"""The invoice as a PDF. Only `renderer` may be imported by a role: the rest loads reportlab, in a process apart."""
+"""The invoice as a PDF. A role imports only `renderer`: the other modules load reportlab, in a child process."""

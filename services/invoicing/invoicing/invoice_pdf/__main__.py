@@ -12,7 +12,7 @@ from invoicing.invoice_pdf.frames import FAILED, RENDERED, read_frame, write_fra
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """One answer per request, in order; what cannot be rendered is answered with the reason."""
+    """One answer per request, in order; a snapshot that cannot be rendered is answered with the error."""
     decoder = msgspec.json.Decoder(Snapshot)
     while (request := read_frame(requests)) is not None:
         try:
@@ -23,6 +23,6 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    # Ctrl-C reaches the whole group; this process ends when the one it works for closes its input.
+    # Ctrl-C reaches the whole group; this process ends when its parent closes its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,4 +1,4 @@
-"""The invoice itself: who, to whom, what, and how much."""
+"""The content of the invoice: seller and buyer, lines, taxes, totals."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -112,7 +112,7 @@ def _block(label: str, lines: list[str]) -> Paragraph:
 
 
 def _address(address: Address) -> list[str]:
-    """Without what the address does not have: no stray comma, no blank line."""
+    """Without the empty parts of the address: no stray comma, no blank line."""
     city = " ".join(filter(None, (markup(address.zip), markup(address.city))))
     town = ", ".join(filter(None, (city, markup(address.state))))
     return [line for line in (markup(address.street), town, markup(address.country)) if line]

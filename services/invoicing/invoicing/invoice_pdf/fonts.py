@@ -1,7 +1,7 @@
-"""Fonts for what people are called anywhere: each character in a font that has it, and visibly replaced if none has.
+"""Fonts for names in any script: each character is set in a font that has it, or visibly replaced if none has.
 
 Noto Sans (Latin, Greek, Cyrillic and more) is embedded. Chinese, Japanese and Korean are set in the fonts that PDF
-viewers bring along for them (ISO 32000-1, 9.7.5.2), which needs no font files of many megabytes here.
+viewers include for them (ISO 32000-1, 9.7.5.2), which saves font files of many megabytes.
 """
 
 import unicodedata

@@ -1,4 +1,4 @@
-"""How snapshots and PDFs go through a pipe: four bytes of length, then that many bytes."""
+"""The framing of snapshots and PDFs on a pipe: four bytes of length, then that many bytes."""
 
 from asyncio import StreamReader, StreamWriter
 from typing import BinaryIO
@@ -23,7 +23,7 @@ def write_frame(stream: BinaryIO, content: bytes) -> None:
 
 
 async def exchange(writer: StreamWriter, reader: StreamReader, request: bytes) -> bytes:
-    """Send one frame and read one. Raises `OSError` or `IncompleteReadError` when the other side has gone."""
+    """Send one frame and read one. Raises `OSError` or `IncompleteReadError` when the other process has ended."""
     writer.write(len(request).to_bytes(LENGTH_BYTES) + request)
     await writer.drain()
     length = await reader.readexactly(LENGTH_BYTES)

@@ -1,4 +1,4 @@
-"""What every page has around the text: colour band, mark, and a footer with the seller and the page's number."""
+"""The page templates of the invoice: colour band, logo, and a footer with the seller and the page number."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ _IMPRINT = ParagraphStyle("imprint", fontName=REGULAR, fontSize=7.5, leading=10,
 
 
 class CountingCanvas(Canvas):  # type: ignore[misc]  # reportlab has no types
-    """Says how many pages there are on each of them: as a drawing that is filled in once the last page is known."""
+    """Prints the number of pages on each page, in a form that is filled in once the last page is known."""
 
     def save(self) -> None:
         pages = self.getPageNumber() - 1

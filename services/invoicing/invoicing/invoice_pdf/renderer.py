@@ -1,4 +1,4 @@
-"""Renders in processes apart: typesetting takes milliseconds of pure computation, which would stop the event loop."""
+"""Renders invoices in child processes: typesetting is computation of milliseconds, which would block the event loop."""
 
 import asyncio
 import sys
@@ -14,11 +14,11 @@ _encoder = msgspec.json.Encoder()
 
 
 class RenderingFailed(Exception):
-    """No PDF came of it: the process crashed, took too long, or said why it could not."""
+    """The process crashed, took too long, or answered with an error."""
 
 
 class Renderer:
-    """So many rendering processes, each replaced when it crashes or hangs. `timeout` is in seconds per document."""
+    """A pool of child processes; one that crashes or hangs is replaced. `timeout` is in seconds per document."""
 
     def __init__(self, *, processes: int = 1, timeout: float = 15) -> None:
         self._processes = processes
@@ -26,13 +26,13 @@ class Renderer:
         self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
 
     async def __aenter__(self) -> Self:
-        """The processes get ready from here on, so that the first document need not wait for that."""
+        """Starts the processes now, so that the first document does not wait for their imports."""
         for _ in range(self._processes):
             self._idle.put_nowait(await _start())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing may be rendering any more."""
+        """Only when no document is being rendered any more."""
         while not self._idle.empty():
             process = self._idle.get_nowait()
             if process is not None:

@@ -81,7 +81,7 @@ class Address(RequestBody):
 
 
 class LineItem(RequestBody):
-    """`tax_rate` is in percent; `unit_price` is in the order's currency, with no more decimals than that has."""
+    """`tax_rate` is in percent; `unit_price` is in the order's currency, with at most the decimals of that currency."""
 
     product_id: UUID
     product_name: Line = Field(max_length=255)
@@ -136,7 +136,7 @@ _FIELDS_OF_STATE: Mapping[OrderStatus, tuple[str, ...]] = {
 
 
 class StateChangeRequest(RequestBody):
-    """`payment_transaction_id` goes with PAID only, `tracking_number` and `carrier` with SHIPPED only."""
+    """`payment_transaction_id` is allowed with PAID only, `tracking_number` and `carrier` with SHIPPED only."""
 
     new_state: OrderStatus
     reason: Lines | None = Field(default=None, max_length=500)

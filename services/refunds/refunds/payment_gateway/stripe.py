@@ -8,7 +8,7 @@ from typing import Literal
 
 import httpx
 import stripe
-from common.money import minor_digits, to_minor_units
+from common.money import fits, minor_digits
 from stripe.params import RefundCreateParams, RefundListParams
 
 from refunds.domain.refund import Refund
@@ -133,7 +133,9 @@ def minor_units(amount: Decimal, currency: str) -> int:
         if amount != amount.to_integral_value():
             raise ValueError(f"Stripe refunds whole MGA only, not {amount}")
         return int(amount)
-    units = to_minor_units(amount, currency)
+    if not fits(amount, currency):
+        raise ValueError(f"{amount} has more decimals than {currency}")
+    units = int(amount.scaleb(minor_digits(currency)))
     if currency in {"ISK", "UGX"}:
         return units * 100
     if minor_digits(currency) == 3 and units % 10 != 0:

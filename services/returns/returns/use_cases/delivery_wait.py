@@ -46,7 +46,7 @@ class DeliveryWait:
         Raises `Problem` UNAVAILABLE when `limit` requests wait already.
         """
         if len(self._waiting) >= self._limit:
-            raise Problem.unavailable("Too many wait for news of their orders; please try again.")
+            raise Problem.unavailable("Too many requests wait for the events of their orders; please try again.")
         delivered = asyncio.Event()
         self._waiting[delivered] = (order_id, customer_id)
         if self._poller is None or self._poller.done():

@@ -62,7 +62,7 @@ async def open_return(
     if not is_current and _may_only_be_behind(order, seen):
         if waited_since is None:
             raise NotDeliveredYet(seen.now)
-        raise Problem.unavailable("News of orders comes late at the moment; please try again.")
+        raise Problem.unavailable("The events of orders are delayed at the moment; please try again.")
     if order is None:
         raise Problem.not_found("order", new.order_id)
     obstacle = ineligibility(

@@ -1,7 +1,7 @@
 """Payments that come while their order is paid, and those whose id is reported later than they are.
 
-What is there needs no change: a payment that is not late is the captured one, and none was surplus. A gateway of before
-goes on working: it writes neither column.
+Existing rows need no change: a payment that is not late is the captured one, and none was surplus. The previous version
+of the service still works: it writes neither column.
 """
 
 from alembic import op

@@ -1,7 +1,7 @@
 """Refunds of surplus payments, one refund per payment, and payments whose id is reported later than they are.
 
-The unique constraint takes the place of the index on the order. No payment was ever claimed twice, so it holds for what
-is there. A consumer and a worker of before go on working.
+The unique constraint replaces the index on the order. No payment was ever requested to be refunded twice, so existing
+rows meet it. The previous version of the service still works.
 """
 
 from alembic import op
