@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from orders.domain.order import Address, Customer, NewOrder, Order
+from orders.domain.order import Address, NewOrder, Order
 from orders.domain.pricing import NewLine
 from orders.events import LATE_PAYMENT, PAYMENT_IDENTIFIED, SURPLUS_PAYMENT, OrderData, order_data
 
@@ -16,7 +16,7 @@ HOME = Address("Großer Hirschgraben 23", "Frankfurt am Main", "Hessen", "60311"
 TEACUPS = NewLine(UUID(int=3), "Teacup “celadon”", 2, Decimal("24.9"), Decimal("19.00"))
 TOWEL = NewLine(UUID(int=4), "Linen towel", 1, Decimal("18.50"), Decimal("7.00"))
 PLACED = Order.place(
-    NewOrder(Customer(UUID(int=1), "ada@example.org", None, None), "EUR", (TEACUPS, TOWEL), "card", HOME, HOME),
+    NewOrder(UUID(int=1), "ada@example.org", None, None, "EUR", (TEACUPS, TOWEL), "card", HOME, HOME),
     UUID(int=2),
     "ORD-2026-000001",
     CREATED_AT,

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orders.domain.order import Address, Customer, NewOrder, Order
+from orders.domain.order import Address, NewOrder, Order
 from orders.domain.payment import Payment, PaymentKind
 from orders.domain.pricing import NewLine
 from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus, RefundStatus, TransitionRefused
@@ -18,7 +18,10 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ORDER_ID = UUID(int=1)
 ADDRESS = Address("Großer Hirschgraben 23", "Frankfurt am Main", "Hessen", "60311", "DE")
 NEW = NewOrder(
-    customer=Customer(UUID(int=2), "ada@example.org", "Ada"),
+    customer_id=UUID(int=2),
+    customer_email="ada@example.org",
+    customer_name="Ada",
+    buyer_vat_id=None,
     currency="EUR",
     lines=(NewLine(UUID(int=3), "Teacup", 2, Decimal("24.90"), Decimal(19)),),
     payment_method="card",

@@ -24,18 +24,13 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
-    id: UUID
-    email: str | None = None
-    name: str | None = None
-    vat_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class NewOrder:
     """A requested order."""
 
-    customer: Customer
+    customer_id: UUID
+    customer_email: str | None
+    customer_name: str | None
+    buyer_vat_id: str | None
     currency: str
     lines: tuple[NewLine, ...]
     payment_method: str
@@ -49,8 +44,11 @@ class Order:
     `TransitionRefused`."""
 
     id: UUID
-    number: str
-    customer: Customer
+    order_number: str
+    customer_id: UUID
+    customer_email: str | None
+    customer_name: str | None
+    buyer_vat_id: str | None
     currency: str
     lines: tuple[OrderLine, ...]
     net_amount: Decimal
@@ -79,13 +77,16 @@ class Order:
     payments: tuple[Payment, ...] = ()
 
     @classmethod
-    def place(cls, new: NewOrder, order_id: UUID, number: str, now: datetime) -> "Order":
+    def place(cls, new: NewOrder, order_id: UUID, order_number: str, now: datetime) -> "Order":
         """Raises `InvalidTotal` for a total of zero, or one that is too large."""
         priced = price(new.lines, new.currency)
         return cls(
             id=order_id,
-            number=number,
-            customer=new.customer,
+            order_number=order_number,
+            customer_id=new.customer_id,
+            customer_email=new.customer_email,
+            customer_name=new.customer_name,
+            buyer_vat_id=new.buyer_vat_id,
             currency=new.currency,
             lines=priced.lines,
             net_amount=priced.net_amount,

@@ -34,10 +34,8 @@ _CHANGING = (
 _ORDER = tuple(name for name in Order.__slots__ if name in orders.c)
 _AMOUNTS = ("net_amount", "tax_amount", "total_amount", "captured_amount")
 _LINE_AMOUNTS = ("unit_price", "subtotal")
-_CUSTOMER = {"id": "customer_id", "email": "customer_email", "name": "customer_name", "vat_id": "buyer_vat_id"}
 # `attrgetter` takes half the time of a loop: every change of an order needs its values.
-_same_name_values = attrgetter(*_ORDER)
-_customer_values = attrgetter(*_CUSTOMER)
+_values_of = attrgetter(*_ORDER)
 
 # A statement that waited for a lock sees sub-selects as of before the wait. That is harmless here: lines never change.
 _line = (
@@ -81,10 +79,7 @@ _columns = (
 
 
 def order_values(order: Order) -> dict[str, Any]:
-    values: dict[str, Any] = dict(zip(_ORDER, _same_name_values(order), strict=True))
-    values |= zip(_CUSTOMER.values(), _customer_values(order.customer), strict=True)
-    values["order_number"] = order.number
-    return values
+    return dict(zip(_ORDER, _values_of(order), strict=True))
 
 
 def line_arrays(lines: tuple[OrderLine, ...]) -> dict[str, list[Any]]:
@@ -105,8 +100,6 @@ def to_order(row: Record) -> Order:
     values["payments"] = values["payments"] or ()
     for payment in values["payments"]:
         _quantize(payment, ("amount",), currency)
-    values["number"] = values["order_number"]
-    values["customer"] = {name: values[column] for name, column in _CUSTOMER.items()}
     return convert(values, Order)
 
 

@@ -119,7 +119,10 @@ class OrderCreate(RequestBody):
 
     def to_domain(self) -> NewOrder:
         return NewOrder(
-            customer=order.Customer(self.customer_id, self.customer_email, self.customer_name, self.buyer_vat_id),
+            customer_id=self.customer_id,
+            customer_email=self.customer_email,
+            customer_name=self.customer_name,
+            buyer_vat_id=self.buyer_vat_id,
             currency=self.currency,
             lines=tuple(line.to_domain() for line in self.line_items),
             payment_method=self.payment_method,

@@ -96,14 +96,8 @@ _SAME = tuple(name for name in OrderResponse.__annotations__ if name in Order.__
 
 def order_response(order: Order) -> dict[str, object]:
     """The members of an `OrderResponse`."""
-    customer = order.customer
     members = {
         **{name: getattr(order, name) for name in _SAME},
-        "order_number": order.number,
-        "customer_id": customer.id,
-        "customer_email": customer.email,
-        "customer_name": customer.name,
-        "buyer_vat_id": customer.vat_id,
         "payments": payment_states(order),
         "line_items": [
             {**{name: getattr(line, name) for name in OrderLine.__slots__}, "created_at": order.created_at}

@@ -66,9 +66,9 @@ async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> 
         order = Order.place(new, order_id, f"ORD-{now.year}-{number:06d}", now)
     except InvalidTotal as error:
         raise Problem.invalid("line_items", str(error)) from error
-    if not caller.may_see(order.customer.id):
+    if not caller.may_see(order.customer_id):
         raise caller.forbidden()
-    details = {"order_number": order.number, "total_amount": order.total_amount, "currency": order.currency}
+    details = {"order_number": order.order_number, "total_amount": order.total_amount, "currency": order.currency}
     event = events.new_event(events.CREATED, order, caller.actor)
     await writing.add(connection, order, caller.actor, details, event, writing.new_lines(order.lines))
     return order
