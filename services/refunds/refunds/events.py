@@ -99,16 +99,16 @@ class RefundOwedView(EventView, ABC):
         self, cause: Cause, business_key: str, amount: Decimal, payment_reference: str, return_id: UUID | None = None
     ) -> RefundRequest:
         return RefundRequest(
-            business_key,
-            cause,
-            self.order_id,
-            self.order_number,
-            return_id,
-            amount,
-            self.currency,
-            payment_reference,
-            self.customer_email,
-            self.customer_name,
+            business_key=business_key,
+            cause=cause,
+            order_id=self.order_id,
+            order_number=self.order_number,
+            return_id=return_id,
+            amount=amount,
+            currency=self.currency,
+            payment_reference=payment_reference,
+            customer_email=self.customer_email,
+            customer_name=self.customer_name,
         )
 
 

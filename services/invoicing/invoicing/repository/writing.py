@@ -74,11 +74,9 @@ async def lock_series(connection: Connection, seller: str, new_year: NewYear) ->
 
     `new_year` is the one nearest to now, past or future; a clock that is wrong by weeks still finds it.
     """
-    row = await _LOCK_SERIES.fetch_one(
+    [row] = await _LOCK_SERIES.fetch_all(
         connection, seller=seller, new_year=new_year.begins, year_that_begins=new_year.year
     )
-    if row is None:
-        raise LookupError(f"no numbering series of {seller}")
     return LockedSeries(seller, row["year"], row["last_position"], row["last_at"])
 
 

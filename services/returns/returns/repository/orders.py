@@ -53,8 +53,7 @@ _SAVE = prepare(
 
 
 async def consider(connection: Connection, order_id: UUID) -> Consideration:
-    row = await _CONSIDER.fetch_one(connection, order_id=order_id)
-    assert row is not None  # noqa: S101 - the moment is one row, also when the order is unknown
+    [row] = await _CONSIDER.fetch_all(connection, order_id=order_id)
     order = None if row["order_id"] is None else to_known_order(row)
     return Consideration(order, row["already_returned"], row["now"], row["return_id"])
 
