@@ -13,12 +13,7 @@ from fastapi import Depends, Request, Response
 from orders.domain.states import OrderStatus
 from orders.repository.reading import OrderFilter
 from orders.schemas.requests import CancelRequest, OrderCreate, StateChangeRequest
-from orders.schemas.responses import (
-    InvoiceLinks,
-    InvoiceResponse,
-    OrderResponse,
-    order_response,
-)
+from orders.schemas.responses import InvoiceLinks, InvoiceResponse, OrderResponse, order_response
 from orders.tables import ENTITY
 from orders.use_cases import commands, queries
 from orders.use_cases.commands import StateChange
@@ -27,9 +22,7 @@ router = Router("/orders", tag="Orders")
 
 
 def order_filter(
-    created: CreatedQuery,
-    customer_id: UUID | None = None,
-    status: OrderStatus | None = None,
+    created: CreatedQuery, customer_id: UUID | None = None, status: OrderStatus | None = None
 ) -> OrderFilter:
     return OrderFilter(customer_id, status, created.earliest, created.latest)
 

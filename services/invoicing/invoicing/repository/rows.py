@@ -48,10 +48,5 @@ def to_invoice(row: Record) -> Invoice:
 
 
 INVOICES = AggregateTable(
-    invoices,
-    ENTITY,
-    columns=tuple(invoices.c),
-    load=to_invoice,
-    dump=invoice_values,
-    changing=_CHANGING,
+    invoices, ENTITY, columns=tuple(invoices.c), load=to_invoice, dump=invoice_values, changing=_CHANGING
 )

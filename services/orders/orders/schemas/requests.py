@@ -6,15 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from common import money
-from common.edge.requests.fields import (
-    EmailAddress,
-    ExactNumber,
-    Line,
-    Lines,
-    OptionalLine,
-    RequestBody,
-    WholeNumber,
-)
+from common.edge.requests.fields import EmailAddress, ExactNumber, Line, Lines, OptionalLine, RequestBody, WholeNumber
 from pydantic import (
     AfterValidator,
     Field,
@@ -50,14 +42,10 @@ def _as_rate(percent: Decimal) -> Decimal:
 Currency = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(money.MINOR_DIGITS)})]
 # Pydantic omits or misspells a bound in the document where a validator comes first: `WithJsonSchema` states it.
 Quantity = Annotated[
-    WholeNumber,
-    Field(ge=1, le=1_000_000),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000}),
+    WholeNumber, Field(ge=1, le=1_000_000), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000})
 ]
 UnitPrice = Annotated[
-    ExactNumber,
-    Field(ge=0, lt=10**9),
-    WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 10**9}),
+    ExactNumber, Field(ge=0, lt=10**9), WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 10**9})
 ]
 TaxRate = Annotated[
     ExactNumber,

@@ -33,10 +33,7 @@ class StripeGateway:
         self._timeout = timeout
         self._http = stripe.HTTPXClient(timeout=timeout)
         self._refunds = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": address.rstrip("/")},
-            http_client=self._http,
-            max_network_retries=0,
+            api_key, base_addresses={"api": address.rstrip("/")}, http_client=self._http, max_network_retries=0
         ).v1.refunds
 
     async def refund(self, refund: Refund) -> str:

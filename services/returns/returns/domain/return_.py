@@ -114,11 +114,7 @@ class Return:
 
     def reject(self, now: datetime, manager_notes: str, rejection_reason: RejectionReason) -> "Return":
         return self._change_to(
-            ReturnStatus.REJECTED,
-            now,
-            rejected_at=now,
-            manager_notes=manager_notes,
-            rejection_reason=rejection_reason,
+            ReturnStatus.REJECTED, now, rejected_at=now, manager_notes=manager_notes, rejection_reason=rejection_reason
         )
 
     def ship_back(self, now: datetime) -> "Return":
