@@ -30,9 +30,7 @@ router = Router("/returns", tag="Returns")
 
 
 def return_filter(
-    created: CreatedQuery,
-    status: ReturnStatus | None = None,
-    order_id: UUID | None = None,
+    created: CreatedQuery, status: ReturnStatus | None = None, order_id: UUID | None = None
 ) -> ReturnFilter:
     return ReturnFilter(None, order_id, status, created.earliest, created.latest)
 

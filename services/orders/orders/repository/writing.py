@@ -55,10 +55,7 @@ _REPORTED_PAYMENT = insert(payments).values(
 )
 _IDENTIFIED_PAYMENT = (
     update(payments)
-    .where(
-        payments.c.order_id == ORDERS.the_id,
-        payments.c.reference == bindparam("first_reference", type_=Text),
-    )
+    .where(payments.c.order_id == ORDERS.the_id, payments.c.reference == bindparam("first_reference", type_=Text))
     .values(reference=bindparam("payment_reference"), first_reference=bindparam("first_reference"))
 )
 
