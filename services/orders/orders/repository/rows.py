@@ -82,11 +82,6 @@ def order_values(order: Order) -> dict[str, Any]:
     return dict(zip(_ORDER, _values_of(order), strict=True))
 
 
-def line_arrays(lines: tuple[OrderLine, ...]) -> dict[str, list[Any]]:
-    """One array per column, for `unnest`."""
-    return {f"line_{name}": [getattr(line, name) for line in lines] for name in OrderLine.__slots__}
-
-
 def to_order(row: Record) -> Order:
     """Amounts have four decimals in the row, and those of their currency in the order.
 

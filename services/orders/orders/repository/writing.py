@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, Text, UpdateBase, Uuid, bindparam, exists, func, i
 from orders.domain.order import LISTED_PAYMENTS, Order
 from orders.domain.payment import Payment, PaymentKind
 from orders.domain.pricing import OrderLine
-from orders.repository.rows import ORDERS, line_arrays, payment_columns, to_payment
+from orders.repository.rows import ORDERS, payment_columns, to_payment
 from orders.tables import order_lines, order_numbers, orders, payments
 
 # The version before the wait for the lock. If the order has another one now, it may also have other payments, which a
@@ -72,7 +72,8 @@ async def new_placement(connection: Connection) -> tuple[UUID, int, datetime]:
 
 
 def new_lines(lines: tuple[OrderLine, ...]) -> Write:
-    return Write(_LINES, line_arrays(lines))
+    """One array per column, for `unnest`."""
+    return Write(_LINES, {f"line_{name}": [getattr(line, name) for line in lines] for name in OrderLine.__slots__})
 
 
 def reported_payment(payment: Payment) -> Write:
