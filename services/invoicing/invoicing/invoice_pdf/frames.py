@@ -1,6 +1,6 @@
 """The framing of snapshots and PDFs on a pipe: four bytes of length, then that many bytes."""
 
-from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import Process
 from typing import BinaryIO
 
 LENGTH_BYTES = 4
@@ -22,9 +22,14 @@ def write_frame(stream: BinaryIO, content: bytes) -> None:
     stream.flush()
 
 
-async def exchange(writer: StreamWriter, reader: StreamReader, request: bytes) -> bytes:
-    """Send one frame and read one. Raises `OSError` or `IncompleteReadError` when the other process has ended."""
-    writer.write(len(request).to_bytes(LENGTH_BYTES) + request)
-    await writer.drain()
-    length = await reader.readexactly(LENGTH_BYTES)
-    return await reader.readexactly(int.from_bytes(length))
+async def exchange(process: Process, request: bytes) -> bytes:
+    """Write a frame to the process and read its answer.
+
+    Raises `OSError` or `IncompleteReadError` when the process has ended.
+    """
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("a rendering process is started with pipes")
+    process.stdin.write(len(request).to_bytes(LENGTH_BYTES) + request)
+    await process.stdin.drain()
+    length = await process.stdout.readexactly(LENGTH_BYTES)
+    return await process.stdout.readexactly(int.from_bytes(length))

@@ -45,7 +45,7 @@ class Renderer:
         try:
             async with asyncio.timeout(self._timeout):
                 process = process if process is not None and process.returncode is None else await _start()
-                answer = await _ask(process, _encoder.encode(snapshot))
+                answer = await exchange(process, _encoder.encode(snapshot))
             healthy = process
         except TimeoutError as error:
             raise RenderingFailed(f"no document within {self._timeout:g} s") from error
@@ -62,12 +62,6 @@ class Renderer:
 
 async def _start() -> Process:
     return await asyncio.create_subprocess_exec(sys.executable, "-m", "invoicing.invoice_pdf", stdin=PIPE, stdout=PIPE)
-
-
-async def _ask(process: Process, request: bytes) -> bytes:
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("a rendering process is started with pipes")
-    return await exchange(process.stdin, process.stdout, request)
 
 
 async def _end(process: Process) -> None:

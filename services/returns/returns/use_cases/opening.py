@@ -94,11 +94,5 @@ def _refusal(obstacle: Ineligibility, order: KnownOrder, window_days: int) -> Pr
 
 
 def _details(opened: Return) -> dict[str, object]:
-    details: dict[str, object] = {
-        "order_id": opened.order_id,
-        "reason": opened.reason,
-        "customer_notes": opened.customer_notes,
-        "refund_amount": opened.refund_amount,
-        "currency": opened.currency,
-    }
-    return {name: value for name, value in details.items() if value is not None}
+    names = ("order_id", "reason", "customer_notes", "refund_amount", "currency")
+    return {name: value for name in names if (value := getattr(opened, name)) is not None}
