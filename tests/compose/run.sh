@@ -1,11 +1,11 @@
 #!/bin/bash
-# The Compose stack for real: everything up, the demo's stories, down and up again with the data still there, every main
-# process killed from the host. An engine that cannot pull images comes from tests/compose/with_engine.sh:
+# Tests the running Compose stack: start, the demo's stories, stop and start with the same data, and a kill of every main
+# process from the host. tests/compose/with_engine.sh provides an engine that cannot pull images:
 #
-#   tests/compose/with_engine.sh tests/compose/run.sh    with Compose v2, built from its Go module where it is missing
+#   tests/compose/with_engine.sh tests/compose/run.sh    with Compose v2, built from its Go module if it is missing
 #   COMPOSE=docker-compose tests/compose/run.sh          with docker-compose 1.29
 #
-# Needs root, to kill, and `make setup`. CA_FILE is a certificate to trust while building. With KEEP=1 the stack is left
+# Needs root for the kills, and `make setup`. CA_FILE is a certificate to trust while building. With KEEP=1 the stack is left
 # running.
 set -euo pipefail
 
@@ -31,7 +31,7 @@ main() {
   done
   timed "the same image once more" check_sameness
 
-  timed "Compose's own build, cached" compose_build # by 1.29 there are no secrets, so that alone it would miss CA_FILE
+  timed "Compose's own build, cached" compose_build # 1.29 has no build secrets and cannot pass CA_FILE
   timed "up, all healthy" up
   timed "smoke test" deploy/smoke.sh
   timed "metrics of rules and dashboard" .venv/bin/python $here/check_metrics.py
@@ -54,7 +54,7 @@ find_compose() {
     command=$cache/docker-compose
     [ -x "$command" ] || build_compose
   fi
-  # With stand-ins for some of the official images, there are none for others.
+  # The engine has substitutes for only some of the official images.
   if docker image inspect articurated-test/debian:bookworm > /dev/null 2>&1; then
     command="$command -f docker-compose.yml -f $here/without-registry.yml"
   fi

@@ -1,20 +1,20 @@
 #!/bin/bash
-# Runs a command with an engine that cannot pull images: a dockerd of its own, with stand-ins under the official names.
+# Runs a command with an engine that cannot pull images: its own dockerd, with substitutes under the official names.
 #
 #   tests/compose/with_engine.sh make test STACK=docker
 #
-# Needs root, Debian's docker.io and debootstrap, and `make setup`. DOCKER_HOST uses a running engine in place of one of
-# its own; CA_FILE is a certificate to trust while building; what was downloaded stays in CACHE. With KEEP=1 the engine
-# is left running, and its address and process id are told.
+# Needs root, Debian's docker.io and debootstrap, and `make setup`. DOCKER_HOST selects a running engine instead of its
+# own; CA_FILE is a certificate to trust while building; downloads stay in CACHE. With KEEP=1 the engine is left running,
+# and its address and process id are printed.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 here=tests/compose
 cache=${CACHE:-$HOME/.cache/articurated-compose}
-export DOCKER_BUILDKIT=1 TESTCONTAINERS_RYUK_DISABLED=true # whose image cannot be had; the engine goes, and all with it
+export DOCKER_BUILDKIT=1 TESTCONTAINERS_RYUK_DISABLED=true # its image is not available; stopping the engine removes all containers
 work=$(mktemp -d)
 mkdir -p "$cache"
-# From version 23 on the client builds only with buildx beside it; Debian's builds by itself.
+# From version 23 on, the client needs buildx to build; Debian's does not.
 docker buildx version > /dev/null 2>&1 || export PATH=/usr/bin:$PATH
 # shellcheck source=tests/compose/timed.sh
 . $here/timed.sh
@@ -68,7 +68,7 @@ build_base() {
     || logged import docker import "$cache/bookworm.tar" articurated-test/debian:bookworm
 }
 
-# The official names, as the Dockerfile and docker-compose.yml write them.
+# The official names in the Dockerfile and docker-compose.yml.
 tag() {
   case $1 in
     python) sed -n 's/^ARG PYTHON_IMAGE=//p' deploy/Dockerfile ;;

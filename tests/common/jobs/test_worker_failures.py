@@ -91,7 +91,7 @@ NESTED = BaseExceptionGroup("several", [SystemExit("deep"), ExceptionGroup("insi
         (Unspeakable(), "Unspeakable: (its text cannot be read: RuntimeError)"),
         (NESTED, "BaseExceptionGroup: several (2 sub-exceptions) [SystemExit: deep; ExceptionGroup: inside"),
         (SystemExit(3), "SystemExit: 3"),
-        (asyncio.CancelledError("raised by a library"), "CancelledError: let out by a library"),
+        (asyncio.CancelledError("raised by a library"), "CancelledError: raised by a library"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
