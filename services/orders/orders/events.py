@@ -185,11 +185,13 @@ def order_data(order: Order, event_type: str = CREATED, payment: Payment | None 
     return _encode(data)
 
 
+_PAYMENT = tuple(PaymentStateData.model_fields)
+
+
 def payment_states(order: Order) -> list[dict[str, object]]:
     """The order's payments, each with the fields of a `PaymentStateData`."""
     return [
-        {name: getattr(payment, name) for name in PaymentStateData.model_fields}
-        | {"refund_status": order.refund_status_of(payment)}
+        {name: getattr(payment, name) for name in _PAYMENT} | {"refund_status": order.refund_status_of(payment)}
         for payment in order.payments
     ]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -91,20 +92,24 @@ class InvoiceResponse(TypedDict):
     download_expires_at: datetime
 
 
-_SAME = tuple(name for name in OrderResponse.__annotations__ if name in Order.__slots__)
+_MEMBERS = tuple(OrderResponse.__annotations__)
+_LINE = OrderLine.__slots__
+_values_of_order = attrgetter(*("lines" if name == "line_items" else name for name in _MEMBERS))
+_values_of_line = attrgetter(*_LINE)
 
 
 def order_response(order: Order) -> dict[str, object]:
     """The members of an `OrderResponse`."""
-    members = {
-        **{name: getattr(order, name) for name in _SAME},
-        "payments": payment_states(order),
-        "line_items": [
-            {**{name: getattr(line, name) for name in OrderLine.__slots__}, "created_at": order.created_at}
-            for line in order.lines
-        ],
-    }
-    return {name: members[name] for name in OrderResponse.__annotations__}
+    members: dict[str, object] = dict(zip(_MEMBERS, _values_of_order(order), strict=True))
+    members["payments"] = payment_states(order)
+    members["line_items"] = [_line_response(order, line) for line in order.lines]
+    return members
+
+
+def _line_response(order: Order, line: OrderLine) -> dict[str, object]:
+    members: dict[str, object] = dict(zip(_LINE, _values_of_line(line), strict=True))
+    members["created_at"] = order.created_at
+    return members
 
 
 @dataclass(frozen=True, slots=True)
