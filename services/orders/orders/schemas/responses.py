@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -13,10 +12,9 @@ from common.signed_links import SignedLinks
 from typing_extensions import TypedDict
 
 from orders.domain.order import Order
-from orders.domain.payment import PaymentKind
+from orders.domain.payment import Payment, PaymentKind
 from orders.domain.pricing import OrderLine
 from orders.domain.states import OrderStatus, RefundStatus
-from orders.events import payment_states
 
 if TYPE_CHECKING:
     from orders.domain.order import Address
@@ -92,24 +90,61 @@ class InvoiceResponse(TypedDict):
     download_expires_at: datetime
 
 
-_MEMBERS = tuple(OrderResponse.__annotations__)
-_LINE = OrderLine.__slots__
-_values_of_order = attrgetter(*("lines" if name == "line_items" else name for name in _MEMBERS))
-_values_of_line = attrgetter(*_LINE)
+def order_response(order: Order) -> OrderResponse:
+    # A dict display: for a list of orders, copying the members by their names takes twice the time.
+    return {
+        "id": order.id,
+        "order_number": order.order_number,
+        "customer_id": order.customer_id,
+        "customer_email": order.customer_email,
+        "customer_name": order.customer_name,
+        "buyer_vat_id": order.buyer_vat_id,
+        "status": order.status,
+        "currency": order.currency,
+        "tax_amount": order.tax_amount,
+        "total_amount": order.total_amount,
+        "payment_method": order.payment_method,
+        "payment_transaction_id": order.payment_transaction_id,
+        "payments": [_payment_response(order, payment) for payment in order.payments],
+        "refund_status": order.refund_status,
+        "refund_transaction_id": order.refund_transaction_id,
+        "shipping_address": order.shipping_address,
+        "billing_address": order.billing_address,
+        "line_items": [_line_response(order, line) for line in order.lines],
+        "tracking_number": order.tracking_number,
+        "carrier": order.carrier,
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+        "shipped_at": order.shipped_at,
+        "delivered_at": order.delivered_at,
+        "cancelled_at": order.cancelled_at,
+        "cancellation_reason": order.cancellation_reason,
+        "version": order.version,
+    }
 
 
-def order_response(order: Order) -> dict[str, object]:
-    """The members of an `OrderResponse`."""
-    members: dict[str, object] = dict(zip(_MEMBERS, _values_of_order(order), strict=True))
-    members["payments"] = payment_states(order)
-    members["line_items"] = [_line_response(order, line) for line in order.lines]
-    return members
+def _payment_response(order: Order, payment: Payment) -> PaymentResponse:
+    return {
+        "reference": payment.reference,
+        "amount": payment.amount,
+        "kind": payment.kind,
+        "reported_at": payment.reported_at,
+        "refund_status": order.refund_status_of(payment),
+        "refund_transaction_id": payment.refund_transaction_id,
+    }
 
 
-def _line_response(order: Order, line: OrderLine) -> dict[str, object]:
-    members: dict[str, object] = dict(zip(_LINE, _values_of_line(line), strict=True))
-    members["created_at"] = order.created_at
-    return members
+def _line_response(order: Order, line: OrderLine) -> LineItemResponse:
+    return {
+        "id": line.id,
+        "product_id": line.product_id,
+        "product_name": line.product_name,
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "tax_rate": line.tax_rate,
+        "subtotal": line.subtotal,
+        "created_at": order.created_at,
+    }
 
 
 @dataclass(frozen=True, slots=True)
