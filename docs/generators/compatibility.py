@@ -1,4 +1,4 @@
-"""Compatibility check of event schemas: which changes would break a consumer of the old schema (ADR 0005)."""
+"""Compatibility check of event schemas: which changes would break a consumer of the old schema (ADR 5)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

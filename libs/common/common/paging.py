@@ -34,7 +34,7 @@ class Pagination(TypedDict):
 
 def pagination(page: Page[Any], paging: Paging) -> Pagination:
     """The `limit` of a page that ends early, because its rows are large, is the number of its rows: a client that adds
-    to `offset` either the number of rows or this limit receives each row once (ADR 0021)."""
+    to `offset` either the number of rows or this limit receives each row once (ADR 21)."""
     rows = len(page.rows)
     has_more = rows > 0 and paging.offset + rows < page.total
     return {

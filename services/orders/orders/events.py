@@ -170,7 +170,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def order_data(order: Order, event_type: str = CREATED, payment: Payment | None = None) -> bytes:
-    """The JSON of an `OrderData`, encoded without making one, which would take half of the Python time (ADR 0015)."""
+    """The JSON of an `OrderData`, encoded without making one, which would take half of the Python time (ADR 15)."""
     data = {
         "order_id": order.id,
         "line_items": order.lines,

@@ -23,7 +23,7 @@ class PagedList(Generic[T, Filter]):
     its own, compiled at its first use.
 
     Where rows differ much in size, `size` gives the size of one, and a page ends before the sizes of its rows add up
-    to more than `page_size`; it has one row at least (ADR 0021).
+    to more than `page_size`; it has one row at least (ADR 21).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The hash chain over the audit rows of one entity (ADR 0006).
+"""The hash chain over the audit rows of one entity (ADR 6).
 
 It covers ids, states and times, and a salted digest of the details: free text and personal data. The details are in a
 table of their own, so that they can be erased on a person's request while the chain still verifies.

@@ -1,4 +1,4 @@
-"""Internals of uvicorn: its HTTP protocol on httptools, whose limits and ends are ours, and its server (ADR 0017)."""
+"""Internals of uvicorn: its HTTP protocol on httptools, whose limits and ends are ours, and its server (ADR 17)."""
 
 import asyncio
 import contextlib

@@ -39,7 +39,7 @@ _STORE_RESULT = prepare(sa.update(jobs).where(has_lease).values(result=sa.bindpa
 
 
 async def store_result(connection: Connection, job: Job, result: Mapping[str, object]) -> None:
-    """Store what the outside work returned, before the attempt ends (ADR 0020)."""
+    """Store what the outside work returned, before the attempt ends (ADR 20)."""
     job.require_lease(await _STORE_RESULT.execute(connection, **job.lease, result=storable_json(result)))
 
 

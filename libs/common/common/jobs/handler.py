@@ -46,7 +46,7 @@ class JobHandler(ABC):
     @abstractmethod
     async def work(self, job: Job) -> Mapping[str, object]:
         """Do the slow or outside work, once. The JSON object that it returns is stored as the job's result first, and
-        a later attempt does not call it again (ADR 0020). Only a crash between the two repeats the work.
+        a later attempt does not call it again (ADR 20). Only a crash between the two repeats the work.
 
         Raises `PermanentFailure` when a retry cannot succeed, `LeaseLost`, and anything else for a retry.
         """

@@ -1,4 +1,4 @@
-"""The job queue: enqueue, claim under a lease, replay dead jobs (ADR 0007).
+"""The job queue: enqueue, claim under a lease, replay dead jobs (ADR 7).
 
 Due times and leases follow the database's clock. Every claim raises the job's lease token; what a worker writes later
 names the token of its claim, so that a worker that was paused past its lease can write nothing.

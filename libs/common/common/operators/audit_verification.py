@@ -1,4 +1,4 @@
-"""Verification of all audit chains of a database (ADR 0006)."""
+"""Verification of all audit chains of a database (ADR 6)."""
 
 from typing import Any
 

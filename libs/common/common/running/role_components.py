@@ -12,7 +12,7 @@ from common.service import JobHandlers, Runtime
 
 # PostgreSQL plans the relay's statements while nearly nothing is pending, and keeps the plan for a million rows. Only
 # an index in its order is good for both: with a sequential or a bitmap scan the relay published a thousand events a
-# second, or a fifth of its rate (ADR 0004).
+# second, or a fifth of its rate (ADR 4).
 RELAY_SERVER_SETTINGS = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 
 

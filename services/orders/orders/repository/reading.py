@@ -20,7 +20,7 @@ class OrderFilter:
     created_to: datetime | None = None
 
 
-# An order may have 200 lines: a page of a hundred such orders would be of 20 MB, and take seconds to make (ADR 0021).
+# An order may have 200 lines: a page of a hundred such orders would be of 20 MB, and take seconds to make (ADR 21).
 LINES_PER_PAGE = 2_000
 
 find = ORDERS.find

@@ -85,7 +85,7 @@ def order_values(order: Order) -> dict[str, Any]:
 def to_order(row: Record) -> Order:
     """Amounts have four decimals in the row, and those of their currency in the order.
 
-    `convert` makes the frozen dataclasses in C, from ids and statuses as texts too: a fifth of the time (ADR 0015).
+    `convert` makes the frozen dataclasses in C, from ids and statuses as texts too: a fifth of the time (ADR 15).
     """
     values = dict(row)
     currency = values["currency"]

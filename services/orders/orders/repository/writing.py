@@ -1,4 +1,4 @@
-"""Changing orders: lock one, then write all that a step changes in one statement (ADR 0002)."""
+"""Changing orders: lock one, then write all that a step changes in one statement (ADR 2)."""
 
 from dataclasses import replace
 from datetime import datetime

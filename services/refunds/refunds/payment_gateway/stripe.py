@@ -1,4 +1,4 @@
-"""The adapter for Stripe's refunds, also used with the sandbox, which has that part of the API (ADR 0012)."""
+"""The adapter for Stripe's refunds, also used with the sandbox, which has that part of the API (ADR 12)."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The job that makes a refund at the payment gateway, once, whatever crashes or times out (ADR 0012)."""
+"""The job that makes a refund at the payment gateway, once, whatever crashes or times out (ADR 12)."""
 
 import structlog
 from common.database.statements import Connection

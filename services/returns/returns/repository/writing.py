@@ -1,4 +1,4 @@
-"""Changing returns: lock one, then write all that a step changes in one statement (ADR 0002)."""
+"""Changing returns: lock one, then write all that a step changes in one statement (ADR 2)."""
 
 from collections.abc import Mapping
 

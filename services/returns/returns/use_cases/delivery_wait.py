@@ -1,4 +1,4 @@
-"""A short wait, without a database connection, until the copy of an order is delivered (ADR 0009)."""
+"""A short wait, without a database connection, until the copy of an order is delivered (ADR 9)."""
 
 import asyncio
 import contextlib

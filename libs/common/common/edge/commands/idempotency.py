@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the answer to an unsafe request, stored in the transaction of its effect (ADR 0008).
+"""`Idempotency-Key`: the answer to an unsafe request, stored in the transaction of its effect (ADR 8).
 
 After draft-ietf-httpapi-idempotency-key-header-07, which never became an RFC: its quoted value and the bare one that
 most clients send are both accepted. Only successful answers are stored, so a refused request may be sent again.

@@ -13,7 +13,7 @@ from common.errors import Code, Problem
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST_NAME = 100
 _UNNAMED = "(unnamed)"
-# To find the name, the body is parsed again: 20 ms for this size, 0.3 s of a blocked event loop for 1 MiB (ADR 0021).
+# To find the name, the body is parsed again: 20 ms for this size, 0.3 s of a blocked event loop for 1 MiB (ADR 21).
 NAMED_UP_TO_BYTES = 64 * 1024
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

@@ -1,6 +1,6 @@
 """A bound on validation: fields that a model does not have are dropped before it, except for the first 100.
 
-Pydantic reports each unknown field. For 1 MiB of them that blocked the event loop for 0.8 s (ADR 0021).
+Pydantic reports each unknown field. For 1 MiB of them that blocked the event loop for 0.8 s (ADR 21).
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""An endpoint's arguments, validated by FastAPI's functions but without its machinery for dependencies (ADR 0011)."""
+"""An endpoint's arguments, validated by FastAPI's functions but without its machinery for dependencies (ADR 11)."""
 
 import inspect
 from typing import Any

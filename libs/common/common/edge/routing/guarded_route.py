@@ -1,4 +1,4 @@
-"""The route class of a gateway: it checks the caller and the request before it calls the endpoint (ADR 0011)."""
+"""The route class of a gateway: it checks the caller and the request before it calls the endpoint (ADR 11)."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decodes Kafka's record batches one by one; one that cannot be decoded becomes a record of its own kind (ADR 0019)."""
+"""Decodes Kafka's record batches one by one; one that cannot be decoded becomes a record of its own kind (ADR 19)."""
 
 import struct
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The inbox table: hands events to their handlers once, in the transaction that also stores their ids (ADR 0014)."""
+"""The inbox table: hands events to their handlers once, in the transaction that also stores their ids (ADR 14)."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias

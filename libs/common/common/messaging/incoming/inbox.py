@@ -1,4 +1,4 @@
-"""Processes batches of Kafka records: each event once, in one transaction with its effect (ADR 0014)."""
+"""Processes batches of Kafka records: each event once, in one transaction with its effect (ADR 14)."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A member of a consumer group that yields batches of Kafka records, through FastStream's client (ADR 0014)."""
+"""A member of a consumer group that yields batches of Kafka records, through FastStream's client (ADR 14)."""
 
 import asyncio
 import time

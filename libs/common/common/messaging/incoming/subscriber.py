@@ -1,4 +1,4 @@
-"""Consumes events: each has its effect in the database once, by the committed offsets and the inbox (ADR 0014)."""
+"""Consumes events: each has its effect in the database once, by the committed offsets and the inbox (ADR 14)."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ class Subscriber:
     `handlers` are by the short name of the event's type; other types are skipped. A member that was not heard of for
     `session_seconds` loses its partitions to the others. `stuck_after_seconds` without progress, though there is
     something to read, end the process, so that it is started again. For `settle_seconds` after Kafka was away nothing
-    counts as caught up (ADR 0009).
+    counts as caught up (ADR 9).
     """
 
     def __init__(

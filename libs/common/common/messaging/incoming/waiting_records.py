@@ -1,4 +1,4 @@
-"""Records that wait for a lock of another transaction, while the records of other keys are processed (ADR 0019)."""
+"""Records that wait for a lock of another transaction, while the records of other keys are processed (ADR 19)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias

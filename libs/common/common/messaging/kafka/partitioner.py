@@ -11,7 +11,7 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 def murmur2(data: bytes) -> int:
-    """MurmurHash2 as Kafka's clients seed it. aiokafka's own takes three times as long (ADR 0004)."""
+    """MurmurHash2 as Kafka's clients seed it. aiokafka's own takes three times as long (ADR 4)."""
     digest = _SEED ^ len(data)
     words, rest = divmod(len(data), 4)
     for word in struct.unpack_from(f"<{words}I", data):

@@ -1,4 +1,4 @@
-"""Leases of lanes: a key has one lane, and a lane is leased to one relay at a time (ADR 0004).
+"""Leases of lanes: a key has one lane, and a lane is leased to one relay at a time (ADR 4).
 
 Leases end by the database's clock. A relay stops using its lanes a little earlier by its own monotonic clock, and every
 write names the tokens of its leases, so that a relay that was paused or cut off changes nothing when it comes back.

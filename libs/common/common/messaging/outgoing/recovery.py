@@ -1,4 +1,4 @@
-"""Held-back events: tries unavailable partitions apart from the rest, until they accept events again (ADR 0018)."""
+"""Held-back events: tries unavailable partitions apart from the rest, until they accept events again (ADR 18)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The outbox relay: publishes committed rows to Kafka, each key's rows in their sequence (ADR 0004)."""
+"""The outbox relay: publishes committed rows to Kafka, each key's rows in their sequence (ADR 4)."""
 
 import asyncio
 from collections import Counter as TopicCounter

@@ -1,4 +1,4 @@
-"""Limits of the HTTP server for its clients: sizes, times and numbers (ADR 0017)."""
+"""Limits of the HTTP server for its clients: sizes, times and numbers (ADR 17)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits to what a client may send (ADR 0017)."""
+"""uvicorn's HTTP protocol with limits to what a client may send (ADR 17)."""
 
 from typing import Any
 
