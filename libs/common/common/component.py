@@ -27,13 +27,13 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
 
 async def unless_stopping(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
     """Await `work`, but cancel it when `stopping` is set. Whether it finished. Raises what `work` raises."""
-    working = asyncio.create_task(work)
-    tasks: set[asyncio.Task[Any]] = {working, asyncio.create_task(stopping.wait())}
+    work_task = asyncio.create_task(work)
+    tasks: set[asyncio.Task[Any]] = {work_task, asyncio.create_task(stopping.wait())}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-        return working.done()
+        if work_task.done():
+            work_task.result()
+        return work_task.done()
     finally:
         for task in tasks:
             task.cancel()

@@ -60,8 +60,8 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
 async def _open_return(request: Request, new: NewReturn, waited_since: datetime | None = None) -> Response:
     window_days: int = request.app.state.return_window_days
     async with command(request) as run:
-        opened = await opening.open_return(run.connection, Caller.of(request), new, window_days, waited_since)
-        return await run.answer(opened, return_response, status=201, new_id=opened.id)
+        opened_return = await opening.open_return(run.connection, Caller.of(request), new, window_days, waited_since)
+        return await run.answer(opened_return, return_response, status=201, new_id=opened_return.id)
 
 
 @router.route("GET", "", roles=Role, lists=ReturnResponse)
@@ -82,18 +82,20 @@ async def get_return(request: Request, return_id: UUID) -> Response:
 @router.route("PATCH", "/{return_id}/approve", roles=[Role.MANAGER], returns=ReturnResponse)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
     async with command(request) as run:
-        approved = await commands.approve_return(run.connection, Caller.of(request), return_id, body.manager_notes)
-        return await run.answer(approved, return_response)
+        approved_return = await commands.approve_return(
+            run.connection, Caller.of(request), return_id, body.manager_notes
+        )
+        return await run.answer(approved_return, return_response)
 
 
 @router.route("PATCH", "/{return_id}/reject", roles=[Role.MANAGER], returns=ReturnResponse)
 async def reject_return(request: Request, return_id: UUID, body: RejectRequest) -> Response:
     """The order cannot be returned again."""
     async with command(request) as run:
-        rejected = await commands.reject_return(
+        rejected_return = await commands.reject_return(
             run.connection, Caller.of(request), return_id, body.manager_notes, body.rejection_reason
         )
-        return await run.answer(rejected, return_response)
+        return await run.answer(rejected_return, return_response)
 
 
 @router.route(
@@ -106,10 +108,10 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
 async def change_return_state(request: Request, return_id: UUID, body: StateChangeRequest) -> Response:
     """A client may only set IN_TRANSIT. COMPLETED starts the refund; `refund_status` shows the result."""
     async with command(request) as run:
-        changed = await commands.change_return_state(
+        changed_return = await commands.change_return_state(
             run.connection, Caller.of(request), return_id, ReturnStatus(body.new_state), body.reason
         )
-        return await run.answer(changed, return_response)
+        return await run.answer(changed_return, return_response)
 
 
 router.history(

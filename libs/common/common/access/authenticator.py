@@ -49,8 +49,8 @@ class Authenticator:
 
     def cached(self, key: bytes) -> KeyHolder | None:
         """The key's holder if it is in the cache."""
-        known = self._known.get(hashlib.sha256(key).digest())
-        return known[0] if known is not None and self._clock() < known[1] else None
+        entry = self._known.get(hashlib.sha256(key).digest())
+        return entry[0] if entry is not None and self._clock() < entry[1] else None
 
     def was_valid(self, key: bytes) -> bool:
         """Whether the last look-up of this key found its holder."""
@@ -60,11 +60,11 @@ class Authenticator:
         """The key's holder; `together` with others (`_LookUps`). Raises `InvalidKey` for a key that is unknown,
         revoked or expired, and what the look-up raises."""
         digest = hashlib.sha256(key).digest()
-        looking = self._looking.get(digest)
-        if looking is None:
-            looking = self._looking[digest] = asyncio.create_task(self._look_up(digest, key, together))
-            looking.add_done_callback(lambda _: self._looking.pop(digest))
-        return await asyncio.shield(looking)
+        look_up_task = self._looking.get(digest)
+        if look_up_task is None:
+            look_up_task = self._looking[digest] = asyncio.create_task(self._look_up(digest, key, together))
+            look_up_task.add_done_callback(lambda _: self._looking.pop(digest))
+        return await asyncio.shield(look_up_task)
 
     async def _look_up(self, digest: bytes, key: bytes, together: bool) -> KeyHolder:
         looked_up_at = self._clock()

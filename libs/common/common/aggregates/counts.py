@@ -67,10 +67,10 @@ class StatusCounts(Generic[Status]):
 
     def total(self, *, of_one_status: bool) -> sa.ScalarSelect[Any]:
         """The number of all, or of those in the status that the parameter `status` names."""
-        counted = sa.select(self._sum)
+        query = sa.select(self._sum)
         if of_one_status:
-            counted = counted.where(self._rows.c.status == sa.bindparam("status", type_=sa.Text))
-        return counted.scalar_subquery()
+            query = query.where(self._rows.c.status == sa.bindparam("status", type_=sa.Text))
+        return query.scalar_subquery()
 
     async def by_status(self, connection: Connection) -> dict[Status, int]:
         counts = {row["status"]: row["count"] for row in await self._by_status.fetch_all(connection)}
@@ -97,15 +97,17 @@ class StatusCounts(Generic[Status]):
             .limit(sa.bindparam("limit", type_=sa.Integer))
             .with_for_update(skip_locked=True)
         )
-        taken = (
+        deleted_changes = (
             sa.delete(self.changes)
             .where(self.changes.c.position.in_(oldest))
             .returning(self.changes.c.status, self.changes.c.change)
-            .cte("taken")
+            .cte("deleted_changes")
         )
         # In order of status, so that two processes that fold at the same time cannot deadlock on the totals.
-        sums = sa.select(taken.c.status, sa.cast(sa.func.sum(taken.c.change), sa.BigInteger)).group_by(taken.c.status)
-        added = insert(self.totals).from_select(["status", "count"], sums.order_by(taken.c.status))
-        return added.on_conflict_do_update(
-            index_elements=[self.totals.c.status], set_={"count": self.totals.c.count + added.excluded.count}
+        sums = sa.select(
+            deleted_changes.c.status, sa.cast(sa.func.sum(deleted_changes.c.change), sa.BigInteger)
+        ).group_by(deleted_changes.c.status)
+        insertion = insert(self.totals).from_select(["status", "count"], sums.order_by(deleted_changes.c.status))
+        return insertion.on_conflict_do_update(
+            index_elements=[self.totals.c.status], set_={"count": self.totals.c.count + insertion.excluded.count}
         )

@@ -78,17 +78,19 @@ class PagedList(Generic[T, Filter]):
             return ids
         # The table's own row again, as `size` is an expression over it.
         order = (ids.c.created_at.desc(), ids.c.id.desc())
-        sized = (
+        with_sizes = (
             sa.select(
                 ids.c.id,
                 sa.func.sum(self._size).over(order_by=order).label("size"),
                 sa.func.row_number().over(order_by=order).label("place"),
             )
             .join(self._table, self._table.c.id == ids.c.id)
-            .subquery("sized")
+            .subquery("with_sizes")
         )
         return (
-            sa.select(sized.c.id).where(sa.or_(sized.c.size <= self._page_size, sized.c.place == 1)).subquery("fitting")
+            sa.select(with_sizes.c.id)
+            .where(sa.or_(with_sizes.c.size <= self._page_size, with_sizes.c.place == 1))
+            .subquery("fitting")
         )
 
     def _total(self, names: frozenset[str], conditions: Sequence[sa.ColumnElement[bool]]) -> sa.ScalarSelect[Any]:

@@ -36,24 +36,24 @@ class AggregateStore(Generic[T]):
         # Not now(), the transaction's beginning: it may be before the time of a change that the lock was waited for.
         clock = sa.func.clock_timestamp()
         now = sa.func.greatest(clock, table.c.updated_at) if "updated_at" in table.c else clock
-        read = {column.name for column in rows.columns}
-        more = [table.c[name] for name in (*self._sequence, *_HEAD) if name not in read]
+        columns_read = {column.name for column in rows.columns}
+        further_columns = [table.c[name] for name in (*self._sequence, *_HEAD) if name not in columns_read]
         self._lock = prepare(
-            sa.select(*rows.columns, now.label("now"), *more, *lock_columns)
+            sa.select(*rows.columns, now.label("now"), *further_columns, *lock_columns)
             .where(rows.the_visible_row)
             .with_for_update(of=table)
         )
         # The parts of each kind of change.
-        changed = sa.update(table).where(rows.the_row)
-        changing = (*rows.changing, *self._sequence)
-        audited = insert_entry()
-        self._arrival = (*audited, *(() if counts is None else (counts.arrival(),)))
+        update = sa.update(table).where(rows.the_row)
+        changing_columns = (*rows.changing, *self._sequence)
+        audit_insert = insert_entry()
+        self._arrival = (*audit_insert, *(() if counts is None else (counts.arrival(),)))
         self._inserted = [column.name for column in table.c if column.server_default is None]
         self._add = (sa.insert(table).values(_parameters(self._inserted)), *self._arrival)
-        self._refuse = (changed.values(_parameters(_HEAD)), *audited)
-        self._refuse_and_save = (changed.values(_parameters((*changing, *_HEAD))), *audited)
+        self._refuse = (update.values(_parameters(_HEAD)), *audit_insert)
+        self._refuse_and_save = (update.values(_parameters((*changing_columns, *_HEAD))), *audit_insert)
         self._save = (*self._refuse_and_save, *(() if counts is None else (counts.transition(),)))
-        self._save_unaudited = (changed.values(_parameters(changing)),)
+        self._save_unaudited = (update.values(_parameters(changing_columns)),)
         self._event = outbox.insert_event() if self._sequence else outbox.insert_next_event()
         self._prepared: dict[tuple[sa.UpdateBase, ...], Statement] = {}
 
@@ -82,21 +82,21 @@ class AggregateStore(Generic[T]):
 
         Raises `UniqueViolationError` when one exists already.
         """
-        composed = [self._compose(self._add, self._creation(each), writes=each.writes) for each in new]
-        if composed:
-            await composed[0][0].execute_many(connection, [parameters for _, parameters in composed])
+        statements = [self._compose(self._add, self._creation(each), writes=each.writes) for each in new]
+        if statements:
+            await statements[0][0].execute_many(connection, [parameters for _, parameters in statements])
 
     async def add_missing(self, connection: Connection, new: Sequence[New[T]]) -> set[UUID]:
         """Create those whose unique columns are new, each with its audit row, without events; returns their ids.
 
         Rows are inserted in the given order: sorted by a unique column, two callers cannot deadlock.
         """
-        audited = {each.value.id: self._new_audit(each) for each in new}
-        rows = [self._new_row(each.value) | audited[each.value.id] for each in new]
+        audit_rows = {each.value.id: self._new_audit(each) for each in new}
+        rows = [self._new_row(each.value) | audit_rows[each.value.id] for each in new]
         columns = {name: [row[name] for row in rows] for name in self._inserted}
         insert_missing, audit_creation = self._missing
         ids = {row["id"] for row in await insert_missing.fetch_all(connection, **columns)}
-        await audit_creation.execute_many(connection, [audited[each] for each in ids])
+        await audit_creation.execute_many(connection, [audit_rows[each] for each in ids])
         return ids
 
     async def save(

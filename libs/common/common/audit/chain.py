@@ -33,7 +33,7 @@ def digest_of(salt: bytes, details: str, ip_address: str | None) -> bytes:
 
 def hash_of(row: Row) -> bytes:
     """SHA-256 over the previous hash and the row; `created_at` counts in microseconds, as PostgreSQL stores it."""
-    covered = [
+    hashed_values = [
         str(row["id"]),
         row["entity_type"],
         str(row["entity_id"]),
@@ -47,7 +47,7 @@ def hash_of(row: Row) -> bytes:
         row["created_at"].timestamp(),
         row["details_digest"].hex(),
     ]
-    return hashlib.sha256(row["previous_hash"] + _encode(covered).encode()).digest()
+    return hashlib.sha256(row["previous_hash"] + _encode(hashed_values).encode()).digest()
 
 
 class ChainCheck:
@@ -58,11 +58,13 @@ class ChainCheck:
 
     def holds(self, row: Row) -> bool:
         """Whether the next row continues the chain and is unchanged."""
-        linked = (
+        is_linked = (
             row["previous_hash"] == self._head.hash
             and row["position"] == self._head.position + 1
             and row["hash"] == hash_of(row)
         )
         self._head = ChainHead(row["position"], row["hash"])
-        erased = row["salt"] is None
-        return linked and (erased or digest_of(row["salt"], row["details"], row["ip_address"]) == row["details_digest"])
+        is_erased = row["salt"] is None
+        return is_linked and (
+            is_erased or digest_of(row["salt"], row["details"], row["ip_address"]) == row["details_digest"]
+        )

@@ -50,13 +50,13 @@ class InvalidAddress(ValueError):
 def decode(text: str, part: str) -> str:
     """Raises `InvalidAddress`, naming `part`, for bytes that are not UTF-8, and for NUL, which PostgreSQL rejects."""
     try:
-        decoded = unquote(text, errors="strict")
-        decoded.encode()
+        value = unquote(text, errors="strict")
+        value.encode()
     except UnicodeError:
         raise InvalidAddress(f"has percent-encoded bytes in {part} that are not UTF-8") from None
-    if "\0" in decoded:
+    if "\0" in value:
         raise InvalidAddress(f"has a NUL character in {part}")
-    return decoded
+    return value
 
 
 def parse_parameters(query: str) -> dict[str, str]:

@@ -25,9 +25,9 @@ class PagedQuery(Generic[Row]):
         load: Callable[[Record], Row],
         key: str = "id",
     ) -> None:
-        counted = sa.select(total.label("total")).subquery("counted")
+        total_row = sa.select(total.label("total")).subquery("total_row")
         # An empty page is one row of nulls with the total.
-        rows = sa.select(counted.c.total, page).select_from(counted.outerjoin(page, sa.true())).order_by(*order)
+        rows = sa.select(total_row.c.total, page).select_from(total_row.outerjoin(page, sa.true())).order_by(*order)
         self._statement = prepare(rows)
         self._load = load
         self._key = key

@@ -44,11 +44,11 @@ async def missing_revisions(connection: Connection, service: str | None) -> list
     """The newest revision of each stream that is not up to date; empty when the database is up to date or newer."""
     missing = []
     for stream in revision_streams(service):
-        last = prepare(select(column("version_num")).select_from(table(stream.version_table)))
+        current_revision = prepare(select(column("version_num")).select_from(table(stream.version_table)))
         try:
-            applied = await last.fetch_value(connection)
+            revision = await current_revision.fetch_value(connection)
         except asyncpg.UndefinedTableError:
-            applied = None
-        if applied is None or applied < stream.head:
+            revision = None
+        if revision is None or revision < stream.head:
             missing.append(stream.head)
     return missing

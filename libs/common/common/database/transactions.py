@@ -138,16 +138,16 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 async def _shielded(step: Coroutine[Any, Any, None]) -> None:
     """Await `step` to its end even when this task is cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(step)
-    cancelled: asyncio.CancelledError | None = None
+    cancellation: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError as error:
             if task.cancelled():
                 raise
-            cancelled = error
+            cancellation = error
         except Exception:
             break
     task.result()
-    if cancelled is not None:
-        raise cancelled
+    if cancellation is not None:
+        raise cancellation

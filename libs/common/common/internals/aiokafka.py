@@ -127,8 +127,8 @@ def mark_closed(producer: AIOKafkaProducer) -> None:
 def send_attempts(producer: AIOKafkaProducer, partition: TopicPartition) -> int:
     """How often the partition's batch under way was handed to a broker; retries are visible nowhere else."""
     accumulator = producer._message_accumulator
-    retried = (batch for batch in accumulator._pending_batches if batch.tp == partition)
-    return max((batch.retry_count for batch in (*accumulator._batches.get(partition, ()), *retried)), default=0)
+    retried_batches = (batch for batch in accumulator._pending_batches if batch.tp == partition)
+    return max((batch.retry_count for batch in (*accumulator._batches.get(partition, ()), *retried_batches)), default=0)
 
 
 # --- consumers ---
@@ -157,9 +157,9 @@ def fetch_positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
 async def end_of_log(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     """The partitions' ends for all readers. `end_offsets()` of a consumer that reads committed records only is the
     beginning of the first open transaction. Raises `KafkaError`."""
-    uncommitted = copy(consumer._fetcher)
-    uncommitted._isolation_level = fetcher.READ_UNCOMMITTED
-    ends: dict[TopicPartition, int] = await uncommitted.end_offsets(partitions, consumer._request_timeout_ms)
+    uncommitted_fetcher = copy(consumer._fetcher)
+    uncommitted_fetcher._isolation_level = fetcher.READ_UNCOMMITTED
+    ends: dict[TopicPartition, int] = await uncommitted_fetcher.end_offsets(partitions, consumer._request_timeout_ms)
     return ends
 
 

@@ -18,10 +18,12 @@ _error = sa.bindparam("error", type_=sa.Text)
 
 def _end(outcome: str, **values: Any) -> Statement:
     """The job's next state and the outcome of its attempt."""
-    ended = sa.update(jobs).where(has_lease).values(leased_until=None, **values).returning(jobs.c.id).cte("ended")
+    ended_job = (
+        sa.update(jobs).where(has_lease).values(leased_until=None, **values).returning(jobs.c.id).cte("ended_job")
+    )
     return prepare(
         sa.update(job_attempts)
-        .where(job_attempts.c.job_id == ended.c.id, job_attempts.c.number == sa.bindparam("attempt"))
+        .where(job_attempts.c.job_id == ended_job.c.id, job_attempts.c.number == sa.bindparam("attempt"))
         .values(outcome=outcome, finished_at=sa.func.clock_timestamp(), error=_error)
     )
 

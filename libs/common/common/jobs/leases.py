@@ -62,13 +62,13 @@ async def keep_leases(pool: Pool, running: Callable[[], Sequence[Job]], lease: t
     release_from = 0.0
     while True:
         try:
-            own = running()
+            own_jobs = running()
             async with reading(pool) as connection:
-                await extend(connection, own, lease)
+                await extend(connection, own_jobs, lease)
                 may_release = time.monotonic() >= release_from
-                released = await release_expired(connection, own) if may_release else 0
-            if released:
-                _log.warning("jobs of workers that stopped were released", count=released)
+                released_count = await release_expired(connection, own_jobs) if may_release else 0
+            if released_count:
+                _log.warning("jobs of workers that stopped were released", count=released_count)
         except Exception as error:
             if not is_connection_failure(error):
                 raise

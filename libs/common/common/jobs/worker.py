@@ -45,8 +45,8 @@ class Worker:
         idle = SHORTEST_IDLE
         try:
             while not stop.done():
-                claimed = await self._claim_due()
-                idle = SHORTEST_IDLE if claimed else min(idle * 2, LONGEST_IDLE)
+                claimed_count = await self._claim_due()
+                idle = SHORTEST_IDLE if claimed_count else min(idle * 2, LONGEST_IDLE)
                 await asyncio.wait({stop, leases, *self._running}, timeout=idle, return_when=asyncio.FIRST_COMPLETED)
                 self._collect()
                 if leases.done():
@@ -62,16 +62,16 @@ class Worker:
     async def _claim_due(self) -> int:
         """One statement for all kinds, so that a kind without due jobs costs no round trip."""
         busy = Counts(job.kind for job in self._running.values())
-        free = {kind: handler.concurrency - busy[kind] for kind, handler in self._handlers.items()}
-        limits = {kind: most for kind, most in free.items() if most > 0}
-        claimed: Sequence[Job] = ()
+        free_places = {kind: handler.concurrency - busy[kind] for kind, handler in self._handlers.items()}
+        limits = {kind: most for kind, most in free_places.items() if most > 0}
+        claimed_jobs: Sequence[Job] = ()
         if limits:
             with FailuresLogged(_log.warning, "jobs cannot be claimed now"):
-                claimed = await queue.claim(self._pool, limits, lease=self._lease, worker=self._name)
-        for job in claimed:
+                claimed_jobs = await queue.claim(self._pool, limits, lease=self._lease, worker=self._name)
+        for job in claimed_jobs:
             _start_delay.labels(job.kind).observe(max(job.waited_seconds, 0))
             self._running[asyncio.create_task(self._runner.run(job, self._handlers[job.kind]))] = job
-        return len(claimed)
+        return len(claimed_jobs)
 
     def _collect(self) -> None:
         for task in [task for task in self._running if task.done()]:
@@ -79,11 +79,11 @@ class Worker:
             task.result()
 
     async def _hand_back_rest(self) -> None:
-        rest, self._running = self._running, {}
-        for task in rest:
+        unfinished_jobs, self._running = self._running, {}
+        for task in unfinished_jobs:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        for task, job in rest.items():
+        await asyncio.gather(*unfinished_jobs, return_exceptions=True)
+        for task, job in unfinished_jobs.items():
             if not task.cancelled():
                 continue
             with contextlib.suppress(LeaseLost), FailuresLogged(_log.warning, "a job was not handed back"):

@@ -97,12 +97,12 @@ def mailbox_header(name: str, mailbox: Mailbox) -> str:
     """A header whose value is one address and its name. Raises `ValueError` for control characters."""
     if not mailbox.name:
         return f"{name}: {mailbox.address}\r\n"
-    shown = _unencoded(name, mailbox.name)
-    if shown is None:
-        shown = _encoded(name, mailbox.name)
-    elif not _WORDS.fullmatch(shown):
-        shown = '"' + _QUOTED_CHARACTER.sub(r"\\\1", shown) + '"'
-    return f"{name}: {shown}\r\n <{mailbox.address}>\r\n"
+    display_name = _unencoded(name, mailbox.name)
+    if display_name is None:
+        display_name = _encoded(name, mailbox.name)
+    elif not _WORDS.fullmatch(display_name):
+        display_name = '"' + _QUOTED_CHARACTER.sub(r"\\\1", display_name) + '"'
+    return f"{name}: {display_name}\r\n <{mailbox.address}>\r\n"
 
 
 def _unencoded(name: str, text: str) -> str | None:

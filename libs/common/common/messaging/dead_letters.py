@@ -63,8 +63,8 @@ async def append_dead_record(
     identity = f"{record.topic}-{record.partition}-{record.offset}-{digest.hex()[:16]}"
     data = letter.model_dump_json().encode()
     if len(data) > MAX_BYTES:
-        emptied: dict[str, object] = {"key": None, "value": None, "headers": [], "content_omitted": True}
-        data = letter.model_copy(update=emptied).model_dump_json().encode()
+        without_content: dict[str, object] = {"key": None, "value": None, "headers": [], "content_omitted": True}
+        data = letter.model_copy(update=without_content).model_dump_json().encode()
     await append_dead_letter(
         connection,
         service,

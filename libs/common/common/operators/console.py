@@ -34,48 +34,50 @@ def add_operator_commands(topics: Topics) -> None:
 
 
 def _add_jobs(jobs: Topics) -> None:
-    listing = _list(jobs, "newest first", queries.list_jobs)
-    listing.add_argument("--state", choices=["ready", "running", "done", "dead"])
-    listing.add_argument("--kind")
-    for name, meaning, function in (
+    list_parser = _list(jobs, "newest first", queries.list_jobs)
+    list_parser.add_argument("--state", choices=["ready", "running", "done", "dead"])
+    list_parser.add_argument("--kind")
+    for name, help_text, function in (
         ("show", "one job with every attempt", queries.find_job),
         ("replay", "start a dead job again, with a new round of attempts", commands.replay_job),
     ):
-        _command(jobs, name, meaning, function).add_argument("job_id", metavar="id", type=UUID)
+        _command(jobs, name, help_text, function).add_argument("job_id", metavar="id", type=UUID)
 
 
 def _add_poison(poison: Topics) -> None:
     _list(poison, "newest first", queries.list_poison).add_argument("--state", choices=["kept", "replayed"])
-    for name, meaning, function in (
+    for name, help_text, function in (
         ("show", "one record, its bytes in base64", queries.find_poison),
         ("replay", "process a poison record again", commands.replay_poison),
     ):
-        _command(poison, name, meaning, function).add_argument("poison_id", metavar="id", type=UUID)
+        _command(poison, name, help_text, function).add_argument("poison_id", metavar="id", type=UUID)
 
 
 def _add_outbox(outbox: Topics) -> None:
-    listing = _list(outbox, "newest first", queries.list_outbox)
-    listing.add_argument("--state", choices=["pending", "parked"], default="parked")
-    replaying = _command(outbox, "replay", "publish a parked event again", commands.replay_event)
-    replaying.add_argument("position", type=_number(1, 2**63 - 1))
-    sending_again = _command(
+    list_parser = _list(outbox, "newest first", queries.list_outbox)
+    list_parser.add_argument("--state", choices=["pending", "parked"], default="parked")
+    replay_parser = _command(outbox, "replay", "publish a parked event again", commands.replay_event)
+    replay_parser.add_argument("position", type=_number(1, 2**63 - 1))
+    send_again_parser = _command(
         outbox,
         "send-again",
         "after Kafka lost events: send all events since a time again, such as 2026-03-01T09:00:00Z",
         commands.send_events_again,
     )
-    sending_again.add_argument("--since", type=_instant, required=True)
+    send_again_parser.add_argument("--since", type=_instant, required=True)
 
 
 def _add_keys(keys: Topics) -> None:
     _command(keys, "list", "all keys, without their secrets", _list_keys)
-    creating = _command(keys, "create", "create a key; its secret is shown only this time", commands.create_key)
-    creating.add_argument("--role", type=Role, choices=list(Role), required=True)
-    creating.add_argument("--name")
-    creating.add_argument("--customer-id", type=UUID, help="the only customer whose objects this client may see")
+    create_parser = _command(keys, "create", "create a key; its secret is shown only this time", commands.create_key)
+    create_parser.add_argument("--role", type=Role, choices=list(Role), required=True)
+    create_parser.add_argument("--name")
+    create_parser.add_argument("--customer-id", type=UUID, help="the only customer whose objects this client may see")
     _command(keys, "revoke", "reject a key from now on", commands.revoke_key).add_argument("prefix")
-    ensuring = _command(keys, "ensure", "store the keys of a file, except those that exist already", _ensure_keys)
-    ensuring.add_argument("--from-file", type=Path, required=True, help='[{"name", "role", "key", "customer_id"?}]')
+    ensure_parser = _command(keys, "ensure", "store the keys of a file, except those that exist already", _ensure_keys)
+    ensure_parser.add_argument(
+        "--from-file", type=Path, required=True, help='[{"name", "role", "key", "customer_id"?}]'
+    )
 
 
 async def _list_keys(connection: Connection) -> dict[str, Any]:

@@ -53,17 +53,17 @@ class HttpServer:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until `stopping` is set, then accept no more requests, and return after the last answer."""
-        serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        sweeping = asyncio.create_task(self.connections.sweep_regularly())
-        stopped = asyncio.create_task(stopping.wait())
+        serve_task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        sweep_task = asyncio.create_task(self.connections.sweep_regularly())
+        stop_task = asyncio.create_task(stopping.wait())
         try:
-            await asyncio.wait({serving, sweeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serve_task, sweep_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
             self.connections.is_stopping = self._server.should_exit = True
-            await serving
-            if sweeping.done():
-                await sweeping  # raises the error that ended it
+            await serve_task
+            if sweep_task.done():
+                await sweep_task  # raises the error that ended it
         finally:
-            for task in (serving, sweeping, stopped):
+            for task in (serve_task, sweep_task, stop_task):
                 task.cancel()
 
     async def _call(self, scope: Any, receive: Any, send: Any) -> None:

@@ -53,23 +53,23 @@ class _Process(Generic[Settings]):
     async def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
-        stopped = asyncio.create_task(self._stopping.wait())
-        serving = asyncio.create_task(self._serve())
-        await asyncio.wait({stopped, serving}, return_when=asyncio.FIRST_COMPLETED)
-        failed = not stopped.done()
-        if failed:
-            _log_failure(serving.exception())
+        stop_task = asyncio.create_task(self._stopping.wait())
+        serve_task = asyncio.create_task(self._serve())
+        await asyncio.wait({stop_task, serve_task}, return_when=asyncio.FIRST_COMPLETED)
+        has_failed = not stop_task.done()
+        if has_failed:
+            _log_failure(serve_task.exception())
             self._begin_shutdown(exit_code=1)
-        await asyncio.wait({serving}, timeout=max(0.0, self._settings.shutdown_seconds - _CLEANUP_SECONDS))
-        if not serving.done():
+        await asyncio.wait({serve_task}, timeout=max(0.0, self._settings.shutdown_seconds - _CLEANUP_SECONDS))
+        if not serve_task.done():
             _log.warning("not everything finished in time")
-        serving.cancel()
-        await asyncio.wait({serving}, timeout=_CLEANUP_SECONDS / 3)  # a task may ignore its cancellation
+        serve_task.cancel()
+        await asyncio.wait({serve_task}, timeout=_CLEANUP_SECONDS / 3)  # a task may ignore its cancellation
         for pool in self._roles.pools:
             await _close(pool)
         await self._health.close()
         _log.info("stopped")
-        return 1 if failed else 0
+        return 1 if has_failed else 0
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._stopping.is_set():

@@ -44,8 +44,8 @@ class PurgeRule:
     def __init__(self, table: Table, is_expired: ColumnElement[bool]) -> None:
         self.table = table
         ctid: ColumnElement[Any] = literal_column(f"{table.name}.ctid", _TupleId)
-        expired = select(ctid).select_from(table).where(is_expired).limit(ROWS_PER_BATCH)
-        self.lock = prepare(expired.with_for_update(skip_locked=True))
+        expired_rows = select(ctid).select_from(table).where(is_expired).limit(ROWS_PER_BATCH)
+        self.lock = prepare(expired_rows.with_for_update(skip_locked=True))
         is_locked = ctid == any_(bindparam("ctids", type_=ARRAY(_TupleId)))
         self.delete = prepare(delete(table).where(is_locked, is_expired))
 
@@ -97,9 +97,9 @@ async def purge_regularly(pool: Pool, rules: Sequence[PurgeRule], stopping: asyn
 
 
 async def _purge(pool: Pool, rule: PurgeRule, stopping: asyncio.Event) -> None:
-    locked = ROWS_PER_BATCH
-    while locked == ROWS_PER_BATCH and not stopping.is_set():
+    locked_rows = ROWS_PER_BATCH
+    while locked_rows == ROWS_PER_BATCH and not stopping.is_set():
         async with transaction(pool) as connection:
-            locked, deleted = await rule.purge(connection)
-        _purged.labels(rule.table.name).inc(deleted)
+            locked_rows, deleted_rows = await rule.purge(connection)
+        _purged.labels(rule.table.name).inc(deleted_rows)
         await pause(stopping, SECONDS_BETWEEN_BATCHES)

@@ -53,10 +53,10 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
 
     owner = f"{socket.gethostname()}:{os.getpid()}"
     counts = runtime.service.counts
-    folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
+    count_folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
     return [
         Relay(runtime.pool, runtime.settings.kafka_bootstrap, owner, source=runtime.service.name).component,
         Component("backlog", partial(measure_backlog, runtime.pool)),
         Component("purger", partial(purge_regularly, runtime.pool, standard_rules(runtime.settings))),
-        *folding,
+        *count_folding,
     ]

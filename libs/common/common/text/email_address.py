@@ -81,13 +81,13 @@ def parse_mailbox(text: str) -> Mailbox:
     """
     if CONTROL_CHARACTER.search(text):
         raise NotAnEmailAddress("must not have control characters")
-    named = _MAILBOX.fullmatch(text)
-    if named is None:
+    match = _MAILBOX.fullmatch(text)
+    if match is None:
         if "<" in text:
             raise NotAnEmailAddress('must be one address, with a name as in "Acme, Inc." <billing@acme.example>')
         return Mailbox("", parse_email_address(text.strip()))
-    quoted = named["quoted"]
-    name = named["words"] if quoted is None else _ESCAPED.sub(r"\1", quoted[1:-1])
+    quoted = match["quoted"]
+    name = match["words"] if quoted is None else _ESCAPED.sub(r"\1", quoted[1:-1])
     if _ENCODED_WORD.search(name):
         raise NotAnEmailAddress("must have the name itself, not an encoded word")
-    return Mailbox(name, parse_email_address(named["address"]))
+    return Mailbox(name, parse_email_address(match["address"]))

@@ -95,6 +95,6 @@ class Snapshot:
             "the taxes": (sum(tax.tax for tax in self.taxes), self.tax_amount),
             "net and tax": (self.net_amount + self.tax_amount, self.total_amount),
         }
-        for what, (found, stated) in sums.items():
-            if found != stated:
-                raise InconsistentOrder(f"{self.order_number}: {what} add up to {found}, not to {stated}")
+        for what, (computed_sum, stated_sum) in sums.items():
+            if computed_sum != stated_sum:
+                raise InconsistentOrder(f"{self.order_number}: {what} add up to {computed_sum}, not to {stated_sum}")

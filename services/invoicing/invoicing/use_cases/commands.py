@@ -15,18 +15,18 @@ from invoicing.use_cases.jobs import MAIL_JOB, new_job
 async def issue_invoice(connection: Connection, invoice_id: UUID, document: Document, actor: Actor) -> Invoice:
     """The document is stored: write the event, and enqueue the e-mail if there is an address."""
     locked = await writing.lock(connection, invoice_id)
-    issued = locked.value.issue(document, locked.now)
-    await writing.save(connection, locked, issued, actor, _details(issued), new_event(ISSUED, issued, actor))
-    if issued.mail_status is MailStatus.PENDING:
-        await queue.enqueue(connection, new_job(MAIL_JOB, issued, actor))
-    return issued
+    invoice = locked.value.issue(document, locked.now)
+    await writing.save(connection, locked, invoice, actor, _details(invoice), new_event(ISSUED, invoice, actor))
+    if invoice.mail_status is MailStatus.PENDING:
+        await queue.enqueue(connection, new_job(MAIL_JOB, invoice, actor))
+    return invoice
 
 
 async def record_mail(connection: Connection, invoice_id: UUID, actor: Actor) -> None:
     """The mail server accepted the e-mail."""
     locked = await writing.lock(connection, invoice_id)
-    mailed = locked.value.record_mail()
-    await writing.save(connection, locked, mailed, actor, _details(mailed))
+    invoice = locked.value.record_mail()
+    await writing.save(connection, locked, invoice, actor, _details(invoice))
 
 
 async def record_failure(
@@ -36,9 +36,9 @@ async def record_failure(
     issued."""
     locked = await writing.lock(connection, invoice_id)
     fail = locked.value.fail_document if step is Step.DOCUMENT else locked.value.fail_mail
-    failed = fail(error, attempts)
-    await writing.save(connection, locked, failed, actor, _details(failed), new_event(FAILED, failed, actor))
-    return failed
+    invoice = fail(error, attempts)
+    await writing.save(connection, locked, invoice, actor, _details(invoice), new_event(FAILED, invoice, actor))
+    return invoice
 
 
 def _details(invoice: Invoice) -> dict[str, object]:

@@ -29,10 +29,10 @@ async def open_invoices(
     Dates, year and series are those of the seller's `calendar`. Raises `ValueError` for an order whose amounts do not
     add up; no number is used then.
     """
-    first = {order.order_id: (order, actor) for order, actor in reversed(orders)}
+    first_events = {order.order_id: (order, actor) for order, actor in reversed(orders)}
     series = await writing.lock_series(connection, seller.id, calendar.nearest_new_year(datetime.now(UTC)))
-    invoiced = await writing.find_invoiced(connection, list(first))
-    open_orders = [each for order_id, each in reversed(first.items()) if order_id not in invoiced]
+    invoiced_order_ids = await writing.find_invoiced(connection, list(first_events))
+    open_orders = [each for order_id, each in reversed(first_events.items()) if order_id not in invoiced_order_ids]
     new = [
         _open(_freeze(order, seller, calendar, series.at, invoice_number(series.year, position)), series, actor)
         for position, (order, actor) in enumerate(open_orders, start=series.last_position + 1)

@@ -79,7 +79,7 @@ class Order:
     @classmethod
     def place(cls, new: NewOrder, order_id: UUID, order_number: str, now: datetime) -> "Order":
         """Raises `InvalidTotal` for a total of zero, or one that is too large."""
-        priced = price(new.lines, new.currency)
+        priced_lines = price(new.lines, new.currency)
         return cls(
             id=order_id,
             order_number=order_number,
@@ -88,10 +88,10 @@ class Order:
             customer_name=new.customer_name,
             buyer_vat_id=new.buyer_vat_id,
             currency=new.currency,
-            lines=priced.lines,
-            net_amount=priced.net_amount,
-            tax_amount=priced.tax_amount,
-            total_amount=priced.total_amount,
+            lines=priced_lines.lines,
+            net_amount=priced_lines.net_amount,
+            tax_amount=priced_lines.tax_amount,
+            total_amount=priced_lines.total_amount,
             payment_method=new.payment_method,
             shipping_address=new.shipping_address,
             billing_address=new.billing_address,
@@ -147,8 +147,8 @@ class Order:
         """
         if payment.refund_status is not None:
             return payment.refund_status
-        owed = payment.kind is not PaymentKind.CAPTURED or self.status is OrderStatus.CANCELLED
-        return RefundStatus.PENDING if owed else RefundStatus.NONE
+        is_owed = payment.kind is not PaymentKind.CAPTURED or self.status is OrderStatus.CANCELLED
+        return RefundStatus.PENDING if is_owed else RefundStatus.NONE
 
     def knows_payment(self, transaction_id: str) -> bool:
         return any(payment.is_known_as(transaction_id) for payment in self.payments)
@@ -161,11 +161,11 @@ class Order:
     def identify_payment(self, now: datetime, transaction_id: str) -> "Order":
         """Set the id of the only payment of an order that `has_unidentified_payment`."""
         [payment] = self.payments
-        identified = replace(payment, reference=transaction_id, first_reference=payment.reference)
+        identified_payment = replace(payment, reference=transaction_id, first_reference=payment.reference)
         is_captured = payment.kind is PaymentKind.CAPTURED
         return self._change(
             now,
-            payments=(identified,),
+            payments=(identified_payment,),
             payment_transaction_id=transaction_id if is_captured else self.payment_transaction_id,
         )
 
@@ -185,16 +185,18 @@ class Order:
         The refund status of a cancelled order is that of its captured and late payments together: pending while one is
         pending, failed if one has failed. Surplus payments have a status of their own only.
         """
-        changed = self._change(now, payments=tuple(sorted(payments, key=_when_reported)))
+        order = self._change(now, payments=tuple(sorted(payments, key=_when_reported)))
         if self.status is not OrderStatus.CANCELLED:
-            return changed
-        relevant = [payment for payment in payments if payment.kind is not PaymentKind.SURPLUS]
-        status = min(map(self.refund_status_of, relevant), key=_REFUND_PRECEDENCE.index)
-        succeeded = [payment for payment in relevant if payment.refund_status is RefundStatus.SUCCEEDED]
+            return order
+        relevant_payments = [payment for payment in payments if payment.kind is not PaymentKind.SURPLUS]
+        status = min(map(self.refund_status_of, relevant_payments), key=_REFUND_PRECEDENCE.index)
+        succeeded_payments = [
+            payment for payment in relevant_payments if payment.refund_status is RefundStatus.SUCCEEDED
+        ]
         return replace(
-            changed,
+            order,
             refund_status=status,
-            refund_transaction_id=succeeded[-1].refund_transaction_id if succeeded else None,
+            refund_transaction_id=succeeded_payments[-1].refund_transaction_id if succeeded_payments else None,
         )
 
     def _reported(self, kind: PaymentKind, now: datetime, transaction_id: str | None) -> Payment:

@@ -60,12 +60,12 @@ class Priced:
 
 def price(lines: Iterable[NewLine], currency: str) -> Priced:
     """Raises `InvalidTotal` unless the total is above 0 and below `TOTAL_LIMIT`."""
-    priced = tuple(_price_line(line, currency) for line in lines)
-    taxes = taxes_on(priced, currency)
+    order_lines = tuple(_price_line(line, currency) for line in lines)
+    taxes = taxes_on(order_lines, currency)
     net, tax = sum(each.net for each in taxes), sum(each.tax for each in taxes)
     if not 0 < net + tax < TOTAL_LIMIT:
         raise InvalidTotal(f"the total must be above 0 and below {TOTAL_LIMIT}")
-    return Priced(priced, Decimal(net), Decimal(tax), Decimal(net + tax))
+    return Priced(order_lines, Decimal(net), Decimal(tax), Decimal(net + tax))
 
 
 def taxes_on(lines: Iterable[OrderLine], currency: str) -> tuple[Tax, ...]:

@@ -36,7 +36,7 @@ _PAYMENTS = prepare(
 
 async def save(connection: Connection, refund: RefundView, event: ReceivedEvent) -> bool:
     """Store the result at its payment; False when this or a newer one is stored, or no such payment."""
-    updated = await _SAVE.execute(
+    updated_rows = await _SAVE.execute(
         connection,
         order_id=refund.order_id,
         reference=refund.payment_reference,
@@ -45,7 +45,7 @@ async def save(connection: Connection, refund: RefundView, event: ReceivedEvent)
         epoch=event.epoch,
         sequence=event.sequence,
     )
-    return updated == 1
+    return updated_rows == 1
 
 
 async def find_payments(connection: Connection, order: Order) -> tuple[Payment, ...]:

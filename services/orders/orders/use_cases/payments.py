@@ -80,10 +80,10 @@ async def _identify_payment(connection: Connection, actor: Actor, locked: Locked
     In a final state no later event carries the id, and a refund of the payment may be pending under its first
     reference: then an event of its own is published.
     """
-    identified = locked.value.identify_payment(locked.now, transaction_id)
-    [payment] = identified.payments
-    is_final = not ALLOWED_TRANSITIONS[identified.status]
+    order = locked.value.identify_payment(locked.now, transaction_id)
+    [payment] = order.payments
+    is_final = not ALLOWED_TRANSITIONS[order.status]
     needs_event = is_final and payment.refund_status is not RefundStatus.SUCCEEDED
-    event = events.new_event(events.PAYMENT_IDENTIFIED, identified, actor, payment) if needs_event else None
-    await writing.save_unaudited(connection, locked, identified, event, writing.identified_payment(payment))
-    return identified
+    event = events.new_event(events.PAYMENT_IDENTIFIED, order, actor, payment) if needs_event else None
+    await writing.save_unaudited(connection, locked, order, event, writing.identified_payment(payment))
+    return order

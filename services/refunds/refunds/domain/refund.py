@@ -74,8 +74,8 @@ class Refund:
         A spent key is then replaced: no refund was made under it, and it can only bring the old error again. Only then
         may the payment get the id that was reported meanwhile: a key belongs to one request for ever.
         """
-        reopened = self._change_to(RefundStatus.PENDING, error=None)
-        return reopened._under_a_new_key().redirect() if self.key_spent else reopened
+        pending_refund = self._change_to(RefundStatus.PENDING, error=None)
+        return pending_refund._under_a_new_key().redirect() if self.key_spent else pending_refund
 
     def redirect(self) -> Self:
         """Name the payment by its id, if that is known; allowed while the key was not sent, or is spent and no refund
@@ -83,8 +83,8 @@ class Refund:
         if self.identified_reference is None:
             return self
         request = replace(self.request, payment_reference=self.identified_reference)
-        unsent = self._under_a_new_key() if self.key_spent else self
-        return replace(unsent, request=request, identified_reference=None)
+        refund = self._under_a_new_key() if self.key_spent else self
+        return replace(refund, request=request, identified_reference=None)
 
     def _under_a_new_key(self) -> Self:
         return replace(self, key_epoch=self.key_epoch + 1, key_spent=False)

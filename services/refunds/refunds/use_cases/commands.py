@@ -16,19 +16,19 @@ async def redirect_refund(connection: Connection, refund_id: UUID, actor: Actor)
     """Name the payment by its id, if that is known. Only while its job is held, and only before anything was sent, or
     once all that was sent certainly had no effect."""
     locked = await writing.lock(connection, refund_id)
-    redirected = locked.value.redirect()
-    if redirected is not locked.value:
-        await writing.save(connection, locked, redirected, actor, _details(redirected))
-    return redirected
+    refund = locked.value.redirect()
+    if refund is not locked.value:
+        await writing.save(connection, locked, refund, actor, _details(refund))
+    return refund
 
 
 async def reopen_refund(connection: Connection, refund_id: UUID, actor: Actor) -> Refund:
     """Make a failed refund pending. Only while its job is held, and once the gateway was asked and has no such
     refund."""
     locked = await writing.lock(connection, refund_id)
-    reopened = locked.value.reopen()
-    await writing.save(connection, locked, reopened, actor, _details(reopened))
-    return reopened
+    refund = locked.value.reopen()
+    await writing.save(connection, locked, refund, actor, _details(refund))
+    return refund
 
 
 async def record_success(
@@ -36,12 +36,12 @@ async def record_success(
 ) -> Refund:
     """The gateway has made the refund: write the event, and enqueue the e-mail if there is an address."""
     locked = await writing.lock(connection, refund_id)
-    succeeded = locked.value.succeed(transaction_id, attempts, locked.now)
-    event = new_event(SUCCEEDED, succeeded, actor)
-    await writing.save(connection, locked, succeeded, actor, _details(succeeded), event)
-    if succeeded.request.customer_email is not None:
-        await queue.enqueue(connection, new_job(MAIL_JOB, succeeded, actor))
-    return succeeded
+    refund = locked.value.succeed(transaction_id, attempts, locked.now)
+    event = new_event(SUCCEEDED, refund, actor)
+    await writing.save(connection, locked, refund, actor, _details(refund), event)
+    if refund.request.customer_email is not None:
+        await queue.enqueue(connection, new_job(MAIL_JOB, refund, actor))
+    return refund
 
 
 async def record_failure(connection: Connection, refund_id: UUID, error: str, attempts: int, actor: Actor) -> Refund:
@@ -50,12 +50,12 @@ async def record_failure(connection: Connection, refund_id: UUID, error: str, at
     If the payment's id was reported in this moment, the job is replayed, as it is when the id is reported later.
     """
     locked = await writing.lock(connection, refund_id)
-    failed = locked.value.fail(error, attempts)
-    await writing.save(connection, locked, failed, actor, _details(failed), new_event(FAILED, failed, actor))
+    refund = locked.value.fail(error, attempts)
+    await writing.save(connection, locked, refund, actor, _details(refund), new_event(FAILED, refund, actor))
     # Under a spent key only: the next attempt then uses the id, and this happens once.
-    if failed.key_spent and await writing.is_identified(connection, locked):
-        await queue.replay_dead(connection, REFUND_JOB, failed.request.business_key)
-    return failed
+    if refund.key_spent and await writing.is_identified(connection, locked):
+        await queue.replay_dead(connection, REFUND_JOB, refund.request.business_key)
+    return refund
 
 
 def _details(refund: Refund) -> dict[str, object]:

@@ -27,5 +27,5 @@ _SAVE = prepare(
 
 async def save(connection: Connection, refund: RefundView, event: ReceivedEvent) -> bool:
     """Store the result at its return; False when this or a newer one is stored, or no such return."""
-    updated = await _SAVE.execute(connection, **refund.model_dump(), epoch=event.epoch, sequence=event.sequence)
-    return updated == 1
+    updated_rows = await _SAVE.execute(connection, **refund.model_dump(), epoch=event.epoch, sequence=event.sequence)
+    return updated_rows == 1

@@ -71,8 +71,8 @@ async def save_refund_result(connection: Connection, refund: RefundView, event: 
     """
     if refund.return_id is None:
         return
-    saved = await refunds.save(connection, refund, event)
-    if not saved and not await reading.is_visible(connection, refund.return_id):
+    is_saved = await refunds.save(connection, refund, event)
+    if not is_saved and not await reading.is_visible(connection, refund.return_id):
         raise LookupError(f"a refund of the unknown return {refund.return_id}")
 
 
@@ -89,10 +89,10 @@ async def _take_step(
         raise Problem.not_found("return", return_id)
     caller.require(*_ROLES[new_state])
     try:
-        changed = step(locked.value, locked.now)
+        changed_return = step(locked.value, locked.now)
     except TransitionRefused as refusal:
         await writing.refuse(connection, locked, new_state, caller.actor, details)
         return Problem.invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
-    event = events.new_event(events.OF_STATUS[changed.status], changed, caller.actor)
-    await writing.save(connection, locked, changed, caller.actor, details, event)
-    return changed
+    event = events.new_event(events.OF_STATUS[changed_return.status], changed_return, caller.actor)
+    await writing.save(connection, locked, changed_return, caller.actor, details, event)
+    return changed_return

@@ -47,16 +47,16 @@ class DeliveryWait:
         """
         if len(self._waiting) >= self._limit:
             raise Problem.unavailable("Too many requests wait for the events of their orders; please try again.")
-        delivered = asyncio.Event()
-        self._waiting[delivered] = (order_id, customer_id)
+        delivery = asyncio.Event()
+        self._waiting[delivery] = (order_id, customer_id)
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds):
-                    await delivered.wait()
+                    await delivery.wait()
         finally:
-            del self._waiting[delivered]
+            del self._waiting[delivery]
 
     async def _poll(self) -> None:
         while self._waiting:
@@ -70,6 +70,6 @@ class DeliveryWait:
         order_ids = {order_id for order_id, _ in self._waiting.values()}
         async with self._reading() as connection:
             customer_of = await orders.find_delivered(connection, order_ids)
-        for delivered, (order_id, customer_id) in self._waiting.items():
+        for delivery, (order_id, customer_id) in self._waiting.items():
             if order_id in customer_of and customer_id in (None, customer_of[order_id]):
-                delivered.set()
+                delivery.set()

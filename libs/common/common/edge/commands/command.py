@@ -74,12 +74,12 @@ async def command(request: Request) -> AsyncIterator[Command]:
         async with transaction(pool) as connection:
             yield Command(request, connection)
         return
-    keyed = KeyedRequest.of(
+    keyed_request = KeyedRequest.of(
         key.decode("latin-1"),
         caller=Caller.of(request).key_prefix,
         method=request.method,
         path=request.scope["path"],
         body=await request.body(),
     )
-    async with keyed_transaction(pool, keyed) as connection:
-        yield Command(request, connection, keyed)
+    async with keyed_transaction(pool, keyed_request) as connection:
+        yield Command(request, connection, keyed_request)

@@ -70,13 +70,13 @@ class Histogram:
         }
 
     def _percentile(self, rank: float) -> float:
-        counted = 0
+        count_below = 0
         for number, count in sorted(self.buckets.items()):
-            if counted + count >= rank:
+            if count_below + count >= rank:
                 upper = _SHORTEST * _GROWTH**number
                 lower = upper / _GROWTH if number else 0.0
-                return lower + (upper - lower) * (rank - counted) / count
-            counted += count
+                return lower + (upper - lower) * (rank - count_below) / count
+            count_below += count
         raise AssertionError("a rank is at most the number of durations")
 
 
@@ -127,9 +127,9 @@ class ResponseTimes:
         for row in await _READ.fetch_all(connection, process=self._process):
             total.merge(row["buckets"], row["counts"], row["seconds"])
         oldest = self._clock() - WINDOW_SECONDS
-        for slot, own in self._slots:
+        for slot, own_histogram in self._slots:
             if slot > oldest:
-                total.merge(own.buckets.keys(), own.buckets.values(), own.seconds)
+                total.merge(own_histogram.buckets.keys(), own_histogram.buckets.values(), own_histogram.seconds)
         return total.performance()
 
     async def write(self, connection: Connection) -> None:

@@ -29,8 +29,8 @@ def instance_of(scope: Mapping[str, Any]) -> str:
     path = (scope.get("raw_path") or scope["path"].encode())[:LONGEST_ADDRESS]
     parts = _ENCODED.split(path.decode("latin-1"))
     encoded = "".join(part if _ENCODED.fullmatch(part) else quote(part, _PATH_CHARACTERS, "latin-1") for part in parts)
-    cut = _HALF_ENCODED.sub("", encoded[:LONGEST_ADDRESS])
-    return f"/.{cut}" if cut.startswith("//") else cut
+    address = _HALF_ENCODED.sub("", encoded[:LONGEST_ADDRESS])
+    return f"/.{address}" if address.startswith("//") else address
 
 
 def encode_problem(problem: Problem, instance: str) -> bytes:

@@ -70,8 +70,8 @@ def invalid_request(errors: Sequence[Mapping[str, Any]], left_out: int = 0) -> P
 
     `left_out` is the number of problems that are not among the errors (`common.edge.requests.body_bounds`).
     """
-    listed = ((_field(each["loc"]), _issue(each)) for each in errors[:LISTED_PROBLEMS])
-    return Problem.invalid_fields(listed, count=len(errors) + left_out)
+    listed_problems = ((_field(each["loc"]), _issue(each)) for each in errors[:LISTED_PROBLEMS])
+    return Problem.invalid_fields(listed_problems, count=len(errors) + left_out)
 
 
 def _field(location: Sequence[str | int]) -> str:

@@ -90,9 +90,11 @@ def query_problems(request: Request, declared: frozenset[str]) -> list[dict[str,
     if not request.scope["query_string"]:
         return []
     counts = Counter(name for name, _ in request.query_params.multi_items())
-    unknown = [_problem(name, "is not a query parameter of this route") for name in counts if name not in declared]
-    repeated = [_problem(name, "must be given once") for name in declared if counts[name] > 1]
-    return unknown + repeated
+    unknown_names = [
+        _problem(name, "is not a query parameter of this route") for name in counts if name not in declared
+    ]
+    repeated_names = [_problem(name, "must be given once") for name in declared if counts[name] > 1]
+    return unknown_names + repeated_names
 
 
 def _problem(name: str, issue: str) -> dict[str, Any]:

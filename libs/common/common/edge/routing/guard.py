@@ -58,8 +58,8 @@ async def _read_json(request: Request, limit: int) -> bytes:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length")
-    if announced is not None and announced.isdecimal() and int(announced) > limit:
+    content_length = request.headers.get("content-length")
+    if content_length is not None and content_length.isdecimal() and int(content_length) > limit:
         raise _too_large(limit)
     chunks, size, more = [], 0, True
     while more:

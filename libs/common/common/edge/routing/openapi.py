@@ -79,13 +79,13 @@ def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]
         return dict(options)
     operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
     is_unsafe = not SAFE_METHODS.issuperset(options["methods"])
-    documented: dict[int, dict[str, Any]] = {
+    documented_responses: dict[int, dict[str, Any]] = {
         **{status: {} for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe)},
         **options.get("responses", {}),
     }
     responses = {
         status: _with_headers(status, response or error_response(status), needs_key=needs_key, is_unsafe=is_unsafe)
-        for status, response in documented.items()
+        for status, response in documented_responses.items()
     }
     extra: dict[str, Any] = {"security": [{SECURITY_SCHEME: []}]} if needs_key else {}
     if needs_key and is_unsafe:

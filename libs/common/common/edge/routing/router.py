@@ -49,19 +49,19 @@ class Router:
         which an empty one, as in `{404: {}}`, is the contract's error; `options` are FastAPI's.
         """
         model = returns if lists is None else _list_of(lists)
-        documented = {**({} if model is None else {status: {"model": model}}), **(responses or {})}
-        guarded = partial(
+        documented_responses = {**({} if model is None else {status: {"model": model}}), **(responses or {})}
+        new_route = partial(
             GuardedRoute,
             roles=None if roles is None else frozenset({*roles, Role.OPS}),
             methods=[method],
             status_code=status,
-            responses=documented,
+            responses=documented_responses,
             **self._of_every_route,
             **options,
         )
 
         def declare(endpoint: Endpoint) -> Endpoint:
-            self._routes.append((self._prefix + path, partial(guarded, endpoint=endpoint)))
+            self._routes.append((self._prefix + path, partial(new_route, endpoint=endpoint)))
             return endpoint
 
         return declare

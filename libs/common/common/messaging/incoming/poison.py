@@ -105,10 +105,10 @@ def digest(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     parts = [key, value]
     for name, content in headers:
         parts += [_escaped(name).encode(), content]
-    digested = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for part in parts:
-        digested.update((-1 if part is None else len(part)).to_bytes(4, signed=True) + (part or b""))
-    return digested.digest()
+        sha256.update((-1 if part is None else len(part)).to_bytes(4, signed=True) + (part or b""))
+    return sha256.digest()
 
 
 async def replay(connection: Connection, consumer: str, handlers: Handlers, poison_id: UUID) -> None:
@@ -117,18 +117,22 @@ async def replay(connection: Connection, consumer: str, handlers: Handlers, pois
     Raises `Problem` NOT_FOUND, CONFLICT when it was replayed before or is still unreadable, and what the handler
     raises when it still fails.
     """
-    stored = await find(connection, poison_id)
-    if stored is None:
+    stored_record = await find(connection, poison_id)
+    if stored_record is None:
         raise Problem.not_found("poison", poison_id)
-    if stored.state != "kept":
-        raise Problem(Code.CONFLICT, "The record was replayed before.", {"state": stored.state})
+    if stored_record.state != "kept":
+        raise Problem(Code.CONFLICT, "The record was replayed before.", {"state": stored_record.state})
     try:
-        records = decode(stored.value or b"", stored.topic, stored.partition) if stored.kind == "batch" else [stored]
+        records = (
+            decode(stored_record.value or b"", stored_record.topic, stored_record.partition)
+            if stored_record.kind == "batch"
+            else [stored_record]
+        )
         events = [(record, read(record, handlers)) for record in records]
     except UnreadableRecord as error:
         raise Problem(Code.CONFLICT, "The record is still unreadable.", {"error": str(error)}) from error
-    handled = [(record, incoming) for record, incoming in events if incoming is not None]
-    await process_new(connection, consumer, handlers, handled)
+    incoming_records = [(record, incoming) for record, incoming in events if incoming is not None]
+    await process_new(connection, consumer, handlers, incoming_records)
     await _REPLAYED.execute(connection, id=poison_id)
 
 

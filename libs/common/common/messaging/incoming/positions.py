@@ -37,16 +37,16 @@ class Positions:
         `KafkaError`.
         """
         async with self._finding:
-            new = [each for each in partitions if each not in self.processed]
-            if not new:
+            new_partitions = [each for each in partitions if each not in self.processed]
+            if not new_partitions:
                 return
             generation = self.generation
-            oldest = await consumer.beginning_offsets(new)
-            ends = await end_of_log(consumer, new)
-            committed = {each: await consumer.committed(each) for each in new}
+            oldest = await consumer.beginning_offsets(new_partitions)
+            ends = await end_of_log(consumer, new_partitions)
+            committed_offsets = {each: await consumer.committed(each) for each in new_partitions}
             if generation != self.generation:
                 raise KafkaError("the partitions changed hands")
-            for each, offset in committed.items():
+            for each, offset in committed_offsets.items():
                 self.processed.setdefault(each, _checked_start(each, offset, oldest[each], ends[each]))
 
 

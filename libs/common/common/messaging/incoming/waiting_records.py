@@ -70,46 +70,46 @@ class WaitingRecords:
         """Those whose keys do not wait; the others join the queues of their keys."""
         if not self._queues:
             return records
-        free = []
+        free_records = []
         for record in records:
             if _key(record) in self._queues:
                 self.add([record])
             else:
-                free.append(record)
-        return free
+                free_records.append(record)
+        return free_records
 
     def limit(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Of each partition the offset, or that of the first record that waits in it if it is lower."""
-        limited = dict(offsets)
+        limits = dict(offsets)
         for (partition, _), queue in self._queues.items():
-            if partition in limited:
-                limited[partition] = min(limited[partition], queue[0].offset)
-        return limited
+            if partition in limits:
+                limits[partition] = min(limits[partition], queue[0].offset)
+        return limits
 
     def committable(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """As `limit`; what it leaves out becomes `postponed`."""
-        limited = self.limit(ends)
+        limits = self.limit(ends)
         for partition, end in ends.items():
-            if limited[partition] < end:
+            if limits[partition] < end:
                 self._postponed[partition] = max(end, self._postponed.get(partition, 0))
             else:
                 self._postponed.pop(partition, None)
-        return limited
+        return limits
 
     async def retry(self) -> bool:
         """Try what waits once more. Returns whether anything was processed."""
         before = self._count
         for key, queue in list(self._queues.items()):
-            tried = len(queue)
-            left = await self._left_of(list(queue))
+            tried_count = len(queue)
+            left_count = await self._left_of(list(queue))
             if self._queues.get(key) is not queue:
                 return False  # partitions were revoked meanwhile
-            self._bytes -= sum(map(_size, queue[: tried - left]))
-            del queue[: tried - left]
-            self._count -= tried - left
+            self._bytes -= sum(map(_size, queue[: tried_count - left_count]))
+            del queue[: tried_count - left_count]
+            self._count -= tried_count - left_count
             if not queue:
                 del self._queues[key]
-            elif left:
+            elif left_count:
                 self._report(key, queue)
         _waiting.set(self._count)
         return self._count < before

@@ -21,17 +21,17 @@ class BrokerProbe:
         that is asked first has half of `answer_seconds`, so that the others have time too."""
         if await self._connection_answers():
             return True
-        connecting = [asyncio.create_task(self._connect(*each)) for each in self._brokers]
+        attempts = [asyncio.create_task(self._connect(*each)) for each in self._brokers]
         try:
-            for connected in asyncio.as_completed(connecting):
+            for attempt in asyncio.as_completed(attempts):
                 try:
-                    self._connection = await connected
+                    self._connection = await attempt
                 except Exception:  # noqa: S112 - another one may answer
                     continue
                 return True
             return False
         finally:
-            await self._end(connecting)
+            await self._end(attempts)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -118,17 +118,17 @@ async def wait_for_acknowledgements(
     tasks = [each.task for each in sending if each.task is not None]
     if not tasks:
         return
-    everything = asyncio.gather(*tasks, return_exceptions=True)
-    hurried = asyncio.create_task(hurry.wait())
-    either: set[asyncio.Future[Any]] = {everything, hurried}
+    all_tasks = asyncio.gather(*tasks, return_exceptions=True)
+    hurry_task = asyncio.create_task(hurry.wait())
+    either: set[asyncio.Future[Any]] = {all_tasks, hurry_task}
     deadline = time.monotonic() + DELIVERY_SECONDS
-    while not everything.done() and not hurried.done() and time.monotonic() < deadline:
+    while not all_tasks.done() and not hurry_task.done() and time.monotonic() < deadline:
         await asyncio.wait(either, timeout=SECONDS_BETWEEN_CHECKS, return_when=asyncio.FIRST_COMPLETED)
         _give_up_silent(producer, sending, delivery, patience)
-    if hurried.done() and not everything.done():
-        await asyncio.wait({everything}, timeout=HURRIED_DELIVERY_SECONDS)
-    hurried.cancel()
-    if not everything.done():
+    if hurry_task.done() and not all_tasks.done():
+        await asyncio.wait({all_tasks}, timeout=HURRIED_DELIVERY_SECONDS)
+    hurry_task.cancel()
+    if not all_tasks.done():
         delivery.failure = delivery.failure or "no acknowledgement in time"
 
 

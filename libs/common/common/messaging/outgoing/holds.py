@@ -43,33 +43,33 @@ def divide(
 ) -> tuple[Sequence[Row], Mapping[Partition, Sequence[Row]]]:
     """One partition's rows: those that may be sent now, which are in the first place that has any, and the others by
     what they wait for."""
-    own, whole = holds.get(partition), holds.get((partition[0], WHOLE_TOPIC))
-    if own is None and whole is None:
+    partition_hold, topic_hold = holds.get(partition), holds.get((partition[0], WHOLE_TOPIC))
+    if partition_hold is None and topic_hold is None:
         return rows, {}
     to_send: list[Row] = []
     to_hold: dict[Partition, list[Row]] = {}
     for row in rows:
-        if own is not None and row["hold"] == own.id:
+        if partition_hold is not None and row["hold"] == partition_hold.id:
             to_send.append(row)
-        elif whole is not None and row["hold"] == whole.id:
-            if own is None:
+        elif topic_hold is not None and row["hold"] == topic_hold.id:
+            if partition_hold is None:
                 to_send.append(row)
             else:
-                to_hold.setdefault(own.partition, []).append(row)
+                to_hold.setdefault(partition_hold.partition, []).append(row)
         else:
-            last = whole or own
-            assert last is not None  # noqa: S101 - or nothing would be divided
-            to_hold.setdefault(last.partition, []).append(row)
+            last_place = topic_hold or partition_hold
+            assert last_place is not None  # noqa: S101 - or nothing would be divided
+            to_hold.setdefault(last_place.partition, []).append(row)
     return to_send, to_hold
 
 
 async def new_hold(connection: Connection, partition: Partition) -> Hold:
     """The partition's hold, with the same id in every relay and at every time."""
-    named = {"topic": partition[0], "partition": partition[1]}
-    hold_id = await _KNOWN.fetch_value(connection, **named)
+    place = {"topic": partition[0], "partition": partition[1]}
+    hold_id = await _KNOWN.fetch_value(connection, **place)
     if hold_id is None:
-        await _ADD.execute(connection, **named)
-        hold_id = await _KNOWN.fetch_value(connection, **named)
+        await _ADD.execute(connection, **place)
+        hold_id = await _KNOWN.fetch_value(connection, **place)
     return Hold(hold_id, partition)
 
 

@@ -83,9 +83,11 @@ def insert_next_event() -> Insert:
     The stream's row is locked until the transaction ends, so that sequences are committed in their order.
     """
     time = sa.func.coalesce(_time, sa.func.clock_timestamp())
-    first = insert(event_streams).values(topic=_parameter("topic"), key=_parameter("key"), sequence=1, last_at=time)
-    advanced = (
-        first.on_conflict_do_update(
+    new_stream = insert(event_streams).values(
+        topic=_parameter("topic"), key=_parameter("key"), sequence=1, last_at=time
+    )
+    stream = (
+        new_stream.on_conflict_do_update(
             index_elements=[event_streams.c.topic, event_streams.c.key],
             set_={
                 "sequence": event_streams.c.sequence + 1,
@@ -94,9 +96,9 @@ def insert_next_event() -> Insert:
             },
         )
         .returning(event_streams.c.sequence, event_streams.c.last_at)
-        .cte("advanced")
+        .cte("stream")
     )
-    event = sa.select(*map(_parameter, _COLUMNS), advanced.c.sequence, advanced.c.last_at)
+    event = sa.select(*map(_parameter, _COLUMNS), stream.c.sequence, stream.c.last_at)
     return _with_pending_row(insert(outbox).from_select([*_COLUMNS, "sequence", "created_at"], event))
 
 

@@ -140,10 +140,10 @@ async def read_pending(
 
 async def mark_published(connection: Connection, rows: Iterable[Row], tokens: Tokens) -> int:
     """Returns how many were marked: fewer than given when a lane has gone to another relay."""
-    marked = 0
+    marked_count = 0
     for hold, positions in _by_hold(rows):
-        marked += await _MARK.execute(connection, hold=hold, positions=positions, **_named(tokens))
-    return marked
+        marked_count += await _MARK.execute(connection, hold=hold, positions=positions, **_named(tokens))
+    return marked_count
 
 
 async def hold_back(connection: Connection, rows: Iterable[Row], to_hold: int, tokens: Tokens) -> None:

@@ -103,14 +103,14 @@ async def start_producer(servers: Sequence[str], topics: Collection[str]) -> Pro
     """A producer that is connected and knows these topics: the first of several, each of which begins with another
     server. Raises `KafkaError` or `TimeoutError` when no broker answers within `REQUEST_SECONDS`."""
     starts: set[asyncio.Task[Producer]] = set()
-    deadline, begun = time.monotonic() + REQUEST_SECONDS, 0
+    deadline, start_count = time.monotonic() + REQUEST_SECONDS, 0
     try:
-        while (left := deadline - time.monotonic()) > 0:
-            may_begin = begun < MAX_STARTS
+        while (remaining_seconds := deadline - time.monotonic()) > 0:
+            may_begin = start_count < MAX_STARTS
             if may_begin:
                 starts.add(asyncio.create_task(_start(random.sample(servers, len(servers)), topics)))
-                begun += 1
-            wait = SECONDS_BETWEEN_STARTS if may_begin else left
+                start_count += 1
+            wait = SECONDS_BETWEEN_STARTS if may_begin else remaining_seconds
             done, _ = await asyncio.wait(starts, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             for each in done:
                 if each.exception() is None:

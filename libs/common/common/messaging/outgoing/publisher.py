@@ -93,8 +93,8 @@ class Publisher:
         sending = []
         for partition, rows_of_partition in partitions.items():
             to_send, to_hold = divide(holds, partition, rows_of_partition)
-            for held, waiting in to_hold.items():
-                delivery.hold_back(held, waiting)
+            for hold_partition, waiting_rows in to_hold.items():
+                delivery.hold_back(hold_partition, waiting_rows)
             if to_send:
                 sending.append(PartitionRows(partition, to_send))
         return await _with_leader(producer, sending, delivery)
@@ -109,14 +109,14 @@ class Publisher:
     ) -> dict[Partition, list[Row]]:
         """One topic's rows; no ready ones while the whole topic is held back, and none when it is unavailable."""
         self._topics.add(topic)
-        whole = topic, WHOLE_TOPIC
-        if whole in holds:
-            delivery.hold_back(whole, _ready(rows))
+        whole_topic = topic, WHOLE_TOPIC
+        if whole_topic in holds:
+            delivery.hold_back(whole_topic, _ready(rows))
             rows = [row for row in rows if row["hold"] != READY]
         count = await producer.partition_count(topic) if rows else 0
         if count is None:
-            delivery.unavailable[whole] = "missing or forbidden"
-            delivery.hold_back(whole, _ready(rows))
+            delivery.unavailable[whole_topic] = "missing or forbidden"
+            delivery.hold_back(whole_topic, _ready(rows))
             return {}
         return grouped(rows, lambda row: (topic, partition_of(row["key"], count)))
 
@@ -141,11 +141,11 @@ async def _with_leader(producer: Producer, sending: list[PartitionRows], deliver
     nothing to the others in between."""
     if any(producer.leader(each.partition) is None for each in sending):
         await producer.refresh()
-    led = []
+    with_leader = []
     for each in sending:
         if producer.leader(each.partition) is None:
             delivery.unavailable[each.partition] = "no leader"
             delivery.hold_back(each.partition, each.rows)
         else:
-            led.append(each)
-    return led
+            with_leader.append(each)
+    return with_leader

@@ -52,21 +52,21 @@ class Relay:
 
         Raises errors that do not end when Kafka and the database are available again.
         """
-        renewing = asyncio.create_task(self._leases.renew_regularly())
+        renewal = asyncio.create_task(self._leases.renew_regularly())
         try:
-            await self._relay(stopping, renewing)
+            await self._relay(stopping, renewal)
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            renewal.cancel()
+            await asyncio.gather(renewal, return_exceptions=True)
             await self._held_back.close()
             await self._publisher.discard()
             await self._release()
 
-    async def _relay(self, stopping: asyncio.Event, renewing: "asyncio.Task[None]") -> None:
+    async def _relay(self, stopping: asyncio.Event, renewal: "asyncio.Task[None]") -> None:
         idle, backoff = SHORTEST_IDLE, SHORTEST_BACKOFF
         while not stopping.is_set():
-            if renewing.done():
-                renewing.result()
+            if renewal.done():
+                renewal.result()
             self._held_back.check()
             try:
                 has_sent = await self._round(stopping)
@@ -107,21 +107,21 @@ class Relay:
 
         A batch is sent only when all of the one before was acknowledged, so no row is overtaken here either.
         """
-        before = Delivery()
+        previous = Delivery()
         for _ in range(MAX_BATCHES_IN_A_ROW):
             with _seconds.time():
-                sending = asyncio.create_task(self._send(rows, tokens, stopping))
-                settling = asyncio.create_task(self._settle(before, tokens))
-                reading_next = asyncio.create_task(self._read(tokens, [*before.acknowledged, *rows]))
+                send_task = asyncio.create_task(self._send(rows, tokens, stopping))
+                settle_task = asyncio.create_task(self._settle(previous, tokens))
+                read_task = asyncio.create_task(self._read(tokens, [*previous.acknowledged, *rows]))
                 # With `return_exceptions` all three have ended after this line, also when this task is cancelled.
-                await asyncio.gather(sending, settling, reading_next, return_exceptions=True)
-            before = sending.result()
-            settling.result()
-            following = reading_next.result()
-            if not following or len(before.acknowledged) < len(rows) or stopping.is_set():
+                await asyncio.gather(send_task, settle_task, read_task, return_exceptions=True)
+            previous = send_task.result()
+            settle_task.result()
+            next_rows = read_task.result()
+            if not next_rows or len(previous.acknowledged) < len(rows) or stopping.is_set():
                 break
-            rows = following
-        await self._settle(before, tokens)
+            rows = next_rows
+        await self._settle(previous, tokens)
 
     async def _read_all(self, tokens: Tokens) -> tuple[Sequence[Row], Sequence[Row]]:
         """The held-back rows that may be sent, then the ready ones: which of these may be sent depends on the first."""
@@ -161,8 +161,8 @@ class Relay:
             raise DeliveryFailed(delivery.failure)
 
     async def _mark(self, connection: Connection, rows: Sequence[Row], tokens: Tokens) -> None:
-        marked = await mark_published(connection, rows, tokens)
-        _lost.inc(len(rows) - marked)
+        marked_count = await mark_published(connection, rows, tokens)
+        _lost.inc(len(rows) - marked_count)
         for topic, count in TopicCounter(row["topic"] for row in rows).items():
             _published.labels(topic).inc(count)
 

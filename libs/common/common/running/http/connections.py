@@ -77,11 +77,11 @@ class Connections:
     def stall(self, connection: Connection) -> None:
         """An answer waits for its reader. Beyond the limit of unsent bytes those that wait longest are ended."""
         self._stalled[connection] = None
-        unsent = self.unsent_bytes
+        unsent_bytes = self.unsent_bytes
         for each in list(self._stalled):
-            if unsent <= self.limits.unsent_bytes or each is connection:
+            if unsent_bytes <= self.limits.unsent_bytes or each is connection:
                 break
-            unsent -= each.unsent_bytes
+            unsent_bytes -= each.unsent_bytes
             each.abort_unread("unsent bytes")
 
     def flow(self, connection: Connection) -> None:
@@ -102,8 +102,8 @@ class Connections:
 
     def _make_room(self) -> None:
         """End some of those that have waited longest for their client; each search reads all connections."""
-        waiting = [each for each in self._open if each.waiting_since < NEVER]
+        waiting_connections = [each for each in self._open if each.waiting_since < NEVER]
         number = max(1, self.limits.connections // 20)
-        for each in heapq.nsmallest(number, waiting, key=lambda connection: connection.waiting_since):
+        for each in heapq.nsmallest(number, waiting_connections, key=lambda connection: connection.waiting_since):
             self.remove(each)
             each.make_room()

@@ -39,7 +39,7 @@ class BoundedProtocol(TimedProtocol):
 
     def _feed(self, data: bytes) -> bytes:
         """Parse the data, and return the rest that is for another parser."""
-        self._fed_bytes, begun, was_new = len(data), self._begun, self._phase is Phase.REQUEST
+        self._fed_bytes, begun_before, was_new = len(data), self._begun, self._phase is Phase.REQUEST
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -48,7 +48,7 @@ class BoundedProtocol(TimedProtocol):
         except httptools.HttpParserInvalidMethodError:
             # The parser has a list of methods. The application answers others with 405 and `Allow`.
             line = data.lstrip(b"\r\n")
-            method = head.method_of(line) if was_new and self._begun == begun + 1 else None
+            method = head.method_of(line) if was_new and self._begun == begun_before + 1 else None
             if method is not None:
                 self._method, self._phase = method, Phase.REQUEST
                 self.renew_parser()
