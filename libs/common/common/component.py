@@ -26,7 +26,7 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
 
 
 async def unless_stopping(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Await `work`, but cancel it when `stopping` is set. Whether it finished. Raises what `work` raises."""
+    """Await `work`, but cancel it when `stopping` is set. Returns whether it finished. Raises what `work` raises."""
     work_task = asyncio.create_task(work)
     tasks: set[asyncio.Task[Any]] = {work_task, asyncio.create_task(stopping.wait())}
     try:

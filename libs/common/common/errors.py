@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """An error code of the HTTP contract. A service defines codes of its own beside those of `Code`."""
+    """An error code of the HTTP contract. A service defines codes of its own in addition to those of `Code`."""
 
     wire_name: str
     status: int

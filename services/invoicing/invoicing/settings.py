@@ -1,4 +1,4 @@
-"""The settings of invoicing, beside those of every service."""
+"""The settings of invoicing, in addition to those of every service."""
 
 import re
 import unicodedata

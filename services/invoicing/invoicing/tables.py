@@ -1,4 +1,4 @@
-"""The tables of invoicing, beside those that every service has: invoices, their snapshots, their numbering series."""
+"""The tables of invoicing, in addition to the common ones: invoices, their snapshots and their numbering series."""
 
 import sqlalchemy as sa
 from common.database.tables import APPEND_ONLY, NAMING_CONVENTION, instant

@@ -1,4 +1,4 @@
-"""The settings of orders, beside those of every service."""
+"""The settings of orders, in addition to those of every service."""
 
 from common.setting_types import WebAddress
 from common.settings import ServiceSettings

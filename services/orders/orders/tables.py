@@ -1,4 +1,4 @@
-"""The tables of orders, beside those that every service has (common.database.tables)."""
+"""The tables of orders, in addition to those that every service has (common.database.tables)."""
 
 from typing import Any
 

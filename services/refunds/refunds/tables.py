@@ -1,4 +1,4 @@
-"""The tables of refunds, beside those that every service has (common.database.tables)."""
+"""The tables of refunds, in addition to those that every service has (common.database.tables)."""
 
 import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts

@@ -1,4 +1,4 @@
-"""The settings of returns, beside those of every service."""
+"""The settings of returns, in addition to those of every service."""
 
 from common.settings import ServiceSettings
 from pydantic import Field

@@ -1,4 +1,4 @@
-"""The tables of returns, beside those that every service has (common.database.tables)."""
+"""The tables of returns, in addition to those that every service has (common.database.tables)."""
 
 import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts

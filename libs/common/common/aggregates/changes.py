@@ -19,8 +19,8 @@ Details: TypeAlias = Mapping[str, object]
 class Locked(Generic[T]):
     """An aggregate that nobody else can change until the transaction ends, and the database's time.
 
-    `row` also has the columns that were read beside the aggregate's: the head of its audit chain, the `sequence` of its
-    last event, and the store's `lock_columns`.
+    `row` also has the columns that were read in addition to the aggregate's: the head of its audit chain, the
+    `sequence` of its last event, and the store's `lock_columns`.
     """
 
     value: T

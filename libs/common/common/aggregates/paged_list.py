@@ -1,4 +1,4 @@
-"""Paged lists of aggregates: the rows of a table that meet some conditions, newest first, and the number of all."""
+"""Paged lists of aggregates: the rows of a table that meet some conditions, newest first, and their total number."""
 
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
@@ -22,8 +22,8 @@ class PagedList(Generic[T, Filter]):
     Columns are read for the rows of the page only, however many are skipped. Each set of conditions has a statement of
     its own, compiled at its first use.
 
-    Where rows differ much in size, `size` gives the size of one, and a page ends before the sizes of its rows add up
-    to more than `page_size`; it has one row at least (ADR 21).
+    Where rows differ much in size, `size` is the size of a row, such as the number of an order's lines. A page then
+    ends before the sum of the sizes exceeds `page_size`, which does not count rows; it has at least one row (ADR 21).
     """
 
     def __init__(

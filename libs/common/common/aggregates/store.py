@@ -27,7 +27,8 @@ Parameters: TypeAlias = dict[str, object]
 
 
 class AggregateStore(Generic[T]):
-    """Locks and changes the aggregates of one table. `lock_columns` are read by `lock` beside the table's."""
+    """Locks and changes the aggregates of one table. `lock` reads `lock_columns` in addition to the table's
+    columns."""
 
     def __init__(self, rows: AggregateTable[T], *, lock_columns: Sequence[sa.ColumnElement[Any]] = ()) -> None:
         self._rows = rows

@@ -10,7 +10,7 @@ from common.database.address import DatabaseAddress, parse_address
 
 # Errors after which the next host is tried: it refused or closed the connection, could not be reached, is starting up,
 # or is not the kind of server that `target_session_attrs` asks for.
-_NEXT_HOST = (
+_HOST_ERRORS = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -35,21 +35,21 @@ async def connect(
     arguments["server_settings"] = {**(server_settings or {}), **address.server_settings}
     if len(address.hosts) < 2 or address.parameters.get("target_session_attrs") == "prefer-standby":
         return await asyncpg.connect(**_host_arguments(address.hosts), **arguments, timeout=timeout)
-    return await _connect_to_one_host(address, timeout, arguments)
+    return await _connect_in_turn(address, timeout, arguments)
 
 
-async def _connect_to_one_host(
+async def _connect_in_turn(
     address: DatabaseAddress, seconds: float, arguments: Mapping[str, Any]
 ) -> "asyncpg.Connection[asyncpg.Record]":
-    """Try one host after another, each with its share of the remaining time: asyncpg has one limit for all hosts, which
-    a host that hangs would use up."""
+    """Try one host after the other, each with an equal share of the remaining time: asyncpg has one limit for all
+    hosts, which a host that hangs would use up."""
     deadline = asyncio.get_running_loop().time() + seconds
     *others, last = address.hosts
     for number, host in enumerate(others):
         share = (deadline - asyncio.get_running_loop().time()) / (len(address.hosts) - number)
         try:
             return await asyncpg.connect(**_host_arguments([host]), **arguments, timeout=share)
-        except _NEXT_HOST:
+        except _HOST_ERRORS:
             continue
     remaining = max(deadline - asyncio.get_running_loop().time(), 0)
     return await asyncpg.connect(**_host_arguments([last]), **arguments, timeout=remaining)

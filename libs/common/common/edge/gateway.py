@@ -1,4 +1,4 @@
-"""The application of the role `api`: a service's own routes, those of operators, and those without a key."""
+"""The application of the role `api`: a service's own routes, those for operators, and those that need no API key."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -37,8 +37,9 @@ def create_gateway(
     """The application with the routes of `routers` below `/api/v1`.
 
     `entities` is the name of what the service stores, as in `{"vases": {"total": …, "by_status": …}}` of the JSON
-    metrics, and `count_by_status` counts them. `error_codes` are those of the service's own problems.
-    `app.state.components` run beside the application. Raises what `GuardedRoute` raises.
+    metrics, and `count_by_status` counts them. `error_codes` are the service's own, for the OpenAPI document.
+    `app.state.components` are background tasks that run while the application serves. Raises what `GuardedRoute`
+    raises.
     """
     response_times = ResponseTimes()
     app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers=dict.fromkeys(REFUSALS, on_refusal))
@@ -48,7 +49,7 @@ def create_gateway(
     app.add_middleware(RequestObserver, response_times=response_times)
     standard = standard_router(runtime.health, entities, count_by_status, response_times)
     own = [route for router in (*routers, standard, operator_router) for route in router.build(PREFIX)]
-    # Routes are tried in order, so FastAPI's few pages come last.
+    # Routes are tried in order, so FastAPI's own pages come last.
     app.router.routes[:] = [*own, *pages_router(runtime.health).build(), *_own_pages(app)]
     complete_document(app, (*CODES_OF_EVERY_SERVICE, *error_codes))
     replace_middleware_stack(app, DirectRoutes(own, app.build_middleware_stack(), response_times))

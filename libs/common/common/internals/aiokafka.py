@@ -120,7 +120,7 @@ def sender_task(producer: AIOKafkaProducer) -> "asyncio.Task[None] | None":
 
 
 def mark_closed(producer: AIOKafkaProducer) -> None:
-    """Have a producer that was ended by hand neither warn when it is collected nor accept records."""
+    """Make a producer that was stopped without its `stop()` neither warn when it is collected nor accept records."""
     producer._closed = True
 
 

@@ -1,4 +1,4 @@
-"""Internals of uvicorn: its HTTP protocol on httptools, whose limits and ends are ours, and its server (ADR 17)."""
+"""Internals of uvicorn: its HTTP protocol on httptools, with our limits and timeouts, and its server (ADR 17)."""
 
 import asyncio
 import contextlib
@@ -26,10 +26,11 @@ class UvicornServer(uvicorn.Server):
 
 
 class UvicornProtocol(HttpToolsProtocol):
-    """uvicorn's protocol without its timers, and with methods for what it has attributes only.
+    """uvicorn's protocol without its timers, with methods for what uvicorn has only as attributes.
 
-    Used as they are: `parser`, `flow`, `transport`, `url`, `headers`, `client`, `scope`, `expect_100_continue`, and the
-    callbacks of the parser. A request that waits for the answer to an earlier one is in `pipeline`, the last one first.
+    Subclasses use unchanged: `parser`, `flow`, `transport`, `url`, `headers`, `client`, `scope`, `expect_100_continue`,
+    and the callbacks of the parser. A request that waits for the answer to an earlier one is in `pipeline`, the newest
+    one first.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -49,7 +50,8 @@ class UvicornProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Start the next request, or call `on_idle`. uvicorn's own starts a timer for each idle connection."""
+        """Start the next request, or call `on_idle`. The method of uvicorn that this replaces starts a timer for each
+        idle connection."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return

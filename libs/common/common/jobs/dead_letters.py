@@ -15,7 +15,7 @@ DEAD_JOB = "job.dead_lettered"
 
 
 class DeadJob(EventData):
-    """A job that failed for good and waits for an operator; `attempts` counts all its tries so far."""
+    """A job that failed permanently and waits for an operator; `attempts` counts all its tries so far."""
 
     job_id: UUID
     kind: str

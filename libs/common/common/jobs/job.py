@@ -54,9 +54,9 @@ class Job:
     """A claimed job, and the database for the steps of its work: none of them may span a call outside.
 
     `attempt` counts the claims from 1, `failures` the failed attempts since the last replay. `abandoned` counts the
-    attempts whose worker stopped without a word, `set_backs` those that the database ended. `waited_seconds` is the
-    time from the due time to the claim. `result` is what the outside work returned, and is empty until that is stored
-    (`has_result`). `given_up` is the error after which there is no further attempt.
+    attempts whose worker stopped without storing an outcome, `set_backs` those that the database ended.
+    `waited_seconds` is the time from the due time to the claim. `result` is what the outside work returned, and is
+    empty until that is stored (`has_result`). `given_up` is the error after which there is no further attempt.
     """
 
     pool: Pool

@@ -56,8 +56,8 @@ _RELEASE_EXPIRED = prepare(
 async def keep_leases(pool: Pool, running: Callable[[], Sequence[Job]], lease: timedelta) -> None:
     """Four times per lease, until cancelled.
 
-    A lease that expired while the database was away says nothing about its worker, which then gets the time of one
-    more lease to extend it.
+    A lease that expired while the database was unavailable says nothing about its worker, which then gets the time of
+    one more lease to extend it.
     """
     release_from = 0.0
     while True:

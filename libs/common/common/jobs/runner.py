@@ -145,8 +145,8 @@ def _is_set_back(job: Job, error: BaseException) -> bool:
     """Whether the database ended the attempt, and the next one repeats nothing outside, or not too often.
 
     Before the result is stored, it is unknown how much of the work was done: a lock or statement timeout is a failure
-    like any other, and so is a database that is away at every attempt. With a stored result only the database is left:
-    then even a time limit of ours or the driver's is its failure.
+    like any other, and so is a database that is unavailable at every attempt. With a stored result only the database is
+    left: then even a time limit of ours or the driver's is its failure.
     """
     if job.has_result:
         return is_connection_failure(error)

@@ -1,4 +1,4 @@
-"""The worker: claims due jobs and runs them side by side (ADR 7)."""
+"""The worker: claims due jobs and runs them concurrently (ADR 7)."""
 
 import asyncio
 import contextlib

@@ -21,19 +21,19 @@ from common.service import Runtime
 
 Arguments: TypeAlias = argparse.Namespace
 Command: TypeAlias = Callable[[Connection, Arguments, Actor, Runtime[Any]], Awaitable[dict[str, Any]]]
-Topics: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def add_operator_commands(topics: Topics) -> None:
+def add_operator_commands(subcommands: Subcommands) -> None:
     """A parsed command line has `command`, which runs in a transaction, and `format`."""
-    _add_jobs(_topic(topics, "jobs", "background work, its attempts and their errors"))
-    _add_poison(_topic(topics, "poison", "records that could not be processed"))
-    _add_outbox(_topic(topics, "outbox", "pending events, and those that Kafka rejected permanently"))
-    _add_keys(_topic(topics, "api-keys", "keys for the HTTP API"))
-    _command(topics, "verify-audit", "check every audit chain; exit code 1 when one is broken", verify_audit)
+    _add_jobs(_group(subcommands, "jobs", "background work, its attempts and their errors"))
+    _add_poison(_group(subcommands, "poison", "records that could not be processed"))
+    _add_outbox(_group(subcommands, "outbox", "pending events, and those that Kafka rejected permanently"))
+    _add_keys(_group(subcommands, "api-keys", "keys for the HTTP API"))
+    _command(subcommands, "verify-audit", "check every audit chain; exit code 1 when one is broken", verify_audit)
 
 
-def _add_jobs(jobs: Topics) -> None:
+def _add_jobs(jobs: Subcommands) -> None:
     list_parser = _list(jobs, "newest first", queries.list_jobs)
     list_parser.add_argument("--state", choices=["ready", "running", "done", "dead"])
     list_parser.add_argument("--kind")
@@ -44,7 +44,7 @@ def _add_jobs(jobs: Topics) -> None:
         _command(jobs, name, help_text, function).add_argument("job_id", metavar="id", type=UUID)
 
 
-def _add_poison(poison: Topics) -> None:
+def _add_poison(poison: Subcommands) -> None:
     _list(poison, "newest first", queries.list_poison).add_argument("--state", choices=["kept", "replayed"])
     for name, help_text, function in (
         ("show", "one record, its bytes in base64", queries.find_poison),
@@ -53,7 +53,7 @@ def _add_poison(poison: Topics) -> None:
         _command(poison, name, help_text, function).add_argument("poison_id", metavar="id", type=UUID)
 
 
-def _add_outbox(outbox: Topics) -> None:
+def _add_outbox(outbox: Subcommands) -> None:
     list_parser = _list(outbox, "newest first", queries.list_outbox)
     list_parser.add_argument("--state", choices=["pending", "parked"], default="parked")
     replay_parser = _command(outbox, "replay", "publish a parked event again", commands.replay_event)
@@ -67,7 +67,7 @@ def _add_outbox(outbox: Topics) -> None:
     send_again_parser.add_argument("--since", type=_instant, required=True)
 
 
-def _add_keys(keys: Topics) -> None:
+def _add_keys(keys: Subcommands) -> None:
     _command(keys, "list", "all keys, without their secrets", _list_keys)
     create_parser = _command(keys, "create", "create a key; its secret is shown only this time", commands.create_key)
     create_parser.add_argument("--role", type=Role, choices=list(Role), required=True)
@@ -97,21 +97,21 @@ async def _ensure_keys(connection: Connection, actor: Actor, from_file: Path) ->
     return await commands.ensure_keys(connection, actor, keys)
 
 
-def _topic(topics: Topics, name: str, meaning: str) -> Topics:
-    return topics.add_parser(name, help=meaning).add_subparsers(dest="action", required=True, metavar="ACTION")
+def _group(subcommands: Subcommands, name: str, meaning: str) -> Subcommands:
+    return subcommands.add_parser(name, help=meaning).add_subparsers(dest="action", required=True, metavar="ACTION")
 
 
 def _command(
-    topic: Topics, name: str, meaning: str, function: Callable[..., Awaitable[Any]]
+    group: Subcommands, name: str, meaning: str, function: Callable[..., Awaitable[Any]]
 ) -> argparse.ArgumentParser:
-    parser = topic.add_parser(name, help=meaning)
+    parser = group.add_parser(name, help=meaning)
     parser.add_argument("--format", choices=["text", "json"], help="text on a terminal, else JSON")
     parser.set_defaults(command=_by_names(function))
     return parser
 
 
-def _list(topic: Topics, meaning: str, query: Callable[..., Awaitable[Page[Any]]]) -> argparse.ArgumentParser:
-    parser = _command(topic, "list", meaning, query)
+def _list(group: Subcommands, meaning: str, query: Callable[..., Awaitable[Page[Any]]]) -> argparse.ArgumentParser:
+    parser = _command(group, "list", meaning, query)
     parser.add_argument("--limit", type=_number(1, 2**31 - 1), default=20)
     parser.add_argument("--offset", type=_number(0, 2**31 - 1), default=0)
     return parser

@@ -34,13 +34,13 @@ def execute(service: Service[Any], arguments: Sequence[str] | None = None) -> in
         settings = service.settings()
     except ValidationError as error:
         return _fail("\n".join(_describe(each) for each in error.errors()))
-    if options.topic in (*service.roles, ALL):
+    if options.subcommand in (*service.roles, ALL):
         from common.running.process import run
 
-        return run(service, settings, options.topic)
-    configure_logging(service.name, options.topic, style=settings.log_format, level=settings.log_level)
+        return run(service, settings, options.subcommand)
+    configure_logging(service.name, options.subcommand, style=settings.log_format, level=settings.log_level)
     try:
-        if options.topic == "migrate":
+        if options.subcommand == "migrate":
             from common.running.migrate import migrate
 
             asyncio.run(migrate(service, settings))
@@ -64,18 +64,18 @@ async def _operate(service: Service[Any], settings: ServiceSettings, options: ar
             return _fail(f"The database cannot be reached: {type(error).__name__}.")
         raise
     print_result(result, options.format)
-    return 1 if options.topic == "verify-audit" and result["broken"] is not None else 0
+    return 1 if options.subcommand == "verify-audit" and result["broken"] is not None else 0
 
 
 def _parser(service: Service[Any]) -> argparse.ArgumentParser:
     program = f"python -m {service.name}"
     parser = argparse.ArgumentParser(prog=program, description="Settings come from the environment.")
-    topics = parser.add_subparsers(dest="topic", required=True, metavar="COMMAND")
+    subcommands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for role in service.roles:
-        topics.add_parser(role, help=f"run the role {role}")
-    topics.add_parser(ALL, help="run all roles in one process")
-    topics.add_parser("migrate", help="bring the database and the topics up to date")
-    add_operator_commands(topics)
+        subcommands.add_parser(role, help=f"run the role {role}")
+    subcommands.add_parser(ALL, help="run all roles in one process")
+    subcommands.add_parser("migrate", help="bring the database and the topics up to date")
+    add_operator_commands(subcommands)
     return parser
 
 

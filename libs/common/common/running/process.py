@@ -120,6 +120,7 @@ def _wrong_setting(failure: BaseException | None) -> WrongSetting | None:
 
 
 async def _close(pool: Pool) -> None:
+    """Wait at most a third of the clean-up time for the connections in use, then end them."""
     try:
         async with asyncio.timeout(_CLEANUP_SECONDS / 3):
             await pool.close()

@@ -41,7 +41,7 @@ class CountingCanvas(Canvas):  # type: ignore[misc]  # reportlab has no types
 def page_templates(snapshot: Snapshot) -> list[PageTemplate]:
     """The first page with the full band, and all later ones."""
 
-    def draw_first(canvas: Any, template: BaseDocTemplate) -> None:
+    def draw_first_page(canvas: Any, template: BaseDocTemplate) -> None:
         _draw_band(canvas, _BAND)
         _draw_mark(canvas, MARGIN, HEIGHT - _BAND + 8 * mm, 14 * mm)
         _draw_text(canvas, Paragraph(markup(snapshot.seller.brand), _TITLE), MARGIN + 18 * mm, HEIGHT - 11.5 * mm)
@@ -50,7 +50,7 @@ def page_templates(snapshot: Snapshot) -> list[PageTemplate]:
         canvas.drawRightString(WIDTH - MARGIN, HEIGHT - 17 * mm, "INVOICE")
         _draw_footer(canvas, snapshot)
 
-    def draw_later(canvas: Any, template: BaseDocTemplate) -> None:
+    def draw_later_page(canvas: Any, template: BaseDocTemplate) -> None:
         _draw_band(canvas, _LATER_BAND)
         _draw_mark(canvas, MARGIN, HEIGHT - _LATER_BAND + 3 * mm, 8 * mm)
         title = Paragraph(markup(snapshot.seller.brand), _RUNNING_TITLE)
@@ -61,8 +61,8 @@ def page_templates(snapshot: Snapshot) -> list[PageTemplate]:
         _draw_footer(canvas, snapshot)
 
     return [
-        PageTemplate("first", [_frame(_BAND)], onPage=draw_first, autoNextPageTemplate="later"),
-        PageTemplate("later", [_frame(_LATER_BAND)], onPage=draw_later),
+        PageTemplate("first", [_frame(_BAND)], onPage=draw_first_page, autoNextPageTemplate="later"),
+        PageTemplate("later", [_frame(_LATER_BAND)], onPage=draw_later_page),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The steps of an invoice after its opening: issued, e-mailed, or failed permanently at one of the two."""
+"""The steps of an invoice after it was opened: it is issued, then e-mailed; either step may fail permanently."""
 
 from uuid import UUID
 
@@ -32,11 +32,11 @@ async def record_mail(connection: Connection, invoice_id: UUID, actor: Actor) ->
 async def record_failure(
     connection: Connection, invoice_id: UUID, step: Step, error: str, attempts: int, actor: Actor
 ) -> Invoice:
-    """The step failed permanently: without its document the invoice keeps its number, without its e-mail it stays
-    issued."""
+    """The step failed permanently. If the document could not be made, the invoice fails and keeps its number; if the
+    e-mail could not be sent, the invoice stays issued."""
     locked = await writing.lock(connection, invoice_id)
-    fail = locked.value.fail_document if step is Step.DOCUMENT else locked.value.fail_mail
-    invoice = fail(error, attempts)
+    fail_step = locked.value.fail_document if step is Step.DOCUMENT else locked.value.fail_mail
+    invoice = fail_step(error, attempts)
     await writing.save(connection, locked, invoice, actor, _details(invoice), new_event(FAILED, invoice, actor))
     return invoice
 

@@ -16,7 +16,7 @@ from orders.domain.states import OrderStatus, TransitionRefused
 from orders.repository import writing
 from orders.use_cases.payments import settle_refused_payment
 
-# Who may request a transition to a state, beside ops.
+# Who may request a transition to a state, in addition to ops.
 ROLES: Mapping[OrderStatus, tuple[Role, ...]] = {
     OrderStatus.PENDING_PAYMENT: (),
     OrderStatus.PAID: (Role.PAYMENTS, Role.MANAGER),
@@ -55,7 +55,7 @@ class StateChange:
 
     @property
     def details(self) -> dict[str, object]:
-        """What was given beside the state."""
+        """What was given in addition to the state."""
         return {name: value for name in self.__slots__ if name != "new_state" and (value := getattr(self, name))}
 
 

@@ -36,7 +36,7 @@ class MailJob(JobHandler):
         self._mailer = mailer
 
     async def work(self, job: Job) -> dict[str, object]:
-        """After a crash the same message may be sent again, with the same Message-ID."""
+        """Send the confirmation. After a crash it may be sent again, with the same Message-ID."""
         async with job.reading() as connection:
             refund = await reading.get(connection, refund_id(job))
         await self._mailer.send(refund_mail(refund))

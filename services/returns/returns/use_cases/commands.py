@@ -24,7 +24,7 @@ STEPS: Mapping[ReturnStatus, Step] = {
     ReturnStatus.RECEIVED: Return.receive,
     ReturnStatus.COMPLETED: Return.complete,
 }
-# Who may request a transition to a state, beside ops.
+# Who may request a transition to a state, in addition to ops.
 _ROLES: Mapping[ReturnStatus, tuple[Role, ...]] = {
     ReturnStatus.APPROVED: (Role.MANAGER,),
     ReturnStatus.REJECTED: (Role.MANAGER,),

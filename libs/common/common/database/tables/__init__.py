@@ -1,4 +1,4 @@
-"""The tables that every service's database has beside its own."""
+"""The tables that every service's database has in addition to the service's own."""
 
 from common.database.tables.audit import audit, audit_details
 from common.database.tables.columns import APPEND_ONLY, NAMING_CONVENTION, infrastructure, instant

@@ -75,6 +75,7 @@ class RequestObserver:
             observe = self._series[series] = DURATION.labels(*map(str, series)).observe
         observe(seconds)
         caller = scope.get("caller")
+        # The JSON metrics are about requests with an accepted API key only.
         if caller is not None:
             self._response_times.add(seconds)
         _log.info(

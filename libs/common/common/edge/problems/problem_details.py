@@ -24,7 +24,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 def instance_of(scope: Mapping[str, Any]) -> str:
     """The path of an ASGI request as a URI reference (RFC 9457, 3.1.5): as it was sent, invalid characters encoded.
 
-    `//host/path` would name a host (RFC 3986, 4.2), so an empty first segment follows `/.`.
+    A path that begins with `//` would be read as the name of a host (RFC 3986, 4.2), so it gets the prefix `/.`.
     """
     path = (scope.get("raw_path") or scope["path"].encode())[:LONGEST_ADDRESS]
     parts = _ENCODED.split(path.decode("latin-1"))

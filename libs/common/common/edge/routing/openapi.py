@@ -144,7 +144,7 @@ def complete_document(app: FastAPI, codes: Iterable[ErrorCode]) -> None:
 
 
 def _error(codes: Iterable[ErrorCode]) -> dict[str, Any]:
-    """The contract's `error` beside the members of RFC 9457."""
+    """The contract's `error` together with the members of RFC 9457."""
     names = sorted({code.wire_name for code in codes})
     return {
         "type": "object",

@@ -52,8 +52,8 @@ class Progress(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self.positions.processed.update(ends)
 
     def follow(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """As `mark_processed`, with the offsets that are read next while no batch is in hand. An offset is lower than
-        before when the topic's offsets began anew."""
+        """As `mark_processed`, with the offsets that are read next while no batch is being processed. An offset is
+        lower than before when the topic's offsets began anew."""
         processed = self.positions.processed
         for partition, offset in offsets.items():
             if partition in processed:

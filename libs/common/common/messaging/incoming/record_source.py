@@ -67,7 +67,7 @@ class RecordSource:
             isolation_level="read_committed",
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms * 3 // 10,
-            # While the database is away a batch waits, and that is no reason to leave the group.
+            # While the database is unavailable, a batch waits, and that is no reason to leave the group.
             max_poll_interval_ms=DAY_MILLISECONDS,
             listener=listener,
         )

@@ -24,7 +24,7 @@ from common.messaging.incoming.waiting_records import WaitingRecords
 from common.messaging.incoming.watchdog import StuckConsumer
 from common.telemetry.rate_limited_log import RateLimitedLog
 
-# How long the batch in hand may take when the consumer stops.
+# How long the current batch may take when the consumer stops.
 GRACE_SECONDS = 4
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 3.0
 CLIENT_ERROR_PAUSE = 5.0
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_MEASUREMENTS = 0.5
 SECONDS_BETWEEN_RETRIES = 0.5
 # How long the broker may stay silent before this consumer counts as disconnected.
 SILENCE_SECONDS = 3.0
-# A relay whose Kafka is away tries again after 2 seconds at the latest, and after 3 where only a topic is missing.
+# A relay that cannot reach Kafka tries again after 2 seconds at the latest, and after 3 where only a topic is missing.
 SETTLE_SECONDS = 6.0
 
 _log = structlog.get_logger(__name__)
@@ -43,10 +43,10 @@ _commit_failures = Counter("consumer_commit_failures_total", "Offset commits tha
 class Subscriber:
     """One member of a service's consumer group.
 
-    `handlers` are by the short name of the event's type; other types are skipped. A member that was not heard of for
-    `session_seconds` loses its partitions to the others. `stuck_after_seconds` without progress, though there is
-    something to read, end the process, so that it is started again. For `settle_seconds` after Kafka was away nothing
-    counts as caught up (ADR 9).
+    The keys of `handlers` are the short names of event types; other types are skipped. A member that sends no heartbeat
+    for `session_seconds` loses its partitions to the other members. When there is something to read, and no progress
+    for `stuck_after_seconds`, the process ends and is started again. For `settle_seconds` after Kafka was unavailable
+    nothing counts as caught up (ADR 9).
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Subscriber:
         self._client_errors = ClientErrors()
         self._log = RateLimitedLog(_log)
         self._leaving = asyncio.Event()
-        self._batch_in_hand = asyncio.Lock()
+        self._batch_lock = asyncio.Lock()
         self._answered_at = 0.0
 
     @property
@@ -94,9 +94,9 @@ class Subscriber:
         return None if self.connected else "kafka: not connected"
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Consume until `stopping` is set, then finish the batch in hand.
+        """Consume until `stopping` is set, then finish the current batch.
 
-        Waits for a broker or database that is away. Raises `StuckConsumer` when only a new process can help.
+        Waits while the broker or the database is unavailable. Raises `StuckConsumer` when only a new process can help.
         """
         backoff = SHORTEST_BACKOFF
         while not stopping.is_set():
@@ -113,8 +113,9 @@ class Subscriber:
             backoff = min(backoff * 2, LONGEST_BACKOFF)
 
     async def _consume(self, source: RecordSource, stopping: asyncio.Event) -> None:
-        """Consume as a member of the group, with two tasks beside: one measures progress, one retries what waits for
-        locks. When one of the three fails, or the consumer stops, the batch in hand has some seconds to be finished."""
+        """Consume as a member of the group, with two more tasks: one measures progress, one retries the records that
+        wait for locks. When one of the three fails, or the consumer stops, the current batch has `GRACE_SECONDS` to
+        finish."""
         self._leaving.clear()
         loops = (self._consume_batches, self._measure_regularly, self._retry_regularly)
         tasks = [asyncio.create_task(loop(source)) for loop in loops]
@@ -123,7 +124,7 @@ class Subscriber:
         finally:
             self._leaving.set()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GRACE_SECONDS), self._batch_in_hand:
+                async with asyncio.timeout(GRACE_SECONDS), self._batch_lock:
                     pass
             for task in tasks:
                 task.cancel()
@@ -140,7 +141,7 @@ class Subscriber:
                 continue
             if records:
                 generation = self._progress.positions.generation
-                async with self._batch_in_hand:
+                async with self._batch_lock:
                     await self._consume_batch(source, records, generation)
 
     async def _consume_batch(self, source: RecordSource, records: Records, generation: int) -> None:
@@ -154,7 +155,7 @@ class Subscriber:
             raise
 
     async def _process(self, records: Records, generation: int) -> bool:
-        """Returns False when the consumer stops while the database is away: the records come again."""
+        """Returns False when the consumer stops while the database is unavailable: the records are read again."""
         if came_late(records[-1]):
             self._progress.caught_up.stay_unsettled()
         backoff = SHORTEST_BACKOFF
@@ -179,8 +180,8 @@ class Subscriber:
         return False
 
     async def _commit(self, source: RecordSource, ends: Mapping[TopicPartition, int], generation: int) -> None:
-        """Commit these offsets, as far as nothing waits before them. If that fails, the records come again, and the
-        inbox skips them."""
+        """Commit these offsets, as far as nothing waits before them. If that fails, the records are read
+        again, and the inbox skips them."""
         if generation != self._progress.positions.generation:
             return
         offsets = self._waiting_now().committable(ends)
@@ -225,8 +226,8 @@ class Subscriber:
                     await self._commit(source, waiting.postponed, generation)
 
     async def _leave(self, source: RecordSource, stopping: asyncio.Event) -> None:
-        """Leave the group. Raises `StuckConsumer` when the consumer cannot be stopped and the process was to go on: it
-        would come back as a member that reads nothing."""
+        """Leave the group. Raises `StuckConsumer` when the consumer cannot be stopped although the process continues:
+        it would remain a member of the group that reads nothing."""
         await self._progress.on_partitions_revoked(())
         try:
             await source.stop()

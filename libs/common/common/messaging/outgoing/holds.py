@@ -15,10 +15,10 @@ Partition: TypeAlias = tuple[str, int]  # topic and number
 WHOLE_TOPIC = -1  # in place of a number: the topic is missing or forbidden
 
 _holds = outbox_holds.c
-_KNOWN = prepare(
+_FIND_ID = prepare(
     select(_holds.id).where(_holds.topic == bindparam("topic"), _holds.partition == bindparam("partition"))
 )
-_ADD = prepare(
+_INSERT = prepare(
     insert(outbox_holds)
     .values(topic=bindparam("topic", type_=Text), partition=bindparam("partition", type_=Integer))
     .on_conflict_do_nothing()
@@ -26,7 +26,7 @@ _ADD = prepare(
 _has_rows = exists().where(
     outbox_pending.c.hold == _holds.id, outbox_pending.c.lane == any_(bindparam("lanes", type_=ARRAY(SmallInteger)))
 )
-_WITH_ROWS = prepare(select(_holds.id, _holds.topic, _holds.partition).where(_has_rows))
+_FIND_WITH_ROWS = prepare(select(_holds.id, _holds.topic, _holds.partition).where(_has_rows))
 
 
 @dataclass(slots=True)
@@ -57,23 +57,23 @@ def divide(
             else:
                 to_hold.setdefault(partition_hold.partition, []).append(row)
         else:
-            last_place = topic_hold or partition_hold
-            assert last_place is not None  # noqa: S101 - or nothing would be divided
-            to_hold.setdefault(last_place.partition, []).append(row)
+            last_hold = topic_hold or partition_hold
+            assert last_hold is not None  # noqa: S101 - or nothing would be divided
+            to_hold.setdefault(last_hold.partition, []).append(row)
     return to_send, to_hold
 
 
 async def new_hold(connection: Connection, partition: Partition) -> Hold:
-    """The partition's hold, with the same id in every relay and at every time."""
+    """The partition's hold. Its row is inserted at the first call; all relays then find the same id."""
     place = {"topic": partition[0], "partition": partition[1]}
-    hold_id = await _KNOWN.fetch_value(connection, **place)
+    hold_id = await _FIND_ID.fetch_value(connection, **place)
     if hold_id is None:
-        await _ADD.execute(connection, **place)
-        hold_id = await _KNOWN.fetch_value(connection, **place)
+        await _INSERT.execute(connection, **place)
+        hold_id = await _FIND_ID.fetch_value(connection, **place)
     return Hold(hold_id, partition)
 
 
 async def holds_with_rows(connection: Connection, lanes: Iterable[int]) -> list[Hold]:
     """The holds that have rows in these lanes."""
-    rows = await _WITH_ROWS.fetch_all(connection, lanes=list(lanes))
+    rows = await _FIND_WITH_ROWS.fetch_all(connection, lanes=list(lanes))
     return [Hold(row["id"], (row["topic"], row["partition"])) for row in rows]

@@ -98,7 +98,7 @@ class LaneLeases:
             await self._give_up(surplus)
 
     async def release(self) -> None:
-        """Leave for good, so that the others need not wait for the leases to end."""
+        """Give up all lanes and get no more, so that the others need not wait for the leases to end."""
         await self._give_up(list(self._tokens))
         async with transaction(self._pool) as connection:
             await _LEAVE.execute(connection, me=self._owner)

@@ -203,7 +203,7 @@ _LEAVE_HELD_BACK = prepare(
 async def send_again(connection: Connection, since: datetime) -> int:
     """Have the events that were written since then sent once more, with the ids that they had; returns how many.
 
-    Those that Kafka refused for good stay parked, and what is behind them waits; those that are held back stay so.
+    Those that Kafka rejected permanently stay parked, and what is behind them waits; those that are held back stay so.
     """
     first, last = (await _POSITIONS_SINCE.fetch_all(connection, since=since))[0]
     if first is None:

@@ -84,8 +84,9 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka is untyped
         return True
 
     async def abandon(self) -> None:
-        """Stop without sending what is left. `stop()` waits until all is sent, and so for ever while a broker is away;
-        and requests have to end with their producer, or Kafka would store them whenever the broker is back."""
+        """Stop without sending what is left. `stop()` waits until all is sent, and so for ever while a broker is
+        unavailable; and requests have to end with their producer, or Kafka would store them whenever the broker is
+        back."""
         aiokafka.forget_lost_metadata_task(self.client)
         aiokafka.abort_connections(self.client)
         sender = aiokafka.sender_task(self)

@@ -1,4 +1,4 @@
-"""Sends outbox rows to Kafka: which were acknowledged, which are refused for good, and which cannot be sent now."""
+"""Sends outbox rows to Kafka: which were acknowledged, which are rejected permanently, and which cannot be sent now."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -56,7 +56,7 @@ class Publisher:
     ) -> Delivery:
         """Send rows, in their order per partition (`PartitionRows.send`), and wait for the acknowledgements.
 
-        `hurry` cuts the wait short. Rows that wait for one of `holds` are not sent. A partition that accepts nothing
+        `hurry` shortens the wait. Rows that wait for one of `holds` are not sent. A partition that accepts nothing
         for `patience` seconds is given up where others have to wait for it (ADR 18). Raises `KafkaError` or
         `TimeoutError` when no broker answers at the beginning.
         """

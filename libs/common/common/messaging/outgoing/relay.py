@@ -103,9 +103,9 @@ class Relay:
         return bool(delivery.acknowledged or delivery.held_back)
 
     async def _drain(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> None:
-        """Send batch after batch; beside each the database marks the one before it and reads the one after it.
+        """Send batch after batch. While one is sent, the database marks the previous one and reads the next one.
 
-        A batch is sent only when all of the one before was acknowledged, so no row is overtaken here either.
+        A batch is sent only when the whole previous one was acknowledged, so rows of a key keep their order.
         """
         previous = Delivery()
         for _ in range(MAX_BATCHES_IN_A_ROW):

@@ -20,7 +20,7 @@ class BoundedProtocol(TimedProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # Of the request that is being read.
+        # Counts of bytes of the request that is being read.
         self._fed_bytes = self._head_bytes = self._wire_bytes = self._body_bytes = self._discarded_bytes = 0
         self._host: bytes | None = None
         self._checked_host = _NO_HOST  # the last one, as most requests of a connection have the same
@@ -28,6 +28,7 @@ class BoundedProtocol(TimedProtocol):
         self._trailers = 0
         # The header that says where the body ends; empty for a request without a body.
         self._framing = b""
+        # While the parser is fed a made-up head, so that it continues with the body after an ignored upgrade.
         self._is_resuming = False
 
     def data_received(self, data: bytes) -> None:
@@ -99,7 +100,8 @@ class BoundedProtocol(TimedProtocol):
         if self._phase is Phase.BODY:
             self._is_resuming = True
             self.parser.feed_data(b"POST / HTTP/1.1\r\n" + self._framing + b"\r\n\r\n")
-            self._is_resuming = False
+            # While the parser is fed a made-up head, so that it continues with the body after an ignored upgrade.
+        self._is_resuming = False
 
     # Callbacks of the parser. A `Problem` that one of them raises is the answer.
 
@@ -132,11 +134,11 @@ class BoundedProtocol(TimedProtocol):
         name = name.lower()
         self.headers.append((name, value))
         if name in _SPECIAL_HEADERS:
-            self._note(name, value)
+            self._check_special_header(name, value)
         if len(self.headers) > MAX_HEADER_LINES:
             raise _too_many_lines()
 
-    def _note(self, name: bytes, value: bytes) -> None:
+    def _check_special_header(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             if self._host is not None:
                 raise head.bad_request("The header Host must be given once.")
