@@ -19,7 +19,7 @@ class Paging:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows of a list. `total` counts all rows of the list, on whatever page."""
+    """Rows of a list. `total` counts the rows of all pages."""
 
     rows: Sequence[Row]
     total: int

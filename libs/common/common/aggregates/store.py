@@ -1,7 +1,8 @@
 """Changes of aggregates: the row, its audit row, counts, other writes and the event in one statement (ADR 2, ADR 6).
 
 The statement's parameters are the columns of the row by their names, `audit_…` for the audit row and `event_…` for the
-event. The position and the hash of the audit row are also the row's new chain head, in one parameter each.
+event. The position and the hash of the audit row are also the row's new chain head, so each of the two is one parameter
+of the statement.
 """
 
 from collections.abc import Iterable, Sequence

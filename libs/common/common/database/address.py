@@ -1,7 +1,7 @@
 """Parses the address of a database, `postgresql://…`, as libpq does.
 
-asyncpg, SQLAlchemy and libpq each parse such an address differently, so only this package does (ADR 23); whatever
-connects receives what `parse_address` returns.
+asyncpg, SQLAlchemy and libpq each parse such an address differently, so only this package does (ADR 23); every client
+that connects receives what `parse_address` returns.
 """
 
 import getpass

@@ -195,7 +195,7 @@ class BatchwiseRecords(_PartitionRecords):  # type: ignore[misc]  # aiokafka is 
                 self.check(batch)
                 self._records = MemoryRecords(batch)
                 yield from super()._unpack_records()
-            except Exception as error:  # whatever bytes can do to a decoder
+            except Exception as error:  # a decoder raises errors of any type for broken bytes
                 place = TopicPartition(*self._tp)
                 record, end = self.replace(place, batch, self.next_fetch_offset, batches.next_offset(), error)
                 self.next_fetch_offset = end
@@ -212,5 +212,5 @@ def fetch_batchwise(batches: Callable[[bytes], object], records: type[BatchwiseR
 
 
 def decode_batch(batch: bytes, partition: TopicPartition, first: int) -> list[ConsumerRecord]:
-    """The batch's records from the offset `first` on. Raises whatever a decoder raises at broken bytes."""
+    """The batch's records from the offset `first` on. Broken bytes can raise errors of any type."""
     return list(_PartitionRecords(partition, MemoryRecords(batch), [], first, None, None, True, 0))

@@ -60,7 +60,7 @@ async def replay_event(connection: Connection, actor: Actor, position: int) -> d
 
 
 async def send_events_again(connection: Connection, actor: Actor, since: datetime) -> dict[str, Any]:
-    """Publish events once more, for a Kafka that lost them. Consumers skip the events that they consumed before."""
+    """Publish events again after Kafka lost them. Consumers skip the events that they consumed before."""
     count = await outbox.send_again(connection, since)
     details = {"since": since.isoformat(), "events": count}
     await _audit(connection, actor, "OUTBOX", _WHOLE_OUTBOX, None, "PENDING", details)

@@ -35,7 +35,7 @@ _lag = Gauge("event_loop_lag_seconds", "Delay of the event loop in seconds: the 
 def run(service: Service[Settings], settings: Settings, role: str) -> int:
     """Run until SIGTERM or SIGINT, and return the exit code: 0 after a signal, 1 after a failure.
 
-    The process exits at a second signal, and `shutdown_seconds` after the first one whatever still runs.
+    The process exits at a second signal, and `shutdown_seconds` after the first one even if something still runs.
     """
     configure_logging(service.name, role, style=settings.log_format, level=settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

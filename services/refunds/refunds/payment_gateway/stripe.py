@@ -24,7 +24,7 @@ _PAGE = 100
 
 
 class StripeGateway:
-    """Makes no retries, those follow the job's schedule; each call takes `timeout` seconds at most."""
+    """It makes no retries: the job has a schedule of them. Each call takes `timeout` seconds at most."""
 
     def __init__(self, address: str, api_key: str, *, timeout: float = 8) -> None:
         """Raises `ValueError` without an API key."""
@@ -49,7 +49,7 @@ class StripeGateway:
             "metadata": {REFERENCE: refund.reference, "order": request.order_number, "currency": request.currency},
         }
         parameters[_kind_of(request.payment_reference)] = request.payment_reference
-        async with self._classified():
+        async with self._errors_classified():
             created = await self._refunds.create_async(parameters, {"idempotency_key": refund.idempotency_key})
         if created.status in _WITHOUT_EFFECT:
             raise Declined(f"refund {created.id} is {created.status}: {created.failure_reason}")
@@ -60,7 +60,7 @@ class StripeGateway:
         parameters: RefundListParams = {"limit": _PAGE}
         parameters[_kind_of(refund.request.payment_reference)] = refund.request.payment_reference
         try:
-            async with self._classified():
+            async with self._errors_classified():
                 page = await self._refunds.list_async(parameters)
                 async for each in page.auto_paging_iter():
                     if each.status not in _WITHOUT_EFFECT and _reference_of(each) == refund.reference:
@@ -74,7 +74,7 @@ class StripeGateway:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no type here
 
     @asynccontextmanager
-    async def _classified(self) -> AsyncIterator[None]:
+    async def _errors_classified(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._timeout):
                 yield

@@ -1,4 +1,4 @@
-"""Commands on returns: transitions of the state, of which refused ones are audited, and the results of refunds."""
+"""Commands on returns: transitions of the state (a refused one is audited), and the results of refunds."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -92,6 +92,7 @@ async def _take_step(
         changed_return = step(locked.value, locked.now)
     except TransitionRefused as refusal:
         await writing.refuse(connection, locked, new_state, caller.actor, details)
+        # Returned, not raised: the audit row must be committed.
         return Problem.invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
     event = events.new_event(events.OF_STATUS[changed_return.status], changed_return, caller.actor)
     await writing.save(connection, locked, changed_return, caller.actor, details, event)

@@ -43,7 +43,7 @@ class Performance(TypedDict):
 
 
 class Histogram:
-    """Durations counted by size."""
+    """The number of durations in each bucket, and their sum."""
 
     __slots__ = ("buckets", "seconds")
 

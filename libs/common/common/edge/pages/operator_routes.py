@@ -100,7 +100,8 @@ async def list_api_keys(request: Request, paging: LargePageQuery) -> Response:
 
 @router.route("POST", "/api-keys", roles=[Role.OPS], returns=schemas.CreatedApiKey, status=201)
 async def create_api_key(request: Request, key: ApiKeyCreate) -> Response:
-    """`key` is told once, and is null when the answer is replayed: whoever missed it makes another key."""
+    """`key` is in the first answer only, and null when the answer is replayed: a client that lost it creates another
+    key."""
     actor = Caller.of(request).actor
     async with command(request) as run:
         created = await commands.create_key(run.connection, actor, key.name, key.role, key.customer_id)

@@ -102,7 +102,7 @@ def _problem(name: str, issue: str) -> dict[str, Any]:
 
 
 class WithoutQuery:
-    """ASGI application: `app`, without any query parameters."""
+    """ASGI application: `app`, where every query parameter is a problem (422)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Decodes Kafka's record batches one by one; one that cannot be decoded becomes a record of its own kind (ADR 19)."""
+"""Decodes Kafka's record batches one by one; one that cannot be decoded becomes an `UndecodableBatch` (ADR 19)."""
 
 import struct
 from collections.abc import Iterable, Sequence
@@ -96,7 +96,7 @@ class FetchedRecords(aiokafka.BatchwiseRecords):
 
 
 def install() -> None:
-    """Have all Kafka consumers of this process decode with the classes above."""
+    """Have all Kafka consumers of this process decode batches with `FetchedBatches` and `FetchedRecords`."""
     aiokafka.fetch_batchwise(FetchedBatches, FetchedRecords)
 
 

@@ -24,8 +24,8 @@ _events = Counter("consumer_events_total", "Records by outcome", ["consumer", "o
 
 
 class RecordsLocked(Exception):
-    """All was processed but these records: another transaction holds a lock on what they change, or they follow such a
-    record in its key. They are to be processed again, in their order."""
+    """All records were processed except these: another transaction holds a lock on what they change, or they follow
+    such a record in its key. They are to be processed again, in their order."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         super().__init__(f"{len(records)} records wait for a lock")
@@ -33,8 +33,8 @@ class RecordsLocked(Exception):
 
 
 class Inbox:
-    """One consumer's inbox; `handlers` are by the short name of the event's type. `on_locked` is called for each record
-    that waited in vain for a lock: many that are tried one after the other take long."""
+    """One consumer's inbox. The keys of `handlers` are the short names of event types. `on_locked` is called for each
+    record that did not get a lock in time: many such records take long, and that is no reason to end the process."""
 
     def __init__(
         self, pool: Pool, consumer: str, handlers: Handlers, *, on_locked: Callable[[], None] = lambda: None

@@ -35,8 +35,8 @@ Records: TypeAlias = tuple[ConsumerRecord | UndecodableBatch, ...]
 class RecordSource:
     """One membership in a consumer group, from `start` to `stop`.
 
-    Records are raw bytes; a batch that cannot be decoded is one record. Nothing is committed but by `commit`. A member
-    that was not heard of for `session_seconds` loses its partitions to the others; `listener` is called at each change.
+    Records are raw bytes; a batch that cannot be decoded is one record. Only `commit` commits offsets. A member that
+    sends no heartbeat for `session_seconds` loses its partitions to the others; `listener` is called at each change.
     """
 
     def __init__(

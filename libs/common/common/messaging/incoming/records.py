@@ -54,7 +54,7 @@ def read(record: Record, handlers: Handlers) -> Incoming[Any] | None:
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
         raise UnreadableRecord("; ".join(problems)) from None
-    except Exception as error:  # whatever a record can do to a parser is the record's fault
+    except Exception as error:  # any error of the parser means that the record is unreadable
         raise UnreadableRecord(repr(error)) from error
 
 

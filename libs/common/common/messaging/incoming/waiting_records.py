@@ -25,8 +25,8 @@ Key: TypeAlias = tuple[TopicPartition, bytes | None]
 class WaitingRecords:
     """The records that wait, in their order per key, and the offsets that are not committed because of them.
 
-    All of it belongs to one generation of the consumer group: when partitions are revoked, what waits comes again, to
-    whoever is assigned them next.
+    All of it belongs to one generation of the consumer group: when partitions are revoked, the waiting records are
+    read again by the member that is assigned the partitions next.
     """
 
     def __init__(self, inbox: Inbox) -> None:
@@ -97,11 +97,11 @@ class WaitingRecords:
         return limits
 
     async def retry(self) -> bool:
-        """Try what waits once more. Returns whether anything was processed."""
+        """Process the waiting records again, as far as locks permit. Returns whether anything was processed."""
         before = self._count
         for key, queue in list(self._queues.items()):
             tried_count = len(queue)
-            left_count = await self._left_of(list(queue))
+            left_count = await self._process_queue(list(queue))
             if self._queues.get(key) is not queue:
                 return False  # partitions were revoked meanwhile
             self._bytes -= sum(map(_size, queue[: tried_count - left_count]))
@@ -114,8 +114,9 @@ class WaitingRecords:
         _waiting.set(self._count)
         return self._count < before
 
-    async def _left_of(self, records: Sequence[Record]) -> int:
-        """Process what can be processed of one key's records; returns how many are left, the last ones."""
+    async def _process_queue(self, records: Sequence[Record]) -> int:
+        """Process one key's records in their order until one is locked; returns how many remain, counted from the
+        end."""
         try:
             with FailuresLogged(_log.debug, "records that wait for a lock were not tried"):
                 await self._inbox.process_each(records)

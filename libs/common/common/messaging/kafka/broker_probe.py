@@ -9,7 +9,7 @@ from typing import Any
 
 
 class BrokerProbe:
-    """Asks the broker that answered last time; if it does not answer now, all of them at once."""
+    """Asks the broker that answered last time; if it does not answer now, all brokers concurrently."""
 
     def __init__(self, brokers: Iterable[tuple[str, int]], *, answer_seconds: float) -> None:
         self._brokers = tuple(brokers)
@@ -45,7 +45,7 @@ class BrokerProbe:
             return False
         try:
             await asyncio.wait_for(self._connection.send(MetadataRequest([])), self._answer_seconds / 2)
-        except Exception:  # whatever is wrong with it, a new connection shows whether the broker works
+        except Exception:  # of any kind: a new connection shows whether the broker works
             await self.close()
             return False
         except BaseException:

@@ -30,7 +30,7 @@ class Delivery:
 
     acknowledged: list[Row] = field(default_factory=list)
     refused: list[tuple[Row, str]] = field(default_factory=list)
-    # Refused together with others: which of them is to blame shows when each is sent alone.
+    # Refused together with others: which of them Kafka refuses is seen when each is sent alone.
     suspects: list[Row] = field(default_factory=list)
     # The partitions that accept no records now, and why; for some of them there were no rows.
     unavailable: dict[Partition, str] = field(default_factory=dict)

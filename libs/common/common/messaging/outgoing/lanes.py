@@ -1,7 +1,7 @@
 """Leases of lanes: a key has one lane, and a lane is leased to one relay at a time (ADR 4).
 
 Leases end by the database's clock. A relay stops using its lanes a little earlier by its own monotonic clock, and every
-write names the tokens of its leases, so that a relay that was paused or cut off changes nothing when it comes back.
+write names the tokens of its leases, so that a relay that was paused or cut off changes nothing when it continues.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ class LaneLeases:
             await self._give_up(surplus)
 
     async def release(self) -> None:
-        """Give up all lanes and get no more, so that the others need not wait for the leases to end."""
+        """Give up all lanes and delete this relay's row, so that the others need not wait for leases to expire."""
         await self._give_up(list(self._tokens))
         async with transaction(self._pool) as connection:
             await _LEAVE.execute(connection, me=self._owner)

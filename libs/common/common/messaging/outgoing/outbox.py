@@ -201,7 +201,7 @@ _LEAVE_HELD_BACK = prepare(
 
 
 async def send_again(connection: Connection, since: datetime) -> int:
-    """Have the events that were written since then sent once more, with the ids that they had; returns how many.
+    """Have the events that were written since then sent again, with the same ids; returns how many.
 
     Those that Kafka rejected permanently stay parked, and what is behind them waits; those that are held back stay so.
     """

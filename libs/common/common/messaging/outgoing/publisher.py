@@ -39,7 +39,7 @@ class Publisher:
         return self._producer
 
     async def discard(self) -> None:
-        """Let go of the producer, and of whatever it was about to send, within seconds."""
+        """Discard the producer and the events that it has not sent yet, within seconds."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.abandon()

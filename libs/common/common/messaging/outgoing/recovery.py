@@ -1,4 +1,4 @@
-"""Held-back events: tries unavailable partitions apart from the rest, until they accept events again (ADR 18)."""
+"""Held-back events: tries unavailable partitions separately, until they accept events again (ADR 18)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,19 +43,20 @@ class HeldBack:
         self._settle = settle
         self.holds: dict[Partition, Hold] = {}
         self._tasks: dict[Partition, asyncio.Task[None]] = {}
-        self._ended: set[asyncio.Task[None]] = set()
+        # Tasks of holds that ended, until they have closed their producers.
+        self._cancelled_tasks: set[asyncio.Task[None]] = set()
         self._known_tokens: Tokens = {}
         # A hold ends when it has no rows, and none may be added in between.
         self._changing = asyncio.Lock()
 
     def check(self) -> None:
-        """Raises what has ended a task."""
+        """Raises the error of a task that ended with one."""
         for task in self._tasks.values():
             if task.done():
                 task.result()
 
     async def close(self) -> None:
-        tasks = [*self._tasks.values(), *self._ended]
+        tasks = [*self._tasks.values(), *self._cancelled_tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,7 +84,7 @@ class HeldBack:
         rows: list[Row] = []
         async with self._changing:
             recovering = [hold for hold in self.holds.values() if hold.is_recovering]
-            # A whole topic last: of a key, what waits for its partition is older.
+            # A whole topic last: rows of the same key that wait for their partition are older.
             recovering.sort(key=lambda hold: hold.partition[1] == WHOLE_TOPIC)
             for hold in recovering[:RECOVERING_AT_ONCE]:
                 rows_of_hold = await read_pending(connection, tokens, hold.id)
@@ -115,8 +116,8 @@ class HeldBack:
         del self.holds[hold.partition]
         task = self._tasks.pop(hold.partition)
         task.cancel()
-        self._ended.add(task)
-        task.add_done_callback(self._ended.discard)
+        self._cancelled_tasks.add(task)
+        task.add_done_callback(self._cancelled_tasks.discard)
 
     async def _try(self, hold: Hold) -> None:
         publisher = self._new_publisher()

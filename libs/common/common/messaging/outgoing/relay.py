@@ -41,14 +41,15 @@ class Relay:
         self._leases = LaneLeases(pool, owner, lease_seconds=lease_seconds)
         self._publisher = Publisher(bootstrap, source)
         self._held_back = HeldBack(pool, self._leases, lambda: Publisher(bootstrap, source), self._settle)
-        self._alone: set[int] = set()
+        # Positions of rows that Kafka may have refused: each is sent in a batch of its own.
+        self._send_alone: set[int] = set()
 
     @property
     def component(self) -> Component:
         return Component("relay", self.run, lambda: None if self._publisher.is_connected else "kafka: not connected")
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Publish until `stopping` is set; then wait a moment for acknowledgements and give the lanes up.
+        """Publish until `stopping` is set; then wait a moment for acknowledgements and release the lanes.
 
         Raises errors that do not end when Kafka and the database are available again.
         """
@@ -94,7 +95,7 @@ class Relay:
         recovering, ready = await self._read_all(tokens)
         if not recovering and not ready:
             return False
-        if len(ready) >= LONG_BATCH and not recovering and not self._alone:
+        if len(ready) >= LONG_BATCH and not recovering and not self._send_alone:
             await self._drain(ready, tokens, stopping)
             return True
         with _seconds.time():
@@ -136,12 +137,12 @@ class Relay:
 
     async def _send(self, rows: Sequence[Row], tokens: Tokens, stopping: asyncio.Event) -> Delivery:
         failpoints.hit("relay.after_read")
-        if self._alone:
-            self._alone &= {row["position"] for row in rows}
+        if self._send_alone:
+            self._send_alone &= {row["position"] for row in rows}
         return await self._publisher.deliver(
             rows,
             may_send=lambda: self._leases.are_held(tokens),
-            alone=self._alone,
+            alone=self._send_alone,
             hurry=stopping,
             holds=self._held_back.holds,
         )
@@ -149,7 +150,7 @@ class Relay:
     async def _settle(self, delivery: Delivery, tokens: Tokens) -> None:
         """Store the result of a delivery. Raises `DeliveryFailed`, after that, when rows are still to be sent."""
         failpoints.hit("relay.after_ack_before_mark")
-        self._alone |= {row["position"] for row in delivery.suspects}
+        self._send_alone |= {row["position"] for row in delivery.suspects}
         async with reading(self._pool) as connection:
             if delivery.acknowledged:
                 await self._mark(connection, delivery.acknowledged, tokens)
