@@ -22,7 +22,7 @@ class PagedList(Generic[T, Filter]):
     Columns are read for the rows of the page only, however many are skipped. Each set of conditions has a statement of
     its own, compiled at its first use.
 
-    Where rows differ much in size, `size` is the size of a row, such as the number of an order's lines. A page then
+    Where rows differ much in size, `size` is the size of a row, such as the number of its parts. A page then
     ends before the sum of the sizes exceeds `page_size`, which does not count rows; it has at least one row (ADR 21).
     """
 
