@@ -14,6 +14,7 @@ from support.gateway.raw_http import (
     post,
     raw_server,
 )
+from support.waiting import time_passes
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,15 @@ async def test_a_head_of_more_than_64_kib_is_rejected(head: bytes) -> None:
     async with raw_server(EchoApplication()) as server, await server.connect() as client:
         assert assert_error(await client.ask(head), 400, "BAD_REQUEST") == {"limit_bytes": 65536}
         await assert_other_clients_are_served(server)
+
+
+async def test_a_head_of_more_than_64_kib_in_two_reads_is_rejected() -> None:
+    head = b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 70_000 + b"\r\n\r\n"
+    async with raw_server(EchoApplication()) as server, await server.connect() as client:
+        await client.send(head[:60_000])
+        await time_passes(0.2, "the server reads the first part by itself")
+        answer = await client.ask(head[60_000:])
+        assert assert_error(answer, 400, "BAD_REQUEST") == {"limit_bytes": 65536}
 
 
 async def test_a_head_of_slightly_less_than_64_kib_is_accepted() -> None:

@@ -178,8 +178,9 @@ class BoundedProtocol(TimedProtocol):
         if self._host != self._checked_host:
             head.check_host(version, self._host)
             self._checked_host = self._host or _NO_HOST
-        # Counted exactly only when it may be too large.
-        may_be_large = self._head_bytes + 2 * self._fed_bytes > MAX_HEAD_BYTES
+        # Counted exactly only when it may be too large. Of a head that came in several reads the first is not counted.
+        came_in_parts = self._head_bytes >= 0
+        may_be_large = came_in_parts or 2 * self._fed_bytes > MAX_HEAD_BYTES
         if may_be_large and head.head_size(method, self.url, self.headers) > MAX_HEAD_BYTES:
             raise head.head_too_large()
         if not self.url.startswith(b"/"):
