@@ -22,7 +22,7 @@ SHIPPED = ("order.shipped",)
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A consumer to measure. `effects` is a query that counts its rows, one for each order."""
+    """The consumer that a benchmark measures. `effects` is a query that counts the rows it wrote, one per order."""
 
     service: str
     title: str

@@ -1,4 +1,4 @@
-"""The rule of eligibility: the order is delivered, and the window includes its last instant."""
+"""Eligibility of an order for a return: it is delivered, and the window includes its last instant."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -9,7 +9,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """`run` returns when `stopping` is set. If it returns or raises before, the process exits.
+    """A long-running task of a process, such as the relay. `run` returns when `stopping` is set; if it returns or
+    raises before, the process exits.
 
     `not_ready` returns the reason why the process is not ready, or None.
     """

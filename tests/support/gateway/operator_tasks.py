@@ -48,7 +48,7 @@ async def a_dead_job(vase_gateway: VaseGateway) -> UUID:
 
 
 async def a_poison_record(vase_gateway: VaseGateway, name: str) -> UUID:
-    """Stored as poison: the record of an event `vase.broken` with this name."""
+    """Store a poison record: that of an event `vase.broken` with this name."""
     data = json.dumps({"name": name}).encode()
     event = NewEvent("vase.broken", "vases", "vase", "1", "1", 1, data, new_traceparent())
     async with transaction(vase_gateway.pool) as connection:

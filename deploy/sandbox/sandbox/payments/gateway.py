@@ -94,7 +94,7 @@ class RefundGateway:
         return JSONResponse(page, headers=response_headers(call))
 
     def _in_ledger(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-        """The endpoint with every call stored in the ledger, whatever its outcome."""
+        """Wrap an endpoint so that each call to it is stored in the ledger, whatever its outcome."""
 
         async def respond(request: Request) -> Response:
             call = new_call(request)

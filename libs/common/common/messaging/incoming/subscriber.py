@@ -173,7 +173,9 @@ class Subscriber:
             except Exception as error:
                 if not is_connection_failure(error):
                     raise
-                self._log.warning("the database is away; the batch waits", error=repr(error), wait_seconds=backoff)
+                self._log.warning(
+                    "the database is unavailable; the batch waits", error=repr(error), wait_seconds=backoff
+                )
             self._progress.watchdog.restart_all()
             await pause(self._leaving, backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF)

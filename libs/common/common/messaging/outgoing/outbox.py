@@ -201,7 +201,7 @@ _LEAVE_HELD_BACK = prepare(
 
 
 async def send_again(connection: Connection, since: datetime) -> int:
-    """Have the events that were written since then sent again, with the same ids; returns how many.
+    """Publish all events written since `since` again, with the same ids; returns their number.
 
     Those that Kafka rejected permanently stay parked, and what is behind them waits; those that are held back stay so.
     """
