@@ -18,17 +18,10 @@ class WrongSetting(Exception):
         self.problem = problem
 
 
-class ServiceSettings(BaseSettings):
-    """The settings of every service. Raises `pydantic.ValidationError`, which names the fields but not their values."""
+class ProcessSettings(BaseSettings):
+    """The settings of every process. Raises `pydantic.ValidationError`, which names the fields but not their values."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
-
-    # Both URLs contain a password, so `repr` omits them.
-    database_url: DatabaseUrl = Field(repr=False)
-    # The login of the tables' owner, which only `migrate` uses; `database_url` if None.
-    migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
-    database_pool_size: int = Field(default=10, ge=1, le=200)
-    kafka_bootstrap: Brokers
 
     http_host: Host = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
@@ -44,6 +37,23 @@ class ServiceSettings(BaseSettings):
     http_stall_seconds: float = Field(default=20, gt=0)
     # Bytes of all responses that clients have not read; above it, those that have waited longest are closed.
     http_max_unsent_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+
+    log_format: Literal["json", "pretty", "auto"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # The time limit from SIGTERM to the exit of the process.
+    shutdown_seconds: float = Field(default=10, gt=0)
+
+
+class ServiceSettings(ProcessSettings):
+    """The settings of every service."""
+
+    # Both URLs contain a password, so `repr` omits them.
+    database_url: DatabaseUrl = Field(repr=False)
+    # The login of the tables' owner, which only `migrate` uses; `database_url` if None.
+    migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    kafka_bootstrap: Brokers
+
     # Requests in any 60 seconds per API key and process; 0 means no limit.
     rate_limit_per_minute: int = Field(default=100, ge=0)
     # A revoked key is rejected after at most this time.
@@ -64,11 +74,6 @@ class ServiceSettings(BaseSettings):
     topic_partitions: int = Field(default=12, ge=1)
     topic_retention_days: int = Field(default=90, ge=1)
     topic_replication: int = Field(default=1, ge=1)
-
-    log_format: Literal["json", "pretty", "auto"] = "auto"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    # The time limit from SIGTERM to the exit of the process.
-    shutdown_seconds: float = Field(default=10, gt=0)
 
 
 class MailSettings(ServiceSettings):

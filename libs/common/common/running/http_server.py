@@ -10,9 +10,10 @@ import uvicorn
 
 from common.internals.uvicorn import UvicornServer
 from common.running.http.connections import Connections
+from common.running.http.forwarded import ForwardedClient
 from common.running.http.limits import HttpLimits
 from common.running.http.protocol import BoundedProtocol
-from common.settings import ServiceSettings
+from common.settings import ProcessSettings
 
 _BACKLOG = 2048
 _SEND_BUFFER_BYTES = 256 * 1024
@@ -23,7 +24,7 @@ _OTHER_FILES = 512
 class HttpServer:
     """Listens as soon as it is created. `app`, an ASGI application, may be replaced while it runs."""
 
-    def __init__(self, app: Any, settings: ServiceSettings, limits: HttpLimits | None = None) -> None:
+    def __init__(self, app: Any, settings: ProcessSettings, limits: HttpLimits | None = None) -> None:
         """Without `limits`, those of the settings apply. Raises `OSError` when the address is in use."""
         self.app = app
         family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
@@ -37,7 +38,7 @@ class HttpServer:
         protocol = cast(type[asyncio.Protocol], partial(BoundedProtocol, connections=self.connections))
         self._server = UvicornServer(
             uvicorn.Config(
-                self._call,
+                ForwardedClient(self._call, settings.trusted_proxies) if settings.trusted_proxies else self._call,
                 interface="asgi3",
                 http=protocol,
                 ws="none",
@@ -45,8 +46,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=bool(settings.trusted_proxies),
-                forwarded_allow_ips=settings.trusted_proxies,
+                proxy_headers=False,
                 backlog=_BACKLOG,
             )
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.settings import ServiceSettings
+from common.settings import ProcessSettings
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADER_LINES = 100
@@ -38,7 +38,7 @@ class HttpLimits:
     stopping_seconds: float = 1
 
     @classmethod
-    def of(cls, settings: ServiceSettings) -> "HttpLimits":
+    def of(cls, settings: ProcessSettings) -> "HttpLimits":
         return cls(
             connections=settings.http_max_connections,
             head_seconds=settings.http_head_seconds,
