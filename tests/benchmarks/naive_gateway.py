@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from aiokafka import AIOKafkaProducer
 from benchmarks.naive_responses import OrderResponse
 from benchmarks.naive_tables import Audit, AuditDetails, CountChange, OrderRow, StoredResponse
+from common.access import api_keys
 from common.audit.actor import Actor
 from common.audit.chain import ChainHead
 from common.audit.entries import AuditEntry, entry_parameters
@@ -36,7 +37,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     dsn = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://")
     engine = create_async_engine(dsn, pool_size=10, max_overflow=0)
     app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
-    app.state.callers = {key: key.partition(".")[0] for key in json.loads(os.environ["API_KEYS"]).values()}
+    app.state.callers = {
+        key: api_keys.entity_id(key.partition(".")[0]) for key in json.loads(os.environ["API_KEYS"]).values()
+    }
     app.state.producer = AIOKafkaProducer(
         bootstrap_servers=os.environ["KAFKA_BOOTSTRAP"], acks="all", enable_idempotence=True
     )
@@ -48,11 +51,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await engine.dispose()
 
 
-async def caller(request: Request, x_api_key: Annotated[str, Header()]) -> str:
-    name: str | None = request.app.state.callers.get(x_api_key)
-    if name is None:
+async def caller(request: Request, x_api_key: Annotated[str, Header()]) -> UUID:
+    caller_id: UUID | None = request.app.state.callers.get(x_api_key)
+    if caller_id is None:
         raise HTTPException(401)
-    return name
+    return caller_id
 
 
 async def session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -73,7 +76,7 @@ async def change_state(
     request: Request,
     order_id: UUID,
     change: StateChangeRequest,
-    actor_id: Annotated[str, Depends(caller)],
+    actor_id: Annotated[UUID, Depends(caller)],
     database: Annotated[AsyncSession, Depends(session)],
     idempotency_key: Annotated[str, Header()],
 ) -> Response:
@@ -87,7 +90,7 @@ async def change_state(
     if change.new_state not in ALLOWED_TRANSITIONS[previous]:
         raise HTTPException(409)
     assert request.client is not None
-    actor = Actor(actor_id, "USER", "API_CALL", new_traceparent(), request.client.host)
+    actor = Actor(actor_id, "benchmark", "USER", "API_CALL", new_traceparent(), request.client.host)
     details = {"tracking_number": change.tracking_number, "carrier": change.carrier}
     entry = AuditEntry("ORDER", order.id, previous, change.new_state, "ACCEPTED", actor, now, details)
     audit = entry_parameters(entry, ChainHead(order.audit_position, order.audit_hash))

@@ -28,7 +28,7 @@ from support.postgres.databases import Database
 
 KEY = "a key to sign links with"
 PDF = b"%PDF-1.4 Ada's invoice"
-ACTOR = Actor("invoice-document", "SYSTEM", "BACKGROUND_JOB", TRACEPARENT)
+ACTOR = Actor(None, "invoice-document", "SYSTEM", "BACKGROUND_JOB", TRACEPARENT)
 
 
 @pytest_asyncio.fixture

@@ -206,7 +206,7 @@ async def test_a_history_of_many_refused_attempts_is_paged(fresh_gateway: Gatewa
 async def _refuse_often(gateway: Gateway, order_id: UUID, times: int) -> None:
     """Store as many refused transitions."""
     async with gateway.pool.acquire() as connection, connection.transaction():
-        actor = Actor("warehouse", "USER", "API_CALL", new_traceparent())
+        actor = Actor(UUID(int=7), "warehouse", "USER", "API_CALL", new_traceparent())
         for _ in range(times):
             locked = await writing.lock(connection, order_id)
             assert locked is not None

@@ -1,7 +1,24 @@
 """`GET /orders/{id}/history`: transitions with their actors, and rejected attempts."""
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from common.access import api_keys
+from common.access.actors import command_line_id
+from common.audit.actor import Actor, ActorType, Trigger
+from common.audit.chain import ChainHead, digest_of, hash_of
+from common.audit.entries import AuditEntry, entry_parameters
+from common.database.statements import Connection, prepare
+from common.database.tables import audit
+from common.database.transactions import transaction
+from sqlalchemy import bindparam, insert
+from support.events.traceparent import TRACEPARENT
 from support.example.orders import an_order, created, place_in
 from support.gateway.application import Gateway
+from support.postgres.audit_trail import first_broken, history
 
 
 async def test_the_history_shows_the_accepted_transitions_in_order(gateway: Gateway) -> None:
@@ -25,7 +42,7 @@ async def test_the_full_history_begins_with_the_creation_and_has_the_refused_att
         ("PENDING_PAYMENT", "PAID", "ACCEPTED"),
         ("PAID", "DELIVERED", "REFUSED"),
     ]
-    assert records[2]["metadata"] == {"reason": "wishful"}
+    assert records[2]["metadata"] == {"actor_name": "ops", "reason": "wishful"}
 
 
 async def test_a_history_record_has_actor_time_and_ip_address(gateway: Gateway) -> None:
@@ -41,10 +58,10 @@ async def test_a_history_record_has_actor_time_and_ip_address(gateway: Gateway) 
         "previous_state": "PENDING_PAYMENT",
         "new_state": "PAID",
         "outcome": "ACCEPTED",
-        "actor_id": "payments",
+        "actor_id": str(api_keys.entity_id("payments")),
         "actor_type": "USER",
         "trigger": "API_CALL",
-        "metadata": {"payment_transaction_id": "ch_teacups"},
+        "metadata": {"actor_name": "payments", "payment_transaction_id": "ch_teacups"},
         "ip_address": "192.0.2.7",
         "created_at": response.json()["updated_at"],
     }
@@ -53,3 +70,43 @@ async def test_a_history_record_has_actor_time_and_ip_address(gateway: Gateway) 
 async def test_an_unknown_value_of_include_is_rejected(gateway: Gateway) -> None:
     order = created(await gateway.post("/orders", an_order()))
     assert (await gateway.get(f"/orders/{order['id']}/history?include=some")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("stored", "actor_type", "trigger", "actor_id"),
+    [
+        ("ak_client_1", "USER", "API_CALL", str(api_keys.entity_id("ak_client_1"))),
+        ("ada (command line)", "USER", "API_CALL", str(command_line_id("ada"))),
+        ("refund.succeeded", "SYSTEM", "EVENT", None),
+    ],
+)
+async def test_a_row_of_version_0_1_shows_the_id_that_belongs_to_its_name_and_still_verifies(
+    gateway: Gateway, stored: str, actor_type: ActorType, trigger: Trigger, actor_id: str | None
+) -> None:
+    order = created(await gateway.post("/orders", an_order()))
+    async with transaction(gateway.pool) as connection:
+        await _append_as_version_0_1(connection, UUID(order["id"]), stored, actor_type, trigger)
+        assert first_broken(await history(connection, "ORDER", UUID(order["id"]))) is None
+    (record,) = (await gateway.get(f"/orders/{order['id']}/history")).json()["data"]
+    assert record["actor_id"] == actor_id
+    assert record["metadata"] == {"actor_name": stored, "reason": "as before"}
+
+
+async def _append_as_version_0_1(
+    connection: Connection, order_id: UUID, stored: str, actor_type: ActorType, trigger: Trigger
+) -> None:
+    """The actor's name is in `actor_id`, and not among the details."""
+    (last,) = await history(connection, "ORDER", order_id)
+    head = ChainHead(last["position"], last["hash"])
+    actor = Actor(None, stored, actor_type, trigger, TRACEPARENT)
+    entry = AuditEntry("ORDER", order_id, "PENDING_PAYMENT", "PAID", "ACCEPTED", actor, datetime.now(UTC))
+    parameters: dict[str, Any] = entry_parameters(entry, head)
+    salt, details = parameters.pop("audit_salt"), json.dumps({"reason": "as before"})
+    row = {name.removeprefix("audit_"): value for name, value in parameters.items()}
+    del row["details"], row["ip_address"]
+    row |= {"actor_id": stored, "details_digest": digest_of(salt, details, None)}
+    row["hash"] = hash_of(row)
+    await prepare(insert(audit).values({name: bindparam(name) for name in row})).execute(connection, **row)
+    await connection.execute(
+        "INSERT INTO audit_details (audit_id, salt, details) VALUES ($1, $2, $3)", row["id"], salt, details
+    )

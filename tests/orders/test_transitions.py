@@ -110,4 +110,9 @@ async def test_the_audit_details_contain_the_requested_change(gateway: Gateway) 
     order = await place(gateway)
     await gateway.patch(f"/orders/{order['id']}/state", {**COMMANDS["SHIPPED"], "reason": "too early"})
     rows = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]
-    assert rows[-1]["metadata"] == {"reason": "too early", "tracking_number": "JJD0099", "carrier": "DHL"}
+    assert rows[-1]["metadata"] == {
+        "actor_name": "ops",
+        "reason": "too early",
+        "tracking_number": "JJD0099",
+        "carrier": "DHL",
+    }

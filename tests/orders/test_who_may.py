@@ -145,7 +145,7 @@ async def test_a_forbidden_target_state_is_reported_before_a_refused_transition(
 
 
 def as_a_stranger() -> Caller:
-    return Caller("client_stranger", Role.CLIENT, uuid4(), None, TRACEPARENT)
+    return Caller(uuid4(), "client_stranger", Role.CLIENT, uuid4(), None, TRACEPARENT)
 
 
 COMMANDS: dict[str, Callable[[Connection, UUID], Awaitable[Any]]] = {

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from common.access import api_keys
 from common.access.auth import Caller, Role
 from common.database.transactions import transaction
 from common.errors import Problem
@@ -22,7 +23,7 @@ from support.gateway.application import Gateway, exact_json
 from support.postgres.audit_and_events import AuditAndEvents, audit_and_events, last_event
 from support.waiting import eventually
 
-CLIENT = Caller("client", Role.CLIENT, None, None, TRACEPARENT)
+CLIENT = Caller(api_keys.entity_id("client"), "client", Role.CLIENT, None, None, TRACEPARENT)
 
 
 def ago(**time: float) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from common.access import api_keys
 from returns.domain.return_ import ALLOWED_TRANSITIONS, ReturnStatus
 from support.example.returns import PATHS, changed, open_in, open_return
 from support.gateway.application import Gateway
@@ -110,20 +111,23 @@ async def test_the_history_shows_transitions_and_optionally_refused_attempts(gat
     assert [row["outcome"] for row in full] == ["ACCEPTED", "REFUSED", "ACCEPTED", "ACCEPTED"]
     assert [row["metadata"] for row in full] == [
         {
+            "actor_name": "ops",
             "order_id": new_return["order_id"],
             "reason": "One teacup came in two.",
             "customer_notes": "It was well wrapped.",
             "refund_amount": "79.06",
             "currency": "EUR",
         },
-        {},
-        {"manager_notes": "cracks are visible on the photo"},
-        {"reason": "handed in at the shop"},
+        {"actor_name": "warehouse"},
+        {"actor_name": "manager", "manager_notes": "cracks are visible on the photo"},
+        {"actor_name": "client", "reason": "handed in at the shop"},
     ]
     for row in full:
         assert (row["entity_type"], row["entity_id"]) == ("RETURN", new_return["id"])
         assert (row["actor_type"], row["trigger"], row["ip_address"]) == ("USER", "API_CALL", "192.0.2.7")
-    assert [row["actor_id"] for row in full] == ["ops", "warehouse", "manager", "client"]
+    assert [row["actor_id"] for row in full] == [
+        str(api_keys.entity_id(prefix)) for prefix in ("ops", "warehouse", "manager", "client")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Narrator:
         for row in rows:
             time_of_day = row["created_at"][11:23]
             refused = " [red](refused)[/]" if row["outcome"] == "REFUSED" else ""
-            by = str(row["actor_id"]).split("_")[1] if row["actor_id"] else "system"
+            by = str(row["metadata"]["actor_name"]).split("_")[1] if row["actor_id"] else "system"
             change = f"{time_of_day}  {row['previous_state'] or '-'} →[/] {row['new_state']}{refused}"
             self._console.print(f"{'':15}[dim]{change} [dim]{by}[/]", soft_wrap=True)
 

@@ -36,7 +36,8 @@ async def test_a_key_identifies_its_caller(pool: Pool) -> None:
     async with reading(pool) as connection:
         key = await api_keys.create(connection, name="Anna", role="client", customer_id=customer)
     holder = await Authenticator(pool, 5).look_up(key.encode())
-    assert holder == KeyHolder(key.partition(".")[0], Role.CLIENT, customer)
+    prefix = key.partition(".")[0]
+    assert holder == KeyHolder(api_keys.entity_id(prefix), prefix, Role.CLIENT, customer)
 
 
 async def test_only_the_hash_of_a_secret_is_stored(pool: Pool) -> None:
@@ -98,7 +99,7 @@ async def test_many_requests_with_one_new_key_cause_one_query(database: Database
 
 async def test_a_required_role_is_checked_and_operators_have_every_role() -> None:
     def caller(role: Role) -> Caller:
-        return Caller("key", role, None, None, new_traceparent())
+        return Caller(uuid4(), "key", role, None, None, new_traceparent())
 
     caller(Role.MANAGER).require(Role.MANAGER, Role.WAREHOUSE)
     caller(Role.OPS).require(Role.PAYMENTS)
@@ -107,9 +108,10 @@ async def test_a_required_role_is_checked_and_operators_have_every_role() -> Non
     assert raised.value.code is Code.FORBIDDEN
 
 
-async def test_the_actor_of_a_caller_is_the_prefix_of_its_key() -> None:
-    caller = Caller("client_1", Role.CLIENT, None, "10.0.0.7", new_traceparent())
-    assert (caller.actor.id, caller.actor.type, caller.actor.trigger) == ("client_1", "USER", "API_CALL")
+async def test_the_actor_of_a_caller_has_its_id_and_its_name() -> None:
+    caller = Caller(uuid4(), "client_1", Role.CLIENT, None, "10.0.0.7", new_traceparent())
+    assert (caller.actor.id, caller.actor.name) == (caller.id, "client_1")
+    assert (caller.actor.type, caller.actor.trigger) == ("USER", "API_CALL")
     assert (caller.actor.ip_address, caller.actor.traceparent) == ("10.0.0.7", caller.traceparent)
 
 

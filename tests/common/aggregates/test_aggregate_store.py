@@ -25,7 +25,7 @@ from support.events.traceparent import TRACEPARENT
 from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
 
-POTTER = Actor("potter", "USER", "API_CALL", TRACEPARENT)
+POTTER = Actor(UUID(int=7), "potter", "USER", "API_CALL", TRACEPARENT)
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
@@ -123,7 +123,7 @@ async def test_many_aggregates_are_created_with_their_audit_rows_counts_and_othe
         assert await vase_counts.by_status(connection) == {VaseStatus.WET: 2, VaseStatus.FIRED: 0}
         for vase in new_vases:
             [row] = await history(connection, "VASE", vase.id)
-            assert (row["previous_state"], row["new_state"], row["actor_id"]) == (None, "WET", "potter")
+            assert (row["previous_state"], row["new_state"], row["actor_id"]) == (None, "WET", str(POTTER.id))
     assert await pool.fetchval("SELECT count(*) FROM glazes") == 2
 
 

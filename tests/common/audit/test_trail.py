@@ -16,7 +16,7 @@ from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
 
 ORDER = UUID("0192f3a4-0000-7000-8000-000000000001")
-MANAGER = Actor("mgr1", "USER", "API_CALL", TRACEPARENT, ip_address="192.0.2.7")
+MANAGER = Actor(UUID(int=7), "mgr1", "USER", "API_CALL", TRACEPARENT, ip_address="192.0.2.7")
 PAID = AuditEntry(
     "ORDER", ORDER, "PENDING_PAYMENT", "PAID", "ACCEPTED", MANAGER, datetime(2026, 11, 22, 12, tzinfo=UTC)
 )

@@ -67,7 +67,7 @@ async def test_a_dead_job_is_replayed_once_and_the_audit_row_has_its_operator(
     again = await ops.post(f"/ops/jobs/{job}/replay")
     assert (again.status_code, again.json()["error"]["details"]) == (409, {"state": "ready"})
     assert (await ops.post(f"/ops/jobs/{uuid4()}/replay")).status_code == 404
-    operator = vase_gateway.keys["ops"].partition(".")[0]
+    operator = str(api_keys.entity_id(vase_gateway.keys["ops"].partition(".")[0]))
     assert await audit_transitions(vase_gateway, "JOB", job) == [("DEAD", "READY", operator)]
 
 

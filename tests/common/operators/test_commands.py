@@ -1,6 +1,7 @@
 """Operators' commands have the same effects as the routes, and print text or JSON."""
 
 import asyncio
+import getpass
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from common.access.actors import command_line_id
 from common.access.auth import Role
 from common.access.authenticator import Authenticator
 from common.database.transactions import transaction
@@ -63,7 +65,7 @@ async def test_the_command_line_replays_jobs_records_and_events(
     code, message = await command_line("jobs", "replay", str(job))
     assert (code, message) == (1, "Only a dead job is replayed; this one is ready.\n")
     [(_, _, actor)] = await audit_transitions(vase_gateway, "JOB", job)
-    assert actor.endswith(" (command line)")
+    assert actor == str(command_line_id(getpass.getuser()))
     record = await a_poison_record(vase_gateway, "Vase bleu")
     assert (await command_line("poison", "list"))[1]["pagination"]["total"] == 1
     assert (await command_line("poison", "show", str(record)))[1]["state"] == "kept"
@@ -93,7 +95,7 @@ async def test_events_of_a_period_are_republished_except_those_that_kafka_reject
     assert all(row["lane"] == lane_of(row["key"]) for row in lanes)
     [(_, after, actor)] = await audit_transitions(vase_gateway, "OUTBOX", UUID(int=0))
     assert after == "PENDING"
-    assert actor.endswith(" (command line)")
+    assert actor == str(command_line_id(getpass.getuser()))
     with pytest.raises(SystemExit):
         await command_line("outbox", "send-again", "--since", "2026-03-01T11:00:00")
 

@@ -21,7 +21,7 @@ from support.example.ada import EMAIL, NAME, ORDER_NUMBER, TOTAL
 from support.jobs import handlers
 from support.jobs.rows import JobRow, find_job, wait_for_state
 
-EVENT = Actor("return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")
+EVENT = Actor(None, "return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 # A minute of every schedule, in seconds.
 RETRY_UNIT = 0.01

@@ -36,7 +36,7 @@ def hash_secret(secret: bytes) -> bytes:
 
 
 def entity_id(prefix: str) -> UUID:
-    """The id of a key in the audit trail: the same for the same prefix."""
+    """The id of a key, as an entity and as an actor of the audit trail: the same for the same prefix."""
     return uuid5(NAMESPACE_URL, f"urn:articurated:api-key:{prefix}")
 
 

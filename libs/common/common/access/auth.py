@@ -29,9 +29,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The sender of a request. A client's key may be bound to one customer."""
+    """The sender of a request. `name` is the prefix of its API key. A client's key may be bound to one customer."""
 
-    key_prefix: str
+    id: UUID
+    name: str
     role: Role
     customer_id: UUID | None
     ip_address: str | None
@@ -54,7 +55,7 @@ class Caller:
 
     @property
     def actor(self) -> Actor:
-        return Actor(self.key_prefix, "USER", "API_CALL", self.traceparent, self.ip_address)
+        return Actor(self.id, self.name, "USER", "API_CALL", self.traceparent, self.ip_address)
 
     def require(self, *roles: Role) -> None:
         """Roles for a part of a route, such as a target state. Raises `Problem` FORBIDDEN."""

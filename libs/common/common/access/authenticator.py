@@ -24,6 +24,7 @@ _NO_HASH = bytes(hashlib.sha256().digest_size)
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
+    id: UUID
     prefix: str
     role: Role
     customer_id: UUID | None
@@ -75,7 +76,7 @@ class Authenticator:
         if not hmac.compare_digest(stored_hash, api_keys.hash_secret(secret)) or row is None:
             self._known.pop(digest, None)
             raise InvalidKey(None if row is None else prefix)
-        holder = KeyHolder(row["prefix"], Role(row["role"]), row["customer_id"])
+        holder = KeyHolder(api_keys.entity_id(prefix), prefix, Role(row["role"]), row["customer_id"])
         if len(self._known) >= _CACHED_KEYS_LIMIT:
             self._known.clear()
         self._known[digest] = (holder, looked_up_at + self._cache_seconds)

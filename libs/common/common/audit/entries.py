@@ -55,7 +55,8 @@ def insert_entry() -> tuple[Insert, Insert]:
 def entry_parameters(entry: AuditEntry, head: ChainHead) -> dict[str, object]:
     """`audit_position` and `audit_hash` are the chain's new head, after `head`."""
     salt = secrets.token_bytes(16)
-    details = storable(_encode_details(entry.details))
+    # A name may be personal data: among the details it can be erased.
+    details = storable(_encode_details({"actor_name": entry.actor.name, **entry.details}))
     row: dict[str, Any] = {
         "id": uuid4(),
         "entity_type": entry.entity_type,
@@ -64,7 +65,7 @@ def entry_parameters(entry: AuditEntry, head: ChainHead) -> dict[str, object]:
         "previous_state": entry.previous_state,
         "new_state": entry.new_state,
         "outcome": entry.outcome,
-        "actor_id": entry.actor.id,
+        "actor_id": None if entry.actor.id is None else str(entry.actor.id),
         "actor_type": entry.actor.type,
         "trigger": entry.actor.trigger,
         "created_at": entry.created_at,

@@ -80,7 +80,7 @@ class Job:
     def actor(self) -> Actor:
         """The job as the author of a change, each time in a new span of the trace that it came from."""
         traceparent = new_traceparent(self.traceparent)
-        return Actor(self.kind, "SYSTEM", "BACKGROUND_JOB", traceparent, causation_id=self.causation_id)
+        return Actor(None, self.kind, "SYSTEM", "BACKGROUND_JOB", traceparent, causation_id=self.causation_id)
 
     def reading(self) -> AbstractAsyncContextManager[Connection]:
         """A read-only connection."""

@@ -74,7 +74,7 @@ class ReceivedEvent:
 
     def new_actor(self) -> Actor:
         """The system, acting because it consumed this event, with a trace context of its own."""
-        return Actor(self.type, "SYSTEM", "EVENT", new_traceparent(self.traceparent), causation_id=self.id)
+        return Actor(None, self.type, "SYSTEM", "EVENT", new_traceparent(self.traceparent), causation_id=self.id)
 
 
 def parse(record: Record) -> ReceivedEvent:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from common.access.actors import command_line_id, command_line_name
 from common.audit.actor import Actor
 from common.database.transactions import is_connection_failure, open_pool, transaction
 from common.errors import Problem
@@ -53,7 +54,8 @@ def execute(service: Service[Any], arguments: Sequence[str] | None = None) -> in
 
 
 async def _operate(service: Service[Any], settings: ServiceSettings, options: argparse.Namespace) -> int:
-    actor = Actor(f"{getpass.getuser()} (command line)", "USER", "API_CALL", new_traceparent())
+    user = getpass.getuser()
+    actor = Actor(command_line_id(user), command_line_name(user), "USER", "API_CALL", new_traceparent())
     try:
         async with await open_pool(settings.database_url, size=1, application_name=f"{service.name} operator") as pool:
             runtime = Runtime(service, settings, pool, Health(service.name, settings))

@@ -30,7 +30,7 @@ class Admission:
         if holder is None:
             holder = await self._attempts.look_up(key, ip_address or "")
         caller = scope["caller"] = Caller(
-            holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"]
+            holder.id, holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"]
         )
         allowance = self._rate_limit.hit(holder.prefix)
         if allowance is not None:

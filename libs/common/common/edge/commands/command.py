@@ -76,7 +76,7 @@ async def command(request: Request) -> AsyncIterator[Command]:
         return
     keyed_request = KeyedRequest.of(
         key.decode("latin-1"),
-        caller=Caller.of(request).key_prefix,
+        caller=Caller.of(request).name,
         method=request.method,
         path=request.scope["path"],
         body=await request.body(),

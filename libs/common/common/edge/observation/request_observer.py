@@ -85,7 +85,7 @@ class RequestObserver:
             path=excerpt(scope["path"]),
             status=status,
             milliseconds=round(seconds * 1000, 2),
-            caller=caller.key_prefix if caller is not None else None,
+            caller=caller.name if caller is not None else None,
             trace_id=trace_id(scope["traceparent"]),
         )
 

@@ -9,6 +9,7 @@ import msgspec
 from fastapi import Path, Request, Response
 from typing_extensions import TypedDict
 
+from common.access.actors import recorded_actor
 from common.access.auth import Caller
 from common.audit.actor import ActorType, Trigger
 from common.audit.entries import Outcome, find_history
@@ -25,7 +26,7 @@ class HistoryRecord(TypedDict):
     previous_state: str | None
     new_state: str
     outcome: Outcome
-    actor_id: str | None
+    actor_id: UUID | None
     actor_type: ActorType
     trigger: Trigger
     metadata: dict[str, Any]
@@ -64,4 +65,8 @@ def history_endpoint(
 def _record(row: Record) -> dict[str, object]:
     """Details are stored as the text of a JSON object; they are null after their erasure."""
     columns: dict[str, object] = {name: row[name] for name in HistoryRecord.__annotations__ if name != "metadata"}
-    return {**columns, "metadata": msgspec.Raw((row["details"] or "{}").encode())}
+    actor_id, former_name = recorded_actor(row["actor_id"], row["actor_type"])
+    metadata: object = msgspec.Raw((row["details"] or "{}").encode())
+    if former_name is not None and row["details"] is not None:
+        metadata = {"actor_name": former_name, **msgspec.json.decode(row["details"])}
+    return {**columns, "actor_id": actor_id, "metadata": metadata}

@@ -1,0 +1,36 @@
+"""Ids of the actors in the audit trail, also of those that older versions stored by their names."""
+
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from common.access import api_keys
+from common.audit.actor import ActorType
+
+_COMMAND_LINE = " (command line)"
+
+
+def command_line_name(user: str) -> str:
+    """The name of an operator who works on the command line."""
+    return f"{user}{_COMMAND_LINE}"
+
+
+def command_line_id(user: str) -> UUID:
+    """The id of an operator who works on the command line: the same for the same user of the operating system."""
+    return uuid5(NAMESPACE_URL, f"urn:articurated:command-line:{user}")
+
+
+def recorded_actor(stored: str | None, actor_type: ActorType) -> tuple[UUID | None, str | None]:
+    """The actor's id, and the name if the row has it in place of an id.
+
+    Rows of version 0.1 have the prefix of a key, the user of the command line, the type of an event or the kind of a
+    job. They are not rewritten, because the chain's hash is over what was stored.
+    """
+    if stored is None:
+        return None, None
+    try:
+        return UUID(stored), None
+    except ValueError:
+        pass
+    if actor_type == "SYSTEM":
+        return None, stored
+    user = stored.removesuffix(_COMMAND_LINE)
+    return (api_keys.entity_id(stored) if user == stored else command_line_id(user)), stored
