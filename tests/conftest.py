@@ -11,11 +11,16 @@ from tempfile import TemporaryDirectory
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
+from hypothesis import HealthCheck, settings
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
 from support.kafka.topics import MakeTopic, Topics
 from support.postgres.databases import Database, Databases, MakeDatabase, MakePool
 from support.processes.servers import new_kafka, new_postgres
+
+# A property is not judged by time: on a busy machine the same examples take ten times as long.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

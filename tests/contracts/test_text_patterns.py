@@ -16,7 +16,7 @@ TEXTS = st.text(BASIC_PLANE) | st.text(
 
 
 @pytest.mark.parametrize("kind", [Line, Lines, OptionalLine, OptionalLines])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=TEXTS)
 def test_a_text_is_accepted_exactly_when_its_pattern_matches(kind: Any, text: str) -> None:
     adapter: TypeAdapter[str] = TypeAdapter(kind)

@@ -202,7 +202,7 @@ def test_latin_text_is_set_in_embedded_fonts_only() -> None:
     assert all(fonts(a_snapshot()).values())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_any_text_can_be_printed(name: str) -> None:
     assert render(a_snapshot(lines=[a_line(name=name)])).startswith(b"%PDF-")

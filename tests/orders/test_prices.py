@@ -9,7 +9,7 @@ import pytest
 from common.money import minor_digits
 from hypothesis import given
 from hypothesis import strategies as st
-from orders.domain.pricing import InvalidTotal, NewLine, Priced, price, taxes_on
+from orders.domain.pricing import InvalidTotal, NewLine, PricedLines, price, taxes_on
 
 CURRENCIES = ["EUR", "JPY", "KWD", "CLF"]
 
@@ -50,7 +50,7 @@ def test_totals_add_up_and_tax_is_rounded_once_per_rate(currency: str, data: st.
     _has_only_decimals_of(priced, currency)
 
 
-def _has_only_decimals_of(priced: Priced, currency: str) -> None:
+def _has_only_decimals_of(priced: PricedLines, currency: str) -> None:
     amounts = [priced.net_amount, priced.tax_amount, priced.total_amount]
     amounts += [amount for line in priced.lines for amount in (line.unit_price, line.subtotal)]
     for amount in amounts:

@@ -9,7 +9,6 @@ def run_machine(machine: type[RuleBasedStateMachine], *, examples: int = 30, ste
         phases=[Phase.reuse, Phase.generate],  # shrinking would take minutes
         max_examples=examples,
         stateful_step_count=steps,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(machine, settings=machine_settings)

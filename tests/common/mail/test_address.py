@@ -3,7 +3,7 @@
 import email_validator
 import pytest
 from common.text.email_address import Mailbox, NotAnEmailAddress, parse_email_address, parse_mailbox
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 addresses = st.one_of(
@@ -13,7 +13,6 @@ addresses = st.one_of(
 )
 
 
-@settings(deadline=None)  # the validator loads its tables at its first use
 @given(addresses)
 @example("a@xn--a.example")
 @example("a@ab--cd.example")
@@ -30,7 +29,6 @@ def test_the_quick_rule_accepts_nothing_that_the_validator_rejects(text: str) ->
     assert address == text or not text.isascii()
 
 
-@settings(deadline=None)
 @given(addresses)
 def test_of_the_addresses_that_the_validator_accepts_only_encoded_words_are_rejected(text: str) -> None:
     try:
@@ -41,7 +39,6 @@ def test_of_the_addresses_that_the_validator_accepts_only_encoded_words_are_reje
         assert parse_email_address(text).casefold() == str(valid.ascii_email).casefold()
 
 
-@settings(deadline=None)
 @given(addresses)
 def test_parsing_a_stored_address_again_does_not_change_it(text: str) -> None:
     try:

@@ -136,7 +136,7 @@ texts = st.text(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(local_parts, st.sampled_from(["example.org", "Example.ORG", "a.b-c.example", "xn--mnchen-3ya.example"]))
 async def test_the_envelope_has_exactly_the_accepted_address(
     mailer: Mailer, server: Server, local_part: str, domain: str
@@ -147,7 +147,7 @@ async def test_the_envelope_has_exactly_the_accepted_address(
     assert [each.addr_spec for each in server.messages[-1]["To"].addresses] == [address]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(texts)
 @example("=?utf-8?q?Bcc=3A_eve=40example=2Eorg?=")
 @example("=?utf-8?b?YQ==?= =?utf-8?b?Yg==?=")
@@ -201,7 +201,7 @@ def test_a_sender_that_could_be_parsed_as_several_is_rejected() -> None:
         mailer_to(25, "Acme, Inc. <billing@acme.example>")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(texts.filter(lambda text: "=?" not in text).map(lambda text: f"a{text}.pdf"))
 async def test_an_attachment_keeps_its_name(mailer: Mailer, server: Server, name: str) -> None:
     await mailer.send(Mail("ada@example.org", "x", "x", "x", {name: b"%PDF"}))

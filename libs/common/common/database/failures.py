@@ -82,7 +82,7 @@ RULINGS = (
 _BY_CODE = {ruling.code: ruling for ruling in RULINGS}
 
 
-def ruling_of(error: BaseException) -> Ruling | None:
+def find_ruling(error: BaseException) -> Ruling | None:
     """The ruling for an error of the server; one for its code takes precedence over one for its class."""
     code = getattr(error, "sqlstate", None) if isinstance(error, asyncpg.PostgresError) else None
     return None if code is None else _BY_CODE.get(code) or _BY_CODE.get(code[:2])
@@ -99,7 +99,7 @@ def failure_of(error: BaseException) -> Failure | None:
     if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
         return Failure.CONTENDED  # a migration changed the table; asyncpg prepares the statement again
     if isinstance(error, asyncpg.PostgresError):
-        ruling = ruling_of(error)
+        ruling = find_ruling(error)
         return None if ruling is None else ruling.failure
     if isinstance(error, asyncpg.InterfaceError):
         # asyncpg's error for an argument that the column's type cannot hold is a ValueError too.
@@ -141,7 +141,7 @@ def closes_connection(error: BaseException) -> bool:
     """Whether the connection that the error came from must not be used again."""
     if isinstance(error, BaseExceptionGroup):
         return any(closes_connection(each) for each in error.exceptions)
-    ruling = ruling_of(error)
+    ruling = find_ruling(error)
     return ruling is not None and ruling.closes
 
 

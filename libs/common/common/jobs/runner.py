@@ -25,7 +25,7 @@ LONGEST_SET_BACK = 30
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
 _log = structlog.get_logger(__name__)
-_attempts = Counter("job_attempts_total", "Attempts at jobs by how they ended", ["kind", "outcome"])
+_attempts = Counter("job_attempts_total", "Attempts of jobs by outcome", ["kind", "outcome"])
 _seconds = Histogram("job_attempt_seconds", "How long an attempt at a job took", ["kind"])
 
 

@@ -49,7 +49,7 @@ class Tax:
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
+class PricedLines:
     """Lines with their prices; `total_amount` is the sum of net and tax."""
 
     lines: tuple[OrderLine, ...]
@@ -58,14 +58,14 @@ class Priced:
     total_amount: Decimal
 
 
-def price(lines: Iterable[NewLine], currency: str) -> Priced:
+def price(lines: Iterable[NewLine], currency: str) -> PricedLines:
     """Raises `InvalidTotal` unless the total is above 0 and below `TOTAL_LIMIT`."""
     order_lines = tuple(_price_line(line, currency) for line in lines)
     taxes = taxes_on(order_lines, currency)
     net, tax = sum(each.net for each in taxes), sum(each.tax for each in taxes)
     if not 0 < net + tax < TOTAL_LIMIT:
         raise InvalidTotal(f"the total must be above 0 and below {TOTAL_LIMIT}")
-    return Priced(order_lines, Decimal(net), Decimal(tax), Decimal(net + tax))
+    return PricedLines(order_lines, Decimal(net), Decimal(tax), Decimal(net + tax))
 
 
 def taxes_on(lines: Iterable[OrderLine], currency: str) -> tuple[Tax, ...]:

@@ -55,9 +55,9 @@ class CaughtUpTimes:
     partition then are processed.
 
     It moves on under a steady stream too, where the lag is never 0: an end that one measurement saw is passed by a
-    later one. It does not move on for `settle_seconds` after Kafka did not answer (`unsettle`): events that were
+    later one. It does not move on for `settle_seconds` after Kafka did not answer (`await_backlog`): events that were
     written meanwhile may still be in the producers' outboxes. Events from such a backlog prolong the time
-    (`stay_unsettled`).
+    (`prolong_wait`).
     """
 
     def __init__(self, settle_seconds: float) -> None:
@@ -71,14 +71,14 @@ class CaughtUpTimes:
     def forget(self, partition: TopicPartition) -> None:
         self._ends_to_pass.pop(partition, None)
 
-    def unsettle(self) -> None:
+    def await_backlog(self) -> None:
         """Events may be on their way that are not in Kafka yet: count nothing as caught up for a while."""
         self._settled_at = time.monotonic() + self._settle_seconds
         self._ends_to_pass.clear()
 
-    def stay_unsettled(self) -> None:
+    def prolong_wait(self) -> None:
         if time.monotonic() < self._settled_at:
-            self.unsettle()
+            self.await_backlog()
 
     def measure(
         self, partition: TopicPartition, processed: int, end: int, *, asked_at: datetime, began: float

@@ -74,7 +74,7 @@ class Progress(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         asked_at = time.monotonic()
         ends = await asyncio.wait_for(self._ends(consumer), ANSWER_SECONDS)
         if time.monotonic() - asked_at > LONG_ANSWER_SECONDS:
-            self.caught_up.unsettle()
+            self.caught_up.await_backlog()
         if generation != self.positions.generation:
             return
         # From here to the watchdog nothing is awaited: partitions may be revoked at any moment.

@@ -105,7 +105,7 @@ class Subscriber:
                 if await unless_stopping(stopping, source.start()):
                     await self._consume(source, stopping)
             except (KafkaError, OSError, TimeoutError) as error:
-                self._progress.caught_up.unsettle()
+                self._progress.caught_up.await_backlog()
                 self._log.warning("Kafka does not answer; trying again", error=repr(error), wait_seconds=backoff)
             finally:
                 await self._leave(source, stopping)
@@ -157,7 +157,7 @@ class Subscriber:
     async def _process(self, records: Records, generation: int) -> bool:
         """Returns False when the consumer stops while the database is unavailable: the records are read again."""
         if came_late(records[-1]):
-            self._progress.caught_up.stay_unsettled()
+            self._progress.caught_up.prolong_wait()
         backoff = SHORTEST_BACKOFF
         free: Sequence[Any] = self._waiting_now().split(records)
         while not self._leaving.is_set():
@@ -214,7 +214,7 @@ class Subscriber:
                 self._answered_at = time.monotonic()
             except (KafkaError, TimeoutError) as error:
                 self._progress.watchdog.restart_all()
-                self._progress.caught_up.unsettle()
+                self._progress.caught_up.await_backlog()
                 self._log.warning("the broker does not answer", error=repr(error))
             await asyncio.sleep(SECONDS_BETWEEN_MEASUREMENTS)
 

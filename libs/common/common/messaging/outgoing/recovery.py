@@ -30,7 +30,7 @@ class DeliveryFailed(Exception):
     """Rows stay pending because Kafka did not acknowledge them; they are sent again."""
 
 
-class HeldBack:
+class HeldPartitions:
     """The partitions that one relay sends nothing to. Each is tried by a task with its own producer, so that the others
     do not wait for it. Once it accepts events again, `read_recovering` returns its rows for the relay, the oldest
     first. `settle` stores the result of a trial.

@@ -16,7 +16,7 @@ from common.messaging.outgoing.delivery import Delivery
 from common.messaging.outgoing.lanes import LaneLeases
 from common.messaging.outgoing.pending_events import Row, Tokens, mark_published, park, read_pending
 from common.messaging.outgoing.publisher import Publisher
-from common.messaging.outgoing.recovery import DeliveryFailed, HeldBack
+from common.messaging.outgoing.recovery import DeliveryFailed, HeldPartitions
 from common.telemetry.rate_limited_log import RateLimitedLog
 
 SHORTEST_IDLE, LONGEST_IDLE = 0.005, 0.1
@@ -40,7 +40,7 @@ class Relay:
         self._pool = pool
         self._leases = LaneLeases(pool, owner, lease_seconds=lease_seconds)
         self._publisher = Publisher(bootstrap, source)
-        self._held_back = HeldBack(pool, self._leases, lambda: Publisher(bootstrap, source), self._settle)
+        self._held_back = HeldPartitions(pool, self._leases, lambda: Publisher(bootstrap, source), self._settle)
         # Positions of rows that Kafka may have refused: each is sent in a batch of its own.
         self._send_alone: set[int] = set()
 
