@@ -13,10 +13,8 @@ from common.access.auth import Role
 from common.audit.actor import Actor
 from common.database.transactions import Pool, transaction
 from common.signed_links import SignedLinks
-from fastapi import Request
 from invoicing.app import SERVICE
 from invoicing.document_store.folder import FolderDocumentStore
-from invoicing.routes import client_has
 from invoicing.use_cases.commands import issue_invoice
 from structlog.testing import capture_logs
 from support.events.traceparent import TRACEPARENT
@@ -73,8 +71,9 @@ async def test_a_document_that_the_client_already_has_is_not_sent_again(gateway:
     for tags in (tag, f"W/{tag}", f'"older", W/"other",{tag}', "*", f" {tag} "):
         again = await gateway.call("GET", link_to(issued_invoice), headers={"If-None-Match": tags})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    for other in ('"older"', tag.strip('"'), f"{tag[:-1]}x", '"a", W/"b"'):
-        assert (await gateway.call("GET", link_to(issued_invoice), headers={"If-None-Match": other})).status_code == 200
+    for other, status in (('"older"', 200), ('"a", W/"b"', 200), (tag.strip('"'), 400), (f"{tag[:-1]}x", 400)):
+        response = await gateway.call("GET", link_to(issued_invoice), headers={"If-None-Match": other})
+        assert response.status_code == status, other
 
 
 @pytest.mark.parametrize(
@@ -189,31 +188,6 @@ async def test_a_page_and_its_total_agree_while_invoices_are_added(gateway: Gate
         counts = (await gateway.get("/metrics")).json()["invoices"]
         assert counts["by_status"] == {"PENDING": counts["total"], "ISSUED": 0, "FAILED": 0}
     await incoming
-
-
-@pytest.mark.parametrize(
-    ("header_values", "expected"),
-    [
-        ([], False),
-        (['"abc"'], True),
-        (['W/"abc"'], True),
-        (["*"], True),
-        ([" * "], True),
-        (['"x", W/"abc"'], True),
-        (['"x"', '"abc"'], True),
-        (['"x","y" ,\t"abc",'], True),
-        (['"x", "y"'], False),
-        (['"ab,c", "x"'], False),
-        (["abc"], False),
-        (['w/"abc"'], False),
-        (['"abc" "x"'], False),
-        (['"abc", *'], False),
-        ([""], False),
-    ],
-)
-def test_if_none_match_is_a_list_of_weak_or_strong_tags(header_values: list[str], expected: bool) -> None:
-    scope = {"type": "http", "headers": [(b"if-none-match", each.encode()) for each in header_values]}
-    assert client_has(Request(scope), '"abc"') is expected
 
 
 @pytest.mark.parametrize(("query", "count"), [("", 1), ("&status=PENDING", 1), ("&status=ISSUED", 0), ("&offset=1", 0)])

@@ -1,12 +1,12 @@
 """The HTTP routes of invoices: for staff, and the document for the holder of a signed link."""
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Role
 from common.edge.commands.query import read, read_page
+from common.edge.requests.conditions import client_has
 from common.edge.requests.query import InDigits, PageQuery
 from common.edge.routing.router import Router
 from common.errors import Problem
@@ -26,9 +26,6 @@ DOCUMENT_HEADERS = {
         ("Content-Disposition", "The file name: the invoice's number."),
     )
 }
-# Entity tags, and a list of them (RFC 9110, 8.8.3 and 5.6.1).
-_TAG = r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")'
-_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 
 router = Router("/invoices", tag="Invoices")
 
@@ -76,16 +73,7 @@ async def get_document(
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f'attachment; filename="{invoice.number}.pdf"',
     }
-    if client_has(request, headers["ETag"]):
+    if client_has(request.scope, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     store: DocumentStore = request.app.state.document_store
     return Response(await store.get(invoice_id, invoice.document), headers=headers, media_type=PDF)
-
-
-def client_has(request: Request, entity_tag: str) -> bool:
-    """Whether `If-None-Match` (RFC 9110, 13.1.2) contains the tag, which includes its quotes, or is `*`.
-
-    Tags are compared weakly: `W/` makes no difference. A malformed value is ignored.
-    """
-    tags = ", ".join(request.headers.getlist("if-none-match")).strip(" \t")
-    return tags == "*" or (_TAGS.fullmatch(tags) is not None and entity_tag in re.findall(_TAG, tags))

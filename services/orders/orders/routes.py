@@ -47,12 +47,19 @@ async def list_orders(
     )
 
 
-@router.route("GET", "/{order_id}", roles=Role, returns=OrderResponse)
+@router.route("GET", "/{order_id}", roles=Role, returns=OrderResponse, versioned=True)
 async def get_order(request: Request, order_id: UUID) -> Response:
     return await read(request, queries.get_order, Caller.of(request), order_id, render=order_response)
 
 
-@router.route("PATCH", "/{order_id}/state", roles=Role, returns=OrderResponse, operation_id="updateOrderState")
+@router.route(
+    "PATCH",
+    "/{order_id}/state",
+    roles=Role,
+    returns=OrderResponse,
+    versioned=True,
+    operation_id="updateOrderState",
+)
 async def change_state(request: Request, order_id: UUID, body: StateChangeRequest) -> Response:
     """The role `payments` may set PAID, `warehouse` the three states after it, `client` CANCELLED, `manager` all.
 
@@ -63,15 +70,15 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
         body.new_state, body.reason or "", body.payment_transaction_id, body.tracking_number, body.carrier
     )
     async with command(request) as run:
-        order = await commands.change_state(run.connection, Caller.of(request), order_id, change)
+        order = await commands.change_state(run.connection, Caller.of(request), order_id, change, run.precondition)
         return await run.answer(order, order_response)
 
 
-@router.route("POST", "/{order_id}/cancel", roles=[Role.CLIENT, Role.MANAGER], returns=OrderResponse)
+@router.route("POST", "/{order_id}/cancel", roles=[Role.CLIENT, Role.MANAGER], returns=OrderResponse, versioned=True)
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
     """The payment of a paid order is refunded; `refund_status` shows the result."""
     async with command(request) as run:
-        order = await commands.cancel_order(run.connection, Caller.of(request), order_id, body.reason)
+        order = await commands.cancel_order(run.connection, Caller.of(request), order_id, body.reason, run.precondition)
         return await run.answer(order, order_response)
 
 

@@ -74,26 +74,31 @@ async def list_returns(
     )
 
 
-@router.route("GET", "/{return_id}", roles=Role, returns=ReturnResponse)
+@router.route("GET", "/{return_id}", roles=Role, returns=ReturnResponse, versioned=True)
 async def get_return(request: Request, return_id: UUID) -> Response:
     return await read(request, queries.get_return, Caller.of(request), return_id, render=return_response)
 
 
-@router.route("PATCH", "/{return_id}/approve", roles=[Role.MANAGER], returns=ReturnResponse)
+@router.route("PATCH", "/{return_id}/approve", roles=[Role.MANAGER], returns=ReturnResponse, versioned=True)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
     async with command(request) as run:
         approved_return = await commands.approve_return(
-            run.connection, Caller.of(request), return_id, body.manager_notes
+            run.connection, Caller.of(request), return_id, body.manager_notes, run.precondition
         )
         return await run.answer(approved_return, return_response)
 
 
-@router.route("PATCH", "/{return_id}/reject", roles=[Role.MANAGER], returns=ReturnResponse)
+@router.route("PATCH", "/{return_id}/reject", roles=[Role.MANAGER], returns=ReturnResponse, versioned=True)
 async def reject_return(request: Request, return_id: UUID, body: RejectRequest) -> Response:
     """The order cannot be returned again."""
     async with command(request) as run:
         rejected_return = await commands.reject_return(
-            run.connection, Caller.of(request), return_id, body.manager_notes, body.rejection_reason
+            run.connection,
+            Caller.of(request),
+            return_id,
+            body.manager_notes,
+            body.rejection_reason,
+            run.precondition,
         )
         return await run.answer(rejected_return, return_response)
 
@@ -103,13 +108,19 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
     "/{return_id}/state",
     roles=[Role.CLIENT, Role.WAREHOUSE, Role.MANAGER],
     returns=ReturnResponse,
+    versioned=True,
     operation_id="updateReturnState",
 )
 async def change_return_state(request: Request, return_id: UUID, body: StateChangeRequest) -> Response:
     """A client may only set IN_TRANSIT. COMPLETED starts the refund; `refund_status` shows the result."""
     async with command(request) as run:
         changed_return = await commands.change_return_state(
-            run.connection, Caller.of(request), return_id, ReturnStatus(body.new_state), body.reason
+            run.connection,
+            Caller.of(request),
+            return_id,
+            ReturnStatus(body.new_state),
+            body.reason,
+            run.precondition,
         )
         return await run.answer(changed_return, return_response)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.access.auth import Caller, Role
+from common.aggregates.precondition import UNCONDITIONAL, Precondition
 from common.database.statements import Connection
 from common.errors import Problem
 
@@ -74,8 +75,14 @@ async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> 
     return order
 
 
-async def change_state(connection: Connection, caller: Caller, order_id: UUID, change: StateChange) -> Order | Problem:
-    """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND and then FORBIDDEN.
+async def change_state(
+    connection: Connection,
+    caller: Caller,
+    order_id: UUID,
+    change: StateChange,
+    precondition: Precondition = UNCONDITIONAL,
+) -> Order | Problem:
+    """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND, then FORBIDDEN, then PRECONDITION_FAILED.
 
     A payment that is reported again by its id is not refused: the result is the unchanged order (ADR 16).
     """
@@ -83,6 +90,7 @@ async def change_state(connection: Connection, caller: Caller, order_id: UUID, c
     if locked is None:
         raise Problem.not_found("order", order_id)
     caller.require(*ROLES[change.new_state])
+    precondition.check(locked.value.version)
     try:
         changed = change.apply(locked.value, locked.now)
     except TransitionRefused as refusal:
@@ -101,6 +109,12 @@ async def change_state(connection: Connection, caller: Caller, order_id: UUID, c
     return changed
 
 
-async def cancel_order(connection: Connection, caller: Caller, order_id: UUID, reason: str) -> Order | Problem:
+async def cancel_order(
+    connection: Connection,
+    caller: Caller,
+    order_id: UUID,
+    reason: str,
+    precondition: Precondition = UNCONDITIONAL,
+) -> Order | Problem:
     """As `change_state`; the payment of a paid order is refunded."""
-    return await change_state(connection, caller, order_id, StateChange(OrderStatus.CANCELLED, reason))
+    return await change_state(connection, caller, order_id, StateChange(OrderStatus.CANCELLED, reason), precondition)

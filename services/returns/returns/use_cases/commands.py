@@ -7,6 +7,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from common.access.auth import Caller, Role
+from common.aggregates.precondition import UNCONDITIONAL, Precondition
 from common.database.statements import Connection
 from common.errors import Problem
 from common.messaging.envelope import ReceivedEvent
@@ -35,33 +36,45 @@ _ROLES: Mapping[ReturnStatus, tuple[Role, ...]] = {
 
 
 async def approve_return(
-    connection: Connection, caller: Caller, return_id: UUID, manager_notes: str
+    connection: Connection,
+    caller: Caller,
+    return_id: UUID,
+    manager_notes: str,
+    precondition: Precondition = UNCONDITIONAL,
 ) -> Return | Problem:
     """As `change_return_state`."""
-    step = partial(Return.approve, manager_notes=manager_notes)
-    return await _take_step(
-        connection, caller, return_id, ReturnStatus.APPROVED, step, {"manager_notes": manager_notes}
-    )
+    step, details = partial(Return.approve, manager_notes=manager_notes), {"manager_notes": manager_notes}
+    return await _take_step(connection, caller, return_id, ReturnStatus.APPROVED, step, details, precondition)
 
 
 async def reject_return(
-    connection: Connection, caller: Caller, return_id: UUID, manager_notes: str, rejection_reason: RejectionReason
+    connection: Connection,
+    caller: Caller,
+    return_id: UUID,
+    manager_notes: str,
+    rejection_reason: RejectionReason,
+    precondition: Precondition = UNCONDITIONAL,
 ) -> Return | Problem:
     """As `change_return_state`."""
     step = partial(Return.reject, manager_notes=manager_notes, rejection_reason=rejection_reason)
     details = {"manager_notes": manager_notes, "rejection_reason": rejection_reason}
-    return await _take_step(connection, caller, return_id, ReturnStatus.REJECTED, step, details)
+    return await _take_step(connection, caller, return_id, ReturnStatus.REJECTED, step, details, precondition)
 
 
 async def change_return_state(
-    connection: Connection, caller: Caller, return_id: UUID, new_state: ReturnStatus, reason: str | None = None
+    connection: Connection,
+    caller: Caller,
+    return_id: UUID,
+    new_state: ReturnStatus,
+    reason: str | None = None,
+    precondition: Precondition = UNCONDITIONAL,
 ) -> Return | Problem:
-    """The changed return, or the audited refusal. Raises `Problem` NOT_FOUND and then FORBIDDEN.
+    """The changed return, or the audited refusal. Raises `Problem` NOT_FOUND, then FORBIDDEN, then PRECONDITION_FAILED.
 
     `new_state` is one of `STEPS`.
     """
     details = {} if reason is None else {"reason": reason}
-    return await _take_step(connection, caller, return_id, new_state, STEPS[new_state], details)
+    return await _take_step(connection, caller, return_id, new_state, STEPS[new_state], details, precondition)
 
 
 async def save_refund_result(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
@@ -83,11 +96,13 @@ async def _take_step(
     new_state: ReturnStatus,
     step: Step,
     details: Mapping[str, object],
+    precondition: Precondition,
 ) -> Return | Problem:
     locked = await writing.lock(connection, return_id, caller.bound_to)
     if locked is None:
         raise Problem.not_found("return", return_id)
     caller.require(*_ROLES[new_state])
+    precondition.check(locked.value.version)
     try:
         changed_return = step(locked.value, locked.now)
     except TransitionRefused as refusal:

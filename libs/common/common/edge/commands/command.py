@@ -11,11 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from common.access.auth import Caller
+from common.aggregates.precondition import Precondition, entity_tag
 from common.database.statements import Connection
 from common.database.transactions import transaction
 from common.edge.commands.idempotency import Answer, KeyedRequest, keyed_transaction, require_unanswered, store_answer
-from common.edge.commands.query import encode_json, unchanged
+from common.edge.commands.query import encode_json, unchanged, version_of
 from common.edge.problems.problem_responses import problem_response
+from common.edge.requests.conditions import precondition_of
 from common.edge.requests.headers import single_header
 from common.errors import Problem
 from common.service import Runtime
@@ -31,6 +33,11 @@ class Command:
     connection: Connection
     keyed: KeyedRequest | None = None
 
+    @property
+    def precondition(self) -> Precondition:
+        """For the use case, which checks it under the aggregate's lock. Raises `Problem` BAD_REQUEST."""
+        return precondition_of(self.request.scope)
+
     async def answer(
         self,
         result: Result | Problem,
@@ -43,13 +50,17 @@ class Command:
         """The response to the result, stored under the Idempotency-Key if there is one.
 
         For a `Problem` that the command returned, what it wrote is committed. `new_id` is the id of the resource that
-        the command created, for `Location`. `without_secret` gives the result as it may be stored.
+        the command created, for `Location`. A result with a `version` has it as its `ETag`. `without_secret` gives the
+        result as it may be stored.
         """
         if isinstance(result, Problem):
             if self.keyed is not None:
                 await require_unanswered(self.connection, self.keyed)
             return problem_response(self.request, result)
         headers = {} if new_id is None else {"Location": f"{self.request.scope['path']}/{new_id}"}
+        version = version_of(result)
+        if version is not None:
+            headers["ETag"] = entity_tag(version)
         body = encode_json(render(result))
         if self.keyed is not None:
             stored_body = body if without_secret is None else encode_json(render(without_secret(result)))

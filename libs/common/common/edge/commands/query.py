@@ -7,7 +7,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from common.aggregates.precondition import entity_tag
 from common.database.statements import Connection
+from common.edge.requests.conditions import precondition_of
 from common.paging import Page, Paging, list_document
 from common.service import Runtime
 
@@ -22,6 +24,12 @@ def unchanged(result: object) -> object:
     return result
 
 
+def version_of(result: object) -> int | None:
+    """Of an aggregate whose `version` rises with every change that a client can see; None for any other result."""
+    version: int | None = getattr(result, "version", None)
+    return version
+
+
 async def read(
     request: Request,
     query: Callable[[Connection, *Arguments], Awaitable[Result]],
@@ -30,11 +38,19 @@ async def read(
 ) -> Response:
     """Call `query` with a connection and the arguments, outside any transaction.
 
-    A `Problem` that it raises, such as NOT_FOUND, is the answer.
+    A `Problem` that it raises, such as NOT_FOUND, is the answer. A result with a `version` has it as its `ETag`, and
+    the answer is 304 when the client has this version.
     """
     async with Runtime.of(request).reading() as connection:
         result = await query(connection, *arguments)
-    return _json_response(render(result))
+    version = version_of(result)
+    if version is None:
+        return _json_response(render(result))
+    precondition, headers = precondition_of(request.scope), {"ETag": entity_tag(version)}
+    precondition.check_matching(version)
+    if precondition.is_unchanged(version):
+        return Response(status_code=304, headers=headers)
+    return _json_response(render(result), headers)
 
 
 async def read_page(
@@ -50,5 +66,5 @@ async def read_page(
     return _json_response(list_document(page, paging, render))
 
 
-def _json_response(document: object) -> Response:
-    return Response(encode_json(document), media_type="application/json")
+def _json_response(document: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(encode_json(document), headers=headers, media_type="application/json")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from common.aggregates.precondition import entity_tag
 from common.errors import Code, Problem, excerpt
 
 PROBLEM_JSON = "application/problem+json"
@@ -58,12 +59,14 @@ def problem_media_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
-    """`Retry-After`, `WWW-Authenticate` or `Accept-Encoding`, where the problem has one of them."""
+    """`Retry-After`, `WWW-Authenticate`, `ETag` or `Accept-Encoding`, where the problem has one of them."""
     headers = {}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after)))
     if problem.code is Code.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'ApiKey realm="articurated", header="X-API-Key"'
+    if problem.code is Code.PRECONDITION_FAILED and problem.details["current_version"] is not None:
+        headers["ETag"] = entity_tag(problem.details["current_version"])
     if "content_encoding" in problem.details:
         headers["Accept-Encoding"] = "identity"
     return headers

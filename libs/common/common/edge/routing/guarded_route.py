@@ -12,8 +12,9 @@ from starlette.types import Receive, Scope, Send
 from common.access.auth import Role
 from common.edge.commands.idempotency import StoredAnswer
 from common.edge.requests.body_bounds import body_model
+from common.edge.requests.conditions import require_no_condition
 from common.edge.routing.binding import arguments_of, require_direct
-from common.edge.routing.guard import Guard
+from common.edge.routing.guard import SAFE_METHODS, Guard
 from common.edge.routing.openapi import describe
 from common.internals.fastapi import Parameters
 
@@ -21,15 +22,22 @@ from common.internals.fastapi import Parameters
 class GuardedRoute(APIRoute):
     """A route with a `Guard`, whose endpoint is called directly: that more than halves the cost of the edge.
 
-    `roles` may call it, everybody where they are None. Raises `TypeError` for an endpoint that cannot be called
+    `roles` may call it, everybody where they are None. A route that is `versioned` reads or changes one aggregate with
+    a version, and checks the request's conditions on it. Raises `TypeError` for an endpoint that cannot be called
     directly.
     """
 
     def __init__(
-        self, path: str, endpoint: Callable[..., Any], *, roles: frozenset[Role] | None, **options: Any
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        roles: frozenset[Role] | None,
+        versioned: bool = False,
+        **options: Any,
     ) -> None:
         self.roles = roles
-        description = describe(path, endpoint, options, needs_key=roles is not None)
+        description = describe(path, endpoint, options, needs_key=roles is not None, versioned=versioned)
         super().__init__(path, endpoint, **description, strict_content_type=False)
         parameters = Parameters.of_route(self)
         try:
@@ -40,7 +48,8 @@ class GuardedRoute(APIRoute):
                 "take only path, query, one body and the request"
             ) from error
         self.guard = Guard(roles, self.path_format, body_model(parameters.body_type))
-        self.app = _DirectCall(endpoint, self.guard, parameters)
+        is_unsafe = not SAFE_METHODS.issuperset(self.methods or ())
+        self.app = _DirectCall(endpoint, self.guard, parameters, refuses_conditions=is_unsafe and not versioned)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)
@@ -61,12 +70,16 @@ class _DirectCall:
     endpoint: Callable[..., Coroutine[Any, Any, Response]]
     guard: Guard
     parameters: Parameters
+    refuses_conditions: bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         await self.guard.check(request)
+        arguments = await arguments_of(self.parameters, request)
+        if self.refuses_conditions:
+            require_no_condition(scope)
         try:
-            response = await self.endpoint(**await arguments_of(self.parameters, request))
+            response = await self.endpoint(**arguments)
         except StoredAnswer as stored:
             response = stored.answer.response
         await response(scope, receive, send)

@@ -25,12 +25,27 @@ IDEMPOTENCY_KEY = {
     "description": "The same key and body get the same answer for a day, and the effect happens once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAXIMUM_LENGTH, "pattern": "^[ -~]+$"},
 }
+_CONDITIONS = {
+    name: {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)$'},
+    }
+    for name, description in (
+        ("If-Match", 'The change is made only if the current version is this one, `"7"`, or one of a list.'),
+        ("If-None-Match", 'The answer is 304, without a body, if the current version is this one, `"7"`.'),
+    )
+}
 _MEANING = {
+    304: "The client has the current version already.",
     400: "The request cannot be read.",
     401: "No valid API key.",
     403: "The caller's role may not do this.",
     404: "There is no such object, or it is another customer's.",
     409: "The current state does not allow this.",
+    412: "The current version is another one than `If-Match` names.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The request's values are not acceptable; `details.errors` names the first hundred problems.",
@@ -56,6 +71,7 @@ HEADERS: Mapping[str, dict[str, Any]] = {
     "Location": _header("The path of what was created."),
     "Cache-Control": _header("`no-store`, but for a document, which has an `ETag`."),
     "X-Content-Type-Options": _header("`nosniff`."),
+    "ETag": _header('The version, in quotation marks: `"7"`.'),
     "Accept-Encoding": _header("`identity`, when the body's content coding was refused."),
     "Idempotency-Replayed": _header("`true` when the answer is the one that this Idempotency-Key got before."),
 }
@@ -64,13 +80,16 @@ _OF_A_KEY = ("RateLimit-Policy", "RateLimit")
 _OF_STATUS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     409: ("Retry-After",),
+    412: ("ETag",),
     415: ("Accept-Encoding",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
 
 
-def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any], *, needs_key: bool) -> dict[str, Any]:
+def describe(
+    path: str, endpoint: Callable[..., Any], options: Mapping[str, Any], *, needs_key: bool, versioned: bool
+) -> dict[str, Any]:
     """A route's options, completed for its document. The default operation id is the endpoint's name in camel case.
 
     A response of the route that is empty, as in `responses={404: {}}`, is the contract's error of this status.
@@ -80,35 +99,46 @@ def describe(path: str, endpoint: Callable[..., Any], options: Mapping[str, Any]
     operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
     is_unsafe = not SAFE_METHODS.issuperset(options["methods"])
     documented_responses: dict[int, dict[str, Any]] = {
-        **{status: {} for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe)},
+        **{status: {} for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe, versioned=versioned)},
         **options.get("responses", {}),
     }
     responses = {
-        status: _with_headers(status, response or error_response(status), needs_key=needs_key, is_unsafe=is_unsafe)
+        status: _with_headers(
+            status, response or _response(status), needs_key=needs_key, is_unsafe=is_unsafe, versioned=versioned
+        )
         for status, response in documented_responses.items()
     }
     extra: dict[str, Any] = {"security": [{SECURITY_SCHEME: []}]} if needs_key else {}
-    if needs_key and is_unsafe:
-        extra["parameters"] = [IDEMPOTENCY_KEY]
+    parameters = [IDEMPOTENCY_KEY] if needs_key and is_unsafe else []
+    if versioned:
+        parameters.append(_CONDITIONS["If-Match" if is_unsafe else "If-None-Match"])
+    if parameters:
+        extra["parameters"] = parameters
     names = {"operation_id": operation_id, "summary": _summary(operation_id)}
     return {**options, **names, "responses": responses, "openapi_extra": extra}
 
 
-def _statuses(path: str, *, needs_key: bool, is_unsafe: bool) -> list[int]:
+def _statuses(path: str, *, needs_key: bool, is_unsafe: bool, versioned: bool) -> list[int]:
     statuses = {422, 500, 503}
     if needs_key:
         statuses |= {400, 401, 403, 429}
     if "{" in path:
         statuses |= {404}
     if is_unsafe:
-        statuses |= {409, 413, 415}
+        statuses |= {409, 412, 413, 415}
+    elif versioned:
+        statuses |= {304, 412}
     return sorted(statuses)
 
 
-def _with_headers(status: int, response: dict[str, Any], *, needs_key: bool, is_unsafe: bool) -> dict[str, Any]:
+def _with_headers(
+    status: int, response: dict[str, Any], *, needs_key: bool, is_unsafe: bool, versioned: bool
+) -> dict[str, Any]:
     names = [*_OF_EVERY_ANSWER, *(_OF_A_KEY if needs_key else ()), *_OF_STATUS.get(status, ())]
     if status < 300 and is_unsafe:
         names += ["Idempotency-Replayed", *(["Location"] if status == 201 else [])]
+    if status == 201 or (status < 400 and versioned):
+        names.append("ETag")
     references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return {**response, "headers": {**references, **response.get("headers", {})}}
 
@@ -123,7 +153,10 @@ def _summary(operation_id: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", lambda match: f" {match[1].lower()}", operation_id).capitalize()
 
 
-def error_response(status: int) -> dict[str, Any]:
+def _response(status: int) -> dict[str, Any]:
+    """The contract's error, or 304, which has no body."""
+    if status == 304:
+        return {"description": _MEANING[status]}
     schema = {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}
     return {"description": _MEANING[status], "content": {"application/json": schema, PROBLEM_JSON: schema}}
 

@@ -39,12 +39,15 @@ class Router:
         returns: type[Any] | None = None,
         lists: type[Any] | None = None,
         status: int = 200,
+        versioned: bool = False,
         responses: Mapping[int, Mapping[str, Any]] | None = None,
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """Decorator of an endpoint that these roles may call, and `ops`.
 
-        `roles=None` means everybody, without a key: only for pages without data of anybody. For the document:
+        `roles=None` means everybody, without a key: only for pages without data of anybody. A route that is `versioned`
+        reads or changes one aggregate with a version: `read` and the use case check `If-Match` and `If-None-Match`,
+        which a route that changes anything else refuses. For the document:
         `returns` is the type of the response, or `lists` that of the rows of a page; `responses` has further ones, of
         which an empty one, as in `{404: {}}`, is the contract's error; `options` are FastAPI's.
         """
@@ -55,6 +58,7 @@ class Router:
             roles=None if roles is None else frozenset({*roles, Role.OPS}),
             methods=[method],
             status_code=status,
+            versioned=versioned,
             responses=documented_responses,
             **self._of_every_route,
             **options,
