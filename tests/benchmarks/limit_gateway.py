@@ -3,6 +3,7 @@
 It writes the same rows as the product and checks the API key; it has no rate limit, validation, metrics or log.
 """
 
+import base64
 import gc
 import hashlib
 import json
@@ -113,7 +114,13 @@ class Limit:
         payments_of: dict[UUID, list[Any]] = {}
         for payment in payments:
             payments_of.setdefault(payment["order_id"], []).append(payment)
-        page = {"limit": limit, "offset": offset, "total": total, "has_more": offset + limit < total}
+        page = {
+            "limit": limit,
+            "offset": offset,
+            "total": total,
+            "has_more": offset + limit < total,
+            "next_cursor": base64.urlsafe_b64encode(f"{orders[-1]['created_at']} {ids[-1]}".encode()).decode(),
+        }
         documents = [order_document(order, lines_of[order["id"]], payments_of.get(order["id"], ())) for order in orders]
         return 200, encode_response({"data": documents, "pagination": page}), []
 

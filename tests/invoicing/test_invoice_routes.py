@@ -161,6 +161,7 @@ async def test_invoices_are_listed_newest_first_with_exact_totals(
     DocumentedResponses(gateway.app).check(response)
     page = response.json()
     assert [each["order_id"] for each in page["data"]] == [orders[3]["order_id"], orders[2]["order_id"]]
+    assert page["pagination"].pop("next_cursor")
     assert page["pagination"] == {"limit": 2, "offset": 1, "total": 5, "has_more": True}
 
     issued_page = (await gateway.get("/invoices?status=ISSUED")).json()

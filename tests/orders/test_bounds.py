@@ -155,7 +155,10 @@ async def test_pages_of_large_orders_are_shorter_and_have_no_gaps(make_database:
         order_ids += [(await place(gateway))["id"] for _ in range(3)]
         page = (await gateway.get("/orders?limit=100")).json()
         assert sum(len(order["line_items"]) for order in page["data"]) <= LINES_PER_PAGE
+        cursor = page["pagination"].pop("next_cursor")
         assert page["pagination"] == {"limit": len(page["data"]), "offset": 0, "total": 16, "has_more": True}
+        rest = (await gateway.get(f"/orders?limit=100&cursor={cursor}")).json()
+        assert [order["id"] for order in page["data"] + rest["data"]] == order_ids[::-1]
         orders = page["data"]
         while page["pagination"]["has_more"]:
             page = (await gateway.get(f"/orders?limit=100&offset={len(orders)}")).json()
@@ -187,7 +190,7 @@ async def test_a_history_of_many_refused_attempts_is_paged(fresh_gateway: Gatewa
     await fresh_gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PROCESSING_IN_WAREHOUSE"})
     accepted = (await fresh_gateway.get(f"/orders/{order['id']}/history")).json()
     assert [record["new_state"] for record in accepted["data"]] == ["PAID", "PROCESSING_IN_WAREHOUSE"]
-    assert accepted["pagination"] == {"limit": 100, "offset": 0, "total": 2, "has_more": False}
+    assert accepted["pagination"] == {"limit": 100, "offset": 0, "total": 2, "has_more": False, "next_cursor": None}
     records: list[Any] = []
     has_more = True
     while has_more:

@@ -29,7 +29,7 @@ async def test_orders_are_listed_newest_first_and_pages_have_no_gaps(gateway: Ga
     order_ids = [(await place(gateway, customer_id=customer))["id"] for _ in range(5)]
     whole = await list_orders(gateway, customer_id=customer)
     assert ids(whole) == order_ids[::-1]
-    assert whole["pagination"] == {"limit": 20, "offset": 0, "total": 5, "has_more": False}
+    assert whole["pagination"] == {"limit": 20, "offset": 0, "total": 5, "has_more": False, "next_cursor": None}
     pages = [await list_orders(gateway, customer_id=customer, limit=2, offset=offset) for offset in (0, 2, 4)]
     assert [each for page in pages for each in ids(page)] == order_ids[::-1]
     assert [page["pagination"]["has_more"] for page in pages] == [True, True, False]
@@ -94,7 +94,7 @@ async def test_totals_stay_exact_while_counts_are_folded(fresh_gateway: Gateway)
 async def test_without_orders_the_list_is_empty(fresh_gateway: Gateway) -> None:
     assert await list_orders(fresh_gateway) == {
         "data": [],
-        "pagination": {"limit": 20, "offset": 0, "total": 0, "has_more": False},
+        "pagination": {"limit": 20, "offset": 0, "total": 0, "has_more": False, "next_cursor": None},
     }
 
 

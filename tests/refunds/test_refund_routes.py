@@ -54,8 +54,9 @@ async def test_refunds_are_listed_newest_first_and_page_by_page(gateway: Gateway
     second = exact_json(await gateway.get("/refunds?limit=3&offset=3"))
 
     assert [each["id"] for each in first["data"] + second["data"]] == [str(each.id) for each in reversed(new_refunds)]
+    assert first["pagination"].pop("next_cursor")
     assert first["pagination"] == {"limit": 3, "offset": 0, "total": 5, "has_more": True}
-    assert second["pagination"] == {"limit": 3, "offset": 3, "total": 5, "has_more": False}
+    assert second["pagination"] == {"limit": 3, "offset": 3, "total": 5, "has_more": False, "next_cursor": None}
     assert first["data"][0]["attempts"] == []
 
 

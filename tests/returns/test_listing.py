@@ -23,9 +23,13 @@ async def test_returns_are_listed_newest_first_and_pages_have_no_gaps(fresh_gate
     ids = [(await open_return(fresh_gateway))["id"] for _ in range(5)]
     newest_first = ids[::-1]
     first, pagination = await list_returns(fresh_gateway, "?limit=2")
+    assert pagination.pop("next_cursor")
     assert (first, pagination) == (newest_first[:2], {"limit": 2, "offset": 0, "total": 5, "has_more": True})
     last, pagination = await list_returns(fresh_gateway, "?limit=2&offset=4")
-    assert (last, pagination) == (newest_first[4:], {"limit": 2, "offset": 4, "total": 5, "has_more": False})
+    assert (last, pagination) == (
+        newest_first[4:],
+        {"limit": 2, "offset": 4, "total": 5, "has_more": False, "next_cursor": None},
+    )
     beyond, pagination = await list_returns(fresh_gateway, "?offset=100")
     assert (beyond, pagination["total"], pagination["limit"]) == ([], 5, 20)
 

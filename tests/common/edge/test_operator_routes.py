@@ -49,7 +49,7 @@ async def test_jobs_are_listed_by_state_and_shown_with_their_attempts(
     job = await a_dead_job(vase_gateway)
     dead = (await ops.get("/ops/jobs?state=dead&kind=glaze")).json()
     assert [each["id"] for each in dead["data"]] == [str(job)]
-    assert dead["pagination"] == {"limit": 20, "offset": 0, "total": 1, "has_more": False}
+    assert dead["pagination"] == {"limit": 20, "offset": 0, "total": 1, "has_more": False, "next_cursor": None}
     assert (await ops.get("/ops/jobs?state=ready")).json()["data"] == []
     assert (await ops.get("/ops/jobs?state=asleep")).status_code == 422
     job_details = (await ops.get(f"/ops/jobs/{job}")).json()
@@ -161,6 +161,7 @@ async def test_lists_can_be_paged_from_any_offset(vase_gateway: VaseGateway, ops
     business_keys: list[str] = []
     for offset in (0, 100, 200):
         page = (await ops.get(f"/ops/jobs?kind=many&limit=100&offset={offset}")).json()
+        assert (page["pagination"].pop("next_cursor") is not None) == (offset < 200)
         assert page["pagination"] == {"limit": 100, "offset": offset, "total": 250, "has_more": offset < 200}
         business_keys += [job["business_key"] for job in page["data"]]
     assert business_keys == [str(number) for number in range(250, 0, -1)]

@@ -5,6 +5,7 @@ total; `fold` moves changes into the totals.
 """
 
 import asyncio
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -65,11 +66,11 @@ class StatusCounts(Generic[Status]):
             ]
         )
 
-    def total(self, *, of_one_status: bool) -> sa.ScalarSelect[Any]:
-        """The number of all, or of those in the status that the parameter `status` names."""
+    def total(self, statuses: Collection[str] = ()) -> sa.ScalarSelect[Any]:
+        """The number of all, or of those in one of the statuses."""
         query = sa.select(self._sum)
-        if of_one_status:
-            query = query.where(self._rows.c.status == sa.bindparam("status", type_=sa.Text))
+        if statuses:
+            query = query.where(self._rows.c.status.in_([str(each) for each in statuses]))
         return query.scalar_subquery()
 
     async def by_status(self, connection: Connection) -> dict[Status, int]:

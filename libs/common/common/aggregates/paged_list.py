@@ -1,23 +1,32 @@
-"""Paged lists of aggregates: the rows of a table that meet some conditions, newest first, and their total number."""
+"""Paged lists of aggregates: the rows of a table that meet some conditions, sorted, and their total number."""
 
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
+from common.aggregates.list_statement import ListStatement
+from common.aggregates.sorting import NEWEST, Sort
 from common.aggregates.table import AggregateTable, T
 from common.database.paging import PagedQuery
 from common.database.statements import Connection
 from common.paging import Page, Paging
 
 Filter = TypeVar("Filter")
+# Each needs a few milliseconds to compile and some kilobytes; a client could ask for thousands of combinations.
+_KEPT_STATEMENTS = 256
 
 
 class PagedList(Generic[T, Filter]):
-    """The aggregates of a table that meet the conditions of a filter, newest first.
+    """The aggregates of a table that meet the conditions of a filter, in the order of a sort.
 
-    Each field of the `filters` class is a condition, unless it is None: that the column of this name has the value; for
-    `created_from` and `created_to`, that `created_at` is between them, both included.
+    Each field of the `filters` class is a condition, unless it is None: one of `conditions`, which has the field's name
+    as its parameter, else that the column of this name has the value. For `created_from` and `created_to` it is that
+    `created_at` is between them, both included; `status` may be one value or a tuple of them.
+
+    `walks` says for each column to sort by which conditions the list may be read with in the order of an index (see
+    `ListStatement`).
 
     Columns are read for the rows of the page only, however many are skipped. Each set of conditions has a statement of
     its own, compiled at its first use.
@@ -31,70 +40,57 @@ class PagedList(Generic[T, Filter]):
         rows: AggregateTable[T],
         filters: type[Filter],
         *,
+        conditions: Mapping[str, sa.ColumnElement[bool]] | None = None,
+        walks: Mapping[str, Collection[str]] | None = None,
         size: sa.ColumnElement[int] | None = None,
         page_size: int = 0,
     ) -> None:
         self._rows = rows
-        self._table = rows.table
-        self._conditions = {name: self._condition(name) for name in filters.__annotations__}
+        self._names = tuple(filters.__annotations__)
+        own = conditions or {}
+        self._conditions = {
+            name: own[name] if name in own else self._condition(name) for name in self._names if name != "status"
+        }
+        self._walks = walks or {"created_at": self._names}
         self._size = size
         self._page_size = page_size
-        self._queries: dict[frozenset[str], PagedQuery[T]] = {}
+        self._query = lru_cache(_KEPT_STATEMENTS)(self._new_query)
 
-    async def find_page(self, connection: Connection, filters: Filter, paging: Paging) -> Page[T]:
-        values = {name: value for name in self._conditions if (value := getattr(filters, name)) is not None}
-        names = frozenset(values)
-        if names not in self._queries:
-            self._queries[names] = self._query(names)
-        return await self._queries[names].fetch(connection, paging, **values)
+    async def find_page(
+        self, connection: Connection, filters: Filter, paging: Paging, sort_text: str = NEWEST
+    ) -> Page[T]:
+        """Raises `Problem` for a position that is not one of this sort."""
+        values = {name: value for name in self._names if (value := getattr(filters, name)) is not None}
+        status = values.pop("status", ())
+        statuses = tuple(sorted(status)) if isinstance(status, tuple) else (status,)
+        sort, continues = Sort.parse(sort_text), paging.after is not None
+        if paging.after is not None:
+            values |= sort.parameters(paging.after, self._rows.table)
+        names = frozenset(values) - {"after_value", "after_id"}
+        page = await self._query(names, statuses, sort, continues).fetch(connection, paging, **values)
+        end = sort.position(page.rows[-1]) if page.rows else None
+        return Page(page.rows, page.total, end, page.has_more)
 
     def _condition(self, name: str) -> sa.ColumnElement[bool]:
+        table = self._rows.table
         match name:
             case "created_from":
-                return self._table.c.created_at >= sa.bindparam(name)
+                return table.c.created_at >= sa.bindparam(name)
             case "created_to":
-                return self._table.c.created_at <= sa.bindparam(name)
-        return self._table.c[name] == sa.bindparam(name)
+                return table.c.created_at <= sa.bindparam(name)
+        return table.c[name] == sa.bindparam(name)
 
-    def _query(self, names: frozenset[str]) -> PagedQuery[T]:
-        conditions = [condition for name, condition in self._conditions.items() if name in names]
-        ids = self._ids(conditions)
-        page = sa.select(*self._rows.columns).join(ids, ids.c.id == self._table.c.id).subquery("page")
-        newest_first = (page.c.created_at.desc(), page.c.id.desc())
-        return PagedQuery(page, self._total(names, conditions), *newest_first, load=self._rows.load)
-
-    def _ids(self, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Subquery:
-        """The ids of the page's rows. The rows that are skipped are read in an index only."""
-        newest_first = (self._table.c.created_at.desc(), self._table.c.id.desc())
-        ids = (
-            sa.select(self._table.c.id, self._table.c.created_at)
-            .where(*conditions)
-            .order_by(*newest_first)
-            .limit(sa.bindparam("limit", type_=sa.Integer))
-            .offset(sa.bindparam("offset", type_=sa.BigInteger))
-            .subquery("ids")
+    def _new_query(
+        self, names: frozenset[str], statuses: tuple[str, ...], sort: Sort, continues: bool
+    ) -> PagedQuery[T]:
+        used = {*names, *(("status",) if statuses else ())}
+        statement = ListStatement(
+            self._rows,
+            [self._conditions[name] for name in self._conditions if name in names],
+            statuses,
+            sort,
+            walks=used.issubset(self._walks.get(sort.column, ())),
+            continues=continues,
         )
-        if self._size is None:
-            return ids
-        # The table's own row again, as `size` is an expression over it.
-        order = (ids.c.created_at.desc(), ids.c.id.desc())
-        with_sizes = (
-            sa.select(
-                ids.c.id,
-                sa.func.sum(self._size).over(order_by=order).label("size"),
-                sa.func.row_number().over(order_by=order).label("place"),
-            )
-            .join(self._table, self._table.c.id == ids.c.id)
-            .subquery("with_sizes")
-        )
-        return (
-            sa.select(with_sizes.c.id)
-            .where(sa.or_(with_sizes.c.size <= self._page_size, with_sizes.c.place == 1))
-            .subquery("fitting")
-        )
-
-    def _total(self, names: frozenset[str], conditions: Sequence[sa.ColumnElement[bool]]) -> sa.ScalarSelect[Any]:
-        """From the stored counts where they know it; else counted by index."""
-        if self._rows.counts is not None and names <= {"status"}:
-            return self._rows.counts.total(of_one_status=bool(names))
-        return sa.select(sa.func.count()).select_from(self._table).where(*conditions).scalar_subquery()
+        page = statement.page(self._size, self._page_size)
+        return PagedQuery(page, statement.total(), *sort.order(page), load=self._rows.load)

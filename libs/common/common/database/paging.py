@@ -14,7 +14,9 @@ Row = TypeVar("Row")
 class PagedQuery(Generic[Row]):
     """The rows of `page` in this `order`, and the `total`.
 
-    `page` has the parameters `limit` and `offset`; `key` is a column that is never null in a row of it.
+    `page` has the parameters `limit` and `offset`; `key` is a column that is never null in a row of it. If it continues
+    after a position, it has its own parameters for that instead of `offset`, and a column `found`: the number of rows
+    that were found for the page, more than its rows if there are more after it.
     """
 
     def __init__(
@@ -31,7 +33,11 @@ class PagedQuery(Generic[Row]):
         self._statement = prepare(rows)
         self._load = load
         self._key = key
+        self._continues = "found" in page.c
 
     async def fetch(self, connection: Connection, paging: Paging, **parameters: object) -> Page[Row]:
-        rows = await self._statement.fetch_all(connection, **parameters, limit=paging.limit, offset=paging.offset)
-        return Page([self._load(row) for row in rows if row[self._key] is not None], rows[0]["total"])
+        offset = {} if self._continues else {"offset": paging.offset}
+        records = await self._statement.fetch_all(connection, **parameters, limit=paging.limit, **offset)
+        rows = [self._load(record) for record in records if record[self._key] is not None]
+        more = (records[0]["found"] or 0) > len(rows) if self._continues else None
+        return Page(rows, records[0]["total"], has_more=more)

@@ -82,7 +82,7 @@ def _add_keys(keys: Subcommands) -> None:
 
 async def _list_keys(connection: Connection) -> dict[str, Any]:
     page = await queries.list_keys(connection, Paging(2**31 - 1))
-    pagination = {"limit": None, "offset": 0, "total": page.total, "has_more": False}
+    pagination = {"limit": None, "offset": 0, "total": page.total, "has_more": False, "next_cursor": None}
     return {"data": page.rows, "pagination": pagination}
 
 

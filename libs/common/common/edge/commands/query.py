@@ -10,7 +10,8 @@ from starlette.responses import Response
 from common.aggregates.precondition import entity_tag
 from common.database.statements import Connection
 from common.edge.requests.conditions import precondition_of
-from common.paging import Page, Paging, list_document
+from common.edge.requests.cursor import Cursors, next_link
+from common.paging import Page, Paging, has_more, list_document
 from common.service import Runtime
 
 Result = TypeVar("Result")
@@ -60,10 +61,12 @@ async def read_page(
     paging: Paging,
     render: Callable[[Result], object] = unchanged,
 ) -> Response:
-    """As `read`, for a list: `render` is called for each row."""
+    """As `read`, for a list: `render` is called for each row. `Link` has the address of the next page."""
     async with Runtime.of(request).reading() as connection:
         page = await query(connection, *arguments, paging)
-    return _json_response(list_document(page, paging, render))
+    cursor = Cursors(request).next_of(page, paging) if has_more(page, paging) else None
+    headers = None if cursor is None else {"Link": next_link(request, cursor)}
+    return _json_response(list_document(page, paging, render, cursor), headers)
 
 
 def _json_response(document: object, headers: dict[str, str] | None = None) -> Response:

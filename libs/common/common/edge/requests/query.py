@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.edge.problems.problem_responses import invalid_request, problem_response
+from common.edge.requests.cursor import LONGEST_CURSOR, Cursors
+from common.errors import Problem
 from common.paging import Paging
 
 LARGEST_PAGE = 100
@@ -52,17 +54,30 @@ InDigits = BeforeValidator(_in_digits)
 
 _Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE), InDigits]
 _Offset = Annotated[int, Query(ge=0, le=_MAXIMUM_OFFSET), InDigits]
+_Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=LONGEST_CURSOR,
+        description="`pagination.next_cursor` of the page before, with the same filters and sort; without `offset`.",
+    ),
+]
 
 
-def _paging(limit: _Limit = 20, offset: _Offset = 0) -> Paging:
-    return Paging(limit, offset)
+def _paging(request: Request, limit: _Limit = 20, offset: _Offset = 0, cursor: _Cursor = None) -> Paging:
+    if not cursor:
+        return Paging(limit, offset)
+    if offset:
+        raise Problem.invalid("offset", "must not be given together with a cursor")
+    return Paging(limit, *Cursors(request).parse(cursor))
 
 
-def _largest_page(limit: _Limit = LARGEST_PAGE, offset: _Offset = 0) -> Paging:
-    return Paging(limit, offset)
+def _largest_page(
+    request: Request, limit: _Limit = LARGEST_PAGE, offset: _Offset = 0, cursor: _Cursor = None
+) -> Paging:
+    return _paging(request, limit, offset, cursor)
 
 
-# Parameters of an endpoint: `limit` and `offset` of the query, with a default limit of 20 or of 100 rows.
+# Parameters of an endpoint: `limit`, and `offset` or `cursor`, with a default limit of 20 or of 100 rows.
 PageQuery = Annotated[Paging, Depends(_paging)]
 LargePageQuery = Annotated[Paging, Depends(_largest_page)]
 
