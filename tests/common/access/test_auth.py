@@ -1,12 +1,14 @@
 """API keys: what is stored, how soon a revoked key is rejected, and how rarely the database is queried."""
 
 import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from common.access import api_keys
-from common.access.auth import Caller, Role
-from common.access.authenticator import Authenticator, KeyHolder
+from common.access.api_keys import KeyLimits
+from common.access.auth import Caller, Identity, Role
+from common.access.authenticator import Authenticator
 from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
 from common.telemetry.trace_context import new_traceparent
@@ -22,7 +24,7 @@ class Clock:
 
 async def make_key(pool: Pool, role: Role = Role.CLIENT) -> str:
     async with reading(pool) as connection:
-        return await api_keys.create(connection, name="Anna's shop", role=role, customer_id=None)
+        return await api_keys.create(connection, name="Anna's shop", role=role)
 
 
 async def assert_rejected(authenticator: Authenticator, key: str) -> None:
@@ -34,10 +36,10 @@ async def assert_rejected(authenticator: Authenticator, key: str) -> None:
 async def test_a_key_identifies_its_caller(pool: Pool) -> None:
     customer = uuid4()
     async with reading(pool) as connection:
-        key = await api_keys.create(connection, name="Anna", role="client", customer_id=customer)
+        key = await api_keys.create(connection, name="Anna", role="client", limits=KeyLimits(customer, rate_limit=7))
     holder = await Authenticator(pool, 5).look_up(key.encode())
     prefix = key.partition(".")[0]
-    assert holder == KeyHolder(api_keys.entity_id(prefix), prefix, Role.CLIENT, customer)
+    assert holder == Identity(api_keys.entity_id(prefix), prefix, Role.CLIENT, customer, prefix, rate_limit=7)
 
 
 async def test_only_the_hash_of_a_secret_is_stored(pool: Pool) -> None:
@@ -89,6 +91,23 @@ async def test_an_expired_key_is_rejected(pool: Pool) -> None:
     await assert_rejected(Authenticator(pool, 5), key)
 
 
+async def test_a_cached_key_is_rejected_at_its_expiry_and_not_after_the_time_of_the_cache(pool: Pool) -> None:
+    clock = Clock()
+    authenticator = Authenticator(pool, 3600, clock)
+    async with reading(pool) as connection:
+        now = await connection.fetchval("SELECT now()")
+        limits = KeyLimits(expires_at=now + timedelta(seconds=60))
+        key = await api_keys.create(connection, name="until the evening", role="client", limits=limits)
+    await authenticator.look_up(key.encode())
+    clock.now += 30
+    assert authenticator.cached(key.encode()) is not None
+    clock.now += 30
+    assert authenticator.cached(key.encode()) is None
+    async with reading(pool) as connection:
+        await connection.execute("UPDATE api_keys SET expires_at = now()")
+    await assert_rejected(authenticator, key)
+
+
 async def test_many_requests_with_one_new_key_cause_one_query(database: Database, pool: Pool) -> None:
     key = await make_key(pool)
     authenticator = Authenticator(pool, 5)
@@ -119,4 +138,4 @@ async def test_the_actor_of_a_caller_has_its_id_and_its_name() -> None:
 async def test_an_imported_key_must_be_valid(pool: Pool, key: str) -> None:
     async with reading(pool) as connection:
         with pytest.raises(ValueError, match=r"prefix\.secret"):
-            await api_keys.add(connection, key=key, name="Anna", role="client", customer_id=None)
+            await api_keys.add(connection, key=key, name="Anna", role="client")

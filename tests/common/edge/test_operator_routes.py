@@ -2,18 +2,22 @@
 
 from base64 import b64decode
 from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
-from common.access import api_keys
+from common.access import api_keys, key_uses
 from common.access.auth import Role
 from common.database.transactions import reading
 from support.gateway.openapi import DocumentedResponses
 from support.gateway.operator_tasks import SERVICE, a_dead_job, a_parked_event, a_poison_record, audit_transitions
 from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database
+from support.running import running
+from support.waiting import eventually
 
 
 @pytest_asyncio.fixture
@@ -129,6 +133,46 @@ async def test_a_new_key_is_shown_once_works_immediately_and_can_be_revoked(
         each[:2] for each in await audit_transitions(vase_gateway, "API_KEY", api_keys.entity_id(new_key["prefix"]))
     ]
     assert states == [(None, "ACTIVE"), ("ACTIVE", "REVOKED")]
+
+
+async def test_a_new_key_gets_an_expiry_and_a_rate_limit_and_the_list_shows_its_last_use(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_uses, "SECONDS_BETWEEN_WRITES", 0.01)
+    body = {"name": "Anna", "role": "client", "expires_at": "2999-12-31T23:00:00+01:00", "rate_limit": 2}
+    new_key = (await ops.post("/ops/api-keys", json=body)).json()
+    assert (new_key["expires_at"], new_key["rate_limit"]) == ("2999-12-31T23:00:00+01:00", 2)
+    async with vase_gateway.client(None, **{"X-API-Key": new_key["key"]}) as anna:
+        answers = [await anna.get("/vases") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"default";q=2;w=60'
+    [uses] = [each for each in vase_gateway.app.state.components if each.name == "key uses"]
+
+    async def find_used() -> dict[str, Any] | None:
+        keys = (await ops.get("/ops/api-keys")).json()["data"]
+        return next((key for key in keys if key["prefix"] == new_key["prefix"] and key["last_used_at"]), None)
+
+    async with running(uses.run):
+        listed = await eventually(find_used)
+    assert listed is not None
+    assert (listed["expires_at"], listed["rate_limit"]) == ("2999-12-31T22:00:00Z", 2)
+    assert datetime.fromisoformat(listed["last_used_at"]) >= datetime.fromisoformat(listed["created_at"])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"expires_at": "2026-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "2999-01-01T00:00:00"}, "expires_at"),
+        ({"rate_limit": -1}, "rate_limit"),
+        ({"rate_limit": 1_000_001}, "rate_limit"),
+    ],
+)
+async def test_a_wrong_expiry_or_rate_limit_of_a_key_is_rejected(
+    ops: httpx.AsyncClient, change: dict[str, object], field: str
+) -> None:
+    answer = await ops.post("/ops/api-keys", json={"name": "Anna", "role": "client", **change})
+    assert (answer.status_code, answer.json()["error"]["details"]["field"]) == (422, field)
 
 
 async def test_api_keys_are_paged(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:

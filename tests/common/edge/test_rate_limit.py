@@ -57,6 +57,18 @@ def test_a_limit_of_zero_admits_all_requests() -> None:
     assert [limit.hit("anna") for _ in range(1000)] == [None] * 1000
 
 
+def test_a_client_may_have_a_limit_of_its_own() -> None:
+    limit = RateLimit(1, Clock())
+    for _ in range(3):
+        limit.hit("anna", 3)
+        assert limit.hit("zoë", 0) is None
+    with pytest.raises(Problem, match="More than 3 requests"):
+        limit.hit("anna", 3)
+    limit.hit("maria")
+    with pytest.raises(Problem, match="More than 1 requests"):
+        limit.hit("maria")
+
+
 def test_inactive_clients_are_removed() -> None:
     clock = Clock()
     limit = RateLimit(5, clock)

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -112,7 +113,10 @@ async def test_the_command_line_creates_ensures_lists_and_revokes_keys(
     assert await command_line("api-keys", "ensure", "--from-file", str(file)) == (0, {"added": []})
     file.write_text(json.dumps([{**keys[0], "key": "client_local.another-secret-altogether"}]))
     code, message = await command_line("api-keys", "ensure", "--from-file", str(file))
-    assert (code, message) == (1, "key client_local is there with another secret, role or customer\n")
+    assert (code, message) == (
+        1,
+        "key client_local is there with another secret, role, customer, expiry or rate limit\n",
+    )
     assert (await command_line("api-keys", "revoke", "client_local"))[0] == 0
     file.write_text(json.dumps(keys))
     assert await command_line("api-keys", "ensure", "--from-file", str(file)) == (
@@ -121,6 +125,55 @@ async def test_the_command_line_creates_ensures_lists_and_revokes_keys(
     )
     prefixes = {each["prefix"] for each in (await command_line("api-keys", "list"))[1]["data"]}
     assert {new_key["prefix"], "client_local"} <= prefixes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "valid_for", "rate_limit"),
+    [
+        (["--expires-in", "90d", "--rate-limit", "500"], timedelta(days=90), 500),
+        (["--expires-in", "12h"], timedelta(hours=12), None),
+        (["--expires-at", "2999-12-31T23:00:00+01:00", "--rate-limit", "0"], None, 0),
+    ],
+)
+async def test_a_key_gets_an_expiry_and_a_rate_limit_of_its_own_on_the_command_line(
+    command_line: CommandLine, arguments: list[str], valid_for: timedelta | None, rate_limit: int | None
+) -> None:
+    code, new_key = await command_line("api-keys", "create", "--role", "client", *arguments)
+    assert code == 0
+    [listed] = [
+        key for key in (await command_line("api-keys", "list"))[1]["data"] if key["prefix"] == new_key["prefix"]
+    ]
+    assert (listed["rate_limit"], new_key["rate_limit"]) == (rate_limit, rate_limit)
+    assert listed["last_used_at"] is None
+    expires_at = datetime.fromisoformat(listed["expires_at"])
+    if valid_for is None:
+        assert expires_at == datetime(2999, 12, 31, 22, tzinfo=UTC)
+    else:
+        assert abs(datetime.now(UTC) + valid_for - expires_at) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--expires-in", "90"],
+        ["--expires-in", "0d"],
+        ["--expires-in", "-1d"],
+        ["--expires-in", "99999d"],
+        ["--expires-at", "2999-12-31T23:00:00"],
+        ["--expires-at", "2999-12-31T23:00:00Z", "--expires-in", "1d"],
+        ["--rate-limit", "-1"],
+    ],
+)
+async def test_a_wrong_expiry_or_rate_limit_is_rejected_on_the_command_line(
+    command_line: CommandLine, arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        await command_line("api-keys", "create", "--role", "client", *arguments)
+
+
+async def test_a_key_that_is_expired_already_is_not_created(command_line: CommandLine) -> None:
+    expired = await command_line("api-keys", "create", "--role", "client", "--expires-at", "2026-01-01T00:00:00Z")
+    assert expired == (1, "expires_at: must be in the future\n")
 
 
 @pytest.mark.parametrize(

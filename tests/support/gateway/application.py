@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 from common.access import api_keys
+from common.access.api_keys import KeyLimits
 from common.access.auth import Role
 from common.database.transactions import Pool, open_pool, transaction
 from common.health import Health
@@ -55,7 +56,8 @@ class Gateway:
     async def new_client(self, customer_id: UUID) -> str:
         """The key of a client that is bound to this customer."""
         async with transaction(self.pool) as connection:
-            return await api_keys.create(connection, name="a customer", role=Role.CLIENT, customer_id=customer_id)
+            limits = KeyLimits(customer_id)
+            return await api_keys.create(connection, name="a customer", role=Role.CLIENT, limits=limits)
 
 
 def exact_json(response: httpx.Response) -> Any:
@@ -78,7 +80,7 @@ async def serve(service: Service[Any], database: Database, **settings: Any) -> A
     try:
         async with transaction(pool) as connection:
             for role in Role:
-                await api_keys.add(connection, key=_key(role), name=role, role=role, customer_id=None)
+                await api_keys.add(connection, key=_key(role), name=role, role=role)
         app = service.gateway(Runtime(service, service_settings, pool, Health(service.name, service_settings)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway/api/v1") as client:

@@ -225,7 +225,7 @@ async def open_vase_gateway(
     vase_gateway = VaseGateway(runtime, service.gateway(runtime))
     async with pool.acquire() as connection:
         for role in Role:
-            vase_gateway.keys[role] = await api_keys.create(connection, name=role, role=role, customer_id=None)
+            vase_gateway.keys[role] = await api_keys.create(connection, name=role, role=role)
     yield vase_gateway
     await runtime.health.close()
     await asyncio.wait_for(pool.close(), 10)

@@ -6,6 +6,8 @@ A secret has 256 random bits, so a slow hash would not be safer.
 import hashlib
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -16,19 +18,34 @@ from common.database import tables
 from common.database.statements import Connection, prepare
 
 _keys = tables.api_keys
+_LIMITS = ("customer_id", "expires_at", "rate_limit")
 _PREFIX = _keys.c.prefix == bindparam("prefix", type_=Text)
-_valid = select(_keys.c.prefix, _keys.c.secret_hash, _keys.c.role, _keys.c.customer_id).where(
-    _keys.c.revoked_at.is_(None), or_(_keys.c.expires_at.is_(None), _keys.c.expires_at > func.now())
-)
+_valid = select(
+    *(_keys.c.prefix, _keys.c.secret_hash, _keys.c.role, _keys.c.customer_id, _keys.c.rate_limit),
+    (_keys.c.expires_at - func.now()).label("valid_for"),
+).where(_keys.c.revoked_at.is_(None), or_(_keys.c.expires_at.is_(None), _keys.c.expires_at > func.now()))
 _FIND_VALID = prepare(_valid.where(_PREFIX))
 _FIND_VALID_AMONG = prepare(_valid.where(_keys.c.prefix == any_(bindparam("prefixes", type_=ARRAY(Text)))))
 _INSERT = prepare(
     insert(_keys)
-    .values({name: bindparam(name) for name in ("prefix", "name", "secret_hash", "role", "customer_id")})
+    .values({name: bindparam(name) for name in ("prefix", "name", "secret_hash", "role", *_LIMITS)})
     .on_conflict_do_nothing(index_elements=[_keys.c.prefix])
 )
 _REVOKE = prepare(update(_keys).where(_PREFIX, _keys.c.revoked_at.is_(None)).values(revoked_at=func.now()))
 _FIND = prepare(select(*_keys.c).where(_PREFIX))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What limits a key: the only customer whose objects a client may see, the time from which the key is refused, and
+    its requests in any 60 seconds in place of the setting, 0 for any number. None is no limit of its own."""
+
+    customer_id: UUID | None = None
+    expires_at: datetime | None = None
+    rate_limit: int | None = None
+
+
+NO_LIMITS = KeyLimits()
 
 
 def hash_secret(secret: bytes) -> bytes:
@@ -51,14 +68,14 @@ async def find_valid_among(connection: Connection, prefixes: Iterable[str]) -> d
     return {row["prefix"]: row for row in rows}
 
 
-async def create(connection: Connection, *, name: str, role: str, customer_id: UUID | None) -> str:
+async def create(connection: Connection, *, name: str, role: str, limits: KeyLimits = NO_LIMITS) -> str:
     """Make a new key and return it with its secret, which is not stored."""
     key = f"{role}_{secrets.token_hex(6)}.{secrets.token_urlsafe(32)}"
-    await add(connection, key=key, name=name, role=role, customer_id=customer_id)
+    await add(connection, key=key, name=name, role=role, limits=limits)
     return key
 
 
-async def add(connection: Connection, *, key: str, name: str, role: str, customer_id: UUID | None) -> bool:
+async def add(connection: Connection, *, key: str, name: str, role: str, limits: KeyLimits = NO_LIMITS) -> bool:
     """Store a key that was made elsewhere; False when its prefix exists.
 
     Raises `ValueError` for a key that is not `prefix.secret` in ASCII with a secret of at least 16 characters.
@@ -72,7 +89,7 @@ async def add(connection: Connection, *, key: str, name: str, role: str, custome
         name=name,
         secret_hash=hash_secret(secret.encode()),
         role=role,
-        customer_id=customer_id,
+        **{name: getattr(limits, name) for name in _LIMITS},
     )
     return added == 1
 

@@ -28,8 +28,24 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a credential stands for. `name` is the prefix of an API key.
+
+    `scope` is the text under which its requests are counted and its idempotency keys are stored; no two identities have
+    the same. `rate_limit` is in place of the setting.
+    """
+
+    id: UUID
+    name: str
+    role: Role
+    customer_id: UUID | None
+    scope: str
+    rate_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """The sender of a request. `name` is the prefix of its API key. A client's key may be bound to one customer."""
+    """The sender of a request. A client may be bound to one customer. `scope` is that of `Identity`."""
 
     id: UUID
     name: str
@@ -37,6 +53,7 @@ class Caller:
     customer_id: UUID | None
     ip_address: str | None
     traceparent: str
+    scope: str = ""
 
     @classmethod
     def of(cls, request: "Request") -> "Caller":

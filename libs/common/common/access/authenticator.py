@@ -5,12 +5,10 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from common.access import api_keys
-from common.access.auth import Role
+from common.access.auth import Identity, Role
 from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
 
@@ -20,14 +18,6 @@ _SECONDS_PER_QUERY = 0.1
 # A key that was made elsewhere (`api-keys ensure`) may have any prefix up to the limit of the operators' routes.
 _LONGEST_PREFIX = 255
 _NO_HASH = bytes(hashlib.sha256().digest_size)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHolder:
-    id: UUID
-    prefix: str
-    role: Role
-    customer_id: UUID | None
 
 
 class InvalidKey(Problem):
@@ -45,10 +35,10 @@ class Authenticator:
         self._look_ups = _LookUps(pool)
         self._cache_seconds = cache_seconds
         self._clock = clock
-        self._known: dict[bytes, tuple[KeyHolder, float]] = {}
-        self._looking: dict[bytes, asyncio.Task[KeyHolder]] = {}
+        self._known: dict[bytes, tuple[Identity, float]] = {}
+        self._looking: dict[bytes, asyncio.Task[Identity]] = {}
 
-    def cached(self, key: bytes) -> KeyHolder | None:
+    def cached(self, key: bytes) -> Identity | None:
         """The key's holder if it is in the cache."""
         entry = self._known.get(hashlib.sha256(key).digest())
         return entry[0] if entry is not None and self._clock() < entry[1] else None
@@ -57,7 +47,7 @@ class Authenticator:
         """Whether the last look-up of this key found its holder."""
         return hashlib.sha256(key).digest() in self._known
 
-    async def look_up(self, key: bytes, *, together: bool = False) -> KeyHolder:
+    async def look_up(self, key: bytes, *, together: bool = False) -> Identity:
         """The key's holder; `together` with others (`_LookUps`). Raises `InvalidKey` for a key that is unknown,
         revoked or expired, and what the look-up raises."""
         digest = hashlib.sha256(key).digest()
@@ -67,7 +57,7 @@ class Authenticator:
             look_up_task.add_done_callback(lambda _: self._looking.pop(digest))
         return await asyncio.shield(look_up_task)
 
-    async def _look_up(self, digest: bytes, key: bytes, together: bool) -> KeyHolder:
+    async def _look_up(self, digest: bytes, key: bytes, together: bool) -> Identity:
         looked_up_at = self._clock()
         prefix, secret = split_key(key)
         row = await (self._look_ups.find_together if together else self._look_ups.find)(prefix)
@@ -76,10 +66,16 @@ class Authenticator:
         if not hmac.compare_digest(stored_hash, api_keys.hash_secret(secret)) or row is None:
             self._known.pop(digest, None)
             raise InvalidKey(None if row is None else prefix)
-        holder = KeyHolder(api_keys.entity_id(prefix), prefix, Role(row["role"]), row["customer_id"])
+        holder = Identity(
+            api_keys.entity_id(prefix), prefix, Role(row["role"]), row["customer_id"], prefix, row["rate_limit"]
+        )
+        valid_for = row["valid_for"]
+        cache_seconds = self._cache_seconds
+        if valid_for is not None:  # the database's clock decides, and it was read after ours
+            cache_seconds = min(cache_seconds, valid_for.total_seconds())
         if len(self._known) >= _CACHED_KEYS_LIMIT:
             self._known.clear()
-        self._known[digest] = (holder, looked_up_at + self._cache_seconds)
+        self._known[digest] = (holder, looked_up_at + cache_seconds)
         return holder
 
 

@@ -43,9 +43,9 @@ def create_gateway(
     """
     response_times = ResponseTimes()
     app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers=dict.fromkeys(REFUSALS, on_refusal))
-    app.state.components = (response_times.component(runtime.pool),)
     app.state.runtime = runtime
-    app.state.admission = Admission(runtime.pool, runtime.settings)
+    app.state.admission = admission = Admission(runtime.pool, runtime.settings)
+    app.state.components = (response_times.component(runtime.pool), admission.component(runtime.pool))
     app.add_middleware(RequestObserver, response_times=response_times)
     standard = standard_router(runtime.health, entities, count_by_status, response_times)
     own = [route for router in (*routers, standard, operator_router) for route in router.build(PREFIX)]

@@ -1,14 +1,16 @@
 """Commands of operators, over HTTP or on the command line; each writes an audit row in its transaction."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
+from pydantic import AwareDatetime, Field
 
 from common.access import api_keys
+from common.access.api_keys import KeyLimits
 from common.access.auth import Role
 from common.audit import entries
 from common.audit.actor import Actor
@@ -24,6 +26,7 @@ from common.service import Runtime
 
 _log = structlog.get_logger(__name__)
 _WHOLE_OUTBOX = UUID(int=0)
+LARGEST_RATE_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,12 @@ class ImportedKey:
     role: Role
     key: str
     customer_id: UUID | None = None
+    expires_at: AwareDatetime | None = None
+    rate_limit: Annotated[int, Field(ge=0, le=LARGEST_RATE_LIMIT)] | None = None
+
+    @property
+    def limits(self) -> KeyLimits:
+        return KeyLimits(self.customer_id, self.expires_at, self.rate_limit)
 
 
 async def replay_job(connection: Connection, actor: Actor, job_id: UUID) -> dict[str, Any]:
@@ -83,34 +92,40 @@ async def replay_poison(connection: Connection, actor: Actor, runtime: Runtime[A
 
 
 async def create_key(
-    connection: Connection, actor: Actor, name: str | None, role: Role, customer_id: UUID | None
+    connection: Connection, actor: Actor, name: str | None, role: Role, limits: KeyLimits
 ) -> dict[str, Any]:
     """A new API key, with its role for a name if it has none; `key` is in this result only.
 
     Raises `Problem` VALIDATION_ERROR.
     """
-    _check_customer(role, customer_id)
+    _check_customer(role, limits.customer_id)
+    if limits.expires_at is not None and limits.expires_at <= datetime.now(UTC):
+        raise Problem.invalid("expires_at", "must be in the future")
     name = name or role
-    key = await api_keys.create(connection, name=name, role=role, customer_id=customer_id)
+    key = await api_keys.create(connection, name=name, role=role, limits=limits)
     prefix = key.partition(".")[0]
-    await _audit_key(connection, actor, prefix, None, "ACTIVE")
-    return {"prefix": prefix, "key": key, "name": name, "role": role, "customer_id": customer_id}
+    await _audit_new_key(connection, actor, prefix, limits)
+    return {"prefix": prefix, "key": key, "name": name, "role": role, **asdict(limits)}
 
 
 async def ensure_keys(connection: Connection, actor: Actor, keys: Iterable[ImportedKey]) -> dict[str, Any]:
-    """Store keys that are not stored yet. Raises `ValueError` for one that is stored with another secret or role."""
+    """Store keys that are not stored yet. Raises `ValueError` for one that is stored with other properties."""
     added = []
     for each in keys:
         _check_customer(each.role, each.customer_id)
         prefix, _, secret = each.key.partition(".")
-        if await api_keys.add(connection, key=each.key, name=each.name, role=each.role, customer_id=each.customer_id):
-            await _audit_key(connection, actor, prefix, None, "ACTIVE")
+        if await api_keys.add(connection, key=each.key, name=each.name, role=each.role, limits=each.limits):
+            await _audit_new_key(connection, actor, prefix, each.limits)
             added.append(prefix)
             continue
         stored = await api_keys.find(connection, prefix)
-        properties = (stored["secret_hash"], stored["role"], stored["customer_id"])
-        if properties != (api_keys.hash_secret(secret.encode()), each.role, each.customer_id):
-            raise ValueError(f"key {prefix} is there with another secret, role or customer")
+        properties = {name: stored[name] for name in ("secret_hash", "role", *asdict(each.limits))}
+        if properties != {
+            "secret_hash": api_keys.hash_secret(secret.encode()),
+            "role": each.role,
+            **asdict(each.limits),
+        }:
+            raise ValueError(f"key {prefix} is there with another secret, role, customer, expiry or rate limit")
         if stored["revoked_at"] is not None:
             raise ValueError(f"key {prefix} was revoked: take a new one")
     return {"added": added}
@@ -131,8 +146,21 @@ def _check_customer(role: Role, customer_id: UUID | None) -> None:
         raise Problem.invalid("customer_id", "only a client's key is bound to a customer")
 
 
-async def _audit_key(connection: Connection, actor: Actor, prefix: str, before: str | None, after: str) -> None:
-    await _audit(connection, actor, "API_KEY", api_keys.entity_id(prefix), before, after, {"prefix": prefix})
+async def _audit_new_key(connection: Connection, actor: Actor, prefix: str, limits: KeyLimits) -> None:
+    chosen = {name: value for name, value in asdict(limits).items() if value is not None}
+    await _audit_key(connection, actor, prefix, None, "ACTIVE", chosen)
+
+
+async def _audit_key(
+    connection: Connection,
+    actor: Actor,
+    prefix: str,
+    before: str | None,
+    after: str,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    entity_id, details = api_keys.entity_id(prefix), {"prefix": prefix, **(details or {})}
+    await _audit(connection, actor, "API_KEY", entity_id, before, after, details)
 
 
 async def _audit(

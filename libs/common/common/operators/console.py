@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from common.access.api_keys import KeyLimits
 from common.access.auth import Role
 from common.audit.actor import Actor
 from common.database.statements import Connection
@@ -21,6 +22,7 @@ from common.service import Runtime
 
 Arguments: TypeAlias = argparse.Namespace
 Command: TypeAlias = Callable[[Connection, Arguments, Actor, Runtime[Any]], Awaitable[dict[str, Any]]]
+_LONGEST_VALIDITY = 36_500
 Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -69,15 +71,40 @@ def _add_outbox(outbox: Subcommands) -> None:
 
 def _add_keys(keys: Subcommands) -> None:
     _command(keys, "list", "all keys, without their secrets", _list_keys)
-    create_parser = _command(keys, "create", "create a key; its secret is shown only this time", commands.create_key)
+    create_parser = _command(keys, "create", "create a key; its secret is shown only this time", _create_key)
     create_parser.add_argument("--role", type=Role, choices=list(Role), required=True)
     create_parser.add_argument("--name")
     create_parser.add_argument("--customer-id", type=UUID, help="the only customer whose objects this client may see")
+    expiry = create_parser.add_mutually_exclusive_group()
+    expiry.add_argument("--expires-at", type=_instant, help="reject the key from this time on: 2027-01-31T00:00:00Z")
+    expiry.add_argument(
+        "--expires-in", dest="expires_at", type=_from_now, help="the same as a number of days or hours: 90d or 12h"
+    )
+    create_parser.add_argument(
+        "--rate-limit",
+        type=_number(0, commands.LARGEST_RATE_LIMIT),
+        help="requests in any 60 seconds in place of RATE_LIMIT_PER_MINUTE; 0: no limit",
+    )
     _command(keys, "revoke", "reject a key from now on", commands.revoke_key).add_argument("prefix")
     ensure_parser = _command(keys, "ensure", "store the keys of a file, except those that exist already", _ensure_keys)
     ensure_parser.add_argument(
-        "--from-file", type=Path, required=True, help='[{"name", "role", "key", "customer_id"?}]'
+        "--from-file",
+        type=Path,
+        required=True,
+        help='[{"name", "role", "key", "customer_id"?, "expires_at"?, "rate_limit"?}]',
     )
+
+
+async def _create_key(
+    connection: Connection,
+    actor: Actor,
+    name: str | None,
+    role: Role,
+    customer_id: UUID | None,
+    expires_at: datetime | None,
+    rate_limit: int | None,
+) -> dict[str, Any]:
+    return await commands.create_key(connection, actor, name, role, KeyLimits(customer_id, expires_at, rate_limit))
 
 
 async def _list_keys(connection: Connection) -> dict[str, Any]:
@@ -138,6 +165,20 @@ def _instant(text: str) -> datetime:
     if (moment := datetime.fromisoformat(text)).tzinfo is None:
         raise argparse.ArgumentTypeError("must say its time zone, such as Z")
     return moment
+
+
+def _from_now(text: str) -> datetime:
+    """`90d` or `12h` from now."""
+    unit = {"d": "days", "h": "hours"}.get(text[-1:])
+    if (
+        unit is None
+        or not (text[:-1].isascii() and text[:-1].isdecimal())
+        or not 0 < int(text[:-1]) <= _LONGEST_VALIDITY
+    ):
+        raise argparse.ArgumentTypeError(
+            f"must be a number of days or hours, such as 90d or 12h, up to {_LONGEST_VALIDITY}"
+        )
+    return datetime.now(UTC) + timedelta(**{unit: int(text[:-1])})
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

@@ -86,6 +86,8 @@ class ReplayedEvent(TypedDict):
 
 
 class ApiKeySummary(TypedDict):
+    """`last_used_at` is accurate to a minute. `rate_limit` is null where the setting applies, and 0 for no limit."""
+
     prefix: str
     name: str
     role: Role
@@ -93,6 +95,8 @@ class ApiKeySummary(TypedDict):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
+    rate_limit: int | None
 
 
 class CreatedApiKey(TypedDict):
@@ -103,6 +107,8 @@ class CreatedApiKey(TypedDict):
     name: str
     role: Role
     customer_id: UUID | None
+    expires_at: datetime | None
+    rate_limit: int | None
 
 
 class RevokedApiKey(TypedDict):

@@ -16,7 +16,12 @@ api_keys = sa.Table(
     instant("created_at", nullable=False, server_default=sa.func.now()),
     instant("expires_at"),
     instant("revoked_at"),
+    # Accurate to a minute: a key that is used all the time has one write a minute (common.access.key_uses).
+    instant("last_used_at"),
+    # Requests in any 60 seconds per process in place of the setting; 0 means no limit.
+    sa.Column("rate_limit", sa.Integer),
     sa.CheckConstraint("role IN ('client', 'warehouse', 'payments', 'manager', 'ops')", name="role"),
+    sa.CheckConstraint("rate_limit >= 0", name="rate_limit"),
 )
 
 idempotency_keys = sa.Table(

@@ -2,8 +2,10 @@
 
 from starlette.types import Scope
 
-from common.access.auth import Caller, Role
-from common.access.authenticator import Authenticator, InvalidKey, KeyHolder, split_key
+from common.access.auth import Caller, Identity, Role
+from common.access.authenticator import Authenticator, InvalidKey, split_key
+from common.access.key_uses import KeyUses
+from common.component import Component
 from common.database.transactions import Pool
 from common.edge.admission.rate_limit import RateLimit
 from common.edge.requests.headers import single_header
@@ -19,6 +21,10 @@ class Admission:
         self._authenticator = Authenticator(pool, settings.api_key_cache_seconds)
         self._attempts = _KeyAttempts(self._authenticator, settings.rate_limit_per_minute)
         self._rate_limit = RateLimit(settings.rate_limit_per_minute)
+        self._key_uses = KeyUses()
+
+    def component(self, pool: Pool) -> Component:
+        return self._key_uses.component(pool)
 
     async def admit(self, scope: Scope, roles: frozenset[Role]) -> None:
         """Raises `Problem` BAD_REQUEST for two keys, UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order."""
@@ -29,10 +35,11 @@ class Admission:
         holder = self._authenticator.cached(key)
         if holder is None:
             holder = await self._attempts.look_up(key, ip_address or "")
+        self._key_uses.add(holder.name)
         caller = scope["caller"] = Caller(
-            holder.id, holder.prefix, holder.role, holder.customer_id, ip_address, scope["traceparent"]
+            holder.id, holder.name, holder.role, holder.customer_id, ip_address, scope["traceparent"], holder.scope
         )
-        allowance = self._rate_limit.hit(holder.prefix)
+        allowance = self._rate_limit.hit(holder.scope, holder.rate_limit)
         if allowance is not None:
             scope["rate_headers"] = allowance.headers()
         if holder.role not in roles:
@@ -55,7 +62,7 @@ class _KeyAttempts:
         self._authenticator = authenticator
         self._wrong_secrets, self._unknown_keys = RateLimit(limit), RateLimit(limit)
 
-    async def look_up(self, key: bytes, ip_address: str) -> KeyHolder:
+    async def look_up(self, key: bytes, ip_address: str) -> Identity:
         """Raises `Problem` UNAUTHENTICATED or RATE_LIMITED."""
         if self._authenticator.was_valid(key):
             return await self._authenticator.look_up(key)

@@ -38,36 +38,31 @@ class RateLimit:
         self._clock = clock
         self._hits: OrderedDict[str, deque[float]] = OrderedDict()  # in order of the last request
 
-    def hit(self, client: str) -> Allowance | None:
-        """Count one request; None when there is no limit. Raises `Problem` RATE_LIMITED when the window is full."""
-        if self._limit == 0:
+    def hit(self, client: str, own_limit: int | None = None) -> Allowance | None:
+        """Count one request; None when there is no limit. Raises `Problem` RATE_LIMITED when the window is full.
+
+        `own_limit` is the client's, in place of the common one.
+        """
+        limit = self._limit if own_limit is None else own_limit
+        if limit == 0:
             return None
         now = self._clock()
         hits = self._recent(client, now)
-        self._check(hits, now)
+        _check(hits, now, limit)
         hits.append(now)
-        return Allowance(self._limit, self._limit - len(hits), hits[0] + WINDOW_SECONDS - now)
+        return Allowance(limit, limit - len(hits), hits[0] + WINDOW_SECONDS - now)
 
     def check(self, client: str) -> None:
         """As `hit`, without counting anything."""
         if client in self._hits:
             now = self._clock()
-            self._check(self._recent(client, now), now)
+            _check(self._recent(client, now), now, self._limit)
 
     def is_full(self, client: str) -> bool:
         """Whether `hit` would refuse."""
         if self._limit == 0 or client not in self._hits:
             return False
         return len(self._recent(client, self._clock())) >= self._limit
-
-    def _check(self, hits: deque[float], now: float) -> None:
-        if len(hits) >= self._limit:
-            raise Problem(
-                Code.RATE_LIMITED,
-                f"More than {self._limit} requests in a minute.",
-                {"limit": self._limit, "window_seconds": int(WINDOW_SECONDS)},
-                retry_after=hits[0] + WINDOW_SECONDS - now,
-            )
 
     def __len__(self) -> int:
         """The number of clients in memory."""
@@ -93,3 +88,13 @@ class RateLimit:
             if oldest and oldest[-1] > now - WINDOW_SECONDS:
                 return
             self._hits.popitem(last=False)
+
+
+def _check(hits: deque[float], now: float, limit: int) -> None:
+    if len(hits) >= limit:
+        raise Problem(
+            Code.RATE_LIMITED,
+            f"More than {limit} requests in a minute.",
+            {"limit": limit, "window_seconds": int(WINDOW_SECONDS)},
+            retry_after=hits[0] + WINDOW_SECONDS - now,
+        )

@@ -87,7 +87,7 @@ async def command(request: Request) -> AsyncIterator[Command]:
         return
     keyed_request = KeyedRequest.of(
         key.decode("latin-1"),
-        caller=Caller.of(request).name,
+        caller=Caller.of(request).scope,
         method=request.method,
         path=request.scope["path"],
         body=await request.body(),

@@ -5,8 +5,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
+from common.access.api_keys import KeyLimits
 from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
@@ -39,6 +40,8 @@ class ApiKeyCreate(RequestBody):
     name: Line = Field(max_length=255)
     role: Role
     customer_id: UUID | None = None
+    expires_at: AwareDatetime | None = None
+    rate_limit: int | None = Field(default=None, ge=0, le=commands.LARGEST_RATE_LIMIT)
 
 
 router = Router("/ops", tag="Operations")
@@ -101,10 +104,10 @@ async def list_api_keys(request: Request, paging: LargePageQuery) -> Response:
 @router.route("POST", "/api-keys", roles=[Role.OPS], returns=schemas.CreatedApiKey, status=201)
 async def create_api_key(request: Request, key: ApiKeyCreate) -> Response:
     """`key` is in the first answer only, and null when the answer is replayed: a client that lost it creates another
-    key."""
-    actor = Caller.of(request).actor
+    key. It is rejected from `expires_at` on. `rate_limit` is its requests in any 60 seconds, 0 for no limit."""
+    actor, limits = Caller.of(request).actor, KeyLimits(key.customer_id, key.expires_at, key.rate_limit)
     async with command(request) as run:
-        created = await commands.create_key(run.connection, actor, key.name, key.role, key.customer_id)
+        created = await commands.create_key(run.connection, actor, key.name, key.role, limits)
         return await run.answer(created, status=201, without_secret=lambda result: {**result, "key": None})
 
 
