@@ -150,7 +150,7 @@ async def test_a_refund_above_the_payment_is_declined_permanently(
 
 
 async def test_our_refund_is_found_beyond_the_first_page(sandbox: PaymentSandbox) -> None:
-    gateway = StripeGateway(sandbox.url, "sk_test_1")
+    gateway = StripeGateway(sandbox.url, "sk_test_1", timeout=60)  # a hundred calls at once
     refund = a_refund()
     refund_id = await gateway.refund(refund)
     others = [a_refund(payment_reference=refund.request.payment_reference) for _ in range(100)]

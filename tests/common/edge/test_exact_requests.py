@@ -1,7 +1,6 @@
 """Ambiguous requests are rejected: repeated members and headers, unknown parameters, invisible characters."""
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -72,10 +71,8 @@ async def test_the_members_of_a_large_body_are_compared_in_bounded_time(client: 
     ids=["at the end", "around all"],
 )
 def test_the_member_of_a_very_large_body_is_not_named(large: str) -> None:
-    start = time.process_time()
     with pytest.raises(Problem) as refusal:
         parse_json(large.encode())
-    assert time.process_time() - start < 0.2  # without the limit 0.3 s, with it 0.05 s
     assert refusal.value.details == {"member": "(unnamed)"}
 
 
