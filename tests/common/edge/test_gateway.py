@@ -293,6 +293,10 @@ async def test_requests_are_measured_by_route_and_summarised_in_the_json_metrics
     assert metrics["vases"]["total"] >= 1
     assert 0 < metrics["performance"]["avg_response_time_ms"] <= 1000
     assert metrics["performance"]["p95_response_time_ms"] > 0
+    assert "response_times" not in metrics
+    histogram = (await client.get("/metrics?include=response_times")).json()["response_times"]
+    assert histogram["seconds"] > 0
+    assert sum(histogram["counts"].values()) >= 2
     async with vase_gateway.client(None) as anonymous:
         text = (await anonymous.get("http://workshop/metrics")).text
     assert 'duration_seconds_count{method="GET",route="/api/v1/vases/{vase_id}",status="200"}' in text

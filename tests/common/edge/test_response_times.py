@@ -14,7 +14,7 @@ NOTHING = {"avg_response_time_ms": 0.0, "p95_response_time_ms": 0.0}
 
 async def performance(pool: Pool, times: ResponseTimes) -> Performance:
     async with reading(pool) as connection:
-        return await times.performance(connection)
+        return (await times.recent(connection)).performance()
 
 
 async def write(pool: Pool, times: ResponseTimes) -> None:
@@ -84,3 +84,14 @@ def test_the_average_is_exact_and_the_error_of_the_percentile_is_below_a_tenth(s
     assert performance["avg_response_time_ms"] == pytest.approx(mean(seconds) * 1000, rel=1e-6, abs=1e-3)
     exact = sorted(seconds)[math.ceil(0.95 * len(seconds)) - 1] * 1000
     assert performance["p95_response_time_ms"] == pytest.approx(exact, rel=0.101)
+
+
+def test_histograms_of_several_services_add_up_to_that_of_all_their_requests() -> None:
+    first, second, both, total = Histogram(), Histogram(), Histogram(), Histogram()
+    for number in range(1, 400):
+        seconds = number / 1000
+        (first if number % 3 else second).add(seconds)
+        both.add(seconds)
+    for each in (first, second):
+        total.merge_document(each.document())
+    assert total.performance() == pytest.approx(both.performance())

@@ -42,6 +42,14 @@ class Performance(TypedDict):
     p95_response_time_ms: float
 
 
+class HistogramDocument(TypedDict):
+    """The histogram behind `Performance`, for a program that adds up those of several services: bucket *n* counts
+    durations up to 0.0001 s times 1.1 to the power of *n*."""
+
+    seconds: float
+    counts: dict[str, int]
+
+
 class Histogram:
     """The number of durations in each bucket, and their sum."""
 
@@ -59,6 +67,13 @@ class Histogram:
     def merge(self, numbers: Iterable[int], counts: Iterable[int], seconds: float) -> None:
         self.buckets.update(dict(zip(numbers, counts, strict=True)))
         self.seconds += seconds
+
+    def document(self) -> HistogramDocument:
+        return {"seconds": self.seconds, "counts": {str(number): count for number, count in self.buckets.items()}}
+
+    def merge_document(self, document: HistogramDocument) -> None:
+        counts = document["counts"]
+        self.merge(map(int, counts), counts.values(), document["seconds"])
 
     def performance(self) -> Performance:
         total = self.buckets.total()
@@ -121,7 +136,7 @@ class ResponseTimes:
         histogram.add(seconds)
         self._unwritten[slot] = histogram
 
-    async def performance(self, connection: Connection) -> Performance:
+    async def recent(self, connection: Connection) -> Histogram:
         """Of all processes, with the latest requests of this one."""
         total = Histogram()
         for row in await _READ.fetch_all(connection, process=self._process):
@@ -130,7 +145,7 @@ class ResponseTimes:
         for slot, own_histogram in self._slots:
             if slot > oldest:
                 total.merge(own_histogram.buckets.keys(), own_histogram.buckets.values(), own_histogram.seconds)
-        return total.performance()
+        return total
 
     async def write(self, connection: Connection) -> None:
         """Write the slots that changed since the last call."""

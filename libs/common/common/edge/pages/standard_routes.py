@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import Request, Response
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from common.access.auth import Role
 from common.database.statements import Connection
 from common.edge.commands.query import read
-from common.edge.observation.response_times import Performance, ResponseTimes
+from common.edge.observation.response_times import HistogramDocument, Performance, ResponseTimes
 from common.edge.pages.health_pages import HealthPages, Page, json_page
 from common.edge.routing.router import Router
 from common.health import Health
@@ -53,7 +53,8 @@ def standard_router(
     """`entities` is the name of the counted objects in the JSON metrics, such as `vases`."""
     router = Router(tag="Health")
     new_type: Any = TypedDict  # mypy accepts literal names only
-    metrics_response = new_type("MetricsResponse", {entities: EntityCounts, "performance": Performance})
+    members = {entities: EntityCounts, "performance": Performance, "response_times": NotRequired[HistogramDocument]}
+    metrics_response = new_type("MetricsResponse", members)
 
     @router.route(
         "GET",
@@ -70,15 +71,18 @@ def standard_router(
         document = await health.document()
         return _response(json_page(200 if document["status"] == "healthy" else 503, document))
 
-    async def metrics(connection: Connection) -> dict[str, object]:
+    async def metrics(connection: Connection, include: str | None) -> dict[str, object]:
         by_status = await count_by_status(connection)
         counts = {"total": sum(by_status.values()), "by_status": by_status}
-        return {entities: counts, "performance": await response_times.performance(connection)}
+        recent = await response_times.recent(connection)
+        document: dict[str, object] = {entities: counts, "performance": recent.performance()}
+        return document if include is None else {**document, include: recent.document()}
 
     @router.route("GET", "/metrics", roles=Role, returns=metrics_response)
-    async def get_metrics(request: Request) -> Response:
-        """Exact counts by status, and response times of all processes of the service over the last five minutes."""
-        return await read(request, metrics)
+    async def get_metrics(request: Request, include: Literal["response_times"] | None = None) -> Response:
+        """Exact counts by status, and response times of all processes of the service over the last five minutes.
+        `include=response_times` adds the histogram behind them."""
+        return await read(request, metrics, include)
 
     return router
 
