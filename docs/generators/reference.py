@@ -16,12 +16,14 @@ from typing import Any
 import common
 import invoicing.worker
 import orders.use_cases.payments  # noqa: F401 - its metrics
+import origin.application  # noqa: F401 - its metrics
 import refunds.worker
 from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands
 from generators.event_schemas import PUBLISHED, example_files, schema_file, schema_of
 from generators.http_tables import COMMON, OPERATORS, Schema, bodies, fields, is_own, routes, service, table
 from local_stack.services import SERVICES
+from origin.settings import OriginSettings
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
@@ -145,7 +147,8 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 def settings(name: str) -> Iterator[tuple[str, str]]:
     """Each environment variable of a service with its default; for `common`, those that every service has."""
     every = importlib.import_module("common.settings").ServiceSettings.model_fields
-    for field, info in (every if name == "common" else service(name).settings.model_fields).items():
+    own = OriginSettings.model_fields if name == "origin" else None
+    for field, info in (every if name == "common" else own or service(name).settings.model_fields).items():
         if name == "common" or field not in every:
             yield field.upper(), "required" if info.is_required() else _shown(info.get_default())
 

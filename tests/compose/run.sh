@@ -24,9 +24,9 @@ main() {
   trap stop EXIT
   timed "Compose" find_compose
   for name in $services; do timed "image of $name" build "$name" "services/$name"; done
-  timed "image of sandbox" build sandbox deploy/sandbox
+  for name in sandbox origin; do timed "image of $name" build "$name" "deploy/$name"; done
   timed "sizes of the images" show_images
-  for name in $services sandbox; do
+  for name in $services sandbox origin; do
     timed "check of the image of $name" $here/check_image.sh "articurated/$name:dev"
   done
   timed "the same image once more" check_sameness
@@ -100,7 +100,7 @@ build() {
 show_images() {
   local base size
   base=$(docker image inspect --format '{{.Size}}' "$(sed -n 's/^ARG PYTHON_IMAGE=//p' deploy/Dockerfile)")
-  for name in $services sandbox; do
+  for name in $services sandbox origin; do
     size=$(docker image inspect --format '{{.Size}}' "articurated/$name:dev")
     printf '%-40s %4d MB, of which ours %d MB\n' "articurated/$name" $((size / 1000000)) $(((size - base) / 1000000))
   done

@@ -45,7 +45,9 @@ def test_every_table_is_on_a_page() -> None:
     assert sorted(name for page in PAGES for name in table_names(page.read_text())) == sorted(TABLES)
 
 
-@pytest.mark.parametrize(("heading", "name"), [("Every service", "common"), *((name, name) for name in SERVICES)])
+@pytest.mark.parametrize(
+    ("heading", "name"), [("Every service", "common"), *((name, name) for name in (*SERVICES, "origin"))]
+)
 def test_every_setting_is_documented_with_its_default(heading: str, name: str) -> None:
     assert [(variable.strip("`"), default) for variable, default, _ in rows("settings.md", heading)] == list(
         settings(name)

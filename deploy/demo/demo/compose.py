@@ -32,6 +32,7 @@ def main() -> None:
         stack = describe()
         wait_until_ready(stack)
         asyncio.run(tell(Shop(stack, patience=READY_SECONDS, pause=PAUSE), Narrator(console)))
+        check_gateway(stack)
     except Unexpected as failure:
         sys.exit(f"The smoke test failed: {failure}")
     console.print(f"[green]Everything is as it should be[/], in {time.monotonic() - began:.0f} s.")
@@ -42,6 +43,7 @@ def describe() -> StackDescription:
     keys = json.loads(_compose("run", "--rm", "-T", "keys"))
     mailbox, sandbox = _published("mailpit", 8025), _published("payment-sandbox", 8000)
     return {
+        "gateway": {"url": f"http://{_published('gateway', 8000)}"},
         "services": {service: {"url": f"http://{_published(f'{service}-api', 8000)}"} for service in SERVICES},
         "api_keys": {each["role"]: each["key"] for each in keys},
         "databases": {},
@@ -56,11 +58,23 @@ def describe() -> StackDescription:
 def wait_until_ready(stack: StackDescription) -> None:
     """Raises `Unexpected`."""
     deadline = time.monotonic() + READY_SECONDS
-    for service, address in stack["services"].items():
+    for service, address in {**stack["services"], "gateway": stack["gateway"]}.items():
         while not _is_ready(address["url"]):
             if time.monotonic() > deadline:
                 raise Unexpected(f"{service} is not ready after {READY_SECONDS} s")
             time.sleep(0.2)
+
+
+def check_gateway(stack: StackDescription) -> None:
+    """One address for both gateways: orders, returns, and the figures of both. Raises `Unexpected`."""
+    key = {"X-API-Key": stack["api_keys"]["ops"]}
+    url = f"{stack['gateway']['url']}/api/v1"
+    answers = {path: httpx.get(f"{url}/{path}", headers=key) for path in ("orders", "returns", "metrics", "health")}
+    failed = [f"{path}: {answer.status_code} {answer.text}" for path, answer in answers.items() if answer.is_error]
+    if failed:
+        raise Unexpected(f"the gateway answers {'; '.join(failed)}")
+    if not {"orders", "returns", "performance"} <= answers["metrics"].json().keys():
+        raise Unexpected(f"the metrics of the gateway are {answers['metrics'].text}")
 
 
 def _is_ready(url: str) -> bool:

@@ -13,8 +13,13 @@ from local_stack.services import SERVICES
 from local_stack.settings import StackSettings
 from local_stack.stack_json import StackDescription
 
-INFRASTRUCTURE_PORTS = ("postgres", "kafka", "kafka-controller", "sandbox", "mailbox", "smtp")
+INFRASTRUCTURE_PORTS = ("postgres", "kafka", "kafka-controller", "sandbox", "mailbox", "smtp", "gateway")
 HOST = "127.0.0.1"
+# From which the gateway calls the services. Their other clients have 127.0.0.1: what those say of their address is not
+# trusted.
+GATEWAY_ADDRESS = "127.0.0.2"
+# Exists in a checkout.
+OPENAPI_FILE = Path(__file__).parents[3] / "docs" / "api" / "openapi.yaml"
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,12 @@ class Stack:
             self._sandbox("sandbox", "payments", "--port={sandbox}"),
             self._sandbox("mailbox", "mailbox", "--smtp-port={smtp}", "--http-port={mailbox}"),
         ]
+        self.gateway = self._gateway()
         self.role_processes = [self._role(service, role) for service, role in roles]
 
     @property
     def processes(self) -> list[StackProcess]:
-        return [*self.stores, *self.sandbox, *self.role_processes]
+        return [*self.stores, *self.sandbox, *self.role_processes, self.gateway]
 
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
@@ -88,6 +94,7 @@ class Stack:
             "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "HTTP_HOST": HOST,
             "LOG_FORMAT": "json",
+            "TRUSTED_PROXIES": self._proxies_of_services(),
         }
         shared = self.shared_settings()
         return self._environment | common | {name: shared[name] for name in SERVICES[service].settings}
@@ -99,6 +106,7 @@ class Stack:
     def description(self) -> StackDescription:
         """The content of stack.json. Every process must have been started."""
         return {
+            "gateway": {"url": self.gateway.url},
             "services": {service: {"url": self.url(service)} for service in SERVICES},
             "api_keys": self.credentials.api_keys,
             "databases": {service: self.postgres.dsn(service, service) for service in SERVICES},
@@ -124,6 +132,25 @@ class Stack:
         environment = self.service_environment(service) | {"HTTP_PORT": str(port)}
         name = service if role == "all" else f"{service}-{role}"
         return self._process(name, service, role, port=port, readiness="/readyz", environment=environment)
+
+    def _gateway(self) -> StackProcess:
+        port = self._ports["gateway"]
+        environment = {
+            "HTTP_HOST": HOST,
+            "HTTP_PORT": str(port),
+            "LOG_FORMAT": "json",
+            "ORDERS_URL": self.url("orders"),
+            "RETURNS_URL": self.url("returns"),
+            "SOURCE_ADDRESS": GATEWAY_ADDRESS,
+            "OPENAPI_FILE": str(OPENAPI_FILE) if OPENAPI_FILE.exists() else "",
+        }
+        environment = self._environment | environment
+        return self._process("gateway", "origin", "proxy", port=port, readiness="/readyz", environment=environment)
+
+    def _proxies_of_services(self) -> str:
+        """The gateway, and the proxies that the stack was told of: they may stand before a service too."""
+        others = self._environment.get("TRUSTED_PROXIES", "").strip()
+        return others if others == "*" else ",".join(filter(None, (others, GATEWAY_ADDRESS)))
 
     def _sandbox(self, name: str, part: str, *port_options: str) -> StackProcess:
         """A port option names the port in braces."""

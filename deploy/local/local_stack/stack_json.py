@@ -35,6 +35,7 @@ class RunningProcess(TypedDict):
 
 
 class StackDescription(TypedDict):
+    gateway: Address
     services: dict[str, Address]
     api_keys: dict[str, str]
     databases: dict[str, str]

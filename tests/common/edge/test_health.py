@@ -14,7 +14,8 @@ import pytest_asyncio
 from aiokafka import conn
 from aiokafka.conn import AIOKafkaConnection
 from common.database.transactions import Pool
-from common.edge.pages.health_pages import HealthPages, Page
+from common.edge.pages.health_pages import HealthPages
+from common.edge.pages.page_application import Page
 from common.health import Health, SharedProbe
 from common.settings import ServiceSettings
 from local_stack.kafka import Kafka
@@ -252,5 +253,5 @@ async def test_the_health_pages_of_a_role_continue_a_trace_and_use_the_common_er
     assert "secret" not in response.text
 
 
-async def _fail() -> Page:
+async def _fail(_scope: object) -> Page:
     raise RuntimeError("secret")

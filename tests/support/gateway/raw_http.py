@@ -11,7 +11,7 @@ from typing import Any
 
 from common.running.http.limits import HttpLimits
 from common.running.http_server import HttpServer
-from common.settings import ServiceSettings
+from common.settings import ProcessSettings, ServiceSettings
 from support.running import running
 
 SETTINGS = ServiceSettings(
@@ -108,7 +108,7 @@ def limits(**changes: Any) -> HttpLimits:
 
 @asynccontextmanager
 async def raw_server(
-    app: Any, http_limits: HttpLimits | None = None, settings: ServiceSettings = SETTINGS
+    app: Any, http_limits: HttpLimits | None = None, settings: ProcessSettings = SETTINGS
 ) -> AsyncIterator[RawServer]:
     """Run `app` on a real server, which must stop within 5 seconds."""
     server = RawServer(HttpServer(app, settings, http_limits or limits()))

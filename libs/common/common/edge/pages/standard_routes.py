@@ -5,16 +5,17 @@ from datetime import datetime
 from functools import cache
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from fastapi import Request, Response
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from common.access.auth import Role
 from common.database.statements import Connection
 from common.edge.commands.query import read
 from common.edge.observation.response_times import HistogramDocument, Performance, ResponseTimes
-from common.edge.pages.health_pages import HealthPages, Page, json_page
+from common.edge.pages.health_pages import HealthPages
+from common.edge.pages.page_application import Page, PageFunction, json_page
 from common.edge.routing.router import Router
 from common.health import Health
 
@@ -95,9 +96,9 @@ def pages_router(health: Health) -> Router:
     return router
 
 
-def _page_endpoint(page: Callable[[], Awaitable[Page]]) -> Callable[[], Awaitable[Response]]:
-    async def endpoint() -> Response:
-        return _response(await page())
+def _page_endpoint(page: PageFunction) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return _response(await page(request.scope))
 
     return endpoint
 

@@ -1,0 +1,1 @@
+"""One base address for both gateways: a reverse proxy, and pages that join what they answer (ADR 35)."""

@@ -1,0 +1,111 @@
+"""The ASGI application of the origin: which requests are forwarded to which service, and which it answers itself."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import httpcore
+import msgspec
+import structlog
+import yaml
+from common.edge.pages.page_application import Page, PageApplication, PageFunction, json_page, send_refusal
+from common.errors import Code, Problem
+from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+
+from origin.forwarding import ClientGone, forward
+from origin.joined_pages import JoinedPages
+from origin.settings import OriginSettings
+from origin.upstream import Upstream
+
+PREFIX = "/api/v1"
+# The interactive documents: the gateways' own page, which reads /openapi.json of the address where it is shown.
+_DOCUMENTS = ("/docs", "/redoc", "/static-offline-docs")
+_NOT_HERE = "There is nothing here; operators' routes are at the address of each service."
+
+_duration = Histogram(
+    "origin_request_duration_seconds",
+    "Time from the request's head to the answer's end, of requests to both gateways",
+    ["target", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_log = structlog.get_logger(__name__)
+
+
+class Origin:
+    """Set `is_stopping` when the process begins to stop. Close it at the end."""
+
+    def __init__(self, settings: OriginSettings) -> None:
+        """Raises `OSError` or `ValueError` for an OpenAPI document that cannot be read."""
+        self.is_stopping = False
+        self._orders = Upstream("orders", settings.orders_url, settings.source_address)
+        self._returns = Upstream("returns", settings.returns_url, settings.source_address)
+        self._targets = {
+            f"{PREFIX}/orders": self._orders,
+            f"{PREFIX}/returns": self._returns,
+            **dict.fromkeys(_DOCUMENTS, self._orders),
+        }
+        joined = JoinedPages((self._orders, self._returns))
+        pages: dict[str, PageFunction] = {
+            f"{PREFIX}/metrics": joined.metrics,
+            f"{PREFIX}/health": joined.health,
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+        }
+        if settings.openapi_file is not None:
+            pages |= _document_pages(settings.openapi_file)
+        self._pages = PageApplication(pages, Problem(Code.NOT_FOUND, _NOT_HERE))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        upstream = self._target_of(scope["path"])
+        if upstream is None:
+            await self._pages(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 499
+        try:
+            status = await forward(upstream, scope, receive, send)
+        except ClientGone:
+            pass
+        except Problem as problem:
+            status = problem.code.status
+            await send_refusal(problem, scope, send)
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            _log.warning("answer ended too early", target=upstream.name, reason=f"{type(error).__name__}: {error}")
+            raise  # a part of the answer is sent: the server ends the connection
+        finally:
+            _duration.labels(upstream.name, str(status)).observe(time.perf_counter() - started)
+
+    async def close(self) -> None:
+        await self._orders.close()
+        await self._returns.close()
+
+    def _target_of(self, path: str) -> Upstream | None:
+        for prefix, upstream in self._targets.items():
+            if path == prefix or path.startswith(f"{prefix}/"):
+                return upstream
+        return None
+
+    async def _livez(self, _scope: Any) -> Page:
+        return json_page(200, {"status": "alive"})
+
+    async def _readyz(self, _scope: Any) -> Page:
+        """Ready as long as it runs: while a gateway is down, the other one can still be used."""
+        if self.is_stopping:
+            return json_page(503, {"status": "not ready", "errors": ["stopping"]})
+        return json_page(200, {"status": "ready"})
+
+    async def _metrics(self, _scope: Any) -> Page:
+        return Page(200, generate_latest(), CONTENT_TYPE_LATEST)
+
+
+def _document_pages(file: Path) -> dict[str, PageFunction]:
+    text = file.read_bytes()
+    document = msgspec.json.encode(yaml.safe_load(text), enc_hook=str)
+
+    async def as_json(_scope: Any) -> Page:
+        return Page(200, document)
+
+    async def as_yaml(_scope: Any) -> Page:
+        return Page(200, text, "application/yaml")
+
+    return {"/openapi.json": as_json, "/openapi.yaml": as_yaml}
