@@ -7,6 +7,7 @@ login. Files that exist are not changed, so the script can run at every start.
 import json
 import os
 import secrets
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def main() -> None:
     _ensure("refunds", "PAYMENT_GATEWAY_KEY", ARTICURATED, lambda: f"sk_test_{secrets.token_hex(16)}")
     _write("invoicing", "LINK_SIGNING_KEY", ARTICURATED, link_signing_key)
     for service in services:
+        _ensure(service, "AUDIT_SIGNING_KEY", ARTICURATED, _ed25519_key)
         owner = f"{service}_owner"
         address = f"postgresql://{service}:{password[service]}@postgres/{service}"
         _write(service, "DATABASE_URL", ARTICURATED, address)
@@ -40,6 +42,10 @@ def main() -> None:
 
 def _password() -> str:
     return secrets.token_urlsafe(24)
+
+
+def _ed25519_key() -> str:
+    return b64encode(secrets.token_bytes(32)).decode()
 
 
 def _api_keys() -> str:

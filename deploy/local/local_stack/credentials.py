@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -25,6 +26,7 @@ class Credentials:
     """The same keys in the format of `python -m <service> api-keys ensure --from-file`."""
     link_signing_key: str
     payment_gateway_key: str
+    audit_signing_key: str
 
 
 def load_credentials(folder: Path) -> Credentials:
@@ -33,6 +35,7 @@ def load_credentials(folder: Path) -> Credentials:
     write_private(api_key_file, json.dumps(keys))
     shared: dict[str, str] = {
         "link_signing_key": secrets.token_urlsafe(32),
+        "audit_signing_key": b64encode(secrets.token_bytes(32)).decode(),
         "payment_gateway_key": f"sk_test_{secrets.token_hex(16)}",
     } | read_json(folder / "secrets.json", {})
     write_private(folder / "secrets.json", json.dumps(shared))

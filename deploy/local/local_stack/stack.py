@@ -39,6 +39,7 @@ class Stack:
         """Raises PortTakenError."""
         self.folder = settings.folder
         self.documents = self.folder / "storage" / "invoices"
+        self.audit_checkpoints = self.folder / "storage" / "checkpoints"
         self.credentials = load_credentials(self.folder)
         self._environment = dict(settings.environment)
         roles = [
@@ -95,6 +96,8 @@ class Stack:
             "HTTP_HOST": HOST,
             "LOG_FORMAT": "json",
             "TRUSTED_PROXIES": self._proxies_of_services(),
+            "AUDIT_CHECKPOINT_FOLDER": str(self.audit_checkpoints),
+            "AUDIT_SIGNING_KEY": self.credentials.audit_signing_key,
         }
         shared = self.shared_settings()
         return self._environment | common | {name: shared[name] for name in SERVICES[service].settings}

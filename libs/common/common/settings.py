@@ -1,8 +1,10 @@
 """Settings, read from environment variables: a field's name in upper case is the variable's name."""
 
-from typing import Literal
+from base64 import b64decode
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.setting_types import Brokers, DatabaseUrl, Host, Networks
@@ -16,6 +18,15 @@ class WrongSetting(Exception):
         super().__init__(f"{name}: {problem}")
         self.name = name
         self.problem = problem
+
+
+def _seed(key: SecretStr) -> SecretStr:
+    try:
+        if len(b64decode(key.get_secret_value(), validate=True)) in (0, 32):
+            return key
+    except ValueError:
+        pass
+    raise ValueError("must be 32 bytes in base64, such as the output of openssl rand -base64 32")
 
 
 class ProcessSettings(BaseSettings):
@@ -60,6 +71,15 @@ class ServiceSettings(ProcessSettings):
     api_key_cache_seconds: float = Field(default=5, ge=0)
     idempotency_retention_hours: float = Field(default=24, gt=0)
     link_signing_key: SecretStr = Field(default=SecretStr(""))
+
+    # The longest time between two rounds of the sealer, which adds new audit rows to the Merkle log.
+    audit_seal_seconds: float = Field(default=10, gt=0)
+    # 32 random bytes in base64, from which the Ed25519 key of checkpoints is made. Without it they are not signed.
+    audit_signing_key: Annotated[SecretStr, AfterValidator(_seed)] = Field(default=SecretStr(""))
+    # Where checkpoints are stored outside the database; without it they are in the database only.
+    audit_checkpoint_folder: Path | None = None
+    # Between two verifications of the whole audit trail; 0 means only on request.
+    audit_verification_hours: float = Field(default=24, ge=0)
 
     # The unit of all retry schedules.
     retry_unit_seconds: float = Field(default=60, gt=0)

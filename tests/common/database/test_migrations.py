@@ -96,16 +96,17 @@ async def database_of(
     versions.mkdir()
     for name in revisions:
         shutil.copy(stream.folder / f"{name}.py", versions)
-    login = str(make_url(database.dsn).username)
-    migrated = partial(migrate_database, metadata=MetaData(), owner_dsn=database.owner_dsn, login=login)
+    login, owner_login = (str(make_url(dsn).username) for dsn in (database.dsn, database.owner_dsn))
+    migrated = partial(migrate_database, metadata=MetaData(), owner_dsn=database.owner_dsn)
     owner = await asyncpg.connect(database.owner_dsn)
     try:
         await owner.execute("DROP OWNED BY CURRENT_USER")
-        await migrated([replace(stream, folder=versions)])
+        # The privileges name tables that do not exist yet.
+        await migrated([replace(stream, folder=versions)], login=owner_login)
         yield owner
     finally:
         await owner.close()
-    await migrated([stream])
+    await migrated([stream], login=login)
 
 
 async def test_pending_events_stay_pending_after_the_migration_that_splits_the_outbox(

@@ -22,7 +22,9 @@ Outcome = Literal["ACCEPTED", "REFUSED"]
 
 # `json.dumps` would make an encoder at each call.
 _encode_details = json.JSONEncoder(ensure_ascii=False, default=str).encode
-_PARAMETER_OF = {name: f"audit_{name}" for name in audit.c.keys()}  # noqa: SIM118 - not a dict
+# What is written and read of a row: all but what only the sealer needs.
+COLUMNS = tuple(column for column in audit.c if column is not audit.c.transaction_id)
+_PARAMETER_OF = {column.name: f"audit_{column.name}" for column in COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def entry_parameters(entry: AuditEntry, head: ChainHead) -> dict[str, object]:
 
 
 _with_details = sa.select(
-    *audit.c, audit_details.c.salt, audit_details.c.details, audit_details.c.ip_address
+    *COLUMNS, audit_details.c.salt, audit_details.c.details, audit_details.c.ip_address
 ).select_from(audit.outerjoin(audit_details))
 _of_entity = sa.and_(
     audit.c.entity_type == sa.bindparam("entity_type", type_=sa.Text),

@@ -47,16 +47,29 @@ async def _run_worker(runtime: Runtime[Any], job_handlers: JobHandlers[Any], sto
 
 
 def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
+    from common.audit.checkpoint import SigningKey
+    from common.audit.checkpoint_store import CheckpointFolder
+    from common.audit.sealer import Sealer
     from common.messaging.outgoing.relay import Relay
     from common.running.backlog import measure_backlog
     from common.running.purge import purge_regularly, standard_rules
 
+    settings = runtime.settings
+    signing_key, folder = settings.audit_signing_key.get_secret_value(), settings.audit_checkpoint_folder
+    sealer = Sealer(
+        runtime.pool,
+        runtime.service.name,
+        key=SigningKey(signing_key) if signing_key else None,
+        store=CheckpointFolder(folder) if folder is not None else None,
+        seconds=settings.audit_seal_seconds,
+    )
     owner = f"{socket.gethostname()}:{os.getpid()}"
     counts = runtime.service.counts
     count_folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
     return [
-        Relay(runtime.pool, runtime.settings.kafka_bootstrap, owner, source=runtime.service.name).component,
+        Relay(runtime.pool, settings.kafka_bootstrap, owner, source=runtime.service.name).component,
         Component("backlog", partial(measure_backlog, runtime.pool)),
-        Component("purger", partial(purge_regularly, runtime.pool, standard_rules(runtime.settings))),
+        Component("purger", partial(purge_regularly, runtime.pool, standard_rules(settings))),
+        sealer.component,
         *count_folding,
     ]

@@ -1,6 +1,13 @@
 """The tables that every service's database has in addition to the service's own."""
 
 from common.database.tables.audit import audit, audit_details
+from common.database.tables.audit_log import (
+    audit_checkpoints,
+    audit_leaves,
+    audit_log,
+    audit_nodes,
+    audit_verifications,
+)
 from common.database.tables.columns import APPEND_ONLY, NAMING_CONVENTION, infrastructure, instant
 from common.database.tables.inbox import consumer_positions, inbox, poison
 from common.database.tables.jobs import job_attempts, jobs
@@ -20,7 +27,12 @@ __all__ = [
     "NAMING_CONVENTION",
     "api_keys",
     "audit",
+    "audit_checkpoints",
     "audit_details",
+    "audit_leaves",
+    "audit_log",
+    "audit_nodes",
+    "audit_verifications",
     "consumer_positions",
     "event_streams",
     "idempotency_keys",

@@ -4,6 +4,8 @@ import sqlalchemy as sa
 
 from common.database.tables.columns import APPEND_ONLY, infrastructure, instant
 
+_TRANSACTION_ID = sa.text("pg_current_xact_id()::text::bigint")
+
 audit = sa.Table(
     "audit",
     infrastructure,
@@ -22,7 +24,14 @@ audit = sa.Table(
     sa.Column("details_digest", sa.LargeBinary, nullable=False),
     sa.Column("previous_hash", sa.LargeBinary, nullable=False),
     sa.Column("hash", sa.LargeBinary, nullable=False),
+    # The number of the inserting transaction, by which the sealer finds new rows (ADR 33). In no hash: a copy of the
+    # database in another cluster counts its transactions anew.
+    sa.Column("transaction_id", sa.BigInteger, server_default=_TRANSACTION_ID, nullable=False),
     sa.UniqueConstraint("entity_type", "entity_id", "position"),
+    sa.Index("ix_audit_transaction_id_id", "transaction_id", "id"),
+    sa.Index("ix_audit_created_at_id", "created_at", "id"),
+    sa.Index("ix_audit_actor_id_created_at_id", "actor_id", "created_at", "id"),
+    sa.Index("ix_audit_refused", "created_at", "id", postgresql_where=sa.text("outcome = 'REFUSED'")),
     sa.CheckConstraint("outcome IN ('ACCEPTED', 'REFUSED')", name="outcome"),
     sa.CheckConstraint("actor_type IN ('USER', 'SYSTEM')", name="actor_type"),
     sa.CheckConstraint("trigger IN ('API_CALL', 'EVENT', 'BACKGROUND_JOB')", name="trigger"),

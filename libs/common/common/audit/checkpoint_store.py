@@ -1,0 +1,50 @@
+"""Checkpoints outside the database: files of a folder, which are created once and never replaced."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from common.audit.checkpoint import Checkpoint
+
+
+class CheckpointConflict(Exception):
+    """Another checkpoint of this log and size is stored: the log was rewritten, or restored from an older backup."""
+
+
+class CheckpointFolder:
+    """`<folder>/<log>/<day>/<size>.txt`. The folder should be on another machine, or copied to one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def put(self, checkpoint: Checkpoint, note: str) -> None:
+        """Store durably. Raises `CheckpointConflict`, or `OSError`."""
+        await asyncio.to_thread(self._store_once, self._path(checkpoint), note)
+
+    def notes(self, log: str) -> Iterator[str]:
+        """All notes of a log, day by day. Raises `OSError`."""
+        for day in sorted(self._folder.joinpath(log).glob("*")):
+            for file in sorted(day.glob("*.txt")):
+                yield file.read_text(encoding="utf-8")
+
+    def _path(self, checkpoint: Checkpoint) -> Path:
+        return self._folder / checkpoint.log / f"{checkpoint.created_at:%Y-%m-%d}" / f"{checkpoint.size:012}.txt"
+
+    def _store_once(self, path: Path, note: str) -> None:
+        """A link is made only where there is no file yet, and then to a file that is complete and on disk."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.unfinished")
+        try:
+            with unfinished.open("w", encoding="utf-8") as file:
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        if path.read_text(encoding="utf-8") != note:
+            raise CheckpointConflict(f"{path} has another checkpoint")
