@@ -21,7 +21,7 @@ from support.events.traceparent import TRACEPARENT
 from support.postgres.databases import Database, MakePool
 
 KEY = SigningKey(b64encode(bytes(32)).decode())
-CLERK = Actor("clerk", "USER", "API_CALL", TRACEPARENT)
+CLERK = Actor(UUID(int=7), "clerk", "USER", "API_CALL", TRACEPARENT)
 MADE = AuditEntry("VASE", UUID(int=1), None, "MADE", "ACCEPTED", CLERK, datetime(2026, 11, 29, 12, tzinfo=UTC))
 
 

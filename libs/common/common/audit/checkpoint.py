@@ -1,11 +1,11 @@
 """Checkpoints of the audit log: size and root of the Merkle tree as a signed note (https://c2sp.org/tlog-checkpoint).
 
-    articurated/orders/0192f3a4-0000-7000-8000-000000000001
+    articurated/workshop/0192f3a4-0000-7000-8000-000000000001
     1042
     CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
     2026-11-29T18:00:00.123456+00:00
 
-    — articurated/orders/0192f3a4-0000-7000-8000-000000000001 Az3grlgtzPICa5OS8npVmf1Myq/5…
+    — articurated/workshop/0192f3a4-0000-7000-8000-000000000001 Az3grlgtzPICa5OS8npVmf1Myq/5…
 
 The first line names the log; the last is the Ed25519 signature over the lines above the blank one, and is missing
 without a key.
