@@ -14,7 +14,7 @@ PROJECTS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml servi
 SOURCES := libs services deploy docs tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts reference lock kill-runs fuzz hostile-clients clean
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -69,8 +69,12 @@ security: setup secrets ## scan the code and its dependencies for vulnerabilitie
 secrets: setup ## scan the files for keys and passwords
 	$(BIN)/python .ci/scan_secrets.py
 
-contracts: setup ## generate the event schemas from the producers' models; review the diff
+contracts: setup ## generate the event schemas and the OpenAPI documents from the code; review the diff
 	PYTHONPATH=docs $(BIN)/python -m generators.event_schemas
+	PYTHONPATH=docs $(BIN)/python -m generators.api_documents
+
+release-contracts: setup ## keep the OpenAPI documents as those of the release, with which later ones are compared
+	PYTHONPATH=docs $(BIN)/python -m generators.api_documents --release
 
 reference: setup ## generate the tables of docs/reference
 	PYTHONPATH=docs $(BIN)/python -m generators.reference

@@ -28,7 +28,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from orders.domain.pricing import taxes_on
 from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus
 from orders.events import ORDERS_TOPIC, OrderData
-from orders.schemas.requests import StateChangeRequest
+from orders.schemas.requests import OrderStateChange
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 
@@ -75,7 +75,7 @@ async def ready() -> str:
 async def change_state(
     request: Request,
     order_id: UUID,
-    change: StateChangeRequest,
+    change: OrderStateChange,
     actor_id: Annotated[UUID, Depends(caller)],
     database: Annotated[AsyncSession, Depends(session)],
     idempotency_key: Annotated[str, Header()],

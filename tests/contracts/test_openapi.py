@@ -89,5 +89,5 @@ def test_every_operation_except_open_ones_requires_the_api_key(service: str) -> 
     ],
 )
 def test_the_document_states_the_fields_of_each_new_state(change: dict[str, Any], is_allowed: bool) -> None:
-    schema = document("orders")["components"]["schemas"]["StateChangeRequest"]
+    schema = document("orders")["components"]["schemas"]["OrderStateChange"]
     assert Draft202012Validator(schema).is_valid(change) == is_allowed

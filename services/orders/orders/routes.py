@@ -8,11 +8,12 @@ from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
 from common.edge.requests.query import CreatedQuery, PageQuery
 from common.edge.routing.router import Router
-from fastapi import Depends, Request, Response
+from common.errors import Code
+from fastapi import Depends, Query, Request, Response
 
 from orders.domain.states import OrderStatus
 from orders.repository.reading import OrderFilter
-from orders.schemas.requests import CancelRequest, OrderCreate, StateChangeRequest
+from orders.schemas.requests import CancelRequest, OrderCreate, OrderStateChange
 from orders.schemas.responses import InvoiceLinks, InvoiceResponse, OrderResponse, order_response
 from orders.tables import ENTITY
 from orders.use_cases import commands, queries
@@ -22,13 +23,20 @@ router = Router("/orders", tag="Orders")
 
 
 def order_filter(
-    created: CreatedQuery, customer_id: UUID | None = None, status: OrderStatus | None = None
+    created: CreatedQuery,
+    customer_id: Annotated[UUID | None, Query(description="Orders of this customer.")] = None,
+    status: Annotated[OrderStatus | None, Query(description="Orders with this status.")] = None,
 ) -> OrderFilter:
     return OrderFilter(customer_id, status, created.earliest, created.latest)
 
 
 @router.route("POST", "", roles=[Role.CLIENT], returns=OrderResponse, status=201, operation_id="createOrder")
 async def place_order(request: Request, body: OrderCreate) -> Response:
+    """Place an order; it waits for its payment. Totals and tax are computed from the lines.
+
+    A client whose key is bound to a customer places orders for this customer only. Send an `Idempotency-Key`: then a
+    repeated request places no second order.
+    """
     async with command(request) as run:
         order = await commands.place_order(run.connection, Caller.of(request), body.to_domain())
         return await run.answer(order, order_response, status=201, new_id=order.id)
@@ -49,6 +57,8 @@ async def list_orders(
 
 @router.route("GET", "/{order_id}", roles=Role, returns=OrderResponse, versioned=True)
 async def get_order(request: Request, order_id: UUID) -> Response:
+    """The order with its lines, payments and refund. A client that is bound to a customer sees the customer's orders
+    only: any other order is a 404."""
     return await read(request, queries.get_order, Caller.of(request), order_id, render=order_response)
 
 
@@ -58,9 +68,10 @@ async def get_order(request: Request, order_id: UUID) -> Response:
     roles=Role,
     returns=OrderResponse,
     versioned=True,
+    errors=[Code.FORBIDDEN, Code.INVALID_STATE_TRANSITION],
     operation_id="updateOrderState",
 )
-async def change_state(request: Request, order_id: UUID, body: StateChangeRequest) -> Response:
+async def change_state(request: Request, order_id: UUID, body: OrderStateChange) -> Response:
     """The role `payments` may set PAID, `warehouse` the three states after it, `client` CANCELLED, `manager` all.
 
     A payment that is reported again with the same id is answered with 200 and the unchanged order. A new payment for an
@@ -74,9 +85,17 @@ async def change_state(request: Request, order_id: UUID, body: StateChangeReques
         return await run.answer(order, order_response)
 
 
-@router.route("POST", "/{order_id}/cancel", roles=[Role.CLIENT, Role.MANAGER], returns=OrderResponse, versioned=True)
+@router.route(
+    "POST",
+    "/{order_id}/cancel",
+    roles=[Role.CLIENT, Role.MANAGER],
+    returns=OrderResponse,
+    versioned=True,
+    errors=[Code.INVALID_STATE_TRANSITION],
+)
 async def cancel_order(request: Request, order_id: UUID, body: CancelRequest) -> Response:
-    """The payment of a paid order is refunded; `refund_status` shows the result."""
+    """Cancel an order that is not in the warehouse yet, with a reason. The payment of a paid order is refunded;
+    `refund_status` shows the result."""
     async with command(request) as run:
         order = await commands.cancel_order(run.connection, Caller.of(request), order_id, body.reason, run.precondition)
         return await run.answer(order, order_response)

@@ -9,7 +9,8 @@ from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
 from common.edge.requests.query import CreatedQuery, PageQuery
 from common.edge.routing.router import Router
-from fastapi import Depends, Request, Response
+from common.errors import Code
+from fastapi import Depends, Query, Request, Response
 
 from returns.domain.return_ import ReturnStatus
 from returns.repository.reading import ReturnFilter
@@ -18,7 +19,7 @@ from returns.schemas import (
     RejectRequest,
     ReturnCreate,
     ReturnResponse,
-    StateChangeRequest,
+    ReturnStateChange,
     return_response,
 )
 from returns.tables import ENTITY
@@ -30,7 +31,9 @@ router = Router("/returns", tag="Returns")
 
 
 def return_filter(
-    created: CreatedQuery, status: ReturnStatus | None = None, order_id: UUID | None = None
+    created: CreatedQuery,
+    status: Annotated[ReturnStatus | None, Query(description="Returns with this status.")] = None,
+    order_id: Annotated[UUID | None, Query(description="The return of this order.")] = None,
 ) -> ReturnFilter:
     return ReturnFilter(None, order_id, status, created.earliest, created.latest)
 
@@ -42,10 +45,13 @@ def return_filter(
     returns=ReturnResponse,
     status=201,
     responses={404: {}},
+    errors=[opening.RETURN_NOT_ALLOWED],
     operation_id="createReturn",
 )
 async def open_return(request: Request, body: ReturnCreate) -> Response:
-    """An order that is not known to be delivered is refused only after a wait of two seconds for its latest events."""
+    """Open a return of a delivered order, within the return window; an order can be returned once.
+
+    An order that is not known to be delivered is refused only after a wait of two seconds for its latest events."""
     new = NewReturn(body.order_id, body.reason, body.customer_notes)
     delivery_wait: DeliveryWait = request.app.state.delivery_wait
     try:
@@ -68,7 +74,7 @@ async def _open_return(request: Request, new: NewReturn, waited_since: datetime 
 async def list_returns(
     request: Request, paging: PageQuery, filters: Annotated[ReturnFilter, Depends(return_filter)]
 ) -> Response:
-    """Newest first."""
+    """Returns by their status, order or time of creation, newest first."""
     return await read_page(
         request, queries.list_returns, Caller.of(request), filters, paging=paging, render=return_response
     )
@@ -76,11 +82,21 @@ async def list_returns(
 
 @router.route("GET", "/{return_id}", roles=Role, returns=ReturnResponse, versioned=True)
 async def get_return(request: Request, return_id: UUID) -> Response:
+    """The return with its refund. A client that is bound to a customer sees the customer's returns only: any other
+    return is a 404."""
     return await read(request, queries.get_return, Caller.of(request), return_id, render=return_response)
 
 
-@router.route("PATCH", "/{return_id}/approve", roles=[Role.MANAGER], returns=ReturnResponse, versioned=True)
+@router.route(
+    "PATCH",
+    "/{return_id}/approve",
+    roles=[Role.MANAGER],
+    returns=ReturnResponse,
+    versioned=True,
+    errors=[Code.INVALID_STATE_TRANSITION],
+)
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
+    """Approve a requested return; the customer may then send the goods."""
     async with command(request) as run:
         approved_return = await commands.approve_return(
             run.connection, Caller.of(request), return_id, body.manager_notes, run.precondition
@@ -88,9 +104,16 @@ async def approve_return(request: Request, return_id: UUID, body: ApproveRequest
         return await run.answer(approved_return, return_response)
 
 
-@router.route("PATCH", "/{return_id}/reject", roles=[Role.MANAGER], returns=ReturnResponse, versioned=True)
+@router.route(
+    "PATCH",
+    "/{return_id}/reject",
+    roles=[Role.MANAGER],
+    returns=ReturnResponse,
+    versioned=True,
+    errors=[Code.INVALID_STATE_TRANSITION],
+)
 async def reject_return(request: Request, return_id: UUID, body: RejectRequest) -> Response:
-    """The order cannot be returned again."""
+    """Reject a requested return, with notes and a reason. The order cannot be returned again."""
     async with command(request) as run:
         rejected_return = await commands.reject_return(
             run.connection,
@@ -109,10 +132,12 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
     roles=[Role.CLIENT, Role.WAREHOUSE, Role.MANAGER],
     returns=ReturnResponse,
     versioned=True,
+    errors=[Code.INVALID_STATE_TRANSITION],
     operation_id="updateReturnState",
 )
-async def change_return_state(request: Request, return_id: UUID, body: StateChangeRequest) -> Response:
-    """A client may only set IN_TRANSIT. COMPLETED starts the refund; `refund_status` shows the result."""
+async def change_return_state(request: Request, return_id: UUID, body: ReturnStateChange) -> Response:
+    """Move an approved return to its next state. A client may only set IN_TRANSIT. COMPLETED starts the refund;
+    `refund_status` shows the result."""
     async with command(request) as run:
         changed_return = await commands.change_return_state(
             run.connection,

@@ -26,7 +26,7 @@ class RejectRequest(RequestBody):
     rejection_reason: RejectionReason
 
 
-class StateChangeRequest(RequestBody):
+class ReturnStateChange(RequestBody):
     """APPROVED and REJECTED have routes of their own."""
 
     new_state: Literal["IN_TRANSIT", "RECEIVED", "COMPLETED"]

@@ -126,7 +126,7 @@ _FIELDS_OF_STATE: Mapping[OrderStatus, tuple[str, ...]] = {
 }
 
 
-class StateChangeRequest(RequestBody):
+class OrderStateChange(RequestBody):
     """`payment_transaction_id` is allowed with PAID only, `tracking_number` and `carrier` with SHIPPED only."""
 
     new_state: OrderStatus
@@ -136,7 +136,7 @@ class StateChangeRequest(RequestBody):
     carrier: Line | None = Field(default=None, max_length=100)
 
     @model_validator(mode="after")
-    def _fits_the_new_state(self) -> "StateChangeRequest":
+    def _fits_the_new_state(self) -> "OrderStateChange":
         self.refuse(self._misfits())
         return self
 

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NotRequired
 from uuid import UUID
 
 from common.access.auth import Caller
 from common.database.statements import Connection
 from common.errors import ErrorCode, Problem
 from common.messaging.incoming.consumer_positions import is_caught_up
+from typing_extensions import TypedDict
 
 from returns import events
 from returns.domain.eligibility import Ineligibility, KnownOrder, ineligibility
@@ -37,7 +39,16 @@ class NotDeliveredYet(Exception):
         self.arrived_at = arrived_at
 
 
-RETURN_NOT_ALLOWED = ErrorCode("RETURN_NOT_ALLOWED", 409)
+class ReturnNotAllowedDetails(TypedDict):
+    """`delivered_at` and `window_days` come with `window_expired`."""
+
+    reason: Ineligibility
+    order_status: str
+    delivered_at: NotRequired[datetime]
+    window_days: NotRequired[int]
+
+
+RETURN_NOT_ALLOWED = ErrorCode("RETURN_NOT_ALLOWED", 409, ReturnNotAllowedDetails)
 _MESSAGES = {
     Ineligibility.ALREADY_RETURNED: "There is a return of this order already; an order can be returned once.",
     Ineligibility.NOT_DELIVERED: "An order can be returned once it is delivered.",

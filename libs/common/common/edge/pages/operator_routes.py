@@ -51,60 +51,83 @@ router = Router("/ops", tag="Operations")
 async def list_jobs(
     request: Request,
     paging: PageQuery,
-    state: JobState | None = None,
-    kind: Annotated[str | None, Query(max_length=100, pattern="^[ -~]*$")] = None,
+    state: Annotated[JobState | None, Query(description="Jobs in this state.")] = None,
+    kind: Annotated[str | None, Query(max_length=100, pattern="^[ -~]*$", description="Jobs of this kind.")] = None,
 ) -> Response:
+    """The background jobs of the service, newest first, optionally those in one state or of one kind."""
     return await read_page(request, queries.list_jobs, state, kind, paging=paging)
 
 
 @router.route("GET", "/jobs/{job_id}", roles=[Role.OPS], returns=schemas.JobDetail)
 async def get_job(request: Request, job_id: UUID) -> Response:
+    """The job with its attempts and their errors."""
     return await read(request, queries.find_job, job_id)
 
 
 @router.route("POST", "/jobs/{job_id}/replay", roles=[Role.OPS], returns=schemas.JobDetail)
 async def replay_job(request: Request, job_id: UUID) -> Response:
+    """Give a dead job a new round of attempts, after its cause is fixed. 409 for a job in another state."""
     async with command(request) as run:
         return await run.answer(await commands.replay_job(run.connection, Caller.of(request).actor, job_id))
 
 
 @router.route("GET", "/poison", roles=[Role.OPS], lists=schemas.PoisonSummary)
-async def list_poison(request: Request, paging: PageQuery, state: PoisonState | None = None) -> Response:
+async def list_poison(
+    request: Request,
+    paging: PageQuery,
+    state: Annotated[PoisonState | None, Query(description="Records in this state.")] = None,
+) -> Response:
+    """The records and batches from Kafka that could not be handled, newest first."""
     return await read_page(request, queries.list_poison, state, paging=paging)
 
 
 @router.route("GET", "/poison/{poison_id}", roles=[Role.OPS], returns=schemas.PoisonDetail)
 async def get_poison(request: Request, poison_id: UUID) -> Response:
+    """The record as it was read: key, value and header values are base64."""
     return await read(request, queries.find_poison, poison_id)
 
 
 @router.route("POST", "/poison/{poison_id}/replay", roles=[Role.OPS], returns=schemas.PoisonDetail)
 async def replay_poison(request: Request, poison_id: UUID) -> Response:
+    """Handle the record again, after its cause is fixed. 409 when it was replayed before, or still fails."""
     actor, runtime = Caller.of(request).actor, Runtime.of(request)
     async with command(request) as run:
         return await run.answer(await commands.replay_poison(run.connection, actor, runtime, poison_id))
 
 
 @router.route("GET", "/outbox", roles=[Role.OPS], lists=schemas.UnsentEvent)
-async def list_unsent_events(request: Request, paging: PageQuery, state: EventState = EventState.PARKED) -> Response:
+async def list_unsent_events(
+    request: Request,
+    paging: PageQuery,
+    state: Annotated[EventState, Query(description="Events in this state.")] = EventState.PARKED,
+) -> Response:
+    """Events that are not published: by default those that Kafka refused, which are parked."""
     return await read_page(request, queries.list_outbox, state, paging=paging)
 
 
 @router.route("POST", "/outbox/{position}/replay", roles=[Role.OPS], returns=schemas.ReplayedEvent)
-async def replay_event(request: Request, position: Annotated[int, Path(ge=1, lt=2**63), InDigits]) -> Response:
+async def replay_event(
+    request: Request,
+    position: Annotated[int, Path(ge=1, lt=2**63, description="The event's place in the outbox."), InDigits],
+) -> Response:
+    """Let the relay publish a parked event and those of its key behind it. 409 when it is not parked."""
     async with command(request) as run:
         return await run.answer(await commands.replay_event(run.connection, Caller.of(request).actor, position))
 
 
 @router.route("GET", "/api-keys", roles=[Role.OPS], lists=schemas.ApiKeySummary)
 async def list_api_keys(request: Request, paging: LargePageQuery) -> Response:
+    """The API keys without their secrets, newest first; revoked and expired keys are included."""
     return await read_page(request, queries.list_keys, paging=paging)
 
 
 @router.route("POST", "/api-keys", roles=[Role.OPS], returns=schemas.CreatedApiKey, status=201)
 async def create_api_key(request: Request, key: ApiKeyCreate) -> Response:
-    """`key` is in the first answer only, and null when the answer is replayed: a client that lost it creates another
-    key. It is rejected from `expires_at` on. `rate_limit` is its requests in any 60 seconds, 0 for no limit."""
+    """Create an API key for a role; a client's key may be bound to one customer.
+
+    `key` is in the first answer only, and null when the answer is replayed: a client that lost it creates another
+    key. It is rejected from `expires_at` on. `rate_limit` is its requests in any 60 seconds, 0 for no limit.
+    """
     actor, limits = Caller.of(request).actor, KeyLimits(key.customer_id, key.expires_at, key.rate_limit)
     async with command(request) as run:
         created = await commands.create_key(run.connection, actor, key.name, key.role, limits)
@@ -113,7 +136,9 @@ async def create_api_key(request: Request, key: ApiKeyCreate) -> Response:
 
 @router.route("DELETE", "/api-keys/{prefix}", roles=[Role.OPS], returns=schemas.RevokedApiKey)
 async def revoke_api_key(
-    request: Request, prefix: Annotated[str, Path(max_length=255, pattern="^[!-~]+$")]
+    request: Request,
+    prefix: Annotated[str, Path(max_length=255, pattern="^[!-~]+$", description="The part of the key before the dot.")],
 ) -> Response:
+    """Revoke the key with this prefix. Processes accept it until their cache forgets it, some seconds later."""
     async with command(request) as run:
         return await run.answer(await commands.revoke_key(run.connection, Caller.of(request).actor, prefix))

@@ -52,8 +52,10 @@ def _in_digits(value: object) -> object:
 _DIGITS = re.compile(r"-?[0-9]+(\.0+)?")
 InDigits = BeforeValidator(_in_digits)
 
-_Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE), InDigits]
-_Offset = Annotated[int, Query(ge=0, le=_MAXIMUM_OFFSET), InDigits]
+_Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="The most entries of the page."), InDigits]
+_Offset = Annotated[
+    int, Query(ge=0, le=_MAXIMUM_OFFSET, description="The number of entries to skip, of the newest."), InDigits
+]
 _Cursor = Annotated[
     str | None,
     Query(

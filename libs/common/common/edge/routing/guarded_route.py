@@ -1,6 +1,6 @@
 """The route class of a gateway: it checks the caller and the request before it calls the endpoint (ADR 11)."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +16,16 @@ from common.edge.requests.conditions import require_no_condition
 from common.edge.routing.binding import arguments_of, require_direct
 from common.edge.routing.guard import SAFE_METHODS, Guard
 from common.edge.routing.openapi import describe
+from common.errors import ErrorCode
 from common.internals.fastapi import Parameters
 
 
 class GuardedRoute(APIRoute):
     """A route with a `Guard`, whose endpoint is called directly: that more than halves the cost of the edge.
 
-    `roles` may call it, everybody where they are None. A route that is `versioned` reads or changes one aggregate with
-    a version, and checks the request's conditions on it. Raises `TypeError` for an endpoint that cannot be called
-    directly.
+    `roles` may call it, everybody where they are None; `errors` are its own error codes, for the document. A route that
+    is `versioned` reads or changes one aggregate with a version, and checks the request's conditions on it. Raises
+    `TypeError` for an endpoint that cannot be called directly.
     """
 
     def __init__(
@@ -34,10 +35,11 @@ class GuardedRoute(APIRoute):
         *,
         roles: frozenset[Role] | None,
         versioned: bool = False,
+        errors: Iterable[ErrorCode] = (),
         **options: Any,
     ) -> None:
         self.roles = roles
-        description = describe(path, endpoint, options, needs_key=roles is not None, versioned=versioned)
+        description = describe(path, endpoint, options, roles=roles, versioned=versioned, errors=errors)
         super().__init__(path, endpoint, **description, strict_content_type=False)
         parameters = Parameters.of_route(self)
         try:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import Path, Request, Response
+from fastapi import Path, Query, Request, Response
 from typing_extensions import TypedDict
 
 from common.access.actors import recorded_actor
@@ -54,7 +54,9 @@ def history_endpoint(
         request: Request,
         paging: LargePageQuery,
         entity_id: Annotated[UUID, Path(alias=id_name)],
-        include: Literal["all"] | None = None,
+        include: Annotated[
+            Literal["all"] | None, Query(description="`all`: also the creation and the refused attempts.")
+        ] = None,
     ) -> Response:
         caller, everything = Caller.of(request), include == "all"
         return await read_page(request, find, caller, entity_id, everything, paging=paging, render=_record)

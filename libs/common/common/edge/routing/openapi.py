@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document of all guarded routes: errors, API key, Idempotency-Key, headers (ADR 22)."""
+"""What the OpenAPI document says of a guarded route: names, statuses with their error codes, headers (ADR 22, 34)."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -6,141 +6,148 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from common.edge.commands.idempotency import MAXIMUM_LENGTH
+from common.access.auth import Role
 from common.edge.problems.problem_details import PROBLEM_JSON
+from common.edge.routing import openapi_errors
 from common.edge.routing.guard import SAFE_METHODS
-from common.errors import ErrorCode
+from common.edge.routing.openapi_parts import (
+    CONDITIONS,
+    HEADERS,
+    HEADERS_OF_A_KEY,
+    HEADERS_OF_EVERY_ANSWER,
+    HEADERS_OF_STATUS,
+    IDEMPOTENCY_KEY,
+    SECURITY_SCHEMES,
+)
+from common.errors import Code, ErrorCode
 
-SECURITY_SCHEME = "ApiKeyAuth"
-API_KEY = {
-    "type": "apiKey",
-    "in": "header",
-    "name": "X-API-Key",
-    "description": "A key `prefix.secret`. It has one role; a client's key may be bound to one customer.",
-}
-IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The same key and body get the same answer for a day, and the effect happens once.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAXIMUM_LENGTH, "pattern": "^[ -~]+$"},
-}
-_CONDITIONS = {
-    name: {
-        "name": name,
-        "in": "header",
-        "required": False,
-        "description": description,
-        "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)$'},
-    }
-    for name, description in (
-        ("If-Match", 'The change is made only if the current version is this one, `"7"`, or one of a list.'),
-        ("If-None-Match", 'The answer is 304, without a body, if the current version is this one, `"7"`.'),
-    )
-}
+# The roles that may call an operation, as an extension of its document.
+ROLES = "x-roles"
 _MEANING = {
+    200: "The result.",
+    201: "What was created; `Location` has its path.",
     304: "The client has the current version already.",
     400: "The request cannot be read.",
-    401: "No valid API key.",
-    403: "The caller's role may not do this.",
+    401: "There is no valid API key.",
+    403: "The caller may not do this.",
     404: "There is no such object, or it is another customer's.",
-    409: "The current state does not allow this.",
+    409: "The current state does not allow this, or the first request with this `Idempotency-Key` is still running.",
     412: "The current version is another one than `If-Match` names.",
     413: "The body is too large.",
-    415: "The body is not JSON.",
-    422: "The request's values are not acceptable; `details.errors` names the first hundred problems.",
-    429: "Too many requests in a minute.",
-    500: "A fault on our side.",
-    503: "A part that is needed cannot be reached; try again.",
+    415: "The body is not JSON, or it has a content coding.",
+    422: "A value of the request is not acceptable; `details.errors` names the first hundred problems.",
+    429: "The caller has sent too many requests; try again after `Retry-After` seconds.",
+    500: "A fault on our side; `X-Request-Id` finds it in our logs.",
+    503: "A part that is needed cannot be reached; try again after `Retry-After` seconds.",
 }
-
-
-def _header(description: str, kind: str = "string") -> dict[str, Any]:
-    return {"description": description, "schema": {"type": kind}}
-
-
-HEADERS: Mapping[str, dict[str, Any]] = {
-    "X-Request-Id": _header(
-        "The trace id: it is in the service's log lines and in the events that the request causes."
-    ),
-    "traceparent": _header("The request's place in its trace (W3C Trace Context)."),
-    "RateLimit-Policy": _header("The limit of the caller's key (draft-ietf-httpapi-ratelimit-headers)."),
-    "RateLimit": _header("What is left of the limit, and the seconds until it is renewed."),
-    "Retry-After": _header("Seconds to wait before the next try.", "integer"),
-    "WWW-Authenticate": _header("How to authenticate."),
-    "Location": _header("The path of what was created."),
-    "Cache-Control": _header("`no-store`, but for a document, which has an `ETag`."),
-    "X-Content-Type-Options": _header("`nosniff`."),
-    "ETag": _header('The version, in quotation marks: `"7"`.'),
-    "Accept-Encoding": _header("`identity`, when the body's content coding was refused."),
-    "Idempotency-Replayed": _header("`true` when the answer is the one that this Idempotency-Key got before."),
-}
-_OF_EVERY_ANSWER = ("X-Request-Id", "traceparent", "Cache-Control", "X-Content-Type-Options")
-_OF_A_KEY = ("RateLimit-Policy", "RateLimit")
-_OF_STATUS: Mapping[int, tuple[str, ...]] = {
-    401: ("WWW-Authenticate",),
-    409: ("Retry-After",),
-    412: ("ETag",),
-    415: ("Accept-Encoding",),
-    429: ("Retry-After",),
-    503: ("Retry-After",),
+_CODE_OF_STATUS: Mapping[int, ErrorCode] = {
+    code.status: code
+    for code in (
+        Code.BAD_REQUEST,
+        Code.UNAUTHENTICATED,
+        Code.FORBIDDEN,
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.PRECONDITION_FAILED,
+        Code.PAYLOAD_TOO_LARGE,
+        Code.UNSUPPORTED_MEDIA_TYPE,
+        Code.VALIDATION_ERROR,
+        Code.RATE_LIMITED,
+        Code.INTERNAL_ERROR,
+        Code.UNAVAILABLE,
+    )
 }
 
 
 def describe(
-    path: str, endpoint: Callable[..., Any], options: Mapping[str, Any], *, needs_key: bool, versioned: bool
+    path: str,
+    endpoint: Callable[..., Any],
+    options: Mapping[str, Any],
+    *,
+    roles: frozenset[Role] | None,
+    versioned: bool,
+    errors: Iterable[ErrorCode],
 ) -> dict[str, Any]:
     """A route's options, completed for its document. The default operation id is the endpoint's name in camel case.
 
-    A response of the route that is empty, as in `responses={404: {}}`, is the contract's error of this status.
+    `errors` are the route's own codes, besides those of every route. A response of the route that is empty, as in
+    `responses={404: {}}`, is the contract's error of this status.
     """
     if not options.get("include_in_schema", True):
         return dict(options)
     operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
     is_unsafe = not SAFE_METHODS.issuperset(options["methods"])
-    documented_responses: dict[int, dict[str, Any]] = {
-        **{status: {} for status in _statuses(path, needs_key=needs_key, is_unsafe=is_unsafe, versioned=versioned)},
-        **options.get("responses", {}),
+    own_responses: Mapping[int, dict[str, Any]] = options.get("responses", {})
+    codes = [*_common_codes(path, roles=roles, is_unsafe=is_unsafe, versioned=versioned), *errors]
+    codes += [_CODE_OF_STATUS[status] for status, response in own_responses.items() if not response]
+    documented_responses = _error_responses(codes) | {
+        status: response for status, response in own_responses.items() if response
     }
+    if versioned and not is_unsafe:
+        documented_responses[304] = {}
     responses = {
-        status: _with_headers(
-            status, response or _response(status), needs_key=needs_key, is_unsafe=is_unsafe, versioned=versioned
-        )
-        for status, response in documented_responses.items()
+        status: _with_headers(status, response, needs_key=roles is not None, is_unsafe=is_unsafe, versioned=versioned)
+        for status, response in sorted(documented_responses.items())
     }
-    extra: dict[str, Any] = {"security": [{SECURITY_SCHEME: []}]} if needs_key else {}
-    parameters = [IDEMPOTENCY_KEY] if needs_key and is_unsafe else []
-    if versioned:
-        parameters.append(_CONDITIONS["If-Match" if is_unsafe else "If-None-Match"])
-    if parameters:
-        extra["parameters"] = parameters
-    names = {"operation_id": operation_id, "summary": _summary(operation_id)}
+    names = {"operation_id": operation_id, "summary": options.get("summary") or _summary(operation_id)}
+    extra = _extra(roles, is_unsafe=is_unsafe, versioned=versioned)
     return {**options, **names, "responses": responses, "openapi_extra": extra}
 
 
-def _statuses(path: str, *, needs_key: bool, is_unsafe: bool, versioned: bool) -> list[int]:
-    statuses = {422, 500, 503}
-    if needs_key:
-        statuses |= {400, 401, 403, 429}
+def _extra(roles: frozenset[Role] | None, *, is_unsafe: bool, versioned: bool) -> dict[str, Any]:
+    parameters = [IDEMPOTENCY_KEY] if roles is not None and is_unsafe else []
+    if versioned:
+        parameters.append(CONDITIONS["If-Match" if is_unsafe else "If-None-Match"])
+    extra: dict[str, Any] = {"parameters": parameters} if parameters else {}
+    if roles is not None:
+        extra[ROLES] = sorted(roles, key=list(Role).index)
+        extra["security"] = [{scheme: []} for scheme in SECURITY_SCHEMES]
+    return extra
+
+
+def _common_codes(path: str, *, roles: frozenset[Role] | None, is_unsafe: bool, versioned: bool) -> list[ErrorCode]:
+    codes = [Code.VALIDATION_ERROR, Code.INTERNAL_ERROR, Code.UNAVAILABLE]
+    if roles is not None:
+        codes += [Code.BAD_REQUEST, Code.UNAUTHENTICATED, Code.RATE_LIMITED]
+        if roles != frozenset(Role):
+            codes += [Code.FORBIDDEN]
     if "{" in path:
-        statuses |= {404}
+        codes += [Code.NOT_FOUND]
     if is_unsafe:
-        statuses |= {409, 412, 413, 415}
-    elif versioned:
-        statuses |= {304, 412}
-    return sorted(statuses)
+        codes += [Code.CONFLICT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.IDEMPOTENCY_KEY_REUSED]
+    if is_unsafe or versioned:
+        codes += [Code.PRECONDITION_FAILED]
+    return codes
+
+
+def _error_responses(codes: Iterable[ErrorCode]) -> dict[int, dict[str, Any]]:
+    by_status: dict[int, list[ErrorCode]] = {}
+    for code in dict.fromkeys(codes):
+        by_status.setdefault(code.status, []).append(code)
+    return {status: error_response(status, of_status) for status, of_status in by_status.items()}
+
+
+def error_response(status: int, codes: Iterable[ErrorCode]) -> dict[str, Any]:
+    in_order = sorted(codes, key=lambda code: code.wire_name)
+    schema = {"schema": openapi_errors.reference(in_order)}
+    names = ", ".join(f"`{code.wire_name}`" for code in in_order)
+    return {
+        "description": f"{names}: {_MEANING[status]}",
+        "content": {"application/json": schema, PROBLEM_JSON: schema},
+    }
 
 
 def _with_headers(
     status: int, response: dict[str, Any], *, needs_key: bool, is_unsafe: bool, versioned: bool
 ) -> dict[str, Any]:
-    names = [*_OF_EVERY_ANSWER, *(_OF_A_KEY if needs_key else ()), *_OF_STATUS.get(status, ())]
+    names = [*HEADERS_OF_EVERY_ANSWER, *(HEADERS_OF_A_KEY if needs_key else ()), *HEADERS_OF_STATUS.get(status, ())]
     if status < 300 and is_unsafe:
         names += ["Idempotency-Replayed", *(["Location"] if status == 201 else [])]
     if status == 201 or (status < 400 and versioned):
         names.append("ETag")
     references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-    return {**response, "headers": {**references, **response.get("headers", {})}}
+    description = {"description": _MEANING[status]} if status in _MEANING else {}
+    return {**description, **response, "headers": {**references, **response.get("headers", {})}}
 
 
 def _camel_case(name: str) -> str:
@@ -153,14 +160,6 @@ def _summary(operation_id: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", lambda match: f" {match[1].lower()}", operation_id).capitalize()
 
 
-def _response(status: int) -> dict[str, Any]:
-    """The contract's error, or 304, which has no body."""
-    if status == 304:
-        return {"description": _MEANING[status]}
-    schema = {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}
-    return {"description": _MEANING[status], "content": {"application/json": schema, PROBLEM_JSON: schema}}
-
-
 def complete_document(app: FastAPI, codes: Iterable[ErrorCode]) -> None:
     """Add the components that routes refer to. The document is made at the first request for it."""
     make = app.openapi
@@ -168,35 +167,20 @@ def complete_document(app: FastAPI, codes: Iterable[ErrorCode]) -> None:
     def document() -> dict[str, Any]:
         made = make()
         components = made.setdefault("components", {})
-        components["securitySchemes"] = {SECURITY_SCHEME: API_KEY}
+        components["securitySchemes"] = dict(SECURITY_SCHEMES)
         components["headers"] = dict(HEADERS)
-        components.setdefault("schemas", {})["ErrorResponse"] = _error(codes)
+        components.setdefault("schemas", {}).update(openapi_errors.schemas(codes))
+        for path in made["paths"].values():
+            for operation in path.values():
+                _describe_ids(operation.get("parameters", []))
         return made
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
 
 
-def _error(codes: Iterable[ErrorCode]) -> dict[str, Any]:
-    """The contract's `error` together with the members of RFC 9457."""
-    names = sorted({code.wire_name for code in codes})
-    return {
-        "type": "object",
-        "properties": {
-            "error": {
-                "type": "object",
-                "title": "ErrorDetail",
-                "properties": {
-                    "code": {"type": "string", "title": "ErrorCode", "enum": names},
-                    "message": {"type": "string"},
-                    "details": {"type": "object", "title": "ErrorDetails", "additionalProperties": True},
-                },
-                "required": ["code", "message", "details"],
-            },
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "instance": {"type": "string", "format": "uri-reference"},
-        },
-        "required": ["error", "type", "title", "status", "detail", "instance"],
-    }
+def _describe_ids(parameters: Iterable[dict[str, Any]]) -> None:
+    """`vase_id` in a path is "The vase's id."."""
+    for parameter in parameters:
+        if parameter["in"] == "path":
+            noun = parameter["name"].removesuffix("_id").replace("_", " ")
+            parameter.setdefault("description", f"The {noun}'s id.")

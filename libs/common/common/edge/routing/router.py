@@ -11,6 +11,7 @@ from common.access.auth import Caller, Role
 from common.database.statements import Connection
 from common.edge.routing.guarded_route import GuardedRoute
 from common.edge.routing.history import HistoryResponse, history_endpoint
+from common.errors import ErrorCode
 from common.paging import Pagination
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -41,6 +42,7 @@ class Router:
         status: int = 200,
         versioned: bool = False,
         responses: Mapping[int, Mapping[str, Any]] | None = None,
+        errors: Iterable[ErrorCode] = (),
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """Decorator of an endpoint that these roles may call, and `ops`.
@@ -49,7 +51,8 @@ class Router:
         reads or changes one aggregate with a version: `read` and the use case check `If-Match` and `If-None-Match`,
         which a route that changes anything else refuses. For the document:
         `returns` is the type of the response, or `lists` that of the rows of a page; `responses` has further ones, of
-        which an empty one, as in `{404: {}}`, is the contract's error; `options` are FastAPI's.
+        which an empty one, as in `{404: {}}`, is the contract's error; `errors` are the codes that only this route has;
+        `options` are FastAPI's.
         """
         model = returns if lists is None else _list_of(lists)
         documented_responses = {**({} if model is None else {status: {"model": model}}), **(responses or {})}
@@ -60,6 +63,7 @@ class Router:
             status_code=status,
             versioned=versioned,
             responses=documented_responses,
+            errors=tuple(errors),
             **self._of_every_route,
             **options,
         )
