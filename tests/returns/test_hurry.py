@@ -177,7 +177,7 @@ async def test_requests_that_wake_together_leave_connections_to_other_requests(m
 
 
 async def test_the_number_of_waiting_requests_is_bounded(make_database: MakeDatabase) -> None:
-    settings = {"eligibility_wait_limit": 3, "eligibility_wait_seconds": 20}
+    settings = {"eligibility_wait_limit": 4, "eligibility_wait_seconds": 20}  # three of one caller
     async with waiting_briefly(make_database("returns"), **settings) as gateway:
         order_data = [order_view_data() for _ in range(3)]
         opening = [asyncio.create_task(gateway.post("/returns", a_return(each["order_id"]))) for each in order_data]
@@ -185,6 +185,12 @@ async def test_the_number_of_waiting_requests_is_bounded(make_database: MakeData
         response, seconds = await with_duration(gateway.post("/returns", a_return(str(uuid4()))))
         assert is_unavailable(response)
         assert seconds < 2
+        other = await gateway.new_client(uuid4())
+        waiting = asyncio.create_task(gateway.post("/returns", a_return(str(uuid4())), key=other))
+        await until_waiting(gateway, 4)
+        third_caller = await gateway.new_client(uuid4())
+        assert is_unavailable(await gateway.post("/returns", a_return(str(uuid4())), key=third_caller))
+        waiting.cancel()
         for each in order_data:
             await deliver_order_event(gateway.pool, each)
         assert [response.status_code for response in await asyncio.gather(*opening)] == [201, 201, 201]

@@ -83,9 +83,9 @@ class Problem(Exception):
         return Problem(Code.FORBIDDEN, message)
 
     @classmethod
-    def unavailable(cls, message: str) -> "Problem":
+    def unavailable(cls, message: str, **details: object) -> "Problem":
         """To be tried again after a second."""
-        return Problem(Code.UNAVAILABLE, message, retry_after=1)
+        return Problem(Code.UNAVAILABLE, message, details, retry_after=1)
 
     @classmethod
     def invalid_transition(cls, current: str, requested: str, allowed: list[str]) -> "Problem":

@@ -44,6 +44,8 @@ class ProcessSettings(BaseSettings):
     # From the first byte of a request to the end of its head, and from there to the end of its body.
     http_head_seconds: float = Field(default=10, gt=0)
     http_body_seconds: float = Field(default=30, gt=0)
+    # From the end of a request's body to the beginning of its response.
+    http_request_seconds: float = Field(default=20, gt=0)
     # How long a response may wait for a client that does not read it.
     http_stall_seconds: float = Field(default=20, gt=0)
     # Bytes of all responses that clients have not read; above it, those that have waited longest are closed.
@@ -67,6 +69,10 @@ class ServiceSettings(ProcessSettings):
 
     # Requests in any 60 seconds per API key and process; 0 means no limit.
     rate_limit_per_minute: int = Field(default=100, ge=0)
+    # The part of the connections to the database that one caller may use at once, of those that others leave.
+    caller_connection_share: float = Field(default=0.7, gt=0, le=1)
+    # Requests of one caller that may wait for a connection, per process.
+    caller_waiting_limit: int = Field(default=300, ge=1)
     # A revoked key is rejected after at most this time.
     api_key_cache_seconds: float = Field(default=5, ge=0)
     idempotency_retention_hours: float = Field(default=24, gt=0)

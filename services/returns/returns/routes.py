@@ -54,12 +54,13 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
     An order that is not known to be delivered is refused only after a wait of two seconds for its latest events."""
     new = NewReturn(body.order_id, body.reason, body.customer_notes)
     delivery_wait: DeliveryWait = request.app.state.delivery_wait
+    caller = Caller.of(request)
     try:
-        async with delivery_wait.first_look:
+        async with delivery_wait.first_look.place_of(caller.id):
             return await _open_return(request, new)
     except NotDeliveredYet as not_yet:
-        await delivery_wait.until_delivered(new.order_id, Caller.of(request).bound_to)
-        async with delivery_wait.second_look:
+        await delivery_wait.until_delivered(new.order_id, caller.bound_to, caller.id)
+        async with delivery_wait.second_look.place_of(caller.id):
             return await _open_return(request, new, not_yet.arrived_at)
 
 

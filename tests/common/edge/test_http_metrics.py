@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from common.edge.admission.running_requests import RunningRequests
 from common.edge.observation.request_observer import CLIENT_GONE, DURATION, RequestObserver
 from common.edge.observation.response_times import ResponseTimes
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
+from support.gateway.raw_http import SETTINGS
 
 
 async def call(app: ASGIApp, **scope: Any) -> list[Message]:
@@ -21,7 +23,7 @@ async def call(app: ASGIApp, **scope: Any) -> list[Message]:
         return {"type": "http.disconnect"}
 
     request = {"type": "http", "method": "GET", "path": "/vases", "headers": [], "query_string": b"", **scope}
-    await RequestObserver(app, ResponseTimes())(request, receive, send)
+    await RequestObserver(app, ResponseTimes(), RunningRequests(SETTINGS))(request, receive, send)
     return messages
 
 

@@ -72,11 +72,12 @@ async def serve(service: Service[Any], database: Database, **settings: Any) -> A
         "database_url": database.dsn,
         "kafka_bootstrap": "127.0.0.1:9",
         "rate_limit_per_minute": 0,
+        "database_pool_size": 25,
         "link_signing_key": "a key to sign links with",
         **settings,
     }
     service_settings = service.settings(**values)
-    pool = await open_pool(database.dsn, size=25, application_name="test gateway")
+    pool = await open_pool(database.dsn, size=service_settings.database_pool_size, application_name="test gateway")
     try:
         async with transaction(pool) as connection:
             for role in Role:

@@ -18,6 +18,10 @@ class DatabaseUnavailable(Exception):
     """No connection could be acquired: the server is unavailable, or every connection of the pool is in use."""
 
 
+class OutcomeUnknown(DatabaseUnavailable):
+    """The connection failed during a commit. It is unknown whether the transaction was committed."""
+
+
 class Failure(Enum):
     """A failure of the database. Requests receive 503, and no record becomes a poison record."""
 
@@ -142,7 +146,7 @@ def closes_connection(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return any(closes_connection(each) for each in error.exceptions)
     ruling = find_ruling(error)
-    return ruling is not None and ruling.closes
+    return isinstance(error, OutcomeUnknown) or (ruling is not None and ruling.closes)
 
 
 def is_read_only(error: BaseException) -> bool:

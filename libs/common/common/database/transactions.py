@@ -12,13 +12,17 @@ from common.database.address import parse_address
 from common.database.connecting import connect
 from common.database.failures import (
     DatabaseUnavailable,
+    Failure,
     FailuresLogged,
+    OutcomeUnknown,
     closes_connection,
+    failure_of,
     is_connection_failure,
     is_contention,
     is_read_only,
 )
 from common.database.statements import Connection, prepare_connection
+from common.database.users import current_user
 
 # Includes what a caller needs to classify the errors of a transaction.
 __all__ = [
@@ -86,27 +90,35 @@ async def open_pool(
 
 @contextlib.asynccontextmanager
 async def reading(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection without a transaction: each statement sees its own snapshot. Raises `DatabaseUnavailable`."""
-    connection = await _acquire(pool)
+    """A connection without a transaction: each statement sees its own snapshot. Raises `DatabaseUnavailable`, and for
+    a request `Problem` RATE_LIMITED when too many of its caller's requests wait."""
+    user = current_user.get()
+    give_back = None if user is None else await user.take_connection()
     try:
-        yield connection
-    except BaseException as error:
-        if closes_connection(error):
-            await _terminate(pool, connection, error)
-        raise
+        connection = await _acquire(pool)
+        try:
+            yield connection
+        except BaseException as error:
+            if closes_connection(error):
+                await _terminate(pool, connection, error)
+            raise
+        finally:
+            await pool.release(connection)
     finally:
-        await pool.release(connection)
+        if give_back is not None:
+            give_back()
 
 
 async def _terminate(pool: Pool, connection: Any, error: BaseException) -> None:
     """Close the connection. After a failover to another server close the idle ones too: each would fail once, and
     those that only read would return stale data."""
-    with contextlib.suppress(asyncpg.InterfaceError):  # the server closed it, and the pool has noticed
-        age = time.monotonic() - connection.opened_at
-        connection.terminate()
-        # While the server stays read-only, new connections fail too: they must not expire all others every time.
-        if is_read_only(error) and age > YOUNG_SECONDS:
-            await pool.expire_connections()
+    opened_at = getattr(connection, "opened_at", None)
+    if opened_at is None:
+        return  # the server closed it, and the pool has noticed
+    connection.terminate()
+    # While the server stays read-only, new connections fail too: they must not expire all others every time.
+    if is_read_only(error) and time.monotonic() - opened_at > YOUNG_SECONDS:
+        await pool.expire_connections()
 
 
 async def _acquire(pool: Pool) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
@@ -120,19 +132,28 @@ async def _acquire(pool: Pool) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
 
 @contextlib.asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A transaction, committed at the end of the block, rolled back when it raises. Raises `DatabaseUnavailable`.
+    """A transaction, committed at the end of the block, rolled back when it raises. Raises what `reading` raises, and
+    `OutcomeUnknown`.
 
     The commit is shielded from cancellation: the outcome of a commit that is cancelled would be unknown.
     """
+    user = current_user.get()
     async with reading(pool) as connection:
         open_transaction = connection.transaction()
         await open_transaction.start()
         try:
             yield connection
+            if user is not None:
+                user.begin_commit()
         except BaseException:
             await _shielded(open_transaction.rollback())
             raise
-        await _shielded(open_transaction.commit())
+        try:
+            await _shielded(open_transaction.commit())
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if isinstance(error, OSError | TimeoutError) or failure_of(error) is Failure.UNAVAILABLE:
+                raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
+            raise
 
 
 async def _shielded(step: Coroutine[Any, Any, None]) -> None:

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.edge.admission.admission import Admission
+from common.edge.admission.running_requests import RunningRequests
 from common.edge.observation.request_observer import RequestObserver
 from common.edge.observation.response_times import ResponseTimes
 from common.edge.pages.operator_routes import router as operator_router
@@ -41,18 +42,20 @@ def create_gateway(
     `app.state.components` are background tasks that run while the application serves. Raises what `GuardedRoute`
     raises.
     """
-    response_times = ResponseTimes()
+    response_times, running_requests = ResponseTimes(), RunningRequests(runtime.settings)
     app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers=dict.fromkeys(REFUSALS, on_refusal))
     app.state.runtime = runtime
     app.state.admission = admission = Admission(runtime.pool, runtime.settings)
-    app.state.components = (response_times.component(runtime.pool), admission.component(runtime.pool))
-    app.add_middleware(RequestObserver, response_times=response_times)
+    components = (response_times.component(runtime.pool), admission.component(runtime.pool))
+    app.state.components = (*components, running_requests.component)
+    app.add_middleware(RequestObserver, response_times=response_times, running_requests=running_requests)
     standard = standard_router(runtime.health, entities, count_by_status, response_times)
     own = [route for router in (*routers, standard, operator_router) for route in router.build(PREFIX)]
     # Routes are tried in order, so FastAPI's own pages come last.
     app.router.routes[:] = [*own, *pages_router(runtime.health).build(), *_own_pages(app)]
     complete_document(app, (*CODES_OF_EVERY_SERVICE, *error_codes))
-    replace_middleware_stack(app, DirectRoutes(own, app.build_middleware_stack(), response_times))
+    call_route = RequestObserver(_call_route, response_times, running_requests)
+    replace_middleware_stack(app, DirectRoutes(own, app.build_middleware_stack(), call_route))
     return app
 
 
@@ -70,14 +73,13 @@ def _own_pages(app: FastAPI) -> Iterator[BaseRoute]:
 class DirectRoutes:
     """ASGI application that sends most requests straight to their route, past the layers of the framework (ADR 15).
 
-    Calls the first of `routes` that matches the request, and answers its exceptions of `REFUSALS`; `framework` has all
-    other requests.
+    The first of `routes` that matches the request is called by `call_route`; `framework` has all other requests.
     """
 
-    def __init__(self, routes: Iterable[GuardedRoute], framework: ASGIApp, response_times: ResponseTimes) -> None:
+    def __init__(self, routes: Iterable[GuardedRoute], framework: ASGIApp, call_route: ASGIApp) -> None:
         self._routes = tuple(routes)
         self._framework = framework
-        self._call_route = RequestObserver(_call_route, response_times)
+        self._call_route = call_route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -92,6 +94,7 @@ class DirectRoutes:
 
 
 async def _call_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """The route, and the answers to its exceptions of `REFUSALS`."""
     try:
         await scope["route"].app(scope, receive, send)
     except REFUSALS as refusal:

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from contextvars import Context
 from uuid import UUID
 
 import structlog
+from common.database.fair_shares import FairShares
 from common.database.statements import Connection
 from common.errors import Problem
 
@@ -13,6 +15,9 @@ from returns.repository import orders
 
 POLL_SECONDS = 0.02
 LOOKS_AT_ONCE = 3
+LOOK_SECONDS = 5
+# The largest part of the waiting requests, and of the looks at once, that one caller may have.
+CALLER_SHARE = 0.75
 
 _log = structlog.get_logger(__name__)
 
@@ -22,7 +27,8 @@ class DeliveryWait:
     however many wait, and none runs when none waits.
 
     A request holds `first_look` while it reads the order before the wait, and `second_look` after it. Requests that
-    came together also wake together: without these limits two hundred of them would take every connection.
+    came together also wake together: without these limits two hundred of them would take every connection. One caller
+    never has all places.
     """
 
     def __init__(
@@ -30,33 +36,36 @@ class DeliveryWait:
     ) -> None:
         self._reading = reading
         self._seconds = seconds
-        self._limit = limit
+        self._places = FairShares("deliveries", limit, share=CALLER_SHARE, waiting_limit=1, seconds=LOOK_SECONDS)
         self._waiting: dict[asyncio.Event, tuple[UUID, UUID | None]] = {}
         self._poller: asyncio.Task[None] | None = None
-        self.first_look = asyncio.Semaphore(LOOKS_AT_ONCE)
-        self.second_look = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self.first_look, self.second_look = (
+            FairShares(name, LOOKS_AT_ONCE, share=CALLER_SHARE, waiting_limit=limit, seconds=LOOK_SECONDS)
+            for name in ("first looks", "second looks")
+        )
 
     def __len__(self) -> int:
         """The number of waiting requests."""
         return len(self._waiting)
 
-    async def until_delivered(self, order_id: UUID, customer_id: UUID | None) -> None:
+    async def until_delivered(self, order_id: UUID, customer_id: UUID | None, caller_id: UUID) -> None:
         """Return when the order is delivered, to this customer if not None, or at the latest after `seconds`.
 
-        Raises `Problem` UNAVAILABLE when `limit` requests wait already.
+        Raises `Problem` UNAVAILABLE when `limit` requests wait already, or too many of this caller.
         """
-        if len(self._waiting) >= self._limit:
+        if not self._places.take_free(caller_id):
             raise Problem.unavailable("Too many requests wait for the events of their orders; please try again.")
         delivery = asyncio.Event()
         self._waiting[delivery] = (order_id, customer_id)
         if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._poll())
+            self._poller = asyncio.create_task(self._poll(), context=Context())
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds):
                     await delivery.wait()
         finally:
             del self._waiting[delivery]
+            self._places.give_back(caller_id)
 
     async def _poll(self) -> None:
         while self._waiting:

@@ -10,6 +10,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
+from common import failpoints
 from common.access.auth import Caller
 from common.aggregates.precondition import Precondition, entity_tag
 from common.database.statements import Connection
@@ -84,6 +85,7 @@ async def command(request: Request) -> AsyncIterator[Command]:
     if key is None:
         async with transaction(pool) as connection:
             yield Command(request, connection)
+        failpoints.hit("command.after_commit")
         return
     keyed_request = KeyedRequest.of(
         key.decode("latin-1"),
@@ -94,3 +96,4 @@ async def command(request: Request) -> AsyncIterator[Command]:
     )
     async with keyed_transaction(pool, keyed_request) as connection:
         yield Command(request, connection, keyed_request)
+    failpoints.hit("command.after_commit")

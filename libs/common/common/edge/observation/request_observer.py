@@ -1,5 +1,6 @@
 """ASGI middleware around every request: trace, duration by route, log line, and a response when the code failed."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.database.failures import Failure, failure_of, is_connection_failure
+from common.edge.admission.running_requests import RunningRequest, RunningRequests
 from common.edge.observation.response_times import ResponseTimes
 from common.edge.problems.problem_responses import problem_response
 from common.errors import Code, Problem, excerpt
@@ -30,11 +32,13 @@ _log = structlog.get_logger(__name__)
 class RequestObserver:
     """The outermost middleware: an exception of the application is logged and becomes a 500 or 503.
 
-    It sets `scope["traceparent"]`. The route sets `scope["route_template"]` and `scope["caller"]`.
+    It sets `scope["traceparent"]` and `scope["running"]`, and the route `scope["route_template"]` and
+    `scope["caller"]`.
     """
 
-    def __init__(self, app: ASGIApp, response_times: ResponseTimes) -> None:
+    def __init__(self, app: ASGIApp, response_times: ResponseTimes, running_requests: RunningRequests) -> None:
         self._app = app
+        self._running_requests = running_requests
         self._response_times = response_times
         self._series: dict[tuple[str, str, int], Callable[[float], None]] = {}
 
@@ -53,18 +57,31 @@ class RequestObserver:
                 status = message["status"]
                 headers = message["headers"]
                 message["headers"] = [*headers, *own_headers, *_privacy(headers), *scope.get("rate_headers", ())]
+                self._running_requests.end(running)
             await send(message)
 
+        async def send_of_application(message: Message) -> None:
+            if not running.has_expired:  # otherwise it is answered already
+                await send_observed(message)
+
+        running = self._running_requests.begin(scope, receive, send_observed)
         try:
-            await self._app(scope, receive, send_observed)
+            await self._app(scope, receive, send_of_application)
         except ClientDisconnect:
             status = CLIENT_GONE
+        except asyncio.CancelledError:
+            if not running.has_expired or running.task is None:
+                raise
+            running.task.uncancel()
         except Exception as error:
-            problem = _failure(error, scope)
+            problem = _failure(error, scope, running)
+            if running.has_expired:
+                return
             if status != 0:
                 raise  # a part of the response is sent: only the server can end the connection now
             await problem_response(Request(scope, receive), problem)(scope, receive, send_observed)
         finally:
+            self._running_requests.end(running)
             self._observe(scope, status, time.perf_counter() - started)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
@@ -105,11 +122,11 @@ def _privacy(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, by
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def _failure(error: Exception, scope: Scope) -> Problem:
+def _failure(error: Exception, scope: Scope, running: RunningRequest) -> Problem:
     context: dict[str, Any] = {"path": excerpt(scope["path"]), "trace_id": trace_id(scope["traceparent"])}
     if is_connection_failure(error):
         _log.warning("dependency unavailable", reason=f"{type(error).__name__}: {error}", **context)
-        return Problem.unavailable(f"{_why_unavailable(error)}; please try again.")
+        return running.unavailable(_why_unavailable(error))
     _log.error("request failed", exc_info=error, **context)
     return Problem(Code.INTERNAL_ERROR, "Something went wrong on our side; the trace id finds it in our logs.")
 

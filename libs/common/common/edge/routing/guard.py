@@ -34,14 +34,17 @@ class Guard:
         """Admit the caller, then read the body. Raises `Problem`."""
         scope = request.scope
         scope["route_template"] = self.route_template
-        state = request.app.state
+        state, running = request.app.state, scope["running"]
         if self.roles is not None:
             admission: Admission = state.admission
             await admission.admit(scope, self.roles)
+            running.owner = scope["caller"].id
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             raise Problem(Code.BAD_REQUEST, "The address must not contain NUL characters.")
         if scope["method"] not in SAFE_METHODS:
+            running.begin_body()
             body = await _read_json(request, Runtime.of(request).settings.max_body_bytes)
+            running.end_body()
             if self.body_model is not None and len(body) > THINNED_ABOVE_BYTES:
                 scope["problems_left_out"] = drop_unknown_fields(stored_json(request, None), self.body_model)
 

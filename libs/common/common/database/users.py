@@ -1,0 +1,19 @@
+"""The request for which a connection is used: it has a share of the pool, and is told when a commit begins (ADR 32)."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class ConnectionUser(Protocol):
+    async def take_connection(self) -> Callable[[], None]:
+        """Wait for a place among the connections; returns the function that gives it back. Raises `Problem`
+        RATE_LIMITED and `DatabaseUnavailable`."""
+
+    def begin_commit(self) -> None:
+        """From now on it is not certain that the request has no effect. Raises `asyncio.CancelledError` if the request
+        was answered before."""
+
+
+# None in the work of other roles and of background tasks. A task has it from the code that creates it.
+current_user: ContextVar[ConnectionUser | None] = ContextVar("current_user", default=None)
