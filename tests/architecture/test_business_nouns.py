@@ -14,6 +14,7 @@ ALLOWED = {
     "common/access/": CUSTOMER | ROLES,
     "common/aggregates/table.py": CUSTOMER,
     "common/operators/": CUSTOMER,
+    "common/settings.py": CUSTOMER,
     "common/edge/": CUSTOMER,
     "common/database/tables/requests.py": CUSTOMER | ROLES,
     "common/database/migrations/": CUSTOMER | ROLES,

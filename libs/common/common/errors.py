@@ -57,7 +57,7 @@ class Problem(Exception):
     """An error that is answered to the client.
 
     A command that raises it rolls its transaction back; what a command wrote that *returns* it is committed (a refused
-    transition is audited). `retry_after` is in seconds.
+    transition is audited). `retry_after` is in seconds. `challenge` is the value of `WWW-Authenticate`.
     """
 
     def __init__(
@@ -67,12 +67,14 @@ class Problem(Exception):
         details: Mapping[str, Any] | None = None,
         *,
         retry_after: float | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = dict(details or {})
         self.retry_after = retry_after
+        self.challenge = challenge
 
     @classmethod
     def not_found(cls, entity: str, identifier: object) -> "Problem":

@@ -12,6 +12,8 @@ from pydantic import AfterValidator
 from common.database.address import is_port, parse_address
 
 DEFAULT_KAFKA_PORT = 9092
+# Of bearer tokens. All are asymmetric: nobody who can verify a token can make one.
+SIGNING_ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
 _URL_CHARACTERS = re.compile(r"[!-~]*")
 # Names inside a network, Docker's for example, may contain underscores.
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[\w-]{1,63}(?<!-)(?:\.(?!-)[\w-]{1,63}(?<!-))*\.?", re.ASCII)
@@ -89,6 +91,13 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _algorithms(text: str) -> str:
+    names = list(_items(text))
+    if not names or not SIGNING_ALGORITHMS.issuperset(names):
+        raise ValueError(f"must be some of {', '.join(sorted(SIGNING_ALGORITHMS))}, separated by commas")
+    return ",".join(names)
+
+
 def _items(text: str) -> Iterable[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
 
@@ -98,3 +107,4 @@ Host = Annotated[str, AfterValidator(_host)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Networks = Annotated[str, AfterValidator(_networks)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+SigningAlgorithms = Annotated[str, AfterValidator(_algorithms)]

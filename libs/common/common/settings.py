@@ -2,12 +2,12 @@
 
 from base64 import b64decode
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from common.setting_types import Brokers, DatabaseUrl, Host, Networks
+from common.setting_types import Brokers, DatabaseUrl, Host, Networks, SigningAlgorithms, WebAddress
 from common.text.email_address import parse_mailbox
 
 
@@ -75,6 +75,23 @@ class ServiceSettings(ProcessSettings):
     caller_waiting_limit: int = Field(default=300, ge=1)
     # A revoked key is rejected after at most this time.
     api_key_cache_seconds: float = Field(default=5, ge=0)
+    # Bearer tokens are accepted if there is an issuer, whose keys are at a URL or in a file (ADR 29).
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_jwks_url: WebAddress | None = None
+    jwt_jwks_file: Path | None = None
+    jwt_algorithms: SigningAlgorithms = "RS256,PS256,ES256,EdDSA"
+    # How far the clocks of the provider and of this machine may differ.
+    jwt_leeway_seconds: float = Field(default=30, ge=0, le=300)
+    # Claims, or paths to them such as realm_access.roles.
+    jwt_role_claim: str = "role"
+    jwt_customer_claim: str = "customer_id"
+    jwt_name_claim: str = "sub"
+    # Whether the token of a client must name a customer; if not, one that names none is not bound.
+    jwt_customer_required: bool = True
+    # The keys are loaded again after the first time, and used at most for the second one while that fails.
+    jwt_jwks_cache_seconds: float = Field(default=300, gt=0)
+    jwt_jwks_max_age_seconds: float = Field(default=3600, gt=0)
     idempotency_retention_hours: float = Field(default=24, gt=0)
     link_signing_key: SecretStr = Field(default=SecretStr(""))
 
@@ -100,6 +117,14 @@ class ServiceSettings(ProcessSettings):
     topic_partitions: int = Field(default=12, ge=1)
     topic_retention_days: int = Field(default=90, ge=1)
     topic_replication: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _issuer_is_complete(self) -> Self:
+        given = [each is not None for each in (self.jwt_issuer, self.jwt_audience)]
+        sources = [each is not None for each in (self.jwt_jwks_url, self.jwt_jwks_file)]
+        if any((*given, *sources)) and not (all(given) and sum(sources) == 1):
+            raise ValueError("JWT_ISSUER needs JWT_AUDIENCE and either JWT_JWKS_URL or JWT_JWKS_FILE")
+        return self
 
 
 class MailSettings(ServiceSettings):

@@ -18,6 +18,11 @@ def command_line_id(user: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"urn:articurated:command-line:{user}")
 
 
+def subject_id(issuer: str, subject: str) -> UUID:
+    """The id of the subject of a bearer token: the same for the same subject of the same issuer."""
+    return uuid5(NAMESPACE_URL, f"urn:articurated:subject:{issuer}\n{subject}")
+
+
 def recorded_actor(stored: str | None, actor_type: ActorType) -> tuple[UUID | None, str | None]:
     """The actor's id, and the name if the row has it in place of an id.
 

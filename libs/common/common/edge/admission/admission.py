@@ -1,16 +1,23 @@
 """Admission of callers to guarded routes: a valid API key, requests left in the minute, a role that may call."""
 
+from typing import TYPE_CHECKING
+
 from starlette.types import Scope
 
 from common.access.auth import Caller, Identity, Role
 from common.access.authenticator import Authenticator, InvalidKey, split_key
+from common.access.bearer.invalid_token import REALM, invalid_request
 from common.access.key_uses import KeyUses
 from common.component import Component
 from common.database.transactions import Pool
 from common.edge.admission.rate_limit import RateLimit
+from common.edge.problems.problem_details import API_KEY_CHALLENGE
 from common.edge.requests.headers import single_header
 from common.errors import Code, Problem
 from common.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from common.access.bearer.bearer_tokens import BearerTokens
 
 
 class Admission:
@@ -22,28 +29,55 @@ class Admission:
         self._attempts = _KeyAttempts(self._authenticator, settings.rate_limit_per_minute)
         self._rate_limit = RateLimit(settings.rate_limit_per_minute)
         self._key_uses = KeyUses()
+        self._tokens = _bearer_tokens(settings)
 
     def component(self, pool: Pool) -> Component:
         return self._key_uses.component(pool)
 
     async def admit(self, scope: Scope, roles: frozenset[Role]) -> None:
-        """Raises `Problem` BAD_REQUEST for two keys, UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order."""
-        key = single_header(scope, b"x-api-key")
-        if key is None:
-            raise Problem(Code.UNAUTHENTICATED, "The header X-API-Key is missing.")
+        """Raises `Problem` BAD_REQUEST for two credentials, UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order,
+        and UNAVAILABLE when a credential cannot be checked."""
         ip_address = scope["client"][0] if scope.get("client") else None
+        who = await self._identify(scope, ip_address)
+        caller = scope["caller"] = Caller(
+            who.id, who.name, who.role, who.customer_id, ip_address, scope["traceparent"], who.scope
+        )
+        allowance = self._rate_limit.hit(who.scope, who.rate_limit)
+        if allowance is not None:
+            scope["rate_headers"] = allowance.headers()
+        if who.role not in roles:
+            raise caller.forbidden()
+
+    async def _identify(self, scope: Scope, ip_address: str | None) -> Identity:
+        key = single_header(scope, b"x-api-key")
+        if self._tokens is not None and (authorization := single_header(scope, b"authorization")) is not None:
+            if key is not None:
+                raise invalid_request("X-API-Key and Authorization must not be given together.")
+            return await self._tokens.identify(authorization)
+        if key is None:
+            raise self._missing()
         holder = self._authenticator.cached(key)
         if holder is None:
             holder = await self._attempts.look_up(key, ip_address or "")
         self._key_uses.add(holder.name)
-        caller = scope["caller"] = Caller(
-            holder.id, holder.name, holder.role, holder.customer_id, ip_address, scope["traceparent"], holder.scope
+        return holder
+
+    def _missing(self) -> Problem:
+        if self._tokens is None:
+            return Problem(Code.UNAUTHENTICATED, "The header X-API-Key is missing.")
+        return Problem(
+            Code.UNAUTHENTICATED,
+            "The headers X-API-Key and Authorization are missing: one is needed.",
+            challenge=f"{API_KEY_CHALLENGE}, {REALM}",
         )
-        allowance = self._rate_limit.hit(holder.scope, holder.rate_limit)
-        if allowance is not None:
-            scope["rate_headers"] = allowance.headers()
-        if holder.role not in roles:
-            raise caller.forbidden()
+
+
+def _bearer_tokens(settings: ServiceSettings) -> "BearerTokens | None":
+    if settings.jwt_issuer is None:
+        return None
+    from common.access.bearer.bearer_tokens import BearerTokens  # cryptography and an HTTP client: only where needed
+
+    return BearerTokens.configured(settings)
 
 
 class _KeyAttempts:

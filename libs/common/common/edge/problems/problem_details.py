@@ -12,6 +12,7 @@ import msgspec
 from common.aggregates.precondition import entity_tag
 from common.errors import Code, Problem, excerpt
 
+API_KEY_CHALLENGE = 'ApiKey realm="articurated", header="X-API-Key"'
 PROBLEM_JSON = "application/problem+json"
 # All valid addresses are shorter; of a longer one the beginning is repeated.
 LONGEST_ADDRESS = 1000
@@ -63,8 +64,10 @@ def problem_headers(problem: Problem) -> dict[str, str]:
     headers = {}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after)))
-    if problem.code is Code.UNAUTHENTICATED:
-        headers["WWW-Authenticate"] = 'ApiKey realm="articurated", header="X-API-Key"'
+    if problem.challenge is not None:
+        headers["WWW-Authenticate"] = problem.challenge
+    elif problem.code is Code.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = API_KEY_CHALLENGE
     if problem.code is Code.PRECONDITION_FAILED and problem.details["current_version"] is not None:
         headers["ETag"] = entity_tag(problem.details["current_version"])
     if "content_encoding" in problem.details:

@@ -11,7 +11,13 @@ SECURITY_SCHEMES: Mapping[str, dict[str, Any]] = {
         "in": "header",
         "name": "X-API-Key",
         "description": "A key `prefix.secret`. It has one role; a client's key may be bound to one customer.",
-    }
+    },
+    "BearerAuth": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token of the configured issuer, with one role; a client's token names its customer.",
+    },
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

@@ -1,0 +1,1 @@
+"""Bearer tokens: JWTs of an identity provider, verified with its published keys (ADR 29)."""
