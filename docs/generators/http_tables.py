@@ -155,6 +155,8 @@ def _type(schema: Schema, schemas: Mapping[str, Schema]) -> str:
         return f"({', '.join(_type(each, schemas) for each in schema['prefixItems'])})"
     if schema.get("type") == "array":
         return f"list of {_type(schema['items'], schemas)}{_limits(schema)}"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"object{_limits(schema)}; each value: {_type(schema['additionalProperties'], schemas)}"
     kind = {"uuid": "UUID", "date-time": "time", None: schema.get("type", "object")}
     return f"{kind.get(schema.get('format'), schema.get('type'))}{_limits(schema)}"
 
@@ -167,6 +169,7 @@ def _limits(schema: Schema) -> str:
         "maxLength": "at most {} characters",
         "minItems": "at least {}",
         "maxItems": "at most {}",
+        "maxProperties": "at most {} names",
     }
     limits = [text.format(f"{schema[name]:,.0f}") for name, text in words.items() if name in schema]
     return f", {', '.join(limits)}" if limits else ""

@@ -11,11 +11,19 @@ from local_stack.services import SERVICES
 
 OPERATION_IDS = {
     "orders": {
-        *("createOrder", "listOrders", "getOrder", "updateOrderState", "cancelOrder", "getOrderHistory"),
+        *("createOrder", "listOrders", "getOrder", "updateOrder", "updateOrderState", "cancelOrder", "getOrderHistory"),
         "getOrderInvoice",
     },
     "returns": {
-        *("createReturn", "listReturns", "getReturn", "approveReturn", "rejectReturn", "updateReturnState"),
+        *(
+            "createReturn",
+            "listReturns",
+            "getReturn",
+            "updateReturn",
+            "approveReturn",
+            "rejectReturn",
+            "updateReturnState",
+        ),
         "getReturnHistory",
     },
     "invoicing": {"listInvoices", "getInvoice", "getInvoiceDocument"},

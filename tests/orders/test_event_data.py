@@ -6,7 +6,8 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from orders.domain.order import Address, NewOrder, Order
+from orders.domain.new_order import Address, NewOrder
+from orders.domain.order import Order
 from orders.domain.pricing import NewLine
 from orders.events import LATE_PAYMENT, PAYMENT_IDENTIFIED, SURPLUS_PAYMENT, OrderData, order_data
 

@@ -28,7 +28,7 @@ TEXTS = [
     "x\ty", "x\ny", "x\r\ny", "x\x00y", "\u200b", "\u3164", "\u2800", "", " ", "\t",
     "\U000e0001\U000e0020", "Power لُلُصّبُلُلصّبُررً ॣ ॣh ॣ ॣ 冗", "జ్ఞ‌ా", "A" * 255, "𐀀" * 50,
 ]  # fmt: skip
-LINES = {"customer_name", "payment_method", "product_name", "street", "city", "country"}
+LINES = {"customer_name", "payment_method", "product_name", "street", "city", "country", "external_id", "metadata"}
 MAY_BE_EMPTY = {"state", "zip"}
 SHORTEST_LIMIT = 20
 
@@ -38,12 +38,12 @@ def order_with(field: str, text: str) -> dict[str, Any]:
         return an_order(shipping_address={**ADDRESS, field: text})
     if field == "product_name":
         return an_order(line_items=[{**TEACUPS, field: text}])
-    return an_order(**{field: text})
+    return an_order(**{field: {"label": text} if field == "metadata" else text})
 
 
 def text_of(order: dict[str, Any], field: str) -> str:
     owner = order["shipping_address"] if field in ADDRESS else order["line_items"][0] if field in TEACUPS else order
-    text: str = owner[field]
+    text: str = owner[field]["label"] if field == "metadata" else owner[field]
     return text
 
 
@@ -69,6 +69,8 @@ async def test_a_hostile_text_anywhere_else_causes_no_internal_error(gateway: Ga
         await gateway.post("/orders", order_with("customer_email", text)),
         await gateway.post("/orders", order_with("currency", text)),
         await gateway.post("/orders", order_with("buyer_vat_id", text)),
+        await gateway.post("/orders", an_order(metadata={text: text})),
+        await gateway.patch(f"/orders/{order['id']}", {"external_id": text, "metadata": {text: text, "label": text}}),
         await gateway.post("/orders", an_order(line_items=[{**TEACUPS, "unit_price": text}])),
         await gateway.patch(f"/orders/{order['id']}/state", {"new_state": text}),
         await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": text}),

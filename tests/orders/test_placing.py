@@ -40,6 +40,8 @@ CONTRACT = {
     "carrier",
     "shipped_at",
     "delivered_at",
+    "external_id",
+    "metadata",
     "version",
 }
 LINE_CONTRACT = {"id", "product_id", "product_name", "quantity", "unit_price", "tax_rate", "subtotal", "created_at"}

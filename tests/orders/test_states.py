@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orders.domain.order import Address, NewOrder, Order
+from orders.domain.new_order import Address, NewOrder
+from orders.domain.order import Order
 from orders.domain.payment import Payment, PaymentKind
 from orders.domain.pricing import NewLine
 from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus, RefundStatus, TransitionRefused

@@ -13,7 +13,7 @@ from common.access.auth import Caller, Role
 from common.database.transactions import transaction
 from common.errors import Problem
 from httpx import Response
-from returns.use_cases.opening import NewReturn
+from returns.domain.return_ import NewReturn
 from returns.use_cases.opening import open_return as open_return_use_case
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import ADA
@@ -66,6 +66,8 @@ async def test_a_delivered_order_can_be_returned(gateway: Gateway) -> None:
         "approved_at": None,
         "rejected_at": None,
         "completed_at": None,
+        "external_id": None,
+        "metadata": {},
         "version": 1,
     }
     stored_rows = await audit_and_events(gateway.pool, "RETURN", new_return["id"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from returns.domain.eligibility import KnownOrder
 from returns.domain.return_ import (
     ALLOWED_TRANSITIONS,
+    NewReturn,
     RefundStatus,
     RejectionReason,
     Return,
@@ -32,7 +33,8 @@ ORDER = KnownOrder(
     payment_reference="ch_teacups",
     delivered_at=NOON - timedelta(days=3),
 )
-REQUESTED = Return.open(ORDER, UUID(int=3), NOON, reason="One teacup came in two.", customer_notes=None)
+NEW = NewReturn(ORDER.order_id, "One teacup came in two.")
+REQUESTED = Return.open(ORDER, NEW, UUID(int=3), NOON)
 
 Command = Callable[[Return], Return]
 COMMANDS: dict[ReturnStatus, Command] = {
@@ -109,4 +111,4 @@ def test_the_refund_amount_is_the_total_of_the_order() -> None:
 
 def test_an_unpaid_order_cannot_be_returned() -> None:
     with pytest.raises(ValueError, match="no payment is known"):
-        Return.open(replace(ORDER, payment_reference=None), UUID(int=3), NOON, reason="Broken", customer_notes=None)
+        Return.open(replace(ORDER, payment_reference=None), NEW, UUID(int=3), NOON)

@@ -1,6 +1,6 @@
 """Problems that are answered to clients, with the error codes of the HTTP contract; independent of any framework."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,9 @@ class Problem(Exception):
 
     A command that raises it rolls its transaction back; what a command wrote that *returns* it is committed (a refused
     transition is audited). `retry_after` is in seconds. `challenge` is the value of `WWW-Authenticate`.
+
+    Where PostgreSQL ended the transaction, its reason can only be looked up afterwards: `after_rollback` is called with
+    a connection, and may give a more exact problem.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Problem(Exception):
         *,
         retry_after: float | None = None,
         challenge: str | None = None,
+        after_rollback: "Callable[[Any], Awaitable[Problem | None]] | None" = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -75,6 +79,7 @@ class Problem(Exception):
         self.details = dict(details or {})
         self.retry_after = retry_after
         self.challenge = challenge
+        self.after_rollback = after_rollback
 
     @classmethod
     def not_found(cls, entity: str, identifier: object) -> "Problem":

@@ -129,6 +129,8 @@ class OrderData(EventData):
     surplus_payment: PaymentData | None = None
     identified_payment: IdentifiedPaymentData | None = None
     payments: tuple[PaymentStateData, ...] = ()
+    external_id: str | None = None
+    metadata: Mapping[str, str] = {}
 
 
 class RefundView(EventView):

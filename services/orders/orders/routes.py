@@ -13,10 +13,10 @@ from fastapi import Depends, Query, Request, Response
 
 from orders.domain.states import OrderStatus
 from orders.repository.reading import OrderFilter
-from orders.schemas.requests import CancelRequest, OrderCreate, OrderStateChange
+from orders.schemas.requests import CancelRequest, OrderCreate, OrderStateChange, OrderUpdate
 from orders.schemas.responses import InvoiceLinks, InvoiceResponse, OrderResponse, order_response
 from orders.tables import ENTITY
-from orders.use_cases import commands, queries
+from orders.use_cases import commands, queries, references
 from orders.use_cases.commands import StateChange
 
 router = Router("/orders", tag="Orders")
@@ -60,6 +60,16 @@ async def get_order(request: Request, order_id: UUID) -> Response:
     """The order with its lines, payments and refund. A client that is bound to a customer sees the customer's orders
     only: any other order is a 404."""
     return await read(request, queries.get_order, Caller.of(request), order_id, render=order_response)
+
+
+@router.route("PATCH", "/{order_id}", roles=[Role.CLIENT, Role.MANAGER], returns=OrderResponse, versioned=True)
+async def update_order(request: Request, order_id: UUID, body: OrderUpdate) -> Response:
+    """Set `external_id` where it is null, and change `metadata`. The next event of the order has both."""
+    async with command(request) as run:
+        order = await references.amend_order(
+            run.connection, Caller.of(request), order_id, body.external_id, body.metadata, run.precondition
+        )
+        return await run.answer(order, order_response)
 
 
 @router.route(
@@ -106,7 +116,8 @@ router.history(
     ENTITY,
     queries.require_visible,
     operation_id="getOrderHistory",
-    description="Accepted transitions, oldest first; `include=all` adds the creation and the refused attempts.",
+    description="Accepted transitions, oldest first; `include=all` adds the creation, the refused attempts and the "
+    "changes of references.",
 )
 
 

@@ -13,6 +13,8 @@ metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
 
 # The name of an order in the audit trail.
 ENTITY = "ORDER"
+# Unique: of an owner, no two orders have one external id.
+EXTERNAL_ID_INDEX = "uq_orders_external_id"
 
 # Order numbers may have gaps: a placement that fails uses one.
 order_numbers = sa.Sequence("order_numbers", metadata=metadata)
@@ -55,6 +57,10 @@ orders = sa.Table(
     instant("shipped_at"),
     instant("delivered_at"),
     instant("cancelled_at"),
+    # The client's own id of the order. Its owner is the customer, or a caller who acts for many (ADR 25).
+    sa.Column("external_id", sa.Text),
+    sa.Column("external_id_owner", sa.Uuid),
+    sa.Column("metadata", JSONB),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("sequence", sa.BigInteger, nullable=False),
     sa.Column("audit_position", sa.Integer, nullable=False),
@@ -65,6 +71,14 @@ orders = sa.Table(
     ),
     sa.CheckConstraint("refund_status IN ('NONE', 'PENDING', 'SUCCEEDED', 'FAILED')", name="refund_status"),
     sa.CheckConstraint("total_amount > 0", name="total_amount_positive"),
+    # By id first, as staff searches without an owner. Orders without an external id have no entry.
+    sa.Index(
+        EXTERNAL_ID_INDEX,
+        "external_id",
+        "external_id_owner",
+        unique=True,
+        postgresql_where=sa.text("external_id IS NOT NULL"),
+    ),
     sa.Index("ix_orders_newest", sa.text("created_at DESC"), sa.text("id DESC")),
     sa.Index("ix_orders_status_newest", "status", sa.text("created_at DESC"), sa.text("id DESC")),
     sa.Index("ix_orders_customer_id_newest", "customer_id", sa.text("created_at DESC"), sa.text("id DESC")),

@@ -46,6 +46,8 @@ class ReturnData(EventData):
     rejected_at: datetime | None
     completed_at: datetime | None
     version: int
+    external_id: str | None = None
+    metadata: Mapping[str, str] = {}
 
 
 class OrderView(EventView):

@@ -12,7 +12,7 @@ from common.edge.routing.router import Router
 from common.errors import Code
 from fastapi import Depends, Query, Request, Response
 
-from returns.domain.return_ import ReturnStatus
+from returns.domain.return_ import NewReturn, ReturnStatus
 from returns.repository.reading import ReturnFilter
 from returns.schemas import (
     ApproveRequest,
@@ -20,12 +20,13 @@ from returns.schemas import (
     ReturnCreate,
     ReturnResponse,
     ReturnStateChange,
+    ReturnUpdate,
     return_response,
 )
 from returns.tables import ENTITY
-from returns.use_cases import commands, opening, queries
+from returns.use_cases import commands, opening, queries, references
 from returns.use_cases.delivery_wait import DeliveryWait
-from returns.use_cases.opening import NewReturn, NotDeliveredYet
+from returns.use_cases.opening import NotDeliveredYet
 
 router = Router("/returns", tag="Returns")
 
@@ -52,7 +53,7 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
     """Open a return of a delivered order, within the return window; an order can be returned once.
 
     An order that is not known to be delivered is refused only after a wait of two seconds for its latest events."""
-    new = NewReturn(body.order_id, body.reason, body.customer_notes)
+    new = body.to_domain()
     delivery_wait: DeliveryWait = request.app.state.delivery_wait
     caller = Caller.of(request)
     try:
@@ -86,6 +87,16 @@ async def get_return(request: Request, return_id: UUID) -> Response:
     """The return with its refund. A client that is bound to a customer sees the customer's returns only: any other
     return is a 404."""
     return await read(request, queries.get_return, Caller.of(request), return_id, render=return_response)
+
+
+@router.route("PATCH", "/{return_id}", roles=[Role.CLIENT, Role.MANAGER], returns=ReturnResponse, versioned=True)
+async def update_return(request: Request, return_id: UUID, body: ReturnUpdate) -> Response:
+    """Set `external_id` where it is null, and change `metadata`. The next event of the return has both."""
+    async with command(request) as run:
+        amended_return = await references.amend_return(
+            run.connection, Caller.of(request), return_id, body.external_id, body.metadata, run.precondition
+        )
+        return await run.answer(amended_return, return_response)
 
 
 @router.route(
@@ -156,5 +167,6 @@ router.history(
     ENTITY,
     queries.require_visible,
     operation_id="getReturnHistory",
-    description="Accepted transitions, oldest first; `include=all` adds the opening and the refused attempts.",
+    description="Accepted transitions, oldest first; `include=all` adds the opening, the refused attempts and the "
+    "changes of references.",
 )

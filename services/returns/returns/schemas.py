@@ -1,20 +1,34 @@
 """Request and response bodies of returns."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from common.edge.requests.fields import ExactNumber, Lines, OptionalLines, RequestBody
+from common.edge.requests.fields import ExactNumber, Line, Lines, OptionalLines, RequestBody
+from common.edge.requests.metadata import Metadata, MetadataChanges
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from returns.domain.return_ import RefundStatus, RejectionReason, Return, ReturnStatus
+from returns.domain.return_ import NewReturn, RefundStatus, RejectionReason, Return, ReturnStatus
 
 
 class ReturnCreate(RequestBody):
     order_id: UUID
     reason: Lines = Field(max_length=1000)
     customer_notes: OptionalLines | None = Field(default=None, max_length=2000)
+    external_id: Line | None = Field(default=None, max_length=255)
+    metadata: Metadata | None = None
+
+    def to_domain(self) -> NewReturn:
+        return NewReturn(self.order_id, self.reason, self.customer_notes, self.external_id, self.metadata or {})
+
+
+class ReturnUpdate(RequestBody):
+    """A JSON Merge Patch (RFC 7396): in `metadata`, null deletes a name. `external_id` can be set once."""
+
+    external_id: Line = Field(default_factory=str, max_length=255)
+    metadata: MetadataChanges = Field(default_factory=dict)
 
 
 class ApproveRequest(RequestBody):
@@ -50,6 +64,8 @@ class ReturnResponse(TypedDict):
     approved_at: datetime | None
     rejected_at: datetime | None
     completed_at: datetime | None
+    external_id: str | None
+    metadata: Mapping[str, str]
     version: int
 
 

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
 from common.database.tables import NAMING_CONVENTION, instant
+from sqlalchemy.dialects.postgresql import JSONB
 
 from returns.domain.return_ import ReturnStatus
 
@@ -10,6 +11,8 @@ metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
 
 # The name of a return in the audit trail.
 ENTITY = "RETURN"
+# Unique: of an owner, no two returns have one external id.
+EXTERNAL_ID_INDEX = "uq_returns_external_id"
 
 # All that must be current under the row's lock is in the row: status, version, the last event's sequence, and the head
 # of the audit chain. An order has at most one return, so its sequence is that of the topic and key.
@@ -41,6 +44,10 @@ returns = sa.Table(
     instant("approved_at"),
     instant("rejected_at"),
     instant("completed_at"),
+    # The client's own id of the return. Its owner is the customer, or a caller who acts for many (ADR 25).
+    sa.Column("external_id", sa.Text),
+    sa.Column("external_id_owner", sa.Uuid),
+    sa.Column("metadata", JSONB),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("sequence", sa.BigInteger, nullable=False),
     sa.Column("audit_position", sa.Integer, nullable=False),
@@ -55,6 +62,14 @@ returns = sa.Table(
     sa.CheckConstraint("refund_status IN ('NONE', 'PENDING', 'SUCCEEDED', 'FAILED')", name="refund_status"),
     sa.CheckConstraint("(refund_status <> 'NONE') = (status = 'COMPLETED')", name="refunded_once_completed"),
     sa.CheckConstraint("refund_amount > 0", name="refund_amount_positive"),
+    # By id first, as staff searches without an owner. Returns without an external id have no entry.
+    sa.Index(
+        EXTERNAL_ID_INDEX,
+        "external_id",
+        "external_id_owner",
+        unique=True,
+        postgresql_where=sa.text("external_id IS NOT NULL"),
+    ),
     sa.Index("ix_returns_newest", sa.text("created_at DESC"), sa.text("id DESC")),
     sa.Index("ix_returns_status_newest", "status", sa.text("created_at DESC"), sa.text("id DESC")),
     sa.Index("ix_returns_customer_id_newest", "customer_id", sa.text("created_at DESC"), sa.text("id DESC")),

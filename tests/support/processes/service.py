@@ -31,11 +31,16 @@ class ServiceProcess:
     def log(self) -> str:
         return self._log.read_text()
 
+    @property
+    def address(self) -> str | None:
+        """None until the process listens."""
+        addresses = (json.loads(line)["address"] for line in self.log.splitlines() if '"event":"listening"' in line)
+        return next(addresses, None)
+
     def get(self, path: str) -> httpx.Response | None:
         """The response, or None while the process does not listen or respond."""
-        addresses = [json.loads(line)["address"] for line in self.log.splitlines() if '"event":"listening"' in line]
         try:
-            return httpx.get(addresses[0] + path, timeout=5) if addresses else None
+            return httpx.get(self.address + path, timeout=5) if self.address else None
         except httpx.TransportError:
             return None
 

@@ -66,6 +66,11 @@ class Caller:
         """The one customer for whom this caller acts; None for staff, and for a client that acts for many."""
         return self.customer_id if self.role is Role.CLIENT else None
 
+    @property
+    def acts_for(self) -> UUID:
+        """The one customer, or else the caller: external ids are unique within it (ADR 25)."""
+        return self.bound_to or self.id
+
     def may_see(self, customer_id: UUID) -> bool:
         """Whether objects of this customer exist for the caller."""
         return self.bound_to in (None, customer_id)

@@ -55,6 +55,7 @@ class AggregateStore(Generic[T]):
         self._refuse = (update.values(_parameters(_HEAD)), *audit_insert)
         self._refuse_and_save = (update.values(_parameters((*changing_columns, *_HEAD))), *audit_insert)
         self._save = (*self._refuse_and_save, *(() if counts is None else (counts.transition(),)))
+        self._amend = (update.values(_parameters((*rows.amending, *_HEAD))), *audit_insert)
         self._save_unaudited = (update.values(_parameters(changing_columns)),)
         self._event = outbox.insert_event() if self._sequence else outbox.insert_next_event()
         self._prepared: dict[tuple[sa.UpdateBase, ...], Statement] = {}
@@ -115,6 +116,18 @@ class AggregateStore(Generic[T]):
         parameters = self._changes(locked, changed, event)
         parameters |= self._audit(locked, changed.status, "ACCEPTED", actor, details)
         await self._write(connection, self._save, parameters, event, writes)
+
+    async def amend(
+        self, connection: Connection, locked: Locked[T], changed: T, actor: Actor, details: Details
+    ) -> None:
+        """An accepted change that is no transition, of the columns `amending`, with its audit row and without an event.
+
+        In the audit row both states are the current one.
+        """
+        values = self._rows.dump(changed)
+        parameters: Parameters = {name: values[name] for name in self._rows.amending} | {"id": changed.id}
+        parameters |= self._audit(locked, changed.status, "ACCEPTED", actor, details)
+        await self._write(connection, self._amend, parameters)
 
     async def refuse(
         self,

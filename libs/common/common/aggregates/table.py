@@ -33,7 +33,8 @@ class AggregateTable(Generic[T]):
     """A table with one row per aggregate; `entity` is the aggregate's name in the audit trail.
 
     `columns` are read, and `load` makes an aggregate of them. `dump` gives the values of the aggregate's own columns;
-    a change writes those in `changing`, and none with a default in the database is inserted. `owner` is the column
+    a change writes those in `changing`, an amendment those in `amending`, and none with a default in the database is
+    inserted. `owner` is the column
     with the customer who may see the row. Wherever an owner can be given as `visible_to`, None sees every row.
 
     The table also has the head of the aggregate's audit chain (`audit_position`, `audit_hash`), and a `sequence` where
@@ -49,6 +50,7 @@ class AggregateTable(Generic[T]):
     load: Callable[[Record], T]
     dump: Callable[[T], dict[str, Any]]
     changing: Collection[str]
+    amending: Collection[str] = ()
     counts: StatusCounts[Any] | None = None
     owner: sa.Column[UUID] | None = None
 

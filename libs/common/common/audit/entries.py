@@ -87,7 +87,8 @@ _of_entity = sa.and_(
     audit.c.entity_type == sa.bindparam("entity_type", type_=sa.Text),
     audit.c.entity_id == sa.bindparam("entity_id", type_=sa.Uuid),
 )
-_is_transition = sa.and_(audit.c.outcome == "ACCEPTED", audit.c.previous_state.is_not(None))
+# Neither the creation, which has no previous state, nor an amendment, whose states are equal.
+_is_transition = sa.and_(audit.c.outcome == "ACCEPTED", audit.c.previous_state != audit.c.new_state)
 _TRANSITIONS = prepare(_with_details.where(_of_entity, _is_transition).order_by(audit.c.position))
 # Positions count from 1 without gaps: a page is found by index, and the last position is the number of all rows.
 _after = sa.bindparam("offset", type_=sa.BigInteger)
@@ -126,7 +127,7 @@ async def find_history(
     connection: Connection, entity_type: str, entity_id: UUID, paging: Paging, *, everything: bool
 ) -> Page[Record]:
     """Rows with their details, oldest first: the accepted transitions, which are few, as states only move forward; with
-    `everything`, also the creation and the refused attempts."""
+    `everything`, also the creation, the amendments and the refused attempts."""
     if everything:
         last = await _LAST_LINK.fetch_one(connection, entity_type=entity_type, entity_id=entity_id)
         rows = await _ROWS.fetch_all(

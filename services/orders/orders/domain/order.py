@@ -1,41 +1,27 @@
 """An order, its transitions and its payments."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from orders.domain.new_order import Address, NewOrder
 from orders.domain.payment import Payment, PaymentKind
-from orders.domain.pricing import NewLine, OrderLine, Tax, price, taxes_on
+from orders.domain.pricing import OrderLine, Tax, price, taxes_on
 from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus, RefundStatus, TransitionRefused
 
 # The maximum number of payments that are read with an order, and shown: more than anybody reports by mistake.
 LISTED_PAYMENTS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
+class ExternalIdIsSet(Exception):
+    """The order has another external id; it cannot be changed."""
 
-
-@dataclass(frozen=True, slots=True)
-class NewOrder:
-    """A requested order."""
-
-    customer_id: UUID
-    customer_email: str | None
-    customer_name: str | None
-    buyer_vat_id: str | None
-    currency: str
-    lines: tuple[NewLine, ...]
-    payment_method: str
-    shipping_address: Address
-    billing_address: Address
+    def __init__(self, external_id: str) -> None:
+        super().__init__(external_id)
+        self.external_id = external_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +61,16 @@ class Order:
     cancelled_at: datetime | None = None
     # In the order in which they were reported, at most `LISTED_PAYMENTS` of them.
     payments: tuple[Payment, ...] = ()
+    # The client's own id of the order, which is unique within its owner: a customer, or a caller who acts for many.
+    external_id: str | None = None
+    external_id_owner: UUID | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def place(cls, new: NewOrder, order_id: UUID, order_number: str, now: datetime) -> "Order":
-        """Raises `InvalidTotal` for a total of zero, or one that is too large."""
+    def place(
+        cls, new: NewOrder, order_id: UUID, order_number: str, now: datetime, owner: UUID | None = None
+    ) -> "Order":
+        """`owner` is that of the external id. Raises `InvalidTotal` for a total of zero, or one that is too large."""
         priced_lines = price(new.lines, new.currency)
         return cls(
             id=order_id,
@@ -97,6 +89,9 @@ class Order:
             billing_address=new.billing_address,
             created_at=now,
             updated_at=now,
+            external_id=new.external_id,
+            external_id_owner=None if new.external_id is None else owner,
+            metadata=new.metadata,
         )
 
     @property
@@ -139,6 +134,17 @@ class Order:
         return self._change_to(
             OrderStatus.CANCELLED, now, cancelled_at=now, cancellation_reason=reason, refund_status=refund
         )
+
+    def amend(self, now: datetime, external_id: str, owner: UUID, metadata: Mapping[str, str]) -> "Order":
+        """Set the metadata, and the external id unless it is empty. The same order where nothing changes.
+
+        Raises `ExternalIdIsSet`.
+        """
+        if external_id in ("", self.external_id):
+            return self if metadata == self.metadata else self._change(now, metadata=metadata)
+        if self.external_id is not None:
+            raise ExternalIdIsSet(self.external_id)
+        return self._change(now, metadata=metadata, external_id=external_id, external_id_owner=owner)
 
     def refund_status_of(self, payment: Payment) -> RefundStatus:
         """A refund is pending for late and surplus payments, and for the captured payment of a cancelled order.

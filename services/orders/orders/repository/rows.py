@@ -8,7 +8,7 @@ from common.aggregates.table import AggregateTable
 from common.database.statements import Record
 from common.money import quantize
 from msgspec import convert
-from sqlalchemy import JSON, ScalarSelect, case, func, literal, select
+from sqlalchemy import JSON, ColumnElement, ScalarSelect, Text, case, cast, func, literal, select
 
 from orders.domain.order import LISTED_PAYMENTS, Order
 from orders.domain.payment import Payment, PaymentKind
@@ -31,6 +31,7 @@ _CHANGING = (
     "cancelled_at",
     "version",
 )
+_AMENDING = ("external_id", "external_id_owner", "metadata", "updated_at", "version")
 _ORDER = tuple(name for name in Order.__slots__ if name in orders.c)
 _AMOUNTS = ("net_amount", "tax_amount", "total_amount", "captured_amount")
 _LINE_AMOUNTS = ("unit_price", "subtotal")
@@ -47,8 +48,12 @@ _line = (
 )
 _lines_as_json: ScalarSelect[Any] = select(func.json_agg(_line.table_valued(), type_=JSON)).scalar_subquery()
 # Positions count from 1: the largest one, first in the index, is the number.
-number_of_lines: ScalarSelect[int] = (
+_number_of_lines: ScalarSelect[int] = (
     select(func.max(order_lines.c.position)).where(order_lines.c.order_id == orders.c.id).scalar_subquery()
+)
+# Metadata counts as lines of a thousand bytes, about the size of a line in a response.
+size_in_lines: ColumnElement[int] = _number_of_lines + func.coalesce(
+    func.octet_length(cast(orders.c.metadata, Text)) / 1000, 0
 )
 payment_columns = (
     payments.c.reference,
@@ -79,7 +84,9 @@ _columns = (
 
 
 def order_values(order: Order) -> dict[str, Any]:
-    return dict(zip(_ORDER, _values_of(order), strict=True))
+    values = dict(zip(_ORDER, _values_of(order), strict=True))
+    values["metadata"] = values["metadata"] or None  # null is read and written without a conversion
+    return values
 
 
 def to_order(row: Record) -> Order:
@@ -95,6 +102,7 @@ def to_order(row: Record) -> Order:
     values["payments"] = values["payments"] or ()
     for payment in values["payments"]:
         _quantize(payment, ("amount",), currency)
+    values["metadata"] = values["metadata"] or {}
     return convert(values, Order)
 
 
@@ -117,6 +125,7 @@ ORDERS = AggregateTable(
     load=to_order,
     dump=order_values,
     changing=_CHANGING,
+    amending=_AMENDING,
     counts=order_counts,
     owner=orders.c.customer_id,
 )

@@ -1,19 +1,23 @@
 """Changing orders: lock one, then write all that a step changes in one statement (ADR 2)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 from common.aggregates.changes import Locked, Write
 from common.aggregates.store import AggregateStore
+from common.audit.actor import Actor
 from common.database.statements import Connection, prepare
+from common.messaging.outgoing.outbox import NewEvent
 from sqlalchemy import ARRAY, Text, UpdateBase, Uuid, bindparam, exists, func, insert, literal, or_, select, update
 
 from orders.domain.order import LISTED_PAYMENTS, Order
 from orders.domain.payment import Payment, PaymentKind
 from orders.domain.pricing import OrderLine
 from orders.repository.rows import ORDERS, payment_columns, to_payment
-from orders.tables import order_lines, order_numbers, orders, payments
+from orders.tables import EXTERNAL_ID_INDEX, order_lines, order_numbers, orders, payments
 
 # The version before the wait for the lock. If the order has another one now, it may also have other payments, which a
 # sub-select of the same statement cannot see.
@@ -59,16 +63,43 @@ _IDENTIFIED_PAYMENT = (
     .values(reference=bindparam("payment_reference"), first_reference=bindparam("first_reference"))
 )
 
-add = _STORE.add
 save = _STORE.save
 refuse = _STORE.refuse
 save_unaudited = _STORE.save_unaudited
+
+
+class ExternalIdTaken(Exception):
+    """Another order of the owner has the external id; this transaction is aborted."""
 
 
 async def new_placement(connection: Connection) -> tuple[UUID, int, datetime]:
     """What the database gives to a new order: a time-ordered id, a number and the time."""
     [(order_id, number, now)] = await _PLACEMENT.fetch_all(connection)
     return order_id, number, now
+
+
+async def add(
+    connection: Connection, order: Order, actor: Actor, details: Mapping[str, object], event: NewEvent, *writes: Write
+) -> None:
+    """A new order with its audit row and event. Raises `ExternalIdTaken`."""
+    try:
+        await _STORE.add(connection, order, actor, details, event, *writes)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != EXTERNAL_ID_INDEX:
+            raise
+        raise ExternalIdTaken from error
+
+
+async def amend(
+    connection: Connection, locked: Locked[Order], changed: Order, actor: Actor, details: Mapping[str, object]
+) -> None:
+    """Write the references of an order, with an audit row. Raises `ExternalIdTaken`."""
+    try:
+        await _STORE.amend(connection, locked, changed, actor, details)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != EXTERNAL_ID_INDEX:
+            raise
+        raise ExternalIdTaken from error
 
 
 def new_lines(lines: tuple[OrderLine, ...]) -> Write:

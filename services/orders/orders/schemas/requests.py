@@ -7,6 +7,7 @@ from uuid import UUID
 
 from common import money
 from common.edge.requests.fields import EmailAddress, ExactNumber, Line, Lines, OptionalLine, RequestBody, WholeNumber
+from common.edge.requests.metadata import Metadata, MetadataChanges
 from pydantic import (
     AfterValidator,
     Field,
@@ -19,8 +20,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from orders.domain import order, pricing
-from orders.domain.order import NewOrder
+from orders.domain import new_order, pricing
+from orders.domain.new_order import NewOrder
 from orders.domain.states import OrderStatus
 
 HUNDREDTH = Decimal("0.01")
@@ -64,8 +65,8 @@ class Address(RequestBody):
     zip: OptionalLine = Field(max_length=20)
     country: Line = Field(max_length=50)
 
-    def to_domain(self) -> order.Address:
-        return order.Address(self.street, self.city, self.state, self.zip, self.country)
+    def to_domain(self) -> new_order.Address:
+        return new_order.Address(self.street, self.city, self.state, self.zip, self.country)
 
 
 class LineItem(RequestBody):
@@ -91,6 +92,8 @@ class OrderCreate(RequestBody):
     payment_method: Line = Field(max_length=255)
     shipping_address: Address
     billing_address: Address
+    external_id: Line | None = Field(default=None, max_length=255)
+    metadata: Metadata | None = None
 
     @field_validator("line_items")
     @classmethod
@@ -116,7 +119,16 @@ class OrderCreate(RequestBody):
             payment_method=self.payment_method,
             shipping_address=self.shipping_address.to_domain(),
             billing_address=self.billing_address.to_domain(),
+            external_id=self.external_id,
+            metadata=self.metadata or {},
         )
+
+
+class OrderUpdate(RequestBody):
+    """A JSON Merge Patch (RFC 7396): in `metadata`, null deletes a name. `external_id` can be set once."""
+
+    external_id: Line = Field(default_factory=str, max_length=255)
+    metadata: MetadataChanges = Field(default_factory=dict)
 
 
 # The optional fields of a new state, besides `reason`.

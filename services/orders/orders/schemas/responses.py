@@ -1,5 +1,6 @@
 """Response bodies of orders."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from orders.domain.pricing import OrderLine
 from orders.domain.states import OrderStatus, RefundStatus
 
 if TYPE_CHECKING:
-    from orders.domain.order import Address
+    from orders.domain.new_order import Address
 else:  # one schema of an address for requests and responses: generators drop one of two with the same title
     from orders.schemas.requests import Address
 
@@ -69,6 +70,8 @@ class OrderResponse(TypedDict):
     delivered_at: datetime | None
     cancelled_at: datetime | None
     cancellation_reason: str | None
+    external_id: str | None
+    metadata: Mapping[str, str]
     version: int
 
 
@@ -119,6 +122,8 @@ def order_response(order: Order) -> OrderResponse:
         "delivered_at": order.delivered_at,
         "cancelled_at": order.cancelled_at,
         "cancellation_reason": order.cancellation_reason,
+        "external_id": order.external_id,
+        "metadata": order.metadata,
         "version": order.version,
     }
 

@@ -11,11 +11,14 @@ from common.database.statements import Connection
 from common.errors import Problem
 
 from orders import events
-from orders.domain.order import NewOrder, Order
+from orders.domain.new_order import NewOrder
+from orders.domain.order import Order
 from orders.domain.pricing import InvalidTotal
 from orders.domain.states import OrderStatus, TransitionRefused
 from orders.repository import writing
+from orders.repository.writing import ExternalIdTaken
 from orders.use_cases.payments import settle_refused_payment
+from orders.use_cases.references import external_id_taken
 
 # Who may request a transition to a state, in addition to ops.
 ROLES: Mapping[OrderStatus, tuple[Role, ...]] = {
@@ -26,6 +29,8 @@ ROLES: Mapping[OrderStatus, tuple[Role, ...]] = {
     OrderStatus.DELIVERED: (Role.WAREHOUSE, Role.MANAGER),
     OrderStatus.CANCELLED: (Role.CLIENT, Role.MANAGER),
 }
+# Of a new order, for its audit row.
+_DETAILS = ("order_number", "total_amount", "currency", "external_id", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +66,21 @@ class StateChange:
 
 
 async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> Order:
-    """Raises `Problem` VALIDATION_ERROR for an impossible total, FORBIDDEN when placed for another customer."""
+    """Raises `Problem` VALIDATION_ERROR for an impossible total, FORBIDDEN when placed for another customer, CONFLICT
+    for an external id that another order has."""
     order_id, number, now = await writing.new_placement(connection)
     try:
-        order = Order.place(new, order_id, f"ORD-{now.year}-{number:06d}", now)
+        order = Order.place(new, order_id, f"ORD-{now.year}-{number:06d}", now, caller.acts_for)
     except InvalidTotal as error:
         raise Problem.invalid("line_items", str(error)) from error
     if not caller.may_see(order.customer_id):
         raise caller.forbidden()
-    details = {"order_number": order.order_number, "total_amount": order.total_amount, "currency": order.currency}
+    details = {name: value for name in _DETAILS if (value := getattr(order, name))}
     event = events.new_event(events.CREATED, order, caller.actor)
-    await writing.add(connection, order, caller.actor, details, event, writing.new_lines(order.lines))
+    try:
+        await writing.add(connection, order, caller.actor, details, event, writing.new_lines(order.lines))
+    except ExternalIdTaken as error:
+        raise external_id_taken(order.external_id or "", caller) from error
     return order
 
 

@@ -1,7 +1,7 @@
 """The return of an order, its states, and the transitions between them: forward only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -56,6 +56,25 @@ class TransitionRefused(Exception):
         self.allowed = ALLOWED_TRANSITIONS[current]
 
 
+class ExternalIdIsSet(Exception):
+    """The return has another external id; it cannot be changed."""
+
+    def __init__(self, external_id: str) -> None:
+        super().__init__(external_id)
+        self.external_id = external_id
+
+
+@dataclass(frozen=True, slots=True)
+class NewReturn:
+    """A requested return."""
+
+    order_id: UUID
+    reason: str
+    customer_notes: str | None = None
+    external_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Return:
     """The current state of a return. A change gives a new one with a higher `version`, or raises `TransitionRefused`.
@@ -85,12 +104,19 @@ class Return:
     approved_at: datetime | None = None
     rejected_at: datetime | None = None
     completed_at: datetime | None = None
+    # The client's own id of the return, which is unique within its owner: a customer, or a caller who acts for many.
+    external_id: str | None = None
+    external_id_owner: UUID | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(
-        cls, order: KnownOrder, return_id: UUID, now: datetime, *, reason: str, customer_notes: str | None
+        cls, order: KnownOrder, new: NewReturn, return_id: UUID, now: datetime, owner: UUID | None = None
     ) -> "Return":
-        """Raises `ValueError` for an order without a payment: there is nothing to refund."""
+        """`owner` is that of the external id.
+
+        Raises `ValueError` for an order without a payment: there is nothing to refund.
+        """
         if order.payment_reference is None:
             raise ValueError(f"no payment is known of order {order.order_id}")
         return cls(
@@ -100,13 +126,16 @@ class Return:
             customer_id=order.customer_id,
             customer_email=order.customer_email,
             customer_name=order.customer_name,
-            reason=reason,
-            customer_notes=customer_notes,
+            reason=new.reason,
+            customer_notes=new.customer_notes,
             refund_amount=order.total_amount,
             currency=order.currency,
             payment_reference=order.payment_reference,
             created_at=now,
             updated_at=now,
+            external_id=new.external_id,
+            external_id_owner=None if new.external_id is None else owner,
+            metadata=new.metadata,
         )
 
     def approve(self, now: datetime, manager_notes: str) -> "Return":
@@ -126,6 +155,21 @@ class Return:
     def complete(self, now: datetime) -> "Return":
         """The refund is pending from now on."""
         return self._change_to(ReturnStatus.COMPLETED, now, completed_at=now, refund_status=RefundStatus.PENDING)
+
+    def amend(self, now: datetime, external_id: str, owner: UUID, metadata: Mapping[str, str]) -> "Return":
+        """Set the metadata, and the external id unless it is empty. The same return where nothing changes.
+
+        Raises `ExternalIdIsSet`.
+        """
+        if external_id in ("", self.external_id):
+            return self if metadata == self.metadata else self._change(now, metadata=metadata)
+        if self.external_id is not None:
+            raise ExternalIdIsSet(self.external_id)
+        return self._change(now, metadata=metadata, external_id=external_id, external_id_owner=owner)
+
+    def _change(self, now: datetime, **changes: Any) -> "Return":
+        """A change that is no transition."""
+        return replace(self, version=self.version + 1, updated_at=now, **changes)
 
     def _change_to(self, status: ReturnStatus, now: datetime, **changes: Any) -> "Return":
         if status not in ALLOWED_TRANSITIONS[self.status]:

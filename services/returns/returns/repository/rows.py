@@ -22,15 +22,18 @@ _CHANGING = (
     "completed_at",
     "version",
 )
+_AMENDING = ("external_id", "external_id_owner", "metadata", "updated_at", "version")
 
 
 def return_values(of: Return) -> dict[str, Any]:
-    return {name: getattr(of, name) for name in Return.__slots__}
+    values = {name: getattr(of, name) for name in Return.__slots__}
+    return values | {"metadata": of.metadata or None}  # null is read and written without a conversion
 
 
 def to_return(row: Record) -> Return:
     """The amount has four decimals in the row, and those of its currency in the return."""
-    return convert(dict(row) | {"refund_amount": quantize(row["refund_amount"], row["currency"])}, Return)
+    amount = quantize(row["refund_amount"], row["currency"])
+    return convert(dict(row) | {"refund_amount": amount, "metadata": row["metadata"] or {}}, Return)
 
 
 def to_known_order(row: Record) -> KnownOrder:
@@ -44,6 +47,7 @@ RETURNS = AggregateTable(
     load=to_return,
     dump=return_values,
     changing=_CHANGING,
+    amending=_AMENDING,
     counts=return_counts,
     owner=returns.c.customer_id,
 )

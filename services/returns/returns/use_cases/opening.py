@@ -1,9 +1,8 @@
 """Opening a return of an order that is delivered, within the window, and was never returned before."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NotRequired
-from uuid import UUID
 
 from common.access.auth import Caller
 from common.database.statements import Connection
@@ -13,19 +12,11 @@ from typing_extensions import TypedDict
 
 from returns import events
 from returns.domain.eligibility import Ineligibility, KnownOrder, ineligibility
-from returns.domain.return_ import Return
+from returns.domain.return_ import NewReturn, Return
 from returns.repository import orders, writing
 from returns.repository.orders import Consideration
-from returns.repository.writing import AlreadyReturned
-
-
-@dataclass(frozen=True, slots=True)
-class NewReturn:
-    """A requested return."""
-
-    order_id: UUID
-    reason: str
-    customer_notes: str | None = None
+from returns.repository.writing import AlreadyReturned, ExternalIdTaken
+from returns.use_cases.references import external_id_taken, name_first_return
 
 
 class NotDeliveredYet(Exception):
@@ -59,7 +50,7 @@ _MESSAGES = {
 async def open_return(
     connection: Connection, caller: Caller, new: NewReturn, window_days: int, waited_since: datetime | None = None
 ) -> Return:
-    """Raises `Problem` NOT_FOUND or RETURN_NOT_ALLOWED.
+    """Raises `Problem` NOT_FOUND or RETURN_NOT_ALLOWED, CONFLICT for an external id that another return has.
 
     The first attempt raises `NotDeliveredYet` where a later event could allow the return. The second one, with the
     exception's `arrived_at` as `waited_since`, then raises `Problem` UNAVAILABLE unless the copy has caught up.
@@ -83,13 +74,15 @@ async def open_return(
         window=timedelta(days=window_days),
     )
     if obstacle is not None:
-        raise _refusal(obstacle, order, window_days)
-    opened = Return.open(order, seen.return_id, seen.now, reason=new.reason, customer_notes=new.customer_notes)
+        raise _refusal(obstacle, order, window_days, new, caller)
+    opened = Return.open(order, new, seen.return_id, seen.now, caller.acts_for)
     try:
         event = events.new_event(events.OF_STATUS[opened.status], opened, caller.actor)
         await writing.add(connection, opened, caller.actor, _details(opened), event)
     except AlreadyReturned:
-        raise _refusal(Ineligibility.ALREADY_RETURNED, order, window_days) from None
+        raise _refusal(Ineligibility.ALREADY_RETURNED, order, window_days, new, caller) from None
+    except ExternalIdTaken:
+        raise external_id_taken(opened.external_id or "", caller) from None
     return opened
 
 
@@ -97,13 +90,17 @@ def _may_only_be_behind(order: KnownOrder | None, seen: Consideration) -> bool:
     return order is None or (order.may_yet_be_delivered and not seen.already_returned)
 
 
-def _refusal(obstacle: Ineligibility, order: KnownOrder, window_days: int) -> Problem:
+def _refusal(obstacle: Ineligibility, order: KnownOrder, window_days: int, new: NewReturn, caller: Caller) -> Problem:
     details: dict[str, object] = {"reason": obstacle, "order_status": order.status}
     if obstacle is Ineligibility.WINDOW_EXPIRED:
         details |= {"delivered_at": order.delivered_at, "window_days": window_days}
-    return Problem(RETURN_NOT_ALLOWED, _MESSAGES[obstacle], details)
+    first_return = None
+    if obstacle is Ineligibility.ALREADY_RETURNED and new.external_id is not None:
+        # The request may be a repeat, whose first answer was lost.
+        first_return = partial(name_first_return, new.external_id, caller.acts_for)
+    return Problem(RETURN_NOT_ALLOWED, _MESSAGES[obstacle], details, after_rollback=first_return)
 
 
 def _details(opened: Return) -> dict[str, object]:
-    names = ("order_id", "reason", "customer_notes", "refund_amount", "currency")
-    return {name: value for name in names if (value := getattr(opened, name)) is not None}
+    names = ("order_id", "reason", "customer_notes", "refund_amount", "currency", "external_id", "metadata")
+    return {name: value for name in names if (value := getattr(opened, name)) not in (None, {})}

@@ -14,7 +14,7 @@ from common import failpoints
 from common.access.auth import Caller
 from common.aggregates.precondition import Precondition, entity_tag
 from common.database.statements import Connection
-from common.database.transactions import transaction
+from common.database.transactions import reading, transaction
 from common.edge.commands.idempotency import Answer, KeyedRequest, keyed_transaction, require_unanswered, store_answer
 from common.edge.commands.query import encode_json, unchanged, version_of
 from common.edge.problems.problem_responses import problem_response
@@ -81,19 +81,30 @@ async def command(request: Request) -> AsyncIterator[Command]:
     With an `Idempotency-Key`, raises what `keyed_transaction` raises; a `StoredAnswer` is answered by the route.
     """
     pool = Runtime.of(request).pool
+    keyed_request = await _keyed(request)
+    try:
+        if keyed_request is None:
+            async with transaction(pool) as connection:
+                yield Command(request, connection)
+        else:
+            async with keyed_transaction(pool, keyed_request) as connection:
+                yield Command(request, connection, keyed_request)
+        failpoints.hit("command.after_commit")
+    except Problem as problem:
+        if problem.after_rollback is None:
+            raise
+        async with reading(pool) as connection:
+            raise await problem.after_rollback(connection) or problem from None
+
+
+async def _keyed(request: Request) -> KeyedRequest | None:
     key = single_header(request.scope, b"idempotency-key")
     if key is None:
-        async with transaction(pool) as connection:
-            yield Command(request, connection)
-        failpoints.hit("command.after_commit")
-        return
-    keyed_request = KeyedRequest.of(
+        return None
+    return KeyedRequest.of(
         key.decode("latin-1"),
         caller=Caller.of(request).scope,
         method=request.method,
         path=request.scope["path"],
         body=await request.body(),
     )
-    async with keyed_transaction(pool, keyed_request) as connection:
-        yield Command(request, connection, keyed_request)
-    failpoints.hit("command.after_commit")
