@@ -69,6 +69,8 @@ class ServiceSettings(ProcessSettings):
 
     # Requests in any 60 seconds per API key and process; 0 means no limit.
     rate_limit_per_minute: int = Field(default=100, ge=0)
+    # Whether the limit is that of all processes of the service together.
+    rate_limit_shared: bool = False
     # The part of the connections to the database that one caller may use at once, of those that others leave.
     caller_connection_share: float = Field(default=0.7, gt=0, le=1)
     # Requests of one caller that may wait for a connection, per process.

@@ -46,7 +46,7 @@ def create_gateway(
     app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers=dict.fromkeys(REFUSALS, on_refusal))
     app.state.runtime = runtime
     app.state.admission = admission = Admission(runtime.pool, runtime.settings)
-    components = (response_times.component(runtime.pool), admission.component(runtime.pool))
+    components = (response_times.component(runtime.pool), *admission.components(runtime.pool))
     app.state.components = (*components, running_requests.component)
     app.add_middleware(RequestObserver, response_times=response_times, running_requests=running_requests)
     standard = standard_router(runtime.health, entities, count_by_status, response_times)

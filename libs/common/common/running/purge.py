@@ -13,7 +13,16 @@ from sqlalchemy.types import UserDefinedType
 
 from common.component import pause
 from common.database.statements import Connection, prepare
-from common.database.tables import idempotency_keys, inbox, jobs, outbox, outbox_parked, outbox_pending, poison
+from common.database.tables import (
+    idempotency_keys,
+    inbox,
+    jobs,
+    outbox,
+    outbox_parked,
+    outbox_pending,
+    poison,
+    rate_limit_leases,
+)
 from common.database.transactions import FailuresLogged, Pool, transaction
 from common.settings import ServiceSettings
 
@@ -79,6 +88,7 @@ def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
             poison, _is(poison.c.state, "replayed") & older_than(poison.c.replayed_at, settings.poison_retention_days)
         ),
         PurgeRule(idempotency_keys, idempotency_keys.c.expires_at < func.now()),
+        PurgeRule(rate_limit_leases, rate_limit_leases.c.expires_at < func.now()),
     ]
 
 

@@ -20,7 +20,7 @@ from common.database.tables.outbox import (
     relay_lanes,
     relays,
 )
-from common.database.tables.requests import api_keys, idempotency_keys, response_times
+from common.database.tables.requests import api_keys, idempotency_keys, rate_limit_leases, response_times
 
 __all__ = [
     "APPEND_ONLY",
@@ -46,6 +46,7 @@ __all__ = [
     "outbox_parked",
     "outbox_pending",
     "poison",
+    "rate_limit_leases",
     "relay_lanes",
     "relays",
     "response_times",

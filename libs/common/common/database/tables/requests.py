@@ -38,6 +38,19 @@ idempotency_keys = sa.Table(
     sa.Index("ix_idempotency_keys_expires_at", "expires_at"),
 )
 
+# What the processes of a service have leased of each client's rate limit: numbers, and until when they count. Unlogged:
+# it is written often, and its loss in a crash of the server only forgets the last minute.
+rate_limit_leases = sa.Table(
+    "rate_limit_leases",
+    infrastructure,
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("ends", ARRAY(sa.DateTime(timezone=True)), nullable=False),
+    sa.Column("counts", ARRAY(sa.Integer), nullable=False),
+    sa.Column("granted", sa.Integer, nullable=False),
+    instant("expires_at", nullable=False),
+    prefixes=["UNLOGGED"],
+)
+
 # A histogram of response times per process and slot of some seconds; only buckets that are not empty are stored.
 response_times = sa.Table(
     "response_times",

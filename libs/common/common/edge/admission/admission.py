@@ -1,5 +1,6 @@
 """Admission of callers to guarded routes: a valid API key, requests left in the minute, a role that may call."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from starlette.types import Scope
@@ -10,7 +11,8 @@ from common.access.bearer.invalid_token import REALM, invalid_request
 from common.access.key_uses import KeyUses
 from common.component import Component
 from common.database.transactions import Pool
-from common.edge.admission.rate_limit import RateLimit
+from common.edge.admission.rate_limit import Allowance, RateLimit
+from common.edge.admission.shared_rate_limit import SharedRateLimit
 from common.edge.problems.problem_details import API_KEY_CHALLENGE
 from common.edge.requests.headers import single_header
 from common.errors import Code, Problem
@@ -28,11 +30,15 @@ class Admission:
         self._authenticator = Authenticator(pool, settings.api_key_cache_seconds)
         self._attempts = _KeyAttempts(self._authenticator, settings.rate_limit_per_minute)
         self._rate_limit = RateLimit(settings.rate_limit_per_minute)
+        self._limit = settings.rate_limit_per_minute
+        self._shared_limit = SharedRateLimit(pool) if settings.rate_limit_shared else None
         self._key_uses = KeyUses()
         self._tokens = _bearer_tokens(settings)
 
-    def component(self, pool: Pool) -> Component:
-        return self._key_uses.component(pool)
+    def components(self, pool: Pool) -> Iterator[Component]:
+        yield self._key_uses.component(pool)
+        if self._shared_limit is not None:
+            yield self._shared_limit.component
 
     async def admit(self, scope: Scope, roles: frozenset[Role]) -> None:
         """Raises `Problem` BAD_REQUEST for two credentials, UNAUTHENTICATED, RATE_LIMITED or FORBIDDEN, in this order,
@@ -42,7 +48,7 @@ class Admission:
         caller = scope["caller"] = Caller(
             who.id, who.name, who.role, who.customer_id, ip_address, scope["traceparent"], who.scope
         )
-        allowance = self._rate_limit.hit(who.scope, who.rate_limit)
+        allowance = await self._count(who)
         if allowance is not None:
             scope["rate_headers"] = allowance.headers()
         if who.role not in roles:
@@ -70,6 +76,15 @@ class Admission:
             "The headers X-API-Key and Authorization are missing: one is needed.",
             challenge=f"{API_KEY_CHALLENGE}, {REALM}",
         )
+
+    async def _count(self, who: Identity) -> Allowance | None:
+        """None when there is no limit. This process counts on its own too, for the time when the shared limit fails."""
+        shared_allowance = None
+        if self._shared_limit is not None:
+            limit = self._limit if who.rate_limit is None else who.rate_limit
+            shared_allowance = await self._shared_limit.take(who.scope, limit) if limit else None
+        own_allowance = self._rate_limit.hit(who.scope, who.rate_limit)
+        return shared_allowance or own_allowance
 
 
 def _bearer_tokens(settings: ServiceSettings) -> "BearerTokens | None":

@@ -92,9 +92,9 @@ class RateLimit:
 
 def _check(hits: deque[float], now: float, limit: int) -> None:
     if len(hits) >= limit:
-        raise Problem(
-            Code.RATE_LIMITED,
-            f"More than {limit} requests in a minute.",
-            {"limit": limit, "window_seconds": int(WINDOW_SECONDS)},
-            retry_after=hits[0] + WINDOW_SECONDS - now,
-        )
+        raise too_many_requests(limit, hits[0] + WINDOW_SECONDS - now)
+
+
+def too_many_requests(limit: int, retry_after: float) -> Problem:
+    details = {"limit": limit, "window_seconds": int(WINDOW_SECONDS)}
+    return Problem(Code.RATE_LIMITED, f"More than {limit} requests in a minute.", details, retry_after=retry_after)

@@ -86,9 +86,11 @@ async def command(request: Request) -> AsyncIterator[Command]:
         if keyed_request is None:
             async with transaction(pool) as connection:
                 yield Command(request, connection)
+                failpoints.hit("command.before_commit")
         else:
             async with keyed_transaction(pool, keyed_request) as connection:
                 yield Command(request, connection, keyed_request)
+                failpoints.hit("command.before_commit")
         failpoints.hit("command.after_commit")
     except Problem as problem:
         if problem.after_rollback is None:
