@@ -15,7 +15,7 @@ from orders.domain.states import OrderStatus
 from orders.repository.reading import OrderFilter
 from orders.schemas.requests import CancelRequest, OrderCreate, OrderStateChange, OrderUpdate
 from orders.schemas.responses import InvoiceLinks, InvoiceResponse, OrderResponse, order_response
-from orders.tables import ENTITY
+from orders.tables import ENTITY, order_notes
 from orders.use_cases import commands, queries, references
 from orders.use_cases.commands import StateChange
 
@@ -119,6 +119,7 @@ router.history(
     description="Accepted transitions, oldest first; `include=all` adds the creation, the refused attempts and the "
     "changes of references.",
 )
+router.notes("order_id", order_notes, queries.require_visible, entity="Order")
 
 
 @router.route("GET", "/{order_id}/invoice", roles=Role, returns=InvoiceResponse, operation_id="getOrderInvoice")

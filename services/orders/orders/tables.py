@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
+from common.aggregates.notes import Notes
 from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -136,4 +137,5 @@ order_invoices = sa.Table(
     sa.Column("sequence", sa.BigInteger, nullable=False),
 )
 
+order_notes = Notes("order", "orders", metadata)
 order_counts = StatusCounts("order", OrderStatus, metadata)

@@ -23,7 +23,7 @@ from returns.schemas import (
     ReturnUpdate,
     return_response,
 )
-from returns.tables import ENTITY
+from returns.tables import ENTITY, return_notes
 from returns.use_cases import commands, opening, queries, references
 from returns.use_cases.delivery_wait import DeliveryWait
 from returns.use_cases.opening import NotDeliveredYet
@@ -170,3 +170,4 @@ router.history(
     description="Accepted transitions, oldest first; `include=all` adds the opening, the refused attempts and the "
     "changes of references.",
 )
+router.notes("return_id", return_notes, queries.require_visible, entity="Return")

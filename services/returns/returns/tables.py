@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
+from common.aggregates.notes import Notes
 from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -99,4 +100,5 @@ known_orders = sa.Table(
     ),
 )
 
+return_notes = Notes("return", "returns", metadata)
 return_counts = StatusCounts("return", ReturnStatus, metadata)

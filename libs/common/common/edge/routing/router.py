@@ -8,9 +8,11 @@ from uuid import UUID
 from typing_extensions import TypedDict
 
 from common.access.auth import Caller, Role
+from common.aggregates.notes import Notes
 from common.database.statements import Connection
 from common.edge.routing.guarded_route import GuardedRoute
 from common.edge.routing.history import HistoryResponse, history_endpoint
+from common.edge.routing.notes import NoteResponse, note_endpoints
 from common.errors import ErrorCode
 from common.paging import Pagination
 
@@ -92,6 +94,37 @@ class Router:
             "GET", path, roles=Role, returns=HistoryResponse, operation_id=operation_id, description=description
         )
         add(endpoint)
+
+    def notes(
+        self,
+        id_name: str,
+        notes: Notes,
+        require_visible: Callable[[Connection, Caller, UUID], Awaitable[None]],
+        *,
+        entity: str,
+    ) -> None:
+        """Add `POST` and `GET /{id_name}/notes` for staff. `require_visible` raises `Problem` NOT_FOUND; `entity` is
+        the name of what the notes are about, for the document."""
+        path, (add_note, list_notes) = f"/{{{id_name}}}/notes", note_endpoints(id_name, notes, require_visible)
+        add = self.route(
+            "POST",
+            path,
+            roles=Role.staff(),
+            returns=NoteResponse,
+            status=201,
+            operation_id=f"add{entity}Note",
+            description="Write an internal note. Clients never see it; it cannot be changed or deleted.",
+        )
+        add(add_note)
+        listing = self.route(
+            "GET",
+            path,
+            roles=Role.staff(),
+            lists=NoteResponse,
+            operation_id=f"list{entity}Notes",
+            description="The internal notes of staff, newest first.",
+        )
+        listing(list_notes)
 
     def build(self, prefix: str = "") -> list[GuardedRoute]:
         """The routes below another prefix."""
