@@ -1,15 +1,19 @@
 """One key, one order: identical requests at once over two processes, and a process killed after its commit."""
 
 import asyncio
+import time
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
+from local_stack.postgres import Postgres
 from support.example.orders import an_order
 from support.postgres.databases import MakeDatabase
 from support.processes.gateways import KEY, add_key, running_gateways
+from support.processes.hanging_servers import paused
+from support.waiting import eventually
 
 PATH = "/api/v1/orders"
 
@@ -68,3 +72,33 @@ async def test_a_process_killed_around_its_commit_places_one_order_in_the_end(
             assert ("Idempotency-Replayed" in retry.headers) == (moment == "after the commit")
             page = (await client.get(second_address + PATH)).json()
             assert [order["id"] for order in page["data"]] == [retry.json()["id"]]
+
+
+async def test_while_the_database_hangs_requests_end_at_their_time_limit_and_had_no_effect(
+    make_database: MakeDatabase, postgres: Postgres, tmp_path: Path
+) -> None:
+    database = make_database("orders")
+    await add_key(database)
+    environment = {"HTTP_REQUEST_SECONDS": "1", "API_KEY_CACHE_SECONDS": "60"}
+    with running_gateways("orders", database, tmp_path, environment) as [(_, address)]:
+        async with httpx.AsyncClient(headers={"X-API-Key": KEY}, timeout=60) as client:
+            assert (await client.get(address + PATH)).status_code == 200
+            key = str(uuid4())
+            with paused(postgres):
+                start = time.monotonic()
+                requests = [client.post(address + PATH, json=an_order(), headers={"Idempotency-Key": key})]
+                requests += [client.get(address + PATH) for _ in range(20)]
+                responses = await asyncio.gather(*requests)
+                assert time.monotonic() - start < 10, "the connection attempts alone would take longer"
+            for response in responses:
+                assert response.status_code == 503
+                assert response.json()["error"]["details"] == {"outcome": "none"}
+                assert int(response.headers["Retry-After"]) >= 1
+
+            async def placed() -> httpx.Response | None:
+                response, _ = await place_until_answered(client, address, key)
+                return response if response.status_code == 201 else None
+
+            order = await eventually(placed, pause=0.2)
+            assert order is not None
+            assert "Idempotency-Replayed" not in order.headers

@@ -45,11 +45,17 @@ def test_all_places_are_free_again_when_they_are_given_back() -> None:
             fair.give_back("anna")
 
 
+async def take_place(fair: FairShares, owner: str) -> None:
+    """With a wait if necessary."""
+    if not fair.take_free(owner):
+        await fair.wait(owner)
+
+
 async def taking(fair: FairShares, owner: str, served: list[str]) -> "asyncio.Task[None]":
     """A task that waits for a place."""
 
     async def take() -> None:
-        await fair.take(owner)
+        await take_place(fair, owner)
         served.append(owner)
 
     task = asyncio.create_task(take())
@@ -74,10 +80,10 @@ async def test_a_free_place_goes_to_an_owner_without_one_and_the_last_one_stays_
 
 async def test_more_waiting_requests_of_one_owner_are_refused_and_others_may_wait() -> None:
     fair, served = shares(1, waiting_limit=2), list[str]()
-    await fair.take("anna")
+    await take_place(fair, "anna")
     tasks = [await taking(fair, "anna", served) for _ in range(2)]
     with pytest.raises(Problem) as raised:
-        await fair.take("anna")
+        await take_place(fair, "anna")
     assert (raised.value.code, raised.value.details, raised.value.retry_after) == (Code.RATE_LIMITED, {"limit": 2}, 1)
     tasks.append(await taking(fair, "boris", served))
     for owner in ("anna", "anna", "boris"):
@@ -89,9 +95,9 @@ async def test_more_waiting_requests_of_one_owner_are_refused_and_others_may_wai
 
 async def test_a_wait_ends_after_its_time() -> None:
     fair = shares(1, seconds=0.05)
-    await fair.take("anna")
+    await take_place(fair, "anna")
     with pytest.raises(DatabaseUnavailable):
-        await fair.take("boris")
+        await take_place(fair, "boris")
     fair.give_back("anna")
     assert take_all(fair, "boris") == 1
 
@@ -99,7 +105,7 @@ async def test_a_wait_ends_after_its_time() -> None:
 async def test_cancelled_waits_leave_nothing_behind_even_in_the_moment_of_their_turn() -> None:
     fair, served = shares(1), list[str]()
     for _ in range(50):
-        await fair.take("anna")
+        await take_place(fair, "anna")
         waiting = [await taking(fair, owner, served) for owner in ("boris", "carla", "anna")]
         waiting[2].cancel()
         fair.give_back("anna")  # gives the place to the first one, which is then cancelled

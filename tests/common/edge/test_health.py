@@ -74,6 +74,7 @@ async def test_unavailable_servers_are_named_without_further_details(database: D
     ):
         answer = await anonymous.get("/health")
     assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
     assert answer.json()["errors"] == ["kafka: not reachable"]
     health = health_of(database.dsn.replace("/infrastructure_", "/no_such_"))
     errors = await assert_unhealthy(health, database="disconnected", kafka="disconnected")

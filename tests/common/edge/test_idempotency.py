@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from common.database.statements import Connection
-from common.database.transactions import Pool, reading
+from common.database.transactions import Pool, reading, transaction
 from common.edge.commands.idempotency import (
     COMPRESSED_ABOVE_BYTES,
     Answer,
@@ -21,6 +21,7 @@ from common.edge.commands.idempotency import (
     store_answer,
 )
 from common.errors import Code, Problem
+from common.running.purge import standard_rules
 from support.gateway.vase_service import VASE, VaseGateway, open_vase_gateway
 from support.postgres.databases import Database
 from support.waiting import eventually
@@ -145,6 +146,34 @@ async def test_an_expired_response_counts_as_absent(database: Database, client: 
         await eventually(has_expired)
         assert (await short.post("/vases", json={**VASE, "price": 1}, headers=headers)).status_code == 201
         assert first.status_code == 201
+
+
+async def test_keys_that_expire_while_they_are_purged_and_used_again_lose_nothing(database: Database) -> None:
+    async with (
+        open_vase_gateway(database, idempotency_retention_hours=1e-6) as vase_gateway,
+        vase_gateway.client() as short,
+    ):
+        [rule] = [each for each in standard_rules(vase_gateway.runtime.settings) if each.table.name.startswith("idem")]
+
+        async def purge() -> int:
+            async with transaction(vase_gateway.pool) as connection:
+                return (await rule.purge(connection))[1]
+
+        headers = {"Idempotency-Key": "short"}
+        statuses, purged = [], 0
+        for _ in range(30):
+            *answers, deleted = await asyncio.gather(
+                *(short.post("/vases", json={**VASE, "name": "purged"}, headers=headers) for _ in range(4)), purge()
+            )
+            assert isinstance(deleted, int)
+            purged += deleted
+            statuses += [answer.status_code for answer in answers if isinstance(answer, httpx.Response)]
+            first = [each for each in answers if isinstance(each, httpx.Response) and each.status_code == 201]
+            fresh = [each for each in first if "Idempotency-Replayed" not in each.headers]
+            assert {each.content for each in first} == {each.content for each in fresh}
+        assert set(statuses) <= {201, 409}
+        assert statuses.count(201) >= 30
+        assert purged >= 1
 
 
 def keyed_request(key: str = "k") -> KeyedRequest:

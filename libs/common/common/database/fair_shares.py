@@ -35,14 +35,9 @@ class FairShares:
         self._number_waiting = _waiting_requests.labels(resource)
         self._refused = _refused_waits.labels(resource)
 
-    async def take(self, owner: Hashable) -> None:
-        """Raises `Problem` RATE_LIMITED when too many of the owner's requests wait, and `DatabaseUnavailable`."""
-        if not self.take_free(owner):
-            await self._wait(owner)
-
     def take_free(self, owner: Hashable) -> bool:
         """Take a place if the owner may have one now; False if it would have to wait."""
-        if owner in self._waiting or not self._may_take(owner):
+        if (self._waiting and owner in self._waiting) or not self._may_take(owner):
             return False
         self._give(owner)
         return True
@@ -59,8 +54,9 @@ class FairShares:
 
     @asynccontextmanager
     async def place_of(self, owner: Hashable) -> AsyncIterator[None]:
-        """As `take`, and `give_back` at the end."""
-        await self.take(owner)
+        """A place during the block, after a wait if necessary."""
+        if not self.take_free(owner):
+            await self.wait(owner)
         try:
             yield
         finally:
@@ -76,7 +72,9 @@ class FairShares:
         self._held[owner] = self._held.get(owner, 0) + 1
         self._taken += 1
 
-    async def _wait(self, owner: Hashable) -> None:
+    async def wait(self, owner: Hashable) -> None:
+        """Wait for a place after `take_free` returned False. Raises `Problem` RATE_LIMITED when too many of the owner's
+        requests wait, and `DatabaseUnavailable`."""
         queue = self._waiting.get(owner)
         if queue is not None and len(queue) >= self._waiting_limit:
             self._refused.inc()

@@ -93,7 +93,9 @@ async def reading(pool: Pool) -> AsyncIterator[Connection]:
     """A connection without a transaction: each statement sees its own snapshot. Raises `DatabaseUnavailable`, and for
     a request `Problem` RATE_LIMITED when too many of its caller's requests wait."""
     user = current_user.get()
-    give_back = None if user is None else await user.take_connection()
+    owner = None if user is None else user.owner
+    if user is not None and not user.connections.take_free(owner):
+        await user.connections.wait(owner)
     try:
         connection = await _acquire(pool)
         try:
@@ -105,8 +107,8 @@ async def reading(pool: Pool) -> AsyncIterator[Connection]:
         finally:
             await pool.release(connection)
     finally:
-        if give_back is not None:
-            give_back()
+        if user is not None:
+            user.connections.give_back(owner)
 
 
 async def _terminate(pool: Pool, connection: Any, error: BaseException) -> None:

@@ -1,8 +1,7 @@
 """Running requests: a time limit for each, and the connections that one caller may use at once (ADR 32)."""
 
 import asyncio
-from collections.abc import Callable, Hashable
-from functools import partial
+from collections.abc import Hashable
 
 from prometheus_client import Counter
 from starlette.requests import Request
@@ -27,21 +26,20 @@ _expired = Counter("expired_requests_total", "Requests that were answered with 5
 class RunningRequest:
     """One request. `owner` is who uses its connections: the client's address, then the caller."""
 
-    __slots__ = ("_requests", "commit_begun", "deadline", "has_expired", "owner", "receive", "scope", "send", "task")
+    __slots__ = (
+        *("_requests", "commit_begun", "connections", "deadline", "has_expired", "owner", "receive", "scope", "send"),
+        "task",
+    )
 
     def __init__(self, requests: "RunningRequests", scope: Scope, receive: Receive, send: Send) -> None:
         self._requests = requests
+        self.connections = requests.connections
         self.scope, self.receive, self.send = scope, receive, send
         client = scope.get("client")
         self.owner: Hashable = client[0] if client else None
         self.task = asyncio.current_task()
         self.deadline = requests.now + requests.seconds
         self.commit_begun = self.has_expired = False
-
-    async def take_connection(self) -> Callable[[], None]:
-        shares, owner = self._requests.connections, self.owner
-        await shares.take(owner)
-        return partial(shares.give_back, owner)
 
     def begin_commit(self) -> None:
         if self.has_expired:
@@ -88,6 +86,7 @@ class RunningRequests:
         return request
 
     def end(self, request: RunningRequest) -> None:
+        """At the beginning of the response: its reader has limits of his own."""
         self._running.pop(request, None)
 
     @property

@@ -30,7 +30,8 @@ PageFunction = Callable[[Any], Awaitable[Page]]
 
 
 def json_page(status: int, document: object) -> Page:
-    return Page(status, _encode(document))
+    """Every 503 says when to try again."""
+    return Page(status, _encode(document), headers={"Retry-After": "1"} if status == 503 else {})
 
 
 class PageApplication:

@@ -104,7 +104,7 @@ def _page_endpoint(page: PageFunction) -> Callable[[Request], Awaitable[Response
 
 
 def _response(page: Page) -> Response:
-    return Response(page.body, page.status, {"Cache-Control": "no-store"}, page.media_type)
+    return Response(page.body, page.status, {"Cache-Control": "no-store", **page.headers}, page.media_type)
 
 
 def static_router(prefix: str, folder: Path) -> Router:

@@ -17,13 +17,12 @@ _ONE_TAG = re.compile(rf"({_TAG})")
 _WEAK = "W/"
 
 
-def has_condition(scope: Scope) -> bool:
-    return any(name in _CONDITIONS for name, _ in scope["headers"])
-
-
 def precondition_of(scope: Scope) -> Precondition:
     """Raises `Problem` BAD_REQUEST for a value that is neither `*` nor a list of tags."""
-    if not has_condition(scope):
+    for name, _ in scope["headers"]:  # not any(…): most requests have no condition, and this takes a third of the time
+        if name in _CONDITIONS:
+            break
+    else:
         return UNCONDITIONAL
     matching, not_matching = _tags(scope, _MATCH), _tags(scope, _NONE_MATCH)
     return Precondition(

@@ -38,7 +38,7 @@ class Guard:
         if self.roles is not None:
             admission: Admission = state.admission
             await admission.admit(scope, self.roles)
-            running.owner = scope["caller"].id
+            running.owner = scope["caller"].scope
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             raise Problem(Code.BAD_REQUEST, "The address must not contain NUL characters.")
         if scope["method"] not in SAFE_METHODS:
