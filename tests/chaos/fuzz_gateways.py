@@ -1,9 +1,11 @@
-"""Fuzz both gateways of a running stack with requests that schemathesis generates from the OpenAPI documents.
+"""Fuzz the four services of a running stack with requests that schemathesis generates from their OpenAPI documents.
 
     python tests/chaos/fuzz_gateways.py [--cases 20000] [--seed 7]
 
-It fails for a 5xx, for a status, content type, header or body that is not in the document, for a rejected valid
-request, and for an accepted invalid one. Prints the number of cases, and each failure with a command that repeats it.
+The requests go to both gateways and to the operators' routes of all services: valid and invalid ones, and sequences of
+requests that use ids of earlier responses. It fails for a 5xx, for a status, content type, header or body that is not
+in the document, for a rejected valid request, and for an accepted invalid one. Prints the number of cases, and each
+failure with a command that repeats it.
 """
 
 import argparse
@@ -15,28 +17,39 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from demo.own_stack import fresh_stack
+from local_stack.services import SERVICES
 from local_stack.stack_json import StackDescription
 
-GATEWAYS = ("orders", "returns")
 ROUND_TIMEOUT_SECONDS = 1500
 EXAMPLES_PER_ROUND = 100
+# Both gateways have most of the routes; invoicing and refunds have the operators' routes, which are the same in all.
+SHARES = {"orders": 0.4, "returns": 0.3, "invoicing": 0.15, "refunds": 0.15}
+# A round sends the invalid requests that schemathesis derives from a document at once, some hundred for a service.
+# Fewer cases than this leave them out.
+CASES_OF_A_WHOLE_ROUND = 4000
+PHASES = {True: "examples,coverage,fuzzing,stateful", False: "examples,fuzzing,stateful"}
 
 
-def one_round(stack: StackDescription, gateway: str, seed: int, folder: Path) -> tuple[int, bool]:
-    """One run of all operations of a gateway; the number of cases, and whether all passed."""
+def one_round(stack: StackDescription, service: str, seed: int, examples: int, folder: Path) -> tuple[int, bool]:
+    """One run of all operations of a service; the number of cases, and whether all passed."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run"),
-        f"{stack['services'][gateway]['url']}/openapi.json",
+        f"{stack['services'][service]['url']}/openapi.json",
         *("--header", f"X-API-Key: {stack['api_keys']['ops']}"),
         *("--checks", "all", "--exclude-checks", "positive_data_acceptance"),
-        *("--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure", "--no-color"),
-        *("--max-examples", str(EXAMPLES_PER_ROUND), "--seed", str(seed)),
+        *("--phases", PHASES[examples == EXAMPLES_PER_ROUND], "--continue-on-failure", "--no-color"),
+        *("--max-examples", str(examples), "--seed", str(seed)),
         *("--generation-database", "none", "--suppress-health-check", "all", "--warnings", "off"),
     ]
     schemathesis = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": "fuzz_checks", "PYTHONPATH": str(Path(__file__).parent)},
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "fuzz_checks",
+            "PYTHONPATH": str(Path(__file__).parent),
+            "FUZZ_KEY": stack["api_keys"]["ops"],
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -50,16 +63,19 @@ def one_round(stack: StackDescription, gateway: str, seed: int, folder: Path) ->
 
 
 def fuzz(stack: StackDescription, cases: int, seed: int, folder: Path) -> bool:
-    passed = True
-    for gateway in GATEWAYS:
-        sent, number = 0, 0
-        while sent < cases / len(GATEWAYS) and passed:
-            more, passed = one_round(stack, gateway, seed + number, folder)
+    total, failed = 0, []
+    examples = EXAMPLES_PER_ROUND if cases >= CASES_OF_A_WHOLE_ROUND else max(1, cases // 200)
+    for service in SERVICES:
+        sent, number, passed = 0, 0, True
+        while sent < cases * SHARES[service] and passed:
+            more, passed = one_round(stack, service, seed + number, examples, folder)
             sent, number = sent + more, number + 1
-            print(
-                f"{gateway}, seed {seed + number - 1}: {sent} cases, {'no failure' if passed else 'FAILED'}", flush=True
-            )
-    return passed
+            result = "no failure" if passed else "FAILED"
+            print(f"{service}, seed {seed + number - 1}: {sent} cases, {result}", flush=True)
+        total += sent
+        failed += [] if passed else [service]
+    print(f"{total} cases, failures in {', '.join(failed) or 'none of the services'}")
+    return not failed
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from origin.upstream import Upstream
 
 PREFIX = "/api/v1"
 # The interactive documents: the gateways' own page, which reads /openapi.json of the address where it is shown.
-_DOCUMENTS = ("/docs", "/redoc", "/static-offline-docs")
+_DOCUMENTS = ("/docs", "/static-offline-docs")
 _NOT_HERE = "There is nothing here; operators' routes are at the address of each service."
 
 _duration = Histogram(
