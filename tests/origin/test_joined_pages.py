@@ -71,8 +71,10 @@ async def test_metrics_have_the_counts_of_both_and_the_response_times_of_all_req
     returns.answers[METRICS] = metrics_of("returns", 3, 1.0, 3.0)
     async with both(orders, returns) as get:
         status, document = read(await get(METRICS))
+        _, more = read(await get(f"{METRICS}?include=response_times"))
     assert status == 200
     assert list(document) == ["orders", "returns", "performance"]
+    assert sum(more["response_times"]["counts"].values()) == 100
     assert document["orders"] == {"total": 5, "by_status": {"A": 5}}
     assert document["returns"] == {"total": 3, "by_status": {"A": 3}}
     assert document["performance"]["avg_response_time_ms"] == pytest.approx(49.8)
@@ -120,6 +122,9 @@ async def test_an_unhealthy_or_missing_gateway_is_named_in_the_errors() -> None:
         "kafka": "disconnected",
     }
     assert document["errors"] == ["orders: kafka: slow", "returns: no answer"]
+    async with both(None, None) as get:
+        status, document = read(await get(HEALTH))
+    assert (status, set(document["services"].values())) == (503, {"disconnected"})
 
 
 @pytest.mark.parametrize(
@@ -143,10 +148,14 @@ async def test_it_is_alive_ready_and_measured_while_no_gateway_runs() -> None:
 
 
 async def test_the_documents_page_is_that_of_a_gateway_with_the_document_of_both(tmp_path: Path) -> None:
-    (tmp_path / "openapi.yaml").write_text("openapi: 3.1.0\ninfo: {title: Both, version: 2026-11-29}\n")
+    servers = "servers: [{url: 'http://127.0.0.1:8000'}]"
+    text = f"info: {{title: Both, version: 2026-11-29}}\n{servers}\npaths: {{/a: {{{servers}, get: {{}}}}}}\n"
+    (tmp_path / "openapi.yaml").write_text(text)
     orders = Gateway({"/docs": (200, "page"), "/static-offline-docs/swagger-ui.css": (200, "style")})
     async with both(orders, None, openapi_file=tmp_path / "openapi.yaml") as get:
         assert read(await get("/docs")) == (200, "page")
         assert read(await get("/static-offline-docs/swagger-ui.css")) == (200, "style")
-        assert read(await get("/openapi.json"))[1]["info"] == {"title": "Both", "version": "2026-11-29"}
-        assert (await get("/openapi.yaml")).headers["content-type"] == "application/yaml"
+        _, document = read(await get("/openapi.json"))
+    assert document["info"] == {"title": "Both", "version": "2026-11-29"}
+    # Where the document is read is where it holds.
+    assert (document["servers"], document["paths"]) == ([{"url": "/"}], {"/a": {"get": {}}})

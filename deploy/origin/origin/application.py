@@ -13,7 +13,7 @@ from common.errors import Code, Problem
 from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
 
 from origin.forwarding import ClientGone, forward
-from origin.joined_pages import JoinedPages
+from origin.joined_pages import INCLUDE, JoinedPages
 from origin.settings import OriginSettings
 from origin.upstream import Upstream
 
@@ -53,8 +53,9 @@ class Origin:
             "/metrics": self._metrics,
         }
         if settings.openapi_file is not None:
-            pages |= _document_pages(settings.openapi_file)
-        self._pages = PageApplication(pages, Problem(Code.NOT_FOUND, _NOT_HERE))
+            pages["/openapi.json"] = _document_page(settings.openapi_file)
+        parameters = {f"{PREFIX}/metrics": frozenset({INCLUDE})}
+        self._pages = PageApplication(pages, Problem(Code.NOT_FOUND, _NOT_HERE), parameters)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         upstream = self._target_of(scope["path"])
@@ -98,14 +99,15 @@ class Origin:
         return Page(200, generate_latest(), CONTENT_TYPE_LATEST)
 
 
-def _document_pages(file: Path) -> dict[str, PageFunction]:
-    text = file.read_bytes()
-    document = msgspec.json.encode(yaml.safe_load(text), enc_hook=str)
+def _document_page(file: Path) -> PageFunction:
+    """The document as JSON. Its `servers` become the address where it is read."""
+    document = yaml.safe_load(file.read_bytes())
+    document["servers"] = [{"url": "/"}]
+    for path in document.get("paths", {}).values():
+        path.pop("servers", None)
+    body = msgspec.json.encode(document, enc_hook=str)
 
-    async def as_json(_scope: Any) -> Page:
-        return Page(200, document)
+    async def page(_scope: Any) -> Page:
+        return Page(200, body)
 
-    async def as_yaml(_scope: Any) -> Page:
-        return Page(200, text, "application/yaml")
-
-    return {"/openapi.json": as_json, "/openapi.yaml": as_yaml}
+    return page

@@ -16,13 +16,16 @@ from origin.upstream import Answer, Upstream
 # A service answers within 0.8 s, and the contract asks for an answer within a second.
 HEALTH_SECONDS = 0.95
 METRICS_SECONDS = 10.0
+INCLUDE = b"include=response_times"
 
 _PASSED_TO_SERVICES = frozenset({b"host", b"x-api-key", b"authorization", b"accept", b"traceparent", b"tracestate"})
 _PASSED_TO_CLIENTS = ("retry-after", "www-authenticate", "ratelimit", "ratelimit-policy")
 
 
 class JoinedPages:
-    """The gateways answer about what they store under their own names: `orders` and `returns`."""
+    """`GET /api/v1/metrics` also takes `INCLUDE`.
+
+    The gateways answer about what they store under their own names: `orders` and `returns`."""
 
     def __init__(self, upstreams: Iterable[Upstream]) -> None:
         self._upstreams = tuple(upstreams)
@@ -30,7 +33,7 @@ class JoinedPages:
     async def metrics(self, scope: Any) -> Page:
         """The first refusal (401, 403, 429 …) is the answer. Without an answer of one gateway it is 503: a client must
         not take a part for the whole."""
-        answers = await self._ask(b"/api/v1/metrics?include=response_times", scope, METRICS_SECONDS)
+        answers = await self._ask(b"/api/v1/metrics?" + INCLUDE, scope, METRICS_SECONDS)
         missing = [name for name, answer in answers.items() if answer is None or answer.status >= 500]
         if missing:
             message = f"No metrics from {' and '.join(missing)}."
@@ -39,25 +42,29 @@ class JoinedPages:
         for answer in complete.values():
             if answer.status != 200:
                 return _passed(answer)
-        total, document = Histogram(), {}
+        total = Histogram()
+        document: dict[str, object] = {}
         for name, answer in complete.items():
             part = msgspec.json.decode(answer.body)
             document[name] = part[name]
             total.merge_document(part["response_times"])
-        return json_page(200, {**document, "performance": total.performance()})
+        document["performance"] = total.performance()
+        return json_page(200, {**document, "response_times": total.document()} if scope["query_string"] else document)
 
     async def health(self, scope: Any) -> Page:
         """Healthy if both are; an error begins with the name of its gateway."""
         answers = await self._ask(b"/api/v1/health", scope, HEALTH_SECONDS)
         services: dict[str, str] = {}
+        dependencies: dict[str, str] = {}
         errors = []
         for name, answer in answers.items():
             part = msgspec.json.decode(answer.body) if answer is not None and answer.status in (200, 503) else {}
             services[name] = "connected" if "services" in part else "disconnected"
             for dependency, state in part.get("services", {}).items():
-                services[dependency] = state if services.get(dependency, state) == state else "disconnected"
+                dependencies[dependency] = state if dependencies.get(dependency, state) == state else "disconnected"
             unreachable = [] if "services" in part else ["no answer"]
             errors += [f"{name}: {error}" for error in (*unreachable, *part.get("errors", ()))]
+        services |= dict.fromkeys(("database", "kafka"), "disconnected") | dependencies
         document: dict[str, object] = {"timestamp": datetime.now(UTC), "services": services}
         if errors:
             return json_page(503, {"status": "unhealthy", **document, "errors": errors})

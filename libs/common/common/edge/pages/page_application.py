@@ -1,7 +1,8 @@
-"""An ASGI application of pages that need no web framework: for `GET` and `HEAD`, without query parameters."""
+"""An ASGI application of pages that need no web framework: for `GET` and `HEAD`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,11 +36,20 @@ def json_page(status: int, document: object) -> Page:
 
 
 class PageApplication:
-    """`otherwise` is the answer to paths that are not in `pages`."""
+    """`otherwise` is the answer to paths that are not in `pages`.
 
-    def __init__(self, pages: Mapping[str, PageFunction], otherwise: Problem) -> None:
+    A page has no query parameters but those in `parameters`: for a path, each query string that it takes.
+    """
+
+    def __init__(
+        self,
+        pages: Mapping[str, PageFunction],
+        otherwise: Problem,
+        parameters: Mapping[str, frozenset[bytes]] = MappingProxyType({}),
+    ) -> None:
         self._pages = pages
         self._otherwise = otherwise
+        self._parameters = parameters
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await _send_page(await self._page(scope), scope, send)
@@ -50,7 +60,10 @@ class PageApplication:
             return _refusal(self._otherwise, scope)
         if scope["method"] not in ("GET", "HEAD"):
             return _refusal(Problem(Code.METHOD_NOT_ALLOWED, "Only GET and HEAD are possible here."), scope)
-        if parameters := parse_qsl(scope["query_string"], keep_blank_values=True):
+        query = scope["query_string"]
+        if query not in self._parameters.get(scope["path"], ()) and (
+            parameters := parse_qsl(query, keep_blank_values=True)
+        ):
             name = parameters[0][0].decode(errors="replace")
             return _refusal(Problem.invalid(name, "is not a query parameter of this page"), scope)
         try:
