@@ -5,13 +5,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, WithJsonSchema
 
 from common.access.api_keys import KeyLimits
 from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
-from common.edge.requests.fields import Line, RequestBody
+from common.edge.requests.fields import Line, RequestBody, WholeNumber
 from common.edge.requests.query import InDigits, LargePageQuery, PageQuery
 from common.edge.routing.router import Router
 from common.operators import commands, queries
@@ -36,12 +36,20 @@ class EventState(StrEnum):
     PARKED = "parked"
 
 
+# As a plain int, `1e9999999` in a body would be converted: 80 s for one request.
+RateLimit = Annotated[
+    WholeNumber,
+    Field(ge=0, le=commands.LARGEST_RATE_LIMIT),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": commands.LARGEST_RATE_LIMIT}),
+]
+
+
 class ApiKeyCreate(RequestBody):
     name: Line = Field(max_length=255)
     role: Role
     customer_id: UUID | None = None
     expires_at: AwareDatetime | None = None
-    rate_limit: int | None = Field(default=None, ge=0, le=commands.LARGEST_RATE_LIMIT)
+    rate_limit: RateLimit | None = None
 
 
 router = Router("/ops", tag="Operations")
