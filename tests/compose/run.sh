@@ -5,7 +5,8 @@
 #   tests/compose/with_engine.sh tests/compose/run.sh    with Compose v2, built from its Go module if it is missing
 #   COMPOSE=docker-compose tests/compose/run.sh          with docker-compose 1.29
 #
-# Needs root for the kills, and `make setup`. CA_FILE is a certificate to trust while building. With KEEP=1 the stack is left
+# Needs root for the kills, and `make setup`. HEALTH_SECONDS is how long containers may take to be healthy (default 180).
+# CA_FILE is a certificate to trust while building. With KEEP=1 the stack is left
 # running.
 set -euo pipefail
 
@@ -151,9 +152,13 @@ stopped_in_time() {
 
 # Until every container that is not a finished one-shot says that it is healthy.
 await_health() {
-  local deadline=$((SECONDS + 180)) waiting
+  local deadline=$((SECONDS + ${HEALTH_SECONDS:-180})) waiting
   while waiting=$(unhealthy) && [ -n "$waiting" ]; do
-    if [ $SECONDS -gt $deadline ]; then echo "not healthy: $waiting"; return 1; fi
+    if [ $SECONDS -gt $deadline ]; then
+      echo "not healthy: $waiting"
+      for name in $(cut -d ' ' -f 1 <<< "$waiting"); do echo "--- $name"; docker logs --tail 20 "$name" 2>&1; done
+      return 1
+    fi
     sleep 0.5
   done
 }

@@ -5,9 +5,9 @@ from datetime import datetime
 from functools import cache
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from typing_extensions import TypedDict
 
 from common.access.auth import Role
@@ -19,6 +19,10 @@ from common.edge.pages.page_application import Page, PageFunction, json_page
 from common.edge.routing.router import Router
 from common.health import Health
 
+MoreMetrics = Annotated[
+    Literal["response_times"] | None,
+    Query(description="`response_times` adds the histogram of the response times, to be added up over services."),
+]
 CountByStatus = Callable[[Connection], Awaitable[Mapping[Any, int]]]
 Connected = Literal["connected", "disconnected"]
 
@@ -80,7 +84,7 @@ def standard_router(
         return document if include is None else {**document, include: recent.document()}
 
     @router.route("GET", "/metrics", roles=Role, returns=metrics_response)
-    async def get_metrics(request: Request, include: Literal["response_times"] | None = None) -> Response:
+    async def get_metrics(request: Request, include: MoreMetrics = None) -> Response:
         """Exact counts by status, and response times of all processes of the service over the last five minutes.
         `include=response_times` adds the histogram behind them."""
         return await read(request, metrics, include)
