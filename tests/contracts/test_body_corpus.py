@@ -189,6 +189,10 @@ async def test_a_text_in_every_field_is_refused_by_name_or_stored_unchanged(
         for field in fields:
             sent = with_value(sent, field, text)
         response = await gateway.call(body.method, path, as_json(sent))
+    if response.status_code == 409:  # an external id that an earlier test has used
+        assert assert_clear(response)["details"]["external_id"] == text.strip()
+        sent = with_value(sent, ("external_id",), text + uuid4().hex)
+        response = await gateway.call(body.method, path, as_json(sent))
     if response.status_code >= 300:
         assert_clear(response)
         assert response.status_code in (400, 422), response.text
