@@ -323,7 +323,7 @@ async def test_the_openapi_document_describes_the_errors_the_api_key_and_the_ide
     operation = document["paths"]["/api/v1/vases"]["post"]
     assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} <= set(operation["responses"])
     assert "application/problem+json" in operation["responses"]["422"]["content"]
-    assert operation["security"] == [{"ApiKeyAuth": []}]
+    assert operation["security"] == [{"ApiKeyAuth": []}, {"BearerAuth": []}]
     assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"]
     assert "security" not in document["paths"]["/api/v1/health"]["get"]
 
