@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from common.access.auth import Role
+from common.access.policy import Ownership, Policy
 from common.edge.routing.guarded_route import GuardedRoute
 from common.health import Health
 from common.service import Runtime, Service
@@ -56,7 +57,24 @@ def _endpoints(app: Any) -> Iterator[tuple[str, str, frozenset[Role] | None]]:
     for route in app.routes:
         if isinstance(route, GuardedRoute):
             [method] = route.methods or {""}
-            yield route.path, method, route.roles
+            yield route.path, method, route.policy.roles
+
+
+def access(name: str, is_wanted: Callable[[str], bool]) -> str:
+    """The policy of each route, and of each target state of a route that changes one."""
+    rows = []
+    for route in gateway(name).routes:
+        if isinstance(route, GuardedRoute) and is_wanted(route.path):
+            [method] = route.methods or {""}
+            for target in route.policy.targets or (None,):
+                label = f"`{method} {route.path}`" + (f" `{target}`" if target else "")
+                rows.append([label, *(_verdicts(route.policy, role, target) for role in Role)])
+    return table(["route", *(f"`{role}`" for role in Role)], rows)
+
+
+def _verdicts(policy: Policy, role: Role, target: str | None) -> str:
+    own, foreign = (policy.verdict(role, each, target) for each in (Ownership.OWN, Ownership.FOREIGN))
+    return own if own is foreign else f"{own}; foreign {foreign}"
 
 
 def _roles(roles: frozenset[Role] | None) -> str:

@@ -21,7 +21,7 @@ import refunds.worker
 from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands
 from generators.event_schemas import PUBLISHED, example_files, schema_file, schema_of
-from generators.http_tables import COMMON, OPERATORS, Schema, bodies, fields, is_own, routes, service, table
+from generators.http_tables import COMMON, OPERATORS, Schema, access, bodies, fields, is_own, routes, service, table
 from local_stack.services import SERVICES
 from origin.settings import OriginSettings
 from prometheus_client import REGISTRY
@@ -162,6 +162,9 @@ def _shown(default: Any) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     **{f"routes of {name}": partial(routes, name, is_own) for name in SERVICES},
     **{f"bodies of {name}": partial(bodies, name) for name in SERVICES},
+    **{f"access to {name}": partial(access, name, is_own) for name in SERVICES},
+    "access to every service": partial(access, "orders", COMMON.__contains__),
+    "access for operators": partial(access, "orders", lambda path: path.startswith(OPERATORS)),
     "routes of every service": partial(routes, "orders", COMMON.__contains__),
     "bodies of every service": partial(bodies, "orders", COMMON.__contains__),
     "routes of operators": partial(routes, "orders", lambda path: path.startswith(OPERATORS)),

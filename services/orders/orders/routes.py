@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Caller, Role
+from common.access.policy import Verdict
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
 from common.edge.requests.query import CreatedQuery, PageQuery
@@ -30,7 +31,15 @@ def order_filter(
     return OrderFilter(customer_id, status, created.earliest, created.latest)
 
 
-@router.route("POST", "", roles=[Role.CLIENT], returns=OrderResponse, status=201, operation_id="createOrder")
+@router.route(
+    "POST",
+    "",
+    roles=[Role.CLIENT],
+    foreign=Verdict.FORBIDDEN,
+    returns=OrderResponse,
+    status=201,
+    operation_id="createOrder",
+)
 async def place_order(request: Request, body: OrderCreate) -> Response:
     """Place an order; it waits for its payment. Totals and tax are computed from the lines.
 
@@ -55,7 +64,7 @@ async def list_orders(
     )
 
 
-@router.route("GET", "/{order_id}", roles=Role, returns=OrderResponse, versioned=True)
+@router.route("GET", "/{order_id}", roles=Role, foreign=Verdict.NOT_FOUND, returns=OrderResponse, versioned=True)
 async def get_order(request: Request, order_id: UUID) -> Response:
     """The order with its lines, payments and refund. A client that is bound to a customer sees the customer's orders
     only: any other order is a 404."""
@@ -76,6 +85,8 @@ async def update_order(request: Request, order_id: UUID, body: OrderUpdate) -> R
     "PATCH",
     "/{order_id}/state",
     roles=Role,
+    foreign=Verdict.NOT_FOUND,
+    targets=commands.ROLES,
     returns=OrderResponse,
     versioned=True,
     errors=[Code.FORBIDDEN, Code.INVALID_STATE_TRANSITION],
@@ -99,6 +110,7 @@ async def change_state(request: Request, order_id: UUID, body: OrderStateChange)
     "POST",
     "/{order_id}/cancel",
     roles=[Role.CLIENT, Role.MANAGER],
+    foreign=Verdict.NOT_FOUND,
     returns=OrderResponse,
     versioned=True,
     errors=[Code.INVALID_STATE_TRANSITION],
@@ -122,7 +134,14 @@ router.history(
 router.notes("order_id", order_notes, queries.require_visible, entity="Order")
 
 
-@router.route("GET", "/{order_id}/invoice", roles=Role, returns=InvoiceResponse, operation_id="getOrderInvoice")
+@router.route(
+    "GET",
+    "/{order_id}/invoice",
+    roles=Role,
+    foreign=Verdict.NOT_FOUND,
+    returns=InvoiceResponse,
+    operation_id="getOrderInvoice",
+)
 async def get_invoice(request: Request, order_id: UUID) -> Response:
     """The invoice, with a link to its PDF that expires after some minutes; 404 until the invoice is issued."""
     links: InvoiceLinks = request.app.state.invoice_links

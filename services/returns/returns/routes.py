@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Caller, Role
+from common.access.policy import Verdict
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
 from common.edge.requests.query import CreatedQuery, PageQuery
@@ -43,6 +44,7 @@ def return_filter(
     "POST",
     "",
     roles=[Role.CLIENT],
+    foreign=Verdict.NOT_FOUND,
     returns=ReturnResponse,
     status=201,
     responses={404: {}},
@@ -82,7 +84,7 @@ async def list_returns(
     )
 
 
-@router.route("GET", "/{return_id}", roles=Role, returns=ReturnResponse, versioned=True)
+@router.route("GET", "/{return_id}", roles=Role, foreign=Verdict.NOT_FOUND, returns=ReturnResponse, versioned=True)
 async def get_return(request: Request, return_id: UUID) -> Response:
     """The return with its refund. A client that is bound to a customer sees the customer's returns only: any other
     return is a 404."""
@@ -142,6 +144,8 @@ async def reject_return(request: Request, return_id: UUID, body: RejectRequest) 
     "PATCH",
     "/{return_id}/state",
     roles=[Role.CLIENT, Role.WAREHOUSE, Role.MANAGER],
+    foreign=Verdict.NOT_FOUND,
+    targets={state: commands.ROLES[state] for state in commands.STEPS},
     returns=ReturnResponse,
     versioned=True,
     errors=[Code.INVALID_STATE_TRANSITION],

@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 from common.access import api_keys
 from common.access.auth import Caller, Role
+from common.access.policy import Policy
 from common.database.statements import Connection
 from common.database.transactions import Pool, open_pool
 from common.edge.commands.command import command
@@ -72,7 +73,7 @@ class _CalledByFastAPI(GuardedRoute):
 class _VaseRouter(Router):
     def build(self, prefix: str = "") -> list[GuardedRoute]:
         path = f"{prefix}/vases/{{vase_id}}/paint-through-fastapi"
-        through = _CalledByFastAPI(path, _paint_through_fastapi, roles=frozenset(Role), methods=["POST"])
+        through = _CalledByFastAPI(path, _paint_through_fastapi, policy=Policy(frozenset(Role)), methods=["POST"])
         return [*super().build(prefix), through]
 
 

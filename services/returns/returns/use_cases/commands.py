@@ -26,7 +26,7 @@ STEPS: Mapping[ReturnStatus, Step] = {
     ReturnStatus.COMPLETED: Return.complete,
 }
 # Who may request a transition to a state, in addition to ops.
-_ROLES: Mapping[ReturnStatus, tuple[Role, ...]] = {
+ROLES: Mapping[ReturnStatus, tuple[Role, ...]] = {
     ReturnStatus.APPROVED: (Role.MANAGER,),
     ReturnStatus.REJECTED: (Role.MANAGER,),
     ReturnStatus.IN_TRANSIT: (Role.CLIENT, Role.WAREHOUSE, Role.MANAGER),
@@ -101,7 +101,7 @@ async def _take_step(
     locked = await writing.lock(connection, return_id, caller.bound_to)
     if locked is None:
         raise Problem.not_found("return", return_id)
-    caller.require(*_ROLES[new_state])
+    caller.require(*ROLES[new_state])
     precondition.check(locked.value.version)
     try:
         changed_return = step(locked.value, locked.now)

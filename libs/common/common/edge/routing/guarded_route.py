@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from common.access.auth import Role
+from common.access.policy import Policy
 from common.edge.commands.idempotency import StoredAnswer
 from common.edge.requests.body_bounds import body_model
 from common.edge.requests.conditions import require_no_condition
@@ -23,7 +23,7 @@ from common.internals.fastapi import Parameters
 class GuardedRoute(APIRoute):
     """A route with a `Guard`, whose endpoint is called directly: that more than halves the cost of the edge.
 
-    `roles` may call it, everybody where they are None; `errors` are its own error codes, for the document. A route that
+    `policy` says who may call it; `errors` are its own error codes, for the document. A route that
     is `versioned` reads or changes one aggregate with a version, and checks the request's conditions on it. Raises
     `TypeError` for an endpoint that cannot be called directly.
     """
@@ -33,13 +33,13 @@ class GuardedRoute(APIRoute):
         path: str,
         endpoint: Callable[..., Any],
         *,
-        roles: frozenset[Role] | None,
+        policy: Policy,
         versioned: bool = False,
         errors: Iterable[ErrorCode] = (),
         **options: Any,
     ) -> None:
-        self.roles = roles
-        description = describe(path, endpoint, options, roles=roles, versioned=versioned, errors=errors)
+        self.policy = policy
+        description = describe(path, endpoint, options, roles=policy.roles, versioned=versioned, errors=errors)
         super().__init__(path, endpoint, **description, strict_content_type=False)
         parameters = Parameters.of_route(self)
         try:
@@ -49,7 +49,7 @@ class GuardedRoute(APIRoute):
                 f"{endpoint.__qualname__} cannot be called directly: {error}; "
                 "take only path, query, one body and the request"
             ) from error
-        self.guard = Guard(roles, self.path_format, body_model(parameters.body_type))
+        self.guard = Guard(policy.roles, self.path_format, body_model(parameters.body_type))
         is_unsafe = not SAFE_METHODS.issuperset(self.methods or ())
         self.app = _DirectCall(endpoint, self.guard, parameters, refuses_conditions=is_unsafe and not versioned)
 

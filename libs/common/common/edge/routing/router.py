@@ -1,6 +1,6 @@
 """Declaration of a gateway's routes, each with the roles that may call it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from typing_extensions import TypedDict
 
 from common.access.auth import Caller, Role
+from common.access.policy import Policy, Verdict
 from common.aggregates.notes import Notes
 from common.database.statements import Connection
 from common.edge.routing.guarded_route import GuardedRoute
@@ -43,6 +44,8 @@ class Router:
         lists: type[Any] | None = None,
         status: int = 200,
         versioned: bool = False,
+        foreign: Verdict | None = None,
+        targets: Mapping[Any, Collection[Role]] | None = None,
         responses: Mapping[int, Mapping[str, Any]] | None = None,
         errors: Iterable[ErrorCode] = (),
         **options: Any,
@@ -51,7 +54,8 @@ class Router:
 
         `roles=None` means everybody, without a key: only for pages without data of anybody. A route that is `versioned`
         reads or changes one aggregate with a version: `read` and the use case check `If-Match` and `If-None-Match`,
-        which a route that changes anything else refuses. For the document:
+        which a route that changes anything else refuses. `foreign` and `targets` are those of `Policy`, which the use
+        case enforces: by the statement that finds the object, and by `Caller.require`. For the document:
         `returns` is the type of the response, or `lists` that of the rows of a page; `responses` has further ones, of
         which an empty one, as in `{404: {}}`, is the contract's error; `errors` are the codes that only this route has;
         `options` are FastAPI's.
@@ -60,7 +64,12 @@ class Router:
         documented_responses = {**({} if model is None else {status: {"model": model}}), **(responses or {})}
         new_route = partial(
             GuardedRoute,
-            roles=None if roles is None else frozenset({*roles, Role.OPS}),
+            policy=Policy(
+                None if roles is None else frozenset({*roles, Role.OPS}),
+                has_object="{" in path,
+                foreign=foreign,
+                targets=targets or {},
+            ),
             methods=[method],
             status_code=status,
             versioned=versioned,
@@ -91,7 +100,13 @@ class Router:
         """
         path, endpoint = f"/{{{id_name}}}/history", history_endpoint(id_name, entity_type, require_visible)
         add = self.route(
-            "GET", path, roles=Role, returns=HistoryResponse, operation_id=operation_id, description=description
+            "GET",
+            path,
+            roles=Role,
+            foreign=Verdict.NOT_FOUND,
+            returns=HistoryResponse,
+            operation_id=operation_id,
+            description=description,
         )
         add(endpoint)
 
