@@ -14,7 +14,10 @@ from common.access.policy import Ownership, Policy, Verdict
 from common.database.transactions import transaction
 from common.edge.routing.guarded_route import GuardedRoute
 from common.edge.routing.router import Router
+from common.messaging.outgoing import outbox
+from common.messaging.outgoing.outbox import NewEvent
 from common.service import Service
+from common.telemetry.trace_context import new_traceparent
 from httpx import Response
 from local_stack.services import SERVICES
 from support.example.ada import ADA
@@ -22,14 +25,19 @@ from support.example.invoices import consume, invoice_of
 from support.example.order_events import order_shipped
 from support.example.orders import an_order, place
 from support.example.refunds import open_refund
-from support.example.returns import a_return, deliver_order_event, open_return, order_view_data, set_caught_up
+from support.example.returns import a_return, deliver_order_event, order_view_data, set_caught_up
 from support.gateway.application import Gateway, serve
-from support.gateway.operator_tasks import a_dead_job, a_parked_event, a_poison_record
+from support.gateway.operator_tasks import a_dead_job, a_poison_record
+from support.kafka.relays import PARK_EVENT
 from support.postgres.databases import MakeDatabase
 
 PREFIX = "/api/v1"
 # Bodies by route; a target state is added to them.
 BODIES: dict[str, dict[str, Any]] = {
+    "PATCH /orders/{order_id}": {"metadata": {"shelf": "7"}},
+    "PATCH /returns/{return_id}": {"metadata": {"shelf": "7"}},
+    "POST /orders/{order_id}/notes": {"text": "seen"},
+    "POST /returns/{return_id}/notes": {"text": "seen"},
     "PATCH /orders/{order_id}/state": {"reason": "changed her mind"},
     "POST /orders/{order_id}/cancel": {"reason": "changed her mind"},
     "PATCH /returns/{return_id}/approve": {"manager_notes": "cracks"},
@@ -44,6 +52,14 @@ async def an_api_key(gateway: Gateway) -> str:
         return (await api_keys.create(connection, name="Anna", role=Role.CLIENT)).partition(".")[0]
 
 
+async def a_parked_event(gateway: Gateway) -> int:
+    event = NewEvent("vase.made", "vases", "vase", "2", "2", 1, b"{}", new_traceparent())
+    async with transaction(gateway.pool) as connection:
+        await outbox.append(connection, event)
+        position: int = await connection.fetchval(PARK_EVENT, "vases", "2", 1)
+        return position
+
+
 async def an_invoice(gateway: Gateway) -> str:
     order = order_shipped()
     await consume(gateway.pool, order)
@@ -55,7 +71,9 @@ async def an_order_of_ada(gateway: Gateway) -> str:
 
 
 async def a_return_of_ada(gateway: Gateway) -> str:
-    return str((await open_return(gateway))["id"])
+    """Opened by a client: nobody may decide about an own return."""
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
+    return str((await gateway.post("/returns", a_return(order_id), key=Role.CLIENT)).json()["id"])
 
 
 async def a_refund(gateway: Gateway) -> str:
@@ -70,7 +88,7 @@ OBJECTS: dict[str, tuple[Callable[[Gateway], Awaitable[object]], str]] = {
     "refund_id": (a_refund, str(uuid4())),
     "job_id": (lambda gateway: a_dead_job(cast(Any, gateway)), str(uuid4())),
     "poison_id": (lambda gateway: a_poison_record(cast(Any, gateway), f"Vase {uuid4()}"), str(uuid4())),
-    "position": (lambda gateway: a_parked_event(cast(Any, gateway)), "999999999"),
+    "position": (a_parked_event, "999999999"),
     "prefix": (an_api_key, "nobody"),
 }
 
@@ -117,7 +135,8 @@ class Requests:
         make, missing = OBJECTS[parameter]
         if ownership is Ownership.MISSING:
             return path.replace(f"{{{parameter}}}", missing)
-        if method != "GET" or parameter not in self._made:
+        changes = method != "GET" and parameter in ("order_id", "return_id", "prefix")
+        if changes or parameter not in self._made:
             self._made[parameter] = str(await make(self._gateway))
         return path.replace(f"{{{parameter}}}", self._made[parameter])
 

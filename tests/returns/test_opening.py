@@ -68,6 +68,7 @@ async def test_a_delivered_order_can_be_returned(gateway: Gateway) -> None:
         "completed_at": None,
         "external_id": None,
         "metadata": {},
+        "approvals": [],
         "version": 1,
     }
     stored_rows = await audit_and_events(gateway.pool, "RETURN", new_return["id"])

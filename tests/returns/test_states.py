@@ -20,6 +20,7 @@ from returns.domain.return_ import (
     TransitionRefused,
 )
 
+MANAGER = UUID(int=7)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ORDER = KnownOrder(
     order_id=UUID(int=1),
@@ -38,7 +39,7 @@ REQUESTED = Return.open(ORDER, NEW, UUID(int=3), NOON)
 
 Command = Callable[[Return], Return]
 COMMANDS: dict[ReturnStatus, Command] = {
-    ReturnStatus.APPROVED: lambda it: it.approve(NOON, "cracks are visible"),
+    ReturnStatus.APPROVED: lambda it: it.approve(NOON, "cracks are visible", MANAGER),
     ReturnStatus.REJECTED: lambda it: it.reject(NOON, "used for years", RejectionReason.POLICY_VIOLATION),
     ReturnStatus.IN_TRANSIT: lambda it: it.ship_back(NOON),
     ReturnStatus.RECEIVED: lambda it: it.receive(NOON),
@@ -97,7 +98,7 @@ def test_rejected_and_completed_are_terminal() -> None:
 
 def test_each_change_stores_its_time_and_its_parameters() -> None:
     times = [NOON + timedelta(hours=hours) for hours in range(5)]
-    approved = REQUESTED.approve(times[1], "cracks are visible")
+    approved = REQUESTED.approve(times[1], "cracks are visible", MANAGER)
     completed = approved.ship_back(times[2]).receive(times[3]).complete(times[4])
     assert (completed.created_at, completed.approved_at) == (NOON, times[1])
     assert completed.completed_at == completed.updated_at == times[4]

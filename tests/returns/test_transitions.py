@@ -111,7 +111,7 @@ async def test_the_history_shows_transitions_and_optionally_refused_attempts(gat
     assert [row["outcome"] for row in full] == ["ACCEPTED", "REFUSED", "ACCEPTED", "ACCEPTED"]
     assert [row["metadata"] for row in full] == [
         {
-            "actor_name": "ops",
+            "actor_name": "client",
             "order_id": new_return["order_id"],
             "reason": "One teacup came in two.",
             "customer_notes": "It was well wrapped.",
@@ -126,7 +126,7 @@ async def test_the_history_shows_transitions_and_optionally_refused_attempts(gat
         assert (row["entity_type"], row["entity_id"]) == ("RETURN", new_return["id"])
         assert (row["actor_type"], row["trigger"], row["ip_address"]) == ("USER", "API_CALL", "192.0.2.7")
     assert [row["actor_id"] for row in full] == [
-        str(api_keys.entity_id(prefix)) for prefix in ("ops", "warehouse", "manager", "client")
+        str(api_keys.entity_id(prefix)) for prefix in ("client", "warehouse", "manager", "client")
     ]
 
 

@@ -71,7 +71,14 @@ async def get_order(request: Request, order_id: UUID) -> Response:
     return await read(request, queries.get_order, Caller.of(request), order_id, render=order_response)
 
 
-@router.route("PATCH", "/{order_id}", roles=[Role.CLIENT, Role.MANAGER], returns=OrderResponse, versioned=True)
+@router.route(
+    "PATCH",
+    "/{order_id}",
+    roles=[Role.CLIENT, Role.MANAGER],
+    foreign=Verdict.NOT_FOUND,
+    returns=OrderResponse,
+    versioned=True,
+)
 async def update_order(request: Request, order_id: UUID, body: OrderUpdate) -> Response:
     """Set `external_id` where it is null, and change `metadata`. The next event of the order has both."""
     async with command(request) as run:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
+    from returns.domain.four_eyes import FourEyes
     from returns.routes import router
     from returns.use_cases.delivery_wait import DeliveryWait
     from returns.use_cases.opening import RETURN_NOT_ALLOWED
@@ -23,6 +24,7 @@ def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
     app = create_gateway(
         runtime, [router], entities="returns", count_by_status=return_counts.by_status, error_codes=[RETURN_NOT_ALLOWED]
     )
+    app.state.four_eyes = FourEyes.parse(runtime.settings.four_eyes_above)
     app.state.return_window_days = runtime.settings.return_window_days
     app.state.delivery_wait = DeliveryWait(
         runtime.reading,

@@ -13,6 +13,7 @@ from common.edge.routing.router import Router
 from common.errors import Code
 from fastapi import Depends, Query, Request, Response
 
+from returns.domain.four_eyes import FourEyes
 from returns.domain.return_ import NewReturn, ReturnStatus
 from returns.repository.reading import ReturnFilter
 from returns.schemas import (
@@ -91,7 +92,14 @@ async def get_return(request: Request, return_id: UUID) -> Response:
     return await read(request, queries.get_return, Caller.of(request), return_id, render=return_response)
 
 
-@router.route("PATCH", "/{return_id}", roles=[Role.CLIENT, Role.MANAGER], returns=ReturnResponse, versioned=True)
+@router.route(
+    "PATCH",
+    "/{return_id}",
+    roles=[Role.CLIENT, Role.MANAGER],
+    foreign=Verdict.NOT_FOUND,
+    returns=ReturnResponse,
+    versioned=True,
+)
 async def update_return(request: Request, return_id: UUID, body: ReturnUpdate) -> Response:
     """Set `external_id` where it is null, and change `metadata`. The next event of the return has both."""
     async with command(request) as run:
@@ -110,10 +118,15 @@ async def update_return(request: Request, return_id: UUID, body: ReturnUpdate) -
     errors=[Code.INVALID_STATE_TRANSITION],
 )
 async def approve_return(request: Request, return_id: UUID, body: ApproveRequest) -> Response:
-    """Approve a requested return; the customer may then send the goods."""
+    """Approve a requested return; the customer may then send the goods. Not for the one who opened it.
+
+    Above a configured amount two different approvers are needed: the first approval is listed in `approvals`, and the
+    return stays REQUESTED.
+    """
+    four_eyes: FourEyes = request.app.state.four_eyes
     async with command(request) as run:
         approved_return = await commands.approve_return(
-            run.connection, Caller.of(request), return_id, body.manager_notes, run.precondition
+            run.connection, Caller.of(request), return_id, body.manager_notes, four_eyes, run.precondition
         )
         return await run.answer(approved_return, return_response)
 
@@ -127,7 +140,8 @@ async def approve_return(request: Request, return_id: UUID, body: ApproveRequest
     errors=[Code.INVALID_STATE_TRANSITION],
 )
 async def reject_return(request: Request, return_id: UUID, body: RejectRequest) -> Response:
-    """Reject a requested return, with notes and a reason. The order cannot be returned again."""
+    """Reject a requested return, with notes and a reason. The order cannot be returned again. Not for the one who
+    opened it."""
     async with command(request) as run:
         rejected_return = await commands.reject_return(
             run.connection,

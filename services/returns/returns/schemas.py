@@ -47,7 +47,14 @@ class ReturnStateChange(RequestBody):
     reason: Lines | None = Field(default=None, max_length=500)
 
 
+class ApprovalResponse(TypedDict):
+    approved_by: UUID
+    approved_at: datetime
+
+
 class ReturnResponse(TypedDict):
+    """`approvals` of a requested return: those of the approvers who have approved so far, where two are needed."""
+
     id: UUID
     order_id: UUID
     status: ReturnStatus
@@ -66,6 +73,7 @@ class ReturnResponse(TypedDict):
     completed_at: datetime | None
     external_id: str | None
     metadata: Mapping[str, str]
+    approvals: list[ApprovalResponse]
     version: int
 
 

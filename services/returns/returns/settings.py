@@ -1,7 +1,16 @@
 """The settings of returns, in addition to those of every service."""
 
+from typing import Annotated
+
 from common.settings import ServiceSettings
-from pydantic import Field
+from pydantic import AfterValidator, Field
+
+from returns.domain.four_eyes import FourEyes
+
+
+def _four_eyes(text: str) -> str:
+    FourEyes.parse(text)
+    return text
 
 
 class ReturnsSettings(ServiceSettings):
@@ -10,3 +19,5 @@ class ReturnsSettings(ServiceSettings):
     # How long a request may wait until the copy of its order is delivered too, and how many may wait at once.
     eligibility_wait_seconds: float = Field(default=2, ge=0)
     eligibility_wait_limit: int = Field(default=200, ge=1)
+    # Above this amount a return needs two approvers: an amount for every currency, amounts of single ones, or both.
+    four_eyes_above: Annotated[str, AfterValidator(_four_eyes)] = ""

@@ -49,6 +49,9 @@ returns = sa.Table(
     sa.Column("external_id", sa.Text),
     sa.Column("external_id_owner", sa.Uuid),
     sa.Column("metadata", JSONB),
+    # Who opened it may not decide about it; an approval is there before the return is approved where two are needed.
+    sa.Column("opened_by", sa.Uuid),
+    sa.Column("approvals", JSONB),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("sequence", sa.BigInteger, nullable=False),
     sa.Column("audit_position", sa.Integer, nullable=False),

@@ -82,8 +82,9 @@ def a_return(order_id: str, **changes: Any) -> dict[str, Any]:
 
 
 async def open_return(gateway: Gateway, order_data: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """By a client: who opens a return may not decide about it."""
     order_id = await deliver_order_event(gateway.pool, order_data or order_view_data())
-    return created(await gateway.post("/returns", a_return(order_id, **changes)))
+    return created(await gateway.post("/returns", a_return(order_id, **changes), key="client"))
 
 
 async def open_in(gateway: Gateway, state: str, order_data: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -28,8 +28,8 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Policy:
     """`roles` may call the route, everybody where they are None. `targets` has the roles for each target state of a
-    route that changes one. `foreign` is the answer to a bound client that names an object of another customer; None
-    where objects have no owner."""
+    route that changes one. `has_object`: the path names one. `foreign` is the answer to a bound client that names an
+    object of another customer, in the path or in the body; None where objects have no owner."""
 
     roles: frozenset[Role] | None
     has_object: bool = False
@@ -42,7 +42,7 @@ class Policy:
             return Verdict.ALLOWED
         if role not in self.roles:
             return Verdict.FORBIDDEN
-        if ownership is Ownership.MISSING and self.has_object:
+        if ownership is Ownership.MISSING and (self.has_object or self.foreign is Verdict.NOT_FOUND):
             return Verdict.NOT_FOUND
         if ownership is Ownership.FOREIGN and self.foreign is not None and role is Role.CLIENT:
             return self.foreign

@@ -65,6 +65,14 @@ class ExternalIdIsSet(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """One of the approvals of a return, by a member of staff."""
+
+    approved_by: UUID
+    approved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewReturn:
     """A requested return."""
 
@@ -108,10 +116,19 @@ class Return:
     external_id: str | None = None
     external_id_owner: UUID | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    # Who opened it; unknown of a return that is older than this field.
+    opened_by: UUID | None = None
+    approvals: tuple[Approval, ...] = ()
 
     @classmethod
     def open(
-        cls, order: KnownOrder, new: NewReturn, return_id: UUID, now: datetime, owner: UUID | None = None
+        cls,
+        order: KnownOrder,
+        new: NewReturn,
+        return_id: UUID,
+        now: datetime,
+        owner: UUID | None = None,
+        opened_by: UUID | None = None,
     ) -> "Return":
         """`owner` is that of the external id.
 
@@ -136,10 +153,25 @@ class Return:
             external_id=new.external_id,
             external_id_owner=None if new.external_id is None else owner,
             metadata=new.metadata,
+            opened_by=opened_by,
         )
 
-    def approve(self, now: datetime, manager_notes: str) -> "Return":
-        return self._change_to(ReturnStatus.APPROVED, now, approved_at=now, manager_notes=manager_notes)
+    def approve(self, now: datetime, manager_notes: str, approver: UUID, approvers_needed: int = 1) -> "Return":
+        """Approved once enough different approvers have approved; the same return for one who has done so already."""
+        approval = Approval(approver, now)
+        if ReturnStatus.APPROVED in ALLOWED_TRANSITIONS[self.status]:
+            if any(each.approved_by == approver for each in self.approvals):
+                return self
+            if len(self.approvals) + 1 < approvers_needed:
+                approvals = (*self.approvals, approval)
+                return replace(self, version=self.version + 1, updated_at=now, approvals=approvals)
+        return self._change_to(
+            ReturnStatus.APPROVED,
+            now,
+            approved_at=now,
+            manager_notes=manager_notes,
+            approvals=(*self.approvals, approval),
+        )
 
     def reject(self, now: datetime, manager_notes: str, rejection_reason: RejectionReason) -> "Return":
         return self._change_to(

@@ -21,19 +21,27 @@ _CHANGING = (
     "rejected_at",
     "completed_at",
     "version",
+    "approvals",
 )
 _AMENDING = ("external_id", "external_id_owner", "metadata", "updated_at", "version")
 
 
 def return_values(of: Return) -> dict[str, Any]:
     values = {name: getattr(of, name) for name in Return.__slots__}
-    return values | {"metadata": of.metadata or None}  # null is read and written without a conversion
+    approvals = [
+        {"approved_by": str(each.approved_by), "approved_at": each.approved_at.isoformat()} for each in of.approvals
+    ]
+    # Null is read and written without a conversion.
+    return values | {"metadata": of.metadata or None, "approvals": approvals or None}
 
 
 def to_return(row: Record) -> Return:
     """The amount has four decimals in the row, and those of its currency in the return."""
     amount = quantize(row["refund_amount"], row["currency"])
-    return convert(dict(row) | {"refund_amount": amount, "metadata": row["metadata"] or {}}, Return)
+    return convert(
+        dict(row) | {"refund_amount": amount, "metadata": row["metadata"] or {}, "approvals": row["approvals"] or ()},
+        Return,
+    )
 
 
 def to_known_order(row: Record) -> KnownOrder:

@@ -13,6 +13,7 @@ from common.errors import Problem
 from common.messaging.envelope import ReceivedEvent
 
 from returns import events
+from returns.domain.four_eyes import FourEyes
 from returns.domain.return_ import RejectionReason, Return, ReturnStatus, TransitionRefused
 from returns.events import RefundView
 from returns.repository import reading, refunds, writing
@@ -34,16 +35,24 @@ ROLES: Mapping[ReturnStatus, tuple[Role, ...]] = {
     ReturnStatus.COMPLETED: (Role.WAREHOUSE, Role.MANAGER),
 }
 
+_DECISIONS = (ReturnStatus.APPROVED, ReturnStatus.REJECTED)
+
 
 async def approve_return(
     connection: Connection,
     caller: Caller,
     return_id: UUID,
     manager_notes: str,
+    four_eyes: FourEyes,
     precondition: Precondition = UNCONDITIONAL,
 ) -> Return | Problem:
-    """As `change_return_state`."""
-    step, details = partial(Return.approve, manager_notes=manager_notes), {"manager_notes": manager_notes}
+    """As `change_return_state`. Where two approvers are needed, the first one leaves the return REQUESTED."""
+
+    def step(value: Return, now: datetime) -> Return:
+        approvers = four_eyes.approvers(value.refund_amount, value.currency)
+        return value.approve(now, manager_notes, caller.id, approvers)
+
+    details = {"manager_notes": manager_notes}
     return await _take_step(connection, caller, return_id, ReturnStatus.APPROVED, step, details, precondition)
 
 
@@ -102,6 +111,9 @@ async def _take_step(
     if locked is None:
         raise Problem.not_found("return", return_id)
     caller.require(*ROLES[new_state])
+    if new_state in _DECISIONS and caller.id == locked.value.opened_by:
+        await writing.refuse(connection, locked, new_state, caller.actor, details)
+        return Problem.forbidden("Who opened a return may not decide about it.")
     precondition.check(locked.value.version)
     try:
         changed_return = step(locked.value, locked.now)
@@ -109,6 +121,13 @@ async def _take_step(
         await writing.refuse(connection, locked, new_state, caller.actor, details)
         # Returned, not raised: the audit row must be committed.
         return Problem.invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
-    event = events.new_event(events.OF_STATUS[changed_return.status], changed_return, caller.actor)
+    if changed_return is locked.value:
+        return changed_return
+    is_transition = changed_return.status is not locked.value.status
+    event = (
+        events.new_event(events.OF_STATUS[changed_return.status], changed_return, caller.actor)
+        if is_transition
+        else None
+    )
     await writing.save(connection, locked, changed_return, caller.actor, details, event)
     return changed_return

@@ -75,7 +75,7 @@ async def open_return(
     )
     if obstacle is not None:
         raise _refusal(obstacle, order, window_days, new, caller)
-    opened = Return.open(order, new, seen.return_id, seen.now, caller.acts_for)
+    opened = Return.open(order, new, seen.return_id, seen.now, caller.acts_for, caller.id)
     try:
         event = events.new_event(events.OF_STATUS[opened.status], opened, caller.actor)
         await writing.add(connection, opened, caller.actor, _details(opened), event)
