@@ -92,7 +92,7 @@ soak: setup ## run the long benchmarks: a thousand clients, a million orders, a 
 kill-runs: setup ## kill the processes of a running stack at random moments, and check for losses and duplicates
 	$(BIN)/python tests/chaos/kill_runs.py --runs $(RUNS) --seed $(SEED)
 
-fuzz: setup ## send CASES requests, generated from the OpenAPI documents, to the gateways of a running stack
+fuzz: setup ## send CASES requests, generated from the OpenAPI documents, to the four services of a running stack
 	$(BIN)/python tests/chaos/fuzz_gateways.py --cases $(CASES) --seed $(SEED)
 
 hostile-clients: setup ## attack a running stack with incomplete, huge and unread HTTP messages; ROLES=all or split

@@ -64,7 +64,7 @@ def one_round(stack: StackDescription, service: str, seed: int, examples: int, f
 
 def fuzz(stack: StackDescription, cases: int, seed: int, folder: Path) -> bool:
     total, failed = 0, []
-    examples = EXAMPLES_PER_ROUND if cases >= CASES_OF_A_WHOLE_ROUND else max(1, cases // 200)
+    examples = EXAMPLES_PER_ROUND if cases >= CASES_OF_A_WHOLE_ROUND else max(1, cases // 60)
     for service in SERVICES:
         sent, number, passed = 0, 0, True
         while sent < cases * SHARES[service] and passed:

@@ -271,6 +271,7 @@ async def test_a_service_that_is_down_is_503_with_the_contracts_error_and_the_ot
         answer = await client.ask(post(b"/api/v1/returns", b"{}"))
         assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
         assert answer.headers["retry-after"] == "1"
+        assert answer.error["details"]["outcome"] in ("none", "unknown")
         assert (await client.ask(post(ORDERS, b"{}"))).status == 200
 
 

@@ -62,7 +62,7 @@ class Upstream:
         except httpcore.LocalProtocolError as error:
             raise Problem(Code.BAD_REQUEST, "The request is not valid HTTP/1.1.", {"reason": str(error)}) from None
         except _NOT_SENT as error:
-            raise self._failed(error, f"The service {self.name} cannot be reached.") from None
+            raise self._failed(error, f"The service {self.name} cannot be reached.", outcome="none") from None
         except _NOT_ANSWERED as error:
             raise self._failed(
                 error, f"The service {self.name} gave no answer; the request may have had an effect."
@@ -90,7 +90,8 @@ class Upstream:
                 raise
             return await self._pool.handle_async_request(request)
 
-    def _failed(self, error: Exception, message: str) -> Problem:
+    def _failed(self, error: Exception, message: str, outcome: str = "unknown") -> Problem:
+        """`outcome` says whether the request may have had an effect (ADR 32)."""
         _unanswered.labels(self.name).inc()
         _log.warning("no answer", target=self.name, reason=f"{type(error).__name__}: {error}")
-        return Problem.unavailable(message)
+        return Problem.unavailable(message, outcome=outcome)
