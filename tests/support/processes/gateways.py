@@ -34,7 +34,7 @@ def running_gateways(
             process = running_service(service, "api", folder=own_folder, environment={**wiring, **environment})
             gateways.append(stack.enter_context(process))
         for gateway in gateways:
-            gateway.wait_for("/readyz", 200)
+            gateway.wait_for("/readyz", 200, within=90)  # several start at once, beside other tests
         yield [(gateway, address_of(gateway)) for gateway in gateways]
 
 
