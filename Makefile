@@ -11,10 +11,11 @@ BIN := .venv/bin
 # The TypeScript client of tests/e2e. Node.js is a Python package; its packages are from npm.
 TYPESCRIPT := tests/e2e/generated_clients/typescript
 PROJECTS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/*/pyproject.toml))
+TRIALS ?= 10000
 SOURCES := libs services deploy docs tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients clean
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -97,6 +98,9 @@ fuzz: setup ## send CASES requests, generated from the OpenAPI documents, to the
 
 hostile-clients: setup ## attack a running stack with incomplete, huge and unread HTTP messages; ROLES=all or split
 	cd tests && ../$(BIN)/python -m chaos.hostile_clients --roles $(or $(ROLES),split)
+
+tamper-trials: setup ## tamper with audit trails in TRIALS seeded ways; examples/verify_audit.py must find each
+	cd tests && ../$(BIN)/python -m chaos.tamper_trials --trials $(TRIALS) --seed $(SEED)
 
 clean: ## remove installed and generated files; the data of a stack in .local remains
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* reports

@@ -14,7 +14,8 @@ from common.service import Runtime, Service
 _LONG_ENUMERATION = 12
 # The routes that every service has.
 COMMON = ("/api/v1/health", "/api/v1/metrics", "/livez", "/readyz", "/metrics")
-OPERATORS = "/api/v1/ops/"
+# Those for operators and, of the audit trail, for managers.
+OPERATORS = ("/api/v1/ops/", "/api/v1/audit")
 FILES_OF_DOCS = "/static-offline-docs/"
 
 Schema = Mapping[str, Any]
@@ -50,7 +51,7 @@ def routes(name: str, is_wanted: Callable[[str], bool]) -> str:
 
 
 def is_own(path: str) -> bool:
-    return path not in COMMON and not path.startswith((OPERATORS, FILES_OF_DOCS))
+    return path not in COMMON and not path.startswith((*OPERATORS, FILES_OF_DOCS))
 
 
 def _endpoints(app: Any) -> Iterator[tuple[str, str, frozenset[Role] | None]]:

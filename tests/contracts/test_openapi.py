@@ -12,7 +12,7 @@ from local_stack.services import SERVICES
 OPERATION_IDS = {
     "orders": {
         *("createOrder", "listOrders", "getOrder", "updateOrder", "updateOrderState", "cancelOrder", "getOrderHistory"),
-        *("getOrderInvoice", "addOrderNote", "listOrderNotes"),
+        *("getOrderHistoryProof", "getOrderInvoice", "addOrderNote", "listOrderNotes"),
     },
     "returns": {
         *(
@@ -24,7 +24,7 @@ OPERATION_IDS = {
             "rejectReturn",
             "updateReturnState",
         ),
-        *("getReturnHistory", "addReturnNote", "listReturnNotes"),
+        *("getReturnHistory", "getReturnHistoryProof", "addReturnNote", "listReturnNotes"),
     },
     "invoicing": {"listInvoices", "getInvoice", "getInvoiceDocument"},
     "refunds": {"listRefunds", "getRefund"},

@@ -8,9 +8,13 @@ from uuid import UUID
 import pytest
 from common.access import api_keys
 from common.access.actors import command_line_id
+from common.audit import entries
 from common.audit.actor import Actor, ActorType, Trigger
 from common.audit.chain import ChainHead, digest_of, hash_of
+from common.audit.checkpoint import Checkpoint
 from common.audit.entries import AuditEntry, entry_parameters
+from common.audit.merkle import inclusion_ranges, leaf_hash, node_hash
+from common.audit.sealer import Sealer
 from common.database.statements import Connection, prepare
 from common.database.tables import audit
 from common.database.transactions import transaction
@@ -19,6 +23,8 @@ from support.events.traceparent import TRACEPARENT
 from support.example.orders import an_order, created, place_in
 from support.gateway.application import Gateway
 from support.postgres.audit_trail import first_broken, history
+
+SOMEBODY = Actor(UUID(int=7), "somebody", "USER", "API_CALL", TRACEPARENT)
 
 
 async def test_the_history_shows_the_accepted_transitions_in_order(gateway: Gateway) -> None:
@@ -65,6 +71,32 @@ async def test_a_history_record_has_actor_time_and_ip_address(gateway: Gateway) 
         "ip_address": "192.0.2.7",
         "created_at": response.json()["updated_at"],
     }
+
+
+async def test_a_history_is_proven_to_be_in_the_latest_checkpoint(gateway: Gateway) -> None:
+    order = await place_in(gateway, "PAID")
+    path = f"/orders/{order['id']}/history/proof"
+    for other in range(300):
+        async with transaction(gateway.pool) as connection:
+            entry = AuditEntry("KILN", UUID(int=other), None, "LIT", "ACCEPTED", SOMEBODY, datetime.now(UTC))
+            await entries.append(connection, entry)
+    assert (await gateway.get(path)).status_code == 404
+    sealer = Sealer(gateway.pool, "orders", key=None, store=None, seconds=9)
+    while await sealer.seal_batch():
+        pass
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "DELIVERED"})
+    proof = (await gateway.get(path)).json()
+    checkpoint = Checkpoint.parse(proof["checkpoint"])
+    head = proof["head"]
+    assert [row["position"] for row in proof["rows"]] == [1, 2]
+    assert (head["position"], head["hash"], proof["unsealed_rows"]) == (2, proof["rows"][-1]["hash"], 1)
+    root = leaf_hash("ORDER", UUID(order["id"]), head["position"], bytes.fromhex(head["hash"]))
+    for (start, _), sibling in zip(inclusion_ranges(head["index"], checkpoint.size), proof["proof"], strict=True):
+        other_hash = bytes.fromhex(sibling)
+        root = node_hash(root, other_hash) if head["index"] < start else node_hash(other_hash, root)
+    assert root == checkpoint.root
+    foreign = await gateway.call("GET", path, key=await gateway.new_client(UUID(int=1)))
+    assert foreign.status_code == 404
 
 
 async def test_an_unknown_value_of_include_is_rejected(gateway: Gateway) -> None:

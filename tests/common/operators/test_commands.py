@@ -219,7 +219,8 @@ async def test_a_changed_audit_row_is_named(
     job = await a_dead_job(vase_gateway)
     await command_line("jobs", "replay", str(job))
     await command_line("api-keys", "create", "--role", "ops")
-    assert await command_line("verify-audit") == (0, {"rows": 2, "entities": 2, "broken": None})
+    code, result = await command_line("verify-audit")
+    assert (code, result["rows"], result["entities"], result["broken"]) == (0, 2, 2, None)
     await tamper(database, "UPDATE audit SET actor_id = 'nobody' WHERE entity_type = 'JOB'")
     code, output = await command_line("verify-audit", "--format", "json")
     assert code == 1

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from common.database.statements import Record
 
@@ -56,15 +56,20 @@ class ChainCheck:
     def __init__(self) -> None:
         self._head = ChainHead()
 
-    def holds(self, row: Row) -> bool:
-        """Whether the next row continues the chain and is unchanged."""
-        is_linked = (
-            row["previous_hash"] == self._head.hash
-            and row["position"] == self._head.position + 1
-            and row["hash"] == hash_of(row)
-        )
-        self._head = ChainHead(row["position"], row["hash"])
+    def problem(self, row: Row) -> Literal["missing", "unlinked", "edited"] | None:
+        """What is wrong with the next row: rows before it are missing, it does not continue the chain, or it was
+        changed. None if nothing is."""
+        before, self._head = self._head, ChainHead(row["position"], row["hash"])
+        if row["position"] != before.position + 1:
+            return "missing"
+        if row["previous_hash"] != before.hash:
+            return "unlinked"
         is_erased = row["salt"] is None
-        return is_linked and (
+        is_intact = row["hash"] == hash_of(row) and (
             is_erased or digest_of(row["salt"], row["details"], row["ip_address"]) == row["details_digest"]
         )
+        return None if is_intact else "edited"
+
+    def holds(self, row: Row) -> bool:
+        """Whether the next row continues the chain and is unchanged."""
+        return self.problem(row) is None

@@ -20,6 +20,8 @@ from typing import Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from common.settings import ServiceSettings
+
 _ED25519 = b"\x01"
 _KEY_ID_SIZE = 4
 
@@ -53,6 +55,12 @@ class SigningKey:
     def __init__(self, secret: str) -> None:
         """Raises `ValueError`."""
         self._key = Ed25519PrivateKey.from_private_bytes(b64decode(secret, validate=True))
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> Self | None:
+        """None if the settings have no key."""
+        secret = settings.audit_signing_key.get_secret_value()
+        return cls(secret) if secret else None
 
     @property
     def public(self) -> str:

@@ -6,8 +6,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from common.audit.checkpoint import Checkpoint
+from common.settings import ServiceSettings
 
 
 class CheckpointConflict(Exception):
@@ -19,6 +21,12 @@ class CheckpointFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> Self | None:
+        """None if the settings have no folder."""
+        folder = settings.audit_checkpoint_folder
+        return None if folder is None else cls(folder)
 
     async def put(self, checkpoint: Checkpoint, note: str) -> None:
         """Store durably. Raises `CheckpointConflict`, or `OSError`."""

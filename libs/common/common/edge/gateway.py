@@ -12,6 +12,8 @@ from common.edge.admission.admission import Admission
 from common.edge.admission.running_requests import RunningRequests
 from common.edge.observation.request_observer import RequestObserver
 from common.edge.observation.response_times import ResponseTimes
+from common.edge.pages.audit_routes import router as audit_router
+from common.edge.pages.audit_routes import verification_router
 from common.edge.pages.operator_routes import router as operator_router
 from common.edge.pages.standard_routes import CountByStatus, pages_router, standard_router, static_router
 from common.edge.problems.problem_responses import REFUSALS, on_refusal
@@ -50,7 +52,8 @@ def create_gateway(
     app.state.components = (*components, running_requests.component)
     app.add_middleware(RequestObserver, response_times=response_times, running_requests=running_requests)
     standard = standard_router(runtime.health, entities, count_by_status, response_times)
-    own = [route for router in (*routers, standard, operator_router) for route in router.build(PREFIX)]
+    shared = (standard, operator_router, audit_router, verification_router)
+    own = [route for router in (*routers, *shared) for route in router.build(PREFIX)]
     # Routes are tried in order, so FastAPI's own pages come last.
     app.router.routes[:] = [*own, *pages_router(runtime.health).build(), *_own_pages(app)]
     complete_document(app, (*CODES_OF_EVERY_SERVICE, *error_codes))

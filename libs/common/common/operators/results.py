@@ -85,6 +85,41 @@ class ReplayedEvent(TypedDict):
     state: Literal["pending", "parked", "published"]
 
 
+class AuditProblem(TypedDict):
+    """`kind` says what is wrong with the rows of the entity from `position` on, or without an entity with the log:
+    docs/how-to/verify-the-audit-trail.md."""
+
+    kind: str
+    entity_type: str | None
+    entity_id: UUID | None
+    position: int | None
+    explanation: str | None
+
+
+class AuditResult(TypedDict):
+    """`broken` is the first problem, `found` has the first hundred, and `problems` counts all."""
+
+    rows: int
+    entities: int
+    leaves: int
+    checkpoints: int
+    stored_checkpoints: int
+    unsealed_rows: int
+    problems: int
+    broken: AuditProblem | None
+    found: list[AuditProblem]
+
+
+class AuditVerification(TypedDict):
+    """`result` is null until it is finished; a verification whose process was stopped never is."""
+
+    id: int
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    result: AuditResult | None
+
+
 class ApiKeySummary(TypedDict):
     """`last_used_at` is accurate to a minute. `rate_limit` is null where the setting applies, and 0 for no limit."""
 

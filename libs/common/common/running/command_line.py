@@ -57,7 +57,7 @@ async def _operate(service: Service[Any], settings: ServiceSettings, options: ar
     user = getpass.getuser()
     actor = Actor(command_line_id(user), command_line_name(user), "USER", "API_CALL", new_traceparent())
     try:
-        async with await open_pool(settings.database_url, size=1, application_name=f"{service.name} operator") as pool:
+        async with await open_pool(settings.database_url, size=2, application_name=f"{service.name} operator") as pool:
             runtime = Runtime(service, settings, pool, Health(service.name, settings))
             async with transaction(pool) as connection:
                 result = await options.command(connection, options, actor, runtime)

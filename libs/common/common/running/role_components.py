@@ -51,16 +51,16 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     from common.audit.checkpoint_store import CheckpointFolder
     from common.audit.sealer import Sealer
     from common.messaging.outgoing.relay import Relay
+    from common.operators.auditor import verify_regularly
     from common.running.backlog import measure_backlog
     from common.running.purge import purge_regularly, standard_rules
 
     settings = runtime.settings
-    signing_key, folder = settings.audit_signing_key.get_secret_value(), settings.audit_checkpoint_folder
     sealer = Sealer(
         runtime.pool,
         runtime.service.name,
-        key=SigningKey(signing_key) if signing_key else None,
-        store=CheckpointFolder(folder) if folder is not None else None,
+        key=SigningKey.of(settings),
+        store=CheckpointFolder.of(settings),
         seconds=settings.audit_seal_seconds,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -71,5 +71,6 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
         Component("backlog", partial(measure_backlog, runtime.pool)),
         Component("purger", partial(purge_regularly, runtime.pool, standard_rules(settings))),
         sealer.component,
+        Component("auditor", partial(verify_regularly, runtime)),
         *count_folding,
     ]

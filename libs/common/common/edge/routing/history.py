@@ -59,12 +59,12 @@ def history_endpoint(
         ] = None,
     ) -> Response:
         caller, everything = Caller.of(request), include == "all"
-        return await read_page(request, find, caller, entity_id, everything, paging=paging, render=_record)
+        return await read_page(request, find, caller, entity_id, everything, paging=paging, render=history_record)
 
     return get_history
 
 
-def _record(row: Record) -> dict[str, object]:
+def history_record(row: Record) -> dict[str, object]:
     """Details are stored as the text of a JSON object; they are null after their erasure."""
     columns: dict[str, object] = {name: row[name] for name in HistoryRecord.__annotations__ if name != "metadata"}
     actor_id, former_name = recorded_actor(row["actor_id"], row["actor_type"])

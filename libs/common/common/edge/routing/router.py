@@ -10,9 +10,12 @@ from typing_extensions import TypedDict
 from common.access.auth import Caller, Role
 from common.access.policy import Policy, Verdict
 from common.aggregates.notes import Notes
+from common.audit.proofs import HistoryProof
 from common.database.statements import Connection
 from common.edge.routing.guarded_route import GuardedRoute
 from common.edge.routing.history import HistoryResponse, history_endpoint
+from common.edge.routing.history_proof import DESCRIPTION as PROOF_DESCRIPTION
+from common.edge.routing.history_proof import history_proof_endpoint
 from common.edge.routing.notes import NoteResponse, note_endpoints
 from common.errors import ErrorCode
 from common.paging import Pagination
@@ -94,7 +97,8 @@ class Router:
         operation_id: str,
         description: str,
     ) -> None:
-        """Add `GET /{id_name}/history` for every role: accepted transitions, or all rows with `include=all`.
+        """Add `GET /{id_name}/history` for every role: accepted transitions, or all rows with `include=all`; and
+        `GET /{id_name}/history/proof`.
 
         `require_visible` raises `Problem` NOT_FOUND for an entity that the caller may not see.
         """
@@ -109,6 +113,15 @@ class Router:
             description=description,
         )
         add(endpoint)
+        add_proof = self.route(
+            "GET",
+            f"{path}/proof",
+            roles=Role,
+            returns=HistoryProof,
+            operation_id=f"{operation_id}Proof",
+            description=PROOF_DESCRIPTION,
+        )
+        add_proof(history_proof_endpoint(id_name, entity_type, require_visible))
 
     def notes(
         self,
