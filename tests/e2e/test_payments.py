@@ -145,7 +145,8 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         gateway = self._services.returns
         if self._return is None:
             await self._services.deliver("returns", await self._services.events(self._order["id"]))
-            response = await gateway.post("/returns", {"order_id": self._order["id"], "reason": "cracked"})
+            body = {"order_id": self._order["id"], "reason": "cracked"}
+            response = await gateway.post("/returns", body, key="client")
             assert response.status_code == 201, response.text
             self._return = response.json()
         elif step := next(self._return_steps, None):
