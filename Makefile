@@ -15,7 +15,7 @@ TRIALS ?= 10000
 SOURCES := libs services deploy docs tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials clean
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials clean examples
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -76,6 +76,9 @@ contracts: setup ## generate the event schemas and the OpenAPI documents from th
 
 release-contracts: setup ## keep the OpenAPI documents as those of the release, with which later ones are compared
 	PYTHONPATH=docs $(BIN)/python -m generators.api_documents --release
+
+examples: setup ## send the examples of the HTTP contract to a stack, and write the answers beside them
+	RECORD_EXAMPLES=1 $(BIN)/pytest -q tests/e2e/test_examples.py
 
 reference: setup ## generate the tables of docs/reference
 	PYTHONPATH=docs $(BIN)/python -m generators.reference

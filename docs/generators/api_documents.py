@@ -15,6 +15,8 @@ import yaml
 from common.edge.routing.openapi import ROLES
 from generators.api_compatibility import breaking_changes
 from generators.api_errors import share_errors
+from generators.api_examples import add_examples
+from generators.api_examples import components as example_components
 from generators.api_prose import CLIENTS, OPERATORS, TAGS, Prose
 from generators.http_tables import gateway
 from local_stack.services import SERVICES
@@ -25,7 +27,8 @@ FOLDER = Path(__file__).parents[1] / "api"
 # The documents of the last release, of which no client may break.
 RELEASED = FOLDER / "released"
 GATEWAYS = ("orders", "returns")
-OPERATIONS = "Operations"
+# Routes with these tags are called at one service: at the one origin, their addresses would be of both gateways.
+TAGS_OF_OPERATORS = frozenset({"Operations", "Audit"})
 # Kept without a reference: every error fits the first, and any address may answer the second.
 _ALWAYS_SHOWN = ("ErrorResponse", "MethodNotAllowedError")
 _PROSE = ("description", "summary", "examples")
@@ -41,7 +44,7 @@ def documents() -> dict[str, Document]:
 
 
 def clients_document() -> Document:
-    parts = [_part(service, lambda operation: OPERATIONS not in operation["tags"]) for service in GATEWAYS]
+    parts = [_part(service, lambda operation: TAGS_OF_OPERATORS.isdisjoint(operation["tags"])) for service in GATEWAYS]
     paths: Document = {}
     for service, part in zip(GATEWAYS, parts, strict=True):
         for path, item in part["paths"].items():
@@ -56,9 +59,11 @@ def clients_document() -> Document:
 
 def operators_document(service: str) -> Document:
     """The operators' routes, and for a service without clients all others too."""
-    part = _part(service, lambda operation: service not in GATEWAYS or OPERATIONS in operation["tags"])
+    part = _part(
+        service, lambda operation: service not in GATEWAYS or not TAGS_OF_OPERATORS.isdisjoint(operation["tags"])
+    )
     prose = OPERATORS[service]
-    return _document(prose, part["paths"], part["components"])
+    return _document(prose, part["paths"], part["components"], service)
 
 
 def _direct_server(service: str) -> Document:
@@ -88,7 +93,7 @@ def _joined(name: str, first: Document, second: Document) -> Document:
     raise ValueError(f"orders and returns have different schemas of the name {name}: give one of them another name")
 
 
-def _document(prose: Prose, paths: Document, components: Document) -> Document:
+def _document(prose: Prose, paths: Document, components: Document, service: str = "") -> Document:
     tags = dict.fromkeys(tag for operation in operations(paths) for tag in operation["tags"])
     document = {
         "openapi": "3.1.0",
@@ -100,10 +105,13 @@ def _document(prose: Prose, paths: Document, components: Document) -> Document:
     }
     names = {*_ALWAYS_SHOWN, *_referenced(paths, components["schemas"])}
     schemas = {name: components["schemas"][name] for name in sorted(names)}
+    for operation in operations(paths):
+        add_examples(operation, service)
     responses = share_errors(operations(paths))
     for operation in operations(paths):
         operation["description"] = f"{operation.get('description', '')}\n\n{_callers(operation)}"
-    return {**document, "components": {**components, "responses": responses, "schemas": schemas}}
+    shared = {"responses": responses, "schemas": schemas, "examples": example_components()}
+    return {**document, "components": {**components, **shared}}
 
 
 def operations(paths: Mapping[str, Any]) -> Iterator[Document]:

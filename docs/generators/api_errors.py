@@ -14,10 +14,15 @@ def share_errors(operations: Iterable[dict[str, Any]]) -> dict[str, Response]:
     components: dict[str, Response] = {}
     for operation in operations:
         for status, response in operation["responses"].items():
-            if int(status) >= _FIRST_ERROR and (names := _codes(response)):
+            if int(status) >= _FIRST_ERROR and not _has_own_examples(response) and (names := _codes(response)):
                 name = _component(names, response, components)
                 operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
     return dict(sorted(components.items()))
+
+
+def _has_own_examples(response: Response) -> bool:
+    examples = response["content"]["application/json"].get("examples", {})
+    return any("$ref" not in each for each in examples.values())
 
 
 def _codes(response: Response) -> list[str]:

@@ -57,5 +57,6 @@ TAGS: Mapping[str, str] = {
     "Invoices": "Invoices of shipped orders, and their PDFs.",
     "Refunds": "Refunds of returned and cancelled orders, with their attempts at the payment gateway.",
     "Health": "Whether the service works, its counts and its response times.",
+    "Audit": "The audit trail of all objects: search, export and proofs.",
     "Operations": "Work that failed and is to be done again, and API keys: for the role `ops`.",
 }

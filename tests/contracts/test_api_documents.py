@@ -7,9 +7,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+from common.edge.problems.problem_details import PROBLEM_JSON
 from generators.api_compatibility import breaking_changes
 from generators.api_documents import FOLDER, RELEASED, as_yaml, documents, read
+from generators.api_examples import NOT_RECORDED
 from local_stack.services import SERVICES
+from support.api_examples.answers import Documented
 
 NAMES = ["openapi.yaml", *(f"operators-{service}.yaml" for service in SERVICES)]
 SHORTEST_DESCRIPTION = 20
@@ -68,3 +71,27 @@ def test_the_clients_document_names_the_one_origin_and_the_two_direct_ones() -> 
     assert len(urls["/api/v1/orders"]) == len(urls["/api/v1/returns"]) == 2
     assert urls["/api/v1/orders"][1] != urls["/api/v1/returns"][1]
     assert len(urls["/api/v1/metrics"]) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_operation_and_documented_status_has_an_example_that_fits_its_schema(name: str) -> None:
+    document = read(name)
+    documented = Documented(document)
+    for route, operation in operations(name):
+        if operation["operationId"] in NOT_RECORDED:
+            continue
+        examples = f"docs/api/examples/{operation['operationId']}.yaml"
+        for kind in operation.get("requestBody", {}).get("content", {}).values():
+            assert kind["examples"], (
+                f"{route} has no example of its body: add one with a status below 400 to {examples}"
+            )
+        for status in operation["responses"]:
+            response = documented.response(operation, int(status))
+            contents = {kind: each for kind, each in response.get("content", {}).items() if kind != PROBLEM_JSON}
+            for kind, content in contents.items():
+                assert content.get("examples"), f"{route} has no example of {status}: add one to {examples}"
+                for title, example in content["examples"].items():
+                    value = documented.resolved(example)["value"]
+                    if "json" in kind and "ndjson" not in kind:
+                        problems = documented.body_problems(content["schema"], value)
+                        assert problems == [], f"{route}, {status}, {title}: run RECORD_EXAMPLES=1, {problems}"

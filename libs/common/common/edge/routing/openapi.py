@@ -140,10 +140,15 @@ def error_response(status: int, codes: Iterable[ErrorCode]) -> dict[str, Any]:
 def _with_headers(
     status: int, response: dict[str, Any], *, needs_key: bool, is_unsafe: bool, versioned: bool
 ) -> dict[str, Any]:
-    names = [*HEADERS_OF_EVERY_ANSWER, *(HEADERS_OF_A_KEY if needs_key else ()), *HEADERS_OF_STATUS.get(status, ())]
+    names = [*HEADERS_OF_EVERY_ANSWER, *(HEADERS_OF_A_KEY if needs_key else ())]
+    if "model" not in response:  # an error, not a status with a body of its own
+        names += HEADERS_OF_STATUS.get(status, ())
+    members = getattr(response.get("model"), "__annotations__", {})
+    if "pagination" in members:
+        names.append("Link")
     if status < 300 and is_unsafe:
-        names += ["Idempotency-Replayed", *(["Location"] if status == 201 else [])]
-    if status == 201 or (status < 400 and versioned):
+        names += ["Idempotency-Replayed", *(["Location"] if status == 201 and "version" in members else [])]
+    if (status == 201 and "version" in members) or (status < 400 and versioned):
         names.append("ETag")
     references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     description = {"description": _MEANING[status]} if status in _MEANING else {}

@@ -59,6 +59,7 @@ HEADERS: Mapping[str, dict[str, Any]] = {
     "Cache-Control": _header("`no-store`, but for a document, which has an `ETag`."),
     "X-Content-Type-Options": _header("`nosniff`."),
     "ETag": _header('The version, in quotation marks: `"7"`.'),
+    "Link": _header('The next page of a list, `<…>; rel="next"`; it is missing on the last page.'),
     "Accept-Encoding": _header("`identity`, when the body's content coding was refused."),
     "Idempotency-Replayed": _header("`true` when the answer is the one that this Idempotency-Key got before."),
 }
