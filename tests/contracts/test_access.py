@@ -146,7 +146,7 @@ def verdict_of(response: Response) -> Verdict:
     details = response.json()["error"]["details"] if response.status_code >= 400 else {}
     if response.status_code == 403:
         return Verdict.FORBIDDEN
-    if response.status_code == 404 and not any(name.startswith("invoice of") for name in details):
+    if response.status_code == 404 and not any(name.startswith(("invoice of", "proof of")) for name in details):
         return Verdict.NOT_FOUND
     assert response.status_code in (200, 201, 404, 409), response.text
     return Verdict.ALLOWED

@@ -27,7 +27,8 @@ class DocumentedResponses:
         if path is None or request.method.lower() not in self._document["paths"][path]:
             return
         validator = self._validator(path, request.method.lower(), str(response.status_code))
-        if "json" not in response.headers.get("content-type", ""):
+        media_type = response.headers.get("content-type", "")
+        if "json" not in media_type or "ndjson" in media_type:  # NDJSON is lines of JSON
             return
         problems = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(response.json())]
         assert not problems, f"{request.method} {path} {response.status_code}: {problems}"
