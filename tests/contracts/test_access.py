@@ -126,6 +126,8 @@ class Requests:
             is_missing = ownership is Ownership.MISSING
             order_id = str(uuid4()) if is_missing else await deliver_order_event(self._gateway.pool, order_view_data())
             return a_return(order_id)
+        if name == "POST /orders/bulk-state":
+            return {"order_ids": [str(uuid4())], "change": {"new_state": target, "reason": "broken"}}
         return {**BODIES.get(name, {}), **({} if target is None else {"new_state": target})}
 
     async def _address(self, method: str, path: str, ownership: Ownership) -> str:

@@ -12,7 +12,7 @@ from local_stack.services import SERVICES
 OPERATION_IDS = {
     "orders": {
         *("createOrder", "listOrders", "getOrder", "updateOrder", "updateOrderState", "cancelOrder", "getOrderHistory"),
-        *("getOrderHistoryProof", "getOrderInvoice", "addOrderNote", "listOrderNotes"),
+        *("getOrderHistoryProof", "getOrderInvoice", "addOrderNote", "listOrderNotes", "updateOrderStates"),
     },
     "returns": {
         *(

@@ -68,3 +68,30 @@ async def test_after_a_crash_between_commit_and_answer_a_repeat_finds_the_first_
         details = {"external_id": body["external_id"], "order_id": str(order_id), "order_number": order_number}
         assert repeat.json()["error"]["details"] == details
     assert await pool.fetchval("SELECT count(*) FROM orders") == 1
+
+
+@pytest.mark.parametrize("failpoint", ["bulk.after_commit:kill", "bulk.after_commit:kill:7"])
+async def test_after_a_crash_in_the_middle_of_many_orders_the_repeat_changes_the_rest_and_has_every_result(
+    pool: Pool, key: str, start_api: StartApi, failpoint: str
+) -> None:
+    headers, survivor = {"X-API-Key": key}, start_api()
+    order_ids = [created(place(survivor, an_order(), **headers))["id"] for _ in range(12)]
+    body = {"order_ids": order_ids, "change": {"new_state": "CANCELLED", "reason": "out of clay"}}
+    headers["Idempotency-Key"] = "a dozen"
+    with pytest.raises(httpx.TransportError):
+        change_many(start_api(FAILPOINT=failpoint), body, headers)
+    cancelled = "SELECT count(*) FROM orders WHERE status = 'CANCELLED'"
+    assert 0 < await pool.fetchval(cancelled) < 12
+    other = change_many(survivor, {**body, "order_ids": [str(uuid4())]}, headers)
+    assert other.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    repeat = change_many(survivor, body, headers)
+    assert [(each["order_id"], each["outcome"], each["version"]) for each in repeat.json()["data"]] == [
+        (order_id, "changed", 2) for order_id in order_ids
+    ]
+    assert await pool.fetchval(cancelled) == 12
+    assert await pool.fetchval("SELECT count(*) FROM outbox WHERE type = 'order.cancelled'") == 12
+    assert change_many(survivor, body, headers).content == repeat.content
+
+
+def change_many(process: ServiceProcess, body: dict[str, Any], headers: dict[str, str]) -> httpx.Response:
+    return httpx.post(f"{process.address}/api/v1/orders/bulk-state", json=body, headers=headers, timeout=20)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
+    from common.edge.commands.bulk import BulkCommands
     from common.edge.gateway import create_gateway
     from common.signed_links import SignedLinks
     from common.text.email_address import parse_email_address
@@ -24,6 +25,7 @@ def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
 
     parse_email_address("ada@münchen.example")  # reads the tables for international domains, which takes 0.15 s, now
     app = create_gateway(runtime, [router], entities="orders", count_by_status=order_counts.by_status)
+    app.state.bulk_commands = BulkCommands()
     app.state.invoice_links = InvoiceLinks(
         origin=runtime.settings.invoice_download_url,
         signed=SignedLinks(runtime.settings.link_signing_key.get_secret_value()),

@@ -1,24 +1,29 @@
 """The HTTP routes of orders (docs/reference/orders.md)."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Caller, Role
 from common.access.policy import Verdict
+from common.edge.commands.bulk import BulkCommands
 from common.edge.commands.command import command
-from common.edge.commands.query import read, read_page
+from common.edge.commands.query import json_response, read, read_page
+from common.edge.commands.selection import find_selection, store_selection
 from common.edge.requests.query import CreatedQuery, PageQuery
 from common.edge.routing.router import Router
 from common.errors import Code
+from common.service import Runtime
 from fastapi import Depends, Query, Request, Response
 
 from orders.domain.states import OrderStatus
 from orders.repository.reading import OrderFilter
+from orders.schemas.bulk import BulkStateChange, BulkStateResponse, bulk_response, selection_response
 from orders.schemas.requests import CancelRequest, OrderCreate, OrderStateChange, OrderUpdate
 from orders.schemas.responses import InvoiceLinks, InvoiceResponse, OrderResponse, order_response
 from orders.tables import ENTITY, order_notes
 from orders.use_cases import commands, queries, references
-from orders.use_cases.commands import StateChange
+from orders.use_cases.bulk import changing_one, select_orders
 
 router = Router("/orders", tag="Orders")
 
@@ -49,6 +54,39 @@ async def place_order(request: Request, body: OrderCreate) -> Response:
     async with command(request) as run:
         order = await commands.place_order(run.connection, Caller.of(request), body.to_domain())
         return await run.answer(order, order_response, status=201, new_id=order.id)
+
+
+@router.route(
+    "POST",
+    "/bulk-state",
+    roles=Role,
+    targets=commands.ROLES,
+    returns=BulkStateResponse,
+    errors=[Code.FORBIDDEN],
+    operation_id="updateOrderStates",
+)
+async def change_states(request: Request, body: BulkStateChange) -> Response:
+    """Change the state of up to 500 orders, each as `PATCH /orders/{order_id}/state` does: with the same rules, and in
+    a transaction of its own.
+
+    The answer has one result per order; some may be refused. With a `filter`, `dry_run` comes first: its answer names
+    the orders, and a `selection` with which the request is repeated. An order that was changed since then is refused.
+    Send an `Idempotency-Key`: a repeated request then continues where the first one ended, and has its results.
+    """
+    caller, change = Caller.of(request), body.change.to_domain()
+    versions: dict[UUID, int] = {}
+    if body.selection is not None:
+        versions = await find_selection(request, body.selection, change)
+    step = changing_one(caller, change, versions)
+    if body.filter is not None:
+        async with Runtime.of(request).reading() as connection:
+            selected = await select_orders(connection, caller, body.filter.to_domain())
+        seen = {each["id"]: each["version"] for each in selected.rows}
+        selection = await store_selection(request, seen, change)
+        return json_response(selection_response(selected.rows, selected.total, selection))
+    order_ids = body.order_ids or list(versions)
+    bulk: BulkCommands = request.app.state.bulk_commands
+    return await bulk.answer(request, order_ids, step, partial(bulk_response, order_ids))
 
 
 @router.route("GET", "", roles=Role, lists=OrderResponse)
@@ -105,9 +143,7 @@ async def change_state(request: Request, order_id: UUID, body: OrderStateChange)
     A payment that is reported again with the same id is answered with 200 and the unchanged order. A new payment for an
     order that is already paid or cancelled is answered with 409; it is stored under `payments` and refunded.
     """
-    change = StateChange(
-        body.new_state, body.reason or "", body.payment_transaction_id, body.tracking_number, body.carrier
-    )
+    change = body.to_domain()
     async with command(request) as run:
         order = await commands.change_state(run.connection, Caller.of(request), order_id, change, run.precondition)
         return await run.answer(order, order_response)

@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 from orders.domain import new_order, pricing
 from orders.domain.new_order import NewOrder
 from orders.domain.states import OrderStatus
+from orders.use_cases.commands import StateChange
 
 HUNDREDTH = Decimal("0.01")
 
@@ -159,6 +160,11 @@ class OrderStateChange(RequestBody):
             for field in fields:
                 if getattr(self, field) is not None and self.new_state is not state:
                     yield (field,), f"goes with {state} only"
+
+    def to_domain(self) -> StateChange:
+        return StateChange(
+            self.new_state, self.reason or "", self.payment_transaction_id, self.tracking_number, self.carrier
+        )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -81,7 +81,7 @@ async def command(request: Request) -> AsyncIterator[Command]:
     With an `Idempotency-Key`, raises what `keyed_transaction` raises; a `StoredAnswer` is answered by the route.
     """
     pool = Runtime.of(request).pool
-    keyed_request = await _keyed(request)
+    keyed_request = await keyed_request_of(request)
     try:
         if keyed_request is None:
             async with transaction(pool) as connection:
@@ -99,7 +99,8 @@ async def command(request: Request) -> AsyncIterator[Command]:
             raise await problem.after_rollback(connection) or problem from None
 
 
-async def _keyed(request: Request) -> KeyedRequest | None:
+async def keyed_request_of(request: Request) -> KeyedRequest | None:
+    """The request with its Idempotency-Key; None without one."""
     key = single_header(request.scope, b"idempotency-key")
     if key is None:
         return None

@@ -46,12 +46,12 @@ async def read(
         result = await query(connection, *arguments)
     version = version_of(result)
     if version is None:
-        return _json_response(render(result))
+        return json_response(render(result))
     precondition, headers = precondition_of(request.scope), {"ETag": entity_tag(version)}
     precondition.check_matching(version)
     if precondition.is_unchanged(version):
         return Response(status_code=304, headers=headers)
-    return _json_response(render(result), headers)
+    return json_response(render(result), headers)
 
 
 async def read_page(
@@ -66,8 +66,8 @@ async def read_page(
         page = await query(connection, *arguments, paging)
     cursor = Cursors(request).next_of(page, paging) if has_more(page, paging) else None
     headers = None if cursor is None else {"Link": next_link(request, cursor)}
-    return _json_response(list_document(page, paging, render, cursor), headers)
+    return json_response(list_document(page, paging, render, cursor), headers)
 
 
-def _json_response(document: object, headers: dict[str, str] | None = None) -> Response:
+def json_response(document: object, headers: dict[str, str] | None = None) -> Response:
     return Response(encode_json(document), headers=headers, media_type="application/json")
