@@ -8,7 +8,7 @@ from benchmarks.results import table, write
 from rich.console import Console
 
 SHORT = ("gateways", "relaying", "consuming", "pipelines", "processes")
-LONG = ("saturation", "backlog", "growth")
+LONG = ("saturation", "backlog", "growth", "lists")
 
 
 def main(names: list[str]) -> int:

@@ -12,6 +12,20 @@ from benchmarks.operations import Operation
 from local_stack.postgres import Postgres
 
 FILL = Path(__file__).with_name("orders_to_ship.sql").read_text()
+_ID = "lpad(to_hex(n), 32, '0')"
+SEARCHABLE = (
+    FILL.replace("'ORD-2025-' || lpad(n::text, 8, '0')", f"'ORD-2025-' || upper({_ID})")
+    .replace("md5((n % 1000)::text)::uuid", "md5((n / 10)::text)::uuid")
+    .replace("'ada@example.org', 'Ada Łukasiewicz'", f"'c' || {_ID} || '@example.org', 'Ada N' || {_ID}")
+    .replace("119.40, 22.69, 142.09, 142.09", "n, 0, n, n")
+    .replace("'pi_' || n", f"'pi_' || {_ID}")
+    .replace(
+        "customer_id, customer_email", "tracking_number, external_id, external_id_owner, customer_id, customer_email"
+    )
+    .replace(
+        "md5((n / 10)::text)::uuid,", f"'TRK' || {_ID}, 'ext-' || {_ID}, md5('')::uuid, md5((n / 10)::text)::uuid,"
+    )
+)
 HISTORY = Path(__file__).with_name("orders_history.sql").read_text()
 ROWS = Path(__file__).with_name("orders_written.sql").read_text()
 TABLES = [
@@ -44,10 +58,11 @@ class OrdersDatabase:
         first, self._used = self._used + 1, self._used + count
         return first, self._used
 
-    def fill(self, count: int) -> tuple[int, int]:
-        """Insert orders that can be shipped; the numbers of the first and the last, which are also their ids."""
+    def fill(self, count: int, *, searchable: bool = False) -> tuple[int, int]:
+        """Insert orders that can be shipped; the numbers of the first and the last, which are also their ids. With
+        `searchable`, what people know of an order has its id, and each customer has ten orders."""
         first, last = self.numbers(count)
-        self._run(f"\\set first {first}", f"\\set last {last}", FILL)
+        self._run(f"\\set first {first}", f"\\set last {last}", SEARCHABLE if searchable else FILL)
         self._run("ANALYZE orders, order_lines;", "CHECKPOINT;")
         return first, last
 

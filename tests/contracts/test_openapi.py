@@ -13,6 +13,7 @@ OPERATION_IDS = {
     "orders": {
         *("createOrder", "listOrders", "getOrder", "updateOrder", "updateOrderState", "cancelOrder", "getOrderHistory"),
         *("getOrderHistoryProof", "getOrderInvoice", "addOrderNote", "listOrderNotes", "updateOrderStates"),
+        "exportOrders",
     },
     "returns": {
         *(
@@ -24,7 +25,7 @@ OPERATION_IDS = {
             "rejectReturn",
             "updateReturnState",
         ),
-        *("getReturnHistory", "getReturnHistoryProof", "addReturnNote", "listReturnNotes"),
+        *("getReturnHistory", "getReturnHistoryProof", "addReturnNote", "listReturnNotes", "exportReturns"),
     },
     "invoicing": {"listInvoices", "getInvoice", "getInvoiceDocument"},
     "refunds": {"listRefunds", "getRefund"},

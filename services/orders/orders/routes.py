@@ -8,16 +8,19 @@ from common.access.auth import Caller, Role
 from common.access.policy import Verdict
 from common.edge.commands.bulk import BulkCommands
 from common.edge.commands.command import command
+from common.edge.commands.export import EXPORT_RESPONSE, Export, ExportQuery
 from common.edge.commands.query import json_response, read, read_page
 from common.edge.commands.selection import find_selection, store_selection
-from common.edge.requests.query import CreatedQuery, PageQuery
+from common.edge.requests.fields import EmailAddress
+from common.edge.requests.query import AmountQuery, CreatedQuery, PageQuery, SearchQuery, TextQuery, comma_separated
+from common.edge.requests.selection import Selection, selection_of
 from common.edge.routing.router import Router
 from common.errors import Code
 from common.service import Runtime
 from fastapi import Depends, Query, Request, Response
 
 from orders.domain.states import OrderStatus
-from orders.repository.reading import OrderFilter
+from orders.repository.reading import OrderFilter, OrderSort
 from orders.schemas.bulk import BulkStateChange, BulkStateResponse, bulk_response, selection_response
 from orders.schemas.requests import CancelRequest, OrderCreate, OrderStateChange, OrderUpdate
 from orders.schemas.responses import InvoiceLinks, InvoiceResponse, OrderResponse, order_response
@@ -31,9 +34,41 @@ router = Router("/orders", tag="Orders")
 def order_filter(
     created: CreatedQuery,
     customer_id: Annotated[UUID | None, Query(description="Orders of this customer.")] = None,
-    status: Annotated[OrderStatus | None, Query(description="Orders with this status.")] = None,
+    status: Annotated[
+        OrderStatus | tuple[OrderStatus, ...] | None,
+        comma_separated(OrderStatus),
+        Query(description="One or more, separated by commas."),
+    ] = None,
+    order_number: Annotated[TextQuery | None, Query(description="The order with this number.")] = None,
+    customer_email: Annotated[EmailAddress | None, Query(description="Case does not matter.")] = None,
+    tracking_number: Annotated[TextQuery | None, Query(description="Orders shipped with this number.")] = None,
+    payment_reference: Annotated[TextQuery | None, Query(description="Orders with this payment, of any kind.")] = None,
+    total_from: Annotated[AmountQuery | None, Query(description="This total or more, in any currency.")] = None,
+    total_to: Annotated[AmountQuery | None, Query(description="This total or less.")] = None,
+    external_id: Annotated[TextQuery | None, Query(description="Orders with this id of their client.")] = None,
+    q: Annotated[
+        SearchQuery | None,
+        Query(description="Each word begins the order's number, or a word of the customer's name or e-mail address."),
+    ] = None,
 ) -> OrderFilter:
-    return OrderFilter(customer_id, status, created.earliest, created.latest)
+    return OrderFilter(
+        customer_id=customer_id,
+        status=status,
+        created_from=created.earliest,
+        created_to=created.latest,
+        order_number=order_number,
+        customer_email=customer_email,
+        tracking_number=tracking_number,
+        payment_reference=payment_reference,
+        total_from=total_from,
+        total_to=total_to,
+        external_id=external_id,
+        q=q,
+    )
+
+
+Filters = Annotated[OrderFilter, Depends(order_filter)]
+Fields = Annotated[Selection, Depends(selection_of(OrderResponse))]
 
 
 @router.route(
@@ -91,22 +126,46 @@ async def change_states(request: Request, body: BulkStateChange) -> Response:
 
 @router.route("GET", "", roles=Role, lists=OrderResponse)
 async def list_orders(
-    request: Request, paging: PageQuery, filters: Annotated[OrderFilter, Depends(order_filter)]
+    request: Request,
+    paging: PageQuery,
+    filters: Filters,
+    fields: Fields,
+    sort: Annotated[
+        OrderSort, Query(description="The column, with `-` for its largest value first.")
+    ] = OrderSort.NEWEST,
 ) -> Response:
-    """Newest first. The orders of a page have at most 2,000 lines together: a page may have fewer orders than `limit`.
+    """Orders by what is known of them, newest first unless `sort` says otherwise.
 
-    `pagination.limit` is then the number of orders on the page. For the next page, add it to `offset`.
+    The orders of a page have at most 2,000 lines together: a page may have fewer orders than `limit`.
+
+    `pagination.limit` is then the number of orders on the page. For the next page, add it to `offset`, or use `cursor`.
     """
-    return await read_page(
-        request, queries.list_orders, Caller.of(request), filters, paging=paging, render=order_response
+    query, render = queries.list_orders, fields.of(order_response)
+    return await read_page(request, query, Caller.of(request), filters, sort, paging=paging, render=render)
+
+
+@router.route("GET", "/export", roles=Role, responses={200: EXPORT_RESPONSE}, response_class=Response)
+async def export_orders(request: Request, filters: Filters, fields: Fields, options: ExportQuery) -> Response:
+    """All orders that meet the conditions, oldest first, as a stream of rows. Each row has a `cursor`.
+
+    A client that lost its connection continues with the cursor of its last row. An export that was not interrupted
+    ends with the last chunk of the response.
+    """
+    return Export(
+        request,
+        options,
+        partial(queries.export_orders, Caller.of(request), filters),
+        render=fields.of(order_response),
+        members=fields.names or tuple(OrderResponse.__annotations__),
+        file_name="orders",
     )
 
 
 @router.route("GET", "/{order_id}", roles=Role, foreign=Verdict.NOT_FOUND, returns=OrderResponse, versioned=True)
-async def get_order(request: Request, order_id: UUID) -> Response:
+async def get_order(request: Request, order_id: UUID, fields: Fields) -> Response:
     """The order with its lines, payments and refund. A client that is bound to a customer sees the customer's orders
     only: any other order is a 404."""
-    return await read(request, queries.get_order, Caller.of(request), order_id, render=order_response)
+    return await read(request, queries.get_order, Caller.of(request), order_id, render=fields.of(order_response))
 
 
 @router.route(

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
 from common.aggregates.notes import Notes
 from common.database.tables import NAMING_CONVENTION, instant
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from orders.domain.states import OrderStatus
 
@@ -83,6 +83,9 @@ orders = sa.Table(
     sa.Index("ix_orders_newest", sa.text("created_at DESC"), sa.text("id DESC")),
     sa.Index("ix_orders_status_newest", "status", sa.text("created_at DESC"), sa.text("id DESC")),
     sa.Index("ix_orders_customer_id_newest", "customer_id", sa.text("created_at DESC"), sa.text("id DESC")),
+    sa.Index("ix_orders_updated_at", "updated_at", "id"),
+    sa.Index("ix_orders_total_amount", "total_amount", "id", postgresql_include=["created_at"]),
+    sa.Index("ix_orders_tracking_number", "tracking_number", postgresql_where=sa.text("tracking_number IS NOT NULL")),
 )
 
 # Lines never change once the order is placed.
@@ -120,6 +123,8 @@ payments = sa.Table(
     sa.Column("refund_sequence", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.CheckConstraint("refund_status IN ('SUCCEEDED', 'FAILED')", name="refund_status"),
     sa.CheckConstraint("NOT (late AND surplus)", name="one_kind"),
+    sa.Index("ix_payments_reference", "reference"),
+    sa.Index("ix_payments_first_reference", "first_reference", postgresql_where=sa.text("first_reference IS NOT NULL")),
 )
 
 # A copy of the order's invoice, from events of invoicing; (epoch, sequence) are the event's: a newer one replaces it.
@@ -138,4 +143,14 @@ order_invoices = sa.Table(
 )
 
 order_notes = Notes("order", "orders", metadata)
+
+# The words by which an order is found: its number, and the customer's name and e-mail. A trigger writes them.
+order_search = sa.Table(
+    "order_search",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("terms", TSVECTOR, nullable=False),
+    sa.Index("ix_order_search_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
+)
+
 order_counts = StatusCounts("order", OrderStatus, metadata)

@@ -1,21 +1,24 @@
 """The HTTP routes of returns (docs/reference/returns.md)."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from common.access.auth import Caller, Role
 from common.access.policy import Verdict
 from common.edge.commands.command import command
+from common.edge.commands.export import EXPORT_RESPONSE, Export, ExportQuery
 from common.edge.commands.query import read, read_page
-from common.edge.requests.query import CreatedQuery, PageQuery
+from common.edge.requests.query import AmountQuery, CreatedQuery, PageQuery, SearchQuery, TextQuery, comma_separated
+from common.edge.requests.selection import Selection, selection_of
 from common.edge.routing.router import Router
 from common.errors import Code
 from fastapi import Depends, Query, Request, Response
 
 from returns.domain.four_eyes import FourEyes
 from returns.domain.return_ import NewReturn, ReturnStatus
-from returns.repository.reading import ReturnFilter
+from returns.repository.reading import ReturnFilter, ReturnSort
 from returns.schemas import (
     ApproveRequest,
     RejectRequest,
@@ -35,10 +38,34 @@ router = Router("/returns", tag="Returns")
 
 def return_filter(
     created: CreatedQuery,
-    status: Annotated[ReturnStatus | None, Query(description="Returns with this status.")] = None,
+    status: Annotated[
+        ReturnStatus | tuple[ReturnStatus, ...] | None,
+        comma_separated(ReturnStatus),
+        Query(description="One or more, separated by commas."),
+    ] = None,
     order_id: Annotated[UUID | None, Query(description="The return of this order.")] = None,
+    refund_from: Annotated[AmountQuery | None, Query(description="This amount or more, in any currency.")] = None,
+    refund_to: Annotated[AmountQuery | None, Query(description="This amount or less.")] = None,
+    external_id: Annotated[TextQuery | None, Query(description="Returns with this id of their client.")] = None,
+    q: Annotated[
+        SearchQuery | None,
+        Query(description="Each word begins the order's number, or a word of the customer's name or e-mail address."),
+    ] = None,
 ) -> ReturnFilter:
-    return ReturnFilter(None, order_id, status, created.earliest, created.latest)
+    return ReturnFilter(
+        order_id=order_id,
+        status=status,
+        created_from=created.earliest,
+        created_to=created.latest,
+        refund_from=refund_from,
+        refund_to=refund_to,
+        external_id=external_id,
+        q=q,
+    )
+
+
+Filters = Annotated[ReturnFilter, Depends(return_filter)]
+Fields = Annotated[Selection, Depends(selection_of(ReturnResponse))]
 
 
 @router.route(
@@ -77,19 +104,41 @@ async def _open_return(request: Request, new: NewReturn, waited_since: datetime 
 
 @router.route("GET", "", roles=Role, lists=ReturnResponse)
 async def list_returns(
-    request: Request, paging: PageQuery, filters: Annotated[ReturnFilter, Depends(return_filter)]
+    request: Request,
+    paging: PageQuery,
+    filters: Filters,
+    fields: Fields,
+    sort: Annotated[
+        ReturnSort, Query(description="The column, with `-` for its largest value first.")
+    ] = ReturnSort.NEWEST,
 ) -> Response:
-    """Returns by their status, order or time of creation, newest first."""
-    return await read_page(
-        request, queries.list_returns, Caller.of(request), filters, paging=paging, render=return_response
+    """Returns by their status, order, amount, time or customer, newest first unless `sort` says otherwise."""
+    query, render = queries.list_returns, fields.of(return_response)
+    return await read_page(request, query, Caller.of(request), filters, sort, paging=paging, render=render)
+
+
+@router.route("GET", "/export", roles=Role, responses={200: EXPORT_RESPONSE}, response_class=Response)
+async def export_returns(request: Request, filters: Filters, fields: Fields, options: ExportQuery) -> Response:
+    """All returns that meet the conditions, oldest first, as a stream of rows. Each row has a `cursor`.
+
+    A client that lost its connection continues with the cursor of its last row. An export that was not interrupted
+    ends with the last chunk of the response.
+    """
+    return Export(
+        request,
+        options,
+        partial(queries.export_returns, Caller.of(request), filters),
+        render=fields.of(return_response),
+        members=fields.names or tuple(ReturnResponse.__annotations__),
+        file_name="returns",
     )
 
 
 @router.route("GET", "/{return_id}", roles=Role, foreign=Verdict.NOT_FOUND, returns=ReturnResponse, versioned=True)
-async def get_return(request: Request, return_id: UUID) -> Response:
+async def get_return(request: Request, return_id: UUID, fields: Fields) -> Response:
     """The return with its refund. A client that is bound to a customer sees the customer's returns only: any other
     return is a 404."""
-    return await read(request, queries.get_return, Caller.of(request), return_id, render=return_response)
+    return await read(request, queries.get_return, Caller.of(request), return_id, render=fields.of(return_response))
 
 
 @router.route(

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
 from common.aggregates.notes import Notes
 from common.database.tables import NAMING_CONVENTION, instant
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from returns.domain.return_ import ReturnStatus
 
@@ -77,6 +77,8 @@ returns = sa.Table(
     sa.Index("ix_returns_newest", sa.text("created_at DESC"), sa.text("id DESC")),
     sa.Index("ix_returns_status_newest", "status", sa.text("created_at DESC"), sa.text("id DESC")),
     sa.Index("ix_returns_customer_id_newest", "customer_id", sa.text("created_at DESC"), sa.text("id DESC")),
+    sa.Index("ix_returns_updated_at", "updated_at", "id"),
+    sa.Index("ix_returns_refund_amount", "refund_amount", "id", postgresql_include=["created_at"]),
 )
 
 # A copy of orders, from their events; (epoch, sequence) are those of the row's event.
@@ -104,4 +106,14 @@ known_orders = sa.Table(
 )
 
 return_notes = Notes("return", "returns", metadata)
+
+# The words by which a return is found: its number, and the customer's name and e-mail. A trigger writes them.
+return_search = sa.Table(
+    "return_search",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("terms", TSVECTOR, nullable=False),
+    sa.Index("ix_return_search_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
+)
+
 return_counts = StatusCounts("return", ReturnStatus, metadata)

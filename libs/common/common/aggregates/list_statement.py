@@ -17,7 +17,8 @@ class ListStatement:
     which is for those that few rows meet; total and page are then made from their ids. The choice is not left to the
     planner: it does not know the values, and would walk through the whole index for the only match.
 
-    With `continues`, the page follows the position that is given by parameters, else it has an offset.
+    With `continues`, the page follows the position that is given by parameters, else it has an offset. Without
+    `counts`, the total is 0.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class ListStatement:
         *,
         walks: bool,
         continues: bool,
+        counts: bool = True,
     ) -> None:
         self._rows = rows
         self._table = rows.table
@@ -36,6 +38,7 @@ class ListStatement:
         self._statuses = statuses
         self._sort = sort
         self._continues = continues
+        self._counts = counts
         self._limit: sa.ColumnElement[int] = sa.bindparam("limit", type_=sa.Integer)
         self._found = None if walks else sa.select(*self._keys()).where(*self._all_conditions()).cte("found_rows")
 
@@ -48,6 +51,8 @@ class ListStatement:
 
     def total(self) -> sa.ScalarSelect[Any]:
         """From the stored counts where they know it; else counted."""
+        if not self._counts:
+            return sa.select(sa.literal_column("0", sa.BigInteger)).scalar_subquery()
         if self._found is not None:
             return sa.select(sa.func.count()).select_from(self._found).scalar_subquery()
         if self._rows.counts is not None and not self._conditions:

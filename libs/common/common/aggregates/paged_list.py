@@ -1,13 +1,14 @@
 """Paged lists of aggregates: the rows of a table that meet some conditions, sorted, and their total number."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
 from common.aggregates.list_statement import ListStatement
-from common.aggregates.sorting import NEWEST, Sort
+from common.aggregates.sorting import BEGINNING, NEWEST, OLDEST_FIRST, Sort
 from common.aggregates.table import AggregateTable, T
 from common.database.paging import PagedQuery
 from common.database.statements import Connection
@@ -60,14 +61,26 @@ class PagedList(Generic[T, Filter]):
         self, connection: Connection, filters: Filter, paging: Paging, sort_text: str = NEWEST
     ) -> Page[T]:
         """Raises `Problem` for a position that is not one of this sort."""
+        return await self._fetch(connection, filters, paging, Sort.parse(sort_text))
+
+    async def find_uncounted(self, connection: Connection, filters: Filter, paging: Paging) -> Page[T]:
+        """A page of an export: oldest first, after a position or from the beginning, with 0 as its total.
+
+        All pages together read the list once, whatever the conditions. Raises what `find_page` raises.
+        """
+        paging = replace(paging, after=paging.after or BEGINNING)
+        return await self._fetch(connection, filters, paging, OLDEST_FIRST, counts=False)
+
+    async def _fetch(
+        self, connection: Connection, filters: Filter, paging: Paging, sort: Sort, *, counts: bool = True
+    ) -> Page[T]:
         values = {name: value for name in self._names if (value := getattr(filters, name)) is not None}
         status = values.pop("status", ())
         statuses = tuple(sorted(status)) if isinstance(status, tuple) else (status,)
-        sort, continues = Sort.parse(sort_text), paging.after is not None
+        names, continues = frozenset(values), paging.after is not None
         if paging.after is not None:
             values |= sort.parameters(paging.after, self._rows.table)
-        names = frozenset(values) - {"after_value", "after_id"}
-        page = await self._query(names, statuses, sort, continues).fetch(connection, paging, **values)
+        page = await self._query(names, statuses, sort, continues, counts).fetch(connection, paging, **values)
         end = sort.position(page.rows[-1]) if page.rows else None
         return Page(page.rows, page.total, end, page.has_more)
 
@@ -81,7 +94,7 @@ class PagedList(Generic[T, Filter]):
         return table.c[name] == sa.bindparam(name)
 
     def _new_query(
-        self, names: frozenset[str], statuses: tuple[str, ...], sort: Sort, continues: bool
+        self, names: frozenset[str], statuses: tuple[str, ...], sort: Sort, continues: bool, counts: bool
     ) -> PagedQuery[T]:
         used = {*names, *(("status",) if statuses else ())}
         statement = ListStatement(
@@ -89,8 +102,9 @@ class PagedList(Generic[T, Filter]):
             [self._conditions[name] for name in self._conditions if name in names],
             statuses,
             sort,
-            walks=used.issubset(self._walks.get(sort.column, ())),
+            walks=not counts or used.issubset(self._walks.get(sort.column, ())),
             continues=continues,
+            counts=counts,
         )
         page = statement.page(self._size, self._page_size)
         return PagedQuery(page, statement.total(), *sort.order(page), load=self._rows.load)

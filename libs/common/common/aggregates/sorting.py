@@ -52,6 +52,11 @@ class Sort:
             raise Problem.invalid("cursor", "is not a cursor of this list") from None
 
 
+OLDEST_FIRST = Sort("created_at", is_descending=False)
+# Before any row.
+BEGINNING = ("0001-01-01T00:00:00+00:00", str(UUID(int=0)))
+
+
 def _parse(text: str, column_type: sa.types.TypeEngine[Any]) -> datetime | Decimal:
     if isinstance(column_type, sa.DateTime):
         moment = datetime.fromisoformat(text)

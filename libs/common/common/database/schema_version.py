@@ -24,6 +24,10 @@ class RevisionStream:
     def head(self) -> str:
         return max(path.stem for path in self.folder.glob("[0-9]*.py"))
 
+    def later_than(self, revision: str | None) -> list[str]:
+        """The revisions that follow, in order; all of them after None."""
+        return sorted(path.stem for path in self.folder.glob("[0-9]*.py") if revision is None or path.stem > revision)
+
 
 def revision_streams(service: str | None) -> tuple[RevisionStream, ...]:
     """The revisions of the common tables, then those of the service."""

@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_body_to_args, request_params_to_args
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
@@ -28,7 +29,7 @@ class Parameters:
     FastAPI has them in `APIRoute.dependant`, and reads them at each request; we read them once, at start. `name` is
     that of the parameter which receives the dependency's result. `only_fastapi` says which kinds of parameters there
     are, or other properties, that nothing but FastAPI's own call supports. `query_names` are those of the function and
-    of all that it depends on.
+    of all that it depends on. With `has_query_defaults`, the function can be called without its own ones.
     """
 
     function: Callable[..., Any]
@@ -40,6 +41,7 @@ class Parameters:
     dependencies: tuple["Parameters", ...]
     only_fastapi: tuple[str, ...]
     query_names: frozenset[str]
+    has_query_defaults: bool
 
     @classmethod
     def of_route(cls, route: APIRoute) -> "Parameters":
@@ -61,6 +63,7 @@ class Parameters:
             dependencies,
             tuple(_only_fastapi(dependant, function)),
             frozenset(own_names).union(*(each.query_names for each in dependencies)),
+            all(_has_default(function, field.name) for field in dependant.query_params),
         )
 
     @property
@@ -79,6 +82,12 @@ def _only_fastapi(dependant: Dependant, function: Callable[..., Any]) -> Iterato
     yield from (kind for kind, present in kinds.items() if present)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         yield "a dependency with yield"
+
+
+def _has_default(function: Callable[..., Any], name: str) -> bool:
+    """Of Python, not one of FastAPI's descriptions."""
+    default = inspect.signature(function).parameters[name].default
+    return default is not inspect.Parameter.empty and not isinstance(default, FieldInfo)
 
 
 def path_value(field: Any, values: Mapping[str, Any]) -> tuple[Any, Problems]:

@@ -2,43 +2,95 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, Record, prepare
 from common.paging import Page
-from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, Integer, Text, Uuid, bindparam, func, or_, select
 
 from orders.domain.states import OrderStatus
 from orders.repository.rows import ORDERS, size_in_lines
-from orders.tables import orders
+from orders.tables import order_search, orders, payments
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Conditions on listed orders; None is no condition. Both ends of the time of creation are included."""
+    """Conditions on listed orders; None is no condition. Both ends of a range are included.
+
+    `q` are beginnings of words: of the order's number, and of the customer's name and e-mail address.
+    """
 
     customer_id: UUID | None = None
-    status: OrderStatus | None = None
+    status: OrderStatus | tuple[OrderStatus, ...] | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    order_number: str | None = None
+    customer_email: str | None = None
+    tracking_number: str | None = None
+    payment_reference: str | None = None
+    total_from: Decimal | None = None
+    total_to: Decimal | None = None
+    external_id: str | None = None
+    q: str | None = None
 
 
+class OrderSort(StrEnum):
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    LAST_CHANGED = "-updated_at"
+    FIRST_CHANGED = "updated_at"
+    LARGEST = "-total_amount"
+    SMALLEST = "total_amount"
+
+
+def _has_words(parameter: str) -> ColumnElement[bool]:
+    words = func.search_words(bindparam(parameter, type_=Text))
+    return orders.c.id.in_(select(order_search.c.id).where(order_search.c.terms.op("@@")(words)))
+
+
+def _has_payment() -> ColumnElement[bool]:
+    reference = bindparam("payment_reference", type_=Text)
+    is_it = or_(payments.c.reference == reference, payments.c.first_reference == reference)
+    return orders.c.id.in_(select(payments.c.order_id).where(is_it))
+
+
+_CONDITIONS = {
+    "order_number": orders.c.order_number == func.upper(bindparam("order_number", type_=Text)),
+    "customer_email": _has_words("customer_email")
+    & (func.lower(orders.c.customer_email) == func.lower(bindparam("customer_email", type_=Text))),
+    "payment_reference": _has_payment(),
+    "total_from": orders.c.total_amount >= bindparam("total_from"),
+    "total_to": orders.c.total_amount <= bindparam("total_to"),
+    "q": _has_words("q"),
+}
+_WALKS = {
+    "created_at": ("customer_id", "status", "created_from", "created_to"),
+    "updated_at": ("status",),
+    "total_amount": ("status", "total_from", "total_to"),
+}
 # An order may have 200 lines, and metadata of 100 kB: a page of a hundred such orders would be of 30 MB, and take
 # seconds to make (ADR 21).
 LINES_PER_PAGE = 2_000
 
 find = ORDERS.find
 is_visible = ORDERS.is_visible
-find_page = PagedList(ORDERS, OrderFilter, size=size_in_lines, page_size=LINES_PER_PAGE).find_page
-_CONDITIONS = {
+_LIST = PagedList(
+    ORDERS, OrderFilter, conditions=_CONDITIONS, walks=_WALKS, size=size_in_lines, page_size=LINES_PER_PAGE
+)
+find_page = _LIST.find_page
+find_uncounted = _LIST.find_uncounted
+# Of the orders that a bulk change selects.
+_SELECTING = {
     "customer_id": orders.c.customer_id == bindparam("customer_id", type_=Uuid),
     "status": orders.c.status == bindparam("status", type_=Text),
     "created_from": orders.c.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
     "created_to": orders.c.created_at <= bindparam("created_to", type_=DateTime(timezone=True)),
 }
 _matches = [
-    or_(bindparam(name, type_=condition.right.type).is_(None), condition) for name, condition in _CONDITIONS.items()
+    or_(bindparam(name, type_=condition.right.type).is_(None), condition) for name, condition in _SELECTING.items()
 ]
 _matching = select(func.count()).select_from(orders).where(*_matches).scalar_subquery()
 _SELECT = prepare(
@@ -62,6 +114,6 @@ async def find_by_external_id(connection: Connection, external_id: str, owner: U
 
 async def select_oldest(connection: Connection, filters: OrderFilter, limit: int) -> Page[Record]:
     """`id`, `status` and `version` of the oldest orders that match, and the number of all that do."""
-    values = {name: getattr(filters, name) for name in _CONDITIONS}
+    values = {name: getattr(filters, name) for name in _SELECTING}
     rows = await _SELECT.fetch_all(connection, **values, limit=limit)
     return Page(rows, rows[0]["matched"] if rows else 0)

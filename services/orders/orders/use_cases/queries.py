@@ -10,7 +10,7 @@ from common.paging import Page, Paging
 
 from orders.domain.order import Order
 from orders.repository import invoices, reading
-from orders.repository.reading import OrderFilter
+from orders.repository.reading import OrderFilter, OrderSort
 
 
 async def get_order(connection: Connection, caller: Caller, order_id: UUID) -> Order:
@@ -20,13 +20,26 @@ async def get_order(connection: Connection, caller: Caller, order_id: UUID) -> O
     return order
 
 
-async def list_orders(connection: Connection, caller: Caller, filters: OrderFilter, paging: Paging) -> Page[Order]:
-    """Newest first; only the customer's own orders for a client that is bound to a customer."""
+async def list_orders(
+    connection: Connection, caller: Caller, filters: OrderFilter, sort: OrderSort, paging: Paging
+) -> Page[Order]:
+    """Only the customer's own orders for a client that is bound to a customer."""
+    visible = _visible(caller, filters)
+    return Page((), 0) if visible is None else await reading.find_page(connection, visible, paging, sort)
+
+
+async def export_orders(caller: Caller, filters: OrderFilter, connection: Connection, paging: Paging) -> Page[Order]:
+    """As `list_orders`, oldest first and without a total."""
+    visible = _visible(caller, filters)
+    return Page((), 0) if visible is None else await reading.find_uncounted(connection, visible, paging)
+
+
+def _visible(caller: Caller, filters: OrderFilter) -> OrderFilter | None:
+    """None where the caller may see no order."""
     if caller.bound_to is not None and filters.customer_id is None:
-        filters = replace(filters, customer_id=caller.bound_to)
-    if filters.customer_id is not None and not caller.may_see(filters.customer_id):
-        return Page((), 0)
-    return await reading.find_page(connection, filters, paging)
+        return replace(filters, customer_id=caller.bound_to)
+    is_foreign = filters.customer_id is not None and not caller.may_see(filters.customer_id)
+    return None if is_foreign else filters
 
 
 async def get_invoice(connection: Connection, caller: Caller, order_id: UUID) -> Record:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 from common.aggregates.paged_list import PagedList
@@ -10,26 +12,58 @@ from sqlalchemy import Text, Uuid, bindparam, cast, func, select
 
 from returns.domain.return_ import ReturnStatus
 from returns.repository.rows import RETURNS
-from returns.tables import returns
+from returns.tables import return_search, returns
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnFilter:
-    """Conditions on listed returns; None is no condition. Both ends of the time of creation are included."""
+    """Conditions on listed returns; None is no condition. Both ends of a range are included.
+
+    `q` are beginnings of words: of the order's number, and of the customer's name and e-mail address.
+    """
 
     customer_id: UUID | None = None
     order_id: UUID | None = None
-    status: ReturnStatus | None = None
+    status: ReturnStatus | tuple[ReturnStatus, ...] | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    refund_from: Decimal | None = None
+    refund_to: Decimal | None = None
+    external_id: str | None = None
+    q: str | None = None
 
+
+class ReturnSort(StrEnum):
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    LAST_CHANGED = "-updated_at"
+    FIRST_CHANGED = "updated_at"
+    LARGEST = "-refund_amount"
+    SMALLEST = "refund_amount"
+
+
+_words = func.search_words(bindparam("q", type_=Text))
+_CONDITIONS = {
+    "refund_from": returns.c.refund_amount >= bindparam("refund_from"),
+    "refund_to": returns.c.refund_amount <= bindparam("refund_to"),
+    "q": returns.c.id.in_(select(return_search.c.id).where(return_search.c.terms.op("@@")(_words))),
+}
+_WALKS = {
+    "created_at": ("customer_id", "status", "created_from", "created_to"),
+    "updated_at": ("status",),
+    "refund_amount": ("status", "refund_from", "refund_to"),
+}
 
 find = RETURNS.find
 is_visible = RETURNS.is_visible
 # A return may have metadata of 100 kB: a page ends before it has more than 2 MB of it (ADR 21).
 METADATA_PER_PAGE = 2_000_000
 _metadata_bytes = func.coalesce(func.octet_length(cast(returns.c.metadata, Text)), 0)
-find_page = PagedList(RETURNS, ReturnFilter, size=_metadata_bytes, page_size=METADATA_PER_PAGE).find_page
+_LIST = PagedList(
+    RETURNS, ReturnFilter, conditions=_CONDITIONS, walks=_WALKS, size=_metadata_bytes, page_size=METADATA_PER_PAGE
+)
+find_page = _LIST.find_page
+find_uncounted = _LIST.find_uncounted
 _BY_EXTERNAL_ID = prepare(
     select(returns.c.id).where(
         returns.c.external_id == bindparam("external_id", type_=Text),

@@ -10,7 +10,7 @@ from common.paging import Page, Paging
 
 from returns.domain.return_ import Return
 from returns.repository import reading
-from returns.repository.reading import ReturnFilter
+from returns.repository.reading import ReturnFilter, ReturnSort
 
 
 async def get_return(connection: Connection, caller: Caller, return_id: UUID) -> Return:
@@ -20,10 +20,18 @@ async def get_return(connection: Connection, caller: Caller, return_id: UUID) ->
     return value
 
 
-async def list_returns(connection: Connection, caller: Caller, filters: ReturnFilter, paging: Paging) -> Page[Return]:
-    """Newest first; only the customer's own returns for a client that is bound to a customer."""
+async def list_returns(
+    connection: Connection, caller: Caller, filters: ReturnFilter, sort: ReturnSort, paging: Paging
+) -> Page[Return]:
+    """Only the customer's own returns for a client that is bound to a customer."""
     filters = replace(filters, customer_id=caller.bound_to)
-    return await reading.find_page(connection, filters, paging)
+    return await reading.find_page(connection, filters, paging, sort)
+
+
+async def export_returns(caller: Caller, filters: ReturnFilter, connection: Connection, paging: Paging) -> Page[Return]:
+    """As `list_returns`, oldest first and without a total."""
+    filters = replace(filters, customer_id=caller.bound_to)
+    return await reading.find_uncounted(connection, filters, paging)
 
 
 async def require_visible(connection: Connection, caller: Caller, return_id: UUID) -> None:

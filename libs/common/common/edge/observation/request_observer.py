@@ -93,7 +93,8 @@ class RequestObserver:
         observe(seconds)
         caller = scope.get("caller")
         # The JSON metrics are about requests with an accepted API key only.
-        if caller is not None:
+        # An export lasts as long as its client reads.
+        if caller is not None and "is_stream" not in scope:
             self._response_times.add(seconds)
         _log.info(
             "request",

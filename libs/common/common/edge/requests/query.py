@@ -4,10 +4,12 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -82,6 +84,47 @@ def _largest_page(
 # Parameters of an endpoint: `limit`, and `offset` or `cursor`, with a default limit of 20 or of 100 rows.
 PageQuery = Annotated[Paging, Depends(_paging)]
 LargePageQuery = Annotated[Paging, Depends(_largest_page)]
+
+
+def comma_separated(values: type[StrEnum]) -> BeforeValidator:
+    """Several values of an enumeration in one parameter: `status=OPEN,CLOSED`. A repeated parameter is refused, as any
+    other is."""
+
+    def parse(given: object) -> object:
+        if not isinstance(given, list | tuple):
+            return given
+        texts = ",".join(map(str, given)).split(",")
+        if not set(texts).issubset(values):
+            raise ValueError(f"must be one or more of {', '.join(values)}, separated by commas")
+        return tuple(map(values, dict.fromkeys(texts)))
+
+    return BeforeValidator(parse)
+
+
+def _in_decimals(value: object) -> object:
+    if isinstance(value, str) and _DECIMALS.fullmatch(value) is None:
+        raise ValueError("must be a number in digits, such as 20 or 19.90")
+    return value
+
+
+_DECIMALS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+AmountQuery = Annotated[
+    Decimal, BeforeValidator(_in_decimals), WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 10**15})
+]
+# The exact value of a column.
+TextQuery = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+_SHORTEST_SEARCH = 2
+_MOST_WORDS = 8
+
+
+def _searchable(text: str) -> str:
+    words = text.split()
+    if len("".join(words)) < _SHORTEST_SEARCH or len(words) > _MOST_WORDS:
+        raise ValueError(f"must have at least {_SHORTEST_SEARCH} characters and at most {_MOST_WORDS} words")
+    return " ".join(words)
+
+
+SearchQuery = Annotated[str, StringConstraints(max_length=255), AfterValidator(_searchable)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,10 @@ async def _values(parameters: Parameters, request: Request, problems: list[Any])
     for field in parameters.path:
         values[field.name], wrong = path_value(field, request.path_params)
         problems += wrong
-    if parameters.query:
+    # Parameters that are all absent have their defaults: a list without filters does not pay for them.
+    if parameters.query and not (
+        parameters.has_query_defaults and parameters.query_names.isdisjoint(request.query_params)
+    ):
         query, wrong = query_values(parameters.query, request.query_params)
         values |= query
         problems += wrong

@@ -178,9 +178,19 @@ def complete_document(app: FastAPI, codes: Iterable[ErrorCode]) -> None:
         for path in made["paths"].values():
             for operation in path.values():
                 _describe_ids(operation.get("parameters", []))
+        _separate_by_commas(made)
         return made
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _separate_by_commas(document: Mapping[str, Any]) -> None:
+    """A list in a query is one parameter: FastAPI documents a repeated one."""
+    operations = (operation for path in document["paths"].values() for operation in path.values())
+    for parameter in (each for operation in operations for each in operation.get("parameters", ())):
+        schemas = parameter.get("schema", {}).get("anyOf", ())
+        if parameter["in"] == "query" and any(schema.get("type") == "array" for schema in schemas):
+            parameter |= {"style": "form", "explode": False}
 
 
 def _describe_ids(parameters: Iterable[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ The previous version of the service continues to work: it does not know the tabl
 from alembic import op
 
 revision = "0006_notes"
-down_revision = "0003_references"
+down_revision = "0005_search_online"
 
 STATEMENTS = (
     """
