@@ -141,8 +141,7 @@ def _with_headers(
     status: int, response: dict[str, Any], *, needs_key: bool, is_unsafe: bool, versioned: bool
 ) -> dict[str, Any]:
     names = [*HEADERS_OF_EVERY_ANSWER, *(HEADERS_OF_A_KEY if needs_key else ())]
-    if "model" not in response:  # an error, not a status with a body of its own
-        names += HEADERS_OF_STATUS.get(status, ())
+    names += HEADERS_OF_STATUS.get(status, ())
     members = getattr(response.get("model"), "__annotations__", {})
     if "pagination" in members:
         names.append("Link")
