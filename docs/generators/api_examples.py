@@ -20,7 +20,7 @@ ERRORS = FOLDER / "errors.yaml"
 NOT_RECORDED = frozenset(
     {
         *("searchAudit", "exportAudit", "proveAuditConsistency", "listAuditVerifications", "requestAuditVerification"),
-        *("getOrderHistoryProof", "getReturnHistoryProof"),
+        *("getOrderHistoryProof", "getReturnHistoryProof", "exportOrders", "exportReturns"),
     }
 )
 

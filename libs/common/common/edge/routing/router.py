@@ -117,6 +117,7 @@ class Router:
             "GET",
             f"{path}/proof",
             roles=Role,
+            foreign=Verdict.NOT_FOUND,
             returns=HistoryProof,
             operation_id=f"{operation_id}Proof",
             description=PROOF_DESCRIPTION,
