@@ -151,8 +151,13 @@ async def test_a_filter_selects_the_oldest_five_hundred(fresh_gateway: Gateway) 
     selected = (await bulk(fresh_gateway, body)).json()
     assert (selected["matched"], len(selected["data"])) == (601, 500)
     assert selected["data"][0]["order_id"] == order["id"]
-    response = await bulk(fresh_gateway, {"selection": selected["selection"], "change": CANCEL}, idempotency="all")
-    assert Counter(outcomes(response)) == {"changed": 500}
+    body = {"selection": selected["selection"], "change": CANCEL}
+    results = outcomes(await bulk(fresh_gateway, body, idempotency="all"))
+    while "refused" in results:  # for want of time, on a busy machine: the repeat does the rest
+        more_results = outcomes(await bulk(fresh_gateway, body, idempotency="all"))
+        assert more_results.count("refused") < results.count("refused")
+        results = more_results
+    assert Counter(results) == {"changed": 500}
     status = "SELECT count(*) FROM orders WHERE status = 'CANCELLED'"
     assert await fresh_gateway.pool.fetchval(status) == 500
 

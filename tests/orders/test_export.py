@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from common.edge.admission.request_slots import RequestSlots
 from common.edge.commands import export
-from common.edge.commands.export import ExportSlots
 from httpx import Response
 from orders.app import SERVICE
 from orders.schemas.responses import OrderResponse
@@ -124,13 +124,13 @@ async def test_an_invalid_export_is_rejected_before_it_begins(gateway: Gateway, 
 
 
 async def test_exports_beyond_the_limit_are_told_to_wait(fresh_gateway: Gateway) -> None:
-    fresh_gateway.app.state.export_slots = ExportSlots(free=0)
+    fresh_gateway.app.state.export_slots = RequestSlots("exports", places=0)
     response = await fresh_gateway.get("/orders/export")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
-    fresh_gateway.app.state.export_slots = slots = ExportSlots(free=1)
+    fresh_gateway.app.state.export_slots = slots = RequestSlots("exports", places=1)
     for _ in range(3):
         await exported(fresh_gateway)
-    assert slots.free == 1
+    assert not slots.taken
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -215,7 +215,7 @@ async def _busy(gateway: Gateway) -> int:
 
 async def test_an_export_ends_when_its_client_is_gone(fresh_gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "ROWS_AT_ONCE", 1)
-    fresh_gateway.app.state.export_slots = slots = ExportSlots(free=1)
+    fresh_gateway.app.state.export_slots = slots = RequestSlots("exports", places=1)
     for _ in range(10):
         await place(fresh_gateway)
     client = Client(fresh_gateway)
@@ -229,7 +229,7 @@ async def test_an_export_ends_when_its_client_is_gone(fresh_gateway: Gateway, mo
             parts += 1
         await asyncio.sleep(0)
     assert parts < 5
-    assert slots.free == 1
+    assert not slots.taken
 
 
 async def test_a_failure_after_some_rows_leaves_the_response_without_its_end(
@@ -255,4 +255,4 @@ async def test_a_failure_after_some_rows_leaves_the_response_without_its_end(
         with pytest.raises(asyncpg.UndefinedTableError):
             client.response.result()
         assert all(part["more_body"] for part in bodies)
-        assert gateway.app.state.export_slots.free == ExportSlots().free
+        assert not gateway.app.state.export_slots.taken

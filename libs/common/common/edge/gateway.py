@@ -9,8 +9,8 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.edge.admission.admission import Admission
+from common.edge.admission.request_slots import RequestSlots
 from common.edge.admission.running_requests import RunningRequests
-from common.edge.commands.export import ExportSlots
 from common.edge.observation.request_observer import RequestObserver
 from common.edge.observation.response_times import ResponseTimes
 from common.edge.pages.audit_routes import router as audit_router
@@ -48,7 +48,7 @@ def create_gateway(
     response_times, running_requests = ResponseTimes(), RunningRequests(runtime.settings)
     app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers=dict.fromkeys(REFUSALS, on_refusal))
     app.state.runtime = runtime
-    app.state.export_slots = ExportSlots()
+    app.state.export_slots = RequestSlots("exports")
     app.state.admission = admission = Admission(runtime.pool, runtime.settings)
     components = (response_times.component(runtime.pool), *admission.components(runtime.pool))
     app.state.components = (*components, running_requests.component)

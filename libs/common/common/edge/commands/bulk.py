@@ -19,9 +19,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from common import failpoints
+from common.access.auth import Caller
 from common.database.failures import is_connection_failure
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
+from common.edge.admission.request_slots import RequestSlots
 from common.edge.commands.command import keyed_request_of
 from common.edge.commands.idempotency import (
     Answer,
@@ -35,9 +37,8 @@ from common.edge.commands.query import encode_json
 from common.errors import Code, Problem
 from common.service import Runtime
 
-# Of one process: transactions of bulk requests at the same time, and bulk requests. Others have the other connections.
+# Of one process: transactions of bulk requests at the same time. Others have the other connections.
 TRANSACTIONS_AT_ONCE = 2
-REQUESTS_AT_ONCE = 4
 # The part of a request's time limit within which transactions begin.
 _SHARE_OF_TIME = 0.6
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -55,7 +56,7 @@ class BulkCommands:
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(TRANSACTIONS_AT_ONCE)
-        self._requests = 0
+        self._requests = RequestSlots("requests for many objects")
 
     async def answer(
         self, request: Request, ids: Iterable[UUID], step: Step, render: Callable[[list[Result]], object]
@@ -65,15 +66,10 @@ class BulkCommands:
         Stored if all results are final. Raises `Problem` UNAVAILABLE while too many bulk requests run, and what
         `keyed_transaction` raises.
         """
-        if self._requests >= REQUESTS_AT_ONCE:
-            raise Problem.unavailable("Too many requests for many objects are running; please try again.")
-        self._requests += 1
-        try:
+        with self._requests.one_for(Caller.of(request)):
             bulk = await _Bulk.begin(request)
             results = await self._results(bulk, list(ids), step)
             return await bulk.answer(encode_json(render(results)), is_final=all(map(_is_final, results)))
-        finally:
-            self._requests -= 1
 
     async def _results(self, bulk: "_Bulk", ids: list[UUID], step: Step) -> list[Result]:
         results: dict[UUID, Result] = {}

@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from common.access.auth import Caller
 from common.aggregates.sorting import OLDEST_FIRST
 from common.database.statements import Connection
+from common.edge.admission.request_slots import RequestSlots
 from common.edge.commands.export_formats import FORMATS, ExportFormat
 from common.edge.requests.cursor import LONGEST_CURSOR, Cursors
-from common.errors import Problem
 from common.paging import Page, Paging
 from common.service import Runtime
 
@@ -30,19 +31,6 @@ EXPORT_RESPONSE = {
 }
 # A page takes some milliseconds of the event loop, on which other requests run between two pages.
 ROWS_AT_ONCE = 100
-
-
-@dataclass(slots=True)
-class ExportSlots:
-    """Bounds the exports that a process sends at the same time: each takes a part of its only event loop."""
-
-    free: int = 4
-
-    def take(self) -> None:
-        """Raises `Problem` 503 if all are taken."""
-        if self.free == 0:
-            raise Problem.unavailable("Too many exports are running.")
-        self.free -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +85,16 @@ class Export(Response, Generic[Result]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As an ASGI application. Raises `Problem` before the response begins."""
-        slots: ExportSlots = self._request.app.state.export_slots
+        slots: RequestSlots = self._request.app.state.export_slots
         cursors = Cursors(self._request)
         offset, after = cursors.parse(self._options.cursor) if self._options.cursor else (0, None)
-        slots.take()
-        scope["is_stream"] = True
-        listener = asyncio.ensure_future(self._listen(receive))
-        try:
-            await self._send(scope, send, cursors, Paging(ROWS_AT_ONCE, offset, after))
-        finally:
-            slots.free += 1
-            listener.cancel()
+        with slots.one_for(Caller.of(self._request)):
+            scope["is_stream"] = True
+            listener = asyncio.ensure_future(self._listen(receive))
+            try:
+                await self._send(scope, send, cursors, Paging(ROWS_AT_ONCE, offset, after))
+            finally:
+                listener.cancel()
 
     async def _send(self, scope: Scope, send: Send, cursors: Cursors, paging: Paging) -> None:
         encoding = FORMATS[self._format](self._members, is_resumed=paging.after is not None)
