@@ -51,11 +51,14 @@ async def _check_head(client: httpx.AsyncClient, path: str) -> None:
     assert head.status_code == get.status_code, path
     assert head.content == b"", path
     assert head.headers["Content-Type"] == get.headers["Content-Type"], path
-    if path not in ("/metrics", "/api/v1/metrics"):  # they count the requests in between
+    is_stream = path.endswith("/export")
+    if path not in ("/metrics", "/api/v1/metrics") and not is_stream:  # they count the requests in between
         assert head.headers["Content-Length"] == get.headers["Content-Length"], path
 
 
 async def _check_405(client: httpx.AsyncClient, path: str, methods: set[str]) -> None:
+    if path.endswith(("/orders/bulk-state", "/orders/export", "/returns/export")):
+        return  # with another method it is the path of one order or return, whose id is no UUID
     for method in set(EVERY_METHOD) - methods:
         answer = await client.request(method, path)
         assert answer.status_code == 405, (method, path, answer.text)
