@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import DateTime, Integer, Text, bindparam, text
+from sqlalchemy import DateTime, Double, Integer, Text, bindparam, text
 
 from common.database.statements import Connection, prepare
 from common.edge.admission.rate_limit import WINDOW_SECONDS
@@ -16,11 +16,11 @@ VALID_SECONDS = 2
 # not used.
 _LEASE = prepare(
     text(
-        f"""
+        """
         INSERT INTO rate_limit_leases AS stored (client, ends, counts, granted, expires_at)
         SELECT :client, ARRAY[slot], ARRAY[least(:wanted, :limit)], least(:wanted, :limit), slot
         FROM (
-            SELECT date_trunc('second', clock_timestamp()) + interval '{VALID_SECONDS + WINDOW_SECONDS + 1} s' AS slot
+            SELECT date_trunc('second', clock_timestamp()) + make_interval(secs => :counted_seconds) AS slot
         )
         ON CONFLICT (client) DO UPDATE SET (ends, counts, granted, expires_at) = (
             WITH kept AS (
@@ -37,8 +37,8 @@ _LEASE = prepare(
                 FROM (SELECT * FROM kept UNION ALL SELECT * FROM new) AS parts
                 GROUP BY ends_at HAVING sum(number) > 0
             )
-            SELECT coalesce(array_agg(ends_at ORDER BY ends_at), '{{}}'),
-                coalesce(array_agg(number ORDER BY ends_at), '{{}}'),
+            SELECT coalesce(array_agg(ends_at ORDER BY ends_at), '{}'),
+                coalesce(array_agg(number ORDER BY ends_at), '{}'),
                 (SELECT number FROM new),
                 greatest(excluded.expires_at, max(ends_at))
             FROM merged
@@ -46,9 +46,10 @@ _LEASE = prepare(
         RETURNING granted, expires_at AS ends_at,
             (SELECT coalesce(sum(number), 0)::integer FROM unnest(counts) AS number) AS used,
             greatest(extract(epoch FROM ends[1] - clock_timestamp()), 0)::double precision AS reset
-        """  # noqa: S608 - only constants of this module
+        """
     ).bindparams(
         bindparam("client", type_=Text),
+        bindparam("counted_seconds", type_=Double),
         bindparam("wanted", type_=Integer),
         bindparam("limit", type_=Integer),
         bindparam("returned", type_=Integer),
@@ -76,6 +77,7 @@ async def lease(connection: Connection, client: str, limit: int, wanted: int, no
     row = await _LEASE.fetch_one(
         connection,
         client=client,
+        counted_seconds=float(VALID_SECONDS + WINDOW_SECONDS + 1),
         wanted=wanted,
         limit=limit,
         returned=0 if old is None else old.left,
