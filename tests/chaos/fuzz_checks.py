@@ -19,6 +19,15 @@ RULES = (
     "The address must not contain NUL characters",  # in a text of the query; no text of any body may have one
     "must be * or entity tags in quotation marks",  # schemathesis sends `0`, against the header's pattern
     "This Idempotency-Key was used for another request body",
+    "is not one of id,",  # the names in `fields`
+    "must have at least",  # letters of a search, conditions of a filter
+    "exactly one of order_ids, filter, selection",
+    "must not name an order twice",
+    "goes with a filter only",
+    "must be true with a filter",
+    "repeat the dry run",
+    "must be given once",  # schemathesis repeats a parameter that the document separates by commas
+    "must be one or more of",
 )
 
 
