@@ -41,6 +41,7 @@ def order_document(order: Row, lines: Iterable[Row], payments: Iterable[Row] = (
     for name in JSONB:
         fields[name] = msgspec.Raw(fields[name].encode())
     created_at = order["created_at"]
+    fields["external_id"], fields["metadata"] = order.get("external_id"), order.get("metadata") or {}
     fields["line_items"] = [{**{name: line[name] for name in LINE_FIELDS}, "created_at": created_at} for line in lines]
     fields["payments"] = [{name: payment[name] for name in PAYMENT_FIELDS} for payment in payments]
     return fields
@@ -60,6 +61,7 @@ def event_payload(order: Row, lines: Iterable[Row], payments: Iterable[Row] = ()
         item["subtotal"] = subtotal = item["subtotal"].quantize(CENT)
         nets[item["tax_rate"]] = nets.get(item["tax_rate"], 0) + subtotal
         items.append(item)
+    fields["external_id"], fields["metadata"] = order.get("external_id"), order.get("metadata") or {}
     fields["order_id"] = order["id"]
     fields["line_items"] = items
     fields["taxes"] = [

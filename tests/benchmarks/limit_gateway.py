@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ import asyncpg
 import msgspec
 from benchmarks import limit_statements as sql
 from benchmarks.limit_documents import GENESIS, audit_row, encode_response, event_payload, order_document, price
+from common.access import api_keys
 from common.messaging.outgoing.outbox import LANES
 
 Scope = MutableMapping[str, Any]
@@ -125,11 +127,17 @@ class Limit:
         return 200, encode_response({"data": documents, "pagination": page}), []
 
 
+@lru_cache
+def actor_id(caller: str) -> str:
+    return str(api_keys.entity_id(caller))
+
+
 class Step:
     """A change of an order, statement by statement."""
 
     def __init__(self, connection: Any, caller: str, ip_address: str) -> None:
-        self.connection, self.caller, self.ip_address = connection, caller, ip_address
+        self.connection, self.name, self.ip_address = connection, caller, ip_address
+        self.caller = actor_id(caller)
 
     async def ship(self, order_id: UUID, change: dict[str, Any]) -> bytes:
         run = self.connection.execute
@@ -142,7 +150,15 @@ class Step:
         position, version, sequence = order["audit_position"] + 1, order["version"] + 1, order["sequence"] + 1
         shipment = {name: change[name] for name in ("tracking_number", "carrier")}
         audit, details = audit_row(
-            order_id, position, previous, "SHIPPED", self.caller, now, order["audit_hash"], shipment, self.ip_address
+            order_id,
+            position,
+            previous,
+            "SHIPPED",
+            self.caller,
+            now,
+            order["audit_hash"],
+            {"actor_name": self.name, **shipment},
+            self.ip_address,
         )
         changed = {"status": "SHIPPED", "shipped_at": now, "updated_at": now, "version": version}
         order |= {**shipment, **changed}
@@ -159,7 +175,12 @@ class Step:
         order_id, number, now = await self.connection.fetchrow(sql.PLACEMENT)
         name = f"ORD-{now.year}-{number:06d}"
         lines, net, tax = price(request)
-        audit_details = {"order_number": name, "total_amount": net + tax, "currency": request["currency"]}
+        audit_details = {
+            "actor_name": self.name,
+            "order_number": name,
+            "total_amount": net + tax,
+            "currency": request["currency"],
+        }
         audit, details = audit_row(
             order_id, 1, None, "PENDING_PAYMENT", self.caller, now, GENESIS, audit_details, self.ip_address
         )

@@ -61,4 +61,6 @@ class OrderResponse(BaseModel):
     delivered_at: datetime | None
     cancelled_at: datetime | None
     cancellation_reason: str | None
+    external_id: str | None
+    metadata: dict[str, str]
     version: int

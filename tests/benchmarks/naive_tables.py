@@ -65,11 +65,11 @@ class OrderRow(Row):
 
     def as_response(self) -> dict[str, Any]:
         lines = [{**columns_of(line), "created_at": self.created_at} for line in self.lines]
-        return {**columns_of(self), "line_items": lines, "payments": self.paid}
+        return {**columns_of(self), "metadata": {}, "line_items": lines, "payments": self.paid}
 
     def as_event(self) -> dict[str, Any]:
         fields = {name: value for name, value in columns_of(self).items() if name in OrderData.model_fields}
-        return {**fields, "order_id": self.id, "line_items": self.lines, "payments": self.paid}
+        return {**fields, "order_id": self.id, "metadata": {}, "line_items": self.lines, "payments": self.paid}
 
     @property
     def paid(self) -> list[dict[str, Any]]:
