@@ -80,9 +80,9 @@ class Limit:
             change = Step(connection, caller, scope["client"][0])
             if scope["method"] == "POST":
                 status, order_id, response = 201, *await change.place(_decode(body))
-                location = {"Location": f"/api/v1/orders/{order_id}"}
+                location = {"Location": f"/api/v1/orders/{order_id}", "ETag": '"1"'}
             else:
-                status, response, location = 200, await change.ship(UUID(parts[4]), _decode(body)), {}
+                status, response, location = 200, await change.ship(UUID(parts[4]), _decode(body)), {"ETag": '"4"'}
             await connection.execute(
                 sql.INSERT_RESPONSE,
                 scope_hash,
