@@ -67,7 +67,7 @@ class StatusCounts(Generic[Status]):
         )
 
     def total(self, statuses: Collection[str] = ()) -> sa.ScalarSelect[Any]:
-        """The number of all, or of those in one of the statuses."""
+        """Count the aggregates in these statuses; all aggregates without a status."""
         query = sa.select(self._sum)
         if statuses:
             query = query.where(self._rows.c.status.in_([str(each) for each in statuses]))

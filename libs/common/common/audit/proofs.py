@@ -29,7 +29,7 @@ MOST_ROWS = 1000
 
 
 class SealedHead(TypedDict):
-    """The head of an entity's chain as the log has it: the audit row at this position had this hash."""
+    """A leaf of the Merkle log: the number and the hash of the last audit row of an entity at the time of sealing."""
 
     index: int
     position: int

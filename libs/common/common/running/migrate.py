@@ -78,7 +78,7 @@ async def _apply(connection: AsyncConnection, stream: RevisionStream) -> bool:
 
 
 async def _apply_online(engine: AsyncEngine, stream: RevisionStream) -> None:
-    """Apply the missing revisions that are online, up to the next one that is not.
+    """Apply the missing `…_online` revisions, each outside a transaction; stop before the next ordinary revision.
 
     The lock is asked for again and again: a connection that waits for it in a statement would have a snapshot, for
     whose end an index that is built concurrently has to wait.

@@ -178,7 +178,7 @@ def _problem(problem: Problem) -> Result:
 
 
 def _is_final(result: Result) -> bool:
-    """Whether a repeat of the request must have this result too."""
+    """Whether the result is stored, so that a repeated request returns it again; temporary failures are not."""
     return "problem" not in result or result["problem"]["code"] not in _NOT_FINAL
 
 

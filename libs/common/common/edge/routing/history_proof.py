@@ -1,4 +1,4 @@
-"""The proof over HTTP that an entity's history is sealed, the same in every service."""
+"""The route of the inclusion proof of an entity's history, for every service."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
