@@ -37,9 +37,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     dsn = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://")
     engine = create_async_engine(dsn, pool_size=10, max_overflow=0)
     app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
-    app.state.callers = {
-        key: api_keys.entity_id(key.partition(".")[0]) for key in json.loads(os.environ["API_KEYS"]).values()
-    }
+    app.state.key_names = {key: key.partition(".")[0] for key in json.loads(os.environ["API_KEYS"]).values()}
     app.state.producer = AIOKafkaProducer(
         bootstrap_servers=os.environ["KAFKA_BOOTSTRAP"], acks="all", enable_idempotence=True
     )
@@ -51,11 +49,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await engine.dispose()
 
 
-async def caller(request: Request, x_api_key: Annotated[str, Header()]) -> UUID:
-    caller_id: UUID | None = request.app.state.callers.get(x_api_key)
-    if caller_id is None:
+async def caller(request: Request, x_api_key: Annotated[str, Header()]) -> str:
+    key_name: str | None = request.app.state.key_names.get(x_api_key)
+    if key_name is None:
         raise HTTPException(401)
-    return caller_id
+    return key_name
 
 
 async def session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -76,10 +74,11 @@ async def change_state(
     request: Request,
     order_id: UUID,
     change: OrderStateChange,
-    actor_id: Annotated[UUID, Depends(caller)],
+    key_name: Annotated[str, Depends(caller)],
     database: Annotated[AsyncSession, Depends(session)],
     idempotency_key: Annotated[str, Header()],
 ) -> Response:
+    actor_id = api_keys.entity_id(key_name)
     scope = hashlib.sha256(f"{actor_id}\n{request.method}\n{request.url.path}".encode()).digest()
     if (stored := await database.get(StoredResponse, (scope, idempotency_key))) is not None:
         return Response(stored.body, stored.status, media_type="application/json")
@@ -90,7 +89,7 @@ async def change_state(
     if change.new_state not in ALLOWED_TRANSITIONS[previous]:
         raise HTTPException(409)
     assert request.client is not None
-    actor = Actor(actor_id, "benchmark", "USER", "API_CALL", new_traceparent(), request.client.host)
+    actor = Actor(actor_id, key_name, "USER", "API_CALL", new_traceparent(), request.client.host)
     details = {"tracking_number": change.tracking_number, "carrier": change.carrier}
     entry = AuditEntry("ORDER", order.id, previous, change.new_state, "ACCEPTED", actor, now, details)
     audit = entry_parameters(entry, ChainHead(order.audit_position, order.audit_hash))
@@ -99,7 +98,9 @@ async def change_state(
     order.version, order.sequence = order.version + 1, order.sequence + 1
     order.audit_position, order.audit_hash = order.audit_position + 1, cast(bytes, audit["audit_hash"])
     database.add_all([CountChange(status=previous, change=-1), CountChange(status=order.status, change=1)])
-    database.add(Audit(**{name: audit[f"audit_{name}"] for name in Audit.__table__.c.keys()}))  # noqa: SIM118
+    # The database sets `transaction_id` itself.
+    columns = [name for name in Audit.__table__.c.keys() if name != "transaction_id"]  # noqa: SIM118
+    database.add(Audit(**{name: audit[f"audit_{name}"] for name in columns}))
     database.add(
         AuditDetails(
             audit_id=audit["audit_id"],
