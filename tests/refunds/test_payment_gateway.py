@@ -18,8 +18,10 @@ from refunds.payment_gateway.port import (
     GatewayUnavailable,
     OutcomeUnknown,
     PaymentGateway,
+    RefundCall,
 )
-from refunds.payment_gateway.stripe import StripeGateway, minor_units
+from refunds.payment_gateway.stripe import StripeGateway
+from refunds.payment_gateway.stripe_objects import major_units, minor_units
 from support.example.refunds import a_refund
 from support.payments.fake_gateway import FakePaymentGateway
 from support.payments.sandbox import PaymentSandbox
@@ -43,11 +45,11 @@ async def test_a_refund_is_made_and_can_be_found(
 ) -> None:
     gateway, controls = gateway_and_controls
     refund = a_refund()
-    assert await gateway.find(refund) is None
+    assert await gateway.find(RefundCall.of(refund)) is None
 
-    refund_id = await gateway.refund(refund)
+    provider_refund = await gateway.refund(RefundCall.of(refund))
 
-    assert await gateway.find(refund) == refund_id
+    assert await gateway.find(RefundCall.of(refund)) == provider_refund
     assert len(await controls.refunds(refund.request.payment_reference)) == 1
 
 
@@ -56,7 +58,7 @@ async def test_a_repeated_request_with_the_same_key_makes_no_second_refund(
 ) -> None:
     gateway, controls = gateway_and_controls
     refund = a_refund()
-    assert await gateway.refund(refund) == await gateway.refund(refund)
+    assert await gateway.refund(RefundCall.of(refund)) == await gateway.refund(RefundCall.of(refund))
     assert len(await controls.refunds(refund.request.payment_reference)) == 1
 
 
@@ -67,13 +69,13 @@ async def test_a_search_finds_our_refund_among_other_refunds_of_the_payment(
     refund = a_refund()
     others = [a_refund(payment_reference=refund.request.payment_reference) for _ in range(3)]
     for other in others:
-        await gateway.refund(other)
-    assert await gateway.find(refund) is None
+        await gateway.refund(RefundCall.of(other))
+    assert await gateway.find(RefundCall.of(refund)) is None
 
-    refund_id = await gateway.refund(refund)
-    await gateway.refund(a_refund(payment_reference=refund.request.payment_reference))
+    provider_refund = await gateway.refund(RefundCall.of(refund))
+    await gateway.refund(RefundCall.of(a_refund(payment_reference=refund.request.payment_reference)))
 
-    assert await gateway.find(refund) == refund_id
+    assert await gateway.find(RefundCall.of(refund)) == provider_refund
 
 
 @pytest.mark.parametrize(
@@ -94,11 +96,11 @@ async def test_an_error_says_whether_the_refund_may_have_happened(
     await controls.fail(mode)
 
     with pytest.raises(GatewayFailure) as raised:
-        await gateway.refund(refund)
+        await gateway.refund(RefundCall.of(refund))
 
     assert type(raised.value) is failure
     assert len(await controls.refunds(refund.request.payment_reference)) == count
-    assert (await gateway.find(refund) is not None) == bool(count)
+    assert (await gateway.find(RefundCall.of(refund)) is not None) == bool(count)
 
 
 async def test_a_decline_is_repeated_for_its_key_and_not_for_a_new_one(
@@ -109,16 +111,18 @@ async def test_a_decline_is_repeated_for_its_key_and_not_for_a_new_one(
     await controls.fail("decline")
     for _ in range(2):
         with pytest.raises(Declined):
-            await gateway.refund(refund)
+            await gateway.refund(RefundCall.of(refund))
 
-    assert await gateway.refund(replace(refund, key_epoch=1)) == await gateway.find(refund)
+    assert await gateway.refund(RefundCall.of(replace(refund, key_epoch=1))) == await gateway.find(
+        RefundCall.of(refund)
+    )
 
 
 async def test_stripe_gets_the_amount_in_minor_units_and_our_reference(
     stripe_gateway: StripeGateway, sandbox: PaymentSandbox
 ) -> None:
     refund = a_refund()
-    await stripe_gateway.refund(refund)
+    await stripe_gateway.refund(RefundCall.of(refund))
 
     (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
     assert provider_refund["amount"] == 7906
@@ -133,11 +137,11 @@ async def test_a_charge_is_refunded_as_a_charge(
 ) -> None:
     refund = a_refund()
     refund = a_refund(payment_reference=f"{prefix}{refund.id.hex}")
-    refund_id = await stripe_gateway.refund(refund)
+    created = await stripe_gateway.refund(RefundCall.of(refund))
 
     (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
     assert (provider_refund["charge"], provider_refund["payment_intent"]) == (refund.request.payment_reference, None)
-    assert await stripe_gateway.find(refund) == refund_id
+    assert await stripe_gateway.find(RefundCall.of(refund)) == created
 
 
 async def test_a_refund_above_the_payment_is_declined_permanently(
@@ -146,17 +150,17 @@ async def test_a_refund_above_the_payment_is_declined_permanently(
     refund = a_refund()
     await sandbox.declare_capture(refund.request.payment_reference, 7905, "EUR")
     with pytest.raises(Declined, match="400 InvalidRequestError: Refund amount is greater than the unrefunded amount"):
-        await stripe_gateway.refund(refund)
+        await stripe_gateway.refund(RefundCall.of(refund))
 
 
 async def test_our_refund_is_found_beyond_the_first_page(sandbox: PaymentSandbox) -> None:
     gateway = StripeGateway(sandbox.url, "sk_test_1", timeout=60)  # a hundred calls at once
     refund = a_refund()
-    refund_id = await gateway.refund(refund)
+    provider_refund = await gateway.refund(RefundCall.of(refund))
     others = [a_refund(payment_reference=refund.request.payment_reference) for _ in range(100)]
-    await asyncio.gather(*(gateway.refund(other) for other in others))
+    await asyncio.gather(*(gateway.refund(RefundCall.of(other)) for other in others))
 
-    assert await gateway.find(refund) == refund_id
+    assert await gateway.find(RefundCall.of(refund)) == provider_refund
     await gateway.aclose()
 
 
@@ -165,7 +169,7 @@ async def test_a_refused_connection_means_that_the_gateway_was_not_reached() -> 
         port = server.getsockname()[1]
     gateway = StripeGateway(f"http://127.0.0.1:{port}", "sk_test_1")
     with pytest.raises(GatewayUnavailable, match="not reached: ConnectError"):
-        await gateway.refund(a_refund())
+        await gateway.refund(RefundCall.of(a_refund()))
     await gateway.aclose()
 
 
@@ -176,6 +180,9 @@ def test_a_gateway_cannot_be_used_without_a_key() -> None:
 
 ERROR = '{"error": {"type": "api_error", "message": "because"}}'
 NOT_FOUND = '{"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such payment"}}'
+
+FAILED = """{"id": "re_1", "object": "refund", "status": "failed", "failure_reason": "closed", "amount": 1,
+"currency": "eur", "created": 1}"""
 
 
 @pytest.mark.parametrize(
@@ -188,7 +195,8 @@ NOT_FOUND = '{"error": {"type": "invalid_request_error", "code": "resource_missi
         (f"500 Internal Server Error\r\n\r\n{ERROR}", GatewayError),
         ("502 Bad Gateway\r\n\r\n<html>the balancer</html>", OutcomeUnknown),
         ("200 OK\r\n\r\n{cut", OutcomeUnknown),
-        ('200 OK\r\n\r\n{"id": "re_1", "object": "refund", "status": "failed", "failure_reason": "closed"}', Declined),
+        ('200 OK\r\n\r\n{"id": "re_1", "object": "refund", "status": "succeeded"}', OutcomeUnknown),
+        (f"200 OK\r\n\r\n{FAILED}", Declined),
         (None, OutcomeUnknown),
     ],
 )
@@ -196,7 +204,7 @@ async def test_every_response_is_mapped_to_its_error(response: str | None, failu
     async with responding_server(response) as url:
         gateway = StripeGateway(url, "sk_test_1", timeout=2)
         with pytest.raises(GatewayFailure) as raised:
-            await gateway.refund(a_refund())
+            await gateway.refund(RefundCall.of(a_refund()))
         await gateway.aclose()
     assert type(raised.value) is failure
 
@@ -204,7 +212,7 @@ async def test_every_response_is_mapped_to_its_error(response: str | None, failu
 async def test_a_payment_that_the_gateway_does_not_know_has_no_refund() -> None:
     async with responding_server(f"404 Not Found\r\n\r\n{NOT_FOUND}") as url:
         gateway = StripeGateway(url, "sk_test_1")
-        assert await gateway.find(a_refund()) is None
+        assert await gateway.find(RefundCall.of(a_refund())) is None
         await gateway.aclose()
 
 
@@ -212,7 +220,7 @@ async def test_a_failed_search_says_nothing_about_the_refund() -> None:
     async with responding_server(f"400 Bad Request\r\n\r\n{ERROR}") as url:
         gateway = StripeGateway(url, "sk_test_1")
         with pytest.raises(OutcomeUnknown, match="cannot be looked up"):
-            await gateway.find(a_refund())
+            await gateway.find(RefundCall.of(a_refund()))
         await gateway.aclose()
 
 
@@ -254,7 +262,7 @@ async def test_an_amount_that_stripe_cannot_represent_is_rejected_before_it_is_s
     object.__setattr__(refund.request, "amount", Decimal(amount))
     object.__setattr__(refund.request, "currency", currency)
     with pytest.raises(Declined):
-        await stripe_gateway.refund(refund)
+        await stripe_gateway.refund(RefundCall.of(refund))
     assert await sandbox.calls(refund.request.payment_reference) == []
 
 
@@ -267,4 +275,4 @@ def test_no_digit_is_lost_on_the_way_to_stripe(currency: str, units: int) -> Non
     except ValueError:
         assert currency == "MGA" or MINOR_DIGITS[currency] == 3
     else:
-        assert Decimal(stripe_amount) / per_unit == amount
+        assert Decimal(stripe_amount) / per_unit == amount == major_units(stripe_amount, currency)

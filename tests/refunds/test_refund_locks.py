@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
-from refunds.domain.refund import Refund
+from refunds.payment_gateway.port import GatewayRefund, RefundCall
 from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.worker.mail_job import MailJob
@@ -42,13 +42,13 @@ class CountedGateway(FakePaymentGateway):
         super().__init__()
         self.calls: list[str] = []
 
-    async def refund(self, refund: Refund) -> str:
+    async def refund(self, call: RefundCall) -> GatewayRefund:
         self.calls.append("refund")
-        return await super().refund(refund)
+        return await super().refund(call)
 
-    async def find(self, refund: Refund) -> str | None:
+    async def find(self, call: RefundCall) -> GatewayRefund | None:
         self.calls.append("find")
-        return await super().find(refund)
+        return await super().find(call)
 
 
 @pytest.mark.parametrize("table", ["refunds", "audit", "outbox", "event_streams"])

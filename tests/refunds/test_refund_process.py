@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 from refunds.consumer import EVENT_HANDLERS
 from refunds.domain.refund import Refund
+from refunds.payment_gateway.port import GatewayRefund
 from refunds.repository import reading
 from refunds.repository.reading import RefundFilter
 from refunds.use_cases.jobs import REFUND_JOB
@@ -163,7 +164,7 @@ class RefundProcess(RuleBasedStateMachine):
         assert (job["state"] == "done") == (refund.status == "SUCCEEDED")
         assert job["state"] != "dead" or refund.status == "FAILED"
         if refund.status == "SUCCEEDED":
-            assert [refund.transaction_id] == [await self._gateway.find(each) for each in refunds]
+            assert [refund.transaction_id] == [each.id for each in refunds]
         types = [row["type"] for row in await self._events(refund)]
         assert types.count("refund.succeeded") == (refund.status == "SUCCEEDED")
         assert "refund.succeeded" not in types[:-1], "a failure event after the success"
@@ -206,7 +207,7 @@ class RefundProcess(RuleBasedStateMachine):
             await self._pool.fetch("SELECT type FROM outbox WHERE aggregateid = $1 ORDER BY position", str(refund.id))
         )
 
-    async def _refunds_made(self) -> list[Refund]:
+    async def _refunds_made(self) -> list[GatewayRefund]:
         references = self._completed["payment_reference"], self._id_of_payment
         return [refund for reference in references for refund in await self._gateway.refunds(reference)]
 

@@ -19,7 +19,7 @@ from common.jobs.job import Job, LeaseLost
 from common.messaging.dead_letters import dead_letter_topic
 from prometheus_client import REGISTRY
 from refunds.events import REFUNDS_TOPIC
-from refunds.payment_gateway.port import GatewayError, OutcomeUnknown
+from refunds.payment_gateway.port import GatewayError, OutcomeUnknown, RefundCall
 from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.use_cases.opening import identify_payment
@@ -223,12 +223,12 @@ async def test_a_rejection_because_the_refund_already_exists_is_no_failure(
     refund = await open_refund(pool)
     payment = refund.request.payment_reference
     await sandbox.declare_capture(payment, 7906, "EUR")
-    provider_refund = await stripe_gateway.refund(replace(refund, key_epoch=9))
+    provider_refund = await stripe_gateway.refund(RefundCall.of(replace(refund, key_epoch=9)))
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
     assert await sandbox.calls(payment) == ["applied", "refused", "listed"]
-    assert (await row_of(pool, refund.id))["transaction_id"] == provider_refund
+    assert (await row_of(pool, refund.id))["transaction_id"] == provider_refund.id
 
 
 async def test_an_amount_that_the_gateway_cannot_represent_fails_immediately(

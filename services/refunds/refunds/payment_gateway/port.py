@@ -1,10 +1,94 @@
-"""The port to a payment gateway: its two calls, and how they can fail."""
+"""The port to a payment gateway: its calls, how they can fail, and what the provider tells us by itself (ADR 36)."""
 
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol, Self
 
 from common.errors import PermanentFailure
 
 from refunds.domain.refund import Refund
+
+
+class GatewayRefundStatus(StrEnum):
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class DisputeStatus(StrEnum):
+    OPENED = "OPENED"
+    WON = "WON"
+    LOST = "LOST"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundCall:
+    """What is sent for a refund, and by what it is looked up. The amount is in major units."""
+
+    reference: str
+    idempotency_key: str
+    payment_reference: str
+    amount: Decimal
+    currency: str
+    order_number: str
+
+    @classmethod
+    def of(cls, refund: Refund) -> Self:
+        request = refund.request
+        return cls(
+            reference=refund.reference,
+            idempotency_key=refund.idempotency_key,
+            payment_reference=request.payment_reference,
+            amount=request.amount,
+            currency=request.currency,
+            order_number=request.order_number,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRefund:
+    """A refund at the provider. `reference` is ours; None for a refund that was not requested by us, such as one made
+    by hand in the provider's dashboard."""
+
+    id: str
+    status: GatewayRefundStatus
+    reference: str | None
+    payment_reference: str
+    amount: Decimal
+    currency: str
+    reason: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefundChanged:
+    """A refund was made, or its status changed; the order of such events is not guaranteed."""
+
+    refund: GatewayRefund
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentDisputed:
+    """The customer's bank reclaims a payment (a chargeback), or has decided about it."""
+
+    dispute_id: str
+    payment_reference: str
+    amount: Decimal
+    currency: str
+    status: DisputeStatus
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayEvent:
+    """An event of the provider; `id` is the provider's, and the same each time that the event is sent."""
+
+    id: str
+    kind: RefundChanged | PaymentDisputed
+    created_at: datetime
 
 
 class GatewayFailure(Exception):
@@ -17,7 +101,12 @@ class GatewayFailure(Exception):
 
 
 class GatewayUnavailable(GatewayFailure):
-    """Certainly nothing happened: the call did not arrive, or was rejected unread. A later one may succeed."""
+    """Certainly nothing happened: the call did not arrive, or was rejected unread. A later one may succeed;
+    `retry_after` is the number of seconds that the gateway asks to wait."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class OutcomeUnknown(GatewayFailure):
@@ -36,13 +125,48 @@ class Declined(GatewayFailure, PermanentFailure):
     answer_is_kept = True
 
 
-class PaymentGateway(Protocol):
-    """Both calls return the gateway's transaction id of the refund, raise `GatewayFailure` and may take seconds."""
+class ForgedWebhook(Exception):
+    """A webhook whose signature is missing, wrong or too old: not sent by the provider, or not now."""
 
-    async def refund(self, refund: Refund) -> str:
-        """Make the refund, once per `refund.idempotency_key`."""
+
+class PaymentGateway(Protocol):
+    """Its calls may take seconds, and raise `GatewayFailure`.
+
+    `key_lifetime` is how long the provider keeps an idempotency key; None where it has no such keys: there, a call is
+    repeated only once the refund is certainly absent. `lookup_lag` is how long a new refund may be missing from the
+    provider's lists: an absence is certain only when the look-up began later than that after the last call ended.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def key_lifetime(self) -> timedelta | None: ...
+    @property
+    def lookup_lag(self) -> timedelta: ...
+
+    async def refund(self, call: RefundCall) -> GatewayRefund:
+        """Make the refund, once per `call.idempotency_key`."""
         ...
 
-    async def find(self, refund: Refund) -> str | None:
-        """The refund that carries `refund.reference`, whenever it was requested; None if there is certainly none."""
+    async def find(self, call: RefundCall) -> GatewayRefund | None:
+        """The latest refund of the payment that carries `call.reference`, whenever it was requested; one that pays
+        back, if there is one. None if the provider lists none."""
+        ...
+
+    async def refunds_of(self, payment_reference: str) -> list[GatewayRefund]:
+        """All refunds of the payment, including those made by hand in the provider's dashboard."""
+        ...
+
+    async def events_since(self, cursor: str | None) -> tuple[list[GatewayEvent], str | None]:
+        """The events after the cursor, oldest first, and the next cursor. Some may be repeated. Without a cursor,
+        those of the last days."""
+        ...
+
+    def refunds_since(self, since: datetime) -> AsyncIterator[GatewayRefund]:
+        """All refunds that were made at the provider since then."""
+        ...
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> GatewayEvent | None:
+        """The event of a webhook; None for a type that we do not need. The names of the headers are in lower case.
+        Raises `ForgedWebhook`."""
         ...

@@ -1,74 +1,129 @@
-"""The adapter for Stripe's refunds, also used with the sandbox, which has that part of the API (ADR 12)."""
+"""The adapter for Stripe's refunds, also used with the sandbox, which has that part of the API (ADR 12, ADR 36)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from decimal import Decimal
-from typing import Literal
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import httpx
 import stripe
-from common.money import fits, minor_digits
-from stripe.params import RefundCreateParams, RefundListParams
+from stripe.params import EventListParams, RefundCreateParams, RefundListParams
 
-from refunds.domain.refund import Refund
-from refunds.payment_gateway.port import Declined, GatewayError, GatewayUnavailable, OutcomeUnknown
+from refunds.payment_gateway.port import (
+    Declined,
+    GatewayError,
+    GatewayEvent,
+    GatewayRefund,
+    GatewayRefundStatus,
+    GatewayUnavailable,
+    OutcomeUnknown,
+    RefundCall,
+)
+from refunds.payment_gateway.stripe_objects import (
+    DISPUTE_EVENTS,
+    REFERENCE,
+    REFUND_EVENTS,
+    minor_units,
+    read_event,
+    read_refund,
+    read_signed,
+)
 
-REFERENCE = "reference"
-# A refund in one of these states pays nothing back; in `pending` and `requires_action` it is under way.
-_WITHOUT_EFFECT = frozenset({"failed", "canceled"})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _REJECTED_UNREAD = (stripe.AuthenticationError, stripe.PermissionError, stripe.RateLimitError)
 _CHARGES = ("ch_", "py_")
 _PAGE = 100
+# Read again by each sweep, because an event may appear in the list after a younger one.
+_OVERLAP_SECONDS = 60
+_FIRST_SWEEP = timedelta(days=3)
 
 
 class StripeGateway:
     """It makes no retries: the job has a schedule of them. Each call takes `timeout` seconds at most."""
 
-    def __init__(self, address: str, api_key: str, *, timeout: float = 8) -> None:
+    name = "stripe"
+    # At least; https://docs.stripe.com/api/idempotent_requests
+    key_lifetime = timedelta(hours=24)
+    lookup_lag = timedelta(seconds=2)
+
+    def __init__(self, address: str, api_key: str, *, timeout: float = 8, webhook_secret: str = "") -> None:
         """Raises `ValueError` without an API key."""
         if not api_key.strip():
             raise ValueError("the payment gateway needs an API key")
         self._timeout = timeout
+        self._webhook_secret = webhook_secret
         self._http = stripe.HTTPXClient(timeout=timeout)
-        self._refunds = stripe.StripeClient(
+        client = stripe.StripeClient(
             api_key, base_addresses={"api": address.rstrip("/")}, http_client=self._http, max_network_retries=0
-        ).v1.refunds
+        )
+        self._refunds, self._events = client.v1.refunds, client.v1.events
 
-    async def refund(self, refund: Refund) -> str:
-        """Make the refund and return Stripe's id of it; see `PaymentGateway`."""
-        request = refund.request
+    async def refund(self, call: RefundCall) -> GatewayRefund:
+        """See `PaymentGateway`."""
         try:
-            amount = minor_units(request.amount, request.currency)
+            amount = minor_units(call.amount, call.currency)
         except ValueError as error:
             raise Declined(str(error)) from error
         # Without `currency`: a refund has its payment's currency, and Stripe rejects the parameter.
         parameters: RefundCreateParams = {
             "amount": amount,
-            "metadata": {REFERENCE: refund.reference, "order": request.order_number, "currency": request.currency},
+            "metadata": {REFERENCE: call.reference, "order": call.order_number, "currency": call.currency},
         }
-        parameters[_kind_of(request.payment_reference)] = request.payment_reference
+        parameters[_kind_of(call.payment_reference)] = call.payment_reference
         async with self._errors_classified():
-            created = await self._refunds.create_async(parameters, {"idempotency_key": refund.idempotency_key})
-        if created.status in _WITHOUT_EFFECT:
-            raise Declined(f"refund {created.id} is {created.status}: {created.failure_reason}")
-        return created.id
+            created = await self._refunds.create_async(parameters, {"idempotency_key": call.idempotency_key})
+            refund = read_refund(created.to_dict())
+        if refund.status is GatewayRefundStatus.FAILED:
+            raise Declined(f"refund {refund.id} is {created.status}: {refund.reason}")
+        # The response repeats the payment as it was named in the request.
+        return replace(refund, payment_reference=call.payment_reference)
 
-    async def find(self, refund: Refund) -> str | None:
-        """Search all refunds of the payment for the one that carries our reference; see `PaymentGateway`."""
+    async def find(self, call: RefundCall) -> GatewayRefund | None:
+        """See `PaymentGateway`."""
+        ours = [each for each in await self.refunds_of(call.payment_reference) if each.reference == call.reference]
+        effective = [each for each in ours if each.status is not GatewayRefundStatus.FAILED]
+        return next(iter([*effective, *ours]), None)
+
+    async def refunds_of(self, payment_reference: str) -> list[GatewayRefund]:
+        """See `PaymentGateway`; newest first."""
         parameters: RefundListParams = {"limit": _PAGE}
-        parameters[_kind_of(refund.request.payment_reference)] = refund.request.payment_reference
+        parameters[_kind_of(payment_reference)] = payment_reference
         try:
             async with self._errors_classified():
-                page = await self._refunds.list_async(parameters)
-                async for each in page.auto_paging_iter():
-                    if each.status not in _WITHOUT_EFFECT and _reference_of(each) == refund.reference:
-                        return each.id
+                refunds = [read_refund(each) async for each in _all(await self._refunds.list_async(parameters))]
         except Declined as decline:
-            if not _is_missing(decline):
-                raise OutcomeUnknown(f"cannot be looked up: {decline}") from decline
-        return None
+            if _is_missing(decline):
+                return []
+            raise OutcomeUnknown(f"cannot be looked up: {decline}") from decline
+        return [replace(each, payment_reference=payment_reference) for each in refunds]
+
+    async def events_since(self, cursor: str | None) -> tuple[list[GatewayEvent], str | None]:
+        """See `PaymentGateway`; the cursor is a time, in seconds since 1970."""
+        since = int((datetime.now(UTC) - _FIRST_SWEEP).timestamp()) if cursor is None else int(cursor)
+        parameters: EventListParams = {
+            "limit": _PAGE,
+            "created": {"gte": since - _OVERLAP_SECONDS},
+            "types": [*REFUND_EVENTS, *DISPUTE_EVENTS],
+        }
+        async with self._errors_classified():
+            newest_first = [each async for each in _all(await self._events.list_async(parameters))]
+            events = [event for each in reversed(newest_first) if (event := read_event(each)) is not None]
+        newest = max((each["created"] for each in newest_first), default=since)
+        return events, str(max(newest, since))
+
+    async def refunds_since(self, since: datetime) -> AsyncIterator[GatewayRefund]:
+        """See `PaymentGateway`; newest first."""
+        parameters: RefundListParams = {"limit": _PAGE, "created": {"gte": int(since.timestamp())}}
+        async with self._errors_classified():
+            page = await self._refunds.list_async(parameters)
+        async for each in _all(page):
+            yield read_refund(each)
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> GatewayEvent | None:
+        """See `PaymentGateway`."""
+        return read_signed(headers, body, now, self._webhook_secret)
 
     async def aclose(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no type here
@@ -82,6 +137,20 @@ class StripeGateway:
             raise OutcomeUnknown(f"no answer within {self._timeout:g} s") from None
         except stripe.StripeError as error:
             raise _failure(error) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise OutcomeUnknown(f"the answer cannot be read: {error!r}") from error
+
+
+async def _all(page: "stripe.ListObject[Any]") -> AsyncIterator[dict[str, Any]]:
+    """The objects of this page and of those that follow; a single page is read without another call."""
+    objects = page.auto_paging_iter() if page.has_more else _in_memory(page.data)
+    async for each in objects:
+        yield each.to_dict()
+
+
+async def _in_memory(objects: list[Any]) -> AsyncIterator[Any]:
+    for each in objects:
+        yield each
 
 
 def _failure(error: stripe.StripeError) -> Exception:
@@ -94,7 +163,7 @@ def _failure(error: stripe.StripeError) -> Exception:
     status = error.http_status
     text = f"{status} {error.code or type(error).__name__}: {error.user_message}"
     if isinstance(error, _REJECTED_UNREAD):
-        return GatewayUnavailable(text)
+        return GatewayUnavailable(text, _retry_after(error))
     if status is None:
         cause = error.__cause__
         name = type(cause or error).__name__
@@ -106,6 +175,12 @@ def _failure(error: stripe.StripeError) -> Exception:
     return Declined(text) if status in {400, 402, 404} else OutcomeUnknown(text)
 
 
+def _retry_after(error: stripe.StripeError) -> float | None:
+    """In seconds; the header may also be a date, which Stripe does not send."""
+    text = (error.headers or {}).get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
 def _is_missing(decline: Declined) -> bool:
     """The gateway does not know the payment, and so has no refund of it."""
     return isinstance(decline.__cause__, stripe.StripeError) and decline.__cause__.code == "resource_missing"
@@ -113,28 +188,3 @@ def _is_missing(decline: Declined) -> bool:
 
 def _kind_of(payment_reference: str) -> Literal["charge", "payment_intent"]:
     return "charge" if payment_reference.startswith(_CHARGES) else "payment_intent"
-
-
-def _reference_of(refund: stripe.Refund) -> str | None:
-    metadata = refund.metadata
-    return metadata[REFERENCE] if metadata is not None and REFERENCE in metadata else None
-
-
-def minor_units(amount: Decimal, currency: str) -> int:
-    """The amount in Stripe's units, which are not always those of ISO 4217 (https://docs.stripe.com/currencies).
-
-    ISK and UGX have no decimals but are counted in hundredths, MGA has fifths but is counted in whole ariary, and of
-    currencies with three decimals the last must be 0. Raises `ValueError` for an amount that has no exact value there.
-    """
-    if currency == "MGA":
-        if amount != amount.to_integral_value():
-            raise ValueError(f"Stripe refunds whole MGA only, not {amount}")
-        return int(amount)
-    if not fits(amount, currency):
-        raise ValueError(f"{amount} has more decimals than {currency}")
-    units = int(amount.scaleb(minor_digits(currency)))
-    if currency in {"ISK", "UGX"}:
-        return units * 100
-    if minor_digits(currency) == 3 and units % 10 != 0:
-        raise ValueError(f"Stripe refunds {currency} with two decimals only, not {amount}")
-    return units

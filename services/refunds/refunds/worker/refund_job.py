@@ -7,7 +7,14 @@ from common.jobs.job import Job
 from prometheus_client import Counter
 
 from refunds.domain.refund import Refund, RefundStatus
-from refunds.payment_gateway.port import Declined, GatewayFailure, GatewayUnavailable, PaymentGateway
+from refunds.payment_gateway.port import (
+    Declined,
+    GatewayFailure,
+    GatewayRefundStatus,
+    GatewayUnavailable,
+    PaymentGateway,
+    RefundCall,
+)
 from refunds.repository import reading, writing
 from refunds.use_cases.commands import record_failure, record_success, redirect_refund, reopen_refund
 from refunds.use_cases.jobs import REFUND_JOB, refund_id, subject
@@ -37,7 +44,7 @@ class RefundJob(JobHandler):
         async with job.reading() as connection:
             refund = await reading.get(connection, refund_id(job))
         if job.attempt > 1:
-            transaction_id = await self._gateway.find(refund)
+            transaction_id = await self._find(refund)
             if transaction_id is not None:
                 _log.warning("adopted a refund that an earlier attempt made", refund_id=str(refund.id))
                 return {"transaction_id": transaction_id}
@@ -55,6 +62,10 @@ class RefundJob(JobHandler):
     async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
         return subject(await record_failure(connection, refund_id(job), error, job.attempt, job.actor))
 
+    async def _find(self, refund: Refund) -> str | None:
+        found = await self._gateway.find(RefundCall.of(refund))
+        return None if found is None or found.status is GatewayRefundStatus.FAILED else found.id
+
     async def _send(self, job: Job, refund: Refund) -> str:
         """A decline is believed only when the gateway has no such refund: the reason may be that the refund exists.
 
@@ -64,13 +75,13 @@ class RefundJob(JobHandler):
             # The gateway may have forgotten the key since: then this call can make the refund.
             await _mark_key(job, refund, spent=False)
         try:
-            return await self._gateway.refund(refund)
+            return (await self._gateway.refund(RefundCall.of(refund))).id
         except GatewayFailure as failure:
             if failure.answer_is_kept or (refund.key_spent and isinstance(failure, GatewayUnavailable)):
                 await _mark_key(job, refund, spent=True)
             if not isinstance(failure, Declined):
                 raise
-            transaction_id = await self._gateway.find(refund)
+            transaction_id = await self._find(refund)
             if transaction_id is not None:
                 return transaction_id
             redirected = await _redirect(job, refund)
