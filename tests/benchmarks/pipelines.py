@@ -55,14 +55,14 @@ def measure() -> Iterator[Result]:
 
 async def _measure(shop: Shop, mailbox: Path) -> list[Result]:
     try:
-        orders = await _concurrently(_paid_order(shop, number) for number in range(ORDERS))
-        shipped = await _at_steady_rate(orders, lambda each: journeys.ship(shop, each.order_id))
-        mailed = await _times_of_all(orders, lambda: _mailed(mailbox, orders))
-        returns = await _concurrently(_received_return(shop, each) for each in orders)
-        completed = await _at_steady_rate(
+        orders = await concurrently(paid_order(shop, number) for number in range(ORDERS))
+        shipped = await at_steady_rate(orders, lambda each: journeys.ship(shop, each.order_id))
+        mailed = await times_of_all(orders, lambda: _mailed(mailbox, orders))
+        returns = await concurrently(received_return(shop, each) for each in orders)
+        completed = await at_steady_rate(
             returns, lambda each: journeys.move_return(shop, each.return_id, "warehouse", "COMPLETED")
         )
-        refunded = await _times_of_all(returns, lambda: _refunded(shop, returns))
+        refunded = await times_of_all(returns, lambda: booked_refunds(shop, returns))
     finally:
         await shop.close()
     return [
@@ -78,7 +78,7 @@ def _latencies(title: str, starts: dict[int, float], ends: dict[int, float]) -> 
     yield Result.absolute(f"{title}, p99", "ms", [statistics.quantiles(waits, n=100)[98]], floor=2000)
 
 
-async def _at_steady_rate(
+async def at_steady_rate(
     purchases: Sequence[Purchase], step: Callable[[Purchase], Awaitable[dict[str, Any]]]
 ) -> dict[int, float]:
     """Start the step for one purchase after the other at a steady rate; the time of each start, by number."""
@@ -96,7 +96,7 @@ async def _at_steady_rate(
     return times
 
 
-async def _concurrently(work: Iterable[Awaitable[Purchase]]) -> list[Purchase]:
+async def concurrently(work: Iterable[Awaitable[Purchase]]) -> list[Purchase]:
     slots = asyncio.Semaphore(CONCURRENCY)
 
     async def limited(each: Awaitable[Purchase]) -> Purchase:
@@ -106,7 +106,7 @@ async def _concurrently(work: Iterable[Awaitable[Purchase]]) -> list[Purchase]:
     return await asyncio.gather(*map(limited, work))
 
 
-async def _paid_order(shop: Shop, number: int) -> Purchase:
+async def paid_order(shop: Shop, number: int) -> Purchase:
     """Place and pay an order and pack it, so that it can be shipped."""
     purchase = Purchase(number, "")
     order = await journeys.place(shop, {**journeys.example("returned-order"), "customer_email": purchase.email})
@@ -115,7 +115,7 @@ async def _paid_order(shop: Shop, number: int) -> Purchase:
     return Purchase(number, order["id"])
 
 
-async def _received_return(shop: Shop, purchase: Purchase) -> Purchase:
+async def received_return(shop: Shop, purchase: Purchase) -> Purchase:
     """Deliver an order and open a return that can be completed."""
     await journeys.deliver(shop, purchase.order_id)
     opened = await journeys.open_return(shop, purchase.order_id, "cracked")
@@ -125,7 +125,7 @@ async def _received_return(shop: Shop, purchase: Purchase) -> Purchase:
     return Purchase(purchase.number, purchase.order_id, opened["id"])
 
 
-async def _times_of_all(
+async def times_of_all(
     purchases: Sequence[Purchase], find: Callable[[], Awaitable[dict[int, float]]]
 ) -> dict[int, float]:
     """The time for each purchase, by number, when all have one."""
@@ -154,7 +154,7 @@ def _arrivals(mailbox: Path) -> dict[str, float]:
     return times
 
 
-async def _refunded(shop: Shop, purchases: Sequence[Purchase]) -> dict[int, float]:
+async def booked_refunds(shop: Shop, purchases: Sequence[Purchase]) -> dict[int, float]:
     """The time at which the payment gateway stored each refund."""
     answer = await shop.fetch(f"{shop.stack['payment_sandbox']['url']}/sandbox/ledger")
     booked = {
