@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,14 @@ class InvalidFaultError(ValueError):
 
 
 @dataclass(frozen=True)
+class Mode:
+    """The options of a kind of fault."""
+
+    required: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Fault:
     mode: str
     times: int | None
@@ -26,21 +34,47 @@ class Fault:
     target: str | None
     """The payment, reference or recipient that it applies to; None for all."""
     delay_seconds: float | None = None
+    after_bytes: int | None = None
+    retry_after_seconds: int | None = None
+    then: str | None = None
 
     def matches(self, targets: Collection[str]) -> bool:
         """Texts are compared without regard to case."""
         return self.target is None or self.target.casefold() in {target.casefold() for target in targets}
 
 
+def _read_seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise InvalidFaultError("delay_seconds must be a number above 0")
+    return float(value)
+
+
+def _read_whole_number(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise InvalidFaultError("after_bytes and retry_after_seconds must be whole numbers")
+    return value
+
+
+def _read_result(value: object) -> str:
+    if value not in ("succeeded", "failed"):
+        raise InvalidFaultError("then must be succeeded or failed")
+    return str(value)
+
+
+OPTIONS: Mapping[str, Callable[[object], Any]] = {
+    "delay_seconds": _read_seconds,
+    "after_bytes": _read_whole_number,
+    "retry_after_seconds": _read_whole_number,
+    "then": _read_result,
+}
+
+
 class FaultPlan:
     """The pending faults, oldest first, stored in a file. A call triggers only the first fault that matches it."""
 
-    def __init__(
-        self, path: Path, *, modes: Collection[str], delayed_modes: Collection[str], target_field: str
-    ) -> None:
+    def __init__(self, path: Path, *, modes: Mapping[str, Mode], target_field: str) -> None:
         self._path = path
         self._modes = modes
-        self._delayed_modes = delayed_modes
         self._target_field = target_field
         self._faults = [Fault(**fault) for fault in json.loads(path.read_text())] if path.exists() else []
 
@@ -68,16 +102,13 @@ class FaultPlan:
 
     def as_document(self, fault: Fault) -> dict[str, Any]:
         document = {"mode": fault.mode, "times": fault.times, self._target_field: fault.target}
-        return document | ({} if fault.delay_seconds is None else {"delay_seconds": fault.delay_seconds})
-
-    def _replace_faults(self, faults: list[Fault]) -> None:
-        write_durably(self._path, json.dumps([asdict(fault) for fault in faults]).encode())
-        self._faults = faults
+        options = {name: getattr(fault, name) for name in OPTIONS}
+        return document | {name: value for name, value in options.items() if value is not None}
 
     def _read(self, document: object) -> Fault:
         if not isinstance(document, dict):
             raise InvalidFaultError("a fault is a JSON object")
-        if unknown := document.keys() - {"mode", "times", self._target_field, "delay_seconds"}:
+        if unknown := document.keys() - {"mode", "times", self._target_field, *OPTIONS}:
             raise InvalidFaultError(f"unknown fields: {', '.join(sorted(unknown))}")
         mode, times, target = document.get("mode"), document.get("times"), document.get(self._target_field)
         if not isinstance(mode, str) or mode not in self._modes:
@@ -86,16 +117,20 @@ class FaultPlan:
             raise InvalidFaultError("times must be a whole number of at least 1, or null for no limit")
         if target is not None and (not isinstance(target, str) or not target):
             raise InvalidFaultError(f"{self._target_field} must be a string, or null for all")
-        return Fault(mode, times, target, self._read_delay(mode, document.get("delay_seconds")))
+        given = {name: value for name, value in document.items() if name in OPTIONS and value is not None}
+        return Fault(mode, times, target, **_read_options(mode, self._modes[mode], given))
 
-    def _read_delay(self, mode: str, delay: object) -> float | None:
-        if mode not in self._delayed_modes:
-            if delay is not None:
-                raise InvalidFaultError(f"mode {mode} has no delay_seconds")
-            return None
-        if isinstance(delay, bool) or not isinstance(delay, int | float) or not math.isfinite(delay) or delay <= 0:
-            raise InvalidFaultError(f"mode {mode} needs delay_seconds, a number above 0")
-        return float(delay)
+    def _replace_faults(self, faults: list[Fault]) -> None:
+        write_durably(self._path, json.dumps([asdict(fault) for fault in faults]).encode())
+        self._faults = faults
+
+
+def _read_options(name: str, mode: Mode, given: Mapping[str, object]) -> dict[str, Any]:
+    if unknown := given.keys() - mode.required - mode.optional:
+        raise InvalidFaultError(f"mode {name} has no {', '.join(sorted(unknown))}")
+    if missing := mode.required - given.keys():
+        raise InvalidFaultError(f"mode {name} needs {', '.join(sorted(missing))}")
+    return {option: OPTIONS[option](value) for option, value in given.items()}
 
 
 def fault_routes(plan: FaultPlan) -> list[Route]:

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from sandbox.connection import ResettableProtocol
+
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 0.4
@@ -29,7 +31,14 @@ class PromptServer(uvicorn.Server):
     def __init__(self, app: Starlette, *, host: str, port: int, name: str, other_addresses: str = "") -> None:
         super().__init__(
             uvicorn.Config(
-                app, host=host, port=port, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
+                app,
+                host=host,
+                port=port,
+                http=ResettableProtocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
             )
         )
         app.state.stopping = self._stopping = asyncio.Event()

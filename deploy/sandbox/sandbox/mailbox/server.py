@@ -18,7 +18,7 @@ from sandbox.mailbox.store import MailStore
 
 async def serve_mailbox(host: str, smtp_port: int, http_port: int, data: Path) -> None:
     store = MailStore(data / "messages")
-    faults = FaultPlan(data / "faults.json", modes=FAULT_MODES, delayed_modes=(), target_field="to")
+    faults = FaultPlan(data / "faults.json", modes=FAULT_MODES, target_field="to")
     smtp = await _start_smtp(host, smtp_port, MessageReceiver(store, faults))
     smtp_host, bound_port = smtp.sockets[0].getsockname()[:2]
     server = PromptServer(

@@ -4,10 +4,10 @@ import asyncio
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from sandbox.faults import FaultPlan
+from sandbox.faults import FaultPlan, Mode
 from sandbox.mailbox.store import MailStore
 
-FAULT_MODES = {"refuse", "reject", "drop_after_data"}
+FAULT_MODES = {"refuse": Mode(), "reject": Mode(), "drop_after_data": Mode()}
 RECIPIENT_FAULTS = {
     "refuse": "451 4.3.0 Requested action aborted: try again later",
     "reject": "550 5.1.1 Requested action not taken: mailbox unavailable",

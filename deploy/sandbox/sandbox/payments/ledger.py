@@ -1,27 +1,14 @@
-"""Ledger of the payment gateway in a SQLite file: refunds, responses by idempotency key, calls and captures."""
+"""Ledger of a provider: refunds, captures, responses by idempotency key, and calls."""
 
 import json
 import sqlite3
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from sandbox.payments.refund import Capture
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS refunds (
-    position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, payment_intent TEXT, charge TEXT, reference TEXT,
-    amount INTEGER NOT NULL, idempotency_key TEXT, recorded_at TEXT NOT NULL, refund TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS refunds_by_payment_intent ON refunds (payment_intent);
-CREATE INDEX IF NOT EXISTS refunds_by_charge ON refunds (charge);
-CREATE TABLE IF NOT EXISTS answers (
-    idempotency_key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS calls (
-    position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, received_at TEXT NOT NULL, method TEXT NOT NULL,
-    path TEXT NOT NULL, idempotency_key TEXT, payment TEXT, reference TEXT, outcome TEXT NOT NULL, status INTEGER);
-CREATE TABLE IF NOT EXISTS captures (payment TEXT PRIMARY KEY, amount INTEGER NOT NULL, currency TEXT NOT NULL);
-"""
+from sandbox.payments.dialect import Dispute
+from sandbox.payments.refund import Capture, Refund, reference_of
 
 
 @dataclass
@@ -49,49 +36,76 @@ class StoredResponse:
     body: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class RefundFilter:
+    """Conditions on listed refunds; None is no condition."""
+
+    payment_intent: str | None = None
+    charge: str | None = None
+    reference: str | None = None
+    created_from: float | None = None
+    starting_after: str | None = None
+    """The id of the last refund of the previous page."""
+
+
 class Ledger:
-    """Every method that writes returns after its rows are on disk (WAL, synchronous=FULL).
+    """The methods that write run inside the caller's transaction of the connection."""
 
-    Nothing expires, whereas Stripe removes idempotency keys after 24 hours or more. The methods block the event loop
-    during a write, so that the check and the write of one request are not interleaved with those of another.
-    """
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
 
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path)
-        self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(SCHEMA)
+    def write_call(self, call: Call) -> None:
+        """Insert a call, or update its outcome."""
+        self._connection.execute(
+            "INSERT INTO calls (id, received_at, method, path, idempotency_key, payment, reference, outcome, status)"
+            " VALUES (:id, :received_at, :method, :path, :idempotency_key, :payment, :reference, :outcome, :status)"
+            " ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, status = excluded.status",
+            asdict(call),
+        )
 
-    def close(self) -> None:
-        self._connection.close()
+    def write_response(self, idempotency_key: str, response: StoredResponse) -> None:
+        self._connection.execute(
+            "INSERT INTO answers VALUES (?, ?, ?, ?)",
+            (idempotency_key, response.fingerprint, response.status, json.dumps(response.body)),
+        )
 
-    def store(self, call: Call, response: StoredResponse | None = None, refund: dict[str, Any] | None = None) -> None:
-        """Insert or update a call, with the response for its idempotency key and its refund, in one transaction."""
-        with self._connection:
-            self._write_call(call)
-            if response is not None and call.idempotency_key is not None:
-                self._connection.execute(
-                    "INSERT INTO answers VALUES (?, ?, ?, ?)",
-                    (call.idempotency_key, response.fingerprint, response.status, json.dumps(response.body)),
-                )
-            if refund is not None:
-                self._write_refund(call, refund)
+    def forget_responses(self) -> int:
+        """As Stripe does with a key after 24 hours or more."""
+        return self._connection.execute("DELETE FROM answers").rowcount
 
-    def declare_capture(self, payment: str, capture: Capture) -> None:
-        with self._connection:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO captures VALUES (?, ?, ?)", (payment, capture.amount, capture.currency)
-            )
+    def add_refund(self, refund: Refund, idempotency_key: str | None = None, listed_from: float = 0) -> None:
+        """Lists contain it from that time (seconds since 1970) on."""
+        self._connection.execute(
+            "INSERT INTO refunds (id, payment_intent, charge, reference, amount, idempotency_key, recorded_at, refund,"
+            " listed_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                refund["id"],
+                refund["payment_intent"],
+                refund["charge"],
+                reference_of(refund),
+                refund["amount"],
+                idempotency_key,
+                datetime.now(UTC).isoformat(),
+                json.dumps(refund),
+                listed_from,
+            ),
+        )
+
+    def replace_refund(self, refund: Refund) -> None:
+        self._connection.execute("UPDATE refunds SET refund = ? WHERE id = ?", (json.dumps(refund), refund["id"]))
+
+    def declare_capture(self, payment: str, amount: int, currency: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO captures VALUES (?, ?, ?)", (payment, amount, currency))
 
     def capture(self, payment: str) -> Capture | None:
         row = self._one("SELECT amount, currency FROM captures WHERE payment = ?", payment)
         return Capture(row["amount"], row["currency"]) if row else None
 
     def refunded(self, payment: str) -> int:
-        """The sum of all refunds of a payment, in minor units."""
+        """The sum of all refunds of a payment that have an effect, in minor units."""
         row = self._connection.execute(
-            "SELECT coalesce(sum(amount), 0) FROM refunds WHERE payment_intent = :payment OR charge = :payment",
+            "SELECT coalesce(sum(amount), 0) FROM refunds WHERE (payment_intent = :payment OR charge = :payment)"
+            " AND json_extract(refund, '$.status') NOT IN ('failed', 'canceled')",
             {"payment": payment},
         ).fetchone()
         return int(row[0])
@@ -100,21 +114,19 @@ class Ledger:
         row = self._one("SELECT fingerprint, status, body FROM answers WHERE idempotency_key = ?", idempotency_key)
         return StoredResponse(row["fingerprint"], row["status"], json.loads(row["body"])) if row else None
 
-    def refund(self, refund_id: str) -> dict[str, Any] | None:
+    def refund(self, refund_id: str) -> Refund | None:
         row = self._one("SELECT refund FROM refunds WHERE id = ?", refund_id)
         return json.loads(row["refund"]) if row else None
 
-    def refunds(
-        self, *, payment_intent: str | None, charge: str | None, starting_after: str | None, limit: int
-    ) -> list[dict[str, Any]]:
-        """A page of refunds, newest first. `starting_after` is the id of the last refund of the previous page."""
+    def refunds(self, wanted: RefundFilter, limit: int) -> list[Refund]:
+        """A page of the refunds that lists contain by now, newest first."""
         rows = self._connection.execute(
-            "SELECT refund FROM refunds"
-            " WHERE (:payment_intent IS NULL OR payment_intent = :payment_intent)"
-            " AND (:charge IS NULL OR charge = :charge)"
+            "SELECT refund FROM refunds WHERE (:payment_intent IS NULL OR payment_intent = :payment_intent)"
+            " AND (:charge IS NULL OR charge = :charge) AND (:reference IS NULL OR reference = :reference)"
+            " AND (:created_from IS NULL OR json_extract(refund, '$.created') >= :created_from)"
             " AND (:starting_after IS NULL OR position < (SELECT position FROM refunds WHERE id = :starting_after))"
-            " ORDER BY position DESC LIMIT :limit",
-            {"payment_intent": payment_intent, "charge": charge, "starting_after": starting_after, "limit": limit},
+            " AND listed_from <= :now ORDER BY position DESC LIMIT :limit",
+            asdict(wanted) | {"limit": limit, "now": time.time()},
         )
         return [json.loads(row["refund"]) for row in rows]
 
@@ -140,30 +152,38 @@ class Ledger:
         )
         return [dict(row) for row in rows]
 
+    def write_dispute(self, dispute: Dispute) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO disputes (id, payment, amount, currency, reason, status, created)"
+            " VALUES (:id, :payment, :amount, :currency, :reason, :status, :created)",
+            asdict(dispute),
+        )
+
+    def dispute(self, payment: str) -> Dispute | None:
+        """The latest one of a payment."""
+        row = self._one("SELECT * FROM disputes WHERE payment = ? ORDER BY created DESC LIMIT 1", payment)
+        return Dispute(**dict(row)) if row else None
+
+    def add_change(self, refund_id: str, due: float, status: str, reason: str | None) -> None:
+        self._connection.execute(
+            "INSERT INTO later_changes (due, refund_id, status, reason) VALUES (?, ?, ?, ?)",
+            (due, refund_id, status, reason),
+        )
+
+    def take_changes(self, *, due: float = 0, payment: str | None = None) -> list[tuple[str, str, str | None]]:
+        """Remove the changes that are due at that time, or all of a payment's refunds: refund id, status, reason."""
+        rows = self._connection.execute(
+            "DELETE FROM later_changes WHERE due <= :due"
+            " OR refund_id IN (SELECT id FROM refunds WHERE payment_intent = :payment OR charge = :payment)"
+            " RETURNING due, position, refund_id, status, reason",
+            {"due": due, "payment": payment},
+        ).fetchall()
+        return [tuple(row)[2:] for row in sorted(rows, key=lambda row: (row["due"], row["position"]))]
+
+    def next_change(self) -> float | None:
+        value: float | None = self._connection.execute("SELECT min(due) FROM later_changes").fetchone()[0]
+        return value
+
     def _one(self, statement: str, key: str) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(statement, (key,)).fetchone()
         return row
-
-    def _write_call(self, call: Call) -> None:
-        self._connection.execute(
-            "INSERT INTO calls (id, received_at, method, path, idempotency_key, payment, reference, outcome, status)"
-            " VALUES (:id, :received_at, :method, :path, :idempotency_key, :payment, :reference, :outcome, :status)"
-            " ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, status = excluded.status",
-            asdict(call),
-        )
-
-    def _write_refund(self, call: Call, refund: dict[str, Any]) -> None:
-        self._connection.execute(
-            "INSERT INTO refunds (id, payment_intent, charge, reference, amount, idempotency_key, recorded_at, refund)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                refund["id"],
-                refund["payment_intent"],
-                refund["charge"],
-                call.reference,
-                refund["amount"],
-                call.idempotency_key,
-                datetime.now(UTC).isoformat(),
-                json.dumps(refund),
-            ),
-        )

@@ -1,29 +1,14 @@
-"""A refund: validation of the request, and the rules of what can be refunded. No I/O."""
+"""A refund as the ledger stores it, in the format of Stripe's API; the other dialect is made from it."""
 
-import hashlib
-import json
-import re
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
-from urllib.parse import parse_qsl
+from typing import Any
 
-from sandbox.payments.stripe_errors import (
-    charge_already_refunded,
-    parameter_invalid,
-    parameter_missing,
-    parameter_unknown,
-    refund_too_large,
-)
-
-SUPPORTED = {"payment_intent", "charge", "amount", "currency", "reason"}
-IGNORED = {"expand", "instructions_email", "origin", "customer", "refund_application_fee", "reverse_transfer"}
-REASONS = {"duplicate", "fraudulent", "requested_by_customer"}
 AMOUNT_LIMIT = 10**15
-METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500  # https://docs.stripe.com/api/metadata
 DEFAULT_CURRENCY = "usd"
+
+Refund = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,115 +19,46 @@ class Capture:
     currency: str
 
 
-@dataclass(frozen=True)
-class RefundRequest:
-    payment_intent: str | None
-    charge: str | None
-    amount: int | None
-    currency: str | None
-    reason: str | None
-    metadata: dict[str, str]
-
-    @classmethod
-    def from_form(cls, form: Mapping[str, str]) -> Self:
-        """Raises StripeError for parameters that Stripe rejects."""
-        metadata = {}
-        for name, value in form.items():
-            if key := re.fullmatch(r"metadata\[([^\[\]]+)\]", name):
-                metadata[key[1]] = value
-            elif name.split("[")[0] not in SUPPORTED | IGNORED and (name, value) != ("metadata", ""):
-                raise parameter_unknown(name)
-            elif value == "" and name != "metadata":
-                raise parameter_invalid(f"You passed an empty string for '{name}'.", name, "parameter_invalid_empty")
-        payment_intent, charge = form.get("payment_intent"), form.get("charge")
-        if (payment_intent is None) == (charge is None):
-            raise parameter_missing("Exactly one of payment_intent or charge must be provided.", "payment_intent")
-        return cls(
-            payment_intent,
-            charge,
-            amount=_read_amount(form["amount"]) if "amount" in form else None,
-            currency=_read_currency(form["currency"]) if "currency" in form else None,
-            reason=_read_reason(form["reason"]) if "reason" in form else None,
-            metadata=_read_metadata(metadata),
-        )
-
-    @property
-    def payment(self) -> str:
-        return self.payment_intent or self.charge or ""
-
-    def fingerprint(self) -> str:
-        """The same for requests with the same parameters."""
-        return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()
-
-    def refund(self, capture: Capture | None, refunded: int) -> dict[str, Any]:
-        """A new refund in Stripe's format. Raises StripeError if it exceeds the capture less what is `refunded`."""
-        amount = self.amount
-        if capture is not None:
-            unrefunded = capture.amount - refunded
-            if unrefunded <= 0:
-                raise charge_already_refunded(self.payment)
-            amount = unrefunded if amount is None else amount
-            if amount > unrefunded:
-                raise refund_too_large(unrefunded)
-            if self.currency not in (None, capture.currency):
-                raise parameter_invalid(f"The charge was made in {capture.currency}.", "currency")
-        if amount is None:
-            raise parameter_missing("Required for a payment that was not declared to the sandbox: amount.", "amount")
-        return {
-            "id": f"re_{secrets.token_hex(12)}",
-            "object": "refund",
-            "amount": amount,
-            "balance_transaction": None,
-            "charge": self.charge,
-            "created": int(time.time()),
-            "currency": self.currency or (capture.currency if capture else DEFAULT_CURRENCY),
-            "metadata": self.metadata,
-            "payment_intent": self.payment_intent,
-            "reason": self.reason,
-            "receipt_number": None,
-            "source_transfer_reversal": None,
-            "status": "succeeded",
-            "transfer_reversal": None,
-        }
+def new_refund(
+    *,
+    amount: int,
+    currency: str,
+    payment_intent: str | None = None,
+    charge: str | None = None,
+    metadata: dict[str, str] | None = None,
+    reason: str | None = None,
+    refund_id: str | None = None,
+    status: str = "succeeded",
+) -> Refund:
+    """https://docs.stripe.com/api/refunds/object"""
+    return {
+        "id": refund_id or f"re_{secrets.token_hex(12)}",
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": None,
+        "charge": charge,
+        "created": int(time.time()),
+        "currency": currency,
+        "metadata": metadata or {},
+        "payment_intent": payment_intent,
+        "reason": reason,
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": status,
+        "transfer_reversal": None,
+    }
 
 
-def parse_form(body: bytes) -> dict[str, str]:
-    """The fields of a form-encoded body; the last value of a repeated name. Raises StripeError."""
-    try:
-        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict"))
-    except ValueError as error:
-        raise parameter_invalid("The request body is not form-encoded.", "body") from error
+def payment_of(refund: Refund) -> str:
+    payment: str = refund["payment_intent"] or refund["charge"]
+    return payment
 
 
-def _read_amount(text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,20}", text):
-        raise parameter_invalid(f"Invalid integer: {text}", "amount", "parameter_invalid_integer")
-    amount = int(text)
-    if amount < 1:
-        message = "This value must be greater than or equal to 1."
-        raise parameter_invalid(message, "amount", "parameter_invalid_integer")
-    if amount >= AMOUNT_LIMIT:
-        raise parameter_invalid(f"Amount must be less than {AMOUNT_LIMIT}.", "amount", "amount_too_large")
-    return amount
+def reference_of(refund: Refund) -> str | None:
+    reference: str | None = refund["metadata"].get("reference")
+    return reference
 
 
-def _read_currency(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{3}", text):
-        raise parameter_invalid(f"Invalid currency: {text}.", "currency")
-    return text.lower()
-
-
-def _read_reason(text: str) -> str:
-    if text not in REASONS:
-        raise parameter_invalid(f"Invalid reason: must be one of {', '.join(sorted(REASONS))}", "reason")
-    return text
-
-
-def _read_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    if len(metadata) > METADATA_KEYS:
-        raise parameter_invalid(f"You can have up to {METADATA_KEYS} metadata keys.", "metadata")
-    for key, value in metadata.items():
-        if len(key) > METADATA_KEY_LENGTH or len(value) > METADATA_VALUE_LENGTH:
-            message = f"Metadata keys have up to {METADATA_KEY_LENGTH} characters, values {METADATA_VALUE_LENGTH}."
-            raise parameter_invalid(message, f"metadata[{key}]")
-    return metadata
+def with_status(refund: Refund, status: str, reason: str | None) -> Refund:
+    changed = {name: value for name, value in refund.items() if name != "failure_reason"} | {"status": status}
+    return changed | ({"failure_reason": reason or "unknown"} if status == "failed" else {})

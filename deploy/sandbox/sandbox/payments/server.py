@@ -1,70 +1,73 @@
-"""The payment gateway as a program: its routes, with the ledger and the faults in one folder."""
+"""The payment providers as a program: Stripe's dialect at `/`, Adyen's at `/adyen`, each with books of its own."""
 
-import json
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from sandbox.faults import FaultPlan, fault_routes
 from sandbox.http_server import HEALTH_ROUTES, PromptServer
-from sandbox.payments.gateway import DELAYED_FAULT_MODES, FAULT_MODES, RefundGateway
+from sandbox.payments.control_routes import ControlRoutes
+from sandbox.payments.event_log import EventLog
 from sandbox.payments.ledger import Ledger
-from sandbox.payments.refund import AMOUNT_LIMIT, Capture
+from sandbox.payments.provider import Provider
+from sandbox.payments.storage import open_database
+from sandbox.payments.stripe.events import StripeDialect
+from sandbox.payments.stripe.routes import FAULT_MODES as STRIPE_FAULTS
+from sandbox.payments.stripe.routes import StripeRoutes
+from sandbox.payments.webhooks import Webhooks
 
 
 async def serve_payments(host: str, port: int, data: Path) -> None:
-    ledger = Ledger(data / "ledger.sqlite3")
-    faults = FaultPlan(
-        data / "faults.json", modes=FAULT_MODES, delayed_modes=DELAYED_FAULT_MODES, target_field="payment"
-    )
-    try:
-        app = create_app(RefundGateway(ledger, faults), ledger, faults)
-        await PromptServer(app, host=host, port=port, name="payments").serve()
-    finally:
-        ledger.close()
+    with _stripe(data) as stripe:
 
+        @contextlib.asynccontextmanager
+        async def in_background(_: Starlette) -> AsyncIterator[None]:
+            running = [asyncio.create_task(task()) for task in stripe.tasks]
+            yield
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
-def create_app(gateway: RefundGateway, ledger: Ledger, faults: FaultPlan) -> Starlette:
-    routes = [*gateway.routes(), *fault_routes(faults), *_ledger_routes(ledger), *HEALTH_ROUTES]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _unknown_route})
-
-
-def _ledger_routes(ledger: Ledger) -> list[Route]:
-    async def show_ledger(request: Request) -> Response:
-        payment, reference = request.query_params.get("payment"), request.query_params.get("reference")
-        return JSONResponse(
-            {"refunds": ledger.refund_entries(payment, reference), "calls": ledger.calls(payment, reference)}
+        app = Starlette(
+            routes=[*stripe.routes, *HEALTH_ROUTES],
+            exception_handlers={HTTPException: _unknown_route},
+            lifespan=in_background,
         )
-
-    async def declare_capture(request: Request) -> Response:
-        try:
-            payment, capture = _read_capture(json.loads(await request.body()))
-        except ValueError as error:
-            return JSONResponse({"error": {"message": str(error)}}, status_code=400)
-        ledger.declare_capture(payment, capture)
-        return JSONResponse({"payment": payment, "amount": capture.amount, "currency": capture.currency}, 201)
-
-    return [
-        Route("/sandbox/ledger", show_ledger),
-        Route("/sandbox/captures", declare_capture, methods=["POST"]),
-    ]
+        await PromptServer(app, host=host, port=port, name="payments").serve()
 
 
-def _read_capture(document: object) -> tuple[str, Capture]:
-    if not isinstance(document, dict) or document.keys() != {"payment", "amount", "currency"}:
-        raise ValueError("a capture is a JSON object of payment, amount (minor units) and currency")
-    payment, amount, currency = document["payment"], document["amount"], document["currency"]
-    if not isinstance(payment, str) or not payment:
-        raise ValueError("payment must be a string")
-    if type(amount) is not int or not 0 < amount < AMOUNT_LIMIT:
-        raise ValueError("amount must be a whole number of minor units above 0")
-    if not isinstance(currency, str) or len(currency) != 3 or not currency.isalpha():
-        raise ValueError("currency must be a three-letter code")
-    return payment, Capture(amount, currency.lower())
+@dataclass(frozen=True)
+class RunningProvider:
+    routes: Sequence[BaseRoute]
+    tasks: Sequence[Callable[[], Coroutine[None, None, None]]]
+    """What runs in the background: later changes of refunds, and the delivery of webhooks."""
+
+
+@contextlib.contextmanager
+def _stripe(folder: Path) -> Iterator[RunningProvider]:
+    faults = FaultPlan(folder / "faults.json", modes=STRIPE_FAULTS, target_field="payment")
+    with contextlib.closing(open_database(folder / "ledger.sqlite3")) as connection:
+        ledger, events = Ledger(connection), EventLog(connection)
+        dialect = StripeDialect(ledger)
+        webhooks = Webhooks(connection, events, faults, dialect)
+        provider = Provider(connection, ledger, webhooks, dialect)
+        routes = StripeRoutes(provider, events, webhooks, faults).routes()
+        yield _running(routes, provider, events, webhooks, faults)
+
+
+def _running(
+    routes: list[Route], provider: Provider, events: EventLog, webhooks: Webhooks, faults: FaultPlan
+) -> RunningProvider:
+    controls = ControlRoutes(provider, events, webhooks).routes()
+    return RunningProvider([*routes, *controls, *fault_routes(faults)], [provider.run, webhooks.run])
 
 
 async def _unknown_route(request: Request, error: Exception) -> Response:

@@ -1,10 +1,14 @@
 """Errors in the format of Stripe's API (https://docs.stripe.com/api/errors)."""
 
-from typing import Any
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse
+
+from sandbox.payments.calls import CallError
 
 
-class StripeError(Exception):
-    """An error response; `outcome` is that of the call in the ledger."""
+class StripeError(CallError):
+    """`body` is the response's document."""
 
     def __init__(
         self,
@@ -16,12 +20,12 @@ class StripeError(Exception):
         param: str | None = None,
         decline_code: str | None = None,
         outcome: str = "refused",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.outcome = outcome
         members = {"type": kind, "code": code, "message": message, "param": param, "decline_code": decline_code}
-        self.body: dict[str, Any] = {"error": {name: value for name, value in members.items() if value is not None}}
+        self.status = status
+        self.body = {"error": {name: value for name, value in members.items() if value is not None}}
+        super().__init__(JSONResponse(self.body, status, headers), outcome)
 
 
 def api_key_missing() -> StripeError:
@@ -42,6 +46,10 @@ def parameter_invalid(message: str, param: str, code: str | None = None) -> Stri
 
 def refund_missing(refund_id: str, param: str) -> StripeError:
     return StripeError(404, f"No such refund: '{refund_id}'", code="resource_missing", param=param)
+
+
+def event_missing(event_id: str) -> StripeError:
+    return StripeError(404, f"No such event: '{event_id}'", code="resource_missing", param="id")
 
 
 def charge_already_refunded(payment: str) -> StripeError:
@@ -77,9 +85,22 @@ def idempotency_key_in_use(key: str) -> StripeError:
     return StripeError(409, message, kind="idempotency_error", code="idempotency_key_in_use", outcome="in_flight")
 
 
-def gateway_failed() -> StripeError:
-    return StripeError(500, "An unknown error occurred.", kind="api_error", outcome="failed")
+def charge_disputed(payment: str) -> StripeError:
+    return StripeError(400, f"Charge {payment} has been charged back; cannot issue a refund.", code="charge_disputed")
 
 
-def rate_limited() -> StripeError:
-    return StripeError(429, "Request rate limit exceeded.", code="rate_limit", outcome="rate_limited")
+def gateway_failed(outcome: str = "failed") -> StripeError:
+    return StripeError(500, "An unknown error occurred.", kind="api_error", outcome=outcome)
+
+
+def unavailable() -> StripeError:
+    return StripeError(503, "The service is temporarily unavailable.", kind="api_error", outcome="unavailable")
+
+
+def conflict() -> StripeError:
+    message = "This object cannot be accessed right now because another API request is currently accessing it."
+    return StripeError(409, message, code="lock_timeout", outcome="conflict")
+
+
+def rate_limited(headers: Mapping[str, str]) -> StripeError:
+    return StripeError(429, "Request rate limit exceeded.", code="rate_limit", outcome="rate_limited", headers=headers)

@@ -1,0 +1,53 @@
+"""The port of the sandbox to a provider's dialect: its routes, its events, and the signature of its webhooks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sandbox.payments.refund import Refund
+
+
+@dataclass(frozen=True)
+class Dispute:
+    id: str
+    payment: str
+    amount: int
+    currency: str
+    reason: str
+    status: str
+    """`opened`, `won` or `lost`"""
+    created: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """The document is what the provider sends and lists, in its own format."""
+
+    id: str
+    type: str
+    payment: str
+    created: float
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Webhook:
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Dialect(Protocol):
+    initial_status: str
+    """Of a refund that no fault changes: `succeeded`, or `pending` where the result follows by a webhook."""
+
+    def refund_made(self, refund: Refund) -> list[Event]: ...
+
+    def refund_changed(self, refund: Refund, previous_status: str) -> list[Event]: ...
+
+    def dispute_changed(self, dispute: Dispute) -> list[Event]: ...
+
+    def forged(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The event with a false content: the refund has failed."""
+        ...
+
+    def webhook(self, document: dict[str, Any], secret: str) -> Webhook: ...

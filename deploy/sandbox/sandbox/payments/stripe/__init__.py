@@ -1,0 +1,1 @@
+"""The refunds and events of Stripe's API (v1)."""
