@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from common.edge.problems.problem_details import PROBLEM_JSON
 from generators.api_compatibility import breaking_changes
-from generators.api_documents import FOLDER, RELEASED, as_yaml, documents, read
+from generators.api_documents import ANNOUNCED, FOLDER, RELEASED, as_yaml, documents, read, unannounced_changes
 from generators.api_examples import NOT_RECORDED
 from local_stack.services import SERVICES
 from support.api_examples.answers import Documented
@@ -36,7 +36,12 @@ def test_documents_equal_what_the_code_generates(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_change_breaks_a_client_of_the_last_release(name: str) -> None:
     """If this fails, the change needs another route or another field: docs/stability.md says how to deprecate."""
-    assert breaking_changes(read(name, RELEASED), read(name)) == []
+    assert unannounced_changes(name, read(name)) == []
+
+
+def test_every_announced_change_is_made() -> None:
+    changes = [change for name in NAMES for change in breaking_changes(read(name, RELEASED), read(name))]
+    assert [announced for announced in ANNOUNCED if not any(change.endswith(announced) for change in changes)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,7 @@ from orders.consumer import EVENT_HANDLERS
 from support.events.traceparent import TRACEPARENT
 from support.example.orders import place, place_in
 from support.gateway.application import Gateway, exact_json
-from support.postgres.audit_and_events import audit_and_events
+from support.postgres.audit_and_events import audit_and_events, last_event
 
 INVOICE: dict[str, Any] = {
     "invoice_id": "a91de4c5-2c7e-403f-90d1-ea6d6e7c257c",
@@ -54,17 +54,23 @@ async def process(gateway: Gateway, *events: ReceivedEvent) -> None:
 
 
 def a_refund(
-    order: dict[str, Any], status: str, sequence: int, *, reference: str = "ch_teacups", **changes: Any
+    order: dict[str, Any], outcome: str, sequence: int, *, reference: str = "ch_teacups", **changes: Any
 ) -> ReceivedEvent:
     data = {
         "refund_id": str(uuid4()),
         "cause": "ORDER_CANCELLED",
         "payment_reference": reference,
-        "status": status,
-        "transaction_id": f"re_{sequence}" if status == "SUCCEEDED" else None,
+        "status": {"PROCESSING": "PENDING", "REVERSED": "FAILED"}.get(outcome, outcome),
+        "transaction_id": f"re_{sequence}" if outcome == "SUCCEEDED" else None,
         **changes,
     }
-    return an_event(f"refund.{status.lower()}", order["id"], sequence, data)
+    return an_event(f"refund.{outcome.lower()}", order["id"], sequence, data)
+
+
+async def last_audit_row(gateway: Gateway, order: dict[str, Any]) -> dict[str, Any]:
+    history = (await gateway.get(f"/orders/{order['id']}/history?include=all")).json()["data"]
+    row: dict[str, Any] = history[-1]
+    return row
 
 
 async def refund_state(gateway: Gateway, order: dict[str, Any]) -> tuple[str, str | None, int]:
@@ -77,12 +83,78 @@ async def payments_of(gateway: Gateway, order: dict[str, Any]) -> list[tuple[str
     return [(each["reference"], each["refund_status"], each["refund_transaction_id"]) for each in now["payments"]]
 
 
-async def test_a_refund_is_shown_on_its_order_without_an_event_or_audit_row(gateway: Gateway) -> None:
+async def test_a_refund_is_shown_on_its_order_and_in_its_history_without_an_event(gateway: Gateway) -> None:
     order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
     before = await audit_and_events(gateway.pool, "ORDER", order["id"])
-    await process(gateway, a_refund(order, "SUCCEEDED", 1))
+    refund = a_refund(order, "SUCCEEDED", 1)
+    await process(gateway, refund)
     assert await refund_state(gateway, order) == ("SUCCEEDED", "re_1", 1)
+    added = (await audit_and_events(gateway.pool, "ORDER", order["id"])).since(before)
+    assert (added.transitions, added.events) == ([("CANCELLED", "CANCELLED", "ACCEPTED")], [])
+    row = await last_audit_row(gateway, order)
+    assert (row["actor_type"], row["trigger"], row["metadata"]["actor_name"]) == ("SYSTEM", "EVENT", "refund.succeeded")
+    assert row["metadata"].items() >= {"refund_status": "SUCCEEDED", "transaction_id": "re_1"}.items()
+    transitions = (await gateway.get(f"/orders/{order['id']}/history")).json()["data"]
+    assert [each["new_state"] for each in transitions] == ["PAID", "CANCELLED"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "shown"),
+    [
+        (["PROCESSING"], ("PROCESSING", None)),
+        (["PROCESSING", "SUCCEEDED"], ("SUCCEEDED", "re_2")),
+        (["PROCESSING", "FAILED"], ("FAILED", None)),
+        (["SUCCEEDED", "REVERSED"], ("REVERSED", "re_1")),
+        (["SUCCEEDED", "REVERSED", "SUCCEEDED"], ("SUCCEEDED", "re_3")),
+    ],
+)
+async def test_the_newest_state_of_a_refund_counts_in_whatever_order_events_come(
+    gateway: Gateway, outcomes: list[str], shown: tuple[str, str | None]
+) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    events = [a_refund(order, outcome, number) for number, outcome in enumerate(outcomes, 1)]
+    for event in (*events, *reversed(events)):
+        await process(gateway, event)
+    assert await refund_state(gateway, order) == (*shown, len(events))
+
+
+async def test_an_event_that_comes_too_late_is_not_in_the_history(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    await process(gateway, a_refund(order, "REVERSED", 3, transaction_id="re_1"))
+    before = await audit_and_events(gateway.pool, "ORDER", order["id"])
+    for sequence, outcome in ((1, "PROCESSING"), (2, "SUCCEEDED")):
+        await process(gateway, a_refund(order, outcome, sequence))
+    assert await refund_state(gateway, order) == ("REVERSED", "re_1", 1)
     assert await audit_and_events(gateway.pool, "ORDER", order["id"]) == before
+
+
+@pytest.mark.parametrize("kind", ["opened", "won", "lost"])
+async def test_a_dispute_is_in_the_history_and_changes_nothing_of_the_order(gateway: Gateway, kind: str) -> None:
+    order = await place_in(gateway, "SHIPPED")
+    before = await audit_and_events(gateway.pool, "ORDER", order["id"])
+    dispute = {"payment_reference": "ch_teacups", "dispute_id": "dp_1", "amount": "79.06", "currency": "EUR"}
+    await process(gateway, an_event(f"dispute.{kind}", order["id"], 1, dispute | {"reason": "fraudulent"}))
+    added = (await audit_and_events(gateway.pool, "ORDER", order["id"])).since(before)
+    assert (added.transitions, added.events) == ([("SHIPPED", "SHIPPED", "ACCEPTED")], [])
+    row = await last_audit_row(gateway, order)
+    assert (row["trigger"], row["metadata"]["actor_name"]) == ("EVENT", f"dispute.{kind}")
+    assert row["metadata"].items() >= {**dispute, "reason": "fraudulent"}.items()
+    assert (await gateway.get(f"/orders/{order['id']}")).json() == order
+
+
+async def test_a_dispute_about_an_unknown_order_is_an_error(gateway: Gateway) -> None:
+    dispute = {"payment_reference": "ch_1", "dispute_id": "dp_1", "amount": "1.00", "currency": "EUR"}
+    with pytest.raises(LookupError):
+        await process(gateway, an_event("dispute.opened", str(uuid4()), 1, dispute))
+
+
+async def test_events_of_orders_have_the_refund_states_of_version_1(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    await process(gateway, a_refund(order, "SUCCEEDED", 1), a_refund(order, "REVERSED", 2))
+    await gateway.patch(f"/orders/{order['id']}/state", {"new_state": "PAID", "payment_transaction_id": "ch_late"})
+    data = await last_event(gateway.pool, order["id"])
+    assert [each["refund_status"] for each in data["payments"]] == ["FAILED", "PENDING"]
+    assert data["refund_status"] == "PENDING"
 
 
 async def test_a_failed_refund_that_is_replayed_succeeds(gateway: Gateway) -> None:
@@ -133,7 +205,9 @@ async def test_the_refund_of_a_surplus_payment_is_shown_only_on_the_payment(gate
     await process(gateway, a_refund(order, "SUCCEEDED", 2, reference="ch_second", cause="LATE_PAYMENT"))
     assert await payments_of(gateway, order) == [("ch_teacups", "NONE", None), ("ch_second", "SUCCEEDED", "re_2")]
     assert await refund_state(gateway, order) == ("NONE", None, 3)
-    assert await audit_and_events(gateway.pool, "ORDER", order["id"]) == before
+    assert (await audit_and_events(gateway.pool, "ORDER", order["id"])).since(before).transitions == [
+        (state, state, "ACCEPTED")
+    ] * 2
 
 
 async def test_a_surplus_payment_does_not_count_in_the_refund_status_of_a_cancelled_order(gateway: Gateway) -> None:

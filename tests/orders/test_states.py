@@ -144,7 +144,7 @@ def _order_with_refunds(*results: RefundStatus | None) -> Order:
             PaymentKind.LATE if number else PaymentKind.CAPTURED,
             NOON,
             refund_status=result,
-            refund_transaction_id=f"re_{number}",
+            refund_transaction_id=None if result is None else f"re_{number}",
         )
         for number, result in enumerate(results)
     )
@@ -160,6 +160,10 @@ def _order_with_refunds(*results: RefundStatus | None) -> Order:
         ((RefundStatus.FAILED, None), RefundStatus.PENDING),
         ((RefundStatus.SUCCEEDED, RefundStatus.FAILED), RefundStatus.FAILED),
         ((RefundStatus.SUCCEEDED, RefundStatus.SUCCEEDED), RefundStatus.SUCCEEDED),
+        ((RefundStatus.PROCESSING, RefundStatus.FAILED), RefundStatus.PROCESSING),
+        ((RefundStatus.PROCESSING, None), RefundStatus.PENDING),
+        ((RefundStatus.REVERSED, RefundStatus.SUCCEEDED), RefundStatus.REVERSED),
+        ((RefundStatus.REVERSED, RefundStatus.FAILED), RefundStatus.FAILED),
     ],
 )
 def test_the_order_shows_the_least_complete_status_of_its_refunds(
@@ -168,6 +172,7 @@ def test_the_order_shows_the_least_complete_status_of_its_refunds(
     assert _order_with_refunds(*results).refund_status is status
 
 
-def test_the_last_successful_refund_determines_the_transaction_id() -> None:
+def test_the_last_known_transaction_of_a_refund_is_that_of_the_order() -> None:
     assert _order_with_refunds(RefundStatus.SUCCEEDED, RefundStatus.SUCCEEDED).refund_transaction_id == "re_1"
-    assert _order_with_refunds(RefundStatus.FAILED).refund_transaction_id is None
+    assert _order_with_refunds(RefundStatus.REVERSED).refund_transaction_id == "re_0"
+    assert _order_with_refunds(None).refund_transaction_id is None

@@ -272,35 +272,53 @@ async def test_the_result_of_a_refund_is_shown_on_its_return(
     assert (current["refund_transaction_id"], current["version"]) == ("re_teacups", completed["version"] + 2)
     assert current["updated_at"] > completed["updated_at"]
     assert (current["status"], current["completed_at"]) == ("COMPLETED", completed["completed_at"])
-    assert await audit_and_events(fresh_gateway.pool, "RETURN", completed["id"]) == before
+    added = (await audit_and_events(fresh_gateway.pool, "RETURN", completed["id"])).since(before)
+    assert (added.transitions, added.events) == ([("COMPLETED", "COMPLETED", "ACCEPTED")] * 2, [])
+    history = (await fresh_gateway.get(f"/returns/{completed['id']}/history?include=all")).json()["data"]
+    assert [(each["trigger"], each["metadata"]["refund_status"]) for each in history[-2:]] == [
+        ("EVENT", "FAILED"),
+        ("EVENT", "SUCCEEDED"),
+    ]
 
 
-async def record_refund(pool: Pool, order_data: dict[str, Any], **event: int) -> None:
-    handler: EventHandler[RefundView] = EVENT_HANDLERS["refund.succeeded"]
-    incoming = Incoming(order_event(order_data["order_id"], **event), RefundView.model_validate(order_data))
+async def record_refund(pool: Pool, refund: dict[str, Any], outcome: str, sequence: int) -> None:
+    event_type = f"refund.{outcome.lower()}"
+    handler: EventHandler[RefundView] = EVENT_HANDLERS[event_type]
+    event = order_event(refund["order_id"], event_type=event_type, sequence=sequence)
     async with transaction(pool) as connection:
-        await handler.process(connection, [incoming])
+        await handler.process(connection, [Incoming(event, RefundView.model_validate(refund))])
 
 
 async def test_a_late_failure_event_does_not_undo_a_success(gateway: Gateway) -> None:
     completed = await open_in(gateway, "COMPLETED")
-    await record_refund(gateway.pool, refund_result(completed, "SUCCEEDED", "re_1"), sequence=2)
+    await record_refund(gateway.pool, refund_result(completed, "SUCCEEDED", "re_1"), "SUCCEEDED", 3)
     current = (await gateway.get(f"/returns/{completed['id']}")).json()
-    await record_refund(gateway.pool, refund_result(completed, "FAILED"), sequence=1)
-    await record_refund(gateway.pool, refund_result(completed, "SUCCEEDED", "re_2"), sequence=2)
+    before = await audit_and_events(gateway.pool, "RETURN", completed["id"])
+    await record_refund(gateway.pool, refund_result(completed, "PENDING"), "PROCESSING", 1)
+    await record_refund(gateway.pool, refund_result(completed, "FAILED"), "FAILED", 2)
+    await record_refund(gateway.pool, refund_result(completed, "SUCCEEDED", "re_2"), "SUCCEEDED", 3)
     assert (await gateway.get(f"/returns/{completed['id']}")).json() == current
     assert (current["refund_status"], current["refund_transaction_id"]) == ("SUCCEEDED", "re_1")
+    assert await audit_and_events(gateway.pool, "RETURN", completed["id"]) == before
 
 
-async def test_a_failed_refund_can_succeed_later(gateway: Gateway) -> None:
+async def test_the_state_of_a_refund_follows_its_events(gateway: Gateway) -> None:
     completed = await open_in(gateway, "COMPLETED")
-    for number, status in enumerate(("FAILED", "SUCCEEDED"), 1):
-        await record_refund(gateway.pool, refund_result(completed, status, f"re_{number}"), sequence=number)
+    steps = (
+        ("PROCESSING", None, None),
+        ("FAILED", None, None),
+        ("SUCCEEDED", "re_1", "re_1"),
+        ("REVERSED", None, "re_1"),
+        ("SUCCEEDED", "by hand", "by hand"),
+    )
+    for number, (outcome, transaction_id, shown) in enumerate(steps, 1):
+        await record_refund(gateway.pool, refund_result(completed, outcome, transaction_id), outcome, number)
         current = (await gateway.get(f"/returns/{completed['id']}")).json()
-        assert (current["refund_status"], current["version"]) == (status, completed["version"] + number)
+        assert (current["refund_status"], current["refund_transaction_id"]) == (outcome, shown)
+        assert current["version"] == completed["version"] + number
 
 
 async def test_a_refund_of_an_unknown_return_is_an_error(gateway: Gateway) -> None:
-    order_data = refund_result({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
+    refund = refund_result({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
     with pytest.raises(LookupError, match="unknown return"):
-        await record_refund(gateway.pool, order_data)
+        await record_refund(gateway.pool, refund, "SUCCEEDED", 1)

@@ -1,22 +1,27 @@
-"""The handlers of consumed events: results of refunds, issued invoices."""
+"""The handlers of consumed events: states of refunds, disputes of payments, issued invoices."""
 
 from collections.abc import Sequence
 
 from common.database.statements import Connection
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
-from orders.events import InvoiceView, RefundView
+from orders.events import DISPUTES, OF_REFUND, DisputeView, InvoiceView, RefundView
 from orders.repository import invoices
-from orders.use_cases.payments import save_refund_result
+from orders.use_cases.refunds import note_dispute, save_refund
 
 # The refund of a returned order is stored by the service returns.
 _CAUSE_RETURN = "RETURN_COMPLETED"
 
 
-async def on_refund_result(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
+async def on_refund(connection: Connection, events: Sequence[Incoming[RefundView]]) -> None:
     for incoming in events:
         if incoming.data.cause != _CAUSE_RETURN:
-            await save_refund_result(connection, incoming.data, incoming.event)
+            await save_refund(connection, incoming.data, incoming.event)
+
+
+async def on_dispute(connection: Connection, events: Sequence[Incoming[DisputeView]]) -> None:
+    for incoming in events:
+        await note_dispute(connection, incoming.data, incoming.event)
 
 
 async def on_invoice_issued(connection: Connection, events: Sequence[Incoming[InvoiceView]]) -> None:
@@ -24,7 +29,7 @@ async def on_invoice_issued(connection: Connection, events: Sequence[Incoming[In
 
 
 EVENT_HANDLERS: Handlers = {
-    "refund.succeeded": EventHandler(RefundView, on_refund_result),
-    "refund.failed": EventHandler(RefundView, on_refund_result),
+    **dict.fromkeys(OF_REFUND, EventHandler(RefundView, on_refund)),
+    **dict.fromkeys(DISPUTES, EventHandler(DisputeView, on_dispute)),
     "invoice.issued": EventHandler(InvoiceView, on_invoice_issued),
 }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -34,6 +34,14 @@ OF_UNEXPECTED_PAYMENT: Mapping[PaymentKind, str] = {
     PaymentKind.LATE: LATE_PAYMENT,
     PaymentKind.SURPLUS: SURPLUS_PAYMENT,
 }
+# What the events of refunds say about a refund.
+OF_REFUND: Mapping[str, RefundStatus] = {
+    "refund.processing": RefundStatus.PROCESSING,
+    "refund.succeeded": RefundStatus.SUCCEEDED,
+    "refund.failed": RefundStatus.FAILED,
+    "refund.reversed": RefundStatus.REVERSED,
+}
+DISPUTES = ("dispute.opened", "dispute.won", "dispute.lost")
 PUBLISHED = (CREATED, *OF_STATUS.values(), LATE_PAYMENT, SURPLUS_PAYMENT, PAYMENT_IDENTIFIED)
 
 
@@ -76,6 +84,18 @@ class IdentifiedPaymentData(EventData):
     amount: Decimal
 
 
+# The refund states of version 1 are a closed set; what is known in detail is in the events of refunds.
+PublishedRefundStatus: TypeAlias = Literal["NONE", "PENDING", "SUCCEEDED", "FAILED"]
+_PUBLISHED_REFUND_STATUS: Mapping[RefundStatus, PublishedRefundStatus] = {
+    RefundStatus.NONE: "NONE",
+    RefundStatus.PENDING: "PENDING",
+    RefundStatus.PROCESSING: "PENDING",
+    RefundStatus.SUCCEEDED: "SUCCEEDED",
+    RefundStatus.FAILED: "FAILED",
+    RefundStatus.REVERSED: "FAILED",
+}
+
+
 class PaymentStateData(EventData):
     """One of an order's payments; `refund_status` is NONE where the order owes no refund of it."""
 
@@ -83,7 +103,7 @@ class PaymentStateData(EventData):
     amount: Decimal
     kind: PaymentKind
     reported_at: datetime
-    refund_status: RefundStatus
+    refund_status: PublishedRefundStatus
     refund_transaction_id: str | None
 
 
@@ -122,7 +142,7 @@ class OrderData(EventData):
     delivered_at: datetime | None
     cancelled_at: datetime | None
     cancellation_reason: str | None
-    refund_status: RefundStatus
+    refund_status: PublishedRefundStatus
     refund_transaction_id: str | None
     late_payment: PaymentData | None
     version: int
@@ -134,13 +154,25 @@ class OrderData(EventData):
 
 
 class RefundView(EventView):
-    """View of `refund.succeeded` and `refund.failed`: the result of a payment's refund."""
+    """View of every `refund.*` event: what is known of a payment's refund. Its state follows from the event's type."""
 
+    refund_id: UUID
     order_id: UUID
     cause: str
     payment_reference: str
-    status: Literal["SUCCEEDED", "FAILED"]
     transaction_id: str | None = None
+    error: str | None = None
+
+
+class DisputeView(EventView):
+    """View of every `dispute.*` event: the customer's bank disputes a payment."""
+
+    order_id: UUID
+    payment_reference: str
+    dispute_id: str
+    amount: Decimal
+    currency: str
+    reason: str | None = None
 
 
 class InvoiceDocumentView(EventView):
@@ -161,7 +193,8 @@ class InvoiceView(EventView):
     document: InvoiceDocumentView
 
 
-_ORDER_FIELDS = tuple(name for name in OrderData.model_fields if hasattr(Order, name) and name != "payments")
+_CONVERTED = {"payments", "refund_status"}
+_ORDER_FIELDS = tuple(name for name in OrderData.model_fields if hasattr(Order, name) and name not in _CONVERTED)
 # The field with the payment that the event is about.
 _ABOUT_PAYMENT = {
     LATE_PAYMENT: "late_payment",
@@ -180,6 +213,7 @@ def order_data(order: Order, event_type: str = CREATED, payment: Payment | None 
         "surplus_payment": None,
         "identified_payment": None,
         "payments": payment_states(order),
+        "refund_status": _PUBLISHED_REFUND_STATUS[order.refund_status],
         **{name: getattr(order, name) for name in _ORDER_FIELDS},
     }
     if payment is not None:
@@ -193,7 +227,8 @@ _PAYMENT = tuple(PaymentStateData.model_fields)
 def payment_states(order: Order) -> list[dict[str, object]]:
     """The order's payments, each with the fields of a `PaymentStateData`."""
     return [
-        {name: getattr(payment, name) for name in _PAYMENT} | {"refund_status": order.refund_status_of(payment)}
+        {name: getattr(payment, name) for name in _PAYMENT}
+        | {"refund_status": _PUBLISHED_REFUND_STATUS[order.refund_status_of(payment)]}
         for payment in order.payments
     ]
 

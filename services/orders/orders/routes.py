@@ -231,7 +231,7 @@ router.history(
     queries.require_visible,
     operation_id="getOrderHistory",
     description="Accepted transitions, oldest first; `include=all` adds the creation, the refused attempts and the "
-    "changes of references.",
+    "changes of references and refunds.",
 )
 router.notes("order_id", order_notes, queries.require_visible, entity="Order")
 

@@ -70,7 +70,9 @@ orders = sa.Table(
         "status IN ('PENDING_PAYMENT', 'PAID', 'PROCESSING_IN_WAREHOUSE', 'SHIPPED', 'DELIVERED', 'CANCELLED')",
         name="status",
     ),
-    sa.CheckConstraint("refund_status IN ('NONE', 'PENDING', 'SUCCEEDED', 'FAILED')", name="refund_status"),
+    sa.CheckConstraint(
+        "refund_status IN ('NONE', 'PENDING', 'PROCESSING', 'SUCCEEDED', 'FAILED', 'REVERSED')", name="refund_status"
+    ),
     sa.CheckConstraint("total_amount > 0", name="total_amount_positive"),
     # By id first, as staff searches without an owner. Orders without an external id have no entry.
     sa.Index(
@@ -105,7 +107,7 @@ order_lines = sa.Table(
 )
 
 # Every payment that was reported for an order, and the result of its refund (from the refund's newest event, by epoch
-# and sequence); the refund's columns are null until a refund has succeeded or failed. A payment that is neither late
+# and sequence); the refund's columns are null until something is known of a refund. A payment that is neither late
 # nor surplus is the captured one. `first_reference` is derived from the order, for a payment whose id came later.
 payments = sa.Table(
     "payments",
@@ -115,14 +117,17 @@ payments = sa.Table(
     amount("amount", nullable=False),
     sa.Column("late", sa.Boolean, nullable=False),
     sa.Column("surplus", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("mismatched", sa.Boolean, nullable=False, server_default=sa.text("false")),
     sa.Column("first_reference", sa.Text),
     instant("reported_at", nullable=False),
     sa.Column("refund_status", sa.Text),
     sa.Column("refund_transaction_id", sa.Text),
     sa.Column("refund_epoch", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("refund_sequence", sa.BigInteger, nullable=False, server_default=sa.text("0")),
-    sa.CheckConstraint("refund_status IN ('SUCCEEDED', 'FAILED')", name="refund_status"),
-    sa.CheckConstraint("NOT (late AND surplus)", name="one_kind"),
+    sa.CheckConstraint("refund_status IN ('PROCESSING', 'SUCCEEDED', 'FAILED', 'REVERSED')", name="refund_status"),
+    sa.CheckConstraint(
+        "CAST(late AS INTEGER) + CAST(surplus AS INTEGER) + CAST(mismatched AS INTEGER) <= 1", name="one_kind"
+    ),
     sa.Index("ix_payments_reference", "reference"),
     sa.Index("ix_payments_first_reference", "first_reference", postgresql_where=sa.text("first_reference IS NOT NULL")),
 )

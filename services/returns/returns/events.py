@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from common.audit.actor import Actor
@@ -18,7 +18,16 @@ ORDERS_TOPIC = "articurated.orders"
 REFUNDS_TOPIC = "articurated.refunds"
 
 OF_STATUS: Mapping[ReturnStatus, str] = {status: f"return.{status.lower()}" for status in ReturnStatus}
+# What the events of refunds say about a refund.
+OF_REFUND: Mapping[str, RefundStatus] = {
+    "refund.processing": RefundStatus.PROCESSING,
+    "refund.succeeded": RefundStatus.SUCCEEDED,
+    "refund.failed": RefundStatus.FAILED,
+    "refund.reversed": RefundStatus.REVERSED,
+}
 PUBLISHED = tuple(OF_STATUS.values())
+# A closed set in version 1. The last event of a return is that of its completion, when the refund is pending.
+PublishedRefundStatus: TypeAlias = Literal["NONE", "PENDING", "SUCCEEDED", "FAILED"]
 
 
 class ReturnData(EventData):
@@ -38,7 +47,7 @@ class ReturnData(EventData):
     refund_amount: Decimal
     currency: str
     payment_reference: str
-    refund_status: RefundStatus
+    refund_status: PublishedRefundStatus
     refund_transaction_id: str | None
     created_at: datetime
     updated_at: datetime
@@ -67,11 +76,13 @@ class OrderView(EventView):
 
 
 class RefundView(EventView):
-    """View of `refund.succeeded` and `refund.failed`; without a `return_id` it is not the refund of a return."""
+    """View of every `refund.*` event, whose type is the refund's state; without a `return_id` it is not the refund of a
+    return."""
 
+    refund_id: UUID
     return_id: UUID | None = None
-    status: Literal["SUCCEEDED", "FAILED"]
     transaction_id: str | None = None
+    error: str | None = None
 
 
 _RETURN_FIELDS = tuple(name for name in ReturnData.model_fields if name != "return_id")

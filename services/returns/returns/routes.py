@@ -235,6 +235,6 @@ router.history(
     queries.require_visible,
     operation_id="getReturnHistory",
     description="Accepted transitions, oldest first; `include=all` adds the opening, the refused attempts and the "
-    "changes of references.",
+    "changes of references and refunds.",
 )
 router.notes("return_id", return_notes, queries.require_visible, entity="Return")

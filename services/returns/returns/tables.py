@@ -63,7 +63,9 @@ returns = sa.Table(
         "rejection_reason IN ('damage_not_covered', 'policy_violation', 'outside_window', 'fraudulent')",
         name="rejection_reason",
     ),
-    sa.CheckConstraint("refund_status IN ('NONE', 'PENDING', 'SUCCEEDED', 'FAILED')", name="refund_status"),
+    sa.CheckConstraint(
+        "refund_status IN ('NONE', 'PENDING', 'PROCESSING', 'SUCCEEDED', 'FAILED', 'REVERSED')", name="refund_status"
+    ),
     sa.CheckConstraint("(refund_status <> 'NONE') = (status = 'COMPLETED')", name="refunded_once_completed"),
     sa.CheckConstraint("refund_amount > 0", name="refund_amount_positive"),
     # By id first, as staff searches without an owner. Returns without an external id have no entry.

@@ -41,10 +41,12 @@ def order_view_data(order_id: UUID | None = None, **changes: Any) -> dict[str, A
     }
 
 
-def order_event(order_id: str, *, sequence: int = 5, epoch: int = 1) -> ReceivedEvent:
+def order_event(
+    order_id: str, *, event_type: str = "order.delivered", sequence: int = 5, epoch: int = 1
+) -> ReceivedEvent:
     return ReceivedEvent(
         id=str(uuid4()),
-        type="order.delivered",
+        type=event_type,
         source="/articurated/orders",
         subject=order_id,
         key=order_id,

@@ -188,21 +188,18 @@ class Order:
     def apply_refunds(self, now: datetime, payments: tuple[Payment, ...]) -> "Order":
         """Set the payments with the results of their refunds, in the order in which these results came.
 
-        The refund status of a cancelled order is that of its captured and late payments together: pending while one is
-        pending, failed if one has failed. Surplus payments have a status of their own only.
+        The refund status of a cancelled order is that of its captured and late payments together: the first of
+        `_REFUND_PRECEDENCE` that one of them has. Surplus payments have a status of their own only.
         """
         order = self._change(now, payments=tuple(sorted(payments, key=_when_reported)))
         if self.status is not OrderStatus.CANCELLED:
             return order
         relevant_payments = [payment for payment in payments if payment.kind is not PaymentKind.SURPLUS]
-        status = min(map(self.refund_status_of, relevant_payments), key=_REFUND_PRECEDENCE.index)
-        succeeded_payments = [
-            payment for payment in relevant_payments if payment.refund_status is RefundStatus.SUCCEEDED
-        ]
+        transaction_ids = [each.refund_transaction_id for each in relevant_payments if each.refund_transaction_id]
         return replace(
             order,
-            refund_status=status,
-            refund_transaction_id=succeeded_payments[-1].refund_transaction_id if succeeded_payments else None,
+            refund_status=min(map(self.refund_status_of, relevant_payments), key=_REFUND_PRECEDENCE.index),
+            refund_transaction_id=transaction_ids[-1] if transaction_ids else None,
         )
 
     def _reported(self, kind: PaymentKind, now: datetime, transaction_id: str | None) -> Payment:
@@ -219,7 +216,14 @@ class Order:
         return replace(self, status=status, version=self.version + 1, updated_at=now, **changes)
 
 
-_REFUND_PRECEDENCE = (RefundStatus.PENDING, RefundStatus.FAILED, RefundStatus.SUCCEEDED)
+# What is still under way comes first, then what needs somebody's attention.
+_REFUND_PRECEDENCE = (
+    RefundStatus.PENDING,
+    RefundStatus.PROCESSING,
+    RefundStatus.FAILED,
+    RefundStatus.REVERSED,
+    RefundStatus.SUCCEEDED,
+)
 
 
 def _when_reported(payment: Payment) -> tuple[datetime, str]:

@@ -21,7 +21,7 @@ class Payment:
     """A payment of one order, known by its `reference`: the provider's id, or one derived from the order.
 
     `first_reference` is the derived one, of a payment that was first reported without an id: the payment is still
-    known by it. `refund_status` is None until a refund of it has succeeded or failed.
+    known by it. `refund_status` is None until something is known of a refund of it.
     """
 
     reference: str

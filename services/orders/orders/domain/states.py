@@ -24,12 +24,15 @@ ALLOWED_TRANSITIONS: Mapping[OrderStatus, tuple[OrderStatus, ...]] = {
 
 
 class RefundStatus(StrEnum):
-    """The state of a refund, apart from the state machine."""
+    """The state of a refund, apart from the state machine. None of them is final: a failed refund may be replayed, a
+    successful one reversed by the provider, and a reversed one settled by hand."""
 
     NONE = "NONE"
     PENDING = "PENDING"
+    PROCESSING = "PROCESSING"  # the provider has it, or may have it; the money is not back yet
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    REVERSED = "REVERSED"  # the provider took its success back
 
 
 class TransitionRefused(Exception):

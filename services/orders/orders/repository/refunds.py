@@ -1,11 +1,12 @@
-"""The results of refunds, which the service refunds publishes, at the payments that were refunded."""
+"""The states of refunds, which the service refunds publishes, at the payments that are refunded."""
 
 from common.database.statements import Connection, prepare
 from common.messaging.envelope import ReceivedEvent
-from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, or_, select, tuple_, update
+from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, func, or_, select, tuple_, update
 
 from orders.domain.order import Order
 from orders.domain.payment import Payment
+from orders.domain.states import RefundStatus
 from orders.events import RefundView
 from orders.repository.rows import payment_columns, to_payment
 from orders.tables import payments
@@ -22,7 +23,10 @@ _SAVE = prepare(
     )
     .values(
         refund_status=bindparam("status"),
-        refund_transaction_id=bindparam("transaction_id"),
+        # The last known one: an event of a reversed refund need not repeat it.
+        refund_transaction_id=func.coalesce(
+            bindparam("transaction_id", type_=Text), payments.c.refund_transaction_id, type_=Text
+        ),
         refund_epoch=bindparam("epoch"),
         refund_sequence=bindparam("sequence"),
     )
@@ -34,13 +38,13 @@ _PAYMENTS = prepare(
 )
 
 
-async def save(connection: Connection, refund: RefundView, event: ReceivedEvent) -> bool:
-    """Store the result at its payment; False when this or a newer one is stored, or no such payment."""
+async def save(connection: Connection, refund: RefundView, status: RefundStatus, event: ReceivedEvent) -> bool:
+    """Store the state at its payment; False when this or a newer one is stored, or no such payment."""
     updated_rows = await _SAVE.execute(
         connection,
         order_id=refund.order_id,
         reference=refund.payment_reference,
-        status=refund.status,
+        status=status,
         transaction_id=refund.transaction_id,
         epoch=event.epoch,
         sequence=event.sequence,
@@ -49,6 +53,6 @@ async def save(connection: Connection, refund: RefundView, event: ReceivedEvent)
 
 
 async def find_payments(connection: Connection, order: Order) -> tuple[Payment, ...]:
-    """All payments of one order, in the order in which the results of their refunds came."""
+    """All payments of one order, in the order in which the states of their refunds came."""
     rows = await _PAYMENTS.fetch_all(connection, order_id=order.id)
     return tuple(to_payment(row, order.currency) for row in rows)

@@ -1,18 +1,16 @@
-"""Payments that are reported for an order whose state does not allow `PAID`, and the results of refunds (ADR 16)."""
+"""Payments that are reported for an order whose state does not allow `PAID` (ADR 16)."""
 
 from collections.abc import Mapping
 
 from common.aggregates.changes import Locked
 from common.audit.actor import Actor
 from common.database.statements import Connection
-from common.messaging.envelope import ReceivedEvent
 from prometheus_client import Counter
 
 from orders import events
 from orders.domain.order import LISTED_PAYMENTS, Order
 from orders.domain.states import ALLOWED_TRANSITIONS, OrderStatus, RefundStatus
-from orders.events import RefundView
-from orders.repository import refunds, writing
+from orders.repository import writing
 
 _unexpected_payments = Counter(
     "unexpected_payments_total", "Payments that the order's state did not allow; they are refunded. By kind.", ["kind"]
@@ -49,22 +47,6 @@ async def settle_refused_payment(
     )
     _unexpected_payments.labels(kind).inc()
     return None
-
-
-async def save_refund_result(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
-    """Store the result of a refund at its payment, and at a cancelled order.
-
-    An older result than the stored one changes nothing. Raises `LookupError` for an order or payment that was never
-    reported here.
-    """
-    locked = await writing.lock(connection, refund.order_id)
-    if locked is None:
-        raise LookupError(f"a refund for the unknown order {refund.order_id}")
-    if await refunds.save(connection, refund, event):
-        payments = await refunds.find_payments(connection, locked.value)
-        await writing.save_unaudited(connection, locked, locked.value.apply_refunds(locked.now, payments))
-    elif not await writing.has_payment(connection, refund.order_id, refund.payment_reference):
-        raise LookupError(f"a refund of a payment that order {refund.order_id} does not know")
 
 
 async def _knows_payment(connection: Connection, order: Order, transaction_id: str) -> bool:

@@ -31,12 +31,15 @@ ALLOWED_TRANSITIONS: Mapping[ReturnStatus, tuple[ReturnStatus, ...]] = {
 
 
 class RefundStatus(StrEnum):
-    """The state of a refund, apart from the state machine."""
+    """The state of a refund, apart from the state machine. None of them is final: a failed refund may be replayed, a
+    successful one reversed by the provider, and a reversed one settled by hand."""
 
     NONE = "NONE"
     PENDING = "PENDING"
+    PROCESSING = "PROCESSING"  # the provider has it, or may have it; the money is not back yet
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    REVERSED = "REVERSED"  # the provider took its success back
 
 
 class RejectionReason(StrEnum):
@@ -187,6 +190,12 @@ class Return:
     def complete(self, now: datetime) -> "Return":
         """The refund is pending from now on."""
         return self._change_to(ReturnStatus.COMPLETED, now, completed_at=now, refund_status=RefundStatus.PENDING)
+
+    def record_refund(self, now: datetime, status: RefundStatus, transaction_id: str | None) -> "Return":
+        """The state of its refund. The last known transaction id is kept where the new state comes without one."""
+        return self._change(
+            now, refund_status=status, refund_transaction_id=transaction_id or self.refund_transaction_id
+        )
 
     def amend(self, now: datetime, external_id: str, owner: UUID, metadata: Mapping[str, str]) -> "Return":
         """Set the metadata, and the external id unless it is empty. The same return where nothing changes.

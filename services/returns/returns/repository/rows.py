@@ -16,6 +16,7 @@ _CHANGING = (
     "manager_notes",
     "rejection_reason",
     "refund_status",
+    "refund_transaction_id",
     "updated_at",
     "approved_at",
     "rejected_at",

@@ -1,4 +1,4 @@
-"""Commands on returns: transitions of the state (a refused one is audited), and the results of refunds."""
+"""Commands on returns: transitions of the state; a refused one is audited."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -10,13 +10,11 @@ from common.access.auth import Caller, Role
 from common.aggregates.precondition import UNCONDITIONAL, Precondition
 from common.database.statements import Connection
 from common.errors import Problem
-from common.messaging.envelope import ReceivedEvent
 
 from returns import events
 from returns.domain.four_eyes import FourEyes
 from returns.domain.return_ import RejectionReason, Return, ReturnStatus, TransitionRefused
-from returns.events import RefundView
-from returns.repository import reading, refunds, writing
+from returns.repository import writing
 
 Step: TypeAlias = Callable[[Return, datetime], Return]
 
@@ -84,18 +82,6 @@ async def change_return_state(
     """
     details = {} if reason is None else {"reason": reason}
     return await _take_step(connection, caller, return_id, new_state, STEPS[new_state], details, precondition)
-
-
-async def save_refund_result(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
-    """Store the result of a return's refund, without an event or audit row; an older result changes nothing.
-
-    Raises `LookupError` for a return that does not exist here.
-    """
-    if refund.return_id is None:
-        return
-    is_saved = await refunds.save(connection, refund, event)
-    if not is_saved and not await reading.is_visible(connection, refund.return_id):
-        raise LookupError(f"a refund of the unknown return {refund.return_id}")
 
 
 async def _take_step(
