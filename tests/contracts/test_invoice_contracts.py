@@ -10,7 +10,7 @@ from generators.event_schemas import committed_schema
 from invoicing.domain.invoice import Document
 from invoicing.events import FAILED, ISSUED, InvoiceFailed, invoice_data
 from jsonschema import Draft202012Validator
-from orders.events import InvoiceView
+from orders.views import InvoiceView
 from support.example.invoices import a_pending_invoice
 
 NOW = datetime(2026, 11, 20, 9, 30, 1, tzinfo=UTC)

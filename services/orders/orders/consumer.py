@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from common.database.statements import Connection
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
-from orders.events import DISPUTES, OF_REFUND, DisputeView, InvoiceView, RefundView
 from orders.repository import invoices
 from orders.use_cases.refunds import note_dispute, save_refund
+from orders.views import DISPUTES, OF_REFUND, DisputeView, InvoiceView, RefundView
 
 # The refund of a returned order is stored by the service returns.
 _CAUSE_RETURN = "RETURN_COMPLETED"

@@ -1,4 +1,4 @@
-"""The events that orders publishes, and its views of the events that it consumes."""
+"""The events that orders publishes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from common.audit.actor import Actor
-from common.messaging.envelope import EventData, EventView
+from common.messaging.envelope import EventData
 from common.messaging.outgoing.outbox import NewEvent
 
 from orders.domain.order import Order
@@ -34,14 +34,6 @@ OF_UNEXPECTED_PAYMENT: Mapping[PaymentKind, str] = {
     PaymentKind.LATE: LATE_PAYMENT,
     PaymentKind.SURPLUS: SURPLUS_PAYMENT,
 }
-# What the events of refunds say about a refund.
-OF_REFUND: Mapping[str, RefundStatus] = {
-    "refund.processing": RefundStatus.PROCESSING,
-    "refund.succeeded": RefundStatus.SUCCEEDED,
-    "refund.failed": RefundStatus.FAILED,
-    "refund.reversed": RefundStatus.REVERSED,
-}
-DISPUTES = ("dispute.opened", "dispute.won", "dispute.lost")
 PUBLISHED = (CREATED, *OF_STATUS.values(), LATE_PAYMENT, SURPLUS_PAYMENT, PAYMENT_IDENTIFIED)
 
 
@@ -151,46 +143,6 @@ class OrderData(EventData):
     payments: tuple[PaymentStateData, ...] = ()
     external_id: str | None = None
     metadata: Mapping[str, str] = {}
-
-
-class RefundView(EventView):
-    """View of every `refund.*` event: what is known of a payment's refund. Its state follows from the event's type."""
-
-    refund_id: UUID
-    order_id: UUID
-    cause: str
-    payment_reference: str
-    transaction_id: str | None = None
-    error: str | None = None
-
-
-class DisputeView(EventView):
-    """View of every `dispute.*` event: the customer's bank disputes a payment."""
-
-    order_id: UUID
-    payment_reference: str
-    dispute_id: str
-    amount: Decimal
-    currency: str
-    reason: str | None = None
-
-
-class InvoiceDocumentView(EventView):
-    sha256: str
-    size_bytes: int
-    content_type: str
-
-
-class InvoiceView(EventView):
-    """View of `invoice.issued`: the invoice and its document."""
-
-    invoice_id: UUID
-    invoice_number: str
-    order_id: UUID
-    currency: str
-    total_amount: Decimal
-    issued_at: datetime
-    document: InvoiceDocumentView
 
 
 _CONVERTED = {"payments", "refund_status"}

@@ -8,8 +8,8 @@ from common.messaging.envelope import ReceivedEvent
 from sqlalchemy import Uuid, bindparam, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from orders.events import InvoiceView
 from orders.tables import order_invoices
+from orders.views import InvoiceView
 
 _FIND = prepare(select(order_invoices).where(order_invoices.c.order_id == bindparam("order_id", type_=Uuid)))
 _new = insert(order_invoices).values({column.name: bindparam(column.name) for column in order_invoices.c})

@@ -7,9 +7,9 @@ from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, func, or_, se
 from orders.domain.order import Order
 from orders.domain.payment import Payment
 from orders.domain.states import RefundStatus
-from orders.events import RefundView
 from orders.repository.rows import payment_columns, to_payment
 from orders.tables import payments
+from orders.views import RefundView
 
 _ORDER_ID = bindparam("order_id", type_=Uuid)
 _REFERENCE = bindparam("reference", type_=Text)

@@ -3,8 +3,8 @@
 from common.database.statements import Connection
 from common.messaging.envelope import ReceivedEvent
 
-from orders.events import OF_REFUND, DisputeView, RefundView
 from orders.repository import refunds, writing
+from orders.views import OF_REFUND, DisputeView, RefundView
 
 
 async def save_refund(connection: Connection, refund: RefundView, event: ReceivedEvent) -> None:
