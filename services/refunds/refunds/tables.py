@@ -1,9 +1,12 @@
 """The tables of refunds, in addition to those that every service has (common.database.tables)."""
 
+from decimal import Decimal
+
 import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
-from common.database.tables import NAMING_CONVENTION, instant
+from common.database.tables import APPEND_ONLY, NAMING_CONVENTION, instant
 
+from refunds.domain.book import Account
 from refunds.domain.refund import RefundStatus
 
 # The name of a refund in the audit trail.
@@ -49,8 +52,15 @@ refunds = sa.Table(
         name="succeeded_means_made",
     ),
     sa.CheckConstraint("amount > 0", name="amount_positive"),
-    # A payment is refunded once, for whatever cause.
-    sa.UniqueConstraint("order_id", "payment_reference"),
+    # A payment is refunded once, for whatever cause; operators may refund it in parts, as far as the book permits.
+    sa.Index(
+        "uq_refunds_automatic",
+        "order_id",
+        "payment_reference",
+        unique=True,
+        postgresql_where=sa.text("cause <> 'OPERATOR'"),
+    ),
+    sa.Index("ix_refunds_order_id", "order_id"),
     sa.Index("ix_refunds_newest", sa.text("created_at DESC"), sa.text("id DESC")),
     # Nearly all refunds have succeeded: an index of the few others.
     sa.Index(
@@ -70,6 +80,81 @@ identified_payments = sa.Table(
     sa.Column("order_id", sa.Uuid, primary_key=True),
     sa.Column("first_reference", sa.Text, primary_key=True),
     sa.Column("reference", sa.Text, nullable=False),
+)
+
+
+def _balance(name: str) -> sa.Column[Decimal]:
+    return sa.Column(name, sa.Numeric(19, 4), nullable=False, server_default=sa.text("0"))
+
+
+# The payments of the book with their balances, which the postings' trigger keeps, and nothing else (migration 0003,
+# ADR 38). An order has one payment of kind CAPTURE. `excess`: by how much the provider paid back more than was left.
+book_payments = sa.Table(
+    "book_payments",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("order_id", sa.Uuid, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("reference", sa.Text, nullable=False, index=True),
+    # Derived from the order, of a payment whose id was reported later.
+    sa.Column("first_reference", sa.Text),
+    sa.Column("currency", sa.Text, nullable=False),
+    *(_balance(name) for name in ("captured", *list(Account)[1:], "excess")),
+    sa.UniqueConstraint("order_id", "reference"),
+    sa.Index("uq_book_payments_captured", "order_id", unique=True, postgresql_where=sa.text("kind = 'CAPTURE'")),
+    sa.Index("ix_book_payments_excess", "id", postgresql_where=sa.text("excess > 0")),
+)
+
+# The entries of the book, each one move between two accounts of a payment. The unique key prevents an entry that is
+# booked twice; of one refund at the provider, only one posting pays it back.
+postings = sa.Table(
+    "postings",
+    metadata,
+    sa.Column("position", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("payment_id", sa.BigInteger, sa.ForeignKey("book_payments.id"), nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("amount", sa.Numeric(19, 4), nullable=False),
+    sa.Column("transaction_id", sa.Text),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("causation_id", sa.Text),
+    instant("created_at", nullable=False),
+    sa.UniqueConstraint("subject", "number"),
+    sa.CheckConstraint("amount > 0", name="amount_positive"),
+    sa.Index("ix_postings_payment_id", "payment_id", "position"),
+    sa.Index(
+        "uq_postings_transaction_id",
+        "transaction_id",
+        unique=True,
+        postgresql_where=sa.text("target IN ('paid_back', 'paid_elsewhere', 'settled')"),
+    ),
+    info=APPEND_ONLY,
+)
+
+# What was reported of a payment and differs from the book: for people to decide.
+book_disagreements = sa.Table(
+    "book_disagreements",
+    metadata,
+    sa.Column("position", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("order_id", sa.Uuid),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("booked", sa.Text, nullable=False),
+    sa.Column("reported", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    instant("created_at", nullable=False),
+    sa.UniqueConstraint(
+        "order_id",
+        "reference",
+        "kind",
+        "source",
+        "reported",
+        name="uq_book_disagreements_reported",
+        postgresql_nulls_not_distinct=True,
+    ),
 )
 
 refund_counts = StatusCounts("refund", RefundStatus, metadata)

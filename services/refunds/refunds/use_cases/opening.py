@@ -11,6 +11,7 @@ from common.jobs import queue
 from refunds.domain.refund import Refund
 from refunds.domain.request import RefundRequest
 from refunds.repository import writing
+from refunds.use_cases import booking
 from refunds.use_cases.jobs import REFUND_JOB, new_job
 
 
@@ -18,6 +19,7 @@ async def open_refunds(connection: Connection, requests: Sequence[tuple[RefundRe
     """Open a refund and enqueue its job for every new request; returns the ids of the new refunds."""
     now = await writing.clock(connection)
     first = {request.business_key: (request, actor) for request, actor in reversed(requests)}
+    await booking.record_requested(connection, list(first.values()))
     refunds = [
         New(Refund(request.refund_id, request, created_at=now), actor, _details(request, actor))
         for request, actor in first.values()
@@ -31,6 +33,7 @@ async def open_refunds(connection: Connection, requests: Sequence[tuple[RefundRe
 async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> None:
     """Store the provider's id of a payment; a refund that failed without it is tried again."""
     business_key = await writing.identify_payment(connection, order_id, first_reference, reference)
+    await booking.rename_payment(connection, order_id, first_reference, reference)
     if business_key is not None:
         await queue.replay_dead(connection, REFUND_JOB, business_key)
 

@@ -1,0 +1,146 @@
+"""The book in PostgreSQL: an entry is one statement, which locks its payment and says whether it posted (ADR 38)."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from common.audit.actor import Actor
+from common.database.statements import Connection, Statement, prepare
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from refunds.domain.book import MOVES, PAID, Account, EntryKind, Move
+from refunds.tables import book_payments, postings
+
+_AMOUNT = postings.c.amount.type
+_REFUNDABLE = sa.literal(str(Account.REFUNDABLE), literal_execute=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The next step of a subject, such as a refund. It is of the payment with this reference, of the order where that
+    is known; `is_captured` means the payment that the order captured, whatever its reference."""
+
+    kind: EntryKind
+    subject: str
+    amount: Decimal
+    currency: str
+    reference: str
+    order_id: UUID | None = None
+    is_captured: bool = False
+    transaction_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why an entry was not posted: what is left of its payment, where the money of its subject is, and whether a
+    posting pays back under its transaction id."""
+
+    refundable: Decimal
+    currency: str
+    place: Account | None
+    is_paid: bool
+
+
+def _text(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=sa.Text)
+
+
+def _among(column: sa.ColumnElement[Any], accounts: tuple[Account, ...]) -> sa.ColumnElement[bool]:
+    return column.in_([sa.literal(str(each), literal_execute=True) for each in accounts])
+
+
+def _payment(*, of_order: bool) -> sa.Select[Any]:
+    """The payment of an entry. Without an order the reference may name several, because one payment can pay several
+    orders: the one that the subject has entries of is preferred, then one of which enough is left."""
+    columns = (book_payments.c.id, book_payments.c.refundable, book_payments.c.currency)
+    reference = _text("reference")
+    is_named = sa.or_(book_payments.c.reference == reference, book_payments.c.first_reference == reference)
+    if of_order:
+        captured = (book_payments.c.kind == "CAPTURE") & sa.bindparam("is_captured", type_=sa.Boolean)
+        of_that_order = book_payments.c.order_id == sa.bindparam("order_id", type_=sa.Uuid)
+        query = sa.select(*columns).where(of_that_order, sa.or_(captured, is_named))
+        return query.order_by(captured.desc(), book_payments.c.id).limit(1)
+    is_known = sa.exists().where(postings.c.payment_id == book_payments.c.id, postings.c.subject == _text("subject"))
+    has_enough = book_payments.c.refundable >= sa.bindparam("amount", type_=_AMOUNT)
+    query = sa.select(*columns).where(book_payments.c.reference == reference)
+    return query.order_by(is_known.desc(), has_enough.desc(), book_payments.c.id).limit(1)
+
+
+def _last() -> LateralFromClause:
+    """The subject's last entry."""
+    query = sa.select(postings.c.number, postings.c.target).where(postings.c.subject == _text("subject"))
+    return query.order_by(postings.c.number.desc()).limit(1).lateral("last")
+
+
+def _is_paid() -> sa.ColumnElement[bool]:
+    paid = postings.alias("paid")
+    return sa.exists().where(paid.c.transaction_id == _text("transaction_id"), _among(paid.c.target, PAID))
+
+
+def _posting(kind: EntryKind, move: Move, *, of_order: bool) -> Statement:
+    """The entry, if the money is where the move may take it from, and enough of it is left under the lock."""
+    payment, last = _payment(of_order=of_order).with_for_update().subquery("payment"), _last()
+    source, amount = sa.func.coalesce(last.c.target, _REFUNDABLE), sa.bindparam("amount", type_=_AMOUNT)
+    conditions = [_among(source, move.sources)]
+    if move.opens:
+        conditions.append(last.c.number.is_(None))
+    if move.is_decision:
+        conditions.append(sa.or_(source != _REFUNDABLE, payment.c.refundable >= amount))
+    if move.target in PAID:
+        conditions.append(~_is_paid())
+    values = {
+        "payment_id": payment.c.id,
+        "subject": _text("subject"),
+        "number": sa.func.coalesce(last.c.number, 0) + 1,
+        "kind": sa.literal(str(kind), literal_execute=True),
+        "source": source,
+        "target": sa.literal(str(move.target), literal_execute=True),
+        "amount": amount,
+        "transaction_id": _text("transaction_id"),
+        "actor": _text("actor"),
+        "causation_id": _text("causation_id"),
+        "created_at": sa.func.clock_timestamp(),
+    }
+    entry = sa.select(*values.values()).select_from(payment.outerjoin(last, sa.true())).where(*conditions)
+    return prepare(insert(postings).from_select(list(values), entry).returning(postings.c.number))
+
+
+def _standing(*, of_order: bool) -> Statement:
+    payment, last = _payment(of_order=of_order).subquery("payment"), _last()
+    columns = (payment.c.refundable, payment.c.currency, last.c.target.label("place"), _is_paid().label("is_paid"))
+    return prepare(sa.select(*columns).select_from(payment.outerjoin(last, sa.true())))
+
+
+# By whether the order is known.
+_POST = {(kind, known): _posting(kind, move, of_order=known) for kind, move in MOVES.items() for known in (True, False)}
+_STANDING = {known: _standing(of_order=known) for known in (True, False)}
+
+
+async def post(connection: Connection, entry: Entry, actor: Actor) -> bool:
+    """Post the entry; False where it cannot be or has been posted: see `standing`."""
+    by_whom = {"actor": actor.name, "causation_id": actor.causation_id}
+    statement = _POST[entry.kind, entry.order_id is not None]
+    return await statement.fetch_value(connection, **_parameters(entry), amount=entry.amount, **by_whom) is not None
+
+
+async def standing(connection: Connection, entry: Entry) -> Standing | None:
+    """Of the entry's payment and subject; None where the book does not have the payment."""
+    parameters = _parameters(entry)
+    if entry.order_id is None:
+        parameters["amount"] = entry.amount
+    row = await _STANDING[entry.order_id is not None].fetch_one(connection, **parameters)
+    if row is None:
+        return None
+    place = None if row["place"] is None else Account(row["place"])
+    return Standing(row["refundable"], row["currency"], place, row["is_paid"])
+
+
+def _parameters(entry: Entry) -> dict[str, object]:
+    parameters: dict[str, object] = {"subject": entry.subject, "reference": entry.reference}
+    parameters["transaction_id"] = entry.transaction_id
+    if entry.order_id is not None:
+        parameters |= {"order_id": entry.order_id, "is_captured": entry.is_captured}
+    return parameters
