@@ -16,7 +16,8 @@ BALANCES = ("captured", *(str(each) for each in Account if each is not Account.P
 async def a_payment(pool: Pool, amount: str = "100", order_id: UUID | None = None) -> int:
     """A captured payment, written by plain SQL; returns its id."""
     payment_id: int = await pool.fetchval(
-        "INSERT INTO book_payments (order_id, kind, reference, currency) VALUES ($1, 'CAPTURE', 'pi_1', 'EUR')"
+        "INSERT INTO book_payments (order_id, kind, reference, currency, order_number)"
+        " VALUES ($1, 'CAPTURE', 'pi_1', 'EUR', 'ORD-1')"
         " RETURNING id",
         order_id or uuid4(),
     )
@@ -114,8 +115,8 @@ async def test_what_the_provider_did_is_booked_in_full_and_then_nothing_can_be_r
         "UPDATE book_payments SET refundable = 1000, captured = 1000",
         "UPDATE book_payments SET currency = 'USD'",
         "UPDATE book_payments SET excess = 1000",
-        "INSERT INTO book_payments (order_id, kind, reference, currency, captured, refundable)"
-        " VALUES (gen_random_uuid(), 'CAPTURE', 'pi_2', 'EUR', 5, 5)",
+        "INSERT INTO book_payments (order_id, kind, reference, currency, order_number, captured, refundable)"
+        " VALUES (gen_random_uuid(), 'CAPTURE', 'pi_2', 'EUR', 'ORD-1', 5, 5)",
     ],
 )
 @pytest.mark.parametrize("login", ["the application", "the owner"])
@@ -135,6 +136,7 @@ async def test_an_order_has_one_captured_payment(pool: Pool) -> None:
     await a_payment(pool, order_id=order_id)
     with pytest.raises(asyncpg.UniqueViolationError):
         await pool.execute(
-            "INSERT INTO book_payments (order_id, kind, reference, currency) VALUES ($1, 'CAPTURE', 'pi_2', 'EUR')",
+            "INSERT INTO book_payments (order_id, kind, reference, currency, order_number)"
+            " VALUES ($1, 'CAPTURE', 'pi_2', 'EUR', 'ORD-1')",
             order_id,
         )

@@ -171,7 +171,7 @@ async def test_a_payment_is_captured_once_and_another_amount_is_kept_as_a_disagr
     order_id, reference = refund.request.order_id, refund.request.payment_reference
     async with booked(pool, refund) as connection:
         for amount in ("100.00", "90", "90"):
-            capture = Capture(order_id, EntryKind.CAPTURE, reference, Decimal(amount), "EUR")
+            capture = Capture(order_id, EntryKind.CAPTURE, reference, Decimal(amount), "EUR", "ORD-1")
             await booking.record_captures(connection, [(capture, EVENT)])
         assert await balances_of(connection, refund) == {"captured": 100, "refundable": 100}
         assert await disagreements(connection) == [(reference, "CAPTURED_AMOUNT", "100 EUR", "90 EUR")]
@@ -182,7 +182,7 @@ async def test_the_id_of_a_payment_names_the_same_payment(pool: Pool, when: str)
     refund = a_refund(amount=Decimal(100), payment_reference="pi_1")
     order_id = refund.request.order_id
     derived = f"order-{order_id}"
-    capture = Capture(order_id, EntryKind.CAPTURE, derived, Decimal(100), "EUR")
+    capture = Capture(order_id, EntryKind.CAPTURE, derived, Decimal(100), "EUR", "ORD-1")
 
     async with transaction(pool) as connection:
         if when == "before the capture":
@@ -209,7 +209,7 @@ async def test_the_id_of_a_payment_names_the_same_payment(pool: Pool, when: str)
 async def test_payments_of_a_batch_are_booked_by_one_statement_and_once_by_two_consumers(database: Database) -> None:
     pool = await open_pool(database.dsn, size=8, application_name="test")
     captures = [
-        (Capture(uuid4(), EntryKind.CAPTURE, f"pi_{number}", Decimal(number + 1), "EUR"), EVENT)
+        (Capture(uuid4(), EntryKind.CAPTURE, f"pi_{number}", Decimal(number + 1), "EUR", "ORD-1"), EVENT)
         for number in range(200)
     ]
 

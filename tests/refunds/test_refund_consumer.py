@@ -245,7 +245,61 @@ async def test_an_invalid_record_is_stored_as_poison_and_delays_no_others(
     assert await pool.fetchval("SELECT value FROM poison") == bad.value
 
 
-@pytest.mark.parametrize("event_type", ["order.created", "order.paid", "order.shipped", "return.requested"])
+async def booked(pool: Pool) -> list[tuple[Any, ...]]:
+    """Kind, reference, captured, refundable and currency of each payment of the book."""
+    rows = await pool.fetch("SELECT kind, reference, captured, refundable, currency FROM book_payments ORDER BY id")
+    return [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize("first", ["order.paid", "order.cancelled"])
+async def test_a_payment_is_booked_once_by_its_report_or_by_the_request_for_its_refund(
+    inbox: Inbox, pool: Pool, first: str
+) -> None:
+    cancelled = order_cancelled()
+    paid = {**cancelled, "status": "PAID", "payment_transaction_id": None}
+    records = {"order.paid": paid, "order.cancelled": cancelled}
+    for event_type in sorted(records, key=lambda each: each != first):
+        await inbox.process([kafka_record(event_type, records[event_type])])
+    total = Decimal(TOTAL)
+    assert await booked(pool) == [("CAPTURE", cancelled["payment_reference"], total, total, "EUR")]
+    assert await pool.fetchval("SELECT actor FROM postings") == first
+    assert await pool.fetchval("SELECT count(*) FROM book_disagreements") == 0
+    assert await counts(pool) == (1, 1, 1, 0)
+
+
+async def test_a_payment_of_another_amount_is_booked_and_not_refunded(inbox: Inbox, pool: Pool) -> None:
+    data = order_cancelled(status="PENDING_PAYMENT", captured_amount=None, payment_reference=None)
+    for payment in ({"reference": "pi_1", "amount": "12.34"}, {"reference": "pi_2", "amount": "5", "currency": "USD"}):
+        mismatched = {**data, "mismatched_payment": payment}
+        await inbox.process([kafka_record("order.mismatched_payment", mismatched) for _ in range(2)])
+    assert await booked(pool) == [
+        ("MISMATCHED_PAYMENT", "pi_1", Decimal("12.34"), Decimal("12.34"), "EUR"),
+        ("MISMATCHED_PAYMENT", "pi_2", 5, 5, "USD"),
+    ]
+    assert await counts(pool) == (0, 0, 0, 0)
+
+
+async def test_the_late_and_the_surplus_payments_of_an_order_are_booked_beside_the_captured_one(
+    inbox: Inbox, pool: Pool
+) -> None:
+    twice = order_paid_twice()
+    late = order_paid_late(order_id=twice["order_id"])
+    await inbox.process([kafka_record("order.paid", twice)])
+    await inbox.process([kafka_record("order.surplus_payment", twice), kafka_record("order.late_payment", late)])
+    assert sorted(row[0] for row in await booked(pool)) == ["CAPTURE", "LATE_PAYMENT", "SURPLUS_PAYMENT"]
+
+
+async def test_a_payment_with_another_amount_than_the_request_for_its_refund_is_a_finding(
+    inbox: Inbox, pool: Pool
+) -> None:
+    cancelled = order_cancelled()
+    await inbox.process([kafka_record("order.cancelled", cancelled)])
+    await inbox.process([kafka_record("order.paid", {**cancelled, "captured_amount": "79.07"})])
+    (row,) = await pool.fetch("SELECT * FROM book_disagreements")
+    assert (row["kind"], row["booked"], row["reported"]) == ("CAPTURED_AMOUNT", "79.06 EUR", "79.07 EUR")
+
+
+@pytest.mark.parametrize("event_type", ["order.created", "order.processing", "order.shipped", "return.requested"])
 async def test_other_events_are_ignored(inbox: Inbox, pool: Pool, event_type: str) -> None:
     await inbox.process([kafka_record(event_type, return_completed())])
     assert await counts(pool) == (0, 0, 0, 0)

@@ -1,19 +1,27 @@
-"""The handlers of consumed events: a refund is opened for each amount that a customer is owed."""
+"""The handlers of consumed events: payments are booked, and a refund is opened for what a customer is owed."""
 
 from collections.abc import Sequence
 
 from common.database.statements import Connection
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
-from refunds.events import (
+from refunds.use_cases.booking import record_captures
+from refunds.use_cases.opening import identify_payment, open_refunds
+from refunds.views import (
     OrderCancelledView,
     OrderPaidLateView,
     OrderPaidTwiceView,
+    OrderPaidView,
     OrderPaymentIdentifiedView,
+    OrderPaymentMismatchedView,
+    PaymentView,
     RefundOwedView,
     ReturnCompletedView,
 )
-from refunds.use_cases.opening import identify_payment, open_refunds
+
+
+async def on_payment(connection: Connection, events: Sequence[Incoming[PaymentView]]) -> None:
+    await record_captures(connection, [(incoming.data.capture(), incoming.event.new_actor()) for incoming in events])
 
 
 async def on_refund_owed(connection: Connection, events: Sequence[Incoming[RefundOwedView]]) -> None:
@@ -28,6 +36,8 @@ async def on_payment_identified(connection: Connection, events: Sequence[Incomin
 
 
 EVENT_HANDLERS: Handlers = {
+    "order.paid": EventHandler(OrderPaidView, on_payment),
+    "order.mismatched_payment": EventHandler(OrderPaymentMismatchedView, on_payment),
     "return.completed": EventHandler(ReturnCompletedView, on_refund_owed),
     "order.cancelled": EventHandler(OrderCancelledView, on_refund_owed),
     "order.late_payment": EventHandler(OrderPaidLateView, on_refund_owed),

@@ -99,6 +99,10 @@ book_payments = sa.Table(
     # Derived from the order, of a payment whose id was reported later.
     sa.Column("first_reference", sa.Text),
     sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("order_number", sa.Text, nullable=False),
+    # For a refund by an operator.
+    sa.Column("customer_email", sa.Text),
+    sa.Column("customer_name", sa.Text),
     *(_balance(name) for name in ("captured", *list(Account)[1:], "excess")),
     sa.UniqueConstraint("order_id", "reference"),
     sa.Index("uq_book_payments_captured", "order_id", unique=True, postgresql_where=sa.text("kind = 'CAPTURE'")),

@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from common import money
+
 
 class Account(StrEnum):
     """`PAYMENT` is the customer's side: its balance is the negative of what was captured. The others are where that
@@ -94,9 +96,10 @@ class Overdrawn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A payment as it comes into the book.
+    """A payment as it comes into the book, and whom a refund of it is for.
 
-    An order has one `CAPTURE`, known by the order; its other payments are known by their references.
+    An order has one `CAPTURE`, known by the order; its other payments are known by their references. Raises
+    `ValueError` for an amount of zero or less, or with more decimals than its currency has.
     """
 
     order_id: UUID
@@ -104,3 +107,10 @@ class Capture:
     reference: str
     amount: Decimal
     currency: str
+    order_number: str
+    customer_email: str | None = None
+    customer_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.amount > 0 and money.fits(self.amount, self.currency)):
+            raise ValueError(f"payment {self.reference}: {self.amount} {self.currency} cannot have been paid")

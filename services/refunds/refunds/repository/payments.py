@@ -18,9 +18,14 @@ _NEW = {
     "reference": sa.Text(),
     "amount": postings.c.amount.type,
     "currency": sa.Text(),
+    "order_number": sa.Text(),
+    "customer_email": sa.Text(),
+    "customer_name": sa.Text(),
     "actor": sa.Text(),
     "cause": sa.Text(),
 }
+_CAPTURED = tuple(name for name in _NEW if name in Capture.__slots__)
+_CUSTOMER = ("order_number", "customer_email", "customer_name")
 _new = array_rows("new", **_NEW)
 _known_id = sa.and_(
     identified_payments.c.order_id == _new.c.order_id, identified_payments.c.first_reference == _new.c.reference
@@ -28,13 +33,14 @@ _known_id = sa.and_(
 _opened = (
     insert(book_payments)
     .from_select(
-        ["order_id", "kind", "reference", "first_reference", "currency"],
+        ["order_id", "kind", "reference", "first_reference", "currency", *_CUSTOMER],
         sa.select(
             _new.c.order_id,
             _new.c.kind,
             sa.func.coalesce(identified_payments.c.reference, _new.c.reference),
             identified_payments.c.first_reference,
             _new.c.currency,
+            *(_new.c[name] for name in _CUSTOMER),
         )
         .select_from(_new.outerjoin(identified_payments, _known_id))
         # The same order in every process, so that two of them cannot deadlock.
@@ -145,10 +151,7 @@ async def capture(connection: Connection, captures: Sequence[tuple[Capture, Acto
     one, and keeps a difference as a disagreement."""
     if not captures:
         return
-    rows = [
-        (each.order_id, each.kind, each.reference, each.amount, each.currency, actor.name, actor.causation_id)
-        for each, actor in captures
-    ]
+    rows = [(*(getattr(each, name) for name in _CAPTURED), actor.name, actor.causation_id) for each, actor in captures]
     columns = {f"{name}s": list(values) for name, values in zip(_NEW, zip(*rows, strict=True), strict=True)}
     if await _CAPTURE.execute(connection, **columns) == len(rows):
         return

@@ -212,5 +212,13 @@ def _identity(capture: Capture) -> tuple[UUID, str]:
 
 
 def _capture_of(request: RefundRequest) -> Capture:
-    kind = _KIND_OF[request.cause]
-    return Capture(request.order_id, kind, request.payment_reference, request.amount, request.currency)
+    return Capture(
+        order_id=request.order_id,
+        kind=_KIND_OF[request.cause],
+        reference=request.payment_reference,
+        amount=request.amount,
+        currency=request.currency,
+        order_number=request.order_number,
+        customer_email=request.customer_email,
+        customer_name=request.customer_name,
+    )

@@ -15,12 +15,14 @@ PAYMENTS = text(
     WITH batch AS (
         SELECT * FROM refunds WHERE id > CAST(:after AS UUID) ORDER BY id LIMIT 10000
     )
-    INSERT INTO book_payments (order_id, kind, reference, first_reference, currency)
+    INSERT INTO book_payments (
+        order_id, kind, reference, first_reference, currency, order_number, customer_email, customer_name
+    )
     SELECT r.order_id,
         CASE WHEN r.cause IN ('LATE_PAYMENT', 'SURPLUS_PAYMENT') THEN r.cause ELSE 'CAPTURE' END,
         coalesce(i.reference, r.payment_reference),
         CASE WHEN i.reference IS NOT NULL THEN r.payment_reference END,
-        r.currency
+        r.currency, r.order_number, r.customer_email, r.customer_name
     FROM batch r
     LEFT JOIN identified_payments i ON i.order_id = r.order_id AND i.first_reference = r.payment_reference
     ON CONFLICT DO NOTHING
