@@ -26,9 +26,6 @@ from support.example.refunds import a_refund
 from support.payments.fake_gateway import FakePaymentGateway
 from support.payments.sandbox import PaymentSandbox
 
-# The SDK passes the body to httpx in a deprecated way.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
-
 Controls = FakePaymentGateway | PaymentSandbox
 
 
@@ -168,7 +165,7 @@ async def test_a_refused_connection_means_that_the_gateway_was_not_reached() -> 
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     gateway = StripeGateway(f"http://127.0.0.1:{port}", "sk_test_1")
-    with pytest.raises(GatewayUnavailable, match="not reached: ConnectError"):
+    with pytest.raises(GatewayUnavailable, match="not reached: ClientConnectorError"):
         await gateway.refund(RefundCall.of(a_refund()))
     await gateway.aclose()
 

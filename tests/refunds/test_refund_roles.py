@@ -22,9 +22,6 @@ from support.payments.sandbox import PaymentSandbox
 from support.postgres.databases import Database
 from support.waiting import eventually
 
-# The SDK passes the body to httpx in a deprecated way.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
-
 
 @pytest.fixture
 def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:

@@ -32,9 +32,6 @@ from support.payments.sandbox import PaymentSandbox
 from support.postgres.audit_and_events import audit_and_events, last_event
 from support.waiting import eventually
 
-# The SDK passes the body to httpx in a deprecated way.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
-
 
 @pytest.fixture
 def refund_job(pool: Pool, stripe_gateway: StripeGateway) -> RefundJob:
