@@ -90,6 +90,7 @@ def _row(order: str, event: str, sequence: int) -> Row:
 def _example(event: str) -> bytes:
     """The payload of the event in the format of orders, from the contract's example with two lines."""
     folder = Path(__file__).parents[1] / "contracts" / "examples" / event
-    (example,) = (*folder.glob("two-tax-rates.json"), *folder.glob("with-transaction-id.json"))
+    names = ("two-tax-rates", "with-transaction-id", "after-payment")
+    (example,) = (path for name in names for path in folder.glob(f"{name}.json"))
     data = json.loads(example.read_text())
     return json.dumps({**data, "order_id": "{order}"}, ensure_ascii=False, separators=(",", ":")).encode()
