@@ -12,10 +12,12 @@ BIN := .venv/bin
 TYPESCRIPT := tests/e2e/generated_clients/typescript
 PROJECTS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/*/pyproject.toml))
 TRIALS ?= 10000
+REFUNDS ?= 2000
+UNKNOWN ?= 10000
 SOURCES := libs services deploy docs tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials clean examples
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials refund-trials unknown-outcomes clean examples
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -104,6 +106,12 @@ hostile-clients: setup ## attack a running stack with incomplete, huge and unrea
 
 tamper-trials: setup ## tamper with audit trails in TRIALS seeded ways; examples/verify_audit.py must find each
 	cd tests && ../$(BIN)/python -m chaos.tamper_trials --trials $(TRIALS) --seed $(SEED)
+
+refund-trials: setup ## refund REFUNDS payments while the provider misbehaves and processes are killed; all books must agree
+	$(BIN)/python tests/chaos/refund_trials.py --refunds $(REFUNDS) --seed $(SEED)
+
+unknown-outcomes: setup ## lose the provider's answers to UNKNOWN refunds; how soon each is settled, and that none is doubled
+	cd tests && ../$(BIN)/python -m chaos.unknown_outcomes --unknown $(UNKNOWN) --seed $(SEED)
 
 clean: ## remove installed and generated files; the data of a stack in .local remains
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* reports
