@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from common.messaging.incoming.records import Handlers
     from fastapi import FastAPI
 
+    from refunds.payment_gateway.adyen import AdyenGateway
     from refunds.payment_gateway.stripe import StripeGateway
 
 
@@ -44,13 +45,22 @@ async def job_handlers(settings: RefundsSettings) -> "AsyncIterator[Iterable[Job
         yield [RefundJob(payment_gateway), MailJob(Mailer(settings))]
 
 
-def _payment_gateway(settings: RefundsSettings) -> "StripeGateway":
+def _payment_gateway(settings: RefundsSettings) -> "AdyenGateway | StripeGateway":
+    """The adapter of the provider that the settings name."""
+    from refunds.payment_gateway.adyen import AdyenGateway
     from refunds.payment_gateway.stripe import StripeGateway
 
-    api_key = settings.payment_gateway_key.get_secret_value()
+    url, timeout = settings.payment_gateway_url, settings.payment_gateway_timeout_seconds
+    api_key, secret = (
+        settings.payment_gateway_key.get_secret_value(),
+        settings.payment_webhook_secret.get_secret_value(),
+    )
     if not api_key.strip():
         raise WrongSetting("PAYMENT_GATEWAY_KEY", "is needed by the worker")
-    return StripeGateway(settings.payment_gateway_url, api_key, timeout=settings.payment_gateway_timeout_seconds)
+    if settings.payment_gateway == "adyen":
+        account = settings.payment_merchant_account
+        return AdyenGateway(url, api_key, merchant_account=account, timeout=timeout, webhook_secret=secret)
+    return StripeGateway(url, api_key, timeout=timeout, webhook_secret=secret)
 
 
 SERVICE = Service(

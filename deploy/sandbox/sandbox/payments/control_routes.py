@@ -76,7 +76,7 @@ class ControlRoutes:
         amount = amount or (capture.amount if capture else None)
         if amount is None:
             raise ValueError("amount is needed for a payment that was not declared to the sandbox")
-        currency = capture.currency if capture else _currency(document) or DEFAULT_CURRENCY
+        currency = self._ledger.currency(payment) or _currency(document) or DEFAULT_CURRENCY
         dispute = self._provider.open_dispute(payment, amount, currency, document.get("reason") or "fraudulent")
         return JSONResponse(vars(dispute), 201)
 

@@ -37,9 +37,6 @@ class Webhook:
 
 
 class Dialect(Protocol):
-    initial_status: str
-    """Of a refund that no fault changes: `succeeded`, or `pending` where the result follows by a webhook."""
-
     def refund_made(self, refund: Refund) -> list[Event]: ...
 
     def refund_changed(self, refund: Refund, previous_status: str) -> list[Event]: ...
@@ -50,4 +47,6 @@ class Dialect(Protocol):
         """The event with a false content: the refund has failed."""
         ...
 
-    def webhook(self, document: dict[str, Any], secret: str) -> Webhook: ...
+    def webhook(self, document: dict[str, Any], secret: str) -> Webhook:
+        """The signed request. Raises ValueError for a secret that cannot be used."""
+        ...

@@ -55,10 +55,13 @@ class EventLog:
         )
         return [json.loads(row["document"]) for row in rows]
 
-    def first_page(self, limit: int) -> list[dict[str, Any]]:
-        """Oldest first."""
-        rows = self._connection.execute("SELECT document FROM events ORDER BY position LIMIT ?", (limit,))
-        return [json.loads(row["document"]) for row in rows]
+    def after(self, event_id: str | None, limit: int) -> list[tuple[str, dict[str, Any]]]:
+        """Ids and documents of the next events, oldest first; without an id from the first one on."""
+        rows = self._connection.execute(
+            "SELECT id, document FROM events WHERE position > ? ORDER BY position LIMIT ?",
+            (0 if event_id is None else self._position(event_id), limit),
+        )
+        return [(row["id"], json.loads(row["document"])) for row in rows]
 
     def find(self, event_id: str) -> dict[str, Any] | None:
         row = self._connection.execute("SELECT document FROM events WHERE id = ?", (event_id,)).fetchone()

@@ -101,6 +101,18 @@ class Ledger:
         row = self._one("SELECT amount, currency FROM captures WHERE payment = ?", payment)
         return Capture(row["amount"], row["currency"]) if row else None
 
+    def currency(self, payment: str) -> str | None:
+        """Of the capture, or else of the latest refund."""
+        capture = self.capture(payment)
+        if capture is not None:
+            return capture.currency
+        row = self._connection.execute(
+            "SELECT json_extract(refund, '$.currency') FROM refunds WHERE payment_intent = :payment"
+            " OR charge = :payment ORDER BY position DESC LIMIT 1",
+            {"payment": payment},
+        ).fetchone()
+        return str(row[0]) if row else None
+
     def refunded(self, payment: str) -> int:
         """The sum of all refunds of a payment that have an effect, in minor units."""
         row = self._connection.execute(

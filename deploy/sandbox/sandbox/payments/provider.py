@@ -72,7 +72,7 @@ class Provider:
         amount = unrefunded if amount is None else amount
         if not amount or (unrefunded is not None and amount > unrefunded):
             raise ValueError(f"amount must be from 1 to what was captured and not refunded yet: {unrefunded}")
-        currency = capture.currency if capture else currency or DEFAULT_CURRENCY
+        currency = self.ledger.currency(payment) or currency or DEFAULT_CURRENCY
         is_charge = payment.startswith(CHARGES)
         refund = new_refund(
             amount=amount,

@@ -10,10 +10,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from sandbox.faults import FaultPlan, fault_routes
 from sandbox.http_server import HEALTH_ROUTES, PromptServer
+from sandbox.payments.adyen.notifications import AdyenDialect
+from sandbox.payments.adyen.routes import FAULT_MODES as ADYEN_FAULTS
+from sandbox.payments.adyen.routes import AdyenRoutes
 from sandbox.payments.control_routes import ControlRoutes
 from sandbox.payments.event_log import EventLog
 from sandbox.payments.ledger import Ledger
@@ -26,18 +29,19 @@ from sandbox.payments.webhooks import Webhooks
 
 
 async def serve_payments(host: str, port: int, data: Path) -> None:
-    with _stripe(data) as stripe:
+    (data / "adyen").mkdir(exist_ok=True)
+    with _stripe(data) as stripe, _adyen(data / "adyen") as adyen:
 
         @contextlib.asynccontextmanager
         async def in_background(_: Starlette) -> AsyncIterator[None]:
-            running = [asyncio.create_task(task()) for task in stripe.tasks]
+            running = [asyncio.create_task(task()) for task in (*stripe.tasks, *adyen.tasks)]
             yield
             for each in running:
                 each.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
         app = Starlette(
-            routes=[*stripe.routes, *HEALTH_ROUTES],
+            routes=[Mount("/adyen", routes=adyen.routes), *stripe.routes, *HEALTH_ROUTES],
             exception_handlers={HTTPException: _unknown_route},
             lifespan=in_background,
         )
@@ -60,6 +64,17 @@ def _stripe(folder: Path) -> Iterator[RunningProvider]:
         webhooks = Webhooks(connection, events, faults, dialect)
         provider = Provider(connection, ledger, webhooks, dialect)
         routes = StripeRoutes(provider, events, webhooks, faults).routes()
+        yield _running(routes, provider, events, webhooks, faults)
+
+
+@contextlib.contextmanager
+def _adyen(folder: Path) -> Iterator[RunningProvider]:
+    faults = FaultPlan(folder / "faults.json", modes=ADYEN_FAULTS, target_field="payment")
+    with contextlib.closing(open_database(folder / "ledger.sqlite3")) as connection:
+        events, dialect = EventLog(connection), AdyenDialect()
+        webhooks = Webhooks(connection, events, faults, dialect)
+        provider = Provider(connection, Ledger(connection), webhooks, dialect)
+        routes = AdyenRoutes(provider, events, webhooks, faults).routes()
         yield _running(routes, provider, events, webhooks, faults)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -42,10 +42,13 @@ class Webhooks:
                 self._schedule(event, reference, target)
         self._wake.set()
 
-    async def deliver_before_answer(self, payment: str, reference: str | None) -> None:
-        """If a fault says so, wait until what is due for a payment was sent."""
+    async def deliver_before_answer(
+        self, payment: str, reference: str | None, make_changes: Callable[[str], None]
+    ) -> None:
+        """If a fault says so, make the later changes of a payment now, and wait until its webhooks were sent."""
         if not self._faults.trigger(*filter(None, (payment, reference)), modes={"webhook_before_answer"}):
             return
+        make_changes(payment)
         with self._connection:
             self._log.hasten(payment)
         self._wake.set()
@@ -56,7 +59,9 @@ class Webhooks:
                     await self._attempted.wait()
 
     def set_target(self, target: Target | None) -> None:
-        """Deliver future events there; None to nowhere."""
+        """Deliver future events there; None to nowhere. Raises ValueError for a secret that cannot be used."""
+        if target is not None:
+            self._dialect.webhook({}, target.secret)
         with self._connection:
             self._log.set_target(target)
         self._wake.set()

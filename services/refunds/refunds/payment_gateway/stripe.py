@@ -1,8 +1,7 @@
 """The adapter for Stripe's refunds, also used with the sandbox, which has that part of the API (ADR 12, ADR 36)."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import aiohttp
 import stripe
 from stripe.params import EventListParams, RefundCreateParams, RefundListParams
 
+from refunds.payment_gateway.http_session import NEVER_SENT, new_session
 from refunds.payment_gateway.port import (
     Declined,
     GatewayError,
@@ -33,7 +33,6 @@ from refunds.payment_gateway.stripe_objects import (
     read_signed,
 )
 
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _REJECTED_UNREAD = (stripe.AuthenticationError, stripe.PermissionError, stripe.RateLimitError)
 _CHARGES = ("ch_", "py_")
 _PAGE = 100
@@ -91,8 +90,7 @@ class StripeGateway:
         parameters: RefundListParams = {"limit": _PAGE}
         parameters[_kind_of(payment_reference)] = payment_reference
         try:
-            async with self._errors_classified():
-                refunds = [read_refund(each) async for each in _all(await self._api.refunds.list_async(parameters))]
+            refunds = [read_refund(each) async for each in self._all(self._api.refunds.list_async(parameters))]
         except Declined as decline:
             if _is_missing(decline):
                 return []
@@ -107,18 +105,15 @@ class StripeGateway:
             "created": {"gte": since - _OVERLAP_SECONDS},
             "types": [*REFUND_EVENTS, *DISPUTE_EVENTS],
         }
-        async with self._errors_classified():
-            newest_first = [each async for each in _all(await self._api.events.list_async(parameters))]
-            events = [event for each in reversed(newest_first) if (event := read_event(each)) is not None]
+        newest_first = [each async for each in self._all(self._api.events.list_async(parameters))]
+        events = [event for each in reversed(newest_first) if (event := read_event(each)) is not None]
         newest = max((each["created"] for each in newest_first), default=since)
         return events, str(max(newest, since))
 
     async def refunds_since(self, since: datetime) -> AsyncIterator[GatewayRefund]:
         """See `PaymentGateway`; newest first."""
         parameters: RefundListParams = {"limit": _PAGE, "created": {"gte": int(since.timestamp())}}
-        async with self._errors_classified():
-            page = await self._api.refunds.list_async(parameters)
-        async for each in _all(page):
+        async for each in self._all(self._api.refunds.list_async(parameters)):
             yield read_refund(each)
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> GatewayEvent | None:
@@ -132,13 +127,25 @@ class StripeGateway:
     @cached_property
     def _api(self) -> stripe.V1Services:
         """Of a session that belongs to the event loop of the first call."""
-        self._session = _new_session(self._timeout)
+        self._session = new_session(self._timeout, certificates=stripe.ca_bundle_path)
         return stripe.StripeClient(
             self._api_key,
             base_addresses={"api": self._address},
             http_client=stripe.AIOHTTPClient(timeout=None, session=self._session),
             max_network_retries=0,
         ).v1
+
+    async def _all(self, first_page: "Awaitable[stripe.ListObject[Any]]") -> AsyncIterator[dict[str, Any]]:
+        """The objects of this page and of those that follow; the time limit is that of one page."""
+        async with self._errors_classified():
+            page = await first_page
+        while True:
+            for each in page.data:
+                yield each.to_dict()
+            if not page.has_more:
+                return
+            async with self._errors_classified():
+                page = await page.next_page_async()
 
     @asynccontextmanager
     async def _errors_classified(self) -> AsyncIterator[None]:
@@ -155,29 +162,6 @@ class StripeGateway:
             raise OutcomeUnknown(f"the answer cannot be read: {error!r}") from error
 
 
-def _new_session(timeout: float) -> aiohttp.ClientSession:
-    """For the SDK: a call by aiohttp takes half the processor time of one by httpx (docs/performance.md). A proxy is
-    taken from the environment (`HTTPS_PROXY`)."""
-    certificates = ssl.create_default_context(cafile=stripe.ca_bundle_path)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=certificates),
-        timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=timeout),
-        trust_env=True,
-    )
-
-
-async def _all(page: "stripe.ListObject[Any]") -> AsyncIterator[dict[str, Any]]:
-    """The objects of this page and of those that follow; a single page is read without another call."""
-    objects = page.auto_paging_iter() if page.has_more else _in_memory(page.data)
-    async for each in objects:
-        yield each.to_dict()
-
-
-async def _in_memory(objects: list[Any]) -> AsyncIterator[Any]:
-    for each in objects:
-        yield each
-
-
 def _failure(error: stripe.StripeError) -> Exception:
     """What an error of the SDK says about the refund (https://docs.stripe.com/error-low-level).
 
@@ -192,7 +176,7 @@ def _failure(error: stripe.StripeError) -> Exception:
     if status is None:
         cause = error.__cause__
         name = type(cause or error).__name__
-        if isinstance(cause, _NEVER_SENT):
+        if isinstance(cause, NEVER_SENT):
             return GatewayUnavailable(f"not reached: {name}")
         return OutcomeUnknown(f"no answer: {name}")
     if status == 500:

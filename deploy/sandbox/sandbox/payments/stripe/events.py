@@ -16,7 +16,7 @@ _DISPUTE_STATUS = {"opened": "needs_response", "won": "won", "lost": "lost"}
 
 
 class StripeDialect:
-    initial_status = "succeeded"
+    """Every change is an event, also of a refund that ends with the answer to its request."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

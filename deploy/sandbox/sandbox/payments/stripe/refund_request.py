@@ -79,12 +79,17 @@ class RefundRequest:
             raise parameter_missing("Required for a payment that was not declared to the sandbox: amount.", "amount")
         return new_refund(
             amount=amount,
-            currency=self.currency or (capture.currency if capture else DEFAULT_CURRENCY),
+            currency=self.currency or (capture.currency if capture else self._declared_currency()),
             payment_intent=self.payment_intent,
             charge=self.charge,
             metadata=self.metadata,
             reason=self.reason,
         )
+
+    def _declared_currency(self) -> str:
+        """Of a payment that was not declared to the sandbox: what our metadata says of it."""
+        currency = self.metadata.get("currency", "")
+        return currency.lower() if re.fullmatch(r"[A-Za-z]{3}", currency) else DEFAULT_CURRENCY
 
 
 def parse_form(body: bytes) -> dict[str, str]:

@@ -69,7 +69,9 @@ class StripeRoutes:
         with self._key_in_flight(call.idempotency_key):
             await delay_request(self._provider, request, call, fault)
             response = self._refund_once(call, refund_request, fault)
-            await self._webhooks.deliver_before_answer(refund_request.payment, call.reference)
+            await self._webhooks.deliver_before_answer(
+                refund_request.payment, call.reference, self._provider.hasten_changes
+            )
         return await send_or_lose(request, response, fault)
 
     async def retrieve_refund(self, request: Request, call: Call) -> Response:
