@@ -9,6 +9,7 @@ from typing import Any
 from common.jobs.dead_letters import DEAD_JOB, DeadJob
 from common.messaging.dead_letters import DEAD_RECORD, DeadRecord
 from common.messaging.envelope import EventData, full_name
+from common.reconciliation.reports import DISCREPANCY, DiscrepancyData
 from generators.compatibility import breaking_changes
 from invoicing import events as invoicing
 from orders import events as orders
@@ -23,6 +24,7 @@ PUBLISHED: Mapping[str, type[EventData]] = {
     **invoicing.PUBLISHED,
     **dict.fromkeys(returns.PUBLISHED, returns.ReturnData),
     **dict.fromkeys(refunds.PUBLISHED, refunds.RefundData),
+    DISCREPANCY: DiscrepancyData,
     DEAD_JOB: DeadJob,
     DEAD_RECORD: DeadRecord,
 }

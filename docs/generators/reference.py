@@ -177,6 +177,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "data of return events": partial(event_data, "return.completed"),
     "data of invoice events": partial(event_data, "invoice.issued", "invoice.failed"),
     "data of refund events": partial(event_data, "refund.succeeded"),
+    "data of discrepancies": partial(event_data, "reconciliation.discrepancy"),
     "data of dead letters": partial(event_data, "job.dead_lettered", "record.dead_lettered"),
     "metrics": metrics,
     "commands": commands,

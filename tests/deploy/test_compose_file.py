@@ -50,7 +50,7 @@ def test_nothing_listens_outside_this_machine() -> None:
     ports = [port for container in CONTAINERS.values() for port in container.get("ports", [])]
 
     assert len(ports) == len(SERVICES) + len(
-        ("gateway", "sandbox", "mailbox", "kafka", "prometheus", "grafana", "kafka-ui")
+        ("gateway", "sandbox", "mailbox", "kafka", "prometheus", "alertmanager", "grafana", "kafka-ui")
     )
     assert all(port.startswith("127.0.0.1:") for port in ports)
 

@@ -12,22 +12,20 @@ class Service:
     settings of every service. A service is not given the secrets of another one."""
 
 
-SMTP = ("SMTP_HOST", "SMTP_PORT")
-
 SERVICES = {
     "orders": Service(
-        roles=("api", "consumer", "relay"),
+        roles=("api", "consumer", "relay", "reconciler"),
         settings=("LINK_SIGNING_KEY", "INVOICE_DOWNLOAD_URL"),
     ),
     "returns": Service(
-        roles=("api", "consumer", "relay"),
+        roles=("api", "consumer", "relay", "reconciler"),
     ),
     "invoicing": Service(
-        roles=("api", "consumer", "relay", "worker"),
-        settings=("LINK_SIGNING_KEY", "DOCUMENT_FOLDER", "SELLER_TIME_ZONE", *SMTP),
+        roles=("api", "consumer", "relay", "worker", "reconciler"),
+        settings=("LINK_SIGNING_KEY", "DOCUMENT_FOLDER", "SELLER_TIME_ZONE"),
     ),
     "refunds": Service(
-        roles=("api", "consumer", "relay", "worker"),
-        settings=("PAYMENT_GATEWAY_URL", "PAYMENT_GATEWAY_KEY", *SMTP),
+        roles=("api", "consumer", "relay", "worker", "reconciler"),
+        settings=("PAYMENT_GATEWAY_URL", "PAYMENT_GATEWAY_KEY"),
     ),
 }

@@ -84,8 +84,6 @@ class Stack:
             "PAYMENT_GATEWAY_URL": self.url("sandbox"),
             # The zone of the seller's address, which the default settings of invoicing print.
             "SELLER_TIME_ZONE": self._environment.get("SELLER_TIME_ZONE") or "Europe/Paris",
-            "SMTP_HOST": HOST,
-            "SMTP_PORT": str(self._ports["smtp"]),
         }
 
     def service_environment(self, service: str) -> dict[str, str]:
@@ -98,6 +96,8 @@ class Stack:
             "TRUSTED_PROXIES": self._proxies_of_services(),
             "AUDIT_CHECKPOINT_FOLDER": str(self.audit_checkpoints),
             "AUDIT_SIGNING_KEY": self.credentials.audit_signing_key,
+            "SMTP_HOST": HOST,
+            "SMTP_PORT": str(self._ports["smtp"]),
         }
         shared = self.shared_settings()
         return self._environment | common | {name: shared[name] for name in SERVICES[service].settings}

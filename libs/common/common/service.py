@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
 
+    from common.aggregates.event_counter import EventCounter
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
+    from common.reconciliation.check import Check
 
 ALL = "all"  # every role of a service in one process
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 JobHandlers: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Iterable["JobHandler"]]]
+Checks: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Iterable["Check"]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,10 @@ class Service(Generic[Settings]):
     `gateway` builds the application of the role `api`. The role `consumer` passes the events of the topics that the
     service `consumes` to `event_handlers`; an operator's replay of a poison record uses the same handlers. The role
     `worker` runs the jobs of `job_handlers`, an async context manager that closes the handlers' resources at its end.
-    The role `relay` is the same in every service; it also keeps the totals of `counts` up to date. These functions
-    import the modules that only their role needs: the other roles then start faster and use less memory.
+    The role `relay` is the same in every service; it also keeps the totals of `counts` up to date. The role
+    `reconciler` runs the `checks` of the service after those of every service, and sends its alerts; `event_counter` is
+    that of a service whose aggregates count their events themselves. These functions import the modules that only their
+    role needs: the other roles then start faster and use less memory.
     """
 
     name: str
@@ -66,12 +71,14 @@ class Service(Generic[Settings]):
     event_handlers: Callable[[Settings], "Handlers"] = lambda _: {}
     job_handlers: JobHandlers[Settings] | None = None
     counts: StatusCounts[Any] | None = None
+    checks: Checks[Settings] | None = None
+    event_counter: "EventCounter | None" = None
 
     @property
     def roles(self) -> tuple[str, ...]:
         consumer = ("consumer",) if self.consumes else ()
         worker = () if self.job_handlers is None else ("worker",)
-        return ("api", *consumer, *worker, "relay")
+        return ("api", *consumer, *worker, "relay", "reconciler")
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.setting_types import Brokers, DatabaseUrl, Host, Networks, SigningAlgorithms, WebAddress
-from common.text.email_address import parse_mailbox
+from common.text.email_address import parse_email_address, parse_mailbox
 
 
 class WrongSetting(Exception):
@@ -18,6 +18,13 @@ class WrongSetting(Exception):
         super().__init__(f"{name}: {problem}")
         self.name = name
         self.problem = problem
+
+
+def _address(text: str) -> str:
+    return parse_email_address(text)
+
+
+OpsAddress = Annotated[str, AfterValidator(_address)]
 
 
 def _seed(key: SecretStr) -> SecretStr:
@@ -106,6 +113,21 @@ class ServiceSettings(ProcessSettings):
     # Between two verifications of the whole audit trail; 0 means only on request.
     audit_verification_hours: float = Field(default=24, ge=0)
 
+    # Who gets the alerts of this service: an address, a webhook that accepts JSON, or both. Without any there are none.
+    ops_email: OpsAddress | None = None
+    ops_webhook_url: WebAddress | None = None
+    smtp_host: Host = "127.0.0.1"
+    smtp_port: int = Field(default=1025, ge=1, le=65535)
+    # TLS from the first byte (port 465). Otherwise STARTTLS: where the server offers it, and always with a login.
+    smtp_implicit_tls: bool = False
+    smtp_username: str | None = None
+    smtp_password: SecretStr = Field(default=SecretStr(""))
+    smtp_timeout_seconds: float = Field(default=8, gt=0)
+    mail_sender: str = "ArtiCurated <alerts@articurated.example>"
+
+    # Between two rounds of the reconciler.
+    reconcile_seconds: float = Field(default=60, gt=0)
+
     # The unit of all retry schedules.
     retry_unit_seconds: float = Field(default=60, gt=0)
     job_lease_seconds: float = Field(default=20, gt=0)
@@ -120,6 +142,12 @@ class ServiceSettings(ProcessSettings):
     topic_retention_days: int = Field(default=90, ge=1)
     topic_replication: int = Field(default=1, ge=1)
 
+    @field_validator("mail_sender")
+    @classmethod
+    def _is_mailbox(cls, text: str) -> str:
+        parse_mailbox(text)
+        return text
+
     @model_validator(mode="after")
     def _issuer_is_complete(self) -> Self:
         given = [each is not None for each in (self.jwt_issuer, self.jwt_audience)]
@@ -130,19 +158,6 @@ class ServiceSettings(ProcessSettings):
 
 
 class MailSettings(ServiceSettings):
-    """The settings of a service that sends e-mails."""
+    """The settings of a service that sends e-mails to others than the operators."""
 
-    smtp_host: Host = "127.0.0.1"
-    smtp_port: int = Field(default=1025, ge=1, le=65535)
-    # TLS from the first byte (port 465). Otherwise STARTTLS: where the server offers it, and always with a login.
-    smtp_implicit_tls: bool = False
-    smtp_username: str | None = None
-    smtp_password: SecretStr = Field(default=SecretStr(""))
-    smtp_timeout_seconds: float = Field(default=8, gt=0)
     mail_sender: str
-
-    @field_validator("mail_sender")
-    @classmethod
-    def _is_mailbox(cls, text: str) -> str:
-        parse_mailbox(text)
-        return text

@@ -7,7 +7,7 @@ from common.service import Runtime, Service
 
 from orders.events import INVOICES_TOPIC, ORDERS_TOPIC, REFUNDS_TOPIC
 from orders.settings import OrdersSettings
-from orders.tables import metadata, order_counts
+from orders.tables import metadata, order_counts, order_events
 
 if TYPE_CHECKING:
     from common.messaging.incoming.records import Handlers
@@ -49,4 +49,5 @@ SERVICE = Service(
     consumes=(INVOICES_TOPIC, REFUNDS_TOPIC),
     event_handlers=event_handlers,
     counts=order_counts,
+    event_counter=order_events,
 )

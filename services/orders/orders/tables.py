@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
+from common.aggregates.event_counter import EventCounter
 from common.aggregates.notes import Notes
 from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
@@ -159,3 +160,4 @@ order_search = sa.Table(
 )
 
 order_counts = StatusCounts("order", OrderStatus, metadata)
+order_events = EventCounter(orders.c.id)

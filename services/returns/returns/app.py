@@ -6,7 +6,7 @@ from common.service import Runtime, Service
 
 from returns.events import ORDERS_TOPIC, REFUNDS_TOPIC, RETURNS_TOPIC
 from returns.settings import ReturnsSettings
-from returns.tables import metadata, return_counts
+from returns.tables import metadata, return_counts, return_events
 
 if TYPE_CHECKING:
     from common.messaging.incoming.records import Handlers
@@ -49,4 +49,5 @@ SERVICE = Service(
     consumes=(ORDERS_TOPIC, REFUNDS_TOPIC),
     event_handlers=event_handlers,
     counts=return_counts,
+    event_counter=return_events,
 )

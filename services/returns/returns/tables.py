@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from common.aggregates.counts import StatusCounts
+from common.aggregates.event_counter import EventCounter
 from common.aggregates.notes import Notes
 from common.database.tables import NAMING_CONVENTION, instant
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
@@ -119,3 +120,4 @@ return_search = sa.Table(
 )
 
 return_counts = StatusCounts("return", ReturnStatus, metadata)
+return_events = EventCounter(returns.c.order_id)

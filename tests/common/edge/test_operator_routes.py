@@ -233,3 +233,27 @@ async def test_the_secret_of_a_new_key_is_not_stored_for_a_repeated_request(vase
 )
 async def test_an_invalid_api_key_request_is_rejected(ops: httpx.AsyncClient, key: dict[str, str]) -> None:
     assert (await ops.post("/ops/api-keys", json=key)).status_code == 422
+
+
+async def test_discrepancies_are_listed_by_state_and_check_for_managers_too(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    await vase_gateway.pool.execute(
+        'INSERT INTO discrepancies (id, "check", subject, key, details, resolved_at) '
+        "VALUES ($1, 'cracked_vase', 'vase-1', 'key-1', '{\"pieces\": 3}', NULL), "
+        "($2, 'cracked_vase', 'vase-2', NULL, '{}', now()), ($3, 'lost_vase', 'vase-3', NULL, '{}', NULL)",
+        *(uuid4() for _ in range(3)),
+    )
+
+    async def subjects(query: str) -> set[str]:
+        return {each["subject"] for each in (await ops.get(f"/ops/discrepancies{query}")).json()["data"]}
+
+    assert await subjects("") == {"vase-1", "vase-2", "vase-3"}
+    assert await subjects("?state=open") == {"vase-1", "vase-3"}
+    assert await subjects("?state=resolved") == {"vase-2"}
+    assert await subjects("?state=open&check=cracked_vase") == {"vase-1"}
+    async with vase_gateway.client(Role.MANAGER) as manager:
+        [row] = (await manager.get("/ops/discrepancies?check=cracked_vase&state=open")).json()["data"]
+    assert (row["check"], row["key"], row["details"], row["occurrences"]) == ("cracked_vase", "key-1", {"pieces": 3}, 1)
+    async with vase_gateway.client(Role.CLIENT) as client:
+        assert (await client.get("/ops/discrepancies")).status_code == 403

@@ -252,3 +252,15 @@ async def test_an_unknown_command_prints_the_usage(command: str, capsys: pytest.
         execute(SERVICE, command.split())
     assert raised.value.code == 2
     assert "usage: python -m workshop" in capsys.readouterr().err
+
+
+async def test_the_command_line_reconciles_and_lists_what_was_found(
+    vase_gateway: VaseGateway, command_line: CommandLine
+) -> None:
+    await a_poison_record(vase_gateway, "Vase bleu")
+    await vase_gateway.pool.execute("UPDATE poison SET created_at = now() - interval '2 minutes'")
+
+    assert await command_line("reconcile", "--once") == (0, {"findings": 1})
+    code, found = await command_line("discrepancies", "--state", "open")
+    assert code == 0
+    assert [each["check"] for each in found["data"]] == ["poison_kept"]

@@ -13,7 +13,8 @@ from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.errors import PermanentFailure
 from common.jobs import dead_letters, endings
-from common.jobs.handler import JobHandler
+from common.jobs.alerts import ALERT, Alert, Alerts
+from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job, LeaseLost
 from common.text.storable import LONGEST_ERROR, describe_error, storable
 
@@ -30,11 +31,12 @@ _seconds = Histogram("job_attempt_seconds", "How long an attempt at a job took",
 
 
 class JobRunner:
-    """`service` is the service whose dead-letter topic gets the dead letters."""
+    """`service` is the service whose dead-letter topic gets the dead letters, and `alerts` the final failures."""
 
-    def __init__(self, service: str, retry_unit_seconds: float) -> None:
+    def __init__(self, service: str, retry_unit_seconds: float, alerts: Alerts | None = None) -> None:
         self._service = service
         self._retry_unit = retry_unit_seconds
+        self._alerts = alerts
 
     async def run(self, job: Job, handler: JobHandler) -> None:
         """Never raises, except for a cancellation from outside: one job must not end the worker that runs all others.
@@ -76,6 +78,8 @@ class JobRunner:
             await endings.bury(connection, job, reason)
             subject = await handler.on_failure(connection, job, reason)
             await dead_letters.append_dead_job(connection, self._service, subject.record_key, job, reason)
+            if self._alerts is not None and job.kind != ALERT:
+                await self._alerts.enqueue(connection, _alert(job, handler, subject, reason), job.traceparent)
         if handler.counter is not None:
             handler.counter.labels("failed").inc()
         log = _log.bind(job_id=str(job.id), attempts=job.attempt, error=reason, **subject.log_fields)
@@ -128,6 +132,12 @@ class JobRunner:
     def _set_back_delay(self, job: Job) -> timedelta:
         """1, 2, 4, … up to 30 seconds where the retry unit is a minute, else in proportion."""
         return timedelta(seconds=self._retry_unit / 60 * min(2 ** min(job.set_backs, 10), LONGEST_SET_BACK))
+
+
+def _alert(job: Job, handler: JobHandler, subject: Subject, reason: str) -> Alert:
+    details = {"job_id": str(job.id), "attempts": job.attempt, "error": reason}
+    details |= {name: None if value is None else str(value) for name, value in subject.log_fields.items()}
+    return Alert(f"job-dead:{job.kind}", job.business_key, f"{job.kind}: {handler.failure_message}", details)
 
 
 async def _persist(job: Job, end: Callable[[Connection], Awaitable[None]]) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import Histogram
 from common.database.failures import FailuresLogged
 from common.database.transactions import Pool, reading
 from common.jobs import endings, queue
+from common.jobs.alerts import Alerts
 from common.jobs.handler import JobHandler
 from common.jobs.job import Job, LeaseLost
 from common.jobs.leases import keep_leases
@@ -29,10 +30,20 @@ _start_delay = Histogram("job_start_delay_seconds", "From a job's due time to th
 class Worker:
     """Runs the jobs of its handlers' kinds; any number of workers may share one database."""
 
-    def __init__(self, pool: Pool, handlers: Iterable[JobHandler], service: str, settings: ServiceSettings) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        handlers: Iterable[JobHandler],
+        service: str,
+        settings: ServiceSettings,
+        *,
+        longest_idle: float = LONGEST_IDLE,
+    ) -> None:
+        """`longest_idle`: how long a job may be due, in seconds, before an idle worker looks again."""
         self._pool = pool
+        self._longest_idle = longest_idle
         self._handlers = {handler.kind: handler for handler in handlers}
-        self._runner = JobRunner(service, settings.retry_unit_seconds)
+        self._runner = JobRunner(service, settings.retry_unit_seconds, Alerts.of(service, settings))
         self._lease = timedelta(seconds=settings.job_lease_seconds)
         self._running: dict[asyncio.Task[None], Job] = {}
         self._name = f"{socket.gethostname()}:{os.getpid()}"
@@ -46,7 +57,7 @@ class Worker:
         try:
             while not stop.done():
                 claimed_count = await self._claim_due()
-                idle = SHORTEST_IDLE if claimed_count else min(idle * 2, LONGEST_IDLE)
+                idle = SHORTEST_IDLE if claimed_count else min(idle * 2, self._longest_idle)
                 await asyncio.wait({stop, leases, *self._running}, timeout=idle, return_when=asyncio.FIRST_COMPLETED)
                 self._collect()
                 if leases.done():

@@ -3,7 +3,7 @@
 import aiosmtplib
 
 from common.mail.message import Mail, MailRefused, compose, recipient_of
-from common.settings import MailSettings
+from common.settings import ServiceSettings
 from common.text.email_address import parse_mailbox
 
 
@@ -19,7 +19,7 @@ class Mailer:
     headers. STARTTLS (RFC 3207) is required with a login, so that a password is never sent unencrypted.
     """
 
-    def __init__(self, settings: MailSettings) -> None:
+    def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
         self._sender = parse_mailbox(settings.mail_sender)
 

@@ -32,6 +32,7 @@ def add_operator_commands(subcommands: Subcommands) -> None:
     _add_poison(_group(subcommands, "poison", "records that could not be processed"))
     _add_outbox(_group(subcommands, "outbox", "pending events, and those that Kafka rejected permanently"))
     _add_keys(_group(subcommands, "api-keys", "keys for the HTTP API"))
+    _add_discrepancies(subcommands)
     _command(subcommands, "verify-audit", "check every audit chain; exit code 1 when one is broken", verify_audit)
 
 
@@ -67,6 +68,16 @@ def _add_outbox(outbox: Subcommands) -> None:
         commands.send_events_again,
     )
     send_again_parser.add_argument("--since", type=_instant, required=True)
+
+
+def _add_discrepancies(subcommands: Subcommands) -> None:
+    parser = _with_paging(
+        _command(subcommands, "discrepancies", "what the reconciler found, newest first", queries.list_discrepancies)
+    )
+    parser.add_argument("--state", choices=["open", "resolved"])
+    parser.add_argument("--check")
+    reconcile_parser = _command(subcommands, "reconcile", "run all checks of the reconciler now", _reconcile)
+    reconcile_parser.add_argument("--once", action="store_true", required=True, help="one round, as there is no other")
 
 
 def _add_keys(keys: Subcommands) -> None:
@@ -124,6 +135,12 @@ async def _ensure_keys(connection: Connection, actor: Actor, from_file: Path) ->
     return await commands.ensure_keys(connection, actor, keys)
 
 
+async def _reconcile(connection: Connection, runtime: Runtime[Any]) -> dict[str, Any]:
+    from common.operators.reconciliation import reconcile_once  # its modules are not needed by the other commands
+
+    return await reconcile_once(connection, runtime)
+
+
 def _group(subcommands: Subcommands, name: str, meaning: str) -> Subcommands:
     return subcommands.add_parser(name, help=meaning).add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -138,7 +155,10 @@ def _command(
 
 
 def _list(group: Subcommands, meaning: str, query: Callable[..., Awaitable[Page[Any]]]) -> argparse.ArgumentParser:
-    parser = _command(group, "list", meaning, query)
+    return _with_paging(_command(group, "list", meaning, query))
+
+
+def _with_paging(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=_number(1, 2**31 - 1), default=20)
     parser.add_argument("--offset", type=_number(0, 2**31 - 1), default=0)
     return parser

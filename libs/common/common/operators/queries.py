@@ -8,10 +8,19 @@ import sqlalchemy as sa
 
 from common.database.paging import PagedQuery
 from common.database.statements import Connection, Record, prepare
-from common.database.tables import api_keys, job_attempts, jobs, outbox, outbox_parked, outbox_pending, poison
+from common.database.tables import (
+    api_keys,
+    discrepancies,
+    job_attempts,
+    jobs,
+    outbox,
+    outbox_parked,
+    outbox_pending,
+    poison,
+)
 from common.errors import Problem
 from common.jobs.attempts import ATTEMPTS_SHOWN
-from common.operators.results import ApiKeySummary, JobAttempt, JobSummary, PoisonSummary
+from common.operators.results import ApiKeySummary, Discrepancy, JobAttempt, JobSummary, PoisonSummary
 from common.paging import Page, Paging
 
 Row = dict[str, Any]
@@ -64,6 +73,14 @@ _POISON_RECORDS = _paged(
     sa.select(*_columns(poison, PoisonSummary)),
     _where(sa.select(poison.c.id), state=poison.c.state),
     *(poison.c.created_at.desc(), poison.c.id),
+)
+_state = sa.bindparam("state", type_=sa.Text)
+_DISCREPANCIES = _paged(
+    sa.select(*_columns(discrepancies, Discrepancy)),
+    _where(sa.select(discrepancies.c.id), check=discrepancies.c.check).where(
+        sa.or_(_state.is_(None), (_state == "open") == discrepancies.c.resolved_at.is_(None))
+    ),
+    *(discrepancies.c.first_seen.desc(), discrepancies.c.id),
 )
 _EVENTS = {
     state: _paged(
@@ -148,6 +165,11 @@ async def find_event(connection: Connection, position: int) -> Row:
     if row is None:
         raise Problem.not_found("position", position)
     return dict(row)
+
+
+async def list_discrepancies(connection: Connection, state: str | None, check: str | None, paging: Paging) -> Page[Row]:
+    """Discrepancies that are `open` or `resolved`, or all, the latest first; None is no condition."""
+    return await _DISCREPANCIES.fetch(connection, paging, state=state, check=check)
 
 
 async def list_keys(connection: Connection, paging: Paging) -> Page[Row]:

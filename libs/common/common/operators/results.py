@@ -120,6 +120,23 @@ class AuditVerification(TypedDict):
     result: AuditResult | None
 
 
+class Discrepancy(TypedDict):
+    """What the reconciler found by `check`. It is open until `resolved_at`; `repaired_at` is its last repair."""
+
+    id: UUID
+    check: str
+    subject: str
+    key: str | None
+    details: dict[str, Any]
+    first_seen: datetime
+    last_seen: datetime
+    occurrences: int
+    repairs: int
+    repaired_at: datetime | None
+    repair_error: str | None
+    resolved_at: datetime | None
+
+
 class ApiKeySummary(TypedDict):
     """`last_used_at` is accurate to a minute. `rate_limit` is null where the setting applies, and 0 for no limit."""
 

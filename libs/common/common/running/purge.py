@@ -14,6 +14,7 @@ from sqlalchemy.types import UserDefinedType
 from common.component import pause
 from common.database.statements import Connection, prepare
 from common.database.tables import (
+    discrepancies,
     idempotency_keys,
     inbox,
     jobs,
@@ -87,6 +88,7 @@ def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
         PurgeRule(
             poison, _is(poison.c.state, "replayed") & older_than(poison.c.replayed_at, settings.poison_retention_days)
         ),
+        PurgeRule(discrepancies, older_than(discrepancies.c.resolved_at, settings.job_retention_days)),
         PurgeRule(idempotency_keys, idempotency_keys.c.expires_at < func.now()),
         PurgeRule(rate_limit_leases, rate_limit_leases.c.expires_at < func.now()),
     ]

@@ -17,7 +17,7 @@ RELAY_SERVER_SETTINGS = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 
 
 def role_components(role: str, runtime: Runtime[Any]) -> Iterable[Component]:
-    """The role is `consumer`, `worker` or `relay`."""
+    """The role is `consumer`, `worker`, `relay` or `reconciler`."""
     match role:
         case "consumer":
             return _consumer(runtime)
@@ -25,6 +25,10 @@ def role_components(role: str, runtime: Runtime[Any]) -> Iterable[Component]:
             return [Component("worker", partial(_run_worker, runtime, runtime.service.job_handlers))]
         case "relay":
             return _relay(runtime)
+        case "reconciler":
+            from common.operators.reconciliation import reconciler_components
+
+            return reconciler_components(runtime)
     raise ValueError(f"{runtime.service.name} has no role {role}")
 
 

@@ -9,6 +9,7 @@ from common.database.tables.audit_log import (
     audit_verifications,
 )
 from common.database.tables.columns import APPEND_ONLY, NAMING_CONVENTION, infrastructure, instant
+from common.database.tables.discrepancies import discrepancies
 from common.database.tables.inbox import consumer_positions, inbox, poison
 from common.database.tables.jobs import job_attempts, jobs
 from common.database.tables.outbox import (
@@ -34,6 +35,7 @@ __all__ = [
     "audit_nodes",
     "audit_verifications",
     "consumer_positions",
+    "discrepancies",
     "event_streams",
     "idempotency_keys",
     "inbox",

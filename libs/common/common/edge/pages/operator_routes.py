@@ -1,4 +1,4 @@
-"""`/api/v1/ops`: the operators' routes, for the role `ops` only, the same in every service."""
+"""`/api/v1/ops`: the operators' routes, the same in every service; only discrepancies are shown to managers too."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -34,6 +34,11 @@ class PoisonState(StrEnum):
 class EventState(StrEnum):
     PENDING = "pending"
     PARKED = "parked"
+
+
+class DiscrepancyState(StrEnum):
+    OPEN = "open"
+    RESOLVED = "resolved"
 
 
 # As a plain int, `1e9999999` in a body would be converted: 80 s for one request.
@@ -121,6 +126,17 @@ async def replay_event(
     """Let the relay publish a parked event and those of its key behind it. 409 when it is not parked."""
     async with command(request) as run:
         return await run.answer(await commands.replay_event(run.connection, Caller.of(request).actor, position))
+
+
+@router.route("GET", "/discrepancies", roles=[Role.OPS, Role.MANAGER], lists=schemas.Discrepancy)
+async def list_discrepancies(
+    request: Request,
+    paging: PageQuery,
+    state: Annotated[DiscrepancyState | None, Query(description="Discrepancies in this state.")] = None,
+    check: Annotated[str | None, Query(max_length=100, pattern="^[ -~]*$", description="Those of this check.")] = None,
+) -> Response:
+    """What the reconciler of the service has found, newest first: where two places that must agree do not."""
+    return await read_page(request, queries.list_discrepancies, state, check, paging=paging)
 
 
 @router.route("GET", "/api-keys", roles=[Role.OPS], lists=schemas.ApiKeySummary)

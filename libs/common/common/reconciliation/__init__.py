@@ -1,0 +1,1 @@
+"""Reconciliation: checks that compare what the system knows in several places, findings, and their repair (ADR 40)."""

@@ -1,0 +1,72 @@
+"""What a check is: it finds discrepancies, and may repair one (ADR 40)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import msgspec
+
+from common.database.statements import Connection, Record, Statement
+from common.database.transactions import Pool, reading
+
+# A check that finds so many may have missed some: what it does not name is then not resolved.
+MOST_FINDINGS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`subject` is what is wrong; a check has one open discrepancy of it. `key` is the record key of its event."""
+
+    subject: str
+    key: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_row(cls, row: Record | Mapping[str, Any]) -> "Finding":
+        """The columns `subject` and `key`; all others are the details."""
+        values: dict[str, Any] = msgspec.to_builtins(dict(row))
+        return cls(str(values.pop("subject")), values.pop("key", None), values)
+
+
+Repair: TypeAlias = Callable[[Connection, Finding], Awaitable[None]]
+
+
+class Check(ABC):
+    """One comparison. It must not find what is still being worked on. `name` is stored, and labels the metrics."""
+
+    name: str
+    # How often one discrepancy is repaired; 0: only people can.
+    most_repairs: int = 0
+
+    @abstractmethod
+    async def find(self, pool: Pool) -> Sequence[Finding]:
+        """Everything that is wrong now, the oldest first, at most `MOST_FINDINGS`. Opens its own connections, so that
+        none is held during a call outside."""
+
+    async def repair(self, connection: Connection, finding: Finding) -> None:
+        """Have the normal path do what is missing, in the transaction that records the repair. It may be called for
+        what is in order by now, and must not harm then."""
+        raise NotImplementedError
+
+
+class QueryCheck(Check):
+    """A check that is one statement: each of its rows is a finding (`Finding.of_row`). Its limit is the parameter
+    `most`."""
+
+    def __init__(self, name: str, statement: Statement, *, repair: Repair | None = None, **parameters: object) -> None:
+        self.name = name
+        self.most_repairs = 0 if repair is None else 1
+        self._statement = statement
+        self._repair = repair
+        self._parameters = parameters
+
+    async def find(self, pool: Pool) -> Sequence[Finding]:
+        async with reading(pool) as connection:
+            rows = await self._statement.fetch_all(connection, most=MOST_FINDINGS, **self._parameters)
+        return [Finding.of_row(row) for row in rows]
+
+    async def repair(self, connection: Connection, finding: Finding) -> None:
+        if self._repair is None:
+            raise NotImplementedError
+        await self._repair(connection, finding)

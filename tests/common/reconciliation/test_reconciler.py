@@ -1,0 +1,153 @@
+"""The reconciler records each discrepancy once, reports it, has it repaired, and resolves what is gone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from common.database.statements import Connection
+from common.database.transactions import Pool, transaction
+from common.jobs.alerts import Alerts
+from common.reconciliation.check import Check, Finding
+from common.reconciliation.reconciler import Reconciler
+from common.reconciliation.reports import Reports
+from support.running import running
+from support.waiting import eventually
+
+CRACK = Finding("vase-1", str(uuid4()), {"glaze": "blue"})
+REPORTS = Reports("vases", None, Alerts("workshop", ("mail",)))
+
+
+class VaseCheck(Check):
+    """Finds what a test puts into `found`; a repair ends it if `heals`."""
+
+    name = "cracked_vase"
+
+    def __init__(self, *found: Finding, most_repairs: int = 0, heals: bool = True) -> None:
+        self.found = list(found)
+        self.most_repairs = most_repairs
+        self.repaired: list[Finding] = []
+        self._heals = heals
+
+    async def find(self, _pool: Pool) -> Sequence[Finding]:
+        return list(self.found)
+
+    async def repair(self, _connection: Connection, finding: Finding) -> None:
+        self.repaired.append(finding)
+        if not self._heals:
+            raise RuntimeError("the glue is dry")
+        self.found.remove(finding)
+
+
+class BlindCheck(VaseCheck):
+    async def find(self, _pool: Pool) -> Sequence[Finding]:
+        raise OSError("it is dark")
+
+
+async def run_rounds(pool: Pool, *checks: Check, rounds: int = 1, reports: Reports = REPORTS) -> None:
+    reconciler = Reconciler(pool, checks, reports, seconds=60)
+    for _ in range(rounds):
+        async with transaction(pool) as connection:
+            assert await reconciler.run_round(connection) is not None
+
+
+async def rows(pool: Pool) -> list[dict[str, Any]]:
+    return [dict(row) for row in await pool.fetch("SELECT * FROM discrepancies ORDER BY first_seen")]
+
+
+async def test_what_is_found_again_and_again_is_one_discrepancy_one_event_and_one_alert(pool: Pool) -> None:
+    await run_rounds(pool, VaseCheck(CRACK), rounds=3)
+
+    [row] = await rows(pool)
+    assert (row["check"], row["subject"], row["key"]) == ("cracked_vase", "vase-1", CRACK.key)
+    assert (row["occurrences"], row["repairs"], row["resolved_at"]) == (3, 0, None)
+    assert row["last_seen"] > row["first_seen"]
+    [event] = await pool.fetch("SELECT * FROM outbox")
+    assert (event["type"], event["topic"], event["key"]) == ("reconciliation.discrepancy", "vases", CRACK.key)
+    data = json.loads(event["payload"])
+    assert data["discrepancy_id"] == str(row["id"])
+    assert (data["check"], data["subject"], data["details"]) == ("cracked_vase", "vase-1", {"glaze": "blue"})
+    [job] = await pool.fetch("SELECT * FROM jobs")
+    assert job["kind"] == "alert"
+    assert job["business_key"].startswith("mail:discrepancy:cracked_vase:vase-1:")
+
+
+async def test_what_is_not_found_any_more_is_resolved_and_a_relapse_is_a_new_discrepancy(pool: Pool) -> None:
+    check = VaseCheck(CRACK)
+    await run_rounds(pool, check)
+    check.found.clear()
+    await run_rounds(pool, check)
+    assert [row["resolved_at"] is not None for row in await rows(pool)] == [True]
+
+    check.found.append(CRACK)
+    await run_rounds(pool, check)
+
+    assert [row["resolved_at"] is None for row in await rows(pool)] == [False, True]
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 2
+    assert await pool.fetchval("SELECT count(*) FROM jobs") == 1  # of the same cause, once a day
+
+
+async def test_a_check_that_fails_resolves_nothing_and_stops_no_other(pool: Pool) -> None:
+    await run_rounds(pool, VaseCheck(CRACK))
+    other = VaseCheck(replace(CRACK, subject="vase-2"))
+    other.name = "missing_vase"
+    await run_rounds(pool, BlindCheck(), other)
+
+    assert [(row["check"], row["resolved_at"]) for row in await rows(pool)] == [
+        ("cracked_vase", None),
+        ("missing_vase", None),
+    ]
+
+
+async def test_discrepancies_of_a_check_that_no_longer_exists_are_resolved(pool: Pool) -> None:
+    await run_rounds(pool, VaseCheck(CRACK))
+    await run_rounds(pool)
+    assert [row["resolved_at"] is not None for row in await rows(pool)] == [True]
+
+
+async def test_a_discrepancy_is_repaired_once_in_the_round_that_finds_it(pool: Pool) -> None:
+    check = VaseCheck(CRACK, most_repairs=1)
+    await run_rounds(pool, check, rounds=2)
+
+    assert check.repaired == [CRACK]
+    [row] = await rows(pool)
+    assert (row["repairs"], row["repair_error"]) == (1, None)
+    assert row["repaired_at"] is not None
+    assert row["resolved_at"] is not None
+
+
+async def test_a_repair_that_fails_is_recorded_and_tried_up_to_its_limit(pool: Pool) -> None:
+    check = VaseCheck(CRACK, most_repairs=2, heals=False)
+    await run_rounds(pool, check, rounds=4)
+
+    assert len(check.repaired) == 2
+    [row] = await rows(pool)
+    assert (row["repairs"], row["repaired_at"], row["resolved_at"]) == (2, None, None)
+    assert row["repair_error"] == "RuntimeError: the glue is dry"
+
+
+async def test_one_process_at_a_time_runs_a_round(pool: Pool) -> None:
+    reconciler = Reconciler(pool, [VaseCheck(CRACK)], REPORTS, seconds=60)
+    async with transaction(pool) as first, transaction(pool) as second:
+        assert await reconciler.run_round(first) == 1
+        assert await reconciler.run_round(second) is None
+
+
+async def test_rounds_are_run_until_the_process_stops(pool: Pool) -> None:
+    reconciler = Reconciler(pool, [VaseCheck(CRACK)], REPORTS, seconds=0.02)
+
+    async def seen_three_times() -> bool:
+        return bool(await pool.fetchval("SELECT occurrences >= 3 FROM discrepancies"))
+
+    async with running(reconciler.run):
+        await eventually(seen_three_times)
+
+
+@pytest.mark.parametrize("reports", [replace(REPORTS, topic=None), replace(REPORTS, alerts=Alerts("workshop", ()))])
+async def test_without_a_topic_there_is_no_event_and_without_a_channel_no_alert(pool: Pool, reports: Reports) -> None:
+    await run_rounds(pool, VaseCheck(CRACK), reports=reports)
+
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == (0 if reports.topic is None else 1)
+    assert await pool.fetchval("SELECT count(*) FROM jobs") == (1 if reports.topic is None else 0)
