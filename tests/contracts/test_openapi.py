@@ -28,7 +28,7 @@ OPERATION_IDS = {
         *("getReturnHistory", "getReturnHistoryProof", "addReturnNote", "listReturnNotes", "exportReturns"),
     },
     "invoicing": {"listInvoices", "getInvoice", "getInvoiceDocument"},
-    "refunds": {"listRefunds", "getRefund"},
+    "refunds": {"listRefunds", "getRefund", "getBook"},
 }
 COMMON_OPERATION_IDS = {"healthCheck", "getMetrics"}
 TAGS = {"orders": "Orders", "returns": "Returns", "invoicing": "Invoices", "refunds": "Refunds"}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from common.aggregates.event_counter import EventCounter
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
+    from common.operators.console import OperatorCommand
     from common.reconciliation.check import Check
 
 ALL = "all"  # every role of a service in one process
@@ -58,8 +59,9 @@ class Service(Generic[Settings]):
     `worker` runs the jobs of `job_handlers`, an async context manager that closes the handlers' resources at its end.
     The role `relay` is the same in every service; it also keeps the totals of `counts` up to date. The role
     `reconciler` runs the `checks` of the service after those of every service, and sends its alerts; `event_counter` is
-    that of a service whose aggregates count their events themselves. These functions import the modules that only their
-    role needs: the other roles then start faster and use less memory.
+    that of a service whose aggregates count their events themselves. `operator_commands` are commands that only this
+    service has. These functions import the modules that only their role needs: the other roles then start faster and
+    use less memory.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Service(Generic[Settings]):
     counts: StatusCounts[Any] | None = None
     checks: Checks[Settings] | None = None
     event_counter: "EventCounter | None" = None
+    operator_commands: "Callable[[], Iterable[OperatorCommand]]" = tuple
 
     @property
     def roles(self) -> tuple[str, ...]:

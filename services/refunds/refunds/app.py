@@ -14,6 +14,7 @@ from refunds.tables import metadata, refund_counts
 if TYPE_CHECKING:
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
+    from common.operators.console import OperatorCommand
     from fastapi import FastAPI
 
     from refunds.payment_gateway.adyen import AdyenGateway
@@ -63,6 +64,15 @@ def _payment_gateway(settings: RefundsSettings) -> "AdyenGateway | StripeGateway
     return StripeGateway(url, api_key, timeout=timeout, webhook_secret=secret)
 
 
+def operator_commands() -> "Iterable[OperatorCommand]":
+    from common.operators.console import OperatorCommand
+
+    from refunds.use_cases.trial_balance import check_book
+
+    meaning = "the sums of the book of payments by account; exit code 1 when debits, credits and balances differ"
+    return [OperatorCommand("trial-balance", meaning, check_book, fails=lambda result: not result["is_zero"])]
+
+
 SERVICE = Service(
     name="refunds",
     settings=RefundsSettings,
@@ -73,4 +83,5 @@ SERVICE = Service(
     event_handlers=event_handlers,
     job_handlers=job_handlers,
     counts=refund_counts,
+    operator_commands=operator_commands,
 )

@@ -11,8 +11,9 @@ from fastapi import Depends, Query, Request, Response
 
 from refunds.domain.refund import RefundStatus
 from refunds.repository.reading import RefundFilter
-from refunds.schemas import RefundResponse, refund_response
+from refunds.schemas import BookResponse, RefundResponse, book_response, refund_response
 from refunds.use_cases import queries
+from refunds.use_cases.trial_balance import get_trial_balance
 
 router = Router("/refunds", tag="Refunds")
 
@@ -31,6 +32,17 @@ async def list_refunds(
 ) -> Response:
     """Newest first, each with its latest attempts at the payment gateway, at most 100."""
     return await read_page(request, queries.list_refunds, filters, paging=paging, render=refund_response)
+
+
+@router.route("GET", "/book", roles=Role.staff(), returns=BookResponse)
+async def get_book(
+    request: Request,
+    order_id: Annotated[UUID | None, Query(description="Only the payments of this order, with their entries.")] = None,
+) -> Response:
+    """The trial balance of the double-entry book of payments, at one instant: each account of each currency.
+
+    Whenever it is read, the balances of a currency add up to 0."""
+    return await read(request, get_trial_balance, order_id, render=book_response)
 
 
 @router.route("GET", "/{refund_id}", roles=Role.staff(), returns=RefundResponse)

@@ -1,15 +1,19 @@
 """Response bodies of refunds."""
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from common.edge.requests.fields import ExactNumber
 from common.jobs.attempts import Attempt
+from common.money import quantize
 from typing_extensions import TypedDict
 
+from refunds.domain.book import Account, EntryKind
 from refunds.domain.refund import RefundStatus
 from refunds.domain.request import Cause, RefundRequest
 from refunds.use_cases.queries import TriedRefund
+from refunds.use_cases.trial_balance import TrialBalance
 
 
 class RefundResponse(TypedDict):
@@ -27,6 +31,89 @@ class RefundResponse(TypedDict):
     created_at: datetime
     completed_at: datetime | None
     attempts: list[Attempt]
+
+
+class BookAccountResponse(TypedDict):
+    """An account of all payments in a currency; `balance` is `debits` less `credits`."""
+
+    currency: str
+    account: Account
+    debits: ExactNumber
+    credits: ExactNumber
+    balance: ExactNumber
+
+
+class EntryResponse(TypedDict):
+    """A move of the amount from `source` to `target`. Entries of one `subject`, such as a refund, move the same money.
+
+    `transaction_id` is the provider's id of a refund; `causation_id` that of the event that caused the entry."""
+
+    subject: str
+    number: int
+    kind: EntryKind
+    source: Account
+    target: Account
+    amount: ExactNumber
+    transaction_id: str | None
+    actor: str
+    causation_id: str | None
+    created_at: datetime
+
+
+class BookPaymentResponse(TypedDict):
+    """A payment with its balances: what was captured, and where that money is. `excess` is what the provider paid back
+    beyond it."""
+
+    kind: EntryKind
+    reference: str
+    first_reference: str | None
+    currency: str
+    captured: ExactNumber
+    refundable: ExactNumber
+    in_flight: ExactNumber
+    paid_back: ExactNumber
+    paid_elsewhere: ExactNumber
+    settled: ExactNumber
+    disputed: ExactNumber
+    lost: ExactNumber
+    excess: ExactNumber
+    entries: list[EntryResponse]
+
+
+class BookResponse(TypedDict):
+    """`is_zero`: of each currency, debits and credits are equal, and so are postings and balances. `payments` are those
+    of the order that was asked for."""
+
+    is_zero: bool
+    accounts: list[BookAccountResponse]
+    payments_in_excess: int
+    disagreements: int
+    payments: list[BookPaymentResponse]
+
+
+def book_response(book: TrialBalance) -> dict[str, object]:
+    """The members of a `BookResponse`."""
+    names, entry_names = BookPaymentResponse.__annotations__, EntryResponse.__annotations__
+    payments = [
+        {name: payment[name] for name in names if name != "entries"}
+        | {"entries": [{name: entry[name] for name in entry_names} for entry in payment["entries"]]}
+        for payment in book.payments
+    ]
+    accounts = [
+        {name: _rounded(getattr(each, name), each.currency) for name in BookAccountResponse.__annotations__}
+        for each in book.accounts
+    ]
+    return {
+        "is_zero": book.is_zero,
+        "accounts": accounts,
+        "payments_in_excess": book.payments_in_excess,
+        "disagreements": book.disagreements,
+        "payments": payments,
+    }
+
+
+def _rounded(value: object, currency: str) -> object:
+    return quantize(value, currency) if isinstance(value, Decimal) else value
 
 
 def refund_response(tried: TriedRefund) -> dict[str, object]:

@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,14 +27,31 @@ _LONGEST_VALIDITY = 36_500
 Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def add_operator_commands(subcommands: Subcommands) -> None:
-    """A parsed command line has `command`, which runs in a transaction, and `format`."""
+@dataclass(frozen=True, slots=True)
+class OperatorCommand:
+    """A command of one service, such as a check of its tables. `function` is called with the connection, and gives a
+    JSON object; the exit code is 1 where `fails` is true of it."""
+
+    name: str
+    meaning: str
+    function: Callable[[Connection], Awaitable[dict[str, Any]]]
+    fails: Callable[[Mapping[str, Any]], bool] = lambda _: False
+
+
+def add_operator_commands(subcommands: Subcommands, own: Iterable[OperatorCommand] = ()) -> None:
+    """A parsed command line has `command`, which runs in a transaction, `format` and `fails`. `own` are those of the
+    service."""
     _add_jobs(_group(subcommands, "jobs", "background work, its attempts and their errors"))
     _add_poison(_group(subcommands, "poison", "records that could not be processed"))
     _add_outbox(_group(subcommands, "outbox", "pending events, and those that Kafka rejected permanently"))
     _add_keys(_group(subcommands, "api-keys", "keys for the HTTP API"))
     _add_discrepancies(subcommands)
-    _command(subcommands, "verify-audit", "check every audit chain; exit code 1 when one is broken", verify_audit)
+    verify_parser = _command(
+        subcommands, "verify-audit", "check every audit chain; exit code 1 when one is broken", verify_audit
+    )
+    verify_parser.set_defaults(fails=lambda result: result["broken"] is not None)
+    for each in own:
+        _command(subcommands, each.name, each.meaning, each.function).set_defaults(fails=each.fails)
 
 
 def _add_jobs(jobs: Subcommands) -> None:
@@ -150,7 +168,7 @@ def _command(
 ) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=meaning)
     parser.add_argument("--format", choices=["text", "json"], help="text on a terminal, else JSON")
-    parser.set_defaults(command=_by_names(function))
+    parser.set_defaults(command=_by_names(function), fails=lambda _: False)
     return parser
 
 

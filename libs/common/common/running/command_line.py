@@ -66,7 +66,7 @@ async def _operate(service: Service[Any], settings: ServiceSettings, options: ar
             return _fail(f"The database cannot be reached: {type(error).__name__}.")
         raise
     print_result(result, options.format)
-    return 1 if options.subcommand == "verify-audit" and result["broken"] is not None else 0
+    return 1 if options.fails(result) else 0
 
 
 def _parser(service: Service[Any]) -> argparse.ArgumentParser:
@@ -77,7 +77,7 @@ def _parser(service: Service[Any]) -> argparse.ArgumentParser:
         subcommands.add_parser(role, help=f"run the role {role}")
     subcommands.add_parser(ALL, help="run all roles in one process")
     subcommands.add_parser("migrate", help="bring the database and the topics up to date")
-    add_operator_commands(subcommands)
+    add_operator_commands(subcommands, service.operator_commands())
     return parser
 
 

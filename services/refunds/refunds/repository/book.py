@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from common.audit.actor import Actor
 from common.database.statements import Connection, Statement, prepare
+from common.money import quantize
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.selectable import LateralFromClause
 
@@ -135,7 +136,7 @@ async def standing(connection: Connection, entry: Entry) -> Standing | None:
     if row is None:
         return None
     place = None if row["place"] is None else Account(row["place"])
-    return Standing(row["refundable"], row["currency"], place, row["is_paid"])
+    return Standing(quantize(row["refundable"], row["currency"]), row["currency"], place, row["is_paid"])
 
 
 def _parameters(entry: Entry) -> dict[str, object]:

@@ -1,0 +1,110 @@
+"""The trial balance: each account by its postings and by its balances, read in one statement and so at one instant."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from uuid import UUID
+
+import sqlalchemy as sa
+from common.database.statements import Connection, Record, Statement, prepare
+
+from refunds.domain.book import Account
+from refunds.tables import book_disagreements, book_payments, postings
+
+_ORDER_ID = sa.bindparam("order_id", type_=sa.Uuid)
+_of_order = book_payments.c.order_id == _ORDER_ID
+_zero: sa.ColumnClause[Decimal] = sa.literal_column("CAST(0 AS NUMERIC)")
+
+
+def _accounts(*conditions: sa.ColumnElement[bool]) -> Statement:
+    """Of each currency and account: its debits and credits in the postings, and what the payments' balances add up to,
+    which another mechanism keeps."""
+    amount = postings.c.amount
+    of_payment = book_payments.join(postings, postings.c.payment_id == book_payments.c.id)
+    moves = sa.union_all(
+        sa.select(
+            book_payments.c.currency, postings.c.target.label("account"), amount.label("debit"), _zero.label("credit")
+        )
+        .select_from(of_payment)
+        .where(*conditions),
+        sa.select(book_payments.c.currency, postings.c.source, _zero, amount)
+        .select_from(of_payment)
+        .where(*conditions),
+    ).subquery("moves")
+    posted = (
+        sa.select(
+            moves.c.currency,
+            moves.c.account,
+            sa.func.sum(moves.c.debit).label("debits"),
+            sa.func.sum(moves.c.credit).label("credits"),
+        )
+        .group_by(moves.c.currency, moves.c.account)
+        .subquery("posted")
+    )
+    balances: dict[Account, sa.ColumnElement[Decimal]] = {
+        account: -book_payments.c.captured if account is Account.PAYMENT else book_payments.c[account]
+        for account in Account
+    }
+    sums = sa.union_all(
+        *(
+            sa.select(
+                book_payments.c.currency,
+                sa.literal(str(account), literal_execute=True).label("account"),
+                sa.func.sum(balance).label("balance"),
+            )
+            .where(*conditions)
+            .group_by(book_payments.c.currency)
+            for account, balance in balances.items()
+        )
+    ).subquery("sums")
+    same = sa.and_(posted.c.currency == sums.c.currency, posted.c.account == sums.c.account)
+    return prepare(
+        sa.select(
+            sums.c.currency,
+            sums.c.account,
+            sa.func.coalesce(posted.c.debits, 0).label("debits"),
+            sa.func.coalesce(posted.c.credits, 0).label("credits"),
+            sums.c.balance,
+        )
+        .select_from(sums.outerjoin(posted, same))
+        .order_by(sums.c.currency, sums.c.account)
+    )
+
+
+_ACCOUNTS = _accounts()
+_ACCOUNTS_OF_ORDER = _accounts(_of_order)
+_PAYMENTS = prepare(sa.select(book_payments).where(_of_order).order_by(book_payments.c.id))
+_ENTRIES = prepare(
+    sa.select(postings)
+    .select_from(book_payments.join(postings, postings.c.payment_id == book_payments.c.id))
+    .where(_of_order)
+    .order_by(postings.c.position)
+)
+_IN_EXCESS = sa.select(sa.func.count()).select_from(book_payments).where(sa.text("excess > 0")).scalar_subquery()
+_FINDINGS = prepare(
+    sa.select(
+        _IN_EXCESS.label("payments_in_excess"),
+        sa.select(sa.func.count()).select_from(book_disagreements).scalar_subquery().label("disagreements"),
+    )
+)
+
+
+async def accounts(connection: Connection, order_id: UUID | None = None) -> Sequence[Record]:
+    """`currency`, `account`, `debits`, `credits` and `balance`, of all payments or of those of one order."""
+    if order_id is None:
+        return await _ACCOUNTS.fetch_all(connection)
+    return await _ACCOUNTS_OF_ORDER.fetch_all(connection, order_id=order_id)
+
+
+async def payments_of(connection: Connection, order_id: UUID) -> Sequence[Record]:
+    return await _PAYMENTS.fetch_all(connection, order_id=order_id)
+
+
+async def entries_of(connection: Connection, order_id: UUID) -> Sequence[Record]:
+    """All postings of the order's payments, oldest first."""
+    return await _ENTRIES.fetch_all(connection, order_id=order_id)
+
+
+async def findings(connection: Connection) -> Record:
+    """How many payments the provider paid back in excess, and how many reports disagree with the book."""
+    (row,) = await _FINDINGS.fetch_all(connection)
+    return row

@@ -1,0 +1,99 @@
+"""The trial balance of the book: a route for staff, a command for operators, and a metric."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from common.access.auth import Role
+from common.database.transactions import transaction
+from common.running.command_line import execute
+from refunds.app import SERVICE
+from refunds.domain.refund import Refund
+from refunds.use_cases import booking
+from support.example.ada import TOTAL
+from support.example.refunds import EVENT, a_refund
+from support.gateway.application import Gateway, exact_json, serve
+from support.logs import logging_restored
+from support.postgres.databases import Database
+
+
+@pytest_asyncio.fixture
+async def gateway(database: Database) -> AsyncIterator[Gateway]:
+    async with serve(SERVICE, database) as running:
+        yield running
+
+
+async def a_paid_and_a_reserved_refund(gateway: Gateway) -> tuple[Refund, Refund]:
+    paid, reserved = a_refund(), a_refund(amount=Decimal(300), currency="JPY")
+    async with transaction(gateway.pool) as connection:
+        for refund in (paid, reserved):
+            await booking.reserve_refund(connection, refund, EVENT)
+        await booking.book_refund(connection, replace(paid, transaction_id="re_1"), EVENT)
+    return paid, reserved
+
+
+async def test_the_accounts_of_each_currency_add_up_to_zero(gateway: Gateway) -> None:
+    await a_paid_and_a_reserved_refund(gateway)
+    book = exact_json(await gateway.get("/refunds/book", key=Role.WAREHOUSE))
+
+    accounts = {(each["currency"], each["account"]): each["balance"] for each in book["accounts"] if each["balance"]}
+    assert accounts == {
+        ("EUR", "payment"): -Decimal(TOTAL),
+        ("EUR", "paid_back"): Decimal(TOTAL),
+        ("JPY", "payment"): -300,
+        ("JPY", "in_flight"): 300,
+    }
+    assert (book["is_zero"], book["payments"], book["payments_in_excess"], book["disagreements"]) == (True, [], 0, 0)
+    refundable = next(each for each in book["accounts"] if (each["currency"], each["account"]) == ("EUR", "refundable"))
+    assert (refundable["debits"], refundable["credits"]) == (Decimal(TOTAL), Decimal(TOTAL))
+
+
+async def test_the_payments_of_one_order_are_shown_with_their_entries(gateway: Gateway) -> None:
+    paid, _ = await a_paid_and_a_reserved_refund(gateway)
+    book = exact_json(await gateway.get(f"/refunds/book?order_id={paid.request.order_id}"))
+
+    assert {each["currency"] for each in book["accounts"]} == {"EUR"}
+    (payment,) = book["payments"]
+    assert (payment["kind"], payment["captured"], payment["paid_back"]) == ("CAPTURE", Decimal(TOTAL), Decimal(TOTAL))
+    assert [(each["kind"], each["source"], each["target"]) for each in payment["entries"]] == [
+        ("CAPTURE", "payment", "refundable"),
+        ("REFUND_RESERVED", "refundable", "in_flight"),
+        ("REFUND_PAID", "in_flight", "paid_back"),
+    ]
+    assert payment["entries"][-1]["transaction_id"] == "re_1"
+
+
+async def test_clients_cannot_read_the_book(gateway: Gateway) -> None:
+    assert (await gateway.get("/refunds/book", key=Role.CLIENT)).status_code == 403
+
+
+async def test_the_command_fails_when_postings_and_balances_differ(
+    gateway: Gateway, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database.dsn)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:9")
+    await a_paid_and_a_reserved_refund(gateway)
+
+    async def trial_balance() -> tuple[int, dict[str, object]]:
+        with logging_restored():
+            code = await asyncio.to_thread(execute, SERVICE, ["trial-balance", "--format", "json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    code, result = await trial_balance()
+    assert (code, result["is_zero"]) == (0, True)
+
+    # What only the owner of the tables can do, or a fault of the disk.
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("ALTER TABLE postings DISABLE TRIGGER apply_posting")
+    await owner.execute(
+        "INSERT INTO postings (payment_id, subject, number, kind, source, target, amount, actor, created_at)"
+        " SELECT min(payment_id), 'x', 1, 'REFUND_RESERVED', 'refundable', 'in_flight', 0.001, 'x', now() FROM postings"
+    )
+    await owner.close()
+    code, result = await trial_balance()
+    assert (code, result["is_zero"]) == (1, False)
