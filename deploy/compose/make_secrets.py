@@ -28,6 +28,8 @@ def main() -> None:
     api_keys = _ensure("operator", "api-keys.json", ARTICURATED, _api_keys)
     _ensure("grafana", "admin_password", GRAFANA, _password)
     _ensure("refunds", "PAYMENT_GATEWAY_KEY", ARTICURATED, lambda: f"sk_test_{secrets.token_hex(16)}")
+    webhook_secret = _ensure("refunds", "PAYMENT_WEBHOOK_SECRET", ARTICURATED, lambda: secrets.token_hex(32))
+    _write("payment-sandbox", "PAYMENT_WEBHOOK_SECRET", ARTICURATED, webhook_secret)
     _write("invoicing", "LINK_SIGNING_KEY", ARTICURATED, link_signing_key)
     for service in services:
         _ensure(service, "AUDIT_SIGNING_KEY", ARTICURATED, _ed25519_key)

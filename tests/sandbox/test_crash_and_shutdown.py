@@ -143,6 +143,7 @@ def test_a_port_in_use_is_an_error(start_program: StartProgram, tmp_path: Path) 
     [
         (["--port=0", "--data=/dev/null/x"], "--data: Not a directory"),
         (["--port=65536", "--data=x"], "--port: '65536' is not a port"),
+        (["--port=0", "--data=/tmp", "--webhook-url=http://x"], "PAYMENT_WEBHOOK_SECRET is needed"),
     ],
 )
 def test_an_invalid_option_is_named(options: list[str], message: str) -> None:

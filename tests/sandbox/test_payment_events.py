@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -243,7 +244,7 @@ async def test_a_forged_webhook_claims_a_failure_and_has_no_valid_signature(
 
 
 async def test_an_unfinished_change_and_an_undelivered_webhook_survive_kill_9(
-    start_program: Any, tmp_path: Any, order_payment: str
+    start_program: Any, tmp_path: Path, order_payment: str
 ) -> None:
     process, addresses = start_program("payments", tmp_path, port=0)
     sandbox = PaymentSandbox(f"http://{addresses['http']}")
@@ -261,3 +262,15 @@ async def test_an_unfinished_change_and_an_undelivered_webhook_survive_kill_9(
         await eventually_true(lambda: len(receiver.requests) == 3)
     (made,) = await sandbox.refunds(order_payment)
     assert made["status"] == "succeeded"
+
+
+async def test_webhooks_can_be_sent_from_the_start(
+    start_program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order_payment: str
+) -> None:
+    monkeypatch.setenv("PAYMENT_WEBHOOK_SECRET", "5b" * 32)
+    async with webhook_receiver() as receiver:
+        _, addresses = start_program("payments", tmp_path, port=0, webhook_url=f"{receiver.url}/{{provider}}")
+        for dialect in ("", "/adyen"):
+            await PaymentSandbox(f"http://{addresses['http']}{dialect}").refund_by_hand(order_payment, 100)
+        await eventually_true(lambda: len(receiver.requests) == 3)
+    assert sorted(receiver.paths) == ["/webhooks/adyen", "/webhooks/stripe", "/webhooks/stripe"]

@@ -26,6 +26,7 @@ class Credentials:
     """The same keys in the format of `python -m <service> api-keys ensure --from-file`."""
     link_signing_key: str
     payment_gateway_key: str
+    payment_webhook_secret: str
     audit_signing_key: str
 
 
@@ -37,6 +38,8 @@ def load_credentials(folder: Path) -> Credentials:
         "link_signing_key": secrets.token_urlsafe(32),
         "audit_signing_key": b64encode(secrets.token_bytes(32)).decode(),
         "payment_gateway_key": f"sk_test_{secrets.token_hex(16)}",
+        # Hexadecimal, as Adyen's are.
+        "payment_webhook_secret": secrets.token_hex(32),
     } | read_json(folder / "secrets.json", {})
     write_private(folder / "secrets.json", json.dumps(shared))
     return Credentials({key["role"]: key["key"] for key in keys}, api_key_file, **shared)

@@ -26,6 +26,6 @@ SERVICES = {
     ),
     "refunds": Service(
         roles=("api", "consumer", "relay", "worker", "reconciler"),
-        settings=("PAYMENT_GATEWAY_URL", "PAYMENT_GATEWAY_KEY"),
+        settings=("PAYMENT_GATEWAY_URL", "PAYMENT_GATEWAY_KEY", "PAYMENT_WEBHOOK_SECRET"),
     ),
 }

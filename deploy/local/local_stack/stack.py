@@ -58,7 +58,7 @@ class Stack:
             StackProcess(self.kafka, "kafka", "broker", f"kafka://{self.kafka.bootstrap}"),
         ]
         self.sandbox = [
-            self._sandbox("sandbox", "payments", "--port={sandbox}"),
+            self._sandbox("sandbox", "payments", "--port={sandbox}", f"--webhook-url={self._webhook_url()}"),
             self._sandbox("mailbox", "mailbox", "--smtp-port={smtp}", "--http-port={mailbox}"),
         ]
         self.gateway = self._gateway()
@@ -81,7 +81,8 @@ class Stack:
             "INVOICE_DOWNLOAD_URL": self.url("invoicing"),
             "LINK_SIGNING_KEY": self.credentials.link_signing_key,
             "PAYMENT_GATEWAY_KEY": self.credentials.payment_gateway_key,
-            "PAYMENT_GATEWAY_URL": self.url("sandbox"),
+            "PAYMENT_GATEWAY_URL": self.url("sandbox") + ("/adyen" if self._uses_adyen() else ""),
+            "PAYMENT_WEBHOOK_SECRET": self._webhook_secret(),
             # The zone of the seller's address, which the default settings of invoicing print.
             "SELLER_TIME_ZONE": self._environment.get("SELLER_TIME_ZONE") or "Europe/Paris",
         }
@@ -150,6 +151,16 @@ class Stack:
         environment = self._environment | environment
         return self._process("gateway", "origin", "proxy", port=port, readiness="/readyz", environment=environment)
 
+    def _uses_adyen(self) -> bool:
+        return self._environment.get("PAYMENT_GATEWAY") == "adyen"
+
+    def _webhook_url(self) -> str:
+        """With a name for the provider, which the sandbox knows."""
+        return f"{self.url('refunds')}/api/v1/webhooks/{{{{provider}}}}"
+
+    def _webhook_secret(self) -> str:
+        return self._environment.get("PAYMENT_WEBHOOK_SECRET") or self.credentials.payment_webhook_secret
+
     def _proxies_of_services(self) -> str:
         """The gateway, and the proxies that the stack was told of: they may stand before a service too."""
         others = self._environment.get("TRUSTED_PROXIES", "").strip()
@@ -166,7 +177,7 @@ class Stack:
             *(option.format_map(self._ports) for option in port_options),
             port=self._ports[name],
             readiness="/livez",
-            environment=self._environment,
+            environment=self._environment | {"PAYMENT_WEBHOOK_SECRET": self._webhook_secret()},
         )
 
     def _process(

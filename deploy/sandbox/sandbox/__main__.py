@@ -3,11 +3,12 @@
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 
 from sandbox.mailbox.server import serve_mailbox
-from sandbox.payments.server import serve_payments
+from sandbox.payments.server import WebhookOption, serve_payments
 
 
 def main() -> None:
@@ -20,7 +21,8 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"--data: {error.strerror}: {arguments.data}")
     if arguments.program == "payments":
-        asyncio.run(serve_payments(arguments.host, arguments.port, arguments.data))
+        webhook = _webhook(arguments)
+        asyncio.run(serve_payments(arguments.host, arguments.port, arguments.data, webhook))
     else:
         asyncio.run(serve_mailbox(arguments.host, arguments.smtp_port, arguments.http_port, arguments.data))
 
@@ -34,9 +36,23 @@ def _parse_arguments() -> argparse.Namespace:
         program.add_argument("--host", default="127.0.0.1")
         program.add_argument("--data", type=Path, required=True, help="folder in which all data is stored")
     payments.add_argument("--port", type=_port, required=True, help="0 chooses a free port, which is logged")
+    payments.add_argument("--webhook-url", help="where webhooks are sent; {provider} is stripe or adyen")
+    payments.add_argument(
+        "--webhook-secret-file", type=Path, help="the key of their signatures; without it, PAYMENT_WEBHOOK_SECRET"
+    )
     mailbox.add_argument("--smtp-port", type=_port, required=True)
     mailbox.add_argument("--http-port", type=_port, required=True)
     return parser.parse_args()
+
+
+def _webhook(arguments: argparse.Namespace) -> WebhookOption | None:
+    if arguments.webhook_url is None:
+        return None
+    file: Path | None = arguments.webhook_secret_file
+    secret = os.environ.get("PAYMENT_WEBHOOK_SECRET", "") if file is None else file.read_text().strip()
+    if not secret:
+        sys.exit("--webhook-url: PAYMENT_WEBHOOK_SECRET is needed")
+    return WebhookOption(arguments.webhook_url, secret)
 
 
 def _port(text: str) -> int:

@@ -11,13 +11,15 @@ class WebhookReceiver:
     url: str = ""
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     """Headers, by lower-case name, and body."""
+    paths: list[str] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     """Of the next answers; 200 when there are no more."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
+        request_line, *head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head if line)}
         body = await reader.readexactly(int(headers["content-length"]))
+        self.paths.append(request_line.split(" ")[1])
         self.requests.append((headers, body))
         status = self.statuses.pop(0) if self.statuses else 200
         writer.write(f"HTTP/1.1 {status} Answer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())

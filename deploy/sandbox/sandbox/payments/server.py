@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from sandbox.http_server import HEALTH_ROUTES, PromptServer
 from sandbox.payments.adyen.notifications import AdyenDialect
 from sandbox.payments.adyen.routes import FAULT_MODES as ADYEN_FAULTS
 from sandbox.payments.adyen.routes import AdyenRoutes
-from sandbox.payments.control_routes import ControlRoutes
-from sandbox.payments.event_log import EventLog
+from sandbox.payments.control_routes import DEFAULT_DELAY_SECONDS, ControlRoutes
+from sandbox.payments.event_log import EventLog, Target
 from sandbox.payments.ledger import Ledger
 from sandbox.payments.provider import Provider
 from sandbox.payments.storage import open_database
@@ -27,10 +28,26 @@ from sandbox.payments.stripe.routes import FAULT_MODES as STRIPE_FAULTS
 from sandbox.payments.stripe.routes import StripeRoutes
 from sandbox.payments.webhooks import Webhooks
 
+logger = logging.getLogger(__name__)
 
-async def serve_payments(host: str, port: int, data: Path) -> None:
+
+@dataclass(frozen=True)
+class WebhookOption:
+    """Where webhooks are sent from the start; `{provider}` in the URL is the name of the dialect."""
+
+    url: str
+    secret: str
+
+    def target(self, provider: str) -> Target:
+        return Target(self.url.replace("{provider}", provider), self.secret, DEFAULT_DELAY_SECONDS)
+
+
+async def serve_payments(host: str, port: int, data: Path, webhook: WebhookOption | None = None) -> None:
     (data / "adyen").mkdir(exist_ok=True)
     with _stripe(data) as stripe, _adyen(data / "adyen") as adyen:
+        if webhook is not None:
+            for name, provider in (("stripe", stripe), ("adyen", adyen)):
+                _send_webhooks(name, provider, webhook)
 
         @contextlib.asynccontextmanager
         async def in_background(_: Starlette) -> AsyncIterator[None]:
@@ -48,9 +65,17 @@ async def serve_payments(host: str, port: int, data: Path) -> None:
         await PromptServer(app, host=host, port=port, name="payments").serve()
 
 
+def _send_webhooks(name: str, provider: "RunningProvider", webhook: WebhookOption) -> None:
+    try:
+        provider.webhooks.set_target(webhook.target(name))
+    except ValueError:
+        logger.warning("no webhooks of %s are sent: it cannot sign with this secret", name)
+
+
 @dataclass(frozen=True)
 class RunningProvider:
     routes: Sequence[BaseRoute]
+    webhooks: Webhooks
     tasks: Sequence[Callable[[], Coroutine[None, None, None]]]
     """What runs in the background: later changes of refunds, and the delivery of webhooks."""
 
@@ -82,7 +107,7 @@ def _running(
     routes: list[Route], provider: Provider, events: EventLog, webhooks: Webhooks, faults: FaultPlan
 ) -> RunningProvider:
     controls = ControlRoutes(provider, events, webhooks).routes()
-    return RunningProvider([*routes, *controls, *fault_routes(faults)], [provider.run, webhooks.run])
+    return RunningProvider([*routes, *controls, *fault_routes(faults)], webhooks, [provider.run, webhooks.run])
 
 
 async def _unknown_route(request: Request, error: Exception) -> Response:

@@ -21,6 +21,8 @@ _AT_EVENT = WEBHOOK_FAULTS.keys() - {"webhook_before_answer"}
 BATCH = 200
 TIMEOUT_SECONDS = 5
 LONGEST_BACKOFF_SECONDS = 60
+# Of the attempts at one delivery: about an hour.
+MOST_ATTEMPTS = 60
 OTHER_SECRET = "0f" * 32
 
 
@@ -122,7 +124,8 @@ class Webhooks:
             backoff = min(0.5 * 2**delivery.attempts, LONGEST_BACKOFF_SECONDS)
             with self._connection:
                 # Nobody delivers a forged message again.
-                retry_at = None if is_accepted or delivery.is_forged else time.time() + backoff
+                is_last = is_accepted or delivery.is_forged or delivery.attempts + 1 >= MOST_ATTEMPTS
+                retry_at = None if is_last else time.time() + backoff
                 self._log.record_delivery(delivery, status, retry_at=retry_at)
                 self._log.release("behind", delivery.payment, before=delivery.position)
             self._attempted.set()
