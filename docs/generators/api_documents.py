@@ -30,6 +30,7 @@ RELEASED = FOLDER / "released"
 ANNOUNCED = (
     "refund_status: the value PROCESSING is new",
     "refund_status: the value REVERSED is new",
+    "kind: the value MISMATCHED is new",
 )
 GATEWAYS = ("orders", "returns")
 # Routes with these tags are called at one service: at the one origin, their addresses would be of both gateways.

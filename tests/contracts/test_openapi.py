@@ -88,6 +88,10 @@ def test_every_operation_except_open_ones_requires_the_api_key(service: str) -> 
     [
         ({"new_state": "PAID", "payment_transaction_id": "pi_1", "reason": "paid"}, True),
         ({"new_state": "PAID", "tracking_number": "1Z999"}, False),
+        ({"new_state": "PAID", "payment_transaction_id": "pi_1", "amount": 12.5}, True),
+        ({"new_state": "PAID", "payment_transaction_id": "pi_1", "amount": 0}, False),
+        ({"new_state": "PAID", "amount": 12.5}, False),
+        ({"new_state": "SHIPPED", "amount": 12.5}, False),
         ({"new_state": "SHIPPED", "tracking_number": "1Z999", "carrier": "UPS"}, True),
         ({"new_state": "SHIPPED", "payment_transaction_id": "pi_1"}, False),
         ({"new_state": "DELIVERED", "carrier": "UPS"}, False),

@@ -1,6 +1,7 @@
 """Payments of one order, from their reports to the refunds at the payment provider."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -38,8 +39,11 @@ RETURN_STEPS = (
     ("state", {"new_state": "COMPLETED"}),
 )
 FAULTS = st.sampled_from([None, None, "decline", "fail_for_good", "timeout_before_apply", "timeout_after_apply"])
-# None reports a payment without an id.
-TRANSACTIONS = st.sampled_from([None, "1", "1", "2", "3"])
+# The number of a payment, or None without an id; and its amount, which may not be reported.
+TOTAL, OTHER = 79.06, 12.34
+REPORTS = st.sampled_from(
+    [(None, None), ("1", None), ("1", TOTAL), ("1", None), ("2", None), ("2", OTHER), ("3", OTHER), ("3", None)]
+)
 # The commands before an example begins: none, or enough to make rare cases frequent.
 BEGINNINGS: tuple[tuple[dict[str, str], ...], ...] = (
     (),
@@ -82,10 +86,10 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
             self._order = self._change(change)
         self._was_paid = {"new_state": "PAID"} in beginning
 
-    @rule(transaction_ids=st.lists(TRANSACTIONS, min_size=1, max_size=3))
-    def payments_are_reported_concurrently(self, transaction_ids: list[str | None]) -> None:
+    @rule(reports=st.lists(REPORTS, min_size=1, max_size=3))
+    def payments_are_reported_concurrently(self, reports: list[tuple[str | None, float | None]]) -> None:
         async def report_all() -> None:
-            await asyncio.gather(*map(self._report, transaction_ids))
+            await asyncio.gather(*(self._report(number, amount) for number, amount in reports))
 
         self._run(report_all())
 
@@ -122,7 +126,8 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
             self._run(self._check())
 
     def teardown(self) -> None:
-        """At the end each payment is the captured one or refunded, and the order has the same status."""
+        """At the end each payment is the captured one, refunded, or waits for people because of its amount; and the
+        order has the same status."""
         if self._order:
             self._run(self._settle())
 
@@ -131,10 +136,10 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    async def _report(self, number: str | None) -> None:
+    async def _report(self, number: str | None, amount: float | None) -> None:
         id_field = {} if number is None else {"payment_transaction_id": f"pi_{number}_{self._suffix}"}
         answer = await self._services.orders.patch(
-            f"/orders/{self._order['id']}/state", {"new_state": "PAID", **id_field}
+            f"/orders/{self._order['id']}/state", {"new_state": "PAID", "amount": amount, **id_field}
         )
         assert answer.status_code in {200, 409}, answer.text
         self._reported |= set(id_field.values())
@@ -183,13 +188,18 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         is_returned = self._return is not None and self._return["status"] == "COMPLETED"
         for payment in order["payments"]:
             refunds = await self._refunds_of(order, payment)
-            is_owed = payment["kind"] != "CAPTURED" or order["status"] == "CANCELLED" or is_returned
+            is_unexpected = payment["kind"] in {"LATE", "SURPLUS"}
+            is_mismatched = payment["kind"] == "MISMATCHED"
+            is_owed = not is_mismatched and (is_unexpected or order["status"] == "CANCELLED" or is_returned)
             impossible = payment["reference"] == self._derived and not self._knows_derived_references
             assert len(refunds) == (is_owed and not impossible), (payment, order["status"])
-            if payment["kind"] != "CAPTURED" or order["status"] == "CANCELLED":
+            assert {refund.amount for refund in refunds} <= {Decimal(str(payment["amount"]))}
+            if is_mismatched:
+                assert payment["refund_status"] == "NONE"
+            elif is_unexpected or order["status"] == "CANCELLED":
                 assert payment["refund_status"] == ("FAILED" if impossible else "SUCCEEDED")
             if not impossible and not self._knows_derived_references:
-                assert {refund.request.payment_reference for refund in refunds} <= {payment["reference"]}
+                assert {refund.payment_reference for refund in refunds} <= {payment["reference"]}
 
     @property
     def _derived(self) -> str:
@@ -198,7 +208,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
     async def _refunds_of(self, order: dict[str, Any], payment: dict[str, Any]) -> list[Any]:
         """The provider's refunds of a payment, by each reference that it may have had."""
         names = {payment["reference"]}
-        if len(order["payments"]) and payment is order["payments"][0]:
+        if payment is next((each for each in order["payments"] if each["kind"] != "MISMATCHED"), None):
             names.add(self._derived)
         return [refund for name in names for refund in await self._provider.refunds(name)]
 

@@ -56,7 +56,7 @@ def test_the_event_of_an_unexpected_payment_has_its_reference_and_amount_and_all
 
 
 def test_the_event_of_an_identified_payment_has_both_references() -> None:
-    identified = CANCELLED.identify_payment(CHANGED_AT, "ch_teacups")
+    identified = CANCELLED.identify_payment(CHANGED_AT, CANCELLED.payments[0], "ch_teacups")
     data = OrderData.model_validate_json(order_data(identified, PAYMENT_IDENTIFIED, identified.payments[0]))
     assert data.identified_payment is not None
     assert data.identified_payment.first_reference == f"order-{PLACED.id}"

@@ -1,6 +1,6 @@
 """The events that orders publishes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -22,6 +22,7 @@ REFUNDS_TOPIC = "articurated.refunds"
 CREATED = "order.created"
 LATE_PAYMENT = "order.late_payment"
 SURPLUS_PAYMENT = "order.surplus_payment"
+MISMATCHED_PAYMENT = "order.mismatched_payment"
 PAYMENT_IDENTIFIED = "order.payment_identified"
 OF_STATUS: Mapping[OrderStatus, str] = {
     OrderStatus.PAID: "order.paid",
@@ -33,8 +34,9 @@ OF_STATUS: Mapping[OrderStatus, str] = {
 OF_UNEXPECTED_PAYMENT: Mapping[PaymentKind, str] = {
     PaymentKind.LATE: LATE_PAYMENT,
     PaymentKind.SURPLUS: SURPLUS_PAYMENT,
+    PaymentKind.MISMATCHED: MISMATCHED_PAYMENT,
 }
-PUBLISHED = (CREATED, *OF_STATUS.values(), LATE_PAYMENT, SURPLUS_PAYMENT, PAYMENT_IDENTIFIED)
+PUBLISHED = (CREATED, *OF_STATUS.values(), LATE_PAYMENT, SURPLUS_PAYMENT, MISMATCHED_PAYMENT, PAYMENT_IDENTIFIED)
 
 
 class AddressData(EventData):
@@ -93,7 +95,17 @@ class PaymentStateData(EventData):
 
     reference: str
     amount: Decimal
-    kind: PaymentKind
+    kind: Literal["CAPTURED", "LATE", "SURPLUS"]
+    reported_at: datetime
+    refund_status: PublishedRefundStatus
+    refund_transaction_id: str | None
+
+
+class MismatchedPaymentData(EventData):
+    """A payment of another amount than the order needs; `refund_status` is NONE until staff has it refunded."""
+
+    reference: str
+    amount: Decimal
     reported_at: datetime
     refund_status: PublishedRefundStatus
     refund_transaction_id: str | None
@@ -102,8 +114,9 @@ class PaymentStateData(EventData):
 class OrderData(EventData):
     """An order after the change; the data of every `order.*` event.
 
-    `late_payment`, `surplus_payment` and `identified_payment` are each set only in the event of that name, and are the
-    payment that it is about. `payments` are all reported payments, at most the first hundred.
+    `late_payment`, `surplus_payment`, `mismatched_payment` and `identified_payment` are each set only in the event of
+    that name, and are the payment that it is about. `payments` and `mismatched_payments` are all reported payments, at
+    most the first hundred.
     """
 
     order_id: UUID
@@ -143,6 +156,8 @@ class OrderData(EventData):
     payments: tuple[PaymentStateData, ...] = ()
     external_id: str | None = None
     metadata: Mapping[str, str] = {}
+    mismatched_payment: PaymentData | None = None
+    mismatched_payments: tuple[MismatchedPaymentData, ...] = ()
 
 
 _CONVERTED = {"payments", "refund_status"}
@@ -151,6 +166,7 @@ _ORDER_FIELDS = tuple(name for name in OrderData.model_fields if hasattr(Order, 
 _ABOUT_PAYMENT = {
     LATE_PAYMENT: "late_payment",
     SURPLUS_PAYMENT: "surplus_payment",
+    MISMATCHED_PAYMENT: "mismatched_payment",
     PAYMENT_IDENTIFIED: "identified_payment",
 }
 _encode = msgspec.json.Encoder().encode
@@ -164,7 +180,13 @@ def order_data(order: Order, event_type: str = CREATED, payment: Payment | None 
         "late_payment": None,
         "surplus_payment": None,
         "identified_payment": None,
+        "mismatched_payment": None,
         "payments": payment_states(order),
+        "mismatched_payments": [
+            _payment_state(order, payment, _MISMATCHED_PAYMENT)
+            for payment in order.payments
+            if payment.kind is PaymentKind.MISMATCHED
+        ],
         "refund_status": _PUBLISHED_REFUND_STATUS[order.refund_status],
         **{name: getattr(order, name) for name in _ORDER_FIELDS},
     }
@@ -174,15 +196,21 @@ def order_data(order: Order, event_type: str = CREATED, payment: Payment | None 
 
 
 _PAYMENT = tuple(PaymentStateData.model_fields)
+_MISMATCHED_PAYMENT = tuple(MismatchedPaymentData.model_fields)
 
 
 def payment_states(order: Order) -> list[dict[str, object]]:
-    """The order's payments, each with the fields of a `PaymentStateData`."""
+    """The order's payments of the kinds of version 1, each with the fields of a `PaymentStateData`."""
     return [
-        {name: getattr(payment, name) for name in _PAYMENT}
-        | {"refund_status": _PUBLISHED_REFUND_STATUS[order.refund_status_of(payment)]}
+        _payment_state(order, payment, _PAYMENT)
         for payment in order.payments
+        if payment.kind is not PaymentKind.MISMATCHED
     ]
+
+
+def _payment_state(order: Order, payment: Payment, names: Iterable[str]) -> dict[str, object]:
+    refund_status = _PUBLISHED_REFUND_STATUS[order.refund_status_of(payment)]
+    return {name: getattr(payment, name) for name in names} | {"refund_status": refund_status}
 
 
 def _payment_data(payment: Payment) -> dict[str, Any]:

@@ -199,8 +199,8 @@ async def update_order(request: Request, order_id: UUID, body: OrderUpdate) -> R
 async def change_state(request: Request, order_id: UUID, body: OrderStateChange) -> Response:
     """The role `payments` may set PAID, `warehouse` the three states after it, `client` CANCELLED, `manager` all.
 
-    A payment that is reported again with the same id is answered with 200 and the unchanged order. A new payment for an
-    order that is already paid or cancelled is answered with 409; it is stored under `payments` and refunded.
+    A payment that is reported again with its id gets 200 and the unchanged order. A new payment of a paid or cancelled
+    order gets 409, is stored and refunded; one whose `amount` is not the total gets 409, is stored and waits for staff.
     """
     change = body.to_domain()
     async with command(request) as run:

@@ -108,8 +108,8 @@ order_lines = sa.Table(
 )
 
 # Every payment that was reported for an order, and the result of its refund (from the refund's newest event, by epoch
-# and sequence); the refund's columns are null until something is known of a refund. A payment that is neither late
-# nor surplus is the captured one. `first_reference` is derived from the order, for a payment whose id came later.
+# and sequence); the refund's columns are null until something is known of a refund. A payment that is not late, surplus
+# or mismatched is the captured one. `first_reference` is derived from the order, for a payment whose id came later.
 payments = sa.Table(
     "payments",
     metadata,

@@ -30,6 +30,7 @@ EVENT_HANDLERS: Handlers = {
     "order.cancelled": _ORDER_CHANGED,
     "order.late_payment": _ORDER_CHANGED,
     "order.surplus_payment": _ORDER_CHANGED,
+    "order.mismatched_payment": _ORDER_CHANGED,
     "order.payment_identified": _ORDER_CHANGED,
     **dict.fromkeys(OF_REFUND, EventHandler(RefundView, on_refund)),
 }

@@ -107,14 +107,17 @@ class Order:
         """The transaction id, or a reference derived from the order where there is none."""
         return transaction_id or f"order-{self.id}"
 
-    def pay(self, now: datetime, transaction_id: str | None = None) -> "Order":
+    def pay(self, now: datetime, transaction_id: str | None = None, amount: Decimal | None = None) -> "Order":
+        """Raises `TransitionRefused` also for another amount than the total."""
+        if amount not in (None, self.total_amount):
+            raise TransitionRefused(self.status, OrderStatus.PAID)
         return self._change_to(
             OrderStatus.PAID,
             now,
             paid_at=now,
             captured_amount=self.total_amount,
             payment_transaction_id=transaction_id,
-            payments=(self._reported(PaymentKind.CAPTURED, now, transaction_id),),
+            payments=(*self.payments, self._reported(PaymentKind.CAPTURED, now, transaction_id)),
         )
 
     def start_processing(self, now: datetime) -> "Order":
@@ -147,54 +150,64 @@ class Order:
         return self._change(now, metadata=metadata, external_id=external_id, external_id_owner=owner)
 
     def refund_status_of(self, payment: Payment) -> RefundStatus:
-        """A refund is pending for late and surplus payments, and for the captured payment of a cancelled order.
+        """A refund is pending for late and surplus payments, and for the captured payment of a cancelled order; about
+        that of a mismatched payment people decide.
 
         The refund of a returned order is on the return, not here.
         """
         if payment.refund_status is not None:
             return payment.refund_status
-        is_owed = payment.kind is not PaymentKind.CAPTURED or self.status is OrderStatus.CANCELLED
+        is_cancelled = self.status is OrderStatus.CANCELLED
+        is_owed = payment.kind in _ALWAYS_REFUNDED or (payment.kind is PaymentKind.CAPTURED and is_cancelled)
         return RefundStatus.PENDING if is_owed else RefundStatus.NONE
 
     def knows_payment(self, transaction_id: str) -> bool:
         return any(payment.is_known_as(transaction_id) for payment in self.payments)
 
     @property
-    def has_unidentified_payment(self) -> bool:
-        """Whether its only payment was reported without an id: the next reported id belongs to that payment."""
-        return len(self.payments) == 1 and self.payments[0].reference == self.reference_of(None)
+    def unidentified_payment(self) -> Payment | None:
+        """The order's only payment, apart from mismatched ones, if it was reported without an id: the next reported id
+        belongs to that payment."""
+        fitting_payments = [payment for payment in self.payments if payment.kind is not PaymentKind.MISMATCHED]
+        is_unidentified = len(fitting_payments) == 1 and fitting_payments[0].reference == self.reference_of(None)
+        return fitting_payments[0] if is_unidentified else None
 
-    def identify_payment(self, now: datetime, transaction_id: str) -> "Order":
-        """Set the id of the only payment of an order that `has_unidentified_payment`."""
-        [payment] = self.payments
+    def identify_payment(self, now: datetime, payment: Payment, transaction_id: str) -> "Order":
+        """Set the id of the `unidentified_payment`."""
         identified_payment = replace(payment, reference=transaction_id, first_reference=payment.reference)
         is_captured = payment.kind is PaymentKind.CAPTURED
         return self._change(
             now,
-            payments=(identified_payment,),
+            payments=tuple(identified_payment if each is payment else each for each in self.payments),
             payment_transaction_id=transaction_id if is_captured else self.payment_transaction_id,
         )
 
-    def add_payment(self, now: datetime, transaction_id: str | None) -> "Order":
-        """A payment that the state does not allow, to be refunded: late for a cancelled order, else surplus."""
-        is_late = self.status is OrderStatus.CANCELLED
-        payment = self._reported(PaymentKind.LATE if is_late else PaymentKind.SURPLUS, now, transaction_id)
+    def add_payment(self, now: datetime, transaction_id: str | None, amount: Decimal | None = None) -> "Order":
+        """A payment that does not fit. Of another amount than the order needs, or than was assumed of a payment without
+        an id, it is mismatched; else late for a cancelled order, and surplus for a paid one."""
+        known_payment = self.unidentified_payment
+        if self.status is OrderStatus.PENDING_PAYMENT or (
+            known_payment is not None and amount not in (None, known_payment.amount)
+        ):
+            kind = PaymentKind.MISMATCHED
+        else:
+            kind = PaymentKind.LATE if self.status is OrderStatus.CANCELLED else PaymentKind.SURPLUS
         return self._change(
             now,
-            payments=(*self.payments, payment),
-            refund_status=RefundStatus.PENDING if is_late else self.refund_status,
+            payments=(*self.payments, self._reported(kind, now, transaction_id, amount)),
+            refund_status=RefundStatus.PENDING if kind is PaymentKind.LATE else self.refund_status,
         )
 
     def apply_refunds(self, now: datetime, payments: tuple[Payment, ...]) -> "Order":
         """Set the payments with the results of their refunds, in the order in which these results came.
 
         The refund status of a cancelled order is that of its captured and late payments together: the first of
-        `_REFUND_PRECEDENCE` that one of them has. Surplus payments have a status of their own only.
+        `_REFUND_PRECEDENCE` that one of them has. Other payments have a status of their own only.
         """
         order = self._change(now, payments=tuple(sorted(payments, key=_when_reported)))
-        if self.status is not OrderStatus.CANCELLED:
+        relevant_payments = [payment for payment in payments if payment.kind in _PAYMENTS_OF_CANCELLATION]
+        if self.status is not OrderStatus.CANCELLED or not relevant_payments:
             return order
-        relevant_payments = [payment for payment in payments if payment.kind is not PaymentKind.SURPLUS]
         transaction_ids = [each.refund_transaction_id for each in relevant_payments if each.refund_transaction_id]
         return replace(
             order,
@@ -202,9 +215,11 @@ class Order:
             refund_transaction_id=transaction_ids[-1] if transaction_ids else None,
         )
 
-    def _reported(self, kind: PaymentKind, now: datetime, transaction_id: str | None) -> Payment:
-        """Reports have no amount: it is the order's total."""
-        return Payment(self.reference_of(transaction_id), self.total_amount, kind, now)
+    def _reported(
+        self, kind: PaymentKind, now: datetime, transaction_id: str | None, amount: Decimal | None = None
+    ) -> Payment:
+        """A payment without an amount counts as the order's total."""
+        return Payment(self.reference_of(transaction_id), amount or self.total_amount, kind, now)
 
     def _change(self, now: datetime, **changes: Any) -> "Order":
         """A change that is no transition."""
@@ -216,6 +231,8 @@ class Order:
         return replace(self, status=status, version=self.version + 1, updated_at=now, **changes)
 
 
+_ALWAYS_REFUNDED = (PaymentKind.LATE, PaymentKind.SURPLUS)
+_PAYMENTS_OF_CANCELLATION = (PaymentKind.CAPTURED, PaymentKind.LATE)
 # What is still under way comes first, then what needs somebody's attention.
 _REFUND_PRECEDENCE = (
     RefundStatus.PENDING,

@@ -9,11 +9,12 @@ from orders.domain.states import RefundStatus
 
 
 class PaymentKind(StrEnum):
-    """The captured payment made the order paid; any other was reported when the order's state did not allow it."""
+    """The captured payment made the order paid; any other did not fit, by the order's state or by its amount."""
 
     CAPTURED = "CAPTURED"
     LATE = "LATE"  # reported after the order was cancelled
     SURPLUS = "SURPLUS"  # reported after the order was paid by another payment
+    MISMATCHED = "MISMATCHED"  # of another amount than the order needs: people decide about it
 
 
 @dataclass(frozen=True, slots=True)

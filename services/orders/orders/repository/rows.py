@@ -60,7 +60,10 @@ payment_columns = (
     payments.c.first_reference,
     payments.c.amount,
     case(
-        (payments.c.late, PaymentKind.LATE), (payments.c.surplus, PaymentKind.SURPLUS), else_=PaymentKind.CAPTURED
+        (payments.c.late, PaymentKind.LATE),
+        (payments.c.surplus, PaymentKind.SURPLUS),
+        (payments.c.mismatched, PaymentKind.MISMATCHED),
+        else_=PaymentKind.CAPTURED,
     ).label("kind"),
     payments.c.reported_at,
     payments.c.refund_status,

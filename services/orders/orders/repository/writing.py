@@ -53,9 +53,10 @@ def _insert_lines() -> UpdateBase:
 
 
 _LINES = _insert_lines()
+_PAYMENT_VALUES = ("reference", "amount", "late", "surplus", "mismatched", "reported_at")
 _REPORTED_PAYMENT = insert(payments).values(
     order_id=ORDERS.the_id,
-    **{name: bindparam(f"payment_{name}") for name in ("reference", "amount", "late", "surplus", "reported_at")},
+    **{name: bindparam(f"payment_{name}") for name in _PAYMENT_VALUES},
 )
 _IDENTIFIED_PAYMENT = (
     update(payments)
@@ -113,6 +114,7 @@ def reported_payment(payment: Payment) -> Write:
         "payment_amount": payment.amount,
         "payment_late": payment.kind is PaymentKind.LATE,
         "payment_surplus": payment.kind is PaymentKind.SURPLUS,
+        "payment_mismatched": payment.kind is PaymentKind.MISMATCHED,
         "payment_reported_at": payment.reported_at,
     }
     return Write(_REPORTED_PAYMENT, values)

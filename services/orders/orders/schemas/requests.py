@@ -132,21 +132,29 @@ class OrderUpdate(RequestBody):
     metadata: MetadataChanges = Field(default_factory=dict)
 
 
+# The amount of a payment, in the order's currency; a total has the same limit.
+PaidAmount = Annotated[
+    ExactNumber,
+    Field(gt=0, lt=pricing.TOTAL_LIMIT),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": int(pricing.TOTAL_LIMIT)}),
+]
 # The optional fields of a new state, besides `reason`.
 _FIELDS_OF_STATE: Mapping[OrderStatus, tuple[str, ...]] = {
-    OrderStatus.PAID: ("payment_transaction_id",),
+    OrderStatus.PAID: ("payment_transaction_id", "amount"),
     OrderStatus.SHIPPED: ("tracking_number", "carrier"),
 }
 
 
 class OrderStateChange(RequestBody):
-    """`payment_transaction_id` is allowed with PAID only, `tracking_number` and `carrier` with SHIPPED only."""
+    """`payment_transaction_id` and `amount` are allowed with PAID only, `tracking_number` and `carrier` with SHIPPED
+    only. An `amount` needs a `payment_transaction_id`."""
 
     new_state: OrderStatus
     reason: Lines | None = Field(default=None, max_length=500)
     payment_transaction_id: Line | None = Field(default=None, max_length=255)
     tracking_number: Line | None = Field(default=None, max_length=100)
     carrier: Line | None = Field(default=None, max_length=100)
+    amount: PaidAmount | None = None
 
     @model_validator(mode="after")
     def _fits_the_new_state(self) -> "OrderStateChange":
@@ -156,6 +164,8 @@ class OrderStateChange(RequestBody):
     def _misfits(self) -> Iterator[tuple[tuple[str], str]]:
         if self.new_state is OrderStatus.CANCELLED and self.reason is None:
             yield ("reason",), "is required to cancel"
+        if self.amount is not None and self.payment_transaction_id is None:
+            yield ("payment_transaction_id",), "is required with an amount"
         for state, fields in _FIELDS_OF_STATE.items():
             for field in fields:
                 if getattr(self, field) is not None and self.new_state is not state:
@@ -163,7 +173,12 @@ class OrderStateChange(RequestBody):
 
     def to_domain(self) -> StateChange:
         return StateChange(
-            self.new_state, self.reason or "", self.payment_transaction_id, self.tracking_number, self.carrier
+            self.new_state,
+            self.reason or "",
+            self.payment_transaction_id,
+            self.tracking_number,
+            self.carrier,
+            self.amount,
         )
 
     @classmethod
@@ -177,18 +192,20 @@ class OrderStateChange(RequestBody):
 
 
 def _change_to(state: OrderStatus, properties: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:
-    """The schema of a change to this state. Cancelling needs a reason."""
+    """The schema of a change to this state. Cancelling needs a reason, an amount the id of its payment."""
     fields = {name: properties[name] for name in ("reason", *_FIELDS_OF_STATE.get(state, ()))}
     required = ["new_state"]
     if state is OrderStatus.CANCELLED:
         fields["reason"] = {"title": "Reason", **fields["reason"]["anyOf"][0]}
         required.append("reason")
+    rules = {"dependentRequired": {"amount": ["payment_transaction_id"]}} if "amount" in fields else {}
     return {
         "title": f"ChangeTo{state.title().replace('_', '')}",
         "type": "object",
         "properties": {"new_state": {"const": state.value, "type": "string"}, **fields},
         "required": required,
         "additionalProperties": False,
+        **rules,
     }
 
 

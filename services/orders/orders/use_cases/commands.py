@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from common.access.auth import Caller, Role
@@ -17,7 +18,7 @@ from orders.domain.pricing import InvalidTotal
 from orders.domain.states import OrderStatus, TransitionRefused
 from orders.repository import writing
 from orders.repository.writing import ExternalIdTaken
-from orders.use_cases.payments import settle_refused_payment
+from orders.use_cases.payments import Report, exact_amount, is_known, settle_refused_payment
 from orders.use_cases.references import external_id_taken
 
 # Who may request a transition to a state, in addition to ops.
@@ -42,12 +43,13 @@ class StateChange:
     payment_transaction_id: str | None = None
     tracking_number: str | None = None
     carrier: str | None = None
+    amount: Decimal | None = None
 
     def apply(self, order: Order, now: datetime) -> Order:
         """Raises `TransitionRefused`."""
         match self.new_state:
             case OrderStatus.PAID:
-                return order.pay(now, self.payment_transaction_id)
+                return order.pay(now, self.payment_transaction_id, self.amount)
             case OrderStatus.PROCESSING_IN_WAREHOUSE:
                 return order.start_processing(now)
             case OrderStatus.SHIPPED:
@@ -91,7 +93,8 @@ async def change_state(
     change: StateChange,
     precondition: Precondition = UNCONDITIONAL,
 ) -> Order | Problem:
-    """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND, then FORBIDDEN, then PRECONDITION_FAILED.
+    """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND, then FORBIDDEN, then PRECONDITION_FAILED,
+    then VALIDATION_ERROR for an amount that the currency does not have.
 
     A payment that is reported again by its id is not refused: the result is the unchanged order (ADR 16).
     """
@@ -100,16 +103,15 @@ async def change_state(
         raise Problem.not_found("order", order_id)
     caller.require(*ROLES[change.new_state])
     precondition.check(locked.value.version)
+    reported = Report(change.payment_transaction_id, exact_amount(change.amount, locked.value))
+    if await is_known(connection, locked.value, reported):
+        return locked.value
     try:
         changed = change.apply(locked.value, locked.now)
     except TransitionRefused as refusal:
         if change.new_state is OrderStatus.PAID:
-            known_transaction_id, details = change.payment_transaction_id, change.details
-            order = await settle_refused_payment(connection, caller.actor, locked, known_transaction_id, details)
-            if order is not None:
-                return order
-        else:
-            await writing.refuse(connection, locked, change.new_state, caller.actor, change.details)
+            return await settle_refused_payment(connection, caller.actor, locked, reported, change.details)
+        await writing.refuse(connection, locked, change.new_state, caller.actor, change.details)
         return Problem.invalid_transition(refusal.current, refusal.requested, list(refusal.allowed))
     event = events.new_event(events.OF_STATUS[changed.status], changed, caller.actor)
     payments = changed.payments[-1:] if changed.status is OrderStatus.PAID else ()
