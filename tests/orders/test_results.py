@@ -233,6 +233,18 @@ async def test_a_refund_is_assigned_to_its_payment_by_either_reference(gateway: 
     assert await refund_state(gateway, order) == ("SUCCEEDED", "re_1", 2)
 
 
+async def test_the_refund_of_a_part_is_only_in_the_history(gateway: Gateway) -> None:
+    order = await place_in(gateway, "CANCELLED_AFTER_PAYMENT")
+    part = a_refund(order, "SUCCEEDED", 1, cause="LATE_PAYMENT", amount="5.00")
+    await process(gateway, part)
+    assert await refund_state(gateway, order) == ("PENDING", None, 0)
+    row = await last_audit_row(gateway, order)
+    assert (row["metadata"]["part_refund_status"], row["metadata"]["amount"]) == ("SUCCEEDED", "5.00")
+
+    await process(gateway, a_refund(order, "SUCCEEDED", 2, amount=str(order["total_amount"])))
+    assert (await refund_state(gateway, order))[:2] == ("SUCCEEDED", "re_2")
+
+
 async def test_the_id_of_a_payment_that_is_refunded_already_needs_no_event(gateway: Gateway) -> None:
     order = await place(gateway)
     for change in ({"new_state": "PAID"}, {"new_state": "CANCELLED", "reason": "no"}):

@@ -26,6 +26,7 @@ class RefundView(EventView):
     order_id: UUID
     cause: str
     payment_reference: str
+    amount: Decimal | None = None
     transaction_id: str | None = None
     error: str | None = None
 

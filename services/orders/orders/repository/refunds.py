@@ -2,7 +2,7 @@
 
 from common.database.statements import Connection, prepare
 from common.messaging.envelope import ReceivedEvent
-from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import BigInteger, Integer, Text, Uuid, bindparam, exists, func, or_, select, tuple_, update
 
 from orders.domain.order import Order
 from orders.domain.payment import Payment
@@ -31,6 +31,15 @@ _SAVE = prepare(
         refund_sequence=bindparam("sequence"),
     )
 )
+_IS_OF_A_PART = prepare(
+    select(
+        exists().where(
+            payments.c.order_id == _ORDER_ID,
+            or_(payments.c.reference == _REFERENCE, payments.c.first_reference == _REFERENCE),
+            payments.c.amount > bindparam("amount", type_=payments.c.amount.type),
+        )
+    )
+)
 _PAYMENTS = prepare(
     select(*payment_columns)
     .where(payments.c.order_id == _ORDER_ID)
@@ -50,6 +59,14 @@ async def save(connection: Connection, refund: RefundView, status: RefundStatus,
         sequence=event.sequence,
     )
     return updated_rows == 1
+
+
+async def is_of_a_part(connection: Connection, refund: RefundView) -> bool:
+    """Whether less than the payment is refunded, which only operators request."""
+    is_of_a_part: bool = await _IS_OF_A_PART.fetch_value(
+        connection, order_id=refund.order_id, reference=refund.payment_reference, amount=refund.amount
+    )
+    return is_of_a_part
 
 
 async def find_payments(connection: Connection, order: Order) -> tuple[Payment, ...]:
