@@ -17,6 +17,7 @@ from invoicing.tables import metadata
 if TYPE_CHECKING:
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
+    from common.reconciliation.check import Check
     from fastapi import FastAPI
 
     from invoicing.document_store.port import DocumentStore
@@ -53,6 +54,13 @@ async def job_handlers(settings: InvoicingSettings) -> "AsyncIterator[Iterable[J
     store = _document_store(settings)
     async with Renderer(processes=settings.rendering_processes, timeout=settings.rendering_timeout_seconds) as renderer:
         yield [DocumentJob(renderer, store), MailJob(store, Mailer(settings))]
+
+
+@asynccontextmanager
+async def checks(settings: InvoicingSettings) -> "AsyncIterator[Iterable[Check]]":
+    from invoicing.checks import invoice_checks
+
+    yield invoice_checks(_document_store(settings))
 
 
 def _seller(settings: InvoicingSettings) -> Seller:
@@ -96,4 +104,5 @@ SERVICE = Service(
     consumes=(ORDERS_TOPIC,),
     event_handlers=event_handlers,
     job_handlers=job_handlers,
+    checks=checks,
 )

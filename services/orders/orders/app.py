@@ -1,5 +1,7 @@
 """The composition root of orders: its roles, the topics and the settings of each."""
 
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from orders.tables import metadata, order_counts, order_events
 
 if TYPE_CHECKING:
     from common.messaging.incoming.records import Handlers
+    from common.reconciliation.check import Check
     from fastapi import FastAPI
 
 
@@ -40,6 +43,15 @@ def event_handlers(_settings: OrdersSettings) -> "Handlers":
     return EVENT_HANDLERS
 
 
+@asynccontextmanager
+async def checks(settings: OrdersSettings) -> "AsyncIterator[Iterable[Check]]":
+    from orders.checks import order_checks
+
+    yield order_checks(
+        timedelta(minutes=settings.invoice_limit_minutes), timedelta(minutes=settings.refund_limit_minutes)
+    )
+
+
 SERVICE = Service(
     name="orders",
     settings=OrdersSettings,
@@ -49,5 +61,6 @@ SERVICE = Service(
     consumes=(INVOICES_TOPIC, REFUNDS_TOPIC),
     event_handlers=event_handlers,
     counts=order_counts,
+    checks=checks,
     event_counter=order_events,
 )

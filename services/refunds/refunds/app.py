@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
     from common.operators.console import OperatorCommand
+    from common.reconciliation.check import Check
     from fastapi import FastAPI
 
     from refunds.payment_gateway.adyen import AdyenGateway
@@ -44,6 +45,13 @@ async def job_handlers(settings: RefundsSettings) -> "AsyncIterator[Iterable[Job
 
     async with aclosing(_payment_gateway(settings)) as payment_gateway:
         yield [RefundJob(payment_gateway), MailJob(Mailer(settings))]
+
+
+@asynccontextmanager
+async def checks(_settings: RefundsSettings) -> "AsyncIterator[Iterable[Check]]":
+    from refunds.checks import refund_checks
+
+    yield refund_checks()
 
 
 def _payment_gateway(settings: RefundsSettings) -> "AdyenGateway | StripeGateway":
@@ -84,4 +92,5 @@ SERVICE = Service(
     job_handlers=job_handlers,
     counts=refund_counts,
     operator_commands=operator_commands,
+    checks=checks,
 )

@@ -1,12 +1,15 @@
 """The handlers of consumed events: payments are booked, and a refund is opened for what a customer is owed."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from common.database.statements import Connection
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
+from common.reconciliation.reports import DISCREPANCY, DiscrepancyView
 
 from refunds.use_cases.booking import record_captures
 from refunds.use_cases.opening import identify_payment, open_refunds
+from refunds.use_cases.results import publish_results_again
 from refunds.views import (
     OrderCancelledView,
     OrderPaidLateView,
@@ -35,7 +38,22 @@ async def on_payment_identified(connection: Connection, events: Sequence[Incomin
         await identify_payment(connection, incoming.data.order_id, payment.first_reference, payment.reference)
 
 
+async def on_discrepancy(connection: Connection, events: Sequence[Incoming[DiscrepancyView]]) -> None:
+    for incoming in events:
+        details = incoming.data.details
+        if incoming.data.check == "refund_result_missing":
+            return_id = details.get("return_id")
+            await publish_results_again(
+                connection,
+                UUID(details["order_id"]),
+                incoming.event.new_actor(),
+                return_id=None if return_id is None else UUID(return_id),
+                reference=details.get("payment_reference"),
+            )
+
+
 EVENT_HANDLERS: Handlers = {
+    DISCREPANCY: EventHandler(DiscrepancyView, on_discrepancy),
     "order.paid": EventHandler(OrderPaidView, on_payment),
     "order.mismatched_payment": EventHandler(OrderPaymentMismatchedView, on_payment),
     "return.completed": EventHandler(ReturnCompletedView, on_refund_owed),

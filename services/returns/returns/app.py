@@ -1,5 +1,8 @@
 """The composition root of returns: its roles, the topics and the settings of each."""
 
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from common.service import Runtime, Service
@@ -10,6 +13,7 @@ from returns.tables import metadata, return_counts, return_events
 
 if TYPE_CHECKING:
     from common.messaging.incoming.records import Handlers
+    from common.reconciliation.check import Check
     from fastapi import FastAPI
 
 
@@ -40,6 +44,13 @@ def event_handlers(_settings: ReturnsSettings) -> "Handlers":
     return EVENT_HANDLERS
 
 
+@asynccontextmanager
+async def checks(settings: ReturnsSettings) -> "AsyncIterator[Iterable[Check]]":
+    from returns.checks import return_checks
+
+    yield return_checks(settings.kafka_bootstrap, timedelta(minutes=settings.refund_limit_minutes))
+
+
 SERVICE = Service(
     name="returns",
     settings=ReturnsSettings,
@@ -49,5 +60,6 @@ SERVICE = Service(
     consumes=(ORDERS_TOPIC, REFUNDS_TOPIC),
     event_handlers=event_handlers,
     counts=return_counts,
+    checks=checks,
     event_counter=return_events,
 )

@@ -21,3 +21,5 @@ class ReturnsSettings(ServiceSettings):
     eligibility_wait_limit: int = Field(default=200, ge=1)
     # Above this amount a return needs two approvers: an amount for every currency, amounts of single ones, or both.
     four_eyes_above: Annotated[str, AfterValidator(_four_eyes)] = ""
+    # After this time without a result, the reconciler asks for that of a refund: longer than all its retries.
+    refund_limit_minutes: float = Field(default=120, gt=0)

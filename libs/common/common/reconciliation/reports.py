@@ -9,7 +9,7 @@ from uuid import UUID
 from common.aggregates.event_counter import EventCounter
 from common.database.statements import Connection
 from common.jobs.alerts import Alert, Alerts
-from common.messaging.envelope import EventData
+from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.reconciliation.discrepancies import Discrepancy
@@ -29,6 +29,13 @@ class DiscrepancyData(EventData):
     subject: str
     details: Mapping[str, Any]
     first_seen: datetime
+
+
+class DiscrepancyView(EventView):
+    """What a consumer that can help reads of a discrepancy of another service."""
+
+    check: str
+    details: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

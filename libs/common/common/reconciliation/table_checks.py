@@ -54,12 +54,17 @@ _ABANDONED = prepare(
     .order_by(jobs.c.leased_until)
     .limit(_most)
 )
-# A backlog that a worker works on has running jobs, or some that were done just now: only a kind that nobody works on
-# is overdue.
+# A backlog that a worker works on has running jobs, or some that were done or tried just now: only a kind that nobody
+# works on is overdue. Of a kind that waits for an outside system, a few are tried again and again.
 _worked_on = sa.select(jobs.c.kind).where(
     sa.or_(
         sa.and_(_state(jobs.c.state, "running"), jobs.c.leased_until > sa.func.now()),
         sa.and_(_state(jobs.c.state, "done"), jobs.c.finished_at > _a_minute_ago),
+        sa.and_(
+            _state(jobs.c.state, "ready"),
+            jobs.c.attempts > 0,
+            jobs.c.due_at.between(_a_minute_ago, sa.func.now() + sa.text("interval '2 minutes'")),
+        ),
     )
 )
 _OVERDUE = prepare(

@@ -7,14 +7,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from aiokafka import ConsumerRecord
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from common.database.statements import Connection, array_rows, prepare
-from common.database.tables import consumer_positions, inbox, outbox, outbox_parked, outbox_pending, poison
+from common.database.tables import consumer_positions, inbox, outbox, poison
 from common.database.transactions import Pool, reading
 from common.messaging.incoming.deduplication import process_new
 from common.messaging.incoming.records import Handlers, read
-from common.messaging.outgoing.outbox import lane_of
+from common.messaging.outgoing.repeating import is_unsent, publish_again
 from common.reconciliation.check import MOST_FINDINGS, Check, Finding
 from common.reconciliation.topic_reader import TopicEvent, TopicReader
 
@@ -27,9 +27,6 @@ MOST_WAITING = 200_000
 
 _time = sa.DateTime(timezone=True)
 _NOW = prepare(sa.select(sa.func.clock_timestamp()))
-_is_unsent = sa.or_(
-    *(sa.exists().where(each.c.position == outbox.c.position) for each in (outbox_pending, outbox_parked))
-)
 _WRITTEN = prepare(
     sa.select(outbox.c.id, outbox.c.key, outbox.c.type, outbox.c.topic, outbox.c.sequence, outbox.c.created_at)
     .where(
@@ -40,17 +37,7 @@ _WRITTEN = prepare(
     .order_by(outbox.c.position)
 )
 _SENT = prepare(
-    sa.select(outbox.c.id).where(outbox.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))), ~_is_unsent)
-)
-_PUBLISH_AGAIN = prepare(
-    insert(outbox_pending)
-    .from_select(
-        ["position", "lane"],
-        sa.select(outbox.c.position, sa.bindparam("lane", type_=sa.SmallInteger)).where(
-            outbox.c.id == sa.bindparam("event_id", type_=sa.Uuid), ~_is_unsent
-        ),
-    )
-    .on_conflict_do_nothing()
+    sa.select(outbox.c.id).where(outbox.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))), ~is_unsent)
 )
 _POSITIONS = prepare(
     sa.select(consumer_positions.c.topic, consumer_positions.c.partition, consumer_positions.c.position)
@@ -106,8 +93,7 @@ class EventsAreOnKafka(Check):
         return [finding for each, finding in self._unseen.items() if each in sent][:MOST_FINDINGS]
 
     async def repair(self, connection: Connection, finding: Finding) -> None:
-        lane = lane_of(finding.key or "")
-        await _PUBLISH_AGAIN.execute(connection, event_id=UUID(finding.subject), lane=lane)
+        await publish_again(connection, UUID(finding.subject), finding.key or "")
 
 
 class EventsAreConsumed(Check):
