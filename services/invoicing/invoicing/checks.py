@@ -49,7 +49,7 @@ async def _enqueue(kind: str, connection: Connection, finding: Finding) -> None:
 
 
 class DocumentsAreStored(Check):
-    """The documents of the newest invoices are in the store, as they were issued. Without a repair: each is made once."""
+    """The documents of the newest invoices are in the store, as they were issued. None is ever made again."""
 
     name = "document_missing"
 

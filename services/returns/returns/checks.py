@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from aiokafka import ConsumerRecord
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading
+from common.messaging.envelope import Record
 from common.messaging.incoming.records import read
 from common.messaging.outgoing.repeating import publish_events_again
 from common.reconciliation.check import MOST_FINDINGS, Check, Finding, QueryCheck
@@ -51,7 +51,7 @@ class CopyOfOrders(Check):
         self._settled = settled
         # The last event of each order that is not compared yet, or was found to be missing.
         self._last: dict[str, TopicEvent] = {}
-        self._records: dict[str, ConsumerRecord] = {}
+        self._records: dict[str, Record] = {}
 
     async def find(self, pool: Pool) -> Sequence[Finding]:
         now = datetime.now(UTC)
