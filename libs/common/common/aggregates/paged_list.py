@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
+from common.aggregates.among import Among
 from common.aggregates.list_statement import ListStatement
 from common.aggregates.sorting import BEGINNING, NEWEST, OLDEST_FIRST, Sort
 from common.aggregates.table import AggregateTable, T
@@ -41,7 +42,7 @@ class PagedList(Generic[T, Filter]):
         rows: AggregateTable[T],
         filters: type[Filter],
         *,
-        conditions: Mapping[str, sa.ColumnElement[bool]] | None = None,
+        conditions: Mapping[str, sa.ColumnElement[bool] | Among] | None = None,
         walks: Mapping[str, Collection[str]] | None = None,
         size: sa.ColumnElement[int] | None = None,
         page_size: int = 0,
@@ -97,12 +98,15 @@ class PagedList(Generic[T, Filter]):
         self, names: frozenset[str], statuses: tuple[str, ...], sort: Sort, continues: bool, counts: bool
     ) -> PagedQuery[T]:
         used = {*names, *(("status",) if statuses else ())}
+        walks = not counts or used.issubset(self._walks.get(sort.column, ()))
+        conditions = [condition for name, condition in self._conditions.items() if name in names]
+        row_id = self._rows.table.c.id
         statement = ListStatement(
             self._rows,
-            [self._conditions[name] for name in self._conditions if name in names],
+            [each.condition(row_id, walks=walks) if isinstance(each, Among) else each for each in conditions],
             statuses,
             sort,
-            walks=not counts or used.issubset(self._walks.get(sort.column, ())),
+            walks=walks,
             continues=continues,
             counts=counts,
         )

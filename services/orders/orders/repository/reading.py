@@ -1,15 +1,17 @@
 """Reading orders: one, a page of many, counts by status."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from common.aggregates.among import Among
 from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, Record, prepare
 from common.paging import Page
-from sqlalchemy import ColumnElement, DateTime, Integer, Text, Uuid, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, Integer, Select, Text, Uuid, bindparam, func, or_, select
 
 from orders.domain.states import OrderStatus
 from orders.repository.rows import ORDERS, size_in_lines
@@ -46,25 +48,25 @@ class OrderSort(StrEnum):
     SMALLEST = "total_amount"
 
 
-def _has_words(parameter: str) -> ColumnElement[bool]:
+def _having_words(parameter: str) -> Select[tuple[UUID]]:
     words = func.search_words(bindparam(parameter, type_=Text))
-    return orders.c.id.in_(select(order_search.c.id).where(order_search.c.terms.op("@@")(words)))
+    return select(order_search.c.id).where(order_search.c.terms.op("@@")(words))
 
 
-def _has_payment() -> ColumnElement[bool]:
-    reference = bindparam("payment_reference", type_=Text)
-    is_it = or_(payments.c.reference == reference, payments.c.first_reference == reference)
-    return orders.c.id.in_(select(payments.c.order_id).where(is_it))
-
-
-_CONDITIONS = {
+_reference = bindparam("payment_reference", type_=Text)
+_having_payment = select(payments.c.order_id).where(
+    or_(payments.c.reference == _reference, payments.c.first_reference == _reference)
+)
+_CONDITIONS: Mapping[str, ColumnElement[bool] | Among] = {
     "order_number": orders.c.order_number == func.upper(bindparam("order_number", type_=Text)),
-    "customer_email": _has_words("customer_email")
-    & (func.lower(orders.c.customer_email) == func.lower(bindparam("customer_email", type_=Text))),
-    "payment_reference": _has_payment(),
+    "customer_email": Among(
+        _having_words("customer_email"),
+        also=func.lower(orders.c.customer_email) == func.lower(bindparam("customer_email", type_=Text)),
+    ),
+    "payment_reference": Among(_having_payment),
     "total_from": orders.c.total_amount >= bindparam("total_from"),
     "total_to": orders.c.total_amount <= bindparam("total_to"),
-    "q": _has_words("q"),
+    "q": Among(_having_words("q")),
 }
 _WALKS = {
     "created_at": ("customer_id", "status", "created_from", "created_to"),

@@ -1,14 +1,16 @@
 """Reading returns: one, a page of many, counts by status."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from common.aggregates.among import Among
 from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, prepare
-from sqlalchemy import Text, Uuid, bindparam, cast, func, select
+from sqlalchemy import ColumnElement, Text, Uuid, bindparam, cast, func, select
 
 from returns.domain.return_ import ReturnStatus
 from returns.repository.rows import RETURNS
@@ -43,10 +45,10 @@ class ReturnSort(StrEnum):
 
 
 _words = func.search_words(bindparam("q", type_=Text))
-_CONDITIONS = {
+_CONDITIONS: Mapping[str, ColumnElement[bool] | Among] = {
     "refund_from": returns.c.refund_amount >= bindparam("refund_from"),
     "refund_to": returns.c.refund_amount <= bindparam("refund_to"),
-    "q": returns.c.id.in_(select(return_search.c.id).where(return_search.c.terms.op("@@")(_words))),
+    "q": Among(select(return_search.c.id).where(return_search.c.terms.op("@@")(_words))),
 }
 _WALKS = {
     "created_at": ("customer_id", "status", "created_from", "created_to"),
