@@ -140,9 +140,18 @@ async def campaign(stack: StackDescription, folder: Path, runs: int, seed: int, 
                 soft_wrap=True,
             )
         check(await read_events(stack["kafka"]["bootstrap"]), done)
+        await expect_no_discrepancy(shop, stack)
     finally:
         await shop.close()
     return done
+
+
+async def expect_no_discrepancy(shop: Shop, stack: StackDescription) -> None:
+    """The reconcilers, which ran all the time, found nothing. Raises `Unexpected`."""
+    for service in stack["services"]:
+        response = await shop.as_role("ops", "GET", "/ops/discrepancies", service=service)
+        if found := response.json()["data"]:
+            raise Unexpected(f"the reconciler of {service} found {found}")
 
 
 def check(events: list[Seen], runs: list[Run]) -> None:
@@ -180,7 +189,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(highlight=False)
     print(f"seed {arguments.seed}, {arguments.runs} runs", flush=True)
-    os.environ |= {"ROLES": "split", "RETRY_UNIT_SECONDS": "1", "RATE_LIMIT_PER_MINUTE": "0"}
+    os.environ |= {"ROLES": "split", "RETRY_UNIT_SECONDS": "1", "RATE_LIMIT_PER_MINUTE": "0", "RECONCILE_SECONDS": "3"}
     folder = Path(mkdtemp(prefix="articurated-kill-runs-"))
     os.environ["STACK_DIR"] = str(folder)
     with repeatable(arguments.runs, arguments.seed, folder), fresh_stack(folder) as stack:

@@ -1,10 +1,16 @@
-"""The checks of refunds: a refund whose job was lost is named, and gets a job again."""
+"""The checks of refunds: a refund whose job was lost gets a job again; the ledger of the gateway is compared."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from common.database.transactions import Pool
+from common.database.transactions import Pool, transaction
 from refunds.checks import refund_checks
-from support.example.refunds import claim_job, job_of, open_refund
+from refunds.domain.refund import Refund
+from refunds.ledger_check import Ledger
+from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, RefundCall
+from refunds.use_cases import booking
+from support.example.refunds import EVENT, a_request, claim_job, job_of, open_refund
+from support.payments.fake_gateway import FakePaymentGateway
 from support.reconciliation.rounds import discrepancies, reconcile
 
 NOW = timedelta(0)
@@ -13,14 +19,14 @@ NOW = timedelta(0)
 async def test_a_refund_whose_job_was_deleted_gets_a_new_one(pool: Pool) -> None:
     refund = await open_refund(pool)
     await open_refund(pool)
-    assert await reconcile(pool, refund_checks(NOW)) == []
+    assert await reconcile(pool, refund_checks(limit=NOW)) == []
     await pool.execute("DELETE FROM jobs WHERE business_key = $1", refund.reference)
 
     assert await reconcile(pool, refund_checks()) == []  # it is less than a minute old
-    assert await reconcile(pool, refund_checks(NOW)) == [("refund_without_job", str(refund.id))]
+    assert await reconcile(pool, refund_checks(limit=NOW)) == [("refund_without_job", str(refund.id))]
 
     assert (await job_of(pool, refund)).state == "ready"
-    assert await reconcile(pool, refund_checks(NOW)) == []
+    assert await reconcile(pool, refund_checks(limit=NOW)) == []
     [row] = await discrepancies(pool)
     assert (row["repairs"], row["key"]) == (1, str(refund.request.order_id))
 
@@ -30,4 +36,61 @@ async def test_a_refund_that_is_being_made_or_waits_for_an_operator_is_no_findin
     await claim_job(pool, running)
     dead = await open_refund(pool)
     await pool.execute("UPDATE jobs SET state = 'dead' WHERE business_key = $1", dead.reference)
-    assert await reconcile(pool, refund_checks(NOW)) == []
+    assert await reconcile(pool, refund_checks(limit=NOW)) == []
+
+
+async def pay_back(pool: Pool, gateway: FakePaymentGateway) -> GatewayRefund:
+    """A refund that the gateway has made, and the book has."""
+    request = a_request()
+    refund = Refund(request.refund_id, request, created_at=datetime.now(UTC))
+    made = await gateway.refund(RefundCall.of(refund))
+    async with transaction(pool) as connection:
+        await booking.record_requested(connection, [(request, EVENT)])
+        await booking.reserve_refund(connection, refund, EVENT)
+        await booking.book_refund(connection, replace(refund, transaction_id=made.id), EVENT)
+    return made
+
+
+def ledger(gateway: FakePaymentGateway) -> Ledger:
+    return Ledger(gateway, settled=NOW, interval=NOW)
+
+
+async def test_a_ledger_that_agrees_with_the_book_is_no_finding(pool: Pool) -> None:
+    gateway = FakePaymentGateway()
+    await pay_back(pool, gateway)
+    await pay_back(pool, gateway)
+    check = ledger(gateway)
+    assert await reconcile(pool, [check]) == []
+    assert await reconcile(pool, [check]) == []
+
+
+async def test_a_refund_that_was_made_by_hand_and_is_not_booked_is_named_until_it_is(pool: Pool) -> None:
+    gateway = FakePaymentGateway()
+    made = await pay_back(pool, gateway)
+    by_hand = replace(made, id="re_by_hand", reference=None)
+    gateway.make_by_hand(by_hand)
+    check = ledger(gateway)
+
+    assert await reconcile(pool, [check]) == [("ledger_differs", "re_by_hand")]
+    assert await reconcile(pool, [check]) == [("ledger_differs", "re_by_hand")]
+
+    async with transaction(pool) as connection:
+        await booking.book_foreign_refund(connection, by_hand, EVENT)
+    assert await reconcile(pool, [check]) == []
+
+
+async def test_a_booked_refund_that_the_gateway_does_not_have_is_named(pool: Pool) -> None:
+    gateway = FakePaymentGateway()
+    made = await pay_back(pool, gateway)
+    await pay_back(pool, gateway)
+
+    check = ledger(FakePaymentGateway())
+    assert ("ledger_differs", made.id) in await reconcile(pool, [check])
+    assert len(await reconcile(pool, [check])) == 2
+
+
+async def test_a_refund_that_failed_later_at_the_gateway_is_named(pool: Pool) -> None:
+    gateway = FakePaymentGateway()
+    made = await pay_back(pool, gateway)
+    gateway.make_by_hand(replace(made, status=GatewayRefundStatus.FAILED))
+    assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", made.id)]

@@ -48,10 +48,14 @@ async def job_handlers(settings: RefundsSettings) -> "AsyncIterator[Iterable[Job
 
 
 @asynccontextmanager
-async def checks(_settings: RefundsSettings) -> "AsyncIterator[Iterable[Check]]":
+async def checks(settings: RefundsSettings) -> "AsyncIterator[Iterable[Check]]":
     from refunds.checks import refund_checks
 
-    yield refund_checks()
+    if not settings.payment_gateway_key.get_secret_value().strip():
+        yield refund_checks()
+        return
+    async with aclosing(_payment_gateway(settings)) as payment_gateway:
+        yield refund_checks(payment_gateway)
 
 
 def _payment_gateway(settings: RefundsSettings) -> "AdyenGateway | StripeGateway":

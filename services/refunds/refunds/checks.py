@@ -1,4 +1,4 @@
-"""The checks of refunds: a refund that has not ended has a job (ADR 40)."""
+"""The checks of refunds: a refund that has not ended has a job, and the book agrees with the gateway (ADR 40)."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -10,6 +10,8 @@ from common.jobs import queue
 from common.reconciliation.check import Check, Finding, QueryCheck
 from common.telemetry.trace_context import new_traceparent
 
+from refunds.ledger_check import Ledger
+from refunds.payment_gateway.port import PaymentGateway
 from refunds.repository import checks, reading
 from refunds.use_cases.jobs import REFUND_JOB, new_job
 
@@ -17,9 +19,11 @@ from refunds.use_cases.jobs import REFUND_JOB, new_job
 WITHOUT_JOB_LIMIT = timedelta(minutes=1)
 
 
-def refund_checks(limit: timedelta = WITHOUT_JOB_LIMIT) -> Iterable[Check]:
+def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITHOUT_JOB_LIMIT) -> Iterable[Check]:
+    """Without a gateway, its ledger is not compared with the book."""
     return [
-        QueryCheck(checks.REFUND_WITHOUT_JOB, checks.find_without_job, repair=_enqueue, kind=REFUND_JOB, limit=limit)
+        *([] if gateway is None else [Ledger(gateway)]),
+        QueryCheck(checks.REFUND_WITHOUT_JOB, checks.find_without_job, repair=_enqueue, kind=REFUND_JOB, limit=limit),
     ]
 
 

@@ -14,7 +14,7 @@ from support.processes.servers import new_kafka, new_postgres
 from support.processes.service import running_service
 from support.waiting import poll
 
-ROLES = ["api", "consumer", "relay", "all"]
+ROLES = ["api", "consumer", "relay", "reconciler", "all"]
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,11 @@ class FakePaymentGateway:
     def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> GatewayEvent | None:
         raise ForgedWebhook("this provider sends no webhooks")
 
+    def make_by_hand(self, refund: GatewayRefund) -> None:
+        """In the provider's dashboard; a refund with a known id is changed."""
+        self._refunds = {key: each for key, each in self._refunds.items() if each.id != refund.id}
+        self._refunds[refund.id] = refund
+
     def forget_keys(self) -> None:
         """Delete the keys, as Stripe does after a day or more; calls that are still under way are lost."""
         self._answers.clear()

@@ -1,14 +1,35 @@
 """Statements of the checks: refunds without a job, and refunds by what they are of (ADR 40)."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from common.database.statements import Connection, prepare
 from common.database.tables import jobs
-from sqlalchemy import Integer, Interval, Text, Uuid, bindparam, cast, exists, func, literal, or_, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Integer,
+    Interval,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 
+from refunds.domain.book import Account
 from refunds.domain.refund import Refund, RefundStatus
 from refunds.repository.rows import identified_reference, to_refund
-from refunds.tables import refunds
+from refunds.tables import book_payments, postings, refunds
 
 REFUND_WITHOUT_JOB = "refund_without_job"
 # Of these, nothing is left to do.
@@ -54,6 +75,62 @@ _OF_PAYMENT_OR_RETURN = prepare(
         ),
     )
 )
+_later = postings.alias("later")
+_stands = ~exists().where(_later.c.subject == postings.c.subject, _later.c.number > postings.c.number)
+# What was paid by the provider; what an operator has settled by hand is not in its books.
+_is_paid = postings.c.target.in_(
+    [literal(each.value, literal_execute=True) for each in (Account.PAID_BACK, Account.PAID_ELSEWHERE)]
+)
+_booked = (
+    select(
+        postings.c.position,
+        postings.c.transaction_id,
+        postings.c.amount,
+        book_payments.c.reference,
+        book_payments.c.order_id,
+    )
+    .join(book_payments, book_payments.c.id == postings.c.payment_id)
+    .where(_is_paid, _stands, postings.c.transaction_id.is_not(None))
+)
+_BOOKED = prepare(_booked.where(postings.c.transaction_id == any_(bindparam("transaction_ids", type_=ARRAY(Text)))))
+_BOOKED_AFTER = prepare(
+    _booked.where(
+        postings.c.position > bindparam("after", type_=BigInteger),
+        postings.c.created_at <= bindparam("until", type_=DateTime(timezone=True)),
+    )
+    .order_by(postings.c.position)
+    .limit(bindparam("most", type_=Integer))
+)
+_START = prepare(select(func.coalesce(func.max(postings.c.position), 0) - bindparam("back", type_=BigInteger)))
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What the book says that the provider paid back, and did not take back. `reference` is the payment's."""
+
+    position: int
+    transaction_id: str
+    amount: Decimal
+    reference: str
+    order_id: UUID
+
+
+async def booked(connection: Connection, transaction_ids: Iterable[str]) -> dict[str, Booked]:
+    """By transaction id, those of the given ones that are paid back according to the book."""
+    rows = await _BOOKED.fetch_all(connection, transaction_ids=list(transaction_ids))
+    return {row["transaction_id"]: Booked(**row) for row in rows}
+
+
+async def booked_after(connection: Connection, position: int, until: datetime, most: int) -> list[Booked]:
+    """What was booked after a position, in its order."""
+    rows = await _BOOKED_AFTER.fetch_all(connection, after=position, until=until, most=most)
+    return [Booked(**row) for row in rows]
+
+
+async def position_back(connection: Connection, entries: int) -> int:
+    """The position so many entries before the last one."""
+    position: int = await _START.fetch_value(connection, back=entries)
+    return position
 
 
 async def find_of(

@@ -1,0 +1,98 @@
+"""The check of the payment gateway's ledger against our book, in both directions (ADR 40)."""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from common.database.transactions import Pool, reading
+from common.reconciliation.check import MOST_FINDINGS, Check, Finding
+
+from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, PaymentGateway
+from refunds.repository import checks
+from refunds.repository.checks import Booked
+
+# How far the first comparison looks back, and how much of the last one each later one repeats.
+WINDOW, OVERLAP = timedelta(days=1), timedelta(minutes=30)
+ENTRIES_BACK = 10_000
+ENTRIES_AT_ONCE = 2_000
+# What is younger may be between the gateway's answer and our transaction, or its webhook on its way.
+SETTLED = timedelta(minutes=5)
+INTERVAL = timedelta(minutes=15)
+
+
+class Ledger(Check):
+    """Money that the gateway has paid back is paid back in the book, with the same amount, and the reverse. It asks the
+    gateway every `interval`; in between, it finds the same again."""
+
+    name = "ledger_differs"
+
+    def __init__(
+        self, gateway: PaymentGateway, *, settled: timedelta = SETTLED, interval: timedelta = INTERVAL
+    ) -> None:
+        self._gateway = gateway
+        self._settled = settled + gateway.lookup_lag
+        self._interval = interval.total_seconds()
+        self._due_at = 0.0
+        self._compared_until: datetime | None = None
+        self._position: int | None = None
+        # What differs: the payment references by which it is looked up again, and the findings.
+        self._references: set[str] = set()
+        self._found: list[Finding] = []
+
+    async def find(self, pool: Pool) -> Sequence[Finding]:
+        if time.monotonic() >= self._due_at:
+            await self._compare(pool)
+            self._due_at = time.monotonic() + self._interval
+        return self._found[:MOST_FINDINGS]
+
+    async def _compare(self, pool: Pool) -> None:
+        now = datetime.now(UTC)
+        until = now - self._settled
+        since = now - WINDOW if self._compared_until is None else self._compared_until - OVERLAP
+        made = {each.id: each async for each in self._gateway.refunds_since(since) if each.created_at <= until}
+        for reference in self._references:
+            made |= {each.id: each for each in await self._gateway.refunds_of(reference) if each.created_at <= until}
+        async with reading(pool) as connection:
+            if self._position is None:
+                self._position = await checks.position_back(connection, ENTRIES_BACK)
+            entries = await checks.booked_after(connection, self._position, until, ENTRIES_AT_ONCE)
+            booked = await checks.booked(connection, made)
+            before = [finding.subject for finding in self._found]
+            again = await checks.booked(connection, before)
+        not_made = await self._not_made([*entries, *again.values()], made)
+        differing = [each for each in made.values() if _differs(each, booked.get(each.id))]
+        self._found = [_of_gateway(each, booked.get(each.id)) for each in differing] + [
+            _of_book(each) for each in not_made
+        ]
+        self._references = {each.payment_reference for each in differing} | {each.reference for each in not_made}
+        self._compared_until = until
+        self._position = entries[-1].position if entries else self._position
+
+    async def _not_made(self, entries: Iterable[Booked], made: dict[str, GatewayRefund]) -> list[Booked]:
+        """Those that the gateway does not know, also when it is asked for all refunds of the payment."""
+        missing = {each.transaction_id: each for each in entries if each.transaction_id not in made}
+        for entry in list(missing.values()):
+            for each in await self._gateway.refunds_of(entry.reference):
+                missing.pop(each.id, None)
+        return list(missing.values())
+
+
+def _differs(made: GatewayRefund, booked: Booked | None) -> bool:
+    if made.status is GatewayRefundStatus.SUCCEEDED:
+        return booked is None or booked.amount != made.amount
+    return made.status is GatewayRefundStatus.FAILED and booked is not None
+
+
+def _of_gateway(made: GatewayRefund, booked: Booked | None) -> Finding:
+    details = {
+        "at_gateway": f"{made.status} {made.amount} {made.currency}",
+        "in_book": None if booked is None else str(booked.amount),
+        "reference": made.reference,
+        "payment_reference": made.payment_reference,
+    }
+    return Finding(made.id, None if booked is None else str(booked.order_id), details)
+
+
+def _of_book(booked: Booked) -> Finding:
+    details = {"at_gateway": None, "in_book": str(booked.amount), "payment_reference": booked.reference}
+    return Finding(booked.transaction_id, str(booked.order_id), details)
