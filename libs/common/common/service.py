@@ -1,6 +1,6 @@
 """The declaration of a service: its roles and topics, which each service's `app.py` fills in."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from common.aggregates.event_counter import EventCounter
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
-    from common.operators.console import OperatorCommand
     from common.reconciliation.check import Check
 
 ALL = "all"  # every role of a service in one process
@@ -51,6 +50,17 @@ class Runtime(Generic[Settings]):
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorCommand:
+    """A command of one service, such as a check of its tables. `function` is called with the connection, and gives a
+    JSON object; the exit code is 1 where `fails` is true of it."""
+
+    name: str
+    meaning: str
+    function: Callable[[Connection], Awaitable[dict[str, Any]]]
+    fails: Callable[[Mapping[str, Any]], bool] = lambda _: False
+
+
+@dataclass(frozen=True, slots=True)
 class Service(Generic[Settings]):
     """A deployable service.
 
@@ -75,7 +85,7 @@ class Service(Generic[Settings]):
     counts: StatusCounts[Any] | None = None
     checks: Checks[Settings] | None = None
     event_counter: "EventCounter | None" = None
-    operator_commands: "Callable[[], Iterable[OperatorCommand]]" = tuple
+    operator_commands: Callable[[], Iterable[OperatorCommand]] = tuple
 
     @property
     def roles(self) -> tuple[str, ...]:

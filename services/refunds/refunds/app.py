@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from common.service import Runtime, Service
+from common.service import OperatorCommand, Runtime, Service
 from common.settings import WrongSetting
 
 from refunds.events import ORDERS_TOPIC, REFUNDS_TOPIC, RETURNS_TOPIC
@@ -14,7 +14,6 @@ from refunds.tables import metadata, refund_counts
 if TYPE_CHECKING:
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
-    from common.operators.console import OperatorCommand
     from common.reconciliation.check import Check
     from fastapi import FastAPI
 
@@ -76,9 +75,7 @@ def _payment_gateway(settings: RefundsSettings) -> "AdyenGateway | StripeGateway
     return StripeGateway(url, api_key, timeout=timeout, webhook_secret=secret)
 
 
-def operator_commands() -> "Iterable[OperatorCommand]":
-    from common.operators.console import OperatorCommand
-
+def operator_commands() -> Iterable[OperatorCommand]:
     from refunds.use_cases.trial_balance import check_book
 
     meaning = "the sums of the book of payments by account; exit code 1 when debits, credits and balances differ"

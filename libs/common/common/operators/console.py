@@ -3,8 +3,7 @@
 import argparse
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,23 +18,12 @@ from common.database.statements import Connection
 from common.operators import commands, queries
 from common.operators.audit_verification import verify_audit
 from common.paging import Page, Paging, list_document
-from common.service import Runtime
+from common.service import OperatorCommand, Runtime
 
 Arguments: TypeAlias = argparse.Namespace
 Command: TypeAlias = Callable[[Connection, Arguments, Actor, Runtime[Any]], Awaitable[dict[str, Any]]]
 _LONGEST_VALIDITY = 36_500
 Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorCommand:
-    """A command of one service, such as a check of its tables. `function` is called with the connection, and gives a
-    JSON object; the exit code is 1 where `fails` is true of it."""
-
-    name: str
-    meaning: str
-    function: Callable[[Connection], Awaitable[dict[str, Any]]]
-    fails: Callable[[Mapping[str, Any]], bool] = lambda _: False
 
 
 def add_operator_commands(subcommands: Subcommands, own: Iterable[OperatorCommand] = ()) -> None:
