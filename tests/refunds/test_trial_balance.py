@@ -4,22 +4,26 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
 import pytest
 import pytest_asyncio
 from common.access.auth import Role
-from common.database.transactions import transaction
+from common.database.transactions import Pool, transaction
 from common.running.command_line import execute
 from refunds.app import SERVICE
+from refunds.book_check import Book
 from refunds.domain.refund import Refund
+from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus
 from refunds.use_cases import booking
 from support.example.ada import TOTAL
 from support.example.refunds import EVENT, a_refund
 from support.gateway.application import Gateway, exact_json, serve
 from support.logs import logging_restored
 from support.postgres.databases import Database
+from support.reconciliation.rounds import discrepancies, reconcile
 
 
 @pytest_asyncio.fixture
@@ -97,3 +101,23 @@ async def test_the_command_fails_when_postings_and_balances_differ(
     await owner.close()
     code, result = await trial_balance()
     assert (code, result["is_zero"]) == (1, False)
+
+
+async def test_the_reconciler_names_what_is_wrong_in_the_book(pool: Pool) -> None:
+    check = Book(interval=timedelta(0))
+    refund = a_refund(amount=Decimal(100))
+    reference = refund.request.payment_reference
+    async with transaction(pool) as connection:
+        await booking.reserve_refund(connection, refund, EVENT)
+    assert await reconcile(pool, [check]) == []
+
+    by_hand = GatewayRefund(
+        "re_hand", GatewayRefundStatus.SUCCEEDED, None, reference, Decimal(30), "EUR", None, datetime.now(UTC)
+    )
+    async with transaction(pool) as connection:
+        await booking.book_foreign_refund(connection, by_hand, EVENT)
+        await booking.book_foreign_refund(connection, replace(by_hand, payment_reference="pi_unknown"), EVENT)
+    assert [name for name, _ in await reconcile(pool, [check])] == ["book_disagrees"] * 2
+    rows = {row["details"]["reference"]: row["details"] for row in await discrepancies(pool)}
+    assert rows[reference]["reported"] == "30 EUR"
+    assert rows["pi_unknown"]["problem"] == "FOREIGN_REFUND"

@@ -1,4 +1,4 @@
-"""The checks of refunds: a refund that has not ended has a job, and the book agrees with the gateway (ADR 40)."""
+"""The checks of refunds: an open refund has a job, and the book agrees with itself and the gateway (ADR 40)."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -10,6 +10,7 @@ from common.jobs import queue
 from common.reconciliation.check import Check, Finding, QueryCheck
 from common.telemetry.trace_context import new_traceparent
 
+from refunds.book_check import Book
 from refunds.ledger_check import Ledger
 from refunds.payment_gateway.port import PaymentGateway
 from refunds.repository import checks, reading
@@ -23,6 +24,7 @@ def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITH
     """Without a gateway, its ledger is not compared with the book."""
     return [
         *([] if gateway is None else [Ledger(gateway)]),
+        Book(),
         QueryCheck(checks.REFUND_WITHOUT_JOB, checks.find_without_job, repair=_enqueue, kind=REFUND_JOB, limit=limit),
     ]
 

@@ -1,6 +1,7 @@
 """The trial balance: each account by its postings and by its balances, read in one statement and so at one instant."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -86,6 +87,34 @@ _FINDINGS = prepare(
         sa.select(sa.func.count()).select_from(book_disagreements).scalar_subquery().label("disagreements"),
     )
 )
+
+
+_IN_EXCESS_NAMED = sa.select(
+    sa.func.concat("payment ", book_payments.c.id).label("subject"),
+    sa.cast(book_payments.c.order_id, sa.Text).label("key"),
+    book_payments.c.reference,
+    sa.literal_column("'paid back in excess'").label("problem"),
+    sa.func.concat(sa.func.trim_scale(book_payments.c.captured), " ", book_payments.c.currency).label("booked"),
+    sa.func.concat(sa.func.trim_scale(book_payments.c.excess), " ", book_payments.c.currency).label("reported"),
+).where(sa.text("excess > 0"))
+_DISAGREEMENTS_NAMED = sa.select(
+    sa.func.concat("report ", book_disagreements.c.position),
+    sa.cast(book_disagreements.c.order_id, sa.Text),
+    book_disagreements.c.reference,
+    book_disagreements.c.kind,
+    book_disagreements.c.booked,
+    book_disagreements.c.reported,
+).where(book_disagreements.c.created_at > sa.func.now() - sa.bindparam("age", type_=sa.Interval))
+_WRONG = prepare(
+    sa.union_all(_IN_EXCESS_NAMED, _DISAGREEMENTS_NAMED)
+    .order_by("subject")
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+
+
+async def find_wrong(connection: Connection, age: timedelta, most: int) -> Sequence[Record]:
+    """Payments in excess, and disagreements that are not older than `age`, as rows of findings."""
+    return await _WRONG.fetch_all(connection, age=age, most=most)
 
 
 async def accounts(connection: Connection, order_id: UUID | None = None) -> Sequence[Record]:
