@@ -23,7 +23,7 @@ main() {
   trap stop EXIT
   timed "engine" start_engine
   timed "base image" build_base
-  for name in python postgres kafka prometheus nginx; do timed "stand-in for $name" build_stand_in "$name"; done
+  for name in python postgres kafka prometheus alertmanager nginx; do timed "stand-in for $name" build_stand_in "$name"; done
   step="$*"
   "$@"
 }

@@ -38,6 +38,9 @@ class Reconciler:
         self._checks = checks
         self._reports = reports
         self._seconds = seconds
+        for check in checks:  # so that a first failure is an increase
+            _failures.labels(check.name)
+            _found.labels(check.name)
         self.component = Component("reconciler", self.run)
 
     async def run(self, stopping: asyncio.Event) -> None:
