@@ -145,7 +145,7 @@ async def test_an_expired_key_makes_another_refund(
         return await payments.post("/v1/refunds", data=form, headers={"Idempotency-Key": order_payment})
 
     first = await with_key()
-    await sandbox.expire_keys()
+    await sandbox.expire_keys(order_payment)
     second = await with_key()
     assert first.json()["id"] != second.json()["id"]
     assert "Idempotent-Replayed" not in second.headers

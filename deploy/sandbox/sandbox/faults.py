@@ -37,6 +37,7 @@ class Fault:
     after_bytes: int | None = None
     retry_after_seconds: int | None = None
     then: str | None = None
+    loses_answer: bool | None = None
 
     def matches(self, targets: Collection[str]) -> bool:
         """Texts are compared without regard to case."""
@@ -61,11 +62,18 @@ def _read_result(value: object) -> str:
     return str(value)
 
 
+def _read_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidFaultError("loses_answer must be true or false")
+    return value
+
+
 OPTIONS: Mapping[str, Callable[[object], Any]] = {
     "delay_seconds": _read_seconds,
     "after_bytes": _read_whole_number,
     "retry_after_seconds": _read_whole_number,
     "then": _read_result,
+    "loses_answer": _read_flag,
 }
 
 

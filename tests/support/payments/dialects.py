@@ -11,6 +11,8 @@ from support.payments.sandbox import PaymentSandbox
 # Hexadecimal, as Adyen's keys are.
 SECRET = "5b" * 32
 TIMEOUT_SECONDS = 0.5
+# Of a provider whose adapter leaves it open; as that of Stripe.
+LOOKUP_LAG = timedelta(seconds=1)
 
 Adapter = AdyenGateway | StripeGateway
 
@@ -21,15 +23,15 @@ class Dialect:
     """Also the value of PAYMENT_GATEWAY."""
     path: str
     """Of its API in the sandbox."""
-    connect: Callable[[str, str], Adapter]
-    """The adapter of an API with this URL, whose webhooks are signed with this secret."""
+    connect: Callable[[str, str, float], Adapter]
+    """The adapter of an API with this URL, the secret of its webhooks, and the time limit of a call."""
     answers_at_once: bool
     """A refund has succeeded or was declined when the call returns; otherwise its result follows."""
     has_keys: bool
     """A repeated call with the same idempotency key makes no second refund."""
 
-    def adapter(self, url: str, secret: str = SECRET) -> Adapter:
-        return self.connect(url, secret)
+    def adapter(self, url: str, secret: str = SECRET, timeout: float = TIMEOUT_SECONDS) -> Adapter:
+        return self.connect(url, secret, timeout)
 
     def sandbox(self, running: PaymentSandbox) -> PaymentSandbox:
         """The faults, ledger and webhooks of this dialect."""
@@ -45,18 +47,18 @@ class Provider:
     sandbox: PaymentSandbox
 
 
-def _stripe(url: str, secret: str) -> Adapter:
-    return StripeGateway(url, "sk_test_1", timeout=TIMEOUT_SECONDS, webhook_secret=secret)
+def _stripe(url: str, secret: str, timeout: float) -> Adapter:
+    return StripeGateway(url, "sk_test_1", timeout=timeout, webhook_secret=secret)
 
 
-def _adyen(url: str, secret: str) -> Adapter:
+def _adyen(url: str, secret: str, timeout: float) -> Adapter:
     return AdyenGateway(
         url,
         "test_1",
         merchant_account="ArtiCurated",
-        timeout=TIMEOUT_SECONDS,
+        timeout=timeout,
         webhook_secret=secret,
-        lookup_lag=timedelta(seconds=0.5),
+        lookup_lag=LOOKUP_LAG,
     )
 
 

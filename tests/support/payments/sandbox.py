@@ -35,8 +35,9 @@ class PaymentSandbox(SandboxClient):
         document = {"payment": payment, "status": status, "amount": amount}
         await self._call("POST", "/sandbox/disputes", json=document)
 
-    async def expire_keys(self) -> None:
-        await self._call("POST", "/sandbox/keys/expire")
+    async def expire_keys(self, payment: str) -> None:
+        """The provider forgets the idempotency keys of the calls about a payment."""
+        await self._call("POST", "/sandbox/keys/expire", json={"payment": payment})
 
     async def send_webhooks(self, url: str, secret: str, delay_seconds: float = 0.05) -> None:
         await self._call(
@@ -61,6 +62,10 @@ class PaymentSandbox(SandboxClient):
     async def calls(self, payment: str) -> list[str]:
         """The outcome of each call about a payment, oldest first."""
         return [call["outcome"] for call in (await self._ledger(payment))["calls"]]
+
+    async def all_calls(self, payment: str) -> list[dict[str, Any]]:
+        """With their `method`, `outcome` and `status`, oldest first."""
+        return list((await self._ledger(payment))["calls"])
 
     async def keys(self, payment: str) -> list[str]:
         """The idempotency keys of the calls that requested a refund, oldest first."""

@@ -24,7 +24,7 @@ CALL_FAULTS = {
     "fail_after_apply": Mode(),
     "decline": Mode(),
     "slow": Mode(required=frozenset({"delay_seconds"})),
-    "lookup_lag": Mode(required=frozenset({"delay_seconds"})),
+    "lookup_lag": Mode(required=frozenset({"delay_seconds"}), optional=frozenset({"loses_answer"})),
     "reset_request": Mode(required=frozenset({"after_bytes"})),
     "reset_response": Mode(required=frozenset({"after_bytes"})),
 }
@@ -71,7 +71,7 @@ def recorded(provider: Provider, endpoint: Endpoint) -> Callable[[Request], Awai
 
 
 def loses_answer(fault: Fault | None) -> bool:
-    return fault is not None and fault.mode in _LOST_ANSWERS
+    return fault is not None and (fault.mode in _LOST_ANSWERS or bool(fault.loses_answer))
 
 
 def lookup_lag(fault: Fault | None) -> float:
@@ -109,11 +109,10 @@ async def delay_request(provider: Provider, request: Request, call: Call, fault:
 
 async def send_or_lose(request: Request, response: Response, fault: Fault | None) -> Response:
     """The response, unless the fault loses it or a part of it."""
-    mode = fault.mode if fault is not None else None
-    if fault is None or mode not in _LOST_ANSWERS:
+    if fault is None or not loses_answer(fault):
         return response
-    if mode == "reset_request":
+    if fault.mode in ("reset_request", "lookup_lag"):
         connection_of(request).reset()
-    elif mode == "reset_response":
+    elif fault.mode == "reset_response":
         connection_of(request).reset(response_bytes(response)[: fault.after_bytes])
     return await hold_until_disconnect(request)

@@ -56,8 +56,8 @@ class ControlRoutes:
         self._provider.declare_capture(payment, amount, currency)
         return JSONResponse({"payment": payment, "amount": amount, "currency": currency}, 201)
 
-    def expire_keys(self, _: Document) -> Response:
-        return JSONResponse({"forgotten": self._provider.expire_keys()})
+    def expire_keys(self, document: Document) -> Response:
+        return JSONResponse({"forgotten": self._provider.expire_keys(document.get("payment"))})
 
     def change_refund(self, document: Document) -> Response:
         status = _choice(document, "status", REFUND_STATUSES)

@@ -69,9 +69,13 @@ class Ledger:
             (idempotency_key, response.fingerprint, response.status, json.dumps(response.body)),
         )
 
-    def forget_responses(self) -> int:
-        """As Stripe does with a key after 24 hours or more."""
-        return self._connection.execute("DELETE FROM answers").rowcount
+    def forget_responses(self, payment: str | None) -> int:
+        """Of a payment or of all, as Stripe does with a key after 24 hours or more; returns how many."""
+        return self._connection.execute(
+            "DELETE FROM answers WHERE :payment IS NULL"
+            " OR idempotency_key IN (SELECT idempotency_key FROM calls WHERE payment = :payment)",
+            {"payment": payment},
+        ).rowcount
 
     def add_refund(self, refund: Refund, idempotency_key: str | None = None, listed_from: float = 0) -> None:
         """Lists contain it from that time (seconds since 1970) on."""

@@ -100,10 +100,10 @@ class Provider:
         with self._connection:
             self.ledger.declare_capture(payment, amount, currency)
 
-    def expire_keys(self) -> int:
-        """Forget the responses of all idempotency keys; returns their number."""
+    def expire_keys(self, payment: str | None) -> int:
+        """Forget the responses of the idempotency keys of a payment, or of all; returns their number."""
         with self._connection:
-            return self.ledger.forget_responses()
+            return self.ledger.forget_responses(payment)
 
     def hasten_changes(self, payment: str) -> None:
         """Make the later changes of a payment's refunds now."""

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE TABLE IF NOT EXISTS calls (
     position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, received_at TEXT NOT NULL, method TEXT NOT NULL,
     path TEXT NOT NULL, idempotency_key TEXT, payment TEXT, reference TEXT, outcome TEXT NOT NULL, status INTEGER);
+CREATE INDEX IF NOT EXISTS calls_by_payment ON calls (payment);
 CREATE TABLE IF NOT EXISTS captures (payment TEXT PRIMARY KEY, amount INTEGER NOT NULL, currency TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS disputes (
     id TEXT PRIMARY KEY, payment TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, reason TEXT NOT NULL,
