@@ -18,6 +18,7 @@ import invoicing.worker
 import orders.use_cases.payments  # noqa: F401 - its metrics
 import origin.application  # noqa: F401 - its metrics
 import refunds.worker
+import returns.worker
 from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands
 from generators.event_schemas import PUBLISHED, example_files, schema_file, schema_of
@@ -84,7 +85,7 @@ def event_data(*event_types: str) -> str:
 
 
 def metrics() -> str:
-    for package in (common, invoicing.worker, refunds.worker):
+    for package in (common, invoicing.worker, refunds.worker, returns.worker):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".migrations" not in module.name:
                 importlib.import_module(module.name)

@@ -10,6 +10,7 @@ import common
 import invoicing.worker
 import pytest
 import refunds.worker
+import returns.worker
 import yaml
 from local_stack.services import SERVICES
 from prometheus_client import REGISTRY
@@ -29,7 +30,7 @@ def test_metric_names_are_extracted_from_any_expression() -> None:
 
 
 def test_every_metric_of_the_rules_and_the_dashboard_exists_in_the_code() -> None:
-    for package in (common, invoicing.worker, refunds.worker):
+    for package in (common, invoicing.worker, refunds.worker, returns.worker):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".migrations" not in module.name:
                 importlib.import_module(module.name)

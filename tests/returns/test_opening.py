@@ -14,6 +14,7 @@ from common.database.transactions import transaction
 from common.errors import Problem
 from httpx import Response
 from returns.domain.return_ import NewReturn
+from returns.domain.review import ReviewPolicy
 from returns.use_cases.opening import open_return as open_return_use_case
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import ADA
@@ -122,7 +123,7 @@ async def test_the_window_is_checked_with_the_time_of_the_requests_arrival(
     await deliver_order_event(gateway.pool, order_data)
     new = NewReturn(UUID(order_data["order_id"]), "One teacup came in two.")
     async with transaction(gateway.pool) as connection:
-        opening = open_return_use_case(connection, CLIENT, new, window_days=30, waited_since=arrived_at)
+        opening = open_return_use_case(connection, CLIENT, new, 30, ReviewPolicy(), waited_since=arrived_at)
         if allowed:
             assert (await opening).created_at > arrived_at
         else:
@@ -163,7 +164,7 @@ async def test_a_return_that_a_concurrent_one_precedes_is_rejected_like_any_seco
         return bool(await gateway.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
 
     async with transaction(gateway.pool) as connection:
-        await open_return_use_case(connection, CLIENT, NewReturn(UUID(order_id), "Broken"), window_days=30)
+        await open_return_use_case(connection, CLIENT, NewReturn(UUID(order_id), "Broken"), 30, ReviewPolicy())
         second = asyncio.create_task(gateway.post("/returns", a_return(order_id)))
         await eventually(waits_for_the_other)
     assert rejection_details(await second) == {"reason": "already_returned", "order_status": "DELIVERED"}

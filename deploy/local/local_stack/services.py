@@ -18,7 +18,7 @@ SERVICES = {
         settings=("LINK_SIGNING_KEY", "INVOICE_DOWNLOAD_URL"),
     ),
     "returns": Service(
-        roles=("api", "consumer", "relay", "reconciler"),
+        roles=("api", "consumer", "relay", "worker", "reconciler"),
     ),
     "invoicing": Service(
         roles=("api", "consumer", "relay", "worker", "reconciler"),

@@ -67,7 +67,8 @@ class Service(Generic[Settings]):
     `gateway` builds the application of the role `api`. The role `consumer` passes the events of the topics that the
     service `consumes` to `event_handlers`; an operator's replay of a poison record uses the same handlers. The role
     `worker` runs the jobs of `job_handlers`, an async context manager that closes the handlers' resources at its end.
-    The role `relay` is the same in every service; it also keeps the totals of `counts` up to date. The role
+    The role `relay` is the same in every service; it also keeps the totals of `counts` up to date, and sets the gauges
+    of the service's own `measurement`. The role
     `reconciler` runs the `checks` of the service after those of every service, and sends its alerts; `event_counter` is
     that of a service whose aggregates count their events themselves. `operator_commands` are commands that only this
     service has. These functions import the modules that only their role needs: the other roles then start faster and
@@ -86,6 +87,7 @@ class Service(Generic[Settings]):
     checks: Checks[Settings] | None = None
     event_counter: "EventCounter | None" = None
     operator_commands: Callable[[], Iterable[OperatorCommand]] = tuple
+    measurement: Callable[[Settings], Callable[[Connection], Awaitable[None]]] | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The composition root of returns: its roles, the topics and the settings of each."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from returns.settings import ReturnsSettings
 from returns.tables import metadata, return_counts, return_events
 
 if TYPE_CHECKING:
+    from common.database.statements import Connection
+    from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
     from common.reconciliation.check import Check
     from fastapi import FastAPI
@@ -29,6 +31,7 @@ def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
         runtime, [router], entities="returns", count_by_status=return_counts.by_status, error_codes=[RETURN_NOT_ALLOWED]
     )
     app.state.four_eyes = FourEyes.parse(runtime.settings.four_eyes_above)
+    app.state.review_policy = runtime.settings.review_policy
     app.state.return_window_days = runtime.settings.return_window_days
     app.state.delivery_wait = DeliveryWait(
         runtime.reading,
@@ -51,6 +54,23 @@ async def checks(settings: ReturnsSettings) -> "AsyncIterator[Iterable[Check]]":
     yield return_checks(settings.kafka_bootstrap, timedelta(minutes=settings.refund_limit_minutes))
 
 
+@asynccontextmanager
+async def job_handlers(settings: ReturnsSettings) -> "AsyncIterator[Iterable[JobHandler]]":
+    from common.mail.mailer import Mailer
+
+    from returns.domain.four_eyes import FourEyes
+    from returns.worker.review_job import ReviewJob
+
+    to = settings.review_email or settings.ops_email
+    yield [ReviewJob(Mailer(settings), to, settings.review_policy, FourEyes.parse(settings.four_eyes_above))]
+
+
+def measurement(settings: ReturnsSettings) -> "Callable[[Connection], Awaitable[None]]":
+    from returns.use_cases.reviews import review_gauges
+
+    return review_gauges(settings.review_policy)
+
+
 SERVICE = Service(
     name="returns",
     settings=ReturnsSettings,
@@ -59,6 +79,8 @@ SERVICE = Service(
     publishes=(RETURNS_TOPIC,),
     consumes=(ORDERS_TOPIC, REFUNDS_TOPIC),
     event_handlers=event_handlers,
+    job_handlers=job_handlers,
+    measurement=measurement,
     counts=return_counts,
     checks=checks,
     event_counter=return_events,

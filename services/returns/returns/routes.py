@@ -18,6 +18,7 @@ from fastapi import Depends, Query, Request, Response
 
 from returns.domain.four_eyes import FourEyes
 from returns.domain.return_ import NewReturn, ReturnStatus
+from returns.domain.review import ReviewPolicy
 from returns.repository.reading import ReturnFilter, ReturnSort
 from returns.schemas import (
     ApproveRequest,
@@ -97,8 +98,11 @@ async def open_return(request: Request, body: ReturnCreate) -> Response:
 
 async def _open_return(request: Request, new: NewReturn, waited_since: datetime | None = None) -> Response:
     window_days: int = request.app.state.return_window_days
+    review: ReviewPolicy = request.app.state.review_policy
     async with command(request) as run:
-        opened_return = await opening.open_return(run.connection, Caller.of(request), new, window_days, waited_since)
+        opened_return = await opening.open_return(
+            run.connection, Caller.of(request), new, window_days, review, waited_since
+        )
         return await run.answer(opened_return, return_response, status=201, new_id=opened_return.id)
 
 

@@ -102,7 +102,7 @@ def test_sigterm_stops_a_role_that_still_waits_for_its_database(tmp_path: Path) 
 def test_sigterm_stops_every_role_in_time_while_both_servers_hang(
     session_folder: Path, tmp_path: Path, service: str
 ) -> None:
-    """Invoicing and refunds also have a worker."""
+    """All but orders also have a worker."""
     with (
         new_postgres(session_folder / f"hung-{service}") as postgres,
         new_kafka(session_folder / f"hung-{service}-kafka") as kafka,

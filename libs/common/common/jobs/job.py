@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -35,18 +36,27 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """Work to do once per (kind, business key), however often it is enqueued."""
+    """Work to do once per (kind, business key), however often it is enqueued; not before `due_in` has passed."""
 
     kind: str
     business_key: str
     payload: Mapping[str, Any]
     traceparent: str
     causation_id: str | None = None
+    due_in: timedelta = timedelta(0)
 
     @classmethod
-    def caused_by(cls, actor: Actor, kind: str, business_key: str, payload: Mapping[str, Any]) -> Self:
+    def caused_by(
+        cls,
+        actor: Actor,
+        kind: str,
+        business_key: str,
+        payload: Mapping[str, Any],
+        *,
+        due_in: timedelta = timedelta(0),
+    ) -> Self:
         """A job in the actor's trace, with the same cause."""
-        return cls(kind, business_key, payload, actor.traceparent, actor.causation_id)
+        return cls(kind, business_key, payload, actor.traceparent, actor.causation_id, due_in)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,10 @@ from common.jobs.job import Job, NewJob, is_in_state
 _NEW = ("id", "kind", "business_key", "payload", "traceparent", "causation_id")
 _ENQUEUE = prepare(
     insert(jobs)
-    .values({name: sa.bindparam(name) for name in _NEW})
+    .values(
+        {name: sa.bindparam(name) for name in _NEW}
+        | {"due_at": sa.func.now() + sa.bindparam("due_in", type_=sa.Interval)}
+    )
     .on_conflict_do_nothing(index_elements=[jobs.c.kind, jobs.c.business_key])
 )
 
@@ -72,7 +75,7 @@ _REPLAY_KEY = _replay(
 
 async def enqueue(connection: Connection, *new_jobs: NewJob) -> None:
     """Add jobs, in this transaction. One whose kind and business key exist already changes nothing, in any state."""
-    rows = [{"id": uuid4(), **{name: getattr(job, name) for name in _NEW[1:]}} for job in new_jobs]
+    rows = [{"id": uuid4(), **{name: getattr(job, name) for name in (*_NEW[1:], "due_in")}} for job in new_jobs]
     await _ENQUEUE.execute_many(connection, rows)
 
 

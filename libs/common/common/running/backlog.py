@@ -5,7 +5,7 @@ role always runs.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 from prometheus_client import Gauge
@@ -52,12 +52,16 @@ _STORED_POISON = prepare(
 )
 
 
-async def measure_backlog(pool: Pool, stopping: asyncio.Event) -> None:
-    """Keep the gauges up to date until `stopping` is set."""
+async def measure_backlog(
+    pool: Pool, own_gauges: Iterable[Callable[[Connection], Awaitable[None]]], stopping: asyncio.Event
+) -> None:
+    """Keep these gauges and the service's own ones up to date until `stopping` is set."""
     while not stopping.is_set():
         with FailuresLogged(_log.debug, "the backlog was not measured"):
             async with reading(pool) as connection:
                 await _measure(connection)
+                for measure in own_gauges:
+                    await measure(connection)
         await pause(stopping, SECONDS_BETWEEN_MEASUREMENTS)
 
 

@@ -67,12 +67,14 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
         store=CheckpointFolder.of(settings),
         seconds=settings.audit_seal_seconds,
     )
+    measurement = runtime.service.measurement
+    own_gauges = () if measurement is None else (measurement(settings),)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     counts = runtime.service.counts
     count_folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
     return [
         Relay(runtime.pool, settings.kafka_bootstrap, owner, source=runtime.service.name).component,
-        Component("backlog", partial(measure_backlog, runtime.pool)),
+        Component("backlog", partial(measure_backlog, runtime.pool, own_gauges)),
         Component("purger", partial(purge_regularly, runtime.pool, standard_rules(settings))),
         sealer.component,
         Component("auditor", partial(verify_regularly, runtime)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from common.aggregates.among import Among
 from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, prepare
-from sqlalchemy import ColumnElement, Text, Uuid, bindparam, cast, func, select
+from sqlalchemy import ColumnElement, Interval, Text, Uuid, bindparam, cast, func, literal, select
 
 from returns.domain.return_ import ReturnStatus
 from returns.repository.rows import RETURNS
@@ -57,6 +57,7 @@ _WALKS = {
 }
 
 find = RETURNS.find
+get = RETURNS.get
 is_visible = RETURNS.is_visible
 # A return may have metadata of 100 kB: a page ends before it has more than 2 MB of it (ADR 21).
 METADATA_PER_PAGE = 2_000_000
@@ -72,6 +73,27 @@ _BY_EXTERNAL_ID = prepare(
         returns.c.external_id_owner == bindparam("owner", type_=Uuid),
     )
 )
+# The state is spelled out, so that the index of states is used.
+_age = func.now() - returns.c.created_at
+_UNREVIEWED = prepare(
+    select(
+        func.extract("epoch", func.max(_age)).label("oldest_age"),
+        func.count().filter(_age > bindparam("review_within", type_=Interval)).label("overdue"),
+    ).where(returns.c.status == literal(ReturnStatus.REQUESTED, literal_execute=True))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreviewed:
+    """Of the returns without a decision: the age of the oldest in seconds, and how many are overdue."""
+
+    oldest_age: float | None
+    overdue: int
+
+
+async def find_unreviewed(connection: Connection, review_within: timedelta) -> Unreviewed:
+    [row] = await _UNREVIEWED.fetch_all(connection, review_within=review_within)
+    return Unreviewed(**row)
 
 
 async def find_by_external_id(connection: Connection, external_id: str, owner: UUID) -> UUID | None:

@@ -18,6 +18,7 @@ _STORE = AggregateStore(RETURNS)
 _ONE_RETURN_PER_ORDER = {"uq_returns_order_id", "uq_outbox_topic_key_epoch_sequence"}
 
 lock = _STORE.lock
+lock_existing = _STORE.lock_existing
 save = _STORE.save
 refuse = _STORE.refuse
 

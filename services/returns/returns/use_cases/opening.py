@@ -7,15 +7,18 @@ from typing import NotRequired
 from common.access.auth import Caller
 from common.database.statements import Connection
 from common.errors import ErrorCode, Problem
+from common.jobs import queue
 from common.messaging.incoming.consumer_positions import is_caught_up
 from typing_extensions import TypedDict
 
 from returns import events
 from returns.domain.eligibility import Ineligibility, KnownOrder, ineligibility
 from returns.domain.return_ import NewReturn, Return
+from returns.domain.review import ReviewPolicy
 from returns.repository import orders, writing
 from returns.repository.orders import Consideration
 from returns.repository.writing import AlreadyReturned, ExternalIdTaken
+from returns.use_cases.jobs import review_jobs
 from returns.use_cases.references import external_id_taken, name_first_return
 
 
@@ -48,12 +51,19 @@ _MESSAGES = {
 
 
 async def open_return(
-    connection: Connection, caller: Caller, new: NewReturn, window_days: int, waited_since: datetime | None = None
+    connection: Connection,
+    caller: Caller,
+    new: NewReturn,
+    window_days: int,
+    review: ReviewPolicy,
+    waited_since: datetime | None = None,
 ) -> Return:
     """Raises `Problem` NOT_FOUND or RETURN_NOT_ALLOWED, CONFLICT for an external id that another return has.
 
     The first attempt raises `NotDeliveredYet` where a later event could allow the return. The second one, with the
     exception's `arrived_at` as `waited_since`, then raises `Problem` UNAVAILABLE unless the copy has caught up.
+
+    The steps of a late review are scheduled in the same transaction.
     """
     # Before the order is read, so that the order that is read is at least as new.
     is_current = waited_since is not None and await is_caught_up(
@@ -83,6 +93,7 @@ async def open_return(
         raise _refusal(Ineligibility.ALREADY_RETURNED, order, window_days, new, caller) from None
     except ExternalIdTaken:
         raise external_id_taken(opened.external_id or "", caller) from None
+    await queue.enqueue(connection, *review_jobs(opened.id, review, caller.actor))
     return opened
 
 
