@@ -53,7 +53,7 @@ _STORED_POISON = prepare(
 
 
 async def measure_backlog(
-    pool: Pool, own_gauges: Iterable[Callable[[Connection], Awaitable[None]]], stopping: asyncio.Event
+    pool: Pool, stopping: asyncio.Event, own_gauges: Iterable[Callable[[Connection], Awaitable[None]]] = ()
 ) -> None:
     """Keep these gauges and the service's own ones up to date until `stopping` is set."""
     while not stopping.is_set():

@@ -74,7 +74,7 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     count_folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
     return [
         Relay(runtime.pool, settings.kafka_bootstrap, owner, source=runtime.service.name).component,
-        Component("backlog", partial(measure_backlog, runtime.pool, own_gauges)),
+        Component("backlog", partial(measure_backlog, runtime.pool, own_gauges=own_gauges)),
         Component("purger", partial(purge_regularly, runtime.pool, standard_rules(settings))),
         sealer.component,
         Component("auditor", partial(verify_regularly, runtime)),
