@@ -98,6 +98,9 @@ soak: setup ## run the long benchmarks: a thousand clients, a million orders, a 
 kill-runs: setup ## kill the processes of a running stack at random moments, and check for losses and duplicates
 	$(BIN)/python tests/chaos/kill_runs.py --runs $(RUNS) --seed $(SEED)
 
+lost-hops: setup ## lose one hop after the other on purpose, and measure when the reconciler names and repairs it
+	cd tests && ../$(BIN)/python -m chaos.lost_hops
+
 fuzz: setup ## send CASES requests, generated from the OpenAPI documents, to the four services of a running stack
 	$(BIN)/python tests/chaos/fuzz_gateways.py --cases $(CASES) --seed $(SEED)
 

@@ -55,3 +55,8 @@ async def test_a_copy_that_missed_an_event_is_named_and_mended(
     rows = await pool.fetch("SELECT status, sequence FROM known_orders")
     assert [tuple(row) for row in rows] == [("DELIVERED", 5)] * 3
     assert await reconcile(pool, [check]) == []
+
+    await pool.execute("DELETE FROM known_orders")  # long after they were compared
+    assert len(await reconcile(pool, [check])) == 3
+    assert await pool.fetchval("SELECT count(*) FROM known_orders") == 3
+    assert await reconcile(pool, [check]) == []

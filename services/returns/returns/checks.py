@@ -20,6 +20,8 @@ from returns.repository import checks
 # How far the first round reads back.
 WINDOW = timedelta(hours=1)
 SETTLED = timedelta(minutes=1)
+# The orders that are compared in each round.
+MOST_WATCHED = 20_000
 ORDER_EVENTS = frozenset(name for name, handler in EVENT_HANDLERS.items() if handler.view is OrderView)
 
 
@@ -41,7 +43,7 @@ async def _complete_again(connection: Connection, finding: Finding) -> None:
 
 
 class CopyOfOrders(Check):
-    """The copy of each order is from its last event. Repair: the last event is applied again, by its handler."""
+    """The copy of each order that changed lately is from its last event. Repair: the last event is applied again, by its handler."""
 
     name = "order_copy_stale"
     most_repairs = 2
@@ -49,7 +51,7 @@ class CopyOfOrders(Check):
     def __init__(self, bootstrap: str, topic: str = ORDERS_TOPIC, settled: timedelta = SETTLED) -> None:
         self._reader = TopicReader(bootstrap, [topic])
         self._settled = settled
-        # The last event of each order that is not compared yet, or was found to be missing.
+        # The last event of each of the orders that changed last, the latest at the end.
         self._last: dict[str, TopicEvent] = {}
         self._records: dict[str, Record] = {}
 
@@ -58,14 +60,14 @@ class CopyOfOrders(Check):
         for event in await self._reader.read(now - WINDOW):
             known = self._last.get(event.key)
             if event.type in ORDER_EVENTS and (known is None or known.sequence < event.sequence):
+                self._last.pop(event.key, None)
                 self._last[event.key] = event
+        self._last = dict(list(self._last.items())[-MOST_WATCHED:])
         settled_before = (now - self._settled).timestamp() * 1000
         settled = [event for event in self._last.values() if event.timestamp < settled_before]
         async with reading(pool) as connection:
             versions = await checks.versions_of_known_orders(connection, [UUID(event.key) for event in settled])
         stale = [event for event in settled if versions.get(event.key, (0, 0)) < event.sequence]
-        for key in {event.key for event in settled} - {event.key for event in stale}:
-            del self._last[key]
         stale = stale[:MOST_FINDINGS]
         self._records = await self._reader.fetch(stale)
         return [_finding(event, versions.get(event.key)) for event in stale]
