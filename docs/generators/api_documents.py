@@ -31,6 +31,8 @@ ANNOUNCED = (
     "refund_status: the value PROCESSING is new",
     "refund_status: the value REVERSED is new",
     "kind: the value MISMATCHED is new",
+    "cause: the value OPERATOR is new",
+    *(f"status: the value {value} is new" for value in ("READY", "CALLING", "UNKNOWN", "DECLINED", "HELD", "REVERSED")),
 )
 GATEWAYS = ("orders", "returns")
 # Routes with these tags are called at one service: at the one origin, their addresses would be of both gateways.

@@ -23,6 +23,8 @@ NOT_RECORDED = frozenset(
         *("getOrderHistoryProof", "getReturnHistoryProof", "exportOrders", "exportReturns"),
         # Sums over everything that a stack has been used for.
         "getBook",
+        # Signed by the provider, and after a failure that a stack must be made to have.
+        *("receiveWebhook", "settleRefund"),
     }
 )
 

@@ -24,6 +24,7 @@ PUBLISHED: Mapping[str, type[EventData]] = {
     **invoicing.PUBLISHED,
     **dict.fromkeys(returns.PUBLISHED, returns.ReturnData),
     **dict.fromkeys(refunds.PUBLISHED, refunds.RefundData),
+    **dict.fromkeys(refunds.PUBLISHED_DISPUTES, refunds.DisputeData),
     DISCREPANCY: DiscrepancyData,
     DEAD_JOB: DeadJob,
     DEAD_RECORD: DeadRecord,

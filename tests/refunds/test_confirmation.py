@@ -74,13 +74,13 @@ async def test_the_confirmation_contains_the_amount_and_the_reason(
 )
 def test_the_confirmation_states_the_cause_in_words_for_the_customer(cause: Cause, reason: str) -> None:
     refund = a_refund(cause=cause, return_id=None, amount=Decimal(5400), currency="JPY", customer_name=None)
-    mail = refund_mail(refund.succeed("re_1", 1, NOW))
+    mail = refund_mail(refund.succeed("re_1", NOW))
     assert mail.text.startswith(f"Dear customer,\n\n{reason}")
     assert "5,400 JPY" in mail.text
 
 
 def test_a_name_is_escaped_in_html() -> None:
-    mail = refund_mail(a_refund(customer_name="<b>Zoë</b>").succeed("re_1", 1, NOW))
+    mail = refund_mail(a_refund(customer_name="<b>Zoë</b>").succeed("re_1", NOW))
     assert mail.html is not None
     assert "Dear &lt;b&gt;Zoë&lt;/b&gt;," in mail.html
 
@@ -89,7 +89,7 @@ def test_a_refund_that_was_not_made_has_no_confirmation() -> None:
     with pytest.raises(ValueError, match="no e-mail address, or has not succeeded"):
         refund_mail(a_refund())
     with pytest.raises(ValueError, match="no e-mail address, or has not succeeded"):
-        refund_mail(a_refund(customer_email=None).succeed("re_1", 1, NOW))
+        refund_mail(a_refund(customer_email=None).succeed("re_1", NOW))
 
 
 async def test_a_temporary_rejection_by_the_mail_server_is_retried(

@@ -33,8 +33,8 @@ from support.state_machines import run_machine
 
 # Fewer than in production, so that permanent failures and replays are frequent.
 RETRIES = (1, 1)
-# The rest of a schedule, a full schedule with a used key, and one attempt with a new key.
-MOST_ATTEMPTS_TO_RECOVER = 7
+# The rest of a schedule, a full schedule with a used key, and one attempt with a new key; each with its look-up.
+MOST_ATTEMPTS_TO_RECOVER = 14
 FAULTS = st.sampled_from(
     [
         None,
@@ -62,7 +62,7 @@ class RefundProcess(RuleBasedStateMachine):
         self._pool = pool
         self._inbox = Inbox(pool, "refunds", EVENT_HANDLERS)
         self._gateway = FakePaymentGateway()
-        self._handler = RefundJob(self._gateway)
+        self._handler = RefundJob(self._gateway, call_seconds=0)
         self._completed = return_completed()
         self._completed["payment_reference"] = f"order-{self._completed['order_id']}"
         self._id_of_payment = f"pi_{self._completed['order_id']}"
@@ -93,7 +93,7 @@ class RefundProcess(RuleBasedStateMachine):
     @rule(fault=FAULTS.filter(lambda fault: fault is not None))
     def the_gateway_fails_in_one_way_until_the_job_is_dead(self, fault: str) -> None:
         async def fail() -> None:
-            for _ in range(len(RETRIES) + 1):
+            for _ in range(2 * (len(RETRIES) + 1)):
                 await self._work(fault)
 
         self._run(fail())
@@ -162,12 +162,12 @@ class RefundProcess(RuleBasedStateMachine):
         refunds = await self._refunds_made()
         assert len(refunds) <= 1
         assert (job["state"] == "done") == (refund.status == "SUCCEEDED")
-        assert job["state"] != "dead" or refund.status == "FAILED"
+        assert job["state"] != "dead" or refund.status in {"FAILED", "DECLINED"}
         if refund.status == "SUCCEEDED":
             assert [refund.transaction_id] == [each.id for each in refunds]
         types = [row["type"] for row in await self._events(refund)]
         assert types.count("refund.succeeded") == (refund.status == "SUCCEEDED")
-        assert "refund.succeeded" not in types[:-1], "a failure event after the success"
+        assert "refund.succeeded" not in types[:-1], "another event after the success"
 
     async def _work(self, fault: str | None) -> None:
         if job := await self._claim():

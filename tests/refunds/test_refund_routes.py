@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from common.access.auth import Role
 from refunds.app import SERVICE
-from refunds.domain.refund import Refund
+from refunds.domain.refund import Refund, RefundStatus
 from refunds.payment_gateway.port import RefundCall
 from refunds.worker.refund_job import RefundJob
 from support.example.ada import TOTAL
@@ -44,8 +44,13 @@ async def test_a_refund_is_shown_with_its_attempts_and_their_errors(gateway: Gat
     )
     assert (response_body["transaction_id"], response_body["error"]) == (await transaction_id(payments, refund), None)
     assert [(each["number"], each["outcome"], each["error"]) for each in response_body["attempts"]] == [
-        (1, "failed", "GatewayError: 500: an unknown error occurred"),
-        (2, "succeeded", None),
+        (1, "handed_back", "Postponed: GatewayError: 500: an unknown error occurred"),
+        (
+            2,
+            "failed",
+            "GatewayFailure: GatewayError: 500: an unknown error occurred; a look-up shows that nothing was made",
+        ),
+        (3, "succeeded", None),
     ]
     assert "customer_email" not in response_body
 
@@ -77,8 +82,8 @@ async def test_refunds_are_filtered_by_order_return_and_status(gateway: Gateway)
     for query in (
         f"order_id={refund.request.order_id}",
         f"return_id={refund.request.return_id}",
-        "status=FAILED",
-        f"order_id={refund.request.order_id}&status=FAILED",
+        "status=DECLINED",
+        f"order_id={refund.request.order_id}&status=DECLINED",
     ):
         page = exact_json(await gateway.get(f"/refunds?{query}"))
         assert [each["id"] for each in page["data"]] == [str(refund.id)], query
@@ -106,7 +111,7 @@ async def test_missing_refunds_and_invalid_queries_have_the_error_format_of_the_
 async def test_the_metrics_count_refunds_by_status(gateway: Gateway) -> None:
     await open_refund(gateway.pool)
     counts = (await gateway.get("/metrics")).json()["refunds"]
-    assert counts == {"total": 1, "by_status": {"PENDING": 1, "SUCCEEDED": 0, "FAILED": 0}}
+    assert counts == {"total": 1, "by_status": dict.fromkeys(RefundStatus, 0) | {"READY": 1}}
 
 
 async def test_an_operator_replays_a_dead_refund(gateway: Gateway) -> None:

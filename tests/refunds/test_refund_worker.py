@@ -1,7 +1,6 @@
 """The refund job with the payment sandbox: failures and lost responses; the money is refunded once."""
 
 import asyncio
-import itertools
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -15,11 +14,11 @@ from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
 from common.jobs import endings
 from common.jobs.handler import Subject
-from common.jobs.job import Job, LeaseLost
+from common.jobs.job import Job, LeaseLost, Postponed
 from common.messaging.dead_letters import dead_letter_topic
 from prometheus_client import REGISTRY
 from refunds.events import REFUNDS_TOPIC
-from refunds.payment_gateway.port import GatewayError, OutcomeUnknown, RefundCall
+from refunds.payment_gateway.port import RefundCall
 from refunds.payment_gateway.stripe import StripeGateway
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.use_cases.opening import identify_payment
@@ -27,6 +26,7 @@ from refunds.worker.refund_job import RefundJob
 from support.example.ada import TOTAL
 from support.example.refunds import RETRY_UNIT, claim_job, job_in_state, job_of, open_refund, replay, running_worker
 from support.jobs.attempts import complete
+from support.jobs.rows import JobRow
 from support.payments.fake_gateway import FakePaymentGateway
 from support.payments.sandbox import PaymentSandbox
 from support.postgres.audit_and_events import audit_and_events, last_event
@@ -42,6 +42,11 @@ async def row_of(pool: Pool, refund_id: object) -> dict[str, Any]:
     row = await pool.fetchrow("SELECT * FROM refunds WHERE id = $1", refund_id)
     assert row is not None
     return dict(row)
+
+
+def counted(job: JobRow) -> list[tuple[str | None, str | None]]:
+    """The attempts without those that were only postponed."""
+    return [(outcome, error) for outcome, error in job.attempts if outcome != "handed_back"]
 
 
 def outcome_count(outcome: str) -> float:
@@ -65,7 +70,7 @@ async def test_a_refund_is_made_published_and_confirmed_by_mail(
     assert outcome_count("succeeded") == count_before + 1
 
     stored_rows = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert stored_rows.transitions == [(None, "PENDING", "ACCEPTED"), ("PENDING", "SUCCEEDED", "ACCEPTED")]
+    assert stored_rows.transitions == [(None, "READY", "ACCEPTED"), ("CALLING", "SUCCEEDED", "ACCEPTED")]
     assert stored_rows.events == [("refund.succeeded", 1)]
     event = await last_event(pool, str(refund.id))
     assert (event["status"], event["transaction_id"], event["amount"]) == ("SUCCEEDED", provider_refund["id"], TOTAL)
@@ -90,7 +95,8 @@ async def test_a_gateway_that_fails_twice_refunds_once_at_the_third_attempt(
 
     assert len(await sandbox.refunds(refund.request.payment_reference)) == 1
     error = "GatewayError: 500 APIError: An unknown error occurred."
-    assert (await job_of(pool, refund)).attempts == [("failed", error), ("failed", error), ("succeeded", None)]
+    failed = ("failed", f"GatewayFailure: {error}; a look-up shows that nothing was made")
+    assert counted(await job_of(pool, refund)) == [failed, failed, ("succeeded", None)]
     assert await sandbox.keys(refund.request.payment_reference) == [refund.idempotency_key] * 3
     assert (await row_of(pool, refund.id))["attempts"] == 3
 
@@ -105,21 +111,23 @@ async def test_a_refund_fails_permanently_after_six_attempts_and_succeeds_after_
         async with running_worker(pool, refund_job):
             job = await job_in_state(pool, refund, "dead")
 
-    assert [outcome for outcome, _ in job.attempts] == ["failed"] * 6
-    starts = [row[0] for row in await pool.fetch("SELECT started_at FROM job_attempts ORDER BY number")]
-    waits = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(starts)]
+    assert [outcome for outcome, _ in counted(job)] == ["failed"] * 6
+    waits = [wait for (outcome, _), wait in zip(job.attempts, job.waits, strict=False) if outcome == "failed"]
     assert all(wait >= units * RETRY_UNIT for wait, units in zip(waits, (2, 4, 8, 16, 32), strict=True)), waits
     assert await sandbox.refunds(refund.request.payment_reference) == []
 
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["attempts"]) == ("FAILED", None, 6)
-    assert (await audit_and_events(pool, "REFUND", str(refund.id))).events == [("refund.failed", 1)]
+    assert (await audit_and_events(pool, "REFUND", str(refund.id))).events == [
+        ("refund.processing", 1),
+        ("refund.failed", 2),
+    ]
     assert (await last_event(pool, str(refund.id)))["error"] == row["error"]
     dead_letter = await pool.fetchrow("SELECT * FROM outbox WHERE topic = $1", dead_letter_topic("refunds"))
     assert dead_letter is not None
     assert json.loads(dead_letter["payload"])["payload"] == {"refund_id": str(refund.id)}
     (alert,) = [line for line in logs if line["log_level"] == "critical"]
-    assert (alert["refund_id"], alert["attempts"]) == (str(refund.id), 6)
+    assert (alert["refund_id"], alert["attempts"]) == (str(refund.id), len(job.attempts))
     assert outcome_count("failed") == count_before + 1
 
     await sandbox.mend()
@@ -131,8 +139,13 @@ async def test_a_refund_fails_permanently_after_six_attempts_and_succeeds_after_
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["error"]) == ("SUCCEEDED", provider_refund["id"], None)
     stored_rows = await audit_and_events(pool, "REFUND", str(refund.id))
-    assert stored_rows.events == [("refund.failed", 1), ("refund.succeeded", 2)]
-    assert [new for _, new, _ in stored_rows.transitions] == ["PENDING", "FAILED", "PENDING", "SUCCEEDED"]
+    assert stored_rows.events == [("refund.processing", 1), ("refund.failed", 2), ("refund.succeeded", 3)]
+    once_more = ["CALLING", "UNKNOWN", "READY"]
+    assert [new for _, new, _ in stored_rows.transitions] == [
+        "READY",
+        *["UNKNOWN", "READY", *once_more * 5],
+        *["FAILED", "CALLING", "SUCCEEDED"],
+    ]
 
 
 async def test_a_refund_whose_response_was_lost_is_found_and_not_requested_again(
@@ -146,8 +159,8 @@ async def test_a_refund_whose_response_was_lost_is_found_and_not_requested_again
     (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
     assert (await row_of(pool, refund.id))["transaction_id"] == provider_refund["id"]
     assert await sandbox.calls(refund.request.payment_reference) == ["applied", "listed"]
-    assert [outcome for outcome, _ in job.attempts] == ["failed", "succeeded"]
-    assert (job.attempts[0][1] or "").startswith("OutcomeUnknown: no answer")
+    assert [outcome for outcome, _ in job.attempts] == ["handed_back", "succeeded"]
+    assert "OutcomeUnknown: no answer" in (job.attempts[0][1] or "")
 
 
 async def test_a_lost_request_is_sent_again_with_the_same_key(
@@ -157,7 +170,8 @@ async def test_a_lost_request_is_sent_again_with_the_same_key(
     await sandbox.fail("timeout_before_apply", 1, refund.reference)
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
-    assert await sandbox.calls(refund.request.payment_reference) == ["lost", "listed", "applied"]
+    calls = await sandbox.calls(refund.request.payment_reference)
+    assert (calls[0], set(calls[1:-1]), calls[-1]) == ("lost", {"listed"}, "applied")
     assert await sandbox.keys(refund.request.payment_reference) == [refund.idempotency_key] * 2
 
 
@@ -197,10 +211,10 @@ async def test_a_replay_reuses_a_key_whose_last_call_was_lost_after_an_error(poo
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     await gateway.fail("fail_for_good", 1)
     job = await claim_job(pool, refund)
-    with pytest.raises(GatewayError):
+    with pytest.raises(Postponed, match="GatewayError: 500"):
         await complete(RefundJob(gateway), job)
     async with transaction(pool) as connection:
-        await endings.retry(connection, job, "500", timedelta(0))
+        await endings.postpone(connection, job, "500", timedelta(0))
     gateway.forget_keys()
     await gateway.fail("arrive_late", 5)
     async with running_worker(pool, RefundJob(gateway)):
@@ -267,7 +281,7 @@ async def test_a_paused_worker_does_not_reopen_a_refund_that_failed_in_the_meant
         await complete(job, paused_job)
 
     row = await row_of(pool, refund.id)
-    assert (row["status"], row["key_epoch"]) == ("FAILED", 0)
+    assert (row["status"], row["key_epoch"]) == ("DECLINED", 0)
 
 
 async def test_a_job_without_its_refund_is_an_error(pool: Pool) -> None:
@@ -374,11 +388,11 @@ async def test_a_call_for_the_derived_reference_without_a_response_is_not_repeat
     refund = await open_refund(pool, order_id=order_id, payment_reference=f"order-{order_id}")
     await sandbox.fail("timeout_after_apply", 1, f"order-{order_id}")
     job = await claim_job(pool, refund)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(Postponed, match="no answer"):
         await complete(refund_job, job)
     await identify(pool, order_id, payment_id)
     async with transaction(pool) as connection:
-        await endings.retry(connection, job, "no answer", timedelta(0))
+        await endings.postpone(connection, job, "no answer", timedelta(0))
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
     (provider_refund,) = await sandbox.refunds(f"order-{order_id}")

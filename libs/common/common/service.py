@@ -1,8 +1,9 @@
 """The declaration of a service: its roles and topics, which each service's `app.py` fills in."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import MetaData
@@ -66,7 +67,8 @@ class Service(Generic[Settings]):
 
     `gateway` builds the application of the role `api`. The role `consumer` passes the events of the topics that the
     service `consumes` to `event_handlers`; an operator's replay of a poison record uses the same handlers. The role
-    `worker` runs the jobs of `job_handlers`, an async context manager that closes the handlers' resources at its end.
+    `worker` runs the jobs of `job_handlers`, an async context manager that closes the handlers' resources at its end,
+    and beside them `worker_components`, by their names, until the process stops.
     The role `relay` is the same in every service; it also keeps the totals of `counts` up to date, and sets the gauges
     of the service's own `measurement`. The role
     `reconciler` runs the `checks` of the service after those of every service, and sends its alerts; `event_counter` is
@@ -84,6 +86,9 @@ class Service(Generic[Settings]):
     event_handlers: Callable[[Settings], "Handlers"] = lambda _: {}
     job_handlers: JobHandlers[Settings] | None = None
     counts: StatusCounts[Any] | None = None
+    worker_components: Mapping[str, Callable[["Runtime[Any]", asyncio.Event], Awaitable[None]]] = field(
+        default_factory=dict
+    )
     checks: Checks[Settings] | None = None
     event_counter: "EventCounter | None" = None
     operator_commands: Callable[[], Iterable[OperatorCommand]] = tuple

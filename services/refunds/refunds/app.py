@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from common.service import OperatorCommand, Runtime, Service
@@ -12,6 +13,8 @@ from refunds.settings import RefundsSettings
 from refunds.tables import metadata, refund_counts
 
 if TYPE_CHECKING:
+    import asyncio
+
     from common.jobs.handler import JobHandler
     from common.messaging.incoming.records import Handlers
     from common.reconciliation.check import Check
@@ -19,14 +22,17 @@ if TYPE_CHECKING:
 
     from refunds.payment_gateway.adyen import AdyenGateway
     from refunds.payment_gateway.stripe import StripeGateway
+    from refunds.routes import WebhookReader
 
 
 def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
-    from refunds.routes import router
+    from refunds.routes import router, webhook_router
 
-    return create_gateway(runtime, [router], entities="refunds", count_by_status=refund_counts.by_status)
+    webhooks = webhook_router(runtime.settings.payment_gateway, _webhook_reader(runtime.settings))
+    routers = [router, webhooks]
+    return create_gateway(runtime, routers, entities="refunds", count_by_status=refund_counts.by_status)
 
 
 def event_handlers(_settings: RefundsSettings) -> "Handlers":
@@ -39,11 +45,37 @@ def event_handlers(_settings: RefundsSettings) -> "Handlers":
 async def job_handlers(settings: RefundsSettings) -> "AsyncIterator[Iterable[JobHandler]]":
     from common.mail.mailer import Mailer
 
+    from refunds.worker.event_job import EventJob
     from refunds.worker.mail_job import MailJob
     from refunds.worker.refund_job import RefundJob
 
     async with aclosing(_payment_gateway(settings)) as payment_gateway:
-        yield [RefundJob(payment_gateway), MailJob(Mailer(settings))]
+        refund_job = RefundJob(
+            payment_gateway,
+            call_seconds=settings.payment_gateway_timeout_seconds,
+            concurrency=settings.payment_gateway_concurrency,
+        )
+        yield [refund_job, EventJob(), MailJob(Mailer(settings))]
+
+
+async def _sweep(runtime: Runtime[RefundsSettings], stopping: "asyncio.Event") -> None:
+    from refunds.worker.sweep import sweep_regularly
+
+    settings = runtime.settings
+    async with aclosing(_payment_gateway(settings)) as payment_gateway:
+        await sweep_regularly(runtime.pool, payment_gateway, settings.payment_sweep_seconds, stopping)
+
+
+def _webhook_reader(settings: RefundsSettings) -> "WebhookReader":
+    """Without the provider's SDK, which the role `api` does not need."""
+    secret = settings.payment_webhook_secret.get_secret_value()
+    if settings.payment_gateway == "adyen":
+        from refunds.payment_gateway import adyen_objects
+
+        return lambda _headers, body, _now: adyen_objects.read_signed(body, secret)
+    from refunds.payment_gateway import stripe_objects
+
+    return partial(stripe_objects.read_signed, secret=secret)
 
 
 @asynccontextmanager
@@ -91,6 +123,7 @@ SERVICE = Service(
     consumes=(ORDERS_TOPIC, RETURNS_TOPIC),
     event_handlers=event_handlers,
     job_handlers=job_handlers,
+    worker_components={"sweep": _sweep},
     counts=refund_counts,
     operator_commands=operator_commands,
     checks=checks,

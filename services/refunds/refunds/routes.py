@@ -1,19 +1,37 @@
-"""The HTTP routes of refunds, for staff (docs/reference/refunds.md)."""
+"""The HTTP routes of refunds: those of staff, and the provider's webhooks (docs/reference/refunds.md)."""
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from common.access.auth import Role
+from common.access.auth import Caller, Role
+from common.database.transactions import transaction
+from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
 from common.edge.requests.query import PageQuery
 from common.edge.routing.router import Router
-from fastapi import Depends, Query, Request, Response
+from common.errors import Code, Problem
+from common.service import Runtime
+from fastapi import Depends, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from refunds.domain.refund import RefundStatus
+from refunds.payment_gateway.port import ForgedWebhook, GatewayEvent
 from refunds.repository.reading import RefundFilter
-from refunds.schemas import BookResponse, RefundResponse, book_response, refund_response
-from refunds.use_cases import queries
+from refunds.schemas import (
+    BookResponse,
+    RefundResponse,
+    Settlement,
+    WebhookReceipt,
+    book_response,
+    refund_response,
+)
+from refunds.use_cases import provider_events, queries
+from refunds.use_cases.settlement import settle_refund as settle
 from refunds.use_cases.trial_balance import get_trial_balance
+
+WebhookReader: TypeAlias = Callable[[Mapping[str, str], bytes, datetime], GatewayEvent | None]
 
 router = Router("/refunds", tag="Refunds")
 
@@ -49,3 +67,43 @@ async def get_book(
 async def get_refund(request: Request, refund_id: UUID) -> Response:
     """The refund with its latest attempts at the payment gateway, at most 100, and their errors."""
     return await read(request, queries.get_refund, refund_id, render=refund_response)
+
+
+@router.route("POST", "/{refund_id}/settlement", roles=[Role.OPS], returns=RefundResponse)
+async def settle_refund(request: Request, refund_id: UUID, settlement: Settlement) -> Response:
+    """Record that the customer was paid in another way, such as by a bank transfer or in the provider's dashboard.
+
+    The refund becomes `SUCCEEDED` with the reference as its transaction id, and is not paid again. 409 while a call to
+    the payment gateway may be under way, and for a refund that is paid.
+    """
+    actor = Caller.of(request).actor
+    async with command(request) as run:
+        settled = await settle(run.connection, refund_id, settlement.reference, settlement.note, actor)
+        return await run.answer(settled, refund_response)
+
+
+def webhook_router(provider: str, read_webhook: WebhookReader) -> Router:
+    """The route of the provider that is configured."""
+    webhooks = Router("/webhooks", tag="Refunds")
+
+    @webhooks.route("POST", "/{provider_name}", roles=None, returns=WebhookReceipt)
+    async def receive_webhook(
+        request: Request,
+        provider_name: Annotated[str, Path(max_length=50, description="The provider, such as `stripe`.")],
+    ) -> Response:
+        """Receive an event of the payment provider, which signs the body as it is.
+
+        The event is stored once, and applied afterwards. 400 for a signature that is wrong or older than five minutes.
+        """
+        if provider_name != provider:
+            raise Problem(Code.NOT_FOUND, f"Webhooks of {provider} are received here.")
+        try:
+            event = read_webhook(request.headers, await request.body(), datetime.now(UTC))
+        except ForgedWebhook as forged:
+            raise Problem(Code.BAD_REQUEST, f"Not a webhook of the provider: {forged}.") from forged
+        if event is not None:
+            async with transaction(Runtime.of(request).pool) as connection:
+                await provider_events.receive(connection, provider, event, await request.body())
+        return JSONResponse({"received": True})
+
+    return webhooks

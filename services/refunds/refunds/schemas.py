@@ -4,9 +4,10 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from common.edge.requests.fields import ExactNumber
+from common.edge.requests.fields import ExactNumber, Line, Lines, RequestBody
 from common.jobs.attempts import Attempt
 from common.money import quantize
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from refunds.domain.book import Account, EntryKind
@@ -14,6 +15,17 @@ from refunds.domain.refund import RefundStatus
 from refunds.domain.request import Cause, RefundRequest
 from refunds.use_cases.queries import TriedRefund
 from refunds.use_cases.trial_balance import TrialBalance
+
+
+class Settlement(RequestBody):
+    """How the customer was paid: the reference of the payment, such as that of a bank transfer, and why so."""
+
+    reference: Line = Field(max_length=255)
+    note: Lines = Field(max_length=1000)
+
+
+class WebhookReceipt(TypedDict):
+    received: bool
 
 
 class RefundResponse(TypedDict):
@@ -30,6 +42,7 @@ class RefundResponse(TypedDict):
     error: str | None
     created_at: datetime
     completed_at: datetime | None
+    settled_by_hand: bool
     attempts: list[Attempt]
 
 

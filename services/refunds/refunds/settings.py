@@ -14,6 +14,10 @@ class RefundsSettings(MailSettings):
     payment_gateway_key: SecretStr = Field(default=SecretStr(""))
     # Two calls must take less time than a job's lease.
     payment_gateway_timeout_seconds: float = Field(default=8, gt=0)
+    # The most calls at the same time, of one worker.
+    payment_gateway_concurrency: int = Field(default=8, ge=1, le=100)
+    # Between two sweeps of the provider's events.
+    payment_sweep_seconds: float = Field(default=60, gt=0)
     # With which the provider signs its webhooks; Adyen's is hexadecimal.
     payment_webhook_secret: SecretStr = Field(default=SecretStr(""))
     # Adyen's name of the seller.

@@ -8,7 +8,7 @@ from common.database.transactions import Pool, reading
 from common.errors import PermanentFailure
 from common.jobs import endings, queue
 from common.jobs.handler import JobHandler
-from common.jobs.job import Job, LeaseLost
+from common.jobs.job import Job, LeaseLost, Postponed
 from common.jobs.runner import JobRunner
 
 LEASE = timedelta(seconds=20)
@@ -32,11 +32,16 @@ async def complete(handler: JobHandler, job: Job) -> None:
 
 
 async def attempt(job: Job, handler: JobHandler, retry_delays: Sequence[int]) -> None:
-    """Run the handler, and store a failure: an immediate retry or, after the last one, a dead job."""
+    """Run the handler, and store a failure: an immediate retry or, after the last one, a dead job. One that is
+    postponed is due again immediately."""
     try:
         await complete(handler, job)
     except (LeaseLost, Crash):
         return
+    except Postponed as postponed:
+        with suppress(LeaseLost):
+            async with reading(job.pool) as connection:
+                await endings.postpone(connection, job, repr(postponed), timedelta(0))
     except Exception as error:
         with suppress(LeaseLost):
             await _store_failure(job, handler, retry_delays, error)

@@ -35,6 +35,7 @@ _RETRY = _end("failed", state="ready", due_at=_later, **_one_failure_more)
 _BURY = _end("failed", state="dead", finished_at=sa.func.now(), **_one_failure_more)
 _HAND_BACK = _end("handed_back", state="ready")
 _SET_BACK = _end("handed_back", state="ready", **_one_set_back_more)
+_POSTPONE = _end("handed_back", state="ready", due_at=_later, last_error=_error)
 _GIVE_UP = _end("failed", state="ready", given_up=_error, **_one_set_back_more)
 # Only the job's own row, which nothing else locks for long.
 _STORE_RESULT = prepare(sa.update(jobs).where(has_lease).values(result=sa.bindparam("result", type_=JSONB)))
@@ -68,6 +69,11 @@ async def hand_back(connection: Connection, job: Job) -> None:
 async def set_back(connection: Connection, job: Job, error: str, delay: timedelta) -> None:
     """The database ended the attempt: the job is due again after `delay`; counted, but not as a failure."""
     await _execute(_SET_BACK, connection, job, error=error, delay=delay)
+
+
+async def postpone(connection: Connection, job: Job, reason: str, delay: timedelta) -> None:
+    """The work cannot be done yet: the job is due again after `delay`, and nothing is counted."""
+    await _execute(_POSTPONE, connection, job, error=reason, delay=delay)
 
 
 async def give_up(connection: Connection, job: Job, error: str, delay: timedelta) -> None:

@@ -29,6 +29,9 @@ class JobHandler(ABC):
     concurrency: int = 4
     # An attempt that takes longer has failed.
     timeout_seconds: float = 60
+    # A repeat of `work` finds what an earlier one did. Its result is then stored only if the transaction that ends the
+    # job fails: one statement less for each job.
+    finds_earlier_work: bool = False
     # The failpoint between the work and the storing of its result.
     failpoint: str | None = None
     # Counts the jobs that ended, by the label `outcome`: `success`, or "failed".
@@ -43,12 +46,17 @@ class JobHandler(ABC):
         delays = self.retry_delays
         return timedelta(seconds=delays[failures - 1] * unit_seconds) if failures <= len(delays) else None
 
+    def places(self) -> int:
+        """How many jobs of this kind a worker may run now; with 0, none is claimed."""
+        return self.concurrency
+
     @abstractmethod
     async def work(self, job: Job) -> Mapping[str, object]:
         """Do the slow or outside work, once. The JSON object that it returns is stored as the job's result first, and
         a later attempt does not call it again (ADR 20). Only a crash between the two repeats the work.
 
-        Raises `PermanentFailure` when a retry cannot succeed, `LeaseLost`, and anything else for a retry.
+        Raises `PermanentFailure` when a retry cannot succeed, `Postponed` when it cannot be done yet, `LeaseLost`, and
+        anything else for a retry.
         """
 
     @abstractmethod

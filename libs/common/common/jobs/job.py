@@ -34,6 +34,14 @@ class LeaseLost(Exception):
     """Another worker has the job by now; this attempt must write nothing."""
 
 
+class Postponed(Exception):
+    """Raised by the work of a job: it cannot be done yet. The job is due again after `delay`; no failure is counted."""
+
+    def __init__(self, reason: str, delay: timedelta) -> None:
+        super().__init__(reason)
+        self.delay = delay
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """Work to do once per (kind, business key), however often it is enqueued; not before `due_in` has passed."""

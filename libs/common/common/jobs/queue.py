@@ -4,7 +4,7 @@ Due times and leases follow the database's clock. Every claim raises the job's l
 names the token of its claim, so that a worker that was paused past its lease can write nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -71,6 +71,15 @@ _REPLAY = _replay(jobs.c.id == sa.bindparam("job_id", type_=sa.Uuid))
 _REPLAY_KEY = _replay(
     jobs.c.kind == sa.bindparam("kind", type_=sa.Text), jobs.c.business_key == sa.bindparam("key", type_=sa.Text)
 )
+_WAKE = prepare(
+    sa.update(jobs)
+    .where(
+        jobs.c.kind == sa.bindparam("kind", type_=sa.Text),
+        jobs.c.business_key == sa.any_(sa.bindparam("keys", type_=sa.ARRAY(sa.Text))),
+        is_in_state("ready"),
+    )
+    .values(due_at=sa.func.least(jobs.c.due_at, sa.func.now()))
+)
 
 
 async def enqueue(connection: Connection, *new_jobs: NewJob) -> None:
@@ -105,3 +114,8 @@ async def replay(connection: Connection, job_id: UUID) -> bool:
 async def replay_dead(connection: Connection, kind: str, business_key: str) -> bool:
     """As `replay`, by the job's kind and business key."""
     return await _REPLAY_KEY.execute(connection, kind=kind, key=business_key) == 1
+
+
+async def wake(connection: Connection, kind: str, business_keys: Collection[str]) -> None:
+    """Make jobs due that wait for a later time; those in another state are left alone."""
+    await _WAKE.execute(connection, kind=kind, keys=list(business_keys))

@@ -1,7 +1,7 @@
 """Run one attempt at a job: the work, the transaction that ends the job, and what a failure leads to (ADR 7, 20)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import structlog
@@ -15,7 +15,7 @@ from common.errors import PermanentFailure
 from common.jobs import dead_letters, endings
 from common.jobs.alerts import ALERT, Alert, Alerts
 from common.jobs.handler import JobHandler, Subject
-from common.jobs.job import Job, LeaseLost
+from common.jobs.job import Job, LeaseLost, Postponed
 from common.text.storable import LONGEST_ERROR, describe_error, storable
 
 # A job whose worker died this often probably kills its workers; it becomes dead, for an operator to look at.
@@ -62,11 +62,19 @@ class JobRunner:
             result = await handler.work(job)
             if handler.failpoint is not None:
                 failpoints.hit(handler.failpoint)
-            await _persist(job, lambda connection: endings.store_result(connection, job, result))
+            if not handler.finds_earlier_work:
+                await _store_result(job, result)
             job.result, job.has_result = result, True
-        async with transaction(job.pool) as connection:
-            await endings.complete(connection, job)
-            subject = await handler.on_success(connection, job)
+        try:
+            async with transaction(job.pool) as connection:
+                await endings.complete(connection, job)
+                subject = await handler.on_success(connection, job)
+        except LeaseLost:
+            raise
+        except Exception:
+            if handler.finds_earlier_work:
+                await _store_result(job, job.result)
+            raise
         if handler.counter is not None:
             handler.counter.labels(handler.success).inc()
         if handler.success_message is not None and subject is not None:
@@ -96,6 +104,10 @@ class JobRunner:
         except BaseException as error:
             if _must_not_be_stored(error):
                 raise
+            if isinstance(error, Postponed):
+                why, pause = describe_error(error), error.delay
+                await _persist(job, lambda connection: endings.postpone(connection, job, why, pause))
+                return "postponed"
             if not _is_set_back(job, error):
                 return await self._fail(job, handler, error)
             reason, delay = describe_error(error), self._set_back_delay(job)
@@ -138,6 +150,10 @@ def _alert(job: Job, handler: JobHandler, subject: Subject, reason: str) -> Aler
     details = {"job_id": str(job.id), "attempts": job.attempt, "error": reason}
     details |= {name: None if value is None else str(value) for name, value in subject.log_fields.items()}
     return Alert(f"job-dead:{job.kind}", job.business_key, f"{job.kind}: {handler.failure_message}", details)
+
+
+async def _store_result(job: Job, result: Mapping[str, object]) -> None:
+    await _persist(job, lambda connection: endings.store_result(connection, job, result))
 
 
 async def _persist(job: Job, end: Callable[[Connection], Awaitable[None]]) -> None:

@@ -73,7 +73,7 @@ class Worker:
     async def _claim_due(self) -> int:
         """One statement for all kinds, so that a kind without due jobs costs no round trip."""
         busy = Counts(job.kind for job in self._running.values())
-        free_places = {kind: handler.concurrency - busy[kind] for kind, handler in self._handlers.items()}
+        free_places = {kind: handler.places() - busy[kind] for kind, handler in self._handlers.items()}
         limits = {kind: most for kind, most in free_places.items() if most > 0}
         claimed_jobs: Sequence[Job] = ()
         if limits:

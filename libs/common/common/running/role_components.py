@@ -22,7 +22,11 @@ def role_components(role: str, runtime: Runtime[Any]) -> Iterable[Component]:
         case "consumer":
             return _consumer(runtime)
         case "worker" if runtime.service.job_handlers is not None:
-            return [Component("worker", partial(_run_worker, runtime, runtime.service.job_handlers))]
+            further = runtime.service.worker_components.items()
+            return [
+                Component("worker", partial(_run_worker, runtime, runtime.service.job_handlers)),
+                *(Component(name, partial(run, runtime)) for name, run in further),
+            ]
         case "relay":
             return _relay(runtime)
         case "reconciler":

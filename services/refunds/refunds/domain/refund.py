@@ -1,4 +1,4 @@
-"""A refund and its state machine; one refund per request."""
+"""A refund and its state machine; one refund per request (ADR 36)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,17 +11,47 @@ from refunds.domain.request import RefundRequest
 
 
 class RefundStatus(StrEnum):
+    """`READY`: owed, and no call is under way. `CALLING`: a call may be under way. `UNKNOWN`: its answer was lost, so
+    the refund may or may not have been made. `PENDING`: the provider has accepted it, the money is on its way.
+    `DECLINED`: the provider refused it for good. `FAILED`: all attempts are used up, and certainly nothing was paid.
+    `HELD`: it must not be made now, for the reason in `error`. `REVERSED`: it had succeeded, and failed later.
+    """
+
+    READY = "READY"
+    CALLING = "CALLING"
+    UNKNOWN = "UNKNOWN"
     PENDING = "PENDING"
     SUCCEEDED = "SUCCEEDED"
+    DECLINED = "DECLINED"
     FAILED = "FAILED"
+    HELD = "HELD"
+    REVERSED = "REVERSED"
 
 
-# A failed refund is tried again when an operator replays its job; one that succeeded never changes.
+_S = RefundStatus
+# A refund that has ended without being paid is tried again when an operator replays its job.
 ALLOWED_TRANSITIONS: Mapping[RefundStatus, frozenset[RefundStatus]] = {
-    RefundStatus.PENDING: frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
-    RefundStatus.FAILED: frozenset({RefundStatus.PENDING, RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
-    RefundStatus.SUCCEEDED: frozenset(),
+    _S.READY: frozenset({_S.CALLING, _S.PENDING, _S.SUCCEEDED, _S.DECLINED, _S.FAILED, _S.HELD}),
+    _S.CALLING: frozenset({_S.READY, _S.UNKNOWN, _S.PENDING, _S.SUCCEEDED, _S.DECLINED, _S.FAILED}),
+    _S.UNKNOWN: frozenset({_S.READY, _S.UNKNOWN, _S.PENDING, _S.SUCCEEDED, _S.DECLINED, _S.FAILED, _S.HELD}),
+    # READY: of a version before these states, in which PENDING meant that the refund was not made yet.
+    _S.PENDING: frozenset({_S.READY, _S.SUCCEEDED, _S.DECLINED}),
+    _S.SUCCEEDED: frozenset({_S.REVERSED}),
+    _S.DECLINED: frozenset({_S.READY, _S.PENDING, _S.SUCCEEDED, _S.DECLINED}),
+    _S.FAILED: frozenset({_S.READY, _S.PENDING, _S.SUCCEEDED, _S.DECLINED, _S.FAILED}),
+    _S.HELD: frozenset({_S.READY, _S.PENDING, _S.SUCCEEDED, _S.DECLINED, _S.FAILED}),
+    _S.REVERSED: frozenset({_S.SUCCEEDED}),
 }
+# Where a call may be under way, money that is paid by hand might be paid twice.
+SETTLED_BY_HAND_FROM = frozenset({_S.READY, _S.DECLINED, _S.FAILED, _S.HELD, _S.REVERSED})
+
+
+class LastAnswer(StrEnum):
+    """What the gateway answered to the latest call. `LOST`: nothing, or nothing that says whether it was made."""
+
+    UNAVAILABLE = "UNAVAILABLE"
+    LOST = "LOST"
+    DECLINED = "DECLINED"
 
 
 class TransitionRefused(Exception):
@@ -32,22 +62,27 @@ class TransitionRefused(Exception):
 class Refund:
     """A change returns a new refund, or raises `TransitionRefused`.
 
-    `attempts` counts the attempts up to the latest result. `key_spent`: the gateway answered the latest call under
-    the current idempotency key with an error, and may repeat that answer for this key without reading the request.
-    `identified_reference` is the provider's id of the payment, where the request has only the reference derived from
-    the order, and the id was reported later.
+    `attempts` counts the calls that requested it. `called_at` is the end of the latest one, or its beginning while it
+    has no `last_answer`. `key_spent`: the gateway answered the latest call
+    under the current idempotency key with an error, and may repeat that answer for this key without reading the
+    request. `reported`: the status of the latest `refund.processing`. `identified_reference` is the provider's id of
+    the payment, where the request has only the reference derived from the order, and the id was reported later.
     """
 
     id: UUID
     request: RefundRequest
     created_at: datetime
-    status: RefundStatus = RefundStatus.PENDING
+    status: RefundStatus = RefundStatus.READY
     transaction_id: str | None = None
     error: str | None = None
     attempts: int = 0
     completed_at: datetime | None = None
     key_epoch: int = 0
     key_spent: bool = False
+    called_at: datetime | None = None
+    last_answer: LastAnswer | None = None
+    reported: RefundStatus | None = None
+    settled_by_hand: bool = False
     identified_reference: str | None = None
 
     @property
@@ -60,34 +95,100 @@ class Refund:
         """The same for all attempts, also by a worker that was thought dead, until `reopen` changes it."""
         return f"refund-{self.id}" if self.key_epoch == 0 else f"refund-{self.id}-{self.key_epoch}"
 
-    def succeed(self, transaction_id: str, attempts: int, at: datetime) -> Self:
+    def call(self, at: datetime) -> Self:
+        """The intent to request it, before the call. The gateway may have forgotten a spent key since: then this call
+        can make the refund."""
         return self._change_to(
-            RefundStatus.SUCCEEDED, transaction_id=transaction_id, error=None, attempts=attempts, completed_at=at
+            _S.CALLING,
+            called_at=at,
+            last_answer=None,
+            attempts=self.attempts + 1,
+            key_spent=False,
         )
 
-    def fail(self, error: str, attempts: int) -> Self:
-        return self._change_to(RefundStatus.FAILED, error=error, attempts=attempts)
+    def lose_answer(self, error: str, at: datetime, *, key_spent: bool, declined: bool = False) -> Self:
+        """The call may have made the refund. That holds for a decline too, until a look-up finds none: the reason may
+        be that the refund exists."""
+        answer = LastAnswer.DECLINED if declined else LastAnswer.LOST
+        return self._change_to(_S.UNKNOWN, error=error, called_at=at, last_answer=answer, key_spent=key_spent)
+
+    def not_reached(self, error: str, at: datetime, *, key_spent: bool) -> Self:
+        """The call certainly did nothing."""
+        changes = {"error": error, "called_at": at, "last_answer": LastAnswer.UNAVAILABLE, "key_spent": key_spent}
+        return self._change_to(_S.READY, **changes)
+
+    def is_absent(self) -> Self:
+        """Of a refund that was called, the look-up shows for certain that nothing was made."""
+        return self._change_to(_S.READY)
+
+    def await_completion(self, transaction_id: str) -> Self:
+        return self._change_to(_S.PENDING, transaction_id=transaction_id, error=None)
+
+    def report(self) -> Self:
+        """`refund.processing` was published for the current status."""
+        return replace(self, reported=self.status)
+
+    def succeed(self, transaction_id: str, at: datetime) -> Self:
+        return self._change_to(_S.SUCCEEDED, transaction_id=transaction_id, error=None, completed_at=at)
+
+    def settle(self, reference: str, at: datetime) -> Self:
+        """An operator has paid the customer in another way, under this reference."""
+        if self.status not in SETTLED_BY_HAND_FROM:
+            raise TransitionRefused(f"refund {self.id} is {self.status}: it cannot be settled by hand")
+        return replace(self.succeed(reference, at), settled_by_hand=True)
+
+    def reverse(self, error: str) -> Self:
+        """The provider took the success back; the money is owed again."""
+        return self._change_to(_S.REVERSED, error=error, settled_by_hand=False)
+
+    def decline(self, error: str) -> Self:
+        """The provider keeps an accepted refund that failed later as the answer to its key."""
+        key_spent = self.key_spent or self.status is _S.PENDING
+        changes = {"error": error, "transaction_id": None, "reported": None, "key_spent": key_spent}
+        return self._change_to(_S.DECLINED, **changes)
+
+    def fail(self, error: str) -> Self:
+        """No attempt is left. Where the latest call was declined, that is the reason; where its answer was lost and
+        nothing shows that it did nothing, the refund stays UNKNOWN."""
+        if self.last_answer is LastAnswer.DECLINED or self.status is _S.PENDING:
+            return self.decline(error)
+        if self.status in {_S.CALLING, _S.UNKNOWN}:
+            return self._change_to(_S.UNKNOWN, error=error)
+        return self._change_to(_S.FAILED, error=error, reported=None)
+
+    def hold(self, reason: str) -> Self:
+        return self._change_to(_S.HELD, error=reason)
+
+    def release(self) -> Self:
+        """What held it is over."""
+        return self._change_to(_S.READY, error=None)
 
     def reopen(self) -> Self:
-        """Try a failed refund again, after the gateway was asked and has no such refund.
+        """Try a refund again that had ended, after the gateway was asked and has no such refund.
 
         A spent key is then replaced: no refund was made under it, and it can only bring the old error again. Only then
         may the payment get the id that was reported meanwhile: a key belongs to one request for ever.
         """
-        pending_refund = self._change_to(RefundStatus.PENDING, error=None)
-        return pending_refund._under_a_new_key().redirect() if self.key_spent else pending_refund
+        if self.status not in {_S.DECLINED, _S.FAILED}:
+            raise TransitionRefused(f"refund {self.id} is {self.status}: it has not ended")
+        ready_refund = self._change_to(_S.READY, error=None)
+        return ready_refund._under_a_new_key()._name_payment() if self.key_spent else ready_refund
 
     def redirect(self) -> Self:
         """Name the payment by its id, if that is known; allowed while the key was not sent, or is spent and no refund
         was made under it."""
+        if self.identified_reference is None or (self.attempts and not self.key_spent):
+            return self
+        return (self._under_a_new_key() if self.key_spent else self)._name_payment()
+
+    def _name_payment(self) -> Self:
         if self.identified_reference is None:
             return self
         request = replace(self.request, payment_reference=self.identified_reference)
-        refund = self._under_a_new_key() if self.key_spent else self
-        return replace(refund, request=request, identified_reference=None)
+        return replace(self, request=request, identified_reference=None)
 
     def _under_a_new_key(self) -> Self:
-        return replace(self, key_epoch=self.key_epoch + 1, key_spent=False)
+        return replace(self, key_epoch=self.key_epoch + 1, key_spent=False, last_answer=None)
 
     def _change_to(self, status: RefundStatus, **changes: Any) -> Self:
         if status not in ALLOWED_TRANSITIONS[self.status]:

@@ -17,6 +17,8 @@ class Cause(StrEnum):
     ORDER_CANCELLED = "ORDER_CANCELLED"
     LATE_PAYMENT = "LATE_PAYMENT"
     SURPLUS_PAYMENT = "SURPLUS_PAYMENT"
+    # Requested by an operator.
+    OPERATOR = "OPERATOR"
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,15 +94,16 @@ class GatewayEvent:
 class GatewayFailure(Exception):
     """A call to the payment gateway did not make a refund.
 
-    `answer_is_kept`: the gateway may repeat this answer for the same idempotency key, for ever.
+    `answer_is_kept`: the gateway may repeat this answer for the same idempotency key, for ever. `retry_after` is the
+    number of seconds that the gateway asks to wait.
     """
 
     answer_is_kept = False
+    retry_after: float | None = None
 
 
 class GatewayUnavailable(GatewayFailure):
-    """Certainly nothing happened: the call did not arrive, or was rejected unread. A later one may succeed;
-    `retry_after` is the number of seconds that the gateway asks to wait."""
+    """Certainly nothing happened: the call did not arrive, or was rejected unread. A later one may succeed."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -47,7 +47,7 @@ class StripeGateway:
     name = "stripe"
     # At least; https://docs.stripe.com/api/idempotent_requests
     key_lifetime = timedelta(hours=24)
-    lookup_lag = timedelta(seconds=2)
+    lookup_lag = timedelta(seconds=1)
 
     def __init__(self, address: str, api_key: str, *, timeout: float = 8, webhook_secret: str = "") -> None:
         """Raises `ValueError` without an API key."""

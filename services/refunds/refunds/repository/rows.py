@@ -54,6 +54,10 @@ REFUNDS = AggregateTable(
         "completed_at",
         "key_epoch",
         "key_spent",
+        "called_at",
+        "last_answer",
+        "reported",
+        "settled_by_hand",
     ),
     counts=refund_counts,
 )

@@ -7,7 +7,7 @@ from uuid import UUID
 from common.aggregates.changes import Locked, New
 from common.aggregates.store import AggregateStore
 from common.database.statements import Connection, prepare
-from sqlalchemy import Boolean, Text, Uuid, bindparam, func, select, update
+from sqlalchemy import Text, Uuid, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain.refund import Refund
@@ -16,11 +16,6 @@ from refunds.tables import identified_payments, refunds
 
 _STORE = AggregateStore(REFUNDS)
 _CLOCK = prepare(select(func.clock_timestamp()))
-_MARK_KEY = prepare(
-    update(refunds)
-    .where(REFUNDS.the_row, refunds.c.key_epoch == bindparam("epoch"))
-    .values(key_spent=bindparam("spent", type_=Boolean))
-)
 _IDENTIFY = prepare(
     insert(identified_payments)
     .values({name: bindparam(name) for name in ("order_id", "first_reference", "reference")})
@@ -34,8 +29,15 @@ _LOCK_REFUND_OF_PAYMENT = prepare(
     )
     .with_for_update()
 )
+# Those whose outcome is open, when the payment gateway answers again.
+_UNSETTLED = prepare(
+    select(refunds.c.business_key).where(
+        refunds.c.status.in_([literal(status, literal_execute=True) for status in ("CALLING", "UNKNOWN")])
+    )
+)
 _IDENTIFIED = prepare(select(identified_reference).where(REFUNDS.the_row))
 
+find_and_lock = _STORE.lock
 lock = _STORE.lock_existing
 save = _STORE.save
 
@@ -51,11 +53,6 @@ async def add(connection: Connection, new: Iterable[New[Refund]]) -> set[UUID]:
     In the order of the keys, so that two consumers with the same requests cannot deadlock.
     """
     return await _STORE.add_missing(connection, sorted(new, key=lambda each: each.value.reference))
-
-
-async def mark_key(connection: Connection, refund: Refund, *, spent: bool) -> None:
-    """Store whether the gateway's latest answer to this key of the refund was an error; a newer key is left alone."""
-    await _MARK_KEY.execute(connection, id=refund.id, epoch=refund.key_epoch, spent=spent)
 
 
 async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> str | None:
@@ -75,3 +72,8 @@ async def identify_payment(connection: Connection, order_id: UUID, first_referen
 async def is_identified(connection: Connection, locked: Locked[Refund]) -> bool:
     """Whether the id of its payment is known now: it may have been stored during the wait for the refund's lock."""
     return await _IDENTIFIED.fetch_value(connection, id=locked.value.id) is not None
+
+
+async def unsettled(connection: Connection) -> list[str]:
+    """The business keys of refunds whose outcome is open."""
+    return [row["business_key"] for row in await _UNSETTLED.fetch_all(connection)]

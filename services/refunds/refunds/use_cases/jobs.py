@@ -6,15 +6,32 @@ from common.audit.actor import Actor
 from common.jobs.handler import Subject
 from common.jobs.job import Job, NewJob
 
-from refunds.domain.refund import Refund
+from refunds.domain.refund import Refund, RefundStatus
 
 REFUND_JOB = "refund"
 MAIL_JOB = "refund-mail"
+EVENT_JOB = "gateway-event"
 
 
 def new_job(kind: str, refund: Refund, actor: Actor) -> NewJob:
     """One per request and kind, for ever."""
     return NewJob.caused_by(actor, kind, refund.request.business_key, {"refund_id": refund.id})
+
+
+def mail_job(refund: Refund, actor: Actor) -> NewJob:
+    """The e-mail about a refund's outcome: one for each outcome, of which a refund can have several in turn."""
+    outcome = mail_outcome(refund)
+    key = refund.request.business_key
+    return NewJob.caused_by(
+        actor,
+        MAIL_JOB,
+        key if outcome == RefundStatus.SUCCEEDED else f"{key}:{outcome}:{refund.transaction_id}",
+        {"refund_id": refund.id, "outcome": outcome},
+    )
+
+
+def mail_outcome(refund: Refund) -> str:
+    return "SETTLED" if refund.settled_by_hand else str(refund.status)
 
 
 def refund_id(job: Job) -> UUID:

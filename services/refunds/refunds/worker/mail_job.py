@@ -1,4 +1,4 @@
-"""The job that confirms a refund by e-mail. The refund stays succeeded, even if the e-mail cannot be sent."""
+"""The job that tells the customer the outcome of a refund by e-mail. The refund does not depend on it."""
 
 from html import escape
 from textwrap import fill
@@ -15,11 +15,13 @@ from refunds.domain.request import Cause
 from refunds.repository import reading
 from refunds.use_cases.jobs import MAIL_JOB, refund_id, subject
 
+SUCCEEDED, REVERSED = "SUCCEEDED", "REVERSED"
 _REASON = {
     Cause.RETURN_COMPLETED: "We have received your return",
     Cause.ORDER_CANCELLED: "Your order was cancelled",
     Cause.LATE_PAYMENT: "Your payment reached us after your order had been cancelled",
     Cause.SURPLUS_PAYMENT: "Your order had been paid already when another payment reached us",
+    Cause.OPERATOR: "We have reviewed your order",
 }
 
 
@@ -39,7 +41,7 @@ class MailJob(JobHandler):
         """Send the confirmation. After a crash it may be sent again, with the same Message-ID."""
         async with job.reading() as connection:
             refund = await reading.get(connection, refund_id(job))
-        await self._mailer.send(refund_mail(refund))
+        await self._mailer.send(refund_mail(refund, job.payload.get("outcome", SUCCEEDED)))
         return {"sent": True}
 
     async def on_success(self, _connection: Connection, _job: Job) -> None:
@@ -49,23 +51,43 @@ class MailJob(JobHandler):
         return subject(await reading.get(connection, refund_id(job)))
 
 
-def refund_mail(refund: Refund) -> Mail:
-    """Raises `ValueError` for a refund without an e-mail address, or that has not succeeded."""
+def refund_mail(refund: Refund, outcome: str = SUCCEEDED) -> Mail:
+    """`outcome` is that of `mail_outcome` when the e-mail was enqueued. Raises `ValueError` for a refund without an
+    e-mail address, or that has not succeeded."""
     request = refund.request
     if request.customer_email is None or refund.transaction_id is None:
         raise ValueError(f"refund {refund.id} has no e-mail address, or has not succeeded")
-    amount = request.displayed_amount
+    subject, sentences = (_reversed if outcome == REVERSED else _refunded)(refund, outcome)
     paragraphs = (
         f"Dear {request.customer_name or 'customer'},",
-        f"{_REASON[request.cause]}, and we have refunded {amount} for order {request.order_number} the way you paid. "
-        "Your bank may take some days to show it.",
+        sentences,
         f"Reference: {refund.transaction_id}",
         "ArtiCurated",
     )
     return Mail(
         to=request.customer_email,
-        subject=f"Your refund of {amount} for order {request.order_number}",
+        subject=subject,
         text="\n\n".join(fill(each, 72) for each in paragraphs) + "\n",
         html="".join(f"<p>{escape(each)}</p>\n" for each in paragraphs),
-        message_key=f"refund-{refund.id}",
+        message_key=f"refund-{refund.id}" if outcome == SUCCEEDED else f"refund-{refund.id}-{outcome.lower()}",
     )
+
+
+def _refunded(refund: Refund, outcome: str) -> tuple[str, str]:
+    request, amount = refund.request, refund.request.displayed_amount
+    way = "the way you paid" if outcome == SUCCEEDED else "by another payment than the one you made"
+    text = (
+        f"{_REASON[request.cause]}, and we have refunded {amount} for order {request.order_number} {way}. "
+        "Your bank may take some days to show it."
+    )
+    return f"Your refund of {amount} for order {request.order_number}", text
+
+
+def _reversed(refund: Refund, _outcome: str) -> tuple[str, str]:
+    request, amount = refund.request, refund.request.displayed_amount
+    text = (
+        f"We told you that we have refunded {amount} for order {request.order_number}. Your bank has returned this "
+        "refund to us, so the money has not reached you. We still owe it to you, and we will contact you about another "
+        "way to pay it."
+    )
+    return f"Your refund of {amount} for order {request.order_number} was returned to us", text

@@ -1,0 +1,223 @@
+"""What the provider has told us: its events, and by them its refunds and the disputes of payments (ADR 36).
+
+Events arrive in any order and more than once, so a status only ever moves forward here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from common.database.statements import Connection, prepare
+from common.money import quantize
+from sqlalchemy import Interval, LargeBinary, Text, bindparam, case, exists, func, not_, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from refunds.domain.refund import Refund
+from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, GatewayRefundStatus, PaymentDisputed
+from refunds.tables import (
+    book_payments,
+    gateway_refunds,
+    gateway_sweeps,
+    payment_disputes,
+    provider_events,
+    refunds,
+)
+
+_REFUND_FIELDS = tuple(field.name for field in fields(GatewayRefund))
+_DISPUTE_FIELDS = tuple(field.name for field in fields(PaymentDisputed))
+_payment = bindparam("payment_reference", type_=Text)
+
+_new_event = insert(provider_events).values(
+    provider=bindparam("provider"),
+    event_id=bindparam("event_id"),
+    event=bindparam("event", type_=JSONB),
+    body=bindparam("body", type_=LargeBinary),
+)
+_STORE_EVENT = prepare(_new_event.on_conflict_do_nothing().returning(provider_events.c.event_id))
+_EVENT = prepare(
+    select(provider_events.c.event).where(
+        provider_events.c.provider == bindparam("provider"), provider_events.c.event_id == bindparam("event_id")
+    )
+)
+
+_new_refund = insert(gateway_refunds).values({name: bindparam(name) for name in _REFUND_FIELDS})
+_rank = {GatewayRefundStatus.PENDING: 1, GatewayRefundStatus.SUCCEEDED: 2, GatewayRefundStatus.FAILED: 3}
+
+
+def _rank_of(column: Any) -> Any:
+    return case({str(status): rank for status, rank in _rank.items()}, value=column)
+
+
+_is_further = _rank_of(_new_refund.excluded.status) > _rank_of(gateway_refunds.c.status)
+_MERGE_REFUND = prepare(
+    _new_refund.on_conflict_do_update(
+        index_elements=[gateway_refunds.c.id],
+        set_={
+            name: case((_is_further, _new_refund.excluded[name]), else_=gateway_refunds.c[name])
+            for name in ("status", "reason")
+        },
+    ).returning(*gateway_refunds.c)
+)
+_REFUND_STATUS = prepare(select(gateway_refunds.c.status).where(gateway_refunds.c.id == bindparam("id")))
+# Not requested by us: without a reference, or with one of another system.
+_FOREIGN = prepare(
+    select(*gateway_refunds.c)
+    .where(
+        gateway_refunds.c.payment_reference == _payment,
+        gateway_refunds.c.status != str(GatewayRefundStatus.FAILED),
+        not_(exists().where(refunds.c.business_key == gateway_refunds.c.reference)),
+    )
+    .order_by(gateway_refunds.c.created_at)
+)
+
+_new_dispute = insert(payment_disputes).values({name: bindparam(name) for name in _DISPUTE_FIELDS})
+# WON and LOST are final; an event of the opening may come after them.
+_MERGE_DISPUTE = prepare(
+    _new_dispute.on_conflict_do_update(
+        index_elements=[payment_disputes.c.dispute_id],
+        set_={
+            "status": _new_dispute.excluded.status,
+            "reason": _new_dispute.excluded.reason,
+            "changed_at": func.now(),
+        },
+        where=(payment_disputes.c.status == str(DisputeStatus.OPENED))
+        & (_new_dispute.excluded.status != str(DisputeStatus.OPENED)),
+    ).returning(payment_disputes.c.dispute_id)
+)
+_DISPUTES = prepare(
+    select(*(payment_disputes.c[name] for name in _DISPUTE_FIELDS)).where(
+        payment_disputes.c.payment_reference == _payment, payment_disputes.c.status != str(DisputeStatus.WON)
+    )
+)
+_REFUNDS_OF_PAYMENT = prepare(
+    select(refunds.c.id).where(refunds.c.payment_reference == _payment).order_by(refunds.c.created_at)
+)
+_ORDERS_OF_PAYMENT = prepare(
+    select(book_payments.c.order_id, book_payments.c.order_number)
+    .where(book_payments.c.reference == _payment)
+    .order_by(book_payments.c.id)
+)
+_OWNER = prepare(
+    select(refunds.c.id)
+    .where(
+        or_(
+            refunds.c.business_key == bindparam("reference", type_=Text),
+            refunds.c.transaction_id == bindparam("id", type_=Text),
+        )
+    )
+    .limit(1)
+)
+_TRANSACTION = prepare(select(exists().where(refunds.c.transaction_id == bindparam("transaction_id", type_=Text))))
+
+_begun_sweep = insert(gateway_sweeps).values(provider=bindparam("provider"), swept_at=func.now())
+_BEGIN_SWEEP = prepare(
+    _begun_sweep.on_conflict_do_update(
+        index_elements=[gateway_sweeps.c.provider],
+        set_={"swept_at": func.now()},
+        where=gateway_sweeps.c.swept_at <= func.now() - bindparam("interval", type_=Interval),
+    ).returning(gateway_sweeps.c.provider, gateway_sweeps.c.cursor)
+)
+_END_SWEEP = prepare(
+    update(gateway_sweeps)
+    .where(gateway_sweeps.c.provider == bindparam("of_provider"))
+    .values(cursor=bindparam("cursor", type_=Text))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacles:
+    """What speaks against a refund: disputes of its payment that are open or lost, and refunds made by hand."""
+
+    disputes: Sequence[PaymentDisputed]
+    foreign_refunds: Sequence[GatewayRefund]
+
+
+async def store_event(
+    connection: Connection, provider: str, event_id: str, event: Mapping[str, Any], body: bytes | None
+) -> bool:
+    """False for an event that is stored already."""
+    row = await _STORE_EVENT.fetch_value(connection, provider=provider, event_id=event_id, event=event, body=body)
+    return row is not None
+
+
+async def read_event(connection: Connection, provider: str, event_id: str) -> Mapping[str, Any]:
+    """Raises `LookupError`."""
+    event: Mapping[str, Any] | None = await _EVENT.fetch_value(connection, provider=provider, event_id=event_id)
+    if event is None:
+        raise LookupError(f"no event {event_id} of {provider}")
+    return event
+
+
+async def merge_refund(connection: Connection, refund: GatewayRefund) -> GatewayRefund:
+    """Store what an event says about a refund; returns it with the furthest status that any event had."""
+    row = await _MERGE_REFUND.fetch_one(connection, **{name: getattr(refund, name) for name in _REFUND_FIELDS})
+    if row is None:
+        raise LookupError(f"no refund {refund.id} after an upsert without a condition")
+    return _to_refund(row)
+
+
+async def merge_dispute(connection: Connection, dispute: PaymentDisputed) -> bool:
+    """False where the event says nothing new."""
+    parameters = {name: getattr(dispute, name) for name in _DISPUTE_FIELDS}
+    return await _MERGE_DISPUTE.fetch_value(connection, **parameters) is not None
+
+
+async def status_of(connection: Connection, transaction_id: str) -> GatewayRefundStatus | None:
+    """By events; None where there was none."""
+    status = await _REFUND_STATUS.fetch_value(connection, id=transaction_id)
+    return None if status is None else GatewayRefundStatus(status)
+
+
+async def obstacles(connection: Connection, refund: Refund) -> Obstacles:
+    payment = refund.request.payment_reference
+    disputes = await _DISPUTES.fetch_all(connection, payment_reference=payment)
+    foreign_refunds = await _FOREIGN.fetch_all(connection, payment_reference=payment)
+    return Obstacles([_to_dispute(row) for row in disputes], [_to_refund(row) for row in foreign_refunds])
+
+
+async def owner(connection: Connection, refund: GatewayRefund) -> UUID | None:
+    """Our refund that is this one at the provider: it has our reference, or was adopted."""
+    found: UUID | None = await _OWNER.fetch_value(connection, reference=refund.reference, id=refund.id)
+    return found
+
+
+async def is_transaction_known(connection: Connection, transaction_id: str) -> bool:
+    """Whether one of our refunds has it."""
+    known: bool = await _TRANSACTION.fetch_value(connection, transaction_id=transaction_id)
+    return known
+
+
+async def refunds_of_payment(connection: Connection, payment_reference: str) -> list[UUID]:
+    """Ours, oldest first."""
+    rows = await _REFUNDS_OF_PAYMENT.fetch_all(connection, payment_reference=payment_reference)
+    return [row["id"] for row in rows]
+
+
+async def orders_of_payment(connection: Connection, payment_reference: str) -> list[tuple[UUID, str]]:
+    """Ids and numbers of the orders that it pays; normally one."""
+    rows = await _ORDERS_OF_PAYMENT.fetch_all(connection, payment_reference=payment_reference)
+    return [(row["order_id"], row["order_number"]) for row in rows]
+
+
+async def begin_sweep(connection: Connection, provider: str, interval: timedelta) -> tuple[bool, str | None]:
+    """Whether a sweep is due, and its cursor. Of several workers, one sweeps in each interval."""
+    row = await _BEGIN_SWEEP.fetch_one(connection, provider=provider, interval=interval)
+    return (False, None) if row is None else (True, row["cursor"])
+
+
+async def end_sweep(connection: Connection, provider: str, cursor: str | None) -> None:
+    await _END_SWEEP.execute(connection, of_provider=provider, cursor=cursor)
+
+
+def _to_refund(row: Any) -> GatewayRefund:
+    values = {name: row[name] for name in _REFUND_FIELDS}
+    amount = quantize(row["amount"], row["currency"])
+    return GatewayRefund(**values | {"amount": amount, "status": GatewayRefundStatus(row["status"])})
+
+
+def _to_dispute(row: Any) -> PaymentDisputed:
+    values = {name: row[name] for name in _DISPUTE_FIELDS}
+    amount = quantize(row["amount"], row["currency"])
+    return PaymentDisputed(**values | {"amount": amount, "status": DisputeStatus(row["status"])})

@@ -1,0 +1,58 @@
+"""The tables of what the provider told us by webhook or sweep (ADR 36)."""
+
+import sqlalchemy as sa
+from common.database.tables import instant
+from sqlalchemy.dialects.postgresql import JSONB
+
+from refunds.tables.schema import metadata
+
+# What the provider told us by webhook or sweep, each event once.
+provider_events = sa.Table(
+    "provider_events",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("event", JSONB, nullable=False),
+    # As it was signed; null for an event that a sweep found.
+    sa.Column("body", sa.LargeBinary),
+    instant("received_at", nullable=False, server_default=sa.func.now()),
+)
+
+# Refunds at the provider as its events describe them: the furthest status, whatever the order of the events.
+gateway_refunds = sa.Table(
+    "gateway_refunds",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("payment_reference", sa.Text, nullable=False, index=True),
+    # Ours, or null for a refund that was made by hand.
+    sa.Column("reference", sa.Text),
+    sa.Column("amount", sa.Numeric(19, 4), nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    instant("created_at", nullable=False),
+    sa.CheckConstraint("status IN ('PENDING', 'SUCCEEDED', 'FAILED')", name="status"),
+)
+
+# Payments that the customer's bank reclaims or has reclaimed.
+payment_disputes = sa.Table(
+    "payment_disputes",
+    metadata,
+    sa.Column("dispute_id", sa.Text, primary_key=True),
+    sa.Column("payment_reference", sa.Text, nullable=False, index=True),
+    sa.Column("amount", sa.Numeric(19, 4), nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    instant("changed_at", nullable=False, server_default=sa.func.now()),
+    sa.CheckConstraint("status IN ('OPENED', 'WON', 'LOST')", name="status"),
+)
+
+# How far a sweep has read the provider's events.
+gateway_sweeps = sa.Table(
+    "gateway_sweeps",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("cursor", sa.Text),
+    instant("swept_at", nullable=False),
+)

@@ -1,0 +1,177 @@
+"""What an answer of the payment gateway changes, whether a call, a look-up or an event brought it (ADR 36)."""
+
+from uuid import UUID
+
+import structlog
+from common.aggregates.changes import Locked, Write
+from common.audit.actor import Actor
+from common.database.statements import Connection
+from common.jobs import queue
+
+from refunds.domain.refund import ALLOWED_TRANSITIONS, LastAnswer, Refund, RefundStatus
+from refunds.events import FAILED, PROCESSING, REVERSED, SUCCEEDED, new_event
+from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus
+from refunds.repository import calls, writing
+from refunds.use_cases import booking
+from refunds.use_cases.details import details
+from refunds.use_cases.jobs import REFUND_JOB, mail_job
+
+_log = structlog.get_logger(__name__)
+_PAID = frozenset({RefundStatus.SUCCEEDED, RefundStatus.REVERSED})
+
+
+async def record_success(
+    connection: Connection, refund_id: UUID, transaction_id: str, position: int | None, actor: Actor
+) -> Refund | None:
+    """The gateway has made the refund, as the call at `position` says. None where an event said so before."""
+    locked = await writing.lock(connection, refund_id)
+    answer = () if position is None else (calls.answer(position, "SUCCEEDED", transaction_id),)
+    if locked.value.status in _PAID:
+        _check_same(locked.value, transaction_id)
+        if position is not None:
+            await calls.insert_answer(connection, position, "SUCCEEDED", transaction_id)
+        return None
+    return await succeed(connection, locked, transaction_id, actor, *answer)
+
+
+async def succeed(
+    connection: Connection, locked: Locked[Refund], transaction_id: str, actor: Actor, *writes: Write
+) -> Refund:
+    """Write the event, book the refund, and enqueue the e-mail if there is an address."""
+    refund = locked.value.succeed(transaction_id, locked.now)
+    event = new_event(SUCCEEDED, refund, actor)
+    await writing.save(connection, locked, refund, actor, details(refund), event, *writes)
+    await booking.book_refund(connection, refund, actor)
+    await enqueue_mail(connection, refund, actor)
+    return refund
+
+
+async def adopt(connection: Connection, locked: Locked[Refund], made: GatewayRefund, actor: Actor) -> None:
+    """A refund that was made by hand in the provider's dashboard pays what is owed."""
+    if made.status is not GatewayRefundStatus.PENDING:
+        await succeed(connection, locked, made.id, actor)
+        return
+    refund = locked.value.await_completion(made.id).report()
+    await writing.save(connection, locked, refund, actor, details(refund), new_event(PROCESSING, refund, actor))
+
+
+async def record_pending(
+    connection: Connection, refund_id: UUID, transaction_id: str, position: int | None, actor: Actor
+) -> None:
+    """The gateway has accepted the refund; the money is on its way."""
+    locked = await writing.lock(connection, refund_id)
+    answer = () if position is None else (calls.answer(position, "PENDING", transaction_id),)
+    if locked.value.status in {RefundStatus.PENDING, *_PAID}:
+        return
+    refund = locked.value.await_completion(transaction_id).report()
+    event = new_event(PROCESSING, refund, actor)
+    await writing.save(connection, locked, refund, actor, details(refund), event, *answer)
+
+
+async def record_not_reached(
+    connection: Connection, refund_id: UUID, error: str, position: int, actor: Actor, *, key_spent: bool
+) -> None:
+    locked = await writing.lock(connection, refund_id)
+    if locked.value.status is not RefundStatus.CALLING:
+        await calls.insert_answer(connection, position, LastAnswer.UNAVAILABLE, error)
+        return
+    refund = locked.value.not_reached(error, locked.now, key_spent=key_spent)
+    answer = calls.answer(position, LastAnswer.UNAVAILABLE, error)
+    await writing.save(connection, locked, refund, actor, details(refund), None, answer)
+
+
+async def record_lost_answer(
+    connection: Connection, refund_id: UUID, error: str, position: int, actor: Actor, *, key_spent: bool
+) -> None:
+    """The refund may have been made; whoever waits for it is told once."""
+    locked = await writing.lock(connection, refund_id)
+    if locked.value.status is not RefundStatus.CALLING:
+        await calls.insert_answer(connection, position, LastAnswer.LOST, error)
+        return
+    refund = locked.value.lose_answer(error, locked.now, key_spent=key_spent)
+    event = None
+    if refund.reported is None:
+        refund = refund.report()
+        event = new_event(PROCESSING, refund, actor)
+    answer = calls.answer(position, LastAnswer.LOST, error)
+    await writing.save(connection, locked, refund, actor, details(refund), event, answer)
+
+
+async def record_absence(connection: Connection, refund_id: UUID, actor: Actor) -> None:
+    """The call whose answer was lost certainly made nothing."""
+    locked = await writing.lock(connection, refund_id)
+    if locked.value.status is RefundStatus.UNKNOWN:
+        refund = locked.value.is_absent()
+        await writing.save(connection, locked, refund, actor, details(refund))
+
+
+async def record_mismatch(connection: Connection, refund_id: UUID, made: GatewayRefund, actor: Actor) -> None:
+    """The provider has a refund with our reference and another amount: people must decide."""
+    locked = await writing.lock(connection, refund_id)
+    refund = locked.value
+    if refund.status is RefundStatus.CALLING:
+        refund = refund.lose_answer("", locked.now, key_spent=refund.key_spent)
+    if RefundStatus.HELD in ALLOWED_TRANSITIONS[refund.status]:
+        refund = refund.hold(f"the provider's refund {made.id} has another amount: {made.amount} {made.currency}")
+        await writing.save(connection, locked, refund, actor, details(refund))
+    _log.critical("a refund at the provider has another amount", refund_id=str(refund_id), transaction_id=made.id)
+
+
+async def record_decline(
+    connection: Connection, refund_id: UUID, reason: str, position: int | None, actor: Actor
+) -> None:
+    """The gateway declines; whether the refund exists is looked up next."""
+    locked = await writing.lock(connection, refund_id)
+    if locked.value.status not in {RefundStatus.CALLING, RefundStatus.UNKNOWN}:
+        if position is not None:
+            await calls.insert_answer(connection, position, LastAnswer.DECLINED, reason)
+        return
+    refund = locked.value.lose_answer(reason, locked.now, key_spent=True, declined=True)
+    answer = () if position is None else (calls.answer(position, LastAnswer.DECLINED, reason),)
+    await writing.save(connection, locked, refund, actor, details(refund), None, *answer)
+
+
+async def record_failure(connection: Connection, refund_id: UUID, error: str, actor: Actor) -> Refund:
+    """No attempt is left, and the job is dead: write the event.
+
+    If the payment's id was reported in this moment, the job is replayed, as it is when the id is reported later.
+    """
+    locked = await writing.lock(connection, refund_id)
+    refund = locked.value
+    if refund.status in {*_PAID, RefundStatus.HELD}:
+        return refund
+    refund = refund.fail(error)
+    is_final = refund.status is not RefundStatus.UNKNOWN
+    event = new_event(FAILED, refund, actor) if is_final else None
+    await writing.save(connection, locked, refund, actor, details(refund), event)
+    if is_final:
+        await booking.release_refund(connection, refund, actor)
+    # Under a spent key only: the next attempt then uses the id, and this happens once.
+    if refund.key_spent and await writing.is_identified(connection, locked):
+        await queue.replay_dead(connection, REFUND_JOB, refund.request.business_key)
+    return refund
+
+
+async def reverse(connection: Connection, locked: Locked[Refund], reason: str | None, actor: Actor) -> Refund:
+    """The provider took the success back: whoever was told that it succeeded is told this too."""
+    refund = locked.value.reverse(f"taken back by the provider: {reason or 'no reason given'}")
+    event = new_event(REVERSED, refund, actor)
+    await writing.save(connection, locked, refund, actor, details(refund), event)
+    await booking.book_reversal(connection, refund, actor)
+    await enqueue_mail(connection, refund, actor)
+    _log.critical("a refund was taken back by the provider: money is owed again", refund_id=str(refund.id))
+    return refund
+
+
+async def enqueue_mail(connection: Connection, refund: Refund, actor: Actor) -> None:
+    if refund.request.customer_email is not None:
+        await queue.enqueue(connection, mail_job(refund, actor))
+
+
+def _check_same(refund: Refund, transaction_id: str) -> None:
+    if refund.transaction_id != transaction_id:
+        _log.critical(
+            "one refund has two transactions at the provider",
+            refund_id=str(refund.id),
+            transaction_ids=[refund.transaction_id, transaction_id],
+        )

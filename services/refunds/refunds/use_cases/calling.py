@@ -1,0 +1,113 @@
+"""Before a call to the payment gateway: the intent becomes durable, or what speaks against the refund does (ADR 36)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from common.aggregates.changes import Locked
+from common.audit.actor import Actor
+from common.database.statements import Connection
+from common.jobs.job import Job
+
+from refunds.domain.refund import Refund, RefundStatus
+from refunds.domain.request import Cause
+from refunds.events import FAILED, new_event
+from refunds.payment_gateway.port import DisputeStatus, GatewayRefund
+from refunds.repository import calls, provider, writing
+from refunds.use_cases import booking
+from refunds.use_cases.answers import adopt
+from refunds.use_cases.details import details
+
+_REOPENED = frozenset({RefundStatus.DECLINED, RefundStatus.FAILED})
+
+
+class Calling(NamedTuple):
+    """A refund whose call may be made now, and the position of the call. `key_was_spent`: before the call."""
+
+    refund: Refund
+    position: int
+    key_was_spent: bool = False
+
+
+async def begin_first_call(connection: Connection, job: Job, refund_id: UUID) -> Calling | None:
+    """Nearly every refund needs no more before its call. None where anything speaks against it. Raises `Overdrawn`."""
+    begun = await calls.begin_first(connection, job, refund_id)
+    if begun is None:
+        return None
+    calling = Calling(*begun)
+    await booking.reserve_refund(connection, calling.refund, job.actor)
+    return calling
+
+
+async def begin_call(connection: Connection, refund_id: UUID, attempt: int, actor: Actor) -> Calling | None:
+    """Only while its job is held, and where an earlier call certainly made nothing. None where the refund must not be
+    made: because of a dispute, of a refund made by hand, or because it is made by now. Raises `Overdrawn`."""
+    locked = await writing.lock(connection, refund_id)
+    refund = _ready(locked.value)
+    if refund is None:
+        return None
+    refund = refund.redirect()
+    if await _is_prevented(connection, locked, refund, actor):
+        return None
+    key_was_spent = refund.key_spent
+    refund = refund.call(locked.now)
+    await booking.reserve_refund(connection, refund, actor)
+    await writing.save(connection, locked, refund, actor, details(refund))
+    position = await calls.insert_call(connection, refund, calls.REFUND, attempt)
+    return Calling(refund, position, key_was_spent)
+
+
+def _ready(refund: Refund) -> Refund | None:
+    if refund.status is RefundStatus.READY:
+        return refund
+    is_old = refund.status is RefundStatus.PENDING and refund.transaction_id is None
+    if refund.status in {RefundStatus.CALLING, RefundStatus.UNKNOWN} or is_old:
+        return refund.is_absent()
+    if refund.status is RefundStatus.HELD:
+        return refund.release()
+    return refund.reopen() if refund.status in _REOPENED else None
+
+
+async def _is_prevented(connection: Connection, locked: Locked[Refund], refund: Refund, actor: Actor) -> bool:
+    """Whether something speaks against the refund; it then gets the status that follows."""
+    found = await provider.obstacles(connection, refund)
+    lost = next((each for each in found.disputes if each.status is DisputeStatus.LOST), None)
+    if lost is not None:
+        declined = refund.decline(f"the bank has paid the customer: dispute {lost.dispute_id}")
+        event = new_event(FAILED, declined, actor)
+        await writing.save(connection, locked, declined, actor, details(declined), event)
+        await booking.release_refund(connection, declined, actor)
+        return True
+    if found.disputes:
+        await _hold(connection, locked, refund, f"the payment is disputed: {found.disputes[0].dispute_id}", actor)
+        return True
+    by_hand = [] if refund.request.cause is Cause.OPERATOR else await _unadopted(connection, found.foreign_refunds)
+    if not by_hand:
+        return False
+    whole = next((each for each in by_hand if is_whole(refund, each)), None)
+    if whole is not None:
+        await adopt(connection, locked, whole, actor)
+    else:
+        await _hold(connection, locked, refund, partly_refunded(by_hand), actor)
+    return True
+
+
+async def _unadopted(connection: Connection, foreign_refunds: Sequence[GatewayRefund]) -> list[GatewayRefund]:
+    return [each for each in foreign_refunds if await provider.owner(connection, each) is None]
+
+
+async def _hold(connection: Connection, locked: Locked[Refund], refund: Refund, reason: str, actor: Actor) -> None:
+    if locked.value.status is RefundStatus.HELD and locked.value.error == reason:
+        return
+    held = refund.hold(reason)
+    await writing.save(connection, locked, held, actor, details(held))
+    await booking.release_refund(connection, held, actor)
+
+
+def is_whole(refund: Refund, made: GatewayRefund) -> bool:
+    return (made.amount, made.currency) == (refund.request.amount, refund.request.currency)
+
+
+def partly_refunded(by_hand: list[GatewayRefund]) -> str:
+    parts = ", ".join(f"{each.amount} {each.currency} as {each.id}" for each in by_hand)
+    return f"the payment was refunded in part by hand: {parts}"

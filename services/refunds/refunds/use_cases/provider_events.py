@@ -1,0 +1,152 @@
+"""What the provider's events change, whether a webhook or a sweep brought them (ADR 36)."""
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+from common.aggregates.changes import Locked
+from common.audit.actor import Actor
+from common.database.statements import Connection
+from common.jobs import queue
+from common.jobs.job import NewJob
+from common.messaging.outgoing import outbox
+from common.telemetry.trace_context import new_traceparent
+from msgspec import convert, to_builtins
+
+from refunds.domain.refund import Refund, RefundStatus
+from refunds.events import FAILED, DisputeData, dispute_event, new_event
+from refunds.payment_gateway.port import (
+    DisputeStatus,
+    GatewayEvent,
+    GatewayRefund,
+    GatewayRefundStatus,
+    PaymentDisputed,
+    RefundChanged,
+)
+from refunds.repository import provider, writing
+from refunds.use_cases import booking
+from refunds.use_cases.answers import adopt, record_mismatch, reverse, succeed
+from refunds.use_cases.calling import is_whole, partly_refunded
+from refunds.use_cases.details import details
+from refunds.use_cases.jobs import EVENT_JOB, REFUND_JOB
+
+_log = structlog.get_logger(__name__)
+_OPEN = frozenset({RefundStatus.READY, RefundStatus.DECLINED, RefundStatus.FAILED, RefundStatus.HELD})
+
+
+async def receive(connection: Connection, provider_name: str, event: GatewayEvent, body: bytes | None = None) -> bool:
+    """Store the event and enqueue the job that applies it, once. False for one that was received before."""
+    document = {"kind": type(event.kind).__name__, "of": to_builtins(event.kind), "created_at": event.created_at}
+    if not await provider.store_event(connection, provider_name, event.id, to_builtins(document), body):
+        return False
+    payload = {"provider": provider_name, "event_id": event.id}
+    key = f"{provider_name}:{event.id}"
+    await queue.enqueue(connection, NewJob(EVENT_JOB, key, payload, new_traceparent(), event.id))
+    return True
+
+
+async def apply(connection: Connection, provider_name: str, event_id: str, actor: Actor) -> None:
+    """Raises `LookupError` for an event that is not stored."""
+    event = await provider.read_event(connection, provider_name, event_id)
+    kind = _read(event)
+    if isinstance(kind, RefundChanged):
+        await _apply_refund(connection, kind.refund, actor)
+    else:
+        await _apply_dispute(connection, kind, actor)
+
+
+def _read(event: Any) -> RefundChanged | PaymentDisputed:
+    types: dict[str, type[RefundChanged | PaymentDisputed]] = {
+        each.__name__: each for each in (RefundChanged, PaymentDisputed)
+    }
+    return convert(event["of"], types[event["kind"]], strict=False)
+
+
+async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: Actor) -> None:
+    made = await provider.merge_refund(connection, changed)
+    owner = await provider.owner(connection, made)
+    if owner is not None:
+        await _apply_to_ours(connection, await writing.lock(connection, owner), made, actor)
+        return
+    if made.status is GatewayRefundStatus.FAILED:
+        await booking.book_foreign_reversal(connection, made, actor)
+        return
+    if made.status is GatewayRefundStatus.SUCCEEDED:
+        await booking.book_foreign_refund(connection, made, actor)
+    _log.warning("a payment was refunded by hand at the provider", transaction_id=made.id)
+    for each in await provider.refunds_of_payment(connection, made.payment_reference):
+        await _apply_foreign(connection, await writing.lock(connection, each), made, actor)
+
+
+async def _apply_to_ours(connection: Connection, locked: Locked[Refund], made: GatewayRefund, actor: Actor) -> None:
+    refund = locked.value
+    if not is_whole(refund, made):
+        await record_mismatch(connection, refund.id, made, actor)
+        return
+    is_paid = refund.status in {RefundStatus.SUCCEEDED, RefundStatus.REVERSED}
+    if made.status is GatewayRefundStatus.FAILED:
+        if refund.status is RefundStatus.SUCCEEDED and refund.transaction_id == made.id:
+            await reverse(connection, locked, made.reason, actor)
+    elif is_paid and refund.transaction_id != made.id:
+        _log.critical("one refund has two transactions at the provider", refund_id=str(refund.id), second=made.id)
+    elif made.status is GatewayRefundStatus.SUCCEEDED and not is_paid:
+        await succeed(connection, locked, made.id, actor)
+    if not is_paid:
+        await _resume(connection, refund)
+
+
+async def _apply_foreign(connection: Connection, locked: Locked[Refund], made: GatewayRefund, actor: Actor) -> None:
+    """A refund whose call may be under way sees the other one before the next call."""
+    refund = locked.value
+    if refund.status not in _OPEN:
+        return
+    if is_whole(refund, made):
+        await adopt(connection, locked, made, actor)
+        await _resume(connection, refund)
+    elif refund.status is RefundStatus.READY:
+        await _hold(connection, locked, partly_refunded([made]), actor)
+
+
+async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor) -> None:
+    if not await provider.merge_dispute(connection, dispute):
+        return
+    _log.critical("a payment is disputed", dispute_id=dispute.dispute_id, status=dispute.status)
+    await booking.book_dispute(connection, dispute, actor)
+    for order_id, order_number in await provider.orders_of_payment(connection, dispute.payment_reference):
+        await outbox.append(connection, dispute_event(_dispute_data(dispute, order_id, order_number), actor))
+    for each in await provider.refunds_of_payment(connection, dispute.payment_reference):
+        await _follow_dispute(connection, await writing.lock(connection, each), dispute, actor)
+
+
+async def _follow_dispute(
+    connection: Connection, locked: Locked[Refund], dispute: PaymentDisputed, actor: Actor
+) -> None:
+    """A payment in dispute is not refunded. A refund that is under way is not called again."""
+    refund = locked.value
+    if dispute.status is DisputeStatus.OPENED:
+        if refund.status is RefundStatus.READY:
+            await _hold(connection, locked, f"the payment is disputed: {dispute.dispute_id}", actor)
+        return
+    if dispute.status is DisputeStatus.LOST and refund.status in {RefundStatus.READY, RefundStatus.HELD}:
+        declined = refund.decline(f"the bank has paid the customer: dispute {dispute.dispute_id}")
+        event = new_event(FAILED, declined, actor)
+        await writing.save(connection, locked, declined, actor, details(declined), event)
+        await booking.release_refund(connection, declined, actor)
+    await _resume(connection, refund)
+
+
+async def _hold(connection: Connection, locked: Locked[Refund], reason: str, actor: Actor) -> None:
+    held = locked.value.hold(reason)
+    await writing.save(connection, locked, held, actor, details(held))
+    await booking.release_refund(connection, held, actor)
+
+
+async def _resume(connection: Connection, refund: Refund) -> None:
+    """Its job continues now: it ends where the refund has ended."""
+    await queue.wake(connection, REFUND_JOB, [refund.reference])
+    await queue.replay_dead(connection, REFUND_JOB, refund.reference)
+
+
+def _dispute_data(dispute: PaymentDisputed, order_id: UUID, order_number: str) -> DisputeData:
+    of_order = {"order_id": order_id, "order_number": order_number}
+    return DisputeData.model_validate(of_order | to_builtins(dispute))
