@@ -11,6 +11,7 @@ from common.jobs import endings, leases, queue
 from common.jobs.job import Job, LeaseLost, NewJob
 from support.events.traceparent import TRACEPARENT
 from support.jobs.handlers import FunctionHandler
+from support.waiting import eventually
 
 LEASE = timedelta(seconds=30)
 
@@ -36,6 +37,19 @@ async def test_work_that_is_enqueued_twice_is_one_job(pool: Pool) -> None:
     await enqueue(pool, invoice_of("walnut bowl"), invoice_of("walnut bowl"))
     await enqueue(pool, invoice_of("walnut bowl"))
     assert [job.business_key for job in await claim(pool)] == ["walnut bowl"]
+
+
+async def test_a_job_may_be_due_later(pool: Pool) -> None:
+    later = NewJob("invoice", "tomorrow's", {}, TRACEPARENT, due_in=timedelta(milliseconds=300))
+    await enqueue(pool, later, invoice_of("walnut bowl"))
+    assert [job.business_key for job in await claim(pool)] == ["walnut bowl"]
+
+    async def claimed() -> list[Job]:
+        return await claim(pool)
+
+    [job] = await eventually(claimed)
+    assert job.business_key == "tomorrow's"
+    assert 0 <= job.waited_seconds < 5
 
 
 async def test_two_workers_never_claim_the_same_job(pool: Pool) -> None:

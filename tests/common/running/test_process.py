@@ -98,7 +98,7 @@ def test_sigterm_stops_a_role_that_still_waits_for_its_database(tmp_path: Path) 
         assert process.stop(within=4) == 0
 
 
-@pytest.mark.parametrize("service", ["orders", "invoicing", "refunds"])
+@pytest.mark.parametrize("service", ["orders", "returns", "invoicing", "refunds"])
 def test_sigterm_stops_every_role_in_time_while_both_servers_hang(
     session_folder: Path, tmp_path: Path, service: str
 ) -> None:
