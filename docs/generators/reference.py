@@ -17,6 +17,7 @@ import common
 import invoicing.worker
 import orders.use_cases.payments  # noqa: F401 - its metrics
 import origin.application  # noqa: F401 - its metrics
+import refunds.checks
 import refunds.worker
 import returns.worker
 from common.database.failures import RULINGS

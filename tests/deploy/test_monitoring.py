@@ -9,6 +9,7 @@ import subprocess
 import common
 import invoicing.worker
 import pytest
+import refunds.checks
 import refunds.worker
 import returns.worker
 import yaml

@@ -8,7 +8,7 @@ from refunds.checks import refund_checks
 from refunds.domain.refund import Refund
 from refunds.ledger_check import Ledger
 from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, RefundCall
-from refunds.use_cases import booking
+from refunds.use_cases import booking, provider_events
 from support.example.refunds import EVENT, a_request, claim_job, job_of, open_refund
 from support.payments.fake_gateway import FakePaymentGateway
 from support.reconciliation.rounds import discrepancies, reconcile
@@ -94,3 +94,28 @@ async def test_a_refund_that_failed_later_at_the_gateway_is_named(pool: Pool) ->
     made = await pay_back(pool, gateway)
     gateway.make_by_hand(replace(made, status=GatewayRefundStatus.FAILED))
     assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", made.id)]
+
+
+async def test_a_refund_that_was_made_by_hand_is_handed_over_like_a_webhook(pool: Pool) -> None:
+    gateway = FakePaymentGateway()
+    made = await pay_back(pool, gateway)
+    gateway.make_by_hand(replace(made, id="re_by_hand", reference=None))
+
+    await reconcile(pool, [ledger(gateway)])
+
+    assert await pool.fetchval("SELECT event_id FROM provider_events") == "ledger:re_by_hand:SUCCEEDED"
+    [row] = await discrepancies(pool)
+    assert (row["repairs"], row["repair_error"]) == (1, None)
+    async with transaction(pool) as connection:
+        await provider_events.apply(connection, gateway.name, "ledger:re_by_hand:SUCCEEDED", EVENT)
+    assert await reconcile(pool, [ledger(gateway)]) == []
+
+
+async def test_a_refund_whose_outcome_stays_unknown_and_one_that_stays_pending_are_named(pool: Pool) -> None:
+    unknown, pending, recent = [await open_refund(pool) for _ in range(3)]
+    set_state = "UPDATE refunds SET status = $2, called_at = now() - $3::interval WHERE id = $1"
+    await pool.execute(set_state, unknown.id, "UNKNOWN", timedelta(hours=3))
+    await pool.execute(set_state, pending.id, "PENDING", timedelta(days=8))
+    await pool.execute(set_state, recent.id, "UNKNOWN", timedelta(minutes=3))
+    expected = [("refund_pending", str(pending.id)), ("refund_unknown", str(unknown.id))]
+    assert await reconcile(pool, refund_checks()) == expected

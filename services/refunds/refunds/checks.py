@@ -1,23 +1,32 @@
 """The checks of refunds: an open refund has a job, and the book agrees with itself and the gateway (ADR 40)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from common.audit.actor import Actor
 from common.database.statements import Connection
+from common.database.transactions import Pool
+from common.database.transactions import reading as reading_from
 from common.jobs import queue
 from common.reconciliation.check import Check, Finding, QueryCheck
 from common.telemetry.trace_context import new_traceparent
+from prometheus_client import Gauge
 
 from refunds.book_check import Book
+from refunds.domain.refund import RefundStatus
 from refunds.ledger_check import Ledger
 from refunds.payment_gateway.port import PaymentGateway
 from refunds.repository import checks, reading
 from refunds.use_cases.jobs import REFUND_JOB, new_job
 
+_open = Gauge("refunds_open", "Refunds that have not ended, by their state", ["state"])
+_disputes = Gauge("payment_disputes_open", "Payments that a customer's bank reclaims, undecided; any is an alert")
+
 # A job is enqueued in the transaction that makes it necessary.
 WITHOUT_JOB_LIMIT = timedelta(minutes=1)
+# Its job looks an unknown one up every half minute; for longer, people have to ask the provider.
+UNKNOWN_LIMIT, PENDING_LIMIT = timedelta(hours=2), timedelta(days=7)
 
 
 def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITHOUT_JOB_LIMIT) -> Iterable[Check]:
@@ -26,7 +35,24 @@ def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITH
         *([] if gateway is None else [Ledger(gateway)]),
         Book(),
         QueryCheck(checks.REFUND_WITHOUT_JOB, checks.find_without_job, repair=_enqueue, kind=REFUND_JOB, limit=limit),
+        QueryCheck("refund_unknown", checks.find_long_unknown, limit=UNKNOWN_LIMIT),
+        QueryCheck("refund_pending", checks.find_long_pending, limit=PENDING_LIMIT),
+        Waiting(),
     ]
+
+
+class Waiting(Check):
+    """Finds nothing: it keeps the gauges of refunds that wait for the provider, and of disputes, up to date."""
+
+    name = "refunds_waiting"
+
+    async def find(self, pool: Pool) -> Sequence[Finding]:
+        async with reading_from(pool) as connection:
+            counts = await checks.count_open(connection)
+            _disputes.set(await checks.count_open_disputes(connection))
+        for status in RefundStatus:
+            _open.labels(status).set(counts.get(status, 0))
+        return []
 
 
 async def _enqueue(connection: Connection, finding: Finding) -> None:

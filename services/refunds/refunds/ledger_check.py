@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from common.database.statements import Connection
 from common.database.transactions import Pool, reading
 from common.reconciliation.check import MOST_FINDINGS, Check, Finding
 
-from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, PaymentGateway
+from refunds.payment_gateway.port import GatewayEvent, GatewayRefund, GatewayRefundStatus, PaymentGateway, RefundChanged
 from refunds.repository import checks
 from refunds.repository.checks import Booked
+from refunds.use_cases.provider_events import receive
 
 # How far the first comparison looks back, and how much of the last one each later one repeats.
 WINDOW, OVERLAP = timedelta(days=1), timedelta(minutes=30)
@@ -25,6 +27,7 @@ class Ledger(Check):
     gateway every `interval`; in between, it finds the same again."""
 
     name = "ledger_differs"
+    most_repairs = 1
 
     def __init__(
         self, gateway: PaymentGateway, *, settled: timedelta = SETTLED, interval: timedelta = INTERVAL
@@ -38,12 +41,22 @@ class Ledger(Check):
         # What differs: the payment references by which it is looked up again, and the findings.
         self._references: set[str] = set()
         self._found: list[Finding] = []
+        self._made: dict[str, GatewayRefund] = {}
 
     async def find(self, pool: Pool) -> Sequence[Finding]:
         if time.monotonic() >= self._due_at:
             await self._compare(pool)
             self._due_at = time.monotonic() + self._interval
         return self._found[:MOST_FINDINGS]
+
+    async def repair(self, connection: Connection, finding: Finding) -> None:
+        """The gateway's refund is handled like an event of the gateway. Of one that the gateway does not have, or that
+        has another amount, people decide: raises `ValueError`."""
+        made = self._made.get(finding.subject)
+        if made is None or finding.details["in_book"] not in (None, str(made.amount)):
+            raise ValueError("the gateway and the book do not agree, and only people can decide who is right")
+        event = GatewayEvent(f"ledger:{made.id}:{made.status}", RefundChanged(made), made.created_at)
+        await receive(connection, self._gateway.name, event)
 
     async def _compare(self, pool: Pool) -> None:
         now = datetime.now(UTC)
@@ -61,6 +74,7 @@ class Ledger(Check):
             again = await checks.booked(connection, before)
         not_made = await self._not_made([*entries, *again.values()], made)
         differing = [each for each in made.values() if _differs(each, booked.get(each.id))]
+        self._made = {each.id: each for each in differing}
         self._found = [_of_gateway(each, booked.get(each.id)) for each in differing] + [
             _of_book(each) for each in not_made
         ]

@@ -43,7 +43,7 @@ async def _complete_again(connection: Connection, finding: Finding) -> None:
 
 
 class CopyOfOrders(Check):
-    """The copy of each order that changed lately is from its last event. Repair: the last event is applied again, by its handler."""
+    """The copy of each order that changed lately is from its last event. Repair: its handler gets the event again."""
 
     name = "order_copy_stale"
     most_repairs = 2

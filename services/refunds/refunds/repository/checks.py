@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from common.database.statements import Connection, prepare
+from common.database.statements import Connection, Statement, prepare
 from common.database.tables import jobs
 from sqlalchemy import (
     ARRAY,
@@ -29,7 +29,7 @@ from sqlalchemy import (
 from refunds.domain.book import Account
 from refunds.domain.refund import Refund, RefundStatus
 from refunds.repository.rows import identified_reference, to_refund
-from refunds.tables import book_payments, postings, refunds
+from refunds.tables import book_payments, payment_disputes, postings, refunds
 
 REFUND_WITHOUT_JOB = "refund_without_job"
 # Of these, nothing is left to do.
@@ -63,6 +63,43 @@ find_without_job = prepare(
     .order_by(refunds.c.created_at)
     .limit(bindparam("most", type_=Integer))
 )
+
+
+def _long_in(status: RefundStatus) -> Statement:
+    return prepare(
+        select(*_subject, refunds.c.error, refunds.c.called_at)
+        .where(
+            refunds.c.status != literal(RefundStatus.SUCCEEDED.value, literal_execute=True),
+            refunds.c.status == literal(status.value, literal_execute=True),
+            func.coalesce(refunds.c.called_at, refunds.c.created_at) < func.now() - bindparam("limit", type_=Interval),
+        )
+        .order_by(refunds.c.created_at)
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+find_long_unknown = _long_in(RefundStatus.UNKNOWN)
+find_long_pending = _long_in(RefundStatus.PENDING)
+_COUNT_OPEN = prepare(
+    select(refunds.c.status, func.count().label("rows"))
+    .where(refunds.c.status != literal(RefundStatus.SUCCEEDED.value, literal_execute=True), _is_not_ended)
+    .group_by(refunds.c.status)
+)
+_COUNT_DISPUTES = prepare(
+    select(func.count()).select_from(payment_disputes).where(payment_disputes.c.status == "OPENED")
+)
+
+
+async def count_open(connection: Connection) -> dict[str, int]:
+    """The refunds that have not ended, by status."""
+    return {row["status"]: row["rows"] for row in await _COUNT_OPEN.fetch_all(connection)}
+
+
+async def count_open_disputes(connection: Connection) -> int:
+    number: int = await _COUNT_DISPUTES.fetch_value(connection)
+    return number
+
+
 _return_id = bindparam("return_id", type_=Uuid)
 _reference = bindparam("reference", type_=Text)
 _OF_PAYMENT_OR_RETURN = prepare(

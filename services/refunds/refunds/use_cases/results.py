@@ -8,10 +8,17 @@ from common.database.statements import Connection
 from common.messaging.outgoing import outbox
 
 from refunds.domain.refund import RefundStatus
-from refunds.events import FAILED, SUCCEEDED, new_event
+from refunds.events import FAILED, PROCESSING, REVERSED, SUCCEEDED, new_event
 from refunds.repository import checks
 
-_RESULTS: Mapping[RefundStatus, str] = {RefundStatus.SUCCEEDED: SUCCEEDED, RefundStatus.FAILED: FAILED}
+_RESULTS: Mapping[RefundStatus, str] = {
+    RefundStatus.SUCCEEDED: SUCCEEDED,
+    RefundStatus.DECLINED: FAILED,
+    RefundStatus.FAILED: FAILED,
+    RefundStatus.REVERSED: REVERSED,
+    RefundStatus.PENDING: PROCESSING,
+    RefundStatus.UNKNOWN: PROCESSING,
+}
 
 
 async def publish_results_again(
