@@ -69,7 +69,13 @@ async def get_refund(request: Request, refund_id: UUID) -> Response:
     return await read(request, queries.get_refund, refund_id, render=refund_response)
 
 
-@router.route("POST", "/{refund_id}/settlement", roles=[Role.OPS], returns=RefundResponse)
+@router.route(
+    "POST",
+    "/{refund_id}/settlement",
+    roles=[Role.OPS],
+    returns=RefundResponse,
+    errors=[Code.INVALID_STATE_TRANSITION, Code.CONFLICT],
+)
 async def settle_refund(request: Request, refund_id: UUID, settlement: Settlement) -> Response:
     """Record that the customer was paid in another way, such as by a bank transfer or in the provider's dashboard.
 
@@ -86,7 +92,7 @@ def webhook_router(provider: str, read_webhook: WebhookReader) -> Router:
     """The route of the provider that is configured."""
     webhooks = Router("/webhooks", tag="Refunds")
 
-    @webhooks.route("POST", "/{provider_name}", roles=None, returns=WebhookReceipt)
+    @webhooks.route("POST", "/{provider_name}", roles=None, returns=WebhookReceipt, errors=[Code.BAD_REQUEST])
     async def receive_webhook(
         request: Request,
         provider_name: Annotated[str, Path(max_length=50, description="The provider, such as `stripe`.")],

@@ -1,0 +1,263 @@
+"""Events of the payment provider: each is applied once, in any order, and changes the refund that it is about."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from common.database.transactions import Pool, transaction
+from common.jobs.handler import JobHandler
+from refunds.domain.refund import Refund
+from refunds.payment_gateway.port import (
+    DisputeStatus,
+    GatewayEvent,
+    GatewayRefund,
+    GatewayRefundStatus,
+    PaymentDisputed,
+    RefundChanged,
+)
+from refunds.use_cases.jobs import EVENT_JOB, MAIL_JOB
+from refunds.use_cases.provider_events import receive
+from refunds.worker.event_job import EventJob
+from refunds.worker.refund_job import RefundJob
+from refunds.worker.sweep import sweep
+from support.example.refunds import RETRY_UNIT, job_in_state, open_refund
+from support.jobs import handlers
+from support.payments.fake_gateway import FakePaymentGateway
+from support.postgres.audit_and_events import audit_and_events
+from support.waiting import eventually
+
+PENDING, SUCCEEDED, FAILED = GatewayRefundStatus.PENDING, GatewayRefundStatus.SUCCEEDED, GatewayRefundStatus.FAILED
+
+
+class ProviderWithEvents(FakePaymentGateway):
+    """`next_status` is that of the next refund; `events` are found by a sweep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[GatewayEvent] = []
+
+    async def events_since(self, cursor: str | None) -> tuple[list[GatewayEvent], str | None]:
+        return self.events[int(cursor or 0) :], str(len(self.events))
+
+
+def at_provider(refund: Refund, status: GatewayRefundStatus = SUCCEEDED, **changes: Any) -> GatewayRefund:
+    values: dict[str, Any] = {
+        "id": f"re_{refund.id.hex}",
+        "status": status,
+        "reference": refund.reference,
+        "payment_reference": refund.request.payment_reference,
+        "amount": refund.request.amount,
+        "currency": refund.request.currency,
+        "reason": None,
+        "created_at": datetime.now(UTC),
+    }
+    return GatewayRefund(**values | changes)
+
+
+def event_of(kind: RefundChanged | PaymentDisputed) -> GatewayEvent:
+    return GatewayEvent(f"evt_{uuid4().hex}", kind, datetime.now(UTC))
+
+
+def dispute_of(refund: Refund, status: DisputeStatus) -> PaymentDisputed:
+    request = refund.request
+    return PaymentDisputed(
+        f"du_{refund.id.hex}", request.payment_reference, request.amount, request.currency, status, "fraudulent"
+    )
+
+
+async def applied(pool: Pool, *kinds: GatewayRefund | PaymentDisputed) -> None:
+    """Receive one event after the other, and apply each before the next."""
+    for kind in kinds:
+        event = event_of(RefundChanged(kind) if isinstance(kind, GatewayRefund) else kind)
+        await received(pool, event)
+        async with running(pool, EventJob()):
+            await no_events_left(pool)
+
+
+async def received(pool: Pool, event: GatewayEvent) -> bool:
+    async with transaction(pool) as connection:
+        return await receive(connection, "fake", event)
+
+
+async def no_events_left(pool: Pool) -> None:
+    query = "SELECT count(*) = 0 FROM jobs WHERE kind = $1 AND state <> 'done'"
+    await eventually(lambda: pool.fetchval(query, EVENT_JOB))
+
+
+def running(pool: Pool, *jobs: JobHandler) -> Any:
+    return handlers.running_worker(pool, *jobs, service="refunds", retry_unit_seconds=RETRY_UNIT)
+
+
+async def state_of(pool: Pool, refund: Refund) -> tuple[str, str | None]:
+    row = await pool.fetchrow("SELECT status, transaction_id FROM refunds WHERE id = $1", refund.id)
+    assert row is not None
+    return row["status"], row["transaction_id"]
+
+
+async def mails(pool: Pool) -> int:
+    return int(await pool.fetchval("SELECT count(*) FROM jobs WHERE kind = $1", MAIL_JOB))
+
+
+async def made(pool: Pool, gateway: FakePaymentGateway, **changes: Any) -> Refund:
+    refund = await open_refund(pool, **changes)
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    return refund
+
+
+async def test_an_event_that_is_received_twice_is_applied_once(pool: Pool) -> None:
+    refund = await open_refund(pool)
+    event = event_of(RefundChanged(at_provider(refund)))
+    assert [await received(pool, event) for _ in range(3)] == [True, False, False]
+    assert await pool.fetchval("SELECT count(*) FROM jobs WHERE kind = $1", EVENT_JOB) == 1
+
+
+async def test_a_success_that_only_an_event_reports_ends_the_job_without_a_call(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    await applied(pool, at_provider(refund))
+    assert await state_of(pool, refund) == ("SUCCEEDED", f"re_{refund.id.hex}")
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert await gateway.refunds(refund.request.payment_reference) == []
+    assert await mails(pool) == 1
+
+
+async def test_an_event_before_the_answer_and_the_answer_make_one_success(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+
+    async def event_arrives() -> None:
+        async with running(pool, EventJob()):
+            await received(pool, event_of(RefundChanged(at_provider(refund))))
+            await no_events_left(pool)
+
+    gateway.meanwhile = event_arrives
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert (await audit_and_events(pool, "REFUND", str(refund.id))).events == [("refund.succeeded", 1)]
+    assert await mails(pool) == 1
+
+
+async def test_a_success_that_is_taken_back_is_told_to_whoever_was_told_of_it(pool: Pool) -> None:
+    gateway = FakePaymentGateway()
+    refund = await made(pool, gateway)
+    _, transaction_id = await state_of(pool, refund)
+    taken_back = at_provider(refund, FAILED, id=transaction_id, reason="account_closed")
+
+    await applied(pool, taken_back, at_provider(refund, SUCCEEDED, id=transaction_id), taken_back)
+
+    assert await state_of(pool, refund) == ("REVERSED", transaction_id)
+    assert (await audit_and_events(pool, "REFUND", str(refund.id))).events == [
+        ("refund.succeeded", 1),
+        ("refund.reversed", 2),
+    ]
+    assert await mails(pool) == 2
+    assert await balances(pool, refund) == {"refundable": refund.request.amount}
+
+
+async def test_a_refund_made_by_hand_pays_what_is_owed(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    await applied(pool, at_provider(refund, id="re_by_hand", reference=None))
+    assert await state_of(pool, refund) == ("SUCCEEDED", "re_by_hand")
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert await gateway.refunds(refund.request.payment_reference) == []
+    assert await balances(pool, refund) == {"paid_elsewhere": refund.request.amount}
+
+
+async def test_a_refund_made_by_hand_before_ours_was_requested_is_adopted(pool: Pool) -> None:
+    payment = f"pi_{uuid4().hex}"
+    foreign = GatewayRefund("re_early", SUCCEEDED, None, payment, Decimal("79.06"), "EUR", None, datetime.now(UTC))
+    await applied(pool, foreign)
+    refund, gateway = await open_refund(pool, payment_reference=payment), FakePaymentGateway()
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert await state_of(pool, refund) == ("SUCCEEDED", "re_early")
+    assert await gateway.refunds(payment) == []
+
+
+async def test_a_part_that_was_refunded_by_hand_holds_the_refund_for_people_to_decide(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    await applied(pool, at_provider(refund, id="re_part", reference=None, amount=Decimal("10.00")))
+    assert (await state_of(pool, refund))[0] == "HELD"
+    async with running(pool, RefundJob(gateway)):
+        await eventually(lambda: pool.fetchval("SELECT last_error LIKE '%in part%' FROM jobs WHERE kind = 'refund'"))
+    assert await gateway.refunds(refund.request.payment_reference) == []
+    assert await mails(pool) == 0
+
+
+async def test_a_payment_in_dispute_is_refunded_only_after_the_dispute_was_won(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    await applied(pool, dispute_of(refund, DisputeStatus.OPENED))
+    async with running(pool, RefundJob(gateway)):
+        await eventually(lambda: pool.fetchval("SELECT last_error LIKE '%disputed%' FROM jobs WHERE kind = 'refund'"))
+    assert (await state_of(pool, refund))[0] == "HELD"
+    assert await gateway.refunds(refund.request.payment_reference) == []
+
+    await applied(pool, dispute_of(refund, DisputeStatus.WON), dispute_of(refund, DisputeStatus.OPENED))
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert (await state_of(pool, refund))[0] == "SUCCEEDED"
+    assert await dispute_events(pool) == ["dispute.opened", "dispute.won"]
+
+
+async def test_a_payment_that_the_bank_paid_back_is_not_refunded(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    await applied(pool, dispute_of(refund, DisputeStatus.OPENED), dispute_of(refund, DisputeStatus.LOST))
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert (await state_of(pool, refund))[0] == "DECLINED"
+    assert await gateway.refunds(refund.request.payment_reference) == []
+    assert await dispute_events(pool) == ["dispute.opened", "dispute.lost"]
+    assert await balances(pool, refund) == {"lost": refund.request.amount}
+
+
+@pytest.mark.parametrize("is_swept", [False, True])
+async def test_a_pending_refund_ends_as_the_provider_reports(pool: Pool, is_swept: bool) -> None:
+    gateway = PendingProvider()
+    for status, expected, job_state in [(SUCCEEDED, "SUCCEEDED", "done"), (FAILED, "DECLINED", "dead")]:
+        refund = await open_refund(pool)
+        async with running(pool, RefundJob(gateway), EventJob()):
+            await eventually(is_in(pool, refund, "PENDING"))
+            _, transaction_id = await state_of(pool, refund)
+            event = event_of(RefundChanged(at_provider(refund, status, id=transaction_id)))
+            if is_swept:
+                gateway.events.append(event)
+                assert await sweep(pool, gateway) == 1
+                assert await sweep(pool, gateway) == 0
+            else:
+                await received(pool, event)
+            await job_in_state(pool, refund, job_state)
+        assert (await state_of(pool, refund))[0] == expected
+        types = [name for name, _ in (await audit_and_events(pool, "REFUND", str(refund.id))).events]
+        assert types == ["refund.processing", "refund.succeeded" if status is SUCCEEDED else "refund.failed"]
+
+
+class PendingProvider(ProviderWithEvents):
+    async def refund(self, call: Any) -> GatewayRefund:
+        made = await super().refund(call)
+        pending = GatewayRefund(**{name: getattr(made, name) for name in made.__slots__} | {"status": PENDING})
+        self._refunds[made.id] = pending
+        return pending
+
+
+def is_in(pool: Pool, refund: Refund, status: str) -> Callable[[], Awaitable[bool]]:
+    async def condition() -> bool:
+        return (await state_of(pool, refund))[0] == status
+
+    return condition
+
+
+async def dispute_events(pool: Pool) -> list[str]:
+    rows = await pool.fetch("SELECT type FROM outbox WHERE type LIKE 'dispute.%' ORDER BY position")
+    return [row["type"] for row in rows]
+
+
+async def balances(pool: Pool, refund: Refund) -> dict[str, Decimal]:
+    """The accounts of the refund's payment that are not empty."""
+    row = await pool.fetchrow("SELECT * FROM book_payments WHERE order_id = $1", refund.request.order_id)
+    assert row is not None
+    names = ("refundable", "in_flight", "paid_back", "paid_elsewhere", "settled", "disputed", "lost")
+    return {name: row[name] for name in names if row[name]}
