@@ -104,6 +104,12 @@ async def test_a_lost_cause_of_a_refund_is_published_again(services: ServicesWit
 async def test_orders_that_owe_no_refund_are_no_finding(services: ServicesWithoutKafka) -> None:
     for state in ("PENDING_PAYMENT", "PAID", "CANCELLED", "SHIPPED", "DELIVERED"):
         await place_in(services.orders, state)
+    unfit = (await place_in(services.orders, "PENDING_PAYMENT"))["id"]
+    payment = {"new_state": "PAID", "payment_transaction_id": "pi_unfit", "amount": 1}
+    assert (await services.orders.patch(f"/orders/{unfit}/state", payment)).status_code == 409
+    cancellation = {"new_state": "CANCELLED", "reason": "changed her mind"}
+    assert (await services.orders.patch(f"/orders/{unfit}/state", cancellation)).status_code == 200
+
     assert await reconcile_orders(services.orders.pool) == []
 
 

@@ -1,6 +1,7 @@
 """Reads what is on Kafka topics, outside any consumer group: it commits nothing and disturbs no consumer."""
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from common.messaging.envelope import PREFIX
 from common.messaging.incoming.batches import UndecodableBatch
 
 _START_SECONDS = 20
+_STOP_SECONDS = 3
 _READ_SECONDS = 120
 _WAIT_MS = 500
 _RECORDS_AT_ONCE = 2_000
@@ -91,7 +93,12 @@ class TopicReader:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
         )
-        await asyncio.wait_for(consumer.start(), _START_SECONDS)
+        try:
+            await asyncio.wait_for(consumer.start(), _START_SECONDS)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
+            raise
         return consumer
 
     async def _assign(self, consumer: AIOKafkaConsumer, since: datetime) -> dict[TopicPartition, int]:

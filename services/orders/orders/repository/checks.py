@@ -45,6 +45,7 @@ find_without_refund_result = prepare(
     .where(
         orders.c.id.in_(recent_or_open(REFUND_RESULT_MISSING, orders.c.id, orders.c.updated_at)),
         payments.c.refund_status.is_(None),
+        ~payments.c.mismatched,  # staff decides about it
         or_(~_is_captured, _is_cancelled),
         _owed_since < _long_ago,
     )
