@@ -28,7 +28,7 @@ OPERATION_IDS = {
         *("getReturnHistory", "getReturnHistoryProof", "addReturnNote", "listReturnNotes", "exportReturns"),
     },
     "invoicing": {"listInvoices", "getInvoice", "getInvoiceDocument"},
-    "refunds": {"listRefunds", "getRefund", "getBook", "settleRefund", "receiveWebhook"},
+    "refunds": {"listRefunds", "getRefund", "getBook", "createRefund", "settleRefund", "receiveWebhook"},
 }
 COMMON_OPERATION_IDS = {"healthCheck", "getMetrics"}
 # Which need no key: a signed link, and signed webhooks.

@@ -9,6 +9,7 @@ from common.errors import CODES_OF_EVERY_SERVICE
 from common.messaging.envelope import event_headers
 from generators.reference import PAGES, TABLES, filled, settings, table_names
 from local_stack.services import SERVICES
+from refunds.use_cases.requesting import REFUND_NOT_ALLOWED
 from returns.use_cases.opening import RETURN_NOT_ALLOWED
 from support.project.documents import ROOT
 
@@ -56,7 +57,8 @@ def test_every_setting_is_documented_with_its_default(heading: str, name: str) -
 
 def test_every_error_code_is_documented_with_its_status() -> None:
     documented = {(int(status), code.strip("`")) for status, code, *_ in rows("errors.md", "Codes")}
-    assert documented == {(code.status, code.wire_name) for code in (*CODES_OF_EVERY_SERVICE, RETURN_NOT_ALLOWED)}
+    codes = (*CODES_OF_EVERY_SERVICE, REFUND_NOT_ALLOWED, RETURN_NOT_ALLOWED)
+    assert documented == {(code.status, code.wire_name) for code in codes}
 
 
 def test_every_header_of_an_event_is_documented() -> None:

@@ -29,10 +29,15 @@ def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
     from refunds.routes import router, webhook_router
+    from refunds.use_cases.requesting import REFUND_NOT_ALLOWED
 
-    webhooks = webhook_router(runtime.settings.payment_gateway, _webhook_reader(runtime.settings))
-    routers = [router, webhooks]
-    return create_gateway(runtime, routers, entities="refunds", count_by_status=refund_counts.by_status)
+    return create_gateway(
+        runtime,
+        [router, webhook_router(runtime.settings.payment_gateway, _webhook_reader(runtime.settings))],
+        entities="refunds",
+        count_by_status=refund_counts.by_status,
+        error_codes=[REFUND_NOT_ALLOWED],
+    )
 
 
 def event_handlers(_settings: RefundsSettings) -> "Handlers":

@@ -21,6 +21,7 @@ from refunds.payment_gateway.port import ForgedWebhook, GatewayEvent
 from refunds.repository.reading import RefundFilter
 from refunds.schemas import (
     BookResponse,
+    RefundCreate,
     RefundResponse,
     Settlement,
     WebhookReceipt,
@@ -28,6 +29,7 @@ from refunds.schemas import (
     refund_response,
 )
 from refunds.use_cases import provider_events, queries
+from refunds.use_cases.requesting import REFUND_NOT_ALLOWED, request_refund
 from refunds.use_cases.settlement import settle_refund as settle
 from refunds.use_cases.trial_balance import get_trial_balance
 
@@ -50,6 +52,27 @@ async def list_refunds(
 ) -> Response:
     """Newest first, each with its latest attempts at the payment gateway, at most 100."""
     return await read_page(request, queries.list_refunds, filters, paging=paging, render=refund_response)
+
+
+@router.route(
+    "POST",
+    "",
+    roles=[Role.OPS],
+    returns=RefundResponse,
+    status=201,
+    responses={404: {}},
+    errors=[REFUND_NOT_ALLOWED],
+    operation_id="createRefund",
+)
+async def create_refund(request: Request, body: RefundCreate) -> Response:
+    """Refund a payment, or a part of it: one that did not fit its order, or what an agreement with the customer says.
+
+    The amount is reserved at once; 409 where less of the payment is refundable. Send an `Idempotency-Key`: then a
+    repeated request makes no second refund.
+    """
+    async with command(request) as run:
+        opened = await request_refund(run.connection, Caller.of(request), body.to_domain())
+        return await run.answer(opened, refund_response, status=201, new_id=opened.refund.id)
 
 
 @router.route("GET", "/book", roles=Role.staff(), returns=BookResponse)

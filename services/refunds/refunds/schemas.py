@@ -14,6 +14,7 @@ from refunds.domain.book import Account, EntryKind
 from refunds.domain.refund import RefundStatus
 from refunds.domain.request import Cause, RefundRequest
 from refunds.use_cases.queries import TriedRefund
+from refunds.use_cases.requesting import NewRefund
 from refunds.use_cases.trial_balance import TrialBalance
 
 
@@ -26,6 +27,18 @@ class Settlement(RequestBody):
 
 class WebhookReceipt(TypedDict):
     received: bool
+
+
+class RefundCreate(RequestBody):
+    """`amount` is in the currency of the payment."""
+
+    order_id: UUID
+    payment_reference: Line = Field(max_length=255)
+    amount: ExactNumber = Field(gt=0, lt=10**12)
+    reason: Lines = Field(max_length=500)
+
+    def to_domain(self) -> NewRefund:
+        return NewRefund(self.order_id, self.payment_reference, self.amount, self.reason)
 
 
 class RefundResponse(TypedDict):

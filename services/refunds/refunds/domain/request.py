@@ -71,3 +71,8 @@ def late_payment_key(order_id: UUID, payment_reference: str) -> str:
 def surplus_payment_key(order_id: UUID, payment_reference: str) -> str:
     """A payment that was reported while another one had already paid the order."""
     return f"surplus-payment:{order_id}:{payment_reference}"
+
+
+def operator_key(request_id: UUID) -> str:
+    """An operator can refund a payment in several parts; each request is one refund."""
+    return f"operator:{request_id}"

@@ -10,7 +10,8 @@ from common.database.statements import Connection, array_rows, prepare
 from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain.book import Account, Capture
-from refunds.tables import book_disagreements, book_payments, identified_payments, postings
+from refunds.domain.refund import RefundStatus
+from refunds.tables import book_disagreements, book_payments, identified_payments, postings, refunds
 
 _NEW = {
     "order_id": sa.Uuid(),
@@ -134,6 +135,37 @@ _RENAME = prepare(
 )
 
 
+_FIND = prepare(
+    sa.select(*(book_payments.c[name] for name in ("reference", "currency", *_CUSTOMER)))
+    .where(
+        book_payments.c.order_id == sa.bindparam("order_id", type_=sa.Uuid),
+        sa.or_(
+            book_payments.c.reference == sa.bindparam("reference", type_=sa.Text),
+            book_payments.c.first_reference == sa.bindparam("reference", type_=sa.Text),
+        ),
+    )
+    .limit(1)
+)
+_UNBOOKED = prepare(
+    sa.select(refunds.c.id).where(
+        refunds.c.order_id == sa.bindparam("order_id", type_=sa.Uuid),
+        refunds.c.status == RefundStatus.SUCCEEDED.value,
+        ~sa.exists().where(postings.c.subject == sa.func.concat("refund:", refunds.c.id)),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPayment:
+    """A payment of the book, and whom a refund of it is for."""
+
+    reference: str
+    currency: str
+    order_number: str
+    customer_email: str | None
+    customer_name: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Disagreement:
     """What the book has of a payment, and what was reported of it by `source`."""
@@ -162,6 +194,17 @@ async def capture(connection: Connection, captures: Sequence[tuple[Capture, Acto
 async def rename(connection: Connection, order_id: UUID, old: str, new: str) -> None:
     """The payment has this id now; its entries stay as they are."""
     await _RENAME.execute(connection, order_id=order_id, old=old, new=new)
+
+
+async def find(connection: Connection, order_id: UUID, reference: str) -> KnownPayment | None:
+    """The payment with this reference, or with it as its first one."""
+    row = await _FIND.fetch_one(connection, order_id=order_id, reference=reference)
+    return None if row is None else KnownPayment(**dict(row))
+
+
+async def find_unbooked_refunds(connection: Connection, order_id: UUID) -> list[UUID]:
+    """Refunds of the order that were made by a version without a book."""
+    return [row["id"] for row in await _UNBOOKED.fetch_all(connection, order_id=order_id)]
 
 
 async def disagree(connection: Connection, disagreement: Disagreement) -> None:

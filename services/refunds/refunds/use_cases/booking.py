@@ -15,7 +15,7 @@ from refunds.domain.book import MOVES, Account, Capture, EntryKind, Overdrawn
 from refunds.domain.refund import Refund
 from refunds.domain.request import Cause, RefundRequest
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, PaymentDisputed
-from refunds.repository import book, payments
+from refunds.repository import book, payments, reading
 from refunds.repository.book import Entry, Standing
 from refunds.repository.payments import Disagreement
 
@@ -87,6 +87,12 @@ async def book_reversal(connection: Connection, refund: Refund, actor: Actor) ->
     if not await book.post(connection, reversal, actor) and refund.transaction_id is not None:
         adopted = _entry(refund, EntryKind.REFUND_REVERSED, _foreign(refund.transaction_id))
         await book.post(connection, adopted, actor)
+
+
+async def book_unbooked_refunds(connection: Connection, order_id: UUID, actor: Actor) -> None:
+    """Book the refunds of the order that a version without a book has made since the migration."""
+    for refund_id in await payments.find_unbooked_refunds(connection, order_id):
+        await book_refund(connection, await reading.get(connection, refund_id), actor)
 
 
 async def book_dispute(
