@@ -33,6 +33,7 @@ def refund_record(order: dict[str, Any], offset: int) -> PoisonRecord:
         "headers": None,
     }
     data = {
+        "refund_id": str(uuid4()),
         "order_id": order["id"],
         "cause": "ORDER_CANCELLED",
         "payment_reference": "ch_teacups",

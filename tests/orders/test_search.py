@@ -222,6 +222,8 @@ async def test_existing_orders_are_found_after_the_migration(make_database: Make
     try:
         await owner.execute("DROP OWNED BY CURRENT_USER")
         await migrate_database([common, replace(stream, folder=versions)], metadata, database.owner_dsn, "orders")
+        # From a later revision: this version of the service reads it with each order.
+        await owner.execute("ALTER TABLE payments ADD COLUMN mismatched BOOLEAN DEFAULT false NOT NULL")
         async with serve(SERVICE, database) as gateway:
             order = await place(gateway, customer_name="Grace Hopper")
             await owner.execute("DELETE FROM order_search")
