@@ -71,11 +71,19 @@ async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: A
     if made.status is GatewayRefundStatus.FAILED:
         await booking.book_foreign_reversal(connection, made, actor)
         return
+    refunds = await _lock_refunds(connection, made.payment_reference)
     if made.status is GatewayRefundStatus.SUCCEEDED:
         await booking.book_foreign_refund(connection, made, actor)
     _log.warning("a payment was refunded by hand at the provider", transaction_id=made.id)
-    for each in await provider.refunds_of_payment(connection, made.payment_reference):
-        await _apply_foreign(connection, await writing.lock(connection, each), made, actor)
+    for each in refunds:
+        await _apply_foreign(connection, each, made, actor)
+
+
+async def _lock_refunds(connection: Connection, payment_reference: str) -> list[Locked[Refund]]:
+    """Before the book: it locks the payment, as every transition of a refund does after the refund's row. The other way
+    round, the two would wait for each other."""
+    ids = await provider.refunds_of_payment(connection, payment_reference)
+    return [await writing.lock(connection, each) for each in ids]
 
 
 async def _apply_to_ours(connection: Connection, locked: Locked[Refund], made: GatewayRefund, actor: Actor) -> None:
@@ -111,11 +119,12 @@ async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor
     if not await provider.merge_dispute(connection, dispute):
         return
     _log.critical("a payment is disputed", dispute_id=dispute.dispute_id, status=dispute.status)
+    refunds = await _lock_refunds(connection, dispute.payment_reference)
     await booking.book_dispute(connection, dispute, actor)
     for order_id, order_number in await provider.orders_of_payment(connection, dispute.payment_reference):
         await outbox.append(connection, dispute_event(_dispute_data(dispute, order_id, order_number), actor))
-    for each in await provider.refunds_of_payment(connection, dispute.payment_reference):
-        await _follow_dispute(connection, await writing.lock(connection, each), dispute, actor)
+    for each in refunds:
+        await _follow_dispute(connection, each, dispute, actor)
 
 
 async def _follow_dispute(
