@@ -17,7 +17,7 @@ UNKNOWN ?= 10000
 SOURCES := libs services deploy docs tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials refund-trials unknown-outcomes clean examples
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials refund-trials unknown-outcomes clean examples refund-outcomes
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -84,6 +84,9 @@ examples: setup ## send the examples of the HTTP contract to a stack, and write 
 
 reference: setup ## generate the tables of docs/reference
 	PYTHONPATH=docs $(BIN)/python -m generators.reference
+
+refund-outcomes: setup ## refund with every behaviour of both payment providers, and write docs/reference/refund-outcomes.md
+	WRITE_OUTCOMES=1 $(BIN)/pytest -q tests/refunds/test_refund_outcomes.py
 
 lock: setup ## pin the newest versions that requirements.in allows
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol, Self
 
 from common.errors import PermanentFailure
+from common.text.storable import storable
 
 from refunds.domain.refund import Refund
 
@@ -61,6 +62,11 @@ class GatewayRefund:
     currency: str
     reason: str | None
     created_at: datetime
+
+    @property
+    def failure(self) -> str:
+        """Why a refund that has failed is not made."""
+        return storable(f"refund {self.id} has failed at the provider: {self.reason or 'no reason given'}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from refunds.use_cases.details import details
 from refunds.use_cases.jobs import EVENT_JOB, REFUND_JOB
 
 _log = structlog.get_logger(__name__)
+_ENDED = frozenset({RefundStatus.DECLINED, RefundStatus.FAILED})
 _OPEN = frozenset({RefundStatus.READY, RefundStatus.DECLINED, RefundStatus.FAILED, RefundStatus.HELD})
 
 
@@ -99,7 +100,9 @@ async def _apply_to_ours(connection: Connection, locked: Locked[Refund], made: G
         _log.critical("one refund has two transactions at the provider", refund_id=str(refund.id), second=made.id)
     elif made.status is GatewayRefundStatus.SUCCEEDED and not is_paid:
         await succeed(connection, locked, made.id, actor)
-    if not is_paid:
+    # A report of the failure is no reason to request a refund again that has ended by it.
+    is_known = made.status is GatewayRefundStatus.FAILED and refund.status in _ENDED
+    if not is_paid and not is_known:
         await _resume(connection, refund)
 
 

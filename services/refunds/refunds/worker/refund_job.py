@@ -159,8 +159,9 @@ class RefundJob(JobHandler):
             raise Postponed("the provider's refund has another amount", HELD_PAUSE)
         if found.status is GatewayRefundStatus.FAILED:
             async with job.holding() as connection:
-                await answers.record_decline(connection, refund.id, _reason(found), position, job.actor)
-            raise Declined(_reason(found))
+                await provider.merge_refund(connection, found)
+                await answers.record_decline(connection, refund.id, found.failure, position, job.actor)
+            raise Declined(found.failure)
         _log.warning("adopted a refund that an earlier attempt made", refund_id=str(refund.id))
         return await self._made(job, refund, found, position)
 
@@ -230,7 +231,10 @@ class RefundJob(JobHandler):
         if made is None or made.status is GatewayRefundStatus.PENDING:
             raise Postponed("the money is on its way", pending_pause(refund, now))
         if made.status is GatewayRefundStatus.FAILED:
-            raise Declined(_reason(made))
+            # An event that reports its earlier success may still come.
+            async with job.holding() as connection:
+                await provider.merge_refund(connection, made)
+            raise Declined(made.failure)
         return {"transaction_id": made.id, "call": None}
 
     async def _answered(self, job: Job) -> None:
@@ -243,7 +247,3 @@ class RefundJob(JobHandler):
 async def _answer(job: Job, position: int, outcome: str, text: str | None) -> None:
     async with job.transaction() as connection:
         await calls.insert_answer(connection, position, outcome, text)
-
-
-def _reason(made: GatewayRefund) -> str:
-    return storable(f"refund {made.id} has failed at the provider: {made.reason or 'no reason given'}")
