@@ -54,7 +54,7 @@ async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(
 
     (refund,) = await refunds(pool)
     assert refund["business_key"] == f"return:{completed['return_id']}"
-    assert (refund["cause"], refund["status"]) == ("RETURN_COMPLETED", "PENDING")
+    assert (refund["cause"], refund["status"]) == ("RETURN_COMPLETED", "READY")
     assert (refund["amount"], refund["currency"]) == (Decimal("79.0600"), "EUR")
     assert refund["payment_reference"] == completed["payment_reference"]
     assert (refund["customer_email"], refund["customer_name"]) == (EMAIL, NAME)
@@ -68,7 +68,7 @@ async def test_a_completed_return_opens_a_refund_with_its_job_and_its_audit_row(
         rows = await history(connection, "REFUND", refund["id"])
     assert first_broken(rows) is None
     (entry,) = rows
-    assert (entry["previous_state"], entry["new_state"], entry["trigger"]) == (None, "PENDING", "EVENT")
+    assert (entry["previous_state"], entry["new_state"], entry["trigger"]) == (None, "READY", "EVENT")
     assert entry["actor_id"] is None
     details = json.loads(entry["details"])
     assert (details["actor_name"], details["event_id"]) == ("return.completed", "event-1")

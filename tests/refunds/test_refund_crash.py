@@ -26,7 +26,7 @@ async def test_a_worker_killed_between_the_call_and_the_transaction_leaves_one_r
     await killed(start_worker(FAILPOINT="refund.after_call:kill"))
     (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
     assert (await job_of(pool, refund)).state == "running"
-    assert await pool.fetchval("SELECT status FROM refunds") == "PENDING"
+    assert await pool.fetchval("SELECT status FROM refunds") == "CALLING"
 
     start_worker()
     job = await job_in_state(pool, refund, "done")
