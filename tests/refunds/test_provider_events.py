@@ -11,6 +11,7 @@ from common.database.transactions import Pool, transaction
 from common.jobs.handler import JobHandler
 from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import (
+    Declined,
     DisputeStatus,
     GatewayEvent,
     GatewayRefund,
@@ -178,6 +179,14 @@ async def test_a_refund_made_by_hand_before_ours_was_requested_is_adopted(pool: 
     assert await gateway.refunds(payment) == []
 
 
+async def test_a_refund_made_by_hand_pays_only_one_of_two_that_are_owed(pool: Pool) -> None:
+    payment = f"pi_{uuid4().hex}"
+    older, younger = [await open_refund(pool, payment_reference=payment) for _ in range(2)]
+    await applied(pool, at_provider(older, id="re_by_hand", reference=None))
+    assert await state_of(pool, older) == ("SUCCEEDED", "re_by_hand")
+    assert await state_of(pool, younger) == ("READY", None)
+
+
 async def test_a_part_that_was_refunded_by_hand_holds_the_refund_for_people_to_decide(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     await applied(pool, at_provider(refund, id="re_part", reference=None, amount=Decimal("10.00")))
@@ -201,6 +210,15 @@ async def test_a_payment_in_dispute_is_refunded_only_after_the_dispute_was_won(p
         await job_in_state(pool, refund, "done")
     assert (await state_of(pool, refund))[0] == "SUCCEEDED"
     assert await dispute_events(pool) == ["dispute.opened", "dispute.won"]
+
+
+async def test_the_end_of_a_dispute_does_not_repeat_a_refund_that_was_declined(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), DecliningProvider()
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "dead")
+    await applied(pool, dispute_of(refund, DisputeStatus.OPENED), dispute_of(refund, DisputeStatus.WON))
+    await job_in_state(pool, refund, "dead")
+    assert (await state_of(pool, refund))[0] == "DECLINED"
 
 
 async def test_a_payment_that_the_bank_paid_back_is_not_refunded(pool: Pool) -> None:
@@ -233,6 +251,11 @@ async def test_a_pending_refund_ends_as_the_provider_reports(pool: Pool, is_swep
         assert (await state_of(pool, refund))[0] == expected
         types = [name for name, _ in (await audit_and_events(pool, "REFUND", str(refund.id))).events]
         assert types == ["refund.processing", "refund.succeeded" if status is SUCCEEDED else "refund.failed"]
+
+
+class DecliningProvider(FakePaymentGateway):
+    async def refund(self, call: Any) -> GatewayRefund:
+        raise Declined("the card has expired")
 
 
 class PendingProvider(ProviderWithEvents):

@@ -65,6 +65,8 @@ refunds = sa.Table(
         postgresql_where=sa.text("cause <> 'OPERATOR'"),
     ),
     sa.Index("ix_refunds_order_id", "order_id"),
+    # Events of the provider name the payment.
+    sa.Index("ix_refunds_payment_reference", "payment_reference"),
     sa.Index("ix_refunds_newest", sa.text("created_at DESC"), sa.text("id DESC")),
     # Nearly all refunds have succeeded: an index of the few others.
     sa.Index(

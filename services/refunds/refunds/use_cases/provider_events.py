@@ -1,5 +1,6 @@
 """What the provider's events change, whether a webhook or a sweep brought them (ADR 36)."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -76,8 +77,7 @@ async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: A
     if made.status is GatewayRefundStatus.SUCCEEDED:
         await booking.book_foreign_refund(connection, made, actor)
     _log.warning("a payment was refunded by hand at the provider", transaction_id=made.id)
-    for each in refunds:
-        await _apply_foreign(connection, each, made, actor)
+    await _apply_foreign(connection, refunds, made, actor)
 
 
 async def _lock_refunds(connection: Connection, payment_reference: str) -> list[Locked[Refund]]:
@@ -106,16 +106,19 @@ async def _apply_to_ours(connection: Connection, locked: Locked[Refund], made: G
         await _resume(connection, refund)
 
 
-async def _apply_foreign(connection: Connection, locked: Locked[Refund], made: GatewayRefund, actor: Actor) -> None:
-    """A refund whose call may be under way sees the other one before the next call."""
-    refund = locked.value
-    if refund.status not in _OPEN:
+async def _apply_foreign(
+    connection: Connection, refunds: Sequence[Locked[Refund]], made: GatewayRefund, actor: Actor
+) -> None:
+    """It is the oldest of our refunds that owes as much; where there is none, those that are not begun wait for a
+    person. A refund whose call may be under way sees the other one before the next call."""
+    is_paying = [each for each in refunds if each.value.status in _OPEN and is_whole(each.value, made)]
+    if is_paying:
+        await adopt(connection, is_paying[0], made, actor)
+        await _resume(connection, is_paying[0].value)
         return
-    if is_whole(refund, made):
-        await adopt(connection, locked, made, actor)
-        await _resume(connection, refund)
-    elif refund.status is RefundStatus.READY:
-        await _hold(connection, locked, partly_refunded([made]), actor)
+    for each in refunds:
+        if each.value.status is RefundStatus.READY:
+            await _hold(connection, each, partly_refunded([made]), actor)
 
 
 async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor) -> None:
@@ -133,13 +136,16 @@ async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor
 async def _follow_dispute(
     connection: Connection, locked: Locked[Refund], dispute: PaymentDisputed, actor: Actor
 ) -> None:
-    """A payment in dispute is not refunded. A refund that is under way is not called again."""
+    """A payment in dispute is not refunded. A refund that is under way is not called again, and one that has ended for
+    another reason is not tried again."""
     refund = locked.value
     if dispute.status is DisputeStatus.OPENED:
         if refund.status is RefundStatus.READY:
             await _hold(connection, locked, f"the payment is disputed: {dispute.dispute_id}", actor)
         return
-    if dispute.status is DisputeStatus.LOST and refund.status in {RefundStatus.READY, RefundStatus.HELD}:
+    if refund.status not in {RefundStatus.READY, RefundStatus.HELD}:
+        return
+    if dispute.status is DisputeStatus.LOST:
         declined = refund.decline(f"the bank has paid the customer: dispute {dispute.dispute_id}")
         event = new_event(FAILED, declined, actor)
         await writing.save(connection, locked, declined, actor, details(declined), event)
