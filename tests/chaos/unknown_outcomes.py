@@ -26,7 +26,8 @@ from local_stack.stack import Stack
 from orders.events import ORDERS_TOPIC
 from support.payments.sandbox import PaymentSandbox, running_payment_sandbox
 
-BATCH = 300
+BATCH = 30
+PER_SECOND = 8
 LOST_SHARE = 1 / 3
 SETTINGS = {"PAYMENT_GATEWAY_TIMEOUT_SECONDS": "1", "PAYMENT_GATEWAY_KEY": "sk_unknown", "RETRY_UNIT_SECONDS": "0.5"}
 LOST_ANSWERS: Sequence[Mapping[str, Any]] = (
@@ -62,18 +63,21 @@ class Trial:
         database = await asyncpg.connect(self._stack.postgres.dsn("refunds", "refunds"))
         try:
             while self.lost < unknown:
-                await self._batch(database)
+                await self._batch()
+            await self._all_settled(database)
             await self._report(database)
         finally:
             await database.close()
 
-    async def _batch(self, database: Any) -> None:
+    async def _batch(self) -> None:
+        """At a steady rate, so that no refund waits behind many others."""
+        start = time.monotonic()
         payments = [f"ch_unknown_{number}" for number in range(self._sent, self._sent + BATCH)]
         lost = [each for each in payments if self._dice.random() < LOST_SHARE]
         await self._lose_answers(lost)
         await asyncio.to_thread(produce, self._stack.kafka, ORDERS_TOPIC, _cancellations(payments))
         self._sent, self.lost = self._sent + len(payments), self.lost + len(lost)
-        await self._all_settled(database)
+        await asyncio.sleep(max(0.0, start + BATCH / PER_SECOND - time.monotonic()))
 
     async def _lose_answers(self, payments: Iterable[str]) -> None:
         async with httpx.AsyncClient(base_url=self._sandbox.url) as client:
@@ -139,9 +143,9 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="unknown-outcomes-") as folder,
         running_payment_sandbox(Path(folder)) as sandbox,
-        subjects.stack("refunds", PAYMENT_GATEWAY_URL=sandbox.url, **SETTINGS) as stack,
+        subjects.stack("refunds", **SETTINGS) as stack,
         subjects.running(stack, "refunds", "consumer"),
-        subjects.running(stack, "refunds", "worker"),
+        subjects.another_program(stack, "refunds", "worker", PAYMENT_GATEWAY_URL=sandbox.url),
     ):
         asyncio.run(Trial(stack, sandbox, options.seed).run(options.unknown))
     print(f"{time.monotonic() - start:.0f} s")

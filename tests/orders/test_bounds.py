@@ -38,10 +38,8 @@ def details_of(response: Response) -> dict[str, Any]:
 
 async def test_a_megabyte_of_unknown_fields_lists_one_hundred_and_counts_all(gateway: Gateway) -> None:
     body = {f"f{number:06d}": 1 for number in range(70_000)}
-    start = time.process_time()
     response = await gateway.post("/orders", body)
-    assert time.process_time() - start < 0.5  # without the limit: 0.77 s and 4.9 MB; with it: 0.06 s and 6 kB
-    assert len(response.content) < 20_000
+    assert len(response.content) < 20_000  # without the limit: 4.9 MB, and 0.77 s in place of 0.06 s
     assert details_of(response)["error_count"] == 70_000 + 5
 
 
@@ -115,7 +113,7 @@ async def test_a_number_of_any_length_is_validated_quickly(gateway: Gateway, fie
     body = json.dumps(an_order(line_items=[{**TEACUPS, field: 424242}])).replace("424242", number)
     start = time.process_time()
     assert len((await gateway.call("POST", "/orders", body)).content) < 5_000
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 10  # without the limit: minutes
 
 
 @pytest.mark.parametrize("depth", [50, 900, 940, 960, 970, 975, 980, 985, 990, 995, 1000, 450_000])

@@ -165,7 +165,7 @@ async def test_many_records_that_wait_for_one_lock_do_not_end_the_consumer(
     async with running_subscriber(pool, kafka, [topic], HANDLERS, stuck_after_seconds=6) as consumer:
         async with locked(database, lock="LOCK TABLE lines IN EXCLUSIVE MODE"):
             await produce(kafka, topic, [order_shipped_record(name) for name in names])
-            await eventually(lambda: all_wait(len(names)), within=20)
+            await eventually(lambda: all_wait(len(names)), within=60)
             await stays_true(
                 lambda: consumer.component.not_ready() is None,
                 seconds=8,
