@@ -34,7 +34,8 @@ class RefundCreate(RequestBody):
 
     order_id: UUID
     payment_reference: Line = Field(max_length=255)
-    amount: ExactNumber = Field(gt=0, lt=10**12)
+    # The type has a schema of its own, without the limits.
+    amount: ExactNumber = Field(gt=0, lt=10**12, json_schema_extra={"exclusiveMinimum": 0, "exclusiveMaximum": 10**12})
     reason: Lines = Field(max_length=500)
 
     def to_domain(self) -> NewRefund:
