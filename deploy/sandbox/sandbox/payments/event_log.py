@@ -48,7 +48,7 @@ class EventLog:
         order = "position > (SELECT position FROM events WHERE id = ?)" if after is not None else "position < ?"
         cursor: object = after if after is not None else self._position(before)
         rows = self._connection.execute(
-            f"SELECT document FROM events WHERE {order} AND created >= ?"  # noqa: S608  # no input in the text
+            f"SELECT document FROM events WHERE {order} AND created >= ?"  # noqa: S608  # nosec B608
             + (f" AND type IN ({marks})" if types else "")
             + f" ORDER BY position {'ASC' if after is not None else 'DESC'} LIMIT ?",
             (cursor, created_from, *types, limit),
