@@ -187,6 +187,21 @@ async def test_a_refund_made_by_hand_pays_only_one_of_two_that_are_owed(pool: Po
     assert await state_of(pool, younger) == ("READY", None)
 
 
+async def test_a_refund_made_by_hand_that_is_reported_during_a_declined_call_is_adopted(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), DecliningProvider()
+
+    async def event_arrives() -> None:
+        async with running(pool, EventJob()):
+            await received(pool, event_of(RefundChanged(at_provider(refund, id="re_by_hand", reference=None))))
+            await no_events_left(pool)
+
+    gateway.meanwhile = event_arrives
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert await state_of(pool, refund) == ("SUCCEEDED", "re_by_hand")
+    assert await mails(pool) == 1
+
+
 async def test_a_part_that_was_refunded_by_hand_holds_the_refund_for_people_to_decide(pool: Pool) -> None:
     refund, gateway = await open_refund(pool), FakePaymentGateway()
     await applied(pool, at_provider(refund, id="re_part", reference=None, amount=Decimal("10.00")))
@@ -255,6 +270,8 @@ async def test_a_pending_refund_ends_as_the_provider_reports(pool: Pool, is_swep
 
 class DecliningProvider(FakePaymentGateway):
     async def refund(self, call: Any) -> GatewayRefund:
+        if self.meanwhile is not None:
+            await self.meanwhile()
         raise Declined("the card has expired")
 
 

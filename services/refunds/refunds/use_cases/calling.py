@@ -12,7 +12,7 @@ from common.jobs.job import Job
 from refunds.domain.refund import Refund, RefundStatus
 from refunds.domain.request import Cause
 from refunds.events import FAILED, new_event
-from refunds.payment_gateway.port import DisputeStatus, GatewayRefund
+from refunds.payment_gateway.port import Declined, DisputeStatus, GatewayRefund
 from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
 from refunds.use_cases.answers import adopt
@@ -55,6 +55,15 @@ async def begin_call(connection: Connection, refund_id: UUID, attempt: int, acto
     await writing.save(connection, locked, refund, actor, details(refund))
     position = await calls.insert_call(connection, refund, calls.REFUND, attempt)
     return Calling(refund, position, key_was_spent)
+
+
+async def require_refund_by_hand(job: Job, refund: Refund) -> None:
+    """The reason of a decline may be a refund made by hand, which an event reported during the call. Raises `Declined`
+    where there is none."""
+    async with job.reading() as connection:
+        found = await provider.obstacles(connection, refund)
+    if not found.foreign_refunds:
+        raise Declined(refund.error or "declined")
 
 
 def _ready(refund: Refund) -> Refund | None:

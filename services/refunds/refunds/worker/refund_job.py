@@ -37,7 +37,7 @@ from refunds.payment_gateway.port import (
 )
 from refunds.repository import calls, provider, reading, writing
 from refunds.use_cases import answers
-from refunds.use_cases.calling import Calling, begin_call, begin_first_call, is_whole
+from refunds.use_cases.calling import Calling, begin_call, begin_first_call, is_whole, require_refund_by_hand
 from refunds.use_cases.jobs import REFUND_JOB, refund_id, subject
 
 _log = structlog.get_logger(__name__)
@@ -145,7 +145,7 @@ class RefundJob(JobHandler):
         """The last call certainly made nothing. An answer that was lost has then failed, and has its schedule."""
         if refund.status is RefundStatus.UNKNOWN:
             if refund.last_answer is LastAnswer.DECLINED and refund.identified_reference is None:
-                raise Declined(refund.error or "declined")
+                await require_refund_by_hand(job, refund)
             if refund.last_answer is LastAnswer.LOST:
                 async with job.holding() as connection:
                     await answers.record_absence(connection, refund.id, job.actor)
