@@ -1,6 +1,7 @@
 """Markdown tables of a service's routes and of the fields of their bodies, from its OpenAPI document."""
 
 import importlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
@@ -169,7 +170,8 @@ def _type(schema: Schema, schemas: Mapping[str, Schema]) -> str:
         return f"`{schema['const']}`"
     if "enum" in schema:
         values = schema["enum"]
-        return " ".join(f"`{each}`" for each in values) if len(values) <= _LONG_ENUMERATION else "a code of ISO 4217"
+        is_currency = len(values) > _LONG_ENUMERATION and all(re.fullmatch("[A-Z]{3}", each) for each in values)
+        return "a code of ISO 4217" if is_currency else " ".join(f"`{each}`" for each in values)
     if "prefixItems" in schema:
         return f"({', '.join(_type(each, schemas) for each in schema['prefixItems'])})"
     if schema.get("type") == "array":

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from common.database.statements import Connection
 from common.database.transactions import Pool, transaction
-from common.jobs.handler import JobHandler
+from common.jobs.handler import JobHandler, Subject
+from common.jobs.job import Job
 from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import (
     Declined,
@@ -20,10 +22,11 @@ from refunds.payment_gateway.port import (
     RefundChanged,
 )
 from refunds.use_cases.jobs import EVENT_JOB, MAIL_JOB
-from refunds.use_cases.provider_events import receive
+from refunds.use_cases.provider_events import MOST_REPEATS, apply, receive
 from refunds.worker.event_job import EventJob
 from refunds.worker.refund_job import RefundJob
 from refunds.worker.sweep import sweep
+from support.example.refunds import EVENT as ACTOR
 from support.example.refunds import RETRY_UNIT, job_in_state, open_refund
 from support.jobs import handlers
 from support.payments.fake_gateway import FakePaymentGateway
@@ -84,7 +87,7 @@ async def received(pool: Pool, event: GatewayEvent) -> bool:
 
 
 async def no_events_left(pool: Pool) -> None:
-    query = "SELECT count(*) = 0 FROM jobs WHERE kind = $1 AND state <> 'done'"
+    query = "SELECT count(*) = 0 FROM jobs WHERE kind = $1 AND state <> 'done' AND payload -> 'repeats' IS NULL"
     await eventually(lambda: pool.fetchval(query, EVENT_JOB))
 
 
@@ -200,6 +203,61 @@ async def test_a_refund_made_by_hand_that_is_reported_during_a_declined_call_is_
         await job_in_state(pool, refund, "done")
     assert await state_of(pool, refund) == ("SUCCEEDED", "re_by_hand")
     assert await mails(pool) == 1
+
+
+async def test_a_refund_made_by_hand_that_is_reported_at_the_moment_of_the_final_failure_is_adopted(pool: Pool) -> None:
+    class LateEventJob(RefundJob):
+        async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
+            if not reported:
+                reported.append(at_provider(refund, id="re_by_hand", reference=None))
+                await applied(pool, *reported)
+            return await super().on_failure(connection, job, error)
+
+    reported: list[GatewayRefund] = []
+    refund = await open_refund(pool)
+    async with running(pool, LateEventJob(DecliningProvider())):
+        await job_in_state(pool, refund, "done")
+    assert await state_of(pool, refund) == ("SUCCEEDED", "re_by_hand")
+    assert await mails(pool) == 1
+    assert await balances(pool, refund) == {"paid_elsewhere": refund.request.amount}
+
+
+async def test_a_refund_made_by_hand_that_is_reported_before_its_payment_is_booked_with_the_payment(pool: Pool) -> None:
+    part = GatewayRefund("re_part", SUCCEEDED, None, "pi_later", Decimal("10.00"), "EUR", None, datetime.now(UTC))
+    async with running(pool, EventJob()):
+        await received(pool, event_of(RefundChanged(part)))
+        await no_events_left(pool)
+        refund = await open_refund(pool, payment_reference="pi_later")
+        await eventually(lambda: pool.fetchval("SELECT paid_elsewhere = 10 FROM book_payments"))
+    assert await pool.fetchval("SELECT count(*) FROM book_disagreements") == 0
+    assert (await state_of(pool, refund))[0] == "HELD"
+    assert await balances(pool, refund) == {"paid_elsewhere": 10, "refundable": refund.request.amount - 10}
+
+
+async def test_a_dispute_that_is_reported_before_its_payment_is_applied_with_the_payment(pool: Pool) -> None:
+    payment = f"pi_{uuid4().hex}"
+    async with running(pool, EventJob()):
+        opened = PaymentDisputed("du_early", payment, Decimal("79.06"), "EUR", DisputeStatus.OPENED, "fraudulent")
+        await received(pool, event_of(opened))
+        await no_events_left(pool)
+        refund = await open_refund(pool, payment_reference=payment)
+        await eventually(is_in(pool, refund, "HELD"))
+    assert await dispute_events(pool) == ["dispute.opened"]
+    assert await balances(pool, refund) == {"disputed": Decimal("79.06")}
+
+
+async def test_a_refund_made_by_hand_of_a_payment_that_never_comes_is_kept_as_a_disagreement(pool: Pool) -> None:
+    foreign = GatewayRefund("re_other", SUCCEEDED, None, "pi_other", Decimal(5), "EUR", None, datetime.now(UTC))
+    event = event_of(RefundChanged(foreign))
+    await received(pool, event)
+    for repeats in range(MOST_REPEATS + 1):
+        assert await pool.fetchval("SELECT count(*) FROM book_disagreements") == 0
+        payload = {"provider": "fake", "event_id": event.id, "repeats": repeats}
+        async with transaction(pool) as connection:
+            await apply(connection, payload, ACTOR)
+    assert await pool.fetchval("SELECT booked FROM book_disagreements") == "no such payment"
+    # Each repeat is a job, and the last one enqueues none.
+    assert await pool.fetchval("SELECT count(*) FROM jobs WHERE kind = $1", EVENT_JOB) == 1 + MOST_REPEATS
 
 
 async def test_a_part_that_was_refunded_by_hand_holds_the_refund_for_people_to_decide(pool: Pool) -> None:

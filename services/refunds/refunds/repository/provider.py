@@ -61,13 +61,14 @@ _MERGE_REFUND = prepare(
     ).returning(*gateway_refunds.c)
 )
 _REFUND_STATUS = prepare(select(gateway_refunds.c.status).where(gateway_refunds.c.id == bindparam("id")))
-# Not requested by us: without a reference, or with one of another system.
+# Not requested by us, nor adopted: without a reference, or with one of another system.
 _FOREIGN = prepare(
     select(*gateway_refunds.c)
     .where(
         gateway_refunds.c.payment_reference == _payment,
         gateway_refunds.c.status != str(GatewayRefundStatus.FAILED),
         not_(exists().where(refunds.c.business_key == gateway_refunds.c.reference)),
+        not_(exists().where(refunds.c.transaction_id == gateway_refunds.c.id)),
     )
     .order_by(gateway_refunds.c.created_at)
 )

@@ -9,9 +9,10 @@ from common.database.statements import Connection
 from common.jobs import queue
 
 from refunds.domain.refund import ALLOWED_TRANSITIONS, LastAnswer, Refund, RefundStatus
+from refunds.domain.request import Cause
 from refunds.events import FAILED, PROCESSING, REVERSED, SUCCEEDED, new_event
 from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus
-from refunds.repository import calls, writing
+from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
 from refunds.use_cases.details import details
 from refunds.use_cases.jobs import REFUND_JOB, mail_job
@@ -134,7 +135,8 @@ async def record_decline(
 async def record_failure(connection: Connection, refund_id: UUID, error: str, actor: Actor) -> Refund:
     """No attempt is left, and the job is dead: write the event.
 
-    If the payment's id was reported in this moment, the job is replayed, as it is when the id is reported later.
+    If the payment's id, or a refund made by hand, was reported during the last attempt, the job is replayed, as it is
+    when that is reported later.
     """
     locked = await writing.lock(connection, refund_id)
     refund = locked.value
@@ -147,9 +149,22 @@ async def record_failure(connection: Connection, refund_id: UUID, error: str, ac
     if is_final:
         await booking.release_refund(connection, refund, actor)
     # Under a spent key only: the next attempt then uses the id, and this happens once.
-    if refund.key_spent and await writing.is_identified(connection, locked):
+    is_identified = refund.key_spent and await writing.is_identified(connection, locked)
+    if is_identified or (is_final and await _is_paid_by_hand(connection, refund)):
         await queue.replay_dead(connection, REFUND_JOB, refund.request.business_key)
     return refund
+
+
+async def _is_paid_by_hand(connection: Connection, refund: Refund) -> bool:
+    """Whether the next attempt adopts a refund that was made by hand, which an event reported while ours was called."""
+    if refund.request.cause is Cause.OPERATOR:
+        return False
+    found = await provider.obstacles(connection, refund)
+    return not found.disputes and any(is_whole(refund, each) for each in found.foreign_refunds)
+
+
+def is_whole(refund: Refund, made: GatewayRefund) -> bool:
+    return (made.amount, made.currency) == (refund.request.amount, refund.request.currency)
 
 
 async def reverse(connection: Connection, locked: Locked[Refund], reason: str | None, actor: Actor) -> Refund:

@@ -15,7 +15,7 @@ from refunds.events import FAILED, new_event
 from refunds.payment_gateway.port import Declined, DisputeStatus, GatewayRefund
 from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
-from refunds.use_cases.answers import adopt
+from refunds.use_cases.answers import adopt, is_whole
 from refunds.use_cases.details import details
 
 _REOPENED = frozenset({RefundStatus.DECLINED, RefundStatus.FAILED})
@@ -90,8 +90,8 @@ async def _is_prevented(connection: Connection, locked: Locked[Refund], refund: 
     if found.disputes:
         await _hold(connection, locked, refund, f"the payment is disputed: {found.disputes[0].dispute_id}", actor)
         return True
-    by_hand = [] if refund.request.cause is Cause.OPERATOR else await _unadopted(connection, found.foreign_refunds)
-    if not by_hand:
+    by_hand = found.foreign_refunds
+    if not by_hand or refund.request.cause is Cause.OPERATOR:
         return False
     whole = next((each for each in by_hand if is_whole(refund, each)), None)
     if whole is not None:
@@ -99,10 +99,6 @@ async def _is_prevented(connection: Connection, locked: Locked[Refund], refund: 
     else:
         await _hold(connection, locked, refund, partly_refunded(by_hand), actor)
     return True
-
-
-async def _unadopted(connection: Connection, foreign_refunds: Sequence[GatewayRefund]) -> list[GatewayRefund]:
-    return [each for each in foreign_refunds if await provider.owner(connection, each) is None]
 
 
 async def _hold(connection: Connection, locked: Locked[Refund], refund: Refund, reason: str, actor: Actor) -> None:
@@ -113,10 +109,6 @@ async def _hold(connection: Connection, locked: Locked[Refund], refund: Refund, 
     await booking.release_refund(connection, held, actor)
 
 
-def is_whole(refund: Refund, made: GatewayRefund) -> bool:
-    return (made.amount, made.currency) == (refund.request.amount, refund.request.currency)
-
-
-def partly_refunded(by_hand: list[GatewayRefund]) -> str:
+def partly_refunded(by_hand: Sequence[GatewayRefund]) -> str:
     parts = ", ".join(f"{each.amount} {each.currency} as {each.id}" for each in by_hand)
     return f"the payment was refunded in part by hand: {parts}"

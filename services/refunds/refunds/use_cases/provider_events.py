@@ -1,6 +1,7 @@
 """What the provider's events change, whether a webhook or a sweep brought them (ADR 36)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,14 +27,17 @@ from refunds.payment_gateway.port import (
 )
 from refunds.repository import provider, writing
 from refunds.use_cases import booking
-from refunds.use_cases.answers import adopt, record_mismatch, reverse, succeed
-from refunds.use_cases.calling import is_whole, partly_refunded
+from refunds.use_cases.answers import adopt, is_whole, record_mismatch, reverse, succeed
+from refunds.use_cases.calling import partly_refunded
 from refunds.use_cases.details import details
 from refunds.use_cases.jobs import EVENT_JOB, REFUND_JOB
 
 _log = structlog.get_logger(__name__)
 _ENDED = frozenset({RefundStatus.DECLINED, RefundStatus.FAILED})
 _OPEN = frozenset({RefundStatus.READY, RefundStatus.DECLINED, RefundStatus.FAILED, RefundStatus.HELD})
+# How often an event is applied again that came before the report of its payment: after 0.5, 1, 2, … 256 seconds.
+MOST_REPEATS = 10
+_FIRST_REPEAT = timedelta(seconds=0.5)
 
 
 async def receive(connection: Connection, provider_name: str, event: GatewayEvent, body: bytes | None = None) -> bool:
@@ -47,14 +51,24 @@ async def receive(connection: Connection, provider_name: str, event: GatewayEven
     return True
 
 
-async def apply(connection: Connection, provider_name: str, event_id: str, actor: Actor) -> None:
-    """Raises `LookupError` for an event that is not stored."""
-    event = await provider.read_event(connection, provider_name, event_id)
-    kind = _read(event)
+async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor) -> None:
+    """Apply the event that the payload of an event job names. Raises `LookupError` for an event that is not stored.
+
+    The report of the payment comes by another way, and may come later: then the event is applied again by another job.
+    """
+    repeats = payload.get("repeats", 0)
+    event = await provider.read_event(connection, payload["provider"], payload["event_id"])
+    kind, is_last = _read(event), repeats == MOST_REPEATS
     if isinstance(kind, RefundChanged):
-        await _apply_refund(connection, kind.refund, actor)
+        is_applied = await _apply_refund(connection, kind.refund, actor, is_last=is_last)
     else:
-        await _apply_dispute(connection, kind, actor)
+        is_applied = await _apply_dispute(connection, kind, actor, is_last=is_last)
+    if not (is_applied or is_last):
+        key = f"{payload['provider']}:{payload['event_id']}:{repeats + 1}"
+        repeat = {**payload, "repeats": repeats + 1}
+        await queue.enqueue(
+            connection, NewJob.caused_by(actor, EVENT_JOB, key, repeat, due_in=_FIRST_REPEAT * 2**repeats)
+        )
 
 
 def _read(event: Any) -> RefundChanged | PaymentDisputed:
@@ -64,20 +78,24 @@ def _read(event: Any) -> RefundChanged | PaymentDisputed:
     return convert(event["of"], types[event["kind"]], strict=False)
 
 
-async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: Actor) -> None:
+async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: Actor, *, is_last: bool) -> bool:
+    """False where the book does not have its payment yet: the refund is then an obstacle to ours, and not booked."""
     made = await provider.merge_refund(connection, changed)
     owner = await provider.owner(connection, made)
     if owner is not None:
         await _apply_to_ours(connection, await writing.lock(connection, owner), made, actor)
-        return
+        return True
     if made.status is GatewayRefundStatus.FAILED:
         await booking.book_foreign_reversal(connection, made, actor)
-        return
+        return True
+    if not is_last and not await provider.orders_of_payment(connection, made.payment_reference):
+        return False
     refunds = await _lock_refunds(connection, made.payment_reference)
     if made.status is GatewayRefundStatus.SUCCEEDED:
         await booking.book_foreign_refund(connection, made, actor)
     _log.warning("a payment was refunded by hand at the provider", transaction_id=made.id)
     await _apply_foreign(connection, refunds, made, actor)
+    return True
 
 
 async def _lock_refunds(connection: Connection, payment_reference: str) -> list[Locked[Refund]]:
@@ -121,16 +139,21 @@ async def _apply_foreign(
             await _hold(connection, each, partly_refunded([made]), actor)
 
 
-async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor) -> None:
+async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor, *, is_last: bool) -> bool:
+    """False where the book does not have its payment yet: nothing is written then."""
+    orders = await provider.orders_of_payment(connection, dispute.payment_reference)
+    if not (orders or is_last):
+        return False
     if not await provider.merge_dispute(connection, dispute):
-        return
+        return True
     _log.critical("a payment is disputed", dispute_id=dispute.dispute_id, status=dispute.status)
     refunds = await _lock_refunds(connection, dispute.payment_reference)
     await booking.book_dispute(connection, dispute, actor)
-    for order_id, order_number in await provider.orders_of_payment(connection, dispute.payment_reference):
+    for order_id, order_number in orders:
         await outbox.append(connection, dispute_event(_dispute_data(dispute, order_id, order_number), actor))
     for each in refunds:
         await _follow_dispute(connection, each, dispute, actor)
+    return True
 
 
 async def _follow_dispute(
@@ -160,7 +183,7 @@ async def _hold(connection: Connection, locked: Locked[Refund], reason: str, act
 
 
 async def _resume(connection: Connection, refund: Refund) -> None:
-    """Its job continues now: it ends where the refund has ended."""
+    """Make the refund's job due, and ready if it is dead: it reads the new status."""
     await queue.wake(connection, REFUND_JOB, [refund.reference])
     await queue.replay_dead(connection, REFUND_JOB, refund.reference)
 

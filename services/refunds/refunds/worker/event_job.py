@@ -24,7 +24,7 @@ class EventJob(JobHandler):
         return {}
 
     async def on_success(self, connection: Connection, job: Job) -> None:
-        await provider_events.apply(connection, job.payload["provider"], job.payload["event_id"], job.actor)
+        await provider_events.apply(connection, job.payload, job.actor)
 
     async def on_failure(self, _connection: Connection, job: Job, _error: str) -> Subject:
         return Subject(job.business_key, {"event_id": job.payload["event_id"]})

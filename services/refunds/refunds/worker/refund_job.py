@@ -37,7 +37,7 @@ from refunds.payment_gateway.port import (
 )
 from refunds.repository import calls, provider, reading, writing
 from refunds.use_cases import answers
-from refunds.use_cases.calling import Calling, begin_call, begin_first_call, is_whole, require_refund_by_hand
+from refunds.use_cases.calling import Calling, begin_call, begin_first_call, require_refund_by_hand
 from refunds.use_cases.jobs import REFUND_JOB, refund_id, subject
 
 _log = structlog.get_logger(__name__)
@@ -153,7 +153,7 @@ class RefundJob(JobHandler):
         return await self._send(job)
 
     async def _adopt(self, job: Job, refund: Refund, found: GatewayRefund, position: int) -> Result:
-        if not is_whole(refund, found):
+        if not answers.is_whole(refund, found):
             async with job.holding() as connection:
                 await answers.record_mismatch(connection, refund.id, found, job.actor)
             raise Postponed("the provider's refund has another amount", HELD_PAUSE)

@@ -160,12 +160,12 @@ async def test_many_records_that_wait_for_one_lock_do_not_end_the_consumer(
     database: Database, pool: Pool, kafka: str, make_topic: MakeTopic
 ) -> None:
     topic = await make_topic(partitions=1)
-    names = [f"order-{number}" for number in range(30)]
+    names = [f"order-{number}" for number in range(12)]
     # One after the other they wait longer than a consumer may be without progress.
     async with running_subscriber(pool, kafka, [topic], HANDLERS, stuck_after_seconds=6) as consumer:
         async with locked(database, lock="LOCK TABLE lines IN EXCLUSIVE MODE"):
             await produce(kafka, topic, [order_shipped_record(name) for name in names])
-            await eventually(lambda: all_wait(len(names)), within=60)
+            await eventually(lambda: all_wait(len(names)), within=120)
             await stays_true(
                 lambda: consumer.component.not_ready() is None,
                 seconds=8,
