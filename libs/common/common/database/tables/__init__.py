@@ -11,7 +11,7 @@ from common.database.tables.audit_log import (
 from common.database.tables.columns import APPEND_ONLY, NAMING_CONVENTION, infrastructure, instant
 from common.database.tables.discrepancies import discrepancies
 from common.database.tables.inbox import consumer_positions, inbox, poison
-from common.database.tables.jobs import job_attempts, jobs
+from common.database.tables.jobs import job_attempts, jobs, paused_kinds
 from common.database.tables.outbox import (
     event_streams,
     outbox,
@@ -47,6 +47,7 @@ __all__ = [
     "outbox_holds",
     "outbox_parked",
     "outbox_pending",
+    "paused_kinds",
     "poison",
     "rate_limit_leases",
     "relay_lanes",

@@ -38,10 +38,14 @@ poison = sa.Table(
     sa.Column("state", sa.Text, nullable=False, server_default=sa.text("'kept'")),
     instant("created_at", nullable=False, server_default=sa.func.now()),
     instant("replayed_at"),
+    instant("discarded_at"),
+    sa.Column("discarded_reason", sa.Text),
+    sa.Column("discarded_by", sa.Text),
     sa.UniqueConstraint("topic", "partition", "offset", "digest"),
-    sa.CheckConstraint("state IN ('kept', 'replayed')", name="state"),
+    sa.CheckConstraint("state IN ('kept', 'replayed', 'discarded')", name="state"),
     sa.CheckConstraint("kind IN ('record', 'batch')", name="kind"),
     sa.Index("ix_poison_kept", "created_at", postgresql_where=sa.text("state = 'kept'")),
+    sa.Index("ix_poison_discarded", "discarded_at", postgresql_where=sa.text("state = 'discarded'")),
     sa.Index("ix_poison_replayed", "replayed_at", postgresql_where=sa.text("state = 'replayed'")),
 )
 

@@ -1,4 +1,4 @@
-"""The job queue: jobs and their attempts."""
+"""The job queue: jobs, their attempts, and the kinds that are paused."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -26,6 +26,11 @@ jobs = sa.Table(
     sa.Column("causation_id", sa.Text),
     sa.Column("traceparent", sa.Text, nullable=False),
     sa.Column("last_error", sa.Text),
+    # `cause_of(last_error)`, and the time of that failure. An empty cause: none, or stored by a version before this.
+    sa.Column("cause", sa.Text, nullable=False, server_default=sa.text("''")),
+    instant("failed_at"),
+    sa.Column("discarded_reason", sa.Text),
+    sa.Column("discarded_by", sa.Text),
     # The result of the external work, committed before anything that follows from it: the work is not repeated.
     sa.Column("result", JSONB(none_as_null=True)),
     # Why there will be no further attempt, until the consequences of that are committed.
@@ -33,11 +38,27 @@ jobs = sa.Table(
     instant("created_at", nullable=False, server_default=sa.func.now()),
     instant("finished_at"),
     sa.UniqueConstraint("kind", "business_key"),
-    sa.CheckConstraint("state IN ('ready', 'running', 'done', 'dead')", name="state"),
+    sa.CheckConstraint("state IN ('ready', 'running', 'done', 'dead', 'discarded')", name="state"),
     sa.Index("ix_jobs_ready", "kind", "due_at", postgresql_where=sa.text("state = 'ready'")),
     sa.Index("ix_jobs_running", "leased_until", postgresql_where=sa.text("state = 'running'")),
     sa.Index("ix_jobs_done", "finished_at", postgresql_where=sa.text("state = 'done'")),
     sa.Index("ix_jobs_dead", "finished_at", postgresql_where=sa.text("state = 'dead'")),
+    sa.Index("ix_jobs_discarded", "finished_at", postgresql_where=sa.text("state = 'discarded'")),
+    sa.Index(
+        *("ix_jobs_failed", "kind", "cause", "failed_at"),
+        postgresql_include=["state", "id"],
+        postgresql_where=sa.text("last_error IS NOT NULL AND state IN ('ready', 'running', 'dead')"),
+    ),
+)
+
+# Kinds of jobs that no worker claims, until an operator resumes them.
+paused_kinds = sa.Table(
+    "paused_kinds",
+    infrastructure,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("paused_by", sa.Text, nullable=False),
+    instant("paused_at", nullable=False, server_default=sa.func.now()),
 )
 
 job_attempts = sa.Table(
