@@ -32,6 +32,7 @@ ANNOUNCED = (
     "refund_status: the value REVERSED is new",
     "kind: the value MISMATCHED is new",
     "cause: the value OPERATOR is new",
+    "state: the value discarded is new",
     *(f"status: the value {value} is new" for value in ("READY", "CALLING", "UNKNOWN", "DECLINED", "HELD", "REVERSED")),
 )
 GATEWAYS = ("orders", "returns")

@@ -12,8 +12,14 @@ import pytest_asyncio
 from common.access import api_keys, key_uses
 from common.access.auth import Role
 from common.database.transactions import reading
-from support.gateway.openapi import DocumentedResponses
-from support.gateway.operator_tasks import SERVICE, a_dead_job, a_parked_event, a_poison_record, audit_transitions
+from support.gateway.operator_tasks import (
+    SERVICE,
+    a_dead_job,
+    a_parked_event,
+    a_poison_record,
+    audit_transitions,
+    open_checked_client,
+)
 from support.gateway.vase_service import VaseGateway, open_vase_gateway
 from support.postgres.databases import Database
 from support.running import running
@@ -28,15 +34,7 @@ async def vase_gateway(database: Database) -> AsyncIterator[VaseGateway]:
 
 @pytest_asyncio.fixture
 async def ops(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that checks each response against the OpenAPI document."""
-    documented = DocumentedResponses(vase_gateway.app)
-
-    async def check(response: httpx.Response) -> None:
-        await response.aread()
-        documented.check(response)
-
-    async with vase_gateway.client("ops") as client:
-        client.event_hooks["response"].append(check)
+    async with open_checked_client(vase_gateway, "ops") as client:
         yield client
 
 

@@ -1,21 +1,25 @@
 """Tasks of operators of the vase service: a dead job, a poison record, a parked event."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.jobs import endings, queue
-from common.jobs.job import NewJob
+from common.jobs.job import Job, NewJob
 from common.messaging.envelope import EventView, event_headers
 from common.messaging.incoming import poison
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.telemetry.trace_context import new_traceparent
+from support.gateway.openapi import DocumentedResponses
 from support.gateway.vase_service import VASE_SERVICE, VaseGateway
 from support.kafka.relays import PARK_EVENT
 from support.postgres.audit_trail import first_broken, history
@@ -38,12 +42,58 @@ SERVICE = replace(VASE_SERVICE, event_handlers=lambda _: HANDLERS)
 PAYLOAD = {"order": "1"}
 
 
-async def a_dead_job(vase_gateway: VaseGateway) -> UUID:
+@asynccontextmanager
+async def open_checked_client(vase_gateway: VaseGateway, role: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that checks each response against the OpenAPI document."""
+    documented = DocumentedResponses(vase_gateway.app)
+
+    async def check(response: httpx.Response) -> None:
+        await response.aread()
+        documented.check(response)
+
+    async with vase_gateway.client(role) as client:
+        client.event_hooks["response"].append(check)
+        yield client
+
+
+async def a_job(vase_gateway: VaseGateway, business_key: str = "vase-1", kind: str = "glaze") -> UUID:
     async with transaction(vase_gateway.pool) as connection:
-        await queue.enqueue(connection, NewJob("glaze", "vase-1", PAYLOAD, new_traceparent()))
-    [job] = await queue.claim(vase_gateway.pool, {"glaze": 1}, lease=timedelta(seconds=9), worker="kiln-1")
+        await queue.enqueue(connection, NewJob(kind, business_key, PAYLOAD, new_traceparent()))
+        job_id: UUID = await connection.fetchval(
+            "SELECT id FROM jobs WHERE kind = $1 AND business_key = $2", kind, business_key
+        )
+    return job_id
+
+
+async def claim(vase_gateway: VaseGateway, kind: str = "glaze") -> Job:
+    [job] = await queue.claim(vase_gateway.pool, {kind: 1}, lease=timedelta(seconds=9), worker="kiln-1")
+    return job
+
+
+async def a_dead_job(
+    vase_gateway: VaseGateway, error: str = "the kiln is cold", *, business_key: str = "vase-1", kind: str = "glaze"
+) -> UUID:
+    await a_job(vase_gateway, business_key, kind)
+    job = await claim(vase_gateway, kind)
     async with transaction(vase_gateway.pool) as connection:
-        await endings.bury(connection, job, "the kiln is cold")
+        await endings.bury(connection, job, error)
+    return job.id
+
+
+async def a_retrying_job(vase_gateway: VaseGateway, error: str, *, business_key: str, kind: str = "glaze") -> UUID:
+    """Due in an hour."""
+    await a_job(vase_gateway, business_key, kind)
+    job = await claim(vase_gateway, kind)
+    async with transaction(vase_gateway.pool) as connection:
+        await endings.retry(connection, job, error, timedelta(hours=1))
+    return job.id
+
+
+async def a_done_job(vase_gateway: VaseGateway, business_key: str, kind: str = "glaze") -> UUID:
+    await a_job(vase_gateway, business_key, kind)
+    job = await claim(vase_gateway, kind)
+    async with transaction(vase_gateway.pool) as connection:
+        await endings.complete(connection, job)
     return job.id
 
 

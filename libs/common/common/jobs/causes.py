@@ -13,6 +13,7 @@ UNCLASSIFIED = "not classified"
 _LOOKED_AT = 1_000
 # A quotation mark opens where no word ends, and closes where none begins: an apostrophe does neither.
 _QUOTED = "|".join(rf"(?<!\w){mark}[^{mark}]*{mark}(?!\w)" for mark in ("'", '"', "`"))
+_IPV6 = r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])"
 _UNIT = "(?:[nuµ]s|ms|s|min|m|h|d|[kKMG]?i?B|%)?"
 # In one pass, the first that matches: a URL may contain an e-mail address, a time and numbers.
 _VARIABLE = re.compile(
@@ -23,7 +24,7 @@ _VARIABLE = re.compile(
             "text": _QUOTED,
             "time": r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d:?\d\d)\b)?)?",
             "id": r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b",
-            "host": r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b",
+            "host": rf"{_IPV6}|\b\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d+)?\b",
             "number": rf"(?<![\w-])[-+]?\d+(?:[.,:]\d+)*{_UNIT}(?![\w-])",
             "word": r"[^\W_]+(?:[_-][^\W_]+)*",
         }.items()

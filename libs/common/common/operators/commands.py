@@ -21,7 +21,8 @@ from common.errors import Code, Problem
 from common.jobs import queue
 from common.messaging.incoming.poison import replay
 from common.messaging.outgoing import outbox
-from common.operators.queries import find_event, find_job, find_poison
+from common.operators.job_queries import find_job
+from common.operators.queries import find_event, find_poison
 from common.service import Runtime
 
 _log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from common.access.api_keys import KeyLimits
 from common.access.auth import Role
 from common.audit.actor import Actor
 from common.database.statements import Connection
-from common.operators import commands, queries
+from common.operators import commands, job_queries, queries, status
 from common.operators.audit_verification import verify_audit
 from common.paging import Page, Paging, list_document
 from common.service import OperatorCommand, Runtime
@@ -29,7 +29,10 @@ Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_operator_commands(subcommands: Subcommands, own: Iterable[OperatorCommand] = ()) -> None:
     """A parsed command line has `command`, which runs in a transaction, `format` and `fails`. `own` are those of the
     service."""
+    _command(subcommands, "status", "what waits and what failed in this service", status.service_status)
+    _command(subcommands, "failures", "failed jobs by kind and cause", job_queries.list_failures)
     _add_jobs(_group(subcommands, "jobs", "background work, its attempts and their errors"))
+    _add_kinds(_group(subcommands, "kinds", "kinds of jobs, and whether they are paused"))
     _add_poison(_group(subcommands, "poison", "records that could not be processed"))
     _add_outbox(_group(subcommands, "outbox", "pending events, and those that Kafka rejected permanently"))
     _add_keys(_group(subcommands, "api-keys", "keys for the HTTP API"))
@@ -43,14 +46,20 @@ def add_operator_commands(subcommands: Subcommands, own: Iterable[OperatorComman
 
 
 def _add_jobs(jobs: Subcommands) -> None:
-    list_parser = _list(jobs, "newest first", queries.list_jobs)
-    list_parser.add_argument("--state", choices=["ready", "running", "done", "dead"])
+    list_parser = _list(jobs, "newest first", job_queries.list_jobs)
+    list_parser.add_argument("--state", choices=["ready", "running", "done", "dead", "discarded"])
     list_parser.add_argument("--kind")
+    list_parser.add_argument("--business-key", help="jobs about this object")
+    list_parser.add_argument("--cause", help="jobs that failed with this cause, as `failures` shows it")
     for name, help_text, function in (
-        ("show", "one job with every attempt", queries.find_job),
+        ("show", "one job with every attempt", job_queries.find_job),
         ("replay", "start a dead job again, with a new round of attempts", commands.replay_job),
     ):
         _command(jobs, name, help_text, function).add_argument("job_id", metavar="id", type=UUID)
+
+
+def _add_kinds(kinds: Subcommands) -> None:
+    _command(kinds, "list", "the kinds of jobs with the numbers of their jobs", status.list_job_kinds)
 
 
 def _add_poison(poison: Subcommands) -> None:

@@ -9,40 +9,6 @@ from typing_extensions import TypedDict
 from common.access.auth import Role
 
 
-class JobSummary(TypedDict):
-    """`failures` counts failed attempts since the last replay; `abandoned` counts workers that died with the job."""
-
-    id: UUID
-    kind: str
-    business_key: str
-    state: Literal["ready", "running", "done", "dead"]
-    attempts: int
-    failures: int
-    abandoned: int
-    due_at: datetime
-    leased_until: datetime | None
-    created_at: datetime
-    finished_at: datetime | None
-    last_error: str | None
-
-
-class JobAttempt(TypedDict):
-    """`outcome` is null while the attempt runs, and stays null when its worker died."""
-
-    number: int
-    worker: str
-    started_at: datetime
-    finished_at: datetime | None
-    outcome: Literal["succeeded", "failed", "abandoned", "handed_back"] | None
-    error: str | None
-
-
-class JobDetail(JobSummary):
-    causation_id: str | None
-    traceparent: str
-    attempts_made: list[JobAttempt]
-
-
 class PoisonSummary(TypedDict):
     id: UUID
     topic: str

@@ -1,21 +1,25 @@
-"""Gauges of a service's backlog, from its tables: unpublished events, dead jobs, poison records. Alerts use them.
+"""Gauges of a service's backlog, from its tables: unpublished events, dead jobs, paused kinds, poison records.
+Alerts use them.
 
 A counter would be 0 again after a restart of its process. Every process of the role `relay` measures the same, as this
 role always runs.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import structlog
 from prometheus_client import Gauge
 from sqlalchemy import literal, select
-from sqlalchemy.sql.functions import count, func
+from sqlalchemy.sql.functions import count
 
 from common.component import pause
-from common.database.statements import Connection, Record, prepare
-from common.database.tables import jobs, outbox, outbox_parked, outbox_pending, poison
+from common.database.statements import Connection, prepare
+from common.database.tables import jobs, poison
 from common.database.transactions import FailuresLogged, Pool, reading
+from common.jobs import kinds
+from common.messaging.outgoing.backlog import measure_outbox
 
 SECONDS_BETWEEN_MEASUREMENTS = 5.0
 
@@ -27,18 +31,9 @@ _held_back_rows = Gauge(
     "outbox_held_back_rows", "Outbox rows that wait for a partition or topic that accepts no events now"
 )
 _dead_jobs = Gauge("jobs_dead_rows", "Jobs that failed permanently and were not replayed; any is an alert", ["kind"])
+_paused_jobs = Gauge("jobs_paused", "1 for each kind of jobs that an operator has paused", ["kind"])
 _kept_poison = Gauge("poison_kept_rows", "Poison records that were not replayed; any is an alert", ["topic"])
 
-_first = select(func.min(outbox_pending.c.position)).scalar_subquery()
-_first_written = select(outbox.c.created_at).where(outbox.c.position == _first).scalar_subquery()
-_OUTBOX = prepare(
-    select(
-        select(count()).select_from(outbox_pending).scalar_subquery().label("pending"),
-        select(count()).where(outbox_pending.c.hold != 0).scalar_subquery().label("held_back"),
-        select(count()).select_from(outbox_parked).scalar_subquery().label("parked"),
-        func.extract("epoch", func.now() - _first_written).label("oldest_age"),
-    )
-)
 # States are spelled out in the statements, so that the partial indexes are seen.
 _DEAD_JOBS = prepare(
     select(jobs.c.kind, count().label("rows"))
@@ -66,16 +61,17 @@ async def measure_backlog(
 
 
 async def _measure(connection: Connection) -> None:
-    (row,) = await _OUTBOX.fetch_all(connection)
+    row = await measure_outbox(connection)
     _pending_rows.set(row["pending"])
     _held_back_rows.set(row["held_back"])
     _parked_rows.set(row["parked"])
     _oldest_age.set(row["oldest_age"] or 0)
     _set_all(_dead_jobs, await _DEAD_JOBS.fetch_all(connection))
+    _set_all(_paused_jobs, [(row["kind"], 1) for row in await kinds.paused(connection)])
     _set_all(_kept_poison, await _STORED_POISON.fetch_all(connection))
 
 
-def _set_all(gauge: Gauge, rows: Sequence[Record]) -> None:
+def _set_all(gauge: Gauge, rows: Iterable[Iterable[Any]]) -> None:
     """One value per label; labels without rows are removed.
 
     The empty label is always there, and is 0: without any series "none" would look like "not measured".

@@ -1,4 +1,4 @@
-"""`/api/v1/ops`: the operators' routes, the same in every service; only discrepancies are shown to managers too."""
+"""`/api/v1/ops`: the operators' routes, the same in every service; those of jobs are in `job_routes`."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -16,14 +16,9 @@ from common.edge.requests.query import InDigits, LargePageQuery, PageQuery
 from common.edge.routing.router import Router
 from common.operators import commands, queries
 from common.operators import results as schemas
+from common.operators.status import service_status
+from common.operators.status_results import ServiceStatus
 from common.service import Runtime
-
-
-class JobState(StrEnum):
-    READY = "ready"
-    RUNNING = "running"
-    DONE = "done"
-    DEAD = "dead"
 
 
 class PoisonState(StrEnum):
@@ -60,28 +55,10 @@ class ApiKeyCreate(RequestBody):
 router = Router("/ops", tag="Operations")
 
 
-@router.route("GET", "/jobs", roles=[Role.OPS], lists=schemas.JobSummary)
-async def list_jobs(
-    request: Request,
-    paging: PageQuery,
-    state: Annotated[JobState | None, Query(description="Jobs in this state.")] = None,
-    kind: Annotated[str | None, Query(max_length=100, pattern="^[ -~]*$", description="Jobs of this kind.")] = None,
-) -> Response:
-    """The background jobs of the service, newest first, optionally those in one state or of one kind."""
-    return await read_page(request, queries.list_jobs, state, kind, paging=paging)
-
-
-@router.route("GET", "/jobs/{job_id}", roles=[Role.OPS], returns=schemas.JobDetail)
-async def get_job(request: Request, job_id: UUID) -> Response:
-    """The job with its attempts and their errors."""
-    return await read(request, queries.find_job, job_id)
-
-
-@router.route("POST", "/jobs/{job_id}/replay", roles=[Role.OPS], returns=schemas.JobDetail)
-async def replay_job(request: Request, job_id: UUID) -> Response:
-    """Give a dead job a new round of attempts, after its cause is fixed. 409 for a job in another state."""
-    async with command(request) as run:
-        return await run.answer(await commands.replay_job(run.connection, Caller.of(request).actor, job_id))
+@router.route("GET", "/status", roles=[Role.OPS, Role.MANAGER], returns=ServiceStatus)
+async def get_status(request: Request) -> Response:
+    """What waits and what failed in this service: events, consumers, jobs by kind, poison records, discrepancies."""
+    return await read(request, service_status, Runtime.of(request))
 
 
 @router.route("GET", "/poison", roles=[Role.OPS], lists=schemas.PoisonSummary)

@@ -4,9 +4,8 @@ Outside a transaction: a run that was interrupted is repeated from the beginning
 """
 
 from alembic import op
-from sqlalchemy import text
-
 from common.jobs.causes import cause_of
+from sqlalchemy import text
 
 revision = "0016_job_control_online"
 down_revision = "0015_job_control"
