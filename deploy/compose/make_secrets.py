@@ -30,9 +30,10 @@ def main() -> None:
     _ensure("refunds", "PAYMENT_GATEWAY_KEY", ARTICURATED, lambda: f"sk_test_{secrets.token_hex(16)}")
     webhook_secret = _ensure("refunds", "PAYMENT_WEBHOOK_SECRET", ARTICURATED, lambda: secrets.token_hex(32))
     _write("payment-sandbox", "PAYMENT_WEBHOOK_SECRET", ARTICURATED, webhook_secret)
+    _ensure("console", "SESSION_KEY", ARTICURATED, _random_key)
     _write("invoicing", "LINK_SIGNING_KEY", ARTICURATED, link_signing_key)
     for service in services:
-        _ensure(service, "AUDIT_SIGNING_KEY", ARTICURATED, _ed25519_key)
+        _ensure(service, "AUDIT_SIGNING_KEY", ARTICURATED, _random_key)
         owner = f"{service}_owner"
         address = f"postgresql://{service}:{password[service]}@postgres/{service}"
         _write(service, "DATABASE_URL", ARTICURATED, address)
@@ -46,7 +47,7 @@ def _password() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _ed25519_key() -> str:
+def _random_key() -> str:
     return b64encode(secrets.token_bytes(32)).decode()
 
 

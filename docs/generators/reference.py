@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import common
+import console.app  # noqa: F401 - its metrics
 import invoicing.worker
 import orders.use_cases.payments  # noqa: F401 - its metrics
 import origin.application  # noqa: F401 - its metrics
@@ -22,6 +23,7 @@ import refunds.worker
 import returns.worker
 from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands
+from console.settings import ConsoleSettings
 from generators.event_schemas import PUBLISHED, example_files, schema_file, schema_of
 from generators.http_tables import COMMON, OPERATORS, Schema, access, bodies, fields, is_own, routes, service, table
 from local_stack.services import SERVICES
@@ -149,7 +151,8 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 def settings(name: str) -> Iterator[tuple[str, str]]:
     """Each environment variable of a service with its default; for `common`, those that every service has."""
     every = importlib.import_module("common.settings").ServiceSettings.model_fields
-    own = OriginSettings.model_fields if name == "origin" else None
+    without_database = {"origin": OriginSettings, "console": ConsoleSettings}
+    own = without_database[name].model_fields if name in without_database else None
     for field, info in (every if name == "common" else own or service(name).settings.model_fields).items():
         if name == "common" or field not in every:
             yield field.upper(), "required" if info.is_required() else _shown(info.get_default())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from architecture.source_files import SERVICES, SourceFile, source_files
 
-OWN_PACKAGES = {"common", *SERVICES, "local_stack", "sandbox", "demo"}
+OWN_PACKAGES = {"common", *SERVICES, "console", "local_stack", "sandbox", "demo"}
 # namedtuple's public methods begin with an underscore so that they cannot meet a field's name.
 PUBLIC = {"_asdict", "_fields", "_make", "_replace"}
 # os._exit ends a process without clean-up; documented.

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SERVICES = tuple(sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml")))
+# The console stands beside them: it has no database, and other files (ADR 43).
+SERVICES = tuple(sorted(path.parent.name for path in ROOT.glob("services/*/*/migrations")))
 
 
 @dataclass(frozen=True)

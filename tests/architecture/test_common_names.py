@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from architecture.common_names import common_names
-from architecture.source_files import ROOT, write_tree
+from architecture.source_files import ROOT, SERVICES, write_tree
 
 # Lower it with each name that goes; the aim is 60.
 MOST_NAMES = 128
 
 
 def test_services_use_no_more_names_of_common_than_they_may() -> None:
-    names = common_names(ROOT, "services")
+    names = common_names(ROOT, *(f"services/{name}" for name in SERVICES))
     assert len(names) <= MOST_NAMES, "\n".join(f"{count} {name}" for name, count in sorted(names.items()))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from console.settings import parse_roles
 from local_stack.services import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -13,6 +14,7 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text()
 CONTAINERS: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 ONE_SHOTS = {"secrets", "keys", *(f"{service}-migrate" for service in SERVICES)}
 ROLES = {f"{service}-{role}" for service, definition in SERVICES.items() for role in definition.roles}
+CONSOLE = CONTAINERS["console"]
 
 
 def test_every_role_of_every_service_has_a_container() -> None:
@@ -50,7 +52,7 @@ def test_nothing_listens_outside_this_machine() -> None:
     ports = [port for container in CONTAINERS.values() for port in container.get("ports", [])]
 
     assert len(ports) == len(SERVICES) + len(
-        ("gateway", "sandbox", "mailbox", "kafka", "prometheus", "alertmanager", "grafana", "kafka-ui")
+        ("gateway", "console", "sandbox", "mailbox", "kafka", "prometheus", "alertmanager", "grafana", "kafka-ui")
     )
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
@@ -60,6 +62,14 @@ def test_a_role_can_read_no_secret_of_another_service_and_no_owner_login() -> No
         for role in definition.roles:
             volumes = [volume.split(":")[0] for volume in CONTAINERS[f"{service}-{role}"]["volumes"]]
             assert [volume for volume in volumes if "secret" in volume] == [f"{service}-secrets"]
+
+
+def test_the_console_asks_every_role_and_can_read_no_secret_of_a_service() -> None:
+    addresses = parse_roles(CONSOLE["environment"]["ROLE_ADDRESSES"])
+
+    assert dict(addresses) == {name: f"http://{name}:8000" for name in ROLES}
+    assert CONSOLE["volumes"] == ["console-secrets:/run/secrets:ro"]
+    assert int(CONSOLE["stop_grace_period"].removesuffix("s")) > CONSOLE["environment"]["SHUTDOWN_SECONDS"]
 
 
 def test_every_setting_is_listed_with_its_default() -> None:

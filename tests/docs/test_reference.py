@@ -47,7 +47,7 @@ def test_every_table_is_on_a_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "name"), [("Every service", "common"), *((name, name) for name in (*SERVICES, "origin"))]
+    ("heading", "name"), [("Every service", "common"), *((name, name) for name in (*SERVICES, "origin", "console"))]
 )
 def test_every_setting_is_documented_with_its_default(heading: str, name: str) -> None:
     assert [(variable.strip("`"), default) for variable, default, _ in rows("settings.md", heading)] == list(

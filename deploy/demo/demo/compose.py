@@ -44,6 +44,7 @@ def describe() -> StackDescription:
     mailbox, sandbox = _published("mailpit", 8025), _published("payment-sandbox", 8000)
     return {
         "gateway": {"url": f"http://{_published('gateway', 8000)}"},
+        "console": {"url": f"http://{_published('console', 8000)}"},
         "services": {service: {"url": f"http://{_published(f'{service}-api', 8000)}"} for service in SERVICES},
         "api_keys": {each["role"]: each["key"] for each in keys},
         "databases": {},
@@ -58,7 +59,7 @@ def describe() -> StackDescription:
 def wait_until_ready(stack: StackDescription) -> None:
     """Raises `Unexpected`."""
     deadline = time.monotonic() + READY_SECONDS
-    for service, address in {**stack["services"], "gateway": stack["gateway"]}.items():
+    for service, address in {**stack["services"], "gateway": stack["gateway"], "console": stack["console"]}.items():
         while not _is_ready(address["url"]):
             if time.monotonic() > deadline:
                 raise Unexpected(f"{service} is not ready after {READY_SECONDS} s")

@@ -71,7 +71,7 @@ def fetch() -> None:
 def env() -> None:
     """Print `ORDERS=http://…`, `CLIENT_KEY=…` and so on, for calls with curl."""
     stack = stack_json.running_stack(StackSettings.from_environment(os.environ).folder)
-    variables = {"GATEWAY": stack["gateway"]["url"]}
+    variables = {"GATEWAY": stack["gateway"]["url"], "CONSOLE": stack["console"]["url"]}
     variables |= {name.upper(): service["url"] for name, service in stack["services"].items()}
     variables |= {f"{role.upper()}_KEY": key for role, key in stack["api_keys"].items()}
     variables |= {"MAILBOX": stack["mailbox"]["url"], "PAYMENT_SANDBOX": stack["payment_sandbox"]["url"]}

@@ -28,6 +28,7 @@ class Credentials:
     payment_gateway_key: str
     payment_webhook_secret: str
     audit_signing_key: str
+    console_session_key: str
 
 
 def load_credentials(folder: Path) -> Credentials:
@@ -37,6 +38,7 @@ def load_credentials(folder: Path) -> Credentials:
     shared: dict[str, str] = {
         "link_signing_key": secrets.token_urlsafe(32),
         "audit_signing_key": b64encode(secrets.token_bytes(32)).decode(),
+        "console_session_key": b64encode(secrets.token_bytes(32)).decode(),
         "payment_gateway_key": f"sk_test_{secrets.token_hex(16)}",
         # Hexadecimal, as Adyen's are.
         "payment_webhook_secret": secrets.token_hex(32),

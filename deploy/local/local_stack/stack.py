@@ -13,11 +13,12 @@ from local_stack.services import SERVICES
 from local_stack.settings import StackSettings
 from local_stack.stack_json import StackDescription
 
-INFRASTRUCTURE_PORTS = ("postgres", "kafka", "kafka-controller", "sandbox", "mailbox", "smtp", "gateway")
+INFRASTRUCTURE_PORTS = ("postgres", "kafka", "kafka-controller", "sandbox", "mailbox", "smtp", "gateway", "console")
 HOST = "127.0.0.1"
-# From which the gateway calls the services. Their other clients have 127.0.0.1: what those say of their address is not
-# trusted.
+# From which the gateway and the console call the services. Their other clients have 127.0.0.1: what those say of their
+# address is not trusted.
 GATEWAY_ADDRESS = "127.0.0.2"
+CONSOLE_ADDRESS = "127.0.0.3"
 # Exists in a checkout.
 OPENAPI_FILE = Path(__file__).parents[3] / "docs" / "api" / "openapi.yaml"
 
@@ -61,12 +62,12 @@ class Stack:
             self._sandbox("sandbox", "payments", "--port={sandbox}", f"--webhook-url={self._webhook_url()}"),
             self._sandbox("mailbox", "mailbox", "--smtp-port={smtp}", "--http-port={mailbox}"),
         ]
-        self.gateway = self._gateway()
         self.role_processes = [self._role(service, role) for service, role in roles]
+        self.fronts = [self._gateway(), self._console()]
 
     @property
     def processes(self) -> list[StackProcess]:
-        return [*self.stores, *self.sandbox, *self.role_processes, self.gateway]
+        return [*self.stores, *self.sandbox, *self.role_processes, *self.fronts]
 
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
@@ -110,7 +111,8 @@ class Stack:
     def description(self) -> StackDescription:
         """The content of stack.json. Every process must have been started."""
         return {
-            "gateway": {"url": self.gateway.url},
+            "gateway": {"url": self.url("gateway")},
+            "console": {"url": self.url("console")},
             "services": {service: {"url": self.url(service)} for service in SERVICES},
             "api_keys": self.credentials.api_keys,
             "databases": {service: self.postgres.dsn(service, service) for service in SERVICES},
@@ -151,6 +153,20 @@ class Stack:
         environment = self._environment | environment
         return self._process("gateway", "origin", "proxy", port=port, readiness="/readyz", environment=environment)
 
+    def _console(self) -> StackProcess:
+        port = self._ports["console"]
+        environment = {
+            "HTTP_HOST": HOST,
+            "HTTP_PORT": str(port),
+            "LOG_FORMAT": "json",
+            **{f"{service.upper()}_URL": self.url(service) for service in SERVICES},
+            "ROLE_ADDRESSES": ",".join(f"{each.server.name}={each.url}" for each in self.role_processes),
+            "SESSION_KEY": self.credentials.console_session_key,
+            "SOURCE_ADDRESS": CONSOLE_ADDRESS,
+        }
+        environment = self._environment | environment
+        return self._process("console", "console", "web", port=port, readiness="/readyz", environment=environment)
+
     def _uses_adyen(self) -> bool:
         return self._environment.get("PAYMENT_GATEWAY") == "adyen"
 
@@ -162,9 +178,9 @@ class Stack:
         return self._environment.get("PAYMENT_WEBHOOK_SECRET") or self.credentials.payment_webhook_secret
 
     def _proxies_of_services(self) -> str:
-        """The gateway, and the proxies that the stack was told of: they may stand before a service too."""
+        """The gateway, the console, and the proxies that the stack was told of: they may stand before a service too."""
         others = self._environment.get("TRUSTED_PROXIES", "").strip()
-        return others if others == "*" else ",".join(filter(None, (others, GATEWAY_ADDRESS)))
+        return others if others == "*" else ",".join(filter(None, (others, GATEWAY_ADDRESS, CONSOLE_ADDRESS)))
 
     def _sandbox(self, name: str, part: str, *port_options: str) -> StackProcess:
         """A port option names the port in braces."""

@@ -36,6 +36,7 @@ class RunningProcess(TypedDict):
 
 class StackDescription(TypedDict):
     gateway: Address
+    console: Address
     services: dict[str, Address]
     api_keys: dict[str, str]
     databases: dict[str, str]

@@ -74,7 +74,7 @@ class Supervisor:
             for service in SERVICES:
                 start.create_task(self._set_up(service))
         async with asyncio.TaskGroup() as start:
-            for role in (*stack.role_processes, stack.gateway):
+            for role in (*stack.role_processes, *stack.fronts):
                 start.create_task(self._bring_up(role.server, f"{role.server.name} ready"))
 
     async def _start_postgres(self) -> None:
@@ -135,7 +135,7 @@ class Supervisor:
         start = time.monotonic()
         stack_json.remove(self._stack.folder)
         self._terminal.say("Stopping …")
-        await _stop((each.server for each in (*self._stack.role_processes, self._stack.gateway)), grace=8.0)
+        await _stop((each.server for each in (*self._stack.role_processes, *self._stack.fronts)), grace=8.0)
         await _stop((part.server for part in self._stack.sandbox), grace=1.0)
         await _stop([self._stack.kafka], grace=3.0)
         await _stop([self._stack.postgres], grace=2.0)

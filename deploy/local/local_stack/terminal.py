@@ -43,6 +43,7 @@ class Terminal:
         seconds = time.monotonic() - self._started
         self.say("")
         self._rows("Addresses", [
+            ("console", stack["console"]["url"]),
             ("gateway", stack["gateway"]["url"]),
             *((service, address["url"]) for service, address in stack["services"].items()),
             ("payment sandbox", stack["payment_sandbox"]["url"]),

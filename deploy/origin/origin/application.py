@@ -8,9 +8,10 @@ import httpcore
 import msgspec
 import structlog
 import yaml
-from common.edge.pages.page_application import Page, PageApplication, PageFunction, json_page, send_refusal
+from common.edge.pages.health_pages import open_pages
+from common.edge.pages.page_application import Page, PageApplication, PageFunction, send_refusal
 from common.errors import Code, Problem
-from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from prometheus_client import Histogram
 
 from origin.forwarding import ClientGone, forward
 from origin.joined_pages import INCLUDE, JoinedPages
@@ -48,9 +49,7 @@ class Origin:
         pages: dict[str, PageFunction] = {
             f"{PREFIX}/metrics": joined.metrics,
             f"{PREFIX}/health": joined.health,
-            "/livez": self._livez,
-            "/readyz": self._readyz,
-            "/metrics": self._metrics,
+            **open_pages(lambda: self.is_stopping),
         }
         if settings.openapi_file is not None:
             pages["/openapi.json"] = _document_page(settings.openapi_file)
@@ -85,18 +84,6 @@ class Origin:
             if path == prefix or path.startswith(f"{prefix}/"):
                 return upstream
         return None
-
-    async def _livez(self, _scope: Any) -> Page:
-        return json_page(200, {"status": "alive"})
-
-    async def _readyz(self, _scope: Any) -> Page:
-        """Ready as long as it runs: while a gateway is down, the other one can still be used."""
-        if self.is_stopping:
-            return json_page(503, {"status": "not ready", "errors": ["stopping"]})
-        return json_page(200, {"status": "ready"})
-
-    async def _metrics(self, _scope: Any) -> Page:
-        return Page(200, generate_latest(), CONTENT_TYPE_LATEST)
 
 
 def _document_page(file: Path) -> PageFunction:

@@ -1,5 +1,6 @@
 """The pages `/livez`, `/readyz` and `/metrics`, as an ASGI application without a web framework: for every role."""
 
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -18,20 +19,35 @@ class HealthPages(PageApplication):
     def __init__(self, health: Health, otherwise: Problem | None = None) -> None:
         self._health = health
         self.pages: dict[str, PageFunction] = {
-            "/livez": self._livez,
+            "/livez": _livez,
             "/readyz": self._readyz,
-            "/metrics": self._metrics,
+            "/metrics": _metrics,
         }
         super().__init__(self.pages, otherwise or Problem(Code.NOT_FOUND, "There is nothing here."))
 
-    async def _livez(self, _scope: Any) -> Page:
-        return json_page(200, {"status": "alive"})
-
     async def _readyz(self, _scope: Any) -> Page:
-        errors = await self._health.why_not_ready()
-        if errors:
-            return json_page(503, {"status": "not ready", "errors": errors})
-        return json_page(200, {"status": "ready"})
+        return _readiness(await self._health.why_not_ready())
 
-    async def _metrics(self, _scope: Any) -> Page:
-        return Page(200, generate_latest(), CONTENT_TYPE_LATEST)
+
+def open_pages(is_stopping: Callable[[], bool]) -> dict[str, PageFunction]:
+    """The same pages of a process without a database: it is ready as long as it runs, and its own pages say which
+    services are down."""
+
+    async def readyz(_scope: Any) -> Page:
+        return _readiness(["stopping"] if is_stopping() else [])
+
+    return {"/livez": _livez, "/readyz": readyz, "/metrics": _metrics}
+
+
+async def _livez(_scope: Any) -> Page:
+    return json_page(200, {"status": "alive"})
+
+
+async def _metrics(_scope: Any) -> Page:
+    return Page(200, generate_latest(), CONTENT_TYPE_LATEST)
+
+
+def _readiness(errors: list[str]) -> Page:
+    if errors:
+        return json_page(503, {"status": "not ready", "errors": errors})
+    return json_page(200, {"status": "ready"})

@@ -1,0 +1,111 @@
+"""Calls the function of a page for the person who is logged in, and answers its errors with pages."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from console.pages.answers import View
+from console.pages.page import Page
+from console.pages.rendering import Rendering
+from console.pages.visit import Visit
+from console.services.client import ApiError, ServiceDown
+from console.services.monitoring import Monitoring
+from console.services.services import ServiceConnections
+from console.session import forms
+from console.session.sessions import Session, Sessions
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Dispatch:
+    def __init__(
+        self,
+        sessions: Sessions,
+        connections: ServiceConnections,
+        monitoring: Monitoring,
+        rendering: Rendering,
+        public_url: str | None,
+    ) -> None:
+        self._sessions = sessions
+        self._connections = connections
+        self._monitoring = monitoring
+        self._rendering = rendering
+        self._public_url = public_url
+
+    def endpoint(self, pages: Sequence[Page]) -> Endpoint:
+        """Of all pages with one path, which have different methods."""
+        by_method = {page.method: page for page in pages}
+
+        async def handle(request: Request) -> Response:
+            request.scope["page"] = pages[0].path
+            page = by_method["GET" if request.method == "HEAD" else request.method]
+            session = self._sessions.current(request)
+            if session is None:
+                return self.to_log_in(request)
+            return await self._show(request, session, page)
+
+        return handle
+
+    def to_log_in(self, request: Request) -> Response:
+        """To the log-in, and from there back to where the person was. A part of a page that is polled replaces the
+        whole page."""
+        is_page = request.method in ("GET", "HEAD") and "hx-request" not in request.headers
+        query = f"?{request.url.query}" if request.url.query else ""
+        address = f"/login?next={quote(request.url.path + query)}" if is_page else "/login"
+        if "hx-request" in request.headers:
+            response = Response(status_code=401, headers={"HX-Redirect": address})
+        else:
+            response = RedirectResponse(address, status_code=303)
+        self._sessions.end(request, response)
+        return response
+
+    async def _show(self, request: Request, session: Session, page: Page) -> Response:
+        if not page.is_for(session.person.role):
+            return self._error(request, session, 403, "Not allowed", _not_allowed(session))
+        fields: dict[str, str] = {}
+        if page.method != "GET":
+            try:
+                fields = await forms.fields_of(request)
+                forms.check(request, fields, session.form_token, self._public_url)
+            except forms.ForeignForm as error:
+                return self._error(request, session, 403, "Form not accepted", str(error))
+            except ValueError:
+                return self._error(request, session, 400, "Form not accepted", "The form cannot be read.")
+        services = self._connections.as_person(session.person)
+        visit = Visit(request, session.person, services, self._monitoring, fields)
+        try:
+            answer = await page.function(visit)
+        except ApiError as error:
+            return self._refused(request, session, error)
+        except ServiceDown as down:
+            return self._error(request, session, 503, "A service does not answer", down.message)
+        return self._rendering.answer(request, session, page.title, answer)
+
+    def _refused(self, request: Request, session: Session, error: ApiError) -> Response:
+        if error.status == 401:
+            return self.to_log_in(request)
+        titles = {403: "Not allowed", 404: "Not found", 429: "Too many requests"}
+        title = titles.get(error.status, "The request was refused" if error.status < 500 else "A service failed")
+        message = error.message
+        if error.retry_after is not None:
+            message += f" Try again in {error.retry_after} s."
+        return self._error(request, session, error.status, title, message, error.problems)
+
+    def not_found(self, request: Request) -> Response:
+        session = self._sessions.current(request)
+        if session is None:
+            return self.to_log_in(request)
+        return self._error(request, session, 404, "Not found", "There is no page with this address.")
+
+    def _error(
+        self, request: Request, session: Session, status: int, title: str, message: str, problems: Sequence[str] = ()
+    ) -> Response:
+        lines = [each for each in problems if each != message]
+        content = {"message": message, "problems": lines}
+        return self._rendering.view(request, session, title, View("error.html", content, status=status))
+
+
+def _not_allowed(session: Session) -> str:
+    return f"The role {session.person.role} may not see this page or do this. Nothing was changed."

@@ -1,0 +1,58 @@
+"""The templates, with the filters that all of them may use."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from console.static_files import StaticFiles
+
+
+class Templates:
+    def __init__(self, static: StaticFiles, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._environment = Environment(
+            loader=PackageLoader("console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals |= {"static": static.address, "new_key": lambda: str(uuid4())}
+        self._environment.filters |= {"time": time_element, "age": self.age, "words": words, "seconds": duration}
+
+    def render(self, name: str, content: Mapping[str, Any]) -> str:
+        return self._environment.get_template(name).render(content)
+
+    def age(self, moment: str | None) -> str:
+        """`3 min` for a time three minutes ago; also of a time to come."""
+        return "" if moment is None else duration(abs((self._now() - datetime.fromisoformat(moment)).total_seconds()))
+
+
+def time_element(moment: str | None) -> Markup | str:
+    """A time of an API, to the second, in UTC."""
+    if moment is None:
+        return ""
+    shown = datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return Markup('<time datetime="{}">{} UTC</time>').format(moment, shown)
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = timedelta(seconds=seconds) // timedelta(minutes=1)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
+
+def words(name: str) -> str:
+    """`PROCESSING_IN_WAREHOUSE` and `late-payment` as words."""
+    return name.replace("_", " ").replace("-", " ").lower()

@@ -1,0 +1,13 @@
+"""The console with the four services, once for all tests: it keeps nothing of a person but in the browser."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from support.console.system import System, system
+from support.postgres.databases import Databases
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_system(databases: Databases) -> AsyncIterator[System]:
+    async with system(databases.create) as running:
+        yield running
