@@ -23,6 +23,7 @@ import refunds.worker
 import returns.worker
 from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands
+from common.settings import ProcessSettings
 from console.settings import ConsoleSettings
 from generators.event_schemas import PUBLISHED, example_files, schema_file, schema_of
 from generators.http_tables import COMMON, OPERATORS, Schema, access, bodies, fields, is_own, routes, service, table
@@ -151,7 +152,7 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 def settings(name: str) -> Iterator[tuple[str, str]]:
     """Each environment variable of a service with its default; for `common`, those that every service has."""
     every = importlib.import_module("common.settings").ServiceSettings.model_fields
-    without_database = {"origin": OriginSettings, "console": ConsoleSettings}
+    without_database: dict[str, type[ProcessSettings]] = {"origin": OriginSettings, "console": ConsoleSettings}
     own = without_database[name].model_fields if name in without_database else None
     for field, info in (every if name == "common" else own or service(name).settings.model_fields).items():
         if name == "common" or field not in every:
