@@ -17,7 +17,7 @@ UNKNOWN ?= 10000
 SOURCES := libs services deploy docs tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials refund-trials unknown-outcomes clean examples refund-outcomes
+.PHONY: help setup up demo test bench soak check format lint types imports coverage security secrets contracts release-contracts reference lock kill-runs fuzz hostile-clients tamper-trials refund-trials unknown-outcomes clean examples refund-outcomes dashboards
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -84,6 +84,9 @@ examples: setup ## send the examples of the HTTP contract to a stack, and write 
 
 reference: setup ## generate the tables of docs/reference
 	PYTHONPATH=docs $(BIN)/python -m generators.reference
+
+dashboards: setup ## generate the dashboards of Grafana and the rules of the service levels
+	PYTHONPATH=docs $(BIN)/python -m generators.dashboards
 
 refund-outcomes: setup ## refund with every behaviour of both payment providers, and write docs/reference/refund-outcomes.md
 	WRITE_OUTCOMES=1 $(BIN)/pytest -q tests/refunds/test_refund_outcomes.py

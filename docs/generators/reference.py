@@ -6,30 +6,21 @@ by hand.
 
 import argparse
 import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import common
-import console.app  # noqa: F401 - its metrics
-import invoicing.worker
-import orders.use_cases.payments  # noqa: F401 - its metrics
-import origin.application  # noqa: F401 - its metrics
-import refunds.checks
-import refunds.worker
-import returns.worker
 from common.database.failures import RULINGS
 from common.operators.console import add_operator_commands
 from common.settings import ProcessSettings
 from console.settings import ConsoleSettings
 from generators.event_schemas import PUBLISHED, example_files, schema_file, schema_of
 from generators.http_tables import COMMON, OPERATORS, Schema, access, bodies, fields, is_own, routes, service, table
+from generators.metrics import metrics_table
 from local_stack.services import SERVICES
 from origin.settings import OriginSettings
-from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 ROOT = Path(__file__).parents[2]
@@ -86,26 +77,6 @@ def event_data(*event_types: str) -> str:
     objects = {name: part for name, part in parts.items() if "properties" in part}
     text += [f"#### {name}\n\n{fields(part, parts, required=False)}" for name, part in objects.items()]
     return "\n".join(text)
-
-
-def metrics() -> str:
-    for package in (common, invoicing.worker, refunds.worker, returns.worker):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if ".migrations" not in module.name:
-                importlib.import_module(module.name)
-    rows = {}
-    for collector in set(REGISTRY._names_to_collectors.values()):
-        labels = getattr(collector, "_labelnames", None)
-        if labels is not None:
-            [metric] = collector.collect()
-            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-            rows[name] = [
-                f"`{name}`",
-                metric.type,
-                ", ".join(f"`{each}`" for each in labels) or "-",
-                metric.documentation,
-            ]
-    return table(["metric", "kind", "labels", "meaning"], (rows[name] for name in sorted(rows)))
 
 
 def rulings() -> str:
@@ -185,7 +156,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "data of refund events": partial(event_data, "refund.succeeded"),
     "data of discrepancies": partial(event_data, "reconciliation.discrepancy"),
     "data of dead letters": partial(event_data, "job.dead_lettered", "record.dead_lettered"),
-    "metrics": metrics,
+    "metrics": metrics_table,
     "commands": commands,
     "rulings on database errors": rulings,
 }

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
 
-from support.project.monitoring import dashboard_expressions, metrics_in_use, rule_expressions
+from generators.monitored import dashboard_expressions, metrics_in_use, rule_expressions
 
 WAIT_SECONDS = 30.0  # the data of the smoke test must be scraped first, twice for a rate
 API = f"http://127.0.0.1:{os.environ.get('PROMETHEUS_PORT') or 9090}/api/v1"

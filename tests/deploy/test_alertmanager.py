@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from generators.monitored import DEPLOY, rules
 from support.mail.mailbox import Mailbox, running_mailbox
-from support.project.monitoring import DEPLOY, rules
 from support.waiting import eventually
 
 AMTOOL = shutil.which("amtool")
@@ -41,7 +41,7 @@ def test_it_sends_e_mails_to_the_mailbox_of_the_compose_file() -> None:
 
 
 @needs_amtool
-@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: f"{rule['alert']}-{rule['labels'].get('burn')}")
 def test_critical_alerts_go_out_at_once_and_the_others_in_groups(rule: dict[str, Any]) -> None:
     severity = rule["labels"]["severity"]
     labels = [f"alertname={rule['alert']}", f"severity={severity}", "service=refunds"]

@@ -11,10 +11,10 @@ from demo.client import Shop
 from demo.narrator import Narrator
 from demo.own_stack import fresh_stack
 from demo.stories import STORIES
+from generators.monitored import metrics_in_use
 from local_stack.stack_json import StackDescription
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
-from support.project.monitoring import metrics_in_use
 
 
 @pytest.mark.slow

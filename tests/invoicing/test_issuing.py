@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from invoicing.document_store.port import DocumentStore
 from invoicing.domain.invoice import Document
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.use_cases.jobs import DOCUMENT_JOB, MAIL_JOB
+from prometheus_client import REGISTRY
 from pypdf import PdfReader
 from structlog.testing import capture_logs
 from support.example.invoices import (
@@ -90,6 +92,25 @@ async def test_an_accepted_invoice_is_stored_issued_and_mailed_with_its_pdf(
     assert body is not None
     assert "Dear Ada Łukasiewicz" in body.get_content()
     assert "79.06 EUR" in body.get_content()
+
+
+def issue_seconds(name: str, labels: dict[str, str] | None = None) -> float:
+    return REGISTRY.get_sample_value(f"invoice_issue_seconds_{name}", labels or {}) or 0.0
+
+
+async def test_the_time_of_an_invoice_counts_from_the_shipment(
+    pool: Pool, renderer: Renderer, store: FolderDocumentStore, mailbox: Mailbox
+) -> None:
+    counted, in_time = issue_seconds("count"), issue_seconds("bucket", {"le": "300.0"})
+    now = datetime.now(UTC)
+    orders = [order_shipped(shipped_at=(now - age).isoformat()) for age in (timedelta(0), timedelta(minutes=9))]
+    for order in orders:
+        await consume(pool, order)
+    async with running_worker(pool, renderer, store, mailbox):
+        for order in orders:
+            await job_in_state(pool, order, "done", DOCUMENT_JOB)
+    assert issue_seconds("count") - counted == 2
+    assert issue_seconds("bucket", {"le": "300.0"}) - in_time == 1
 
 
 async def test_the_event_of_an_issued_invoice_has_its_full_state(

@@ -53,14 +53,29 @@ def outcome_count(outcome: str) -> float:
     return REGISTRY.get_sample_value("refunds_total", {"outcome": outcome}) or 0.0
 
 
+def refunds_within_two_hours() -> float:
+    return REGISTRY.get_sample_value("refund_seconds_bucket", {"le": "7200.0"}) or 0.0
+
+
+async def test_a_refund_that_waited_for_three_hours_missed_the_two(pool: Pool, refund_job: RefundJob) -> None:
+    refund = await open_refund(pool)
+    await pool.execute("UPDATE refunds SET created_at = now() - interval '3 hours' WHERE id = $1", refund.id)
+    in_time, slow = refunds_within_two_hours(), REGISTRY.get_sample_value("refund_seconds_count") or 0.0
+    async with running_worker(pool, refund_job):
+        await job_in_state(pool, refund, "done")
+    assert REGISTRY.get_sample_value("refund_seconds_count") == slow + 1
+    assert refunds_within_two_hours() == in_time
+
+
 async def test_a_refund_is_made_published_and_confirmed_by_mail(
     pool: Pool, sandbox: PaymentSandbox, refund_job: RefundJob
 ) -> None:
     refund = await open_refund(pool)
-    count_before = outcome_count("succeeded")
+    count_before, seconds_before = outcome_count("succeeded"), refunds_within_two_hours()
     async with running_worker(pool, refund_job):
         await job_in_state(pool, refund, "done")
 
+    assert refunds_within_two_hours() == seconds_before + 1
     (provider_refund,) = await sandbox.refunds(refund.request.payment_reference)
     row = await row_of(pool, refund.id)
     assert (row["status"], row["transaction_id"], row["attempts"]) == ("SUCCEEDED", provider_refund["id"], 1)

@@ -27,7 +27,7 @@ _duration = Histogram(
     "origin_request_duration_seconds",
     "Time from the request's head to the answer's end, of requests to both gateways",
     ["target", "status"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 _log = structlog.get_logger(__name__)
 

@@ -24,7 +24,13 @@ from common.settings import ServiceSettings
 SHORTEST_IDLE, LONGEST_IDLE = 0.01, 0.15
 
 _log = structlog.get_logger(__name__)
-_start_delay = Histogram("job_start_delay_seconds", "From a job's due time to the start of its attempt", ["kind"])
+# The objective is 15 seconds: half of the contract's 30 from the event to the work (ADR 46).
+_start_delay = Histogram(
+    "job_start_delay_seconds",
+    "From a job's due time to the start of its attempt",
+    ["kind"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 300, 1800),
+)
 
 
 class Worker:
@@ -43,6 +49,8 @@ class Worker:
         self._pool = pool
         self._longest_idle = longest_idle
         self._handlers = {handler.kind: handler for handler in handlers}
+        for kind in self._handlers:
+            _start_delay.labels(kind)  # a rate sees the first job only if the series exists before it
         self._runner = JobRunner(service, settings.retry_unit_seconds, Alerts.of(service, settings))
         self._lease = timedelta(seconds=settings.job_lease_seconds)
         self._running: dict[asyncio.Task[None], Job] = {}

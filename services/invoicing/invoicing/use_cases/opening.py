@@ -8,6 +8,7 @@ from common.aggregates.changes import New
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue
+from common.jobs.job import NewJob
 
 from invoicing.domain.invoice import Invoice, InvoiceStatus, MailStatus
 from invoicing.domain.numbering import UTC_CALENDAR, SellerCalendar, invoice_number
@@ -15,7 +16,7 @@ from invoicing.domain.snapshot import Buyer, Seller, Snapshot
 from invoicing.events import OrderShippedView
 from invoicing.repository import writing
 from invoicing.repository.writing import LockedSeries
-from invoicing.use_cases.jobs import DOCUMENT_JOB, new_job
+from invoicing.use_cases.jobs import new_document_job
 
 
 async def open_invoices(
@@ -39,8 +40,12 @@ async def open_invoices(
     ]
     if new:
         await writing.add(connection, series, new)
-        await queue.enqueue(connection, *[new_job(DOCUMENT_JOB, each.value, each.actor) for each in new])
+        await queue.enqueue(connection, *[_document_job(each, first_events[each.value.order_id][0]) for each in new])
     return len(new)
+
+
+def _document_job(opened: New[Invoice], order: OrderShippedView) -> NewJob:
+    return new_document_job(opened.value, order.shipped_at, opened.actor)
 
 
 def _open(snapshot: Snapshot, series: LockedSeries, actor: Actor) -> New[Invoice]:

@@ -3,14 +3,21 @@
 from common.database.statements import Connection
 from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from invoicing.document_store.port import DocumentStore
 from invoicing.domain.invoice import Document, Step
 from invoicing.invoice_pdf.renderer import Renderer
 from invoicing.repository import reading
 from invoicing.use_cases.commands import issue_invoice, record_failure
-from invoicing.use_cases.jobs import DOCUMENT_JOB, invoice_id, subject
+from invoicing.use_cases.jobs import DOCUMENT_JOB, invoice_id, shipped_at, subject
+
+# The objective is five minutes; the schedule of retries ends after seven.
+_seconds = Histogram(
+    "invoice_issue_seconds",
+    "From the shipment of an order to its issued invoice",
+    buckets=(0.1, 0.5, 1, 5, 30, 60, 300, 600, 3600, 86400),
+)
 
 
 class DocumentJob(JobHandler):
@@ -38,7 +45,11 @@ class DocumentJob(JobHandler):
 
     async def on_success(self, connection: Connection, job: Job) -> Subject:
         document = Document(job.result["sha256"], job.result["size_bytes"])
-        return subject(await issue_invoice(connection, invoice_id(job), document, job.actor))
+        invoice = await issue_invoice(connection, invoice_id(job), document, job.actor)
+        since = shipped_at(job)
+        if since is not None and invoice.issued_at is not None:
+            _seconds.observe((invoice.issued_at - since).total_seconds())
+        return subject(invoice)
 
     async def on_failure(self, connection: Connection, job: Job, error: str) -> Subject:
         return subject(await record_failure(connection, invoice_id(job), Step.DOCUMENT, error, job.attempt, job.actor))

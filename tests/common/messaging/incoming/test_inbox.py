@@ -13,6 +13,7 @@ from common.errors import Code, Problem
 from common.messaging.incoming.inbox import Inbox
 from common.messaging.incoming.poison import NotStored, PoisonRecord, replay
 from common.messaging.incoming.records import EventHandler
+from prometheus_client import REGISTRY
 from support.kafka.poison_records import POISON_RECORDS
 from support.kafka.raw_records import RawRecord, order_shipped_record
 from support.kafka.subscribers import GROUP, HANDLERS, OrderShipped, create_lines, write_lines, written_lines
@@ -47,6 +48,18 @@ async def kept_ids(pool: Pool) -> list[UUID]:
 async def replay_record(pool: Pool, poison_id: UUID) -> None:
     async with transaction(pool) as connection:
         await replay(connection, GROUP, HANDLERS, poison_id)
+
+
+async def test_only_new_events_count_in_the_delay_since_they_were_written(inbox: Inbox) -> None:
+    def count() -> float:
+        return REGISTRY.get_sample_value("consumer_event_delay_seconds_count", {"consumer": GROUP}) or 0.0
+
+    before = count()
+    first, second = order_shipped_record("order-1", 1), order_shipped_record("order-1", 2)
+    await inbox.process(received(first))
+    await inbox.process(received(first, second))
+
+    assert count() == before + 2
 
 
 async def test_every_kind_of_poison_record_is_stored_and_copied_alone_and_among_others(

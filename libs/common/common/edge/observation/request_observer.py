@@ -21,7 +21,7 @@ DURATION = Histogram(
     "http_server_request_duration_seconds",
     "Time from the request's head to the answer's end.",
     ["method", "route", "status"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 UNMATCHED = "(no route)"
 CLIENT_GONE = 499

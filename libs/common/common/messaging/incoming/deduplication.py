@@ -25,10 +25,12 @@ _INSERT_NEW = prepare(
 )
 
 
-async def process_new(connection: Connection, consumer: str, handlers: Handlers, events: RecordEvents) -> int:
-    """Call each handler with its events that are not in the inbox yet, in their order. Returns how many were new."""
+async def process_new(
+    connection: Connection, consumer: str, handlers: Handlers, events: RecordEvents
+) -> Sequence[Incoming[Any]]:
+    """Call each handler with its events that are not in the inbox yet, in their order. Returns the new ones."""
     if not events:
-        return 0
+        return ()
     rows = await _INSERT_NEW.fetch_all(
         connection,
         consumer=consumer,
@@ -45,4 +47,4 @@ async def process_new(connection: Connection, consumer: str, handlers: Handlers,
             by_handler.setdefault(handlers[incoming.event.type], []).append(incoming)
     for handler, its_events in by_handler.items():
         await handler.process(connection, its_events)
-    return len(rows)
+    return [incoming for its_events in by_handler.values() for incoming in its_events]
