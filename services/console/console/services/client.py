@@ -79,10 +79,19 @@ class ServiceClient:
         return (await self._call("GET", path, params=query)).json()
 
     async def send(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        version: str | None = None,
     ) -> Any:
-        """The JSON of a request that changes something. `key` is its idempotency key."""
+        """The JSON of a request that changes something. `key` is its idempotency key; with a `version`, the object is
+        changed only if it still has it."""
         headers = {} if key is None else {"Idempotency-Key": key}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
         response = await self._call(method, path, json=body, headers=headers)
         return response.json() if response.content else None
 
