@@ -80,6 +80,10 @@ async def a_refund(gateway: Gateway) -> str:
     return str((await open_refund(gateway.pool)).id)
 
 
+async def an_unknown_key(_gateway: Gateway) -> str:
+    return str(uuid4())
+
+
 # What a path names, by its parameter: how to make one, and one that does not exist.
 OBJECTS: dict[str, tuple[Callable[[Gateway], Awaitable[object]], str]] = {
     "order_id": (an_order_of_ada, str(uuid4())),
@@ -90,6 +94,7 @@ OBJECTS: dict[str, tuple[Callable[[Gateway], Awaitable[object]], str]] = {
     "poison_id": (lambda gateway: a_poison_record(cast(Any, gateway), f"Vase {uuid4()}"), str(uuid4())),
     "position": (a_parked_event, "999999999"),
     "prefix": (an_api_key, "nobody"),
+    "key": (an_unknown_key, str(uuid4())),
 }
 
 

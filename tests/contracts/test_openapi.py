@@ -13,7 +13,7 @@ OPERATION_IDS = {
     "orders": {
         *("createOrder", "listOrders", "getOrder", "updateOrder", "updateOrderState", "cancelOrder", "getOrderHistory"),
         *("getOrderHistoryProof", "getOrderInvoice", "addOrderNote", "listOrderNotes", "updateOrderStates"),
-        "exportOrders",
+        *("exportOrders", "explainOrder"),
     },
     "returns": {
         *(

@@ -15,7 +15,7 @@ class Service:
 SERVICES = {
     "orders": Service(
         roles=("api", "consumer", "relay", "reconciler"),
-        settings=("LINK_SIGNING_KEY", "INVOICE_DOWNLOAD_URL"),
+        settings=("LINK_SIGNING_KEY", "INVOICE_DOWNLOAD_URL", "RETURNS_URL", "INVOICING_URL", "REFUNDS_URL"),
     ),
     "returns": Service(
         roles=("api", "consumer", "relay", "worker", "reconciler"),

@@ -80,6 +80,7 @@ class Stack:
         return {
             "DOCUMENT_FOLDER": str(self.documents),
             "INVOICE_DOWNLOAD_URL": self.url("invoicing"),
+            **{f"{service.upper()}_URL": self.url(service) for service in SERVICES},
             "LINK_SIGNING_KEY": self.credentials.link_signing_key,
             "PAYMENT_GATEWAY_KEY": self.credentials.payment_gateway_key,
             "PAYMENT_GATEWAY_URL": self.url("sandbox") + ("/adyen" if self._uses_adyen() else ""),

@@ -28,9 +28,9 @@ def gateway(runtime: Runtime[InvoicingSettings]) -> "FastAPI":
     from common.signed_links import SignedLinks
 
     from invoicing.repository.reading import count_by_status
-    from invoicing.routes import router
+    from invoicing.routes import router, timelines
 
-    app = create_gateway(runtime, [router], entities="invoices", count_by_status=count_by_status)
+    app = create_gateway(runtime, [router, timelines], entities="invoices", count_by_status=count_by_status)
     app.state.signed_links = SignedLinks(runtime.settings.link_signing_key.get_secret_value())
     app.state.document_store = _document_store(runtime.settings)
     return app

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from common.access.auth import Role
 from common.edge.commands.query import read, read_page
+from common.edge.pages.timeline_routes import timeline_router
 from common.edge.requests.conditions import client_has
 from common.edge.requests.query import InDigits, PageQuery
 from common.edge.routing.router import Router
@@ -16,8 +17,9 @@ from fastapi import Query, Request, Response
 
 from invoicing.document_store.port import DocumentStore
 from invoicing.domain.invoice import PDF, InvoiceStatus
-from invoicing.schemas import InvoiceResponse, invoice_response
+from invoicing.schemas import InvoiceResponse, InvoicingTimeline, invoice_response
 from invoicing.use_cases import queries
+from invoicing.use_cases.timelines import timeline_subject
 
 DOCUMENT_HEADERS = {
     name: {"description": description, "schema": {"type": "string"}}
@@ -28,6 +30,12 @@ DOCUMENT_HEADERS = {
 }
 
 router = Router("/invoices", tag="Invoices")
+timelines = timeline_router(
+    timeline_subject,
+    returns=InvoicingTimeline,
+    description="What invoicing knows of the order with this id: its invoice, the jobs of the document and the e-mail "
+    "with their attempts, events with their delivery, and whether the consumer is behind.",
+)
 
 
 @router.route("GET", "", roles=Role.staff(), lists=InvoiceResponse)

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.edge.requests.fields import ExactNumber
+from common.operators.timeline_results import Timeline
 from typing_extensions import TypedDict
 
 from invoicing.domain.invoice import Document, Invoice, InvoiceStatus, MailStatus, Step
@@ -29,6 +30,23 @@ class InvoiceResponse(TypedDict):
     attempts: int | None
     created_at: datetime
     issued_at: datetime | None
+
+
+class TimelineInvoice(TypedDict):
+    id: UUID
+    number: str
+    status: InvoiceStatus
+    mail_status: MailStatus
+    created_at: datetime
+    issued_at: datetime | None
+    failed_step: Step | None
+    error: str | None
+
+
+class InvoicingTimeline(Timeline):
+    """`invoice` is null until the shipped order was processed."""
+
+    invoice: TimelineInvoice | None
 
 
 def invoice_response(invoice: Invoice) -> dict[str, object]:

@@ -23,11 +23,22 @@ def gateway(runtime: Runtime[OrdersSettings]) -> "FastAPI":
     from common.signed_links import SignedLinks
     from common.text.email_address import parse_email_address
 
+    from orders import explain_routes
+    from orders.explanation.evidence import Limits
     from orders.routes import router
     from orders.schemas.responses import InvoiceLinks
+    from orders.timeline_client import TimelineClient
 
     parse_email_address("ada@münchen.example")  # reads the tables for international domains, which takes 0.15 s, now
-    app = create_gateway(runtime, [router], entities="orders", count_by_status=order_counts.by_status)
+    routers = [router, explain_routes.router, explain_routes.timelines]
+    app = create_gateway(runtime, routers, entities="orders", count_by_status=order_counts.by_status)
+    settings = runtime.settings
+    addresses = {"returns": settings.returns_url, "invoicing": settings.invoicing_url, "refunds": settings.refunds_url}
+    app.state.timeline_client = client = TimelineClient(addresses, settings.explain_timeout_seconds)
+    app.state.result_limits = Limits(
+        timedelta(minutes=settings.invoice_limit_minutes), timedelta(minutes=settings.refund_limit_minutes)
+    )
+    app.state.components = (*app.state.components, client.component)
     app.state.bulk_commands = BulkCommands()
     app.state.invoice_links = InvoiceLinks(
         origin=runtime.settings.invoice_download_url,

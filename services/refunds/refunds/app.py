@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 def gateway(runtime: Runtime[RefundsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
 
-    from refunds.routes import router, webhook_router
+    from refunds.routes import router, timelines, webhook_router
     from refunds.use_cases.requesting import REFUND_NOT_ALLOWED
 
     return create_gateway(
         runtime,
-        [router, webhook_router(runtime.settings.payment_gateway, _webhook_reader(runtime.settings))],
+        [router, webhook_router(runtime.settings.payment_gateway, _webhook_reader(runtime.settings)), timelines],
         entities="refunds",
         count_by_status=refund_counts.by_status,
         error_codes=[REFUND_NOT_ALLOWED],

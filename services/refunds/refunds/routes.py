@@ -9,6 +9,7 @@ from common.access.auth import Caller, Role
 from common.database.transactions import transaction
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
+from common.edge.pages.timeline_routes import timeline_router
 from common.edge.requests.query import PageQuery
 from common.edge.routing.router import Router
 from common.errors import Code, Problem
@@ -23,6 +24,7 @@ from refunds.schemas import (
     BookResponse,
     RefundCreate,
     RefundResponse,
+    RefundsTimeline,
     Settlement,
     WebhookReceipt,
     book_response,
@@ -31,11 +33,18 @@ from refunds.schemas import (
 from refunds.use_cases import provider_events, queries
 from refunds.use_cases.requesting import REFUND_NOT_ALLOWED, request_refund
 from refunds.use_cases.settlement import settle_refund as settle
+from refunds.use_cases.timelines import timeline_subject
 from refunds.use_cases.trial_balance import get_trial_balance
 
 WebhookReader: TypeAlias = Callable[[Mapping[str, str], bytes, datetime], GatewayEvent | None]
 
 router = Router("/refunds", tag="Refunds")
+timelines = timeline_router(
+    timeline_subject,
+    returns=RefundsTimeline,
+    description="What refunds knows of the order with this id: its refunds with their calls to the payment gateway, "
+    "disputes, jobs with their attempts, events with their delivery, and whether the consumer is behind.",
+)
 
 
 def refund_filter(

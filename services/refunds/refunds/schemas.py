@@ -7,6 +7,7 @@ from uuid import UUID
 from common.edge.requests.fields import ExactNumber, Line, Lines, RequestBody
 from common.jobs.attempts import Attempt
 from common.money import quantize
+from common.operators.timeline_results import Timeline
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -116,6 +117,86 @@ class BookResponse(TypedDict):
     payments_in_excess: int
     disagreements: int
     payments: list[BookPaymentResponse]
+
+
+class TimelineCall(TypedDict):
+    """A call to the payment gateway. Without an answer it is under way, or was cut off."""
+
+    kind: str
+    attempt: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    answer: str | None
+
+
+class TimelineRefund(TypedDict):
+    """`last_answer` is what the gateway answered to the latest call, null while that is under way."""
+
+    id: UUID
+    business_key: str
+    cause: Cause
+    return_id: UUID | None
+    amount: ExactNumber
+    currency: str
+    payment_reference: str
+    customer_email: str | None
+    status: RefundStatus
+    transaction_id: str | None
+    error: str | None
+    attempts: int
+    created_at: datetime
+    completed_at: datetime | None
+    called_at: datetime | None
+    last_answer: str | None
+    settled_by_hand: bool
+    calls: list[TimelineCall]
+
+
+class TimelinePayment(TypedDict):
+    """A payment of the book; `excess` is what the provider paid back beyond it."""
+
+    reference: str
+    kind: EntryKind
+    currency: str
+    captured: ExactNumber
+    excess: ExactNumber
+
+
+class TimelineDispute(TypedDict):
+    dispute_id: str
+    payment_reference: str
+    amount: ExactNumber
+    currency: str
+    status: str
+    reason: str | None
+    changed_at: datetime
+
+
+class TimelineDisagreement(TypedDict):
+    """What was reported of a payment and differs from the book."""
+
+    reference: str
+    kind: str
+    booked: str
+    reported: str
+    created_at: datetime
+
+
+class TimelineGateway(TypedDict):
+    """Whether the payment gateway answers, by the latest calls of all workers about any refunds."""
+
+    is_failing: bool
+    failing_since: datetime | None
+    error: str | None
+
+
+class RefundsTimeline(Timeline):
+    refunds: list[TimelineRefund]
+    payments: list[TimelinePayment]
+    disputes: list[TimelineDispute]
+    disagreements: list[TimelineDisagreement]
+    gateway: TimelineGateway
 
 
 def book_response(book: TrialBalance) -> dict[str, object]:

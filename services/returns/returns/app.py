@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from common.service import Runtime, Service
@@ -21,16 +22,30 @@ if TYPE_CHECKING:
 
 def gateway(runtime: Runtime[ReturnsSettings]) -> "FastAPI":
     from common.edge.gateway import create_gateway
+    from common.edge.pages.timeline_routes import timeline_router
 
     from returns.domain.four_eyes import FourEyes
     from returns.routes import router
+    from returns.schemas import ReturnsTimeline
     from returns.use_cases.delivery_wait import DeliveryWait
     from returns.use_cases.opening import RETURN_NOT_ALLOWED
+    from returns.use_cases.timelines import timeline_subject
 
-    app = create_gateway(
-        runtime, [router], entities="returns", count_by_status=return_counts.by_status, error_codes=[RETURN_NOT_ALLOWED]
+    four_eyes = FourEyes.parse(runtime.settings.four_eyes_above)
+    timelines = timeline_router(
+        partial(timeline_subject, four_eyes, runtime.settings.review_policy),
+        returns=ReturnsTimeline,
+        description="What returns knows of the order with this id: its return, the copy of the order, jobs with their "
+        "attempts, events with their delivery, and whether the consumer is behind.",
     )
-    app.state.four_eyes = FourEyes.parse(runtime.settings.four_eyes_above)
+    app = create_gateway(
+        runtime,
+        [router, timelines],
+        entities="returns",
+        count_by_status=return_counts.by_status,
+        error_codes=[RETURN_NOT_ALLOWED],
+    )
+    app.state.four_eyes = four_eyes
     app.state.review_policy = runtime.settings.review_policy
     app.state.return_window_days = runtime.settings.return_window_days
     app.state.delivery_wait = DeliveryWait(

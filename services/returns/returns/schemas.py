@@ -7,6 +7,7 @@ from uuid import UUID
 
 from common.edge.requests.fields import ExactNumber, Line, Lines, OptionalLines, RequestBody
 from common.edge.requests.metadata import Metadata, MetadataChanges
+from common.operators.timeline_results import Timeline
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -79,3 +80,38 @@ class ReturnResponse(TypedDict):
 
 def return_response(of: Return) -> dict[str, object]:
     return {name: getattr(of, name) for name in ReturnResponse.__annotations__}
+
+
+class TimelineReturn(TypedDict):
+    """`review_until`: when staff is reminded of a return that nobody has decided about."""
+
+    id: UUID
+    status: ReturnStatus
+    reason: str
+    rejection_reason: RejectionReason | None
+    refund_amount: ExactNumber
+    currency: str
+    payment_reference: str
+    refund_status: RefundStatus
+    refund_transaction_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    approved_at: datetime | None
+    rejected_at: datetime | None
+    completed_at: datetime | None
+    approvals: int
+    approvals_needed: int
+    review_until: datetime
+
+
+class TimelineOrderCopy(TypedDict):
+    """The copy of the order; epoch and sequence are those of the event from which it is."""
+
+    status: str
+    epoch: int
+    sequence: int
+
+
+class ReturnsTimeline(Timeline):
+    opened_return: TimelineReturn | None
+    order_copy: TimelineOrderCopy | None

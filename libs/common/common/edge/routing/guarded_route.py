@@ -39,7 +39,14 @@ class GuardedRoute(APIRoute):
         **options: Any,
     ) -> None:
         self.policy = policy
-        description = describe(path, endpoint, options, roles=policy.roles, versioned=versioned, errors=errors)
+        description = describe(
+            endpoint,
+            options,
+            roles=policy.roles,
+            has_object=policy.has_object,
+            versioned=versioned,
+            errors=errors,
+        )
         super().__init__(path, endpoint, **description, strict_content_type=False)
         parameters = Parameters.of_route(self)
         try:

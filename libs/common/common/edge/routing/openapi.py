@@ -60,11 +60,11 @@ _CODE_OF_STATUS: Mapping[int, ErrorCode] = {
 
 
 def describe(
-    path: str,
     endpoint: Callable[..., Any],
     options: Mapping[str, Any],
     *,
     roles: frozenset[Role] | None,
+    has_object: bool,
     versioned: bool,
     errors: Iterable[ErrorCode],
 ) -> dict[str, Any]:
@@ -78,7 +78,8 @@ def describe(
     operation_id = options.get("operation_id") or _camel_case(endpoint.__name__)
     is_unsafe = not SAFE_METHODS.issuperset(options["methods"])
     own_responses: Mapping[int, dict[str, Any]] = options.get("responses", {})
-    codes = [*_common_codes(path, roles=roles, is_unsafe=is_unsafe, versioned=versioned), *errors]
+    common = _common_codes(roles=roles, has_object=has_object, is_unsafe=is_unsafe, versioned=versioned)
+    codes = [*common, *errors]
     codes += [_CODE_OF_STATUS[status] for status, response in own_responses.items() if not response]
     documented_responses = _error_responses(codes) | {
         status: response for status, response in own_responses.items() if response
@@ -105,13 +106,15 @@ def _extra(roles: frozenset[Role] | None, *, is_unsafe: bool, versioned: bool) -
     return extra
 
 
-def _common_codes(path: str, *, roles: frozenset[Role] | None, is_unsafe: bool, versioned: bool) -> list[ErrorCode]:
+def _common_codes(
+    *, roles: frozenset[Role] | None, has_object: bool, is_unsafe: bool, versioned: bool
+) -> list[ErrorCode]:
     codes = [Code.VALIDATION_ERROR, Code.INTERNAL_ERROR, Code.UNAVAILABLE]
     if roles is not None:
         codes += [Code.BAD_REQUEST, Code.UNAUTHENTICATED, Code.RATE_LIMITED]
         if roles != frozenset(Role):
             codes += [Code.FORBIDDEN]
-    if "{" in path:
+    if has_object:
         codes += [Code.NOT_FOUND]
     if is_unsafe:
         codes += [Code.CONFLICT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.IDEMPOTENCY_KEY_REUSED]

@@ -49,6 +49,7 @@ class Router:
         versioned: bool = False,
         foreign: Verdict | None = None,
         targets: Mapping[Any, Collection[Role]] | None = None,
+        names_object: bool = True,
         responses: Mapping[int, Mapping[str, Any]] | None = None,
         errors: Iterable[ErrorCode] = (),
         **options: Any,
@@ -58,7 +59,8 @@ class Router:
         `roles=None` means everybody, without a key: only for pages without data of anybody. A route that is `versioned`
         reads or changes one aggregate with a version: `read` and the use case check `If-Match` and `If-None-Match`,
         which a route that changes anything else refuses. `foreign` and `targets` are those of `Policy`, which the use
-        case enforces: by the statement that finds the object, and by `Caller.require`. For the document:
+        case enforces: by the statement that finds the object, and by `Caller.require`. `names_object` is false where
+        the path has a parameter, and every value of it has an answer. For the document:
         `returns` is the type of the response, or `lists` that of the rows of a page; `responses` has further ones, of
         which an empty one, as in `{404: {}}`, is the contract's error; `errors` are the codes that only this route has;
         `options` are FastAPI's.
@@ -69,7 +71,7 @@ class Router:
             GuardedRoute,
             policy=Policy(
                 None if roles is None else frozenset({*roles, Role.OPS}),
-                has_object="{" in path,
+                has_object=names_object and "{" in path,
                 foreign=foreign,
                 targets=targets or {},
             ),
