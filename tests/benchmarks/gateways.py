@@ -70,10 +70,10 @@ class Bench:
         self._database, self._keys = database, keys
         self._stored = database.fill(STORED_ORDERS)
 
-    def measure(self, operation: Operation, *servers: Server) -> list[list[Load]]:
+    def measure(self, operation: Operation, *servers: Server, rounds: int = ROUNDS) -> list[list[Load]]:
         """The runs of each server, round by round."""
         self._compare(operation, *servers)
-        runs = interleaved(servers, lambda server: self._run(operation, server), rounds=ROUNDS)
+        runs = interleaved(servers, lambda server: self._run(operation, server), rounds=rounds)
         return [runs[server] for server in servers]
 
     def _run(self, operation: Operation, server: Server) -> Load:

@@ -128,6 +128,12 @@ class ServiceSettings(ProcessSettings):
     # Between two rounds of the reconciler.
     reconcile_seconds: float = Field(default=60, gt=0)
 
+    # The collector of traces, by OTLP over HTTP (ADR 45); without one there are none. OpenTelemetry's SDK reads these
+    # variables itself, and the others of the standard.
+    otel_exporter_otlp_endpoint: WebAddress | None = None
+    otel_exporter_otlp_traces_endpoint: WebAddress | None = None
+    otel_sdk_disabled: bool = False
+
     # The unit of all retry schedules.
     retry_unit_seconds: float = Field(default=60, gt=0)
     job_lease_seconds: float = Field(default=20, gt=0)
@@ -141,6 +147,11 @@ class ServiceSettings(ProcessSettings):
     topic_partitions: int = Field(default=12, ge=1)
     topic_retention_days: int = Field(default=90, ge=1)
     topic_replication: int = Field(default=1, ge=1)
+
+    @property
+    def exports_traces(self) -> bool:
+        collector = self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint
+        return collector is not None and not self.otel_sdk_disabled
 
     @field_validator("mail_sender")
     @classmethod

@@ -10,7 +10,7 @@ from common.database.statements import Connection
 from common.database.transactions import Pool, reading
 from common.jobs import queue
 from common.reconciliation.check import Check, Finding, QueryCheck
-from common.telemetry.trace_context import new_traceparent
+from common.telemetry.tracing import traceparent_below
 
 from invoicing.document_store.port import DamagedDocument, DocumentStore
 from invoicing.repository import checks
@@ -44,7 +44,7 @@ def invoice_checks(store: DocumentStore, limit: timedelta = WITHOUT_JOB_LIMIT) -
 
 async def _enqueue(kind: str, connection: Connection, finding: Finding) -> None:
     invoice = await get_invoice(connection, UUID(finding.details["invoice_id"]))
-    actor = Actor(None, "reconciler", "SYSTEM", "BACKGROUND_JOB", new_traceparent())
+    actor = Actor(None, "reconciler", "SYSTEM", "BACKGROUND_JOB", traceparent_below())
     await queue.enqueue(connection, new_job(kind, invoice, actor))
 
 

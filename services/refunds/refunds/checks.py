@@ -10,7 +10,7 @@ from common.database.transactions import Pool
 from common.database.transactions import reading as reading_from
 from common.jobs import queue
 from common.reconciliation.check import Check, Finding, QueryCheck
-from common.telemetry.trace_context import new_traceparent
+from common.telemetry.tracing import traceparent_below
 from prometheus_client import Gauge
 
 from refunds.book_check import Book
@@ -58,5 +58,5 @@ class Waiting(Check):
 async def _enqueue(connection: Connection, finding: Finding) -> None:
     """The new job looks the refund up before it calls, as every attempt does that is not the first."""
     refund = await reading.get(connection, UUID(finding.details["refund_id"]))
-    actor = Actor(None, "reconciler", "SYSTEM", "BACKGROUND_JOB", new_traceparent())
+    actor = Actor(None, "reconciler", "SYSTEM", "BACKGROUND_JOB", traceparent_below())
     await queue.enqueue(connection, new_job(REFUND_JOB, refund, actor))

@@ -51,6 +51,34 @@ def test_a_role_becomes_ready_and_exits_with_0_on_sigterm(
         assert "Traceback" not in process.log
 
 
+def test_without_a_collector_the_sdk_of_opentelemetry_is_not_imported(
+    migrated_environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {**migrated_environment, "PYTHONPROFILEIMPORTTIME": "1"}
+    with running_service("orders", "all", folder=tmp_path, environment=environment) as process:
+        process.wait_for("/readyz", 200)
+        assert process.stop() == 0, process.log
+        assert "common.telemetry.tracing" in process.log
+        assert "opentelemetry.sdk" not in process.log
+
+
+def test_with_a_collector_that_is_away_a_process_works_and_ends_in_time(
+    migrated_environment: dict[str, str], tmp_path: Path
+) -> None:
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    with running_service("orders", "api", folder=tmp_path, environment=migrated_environment | collector) as process:
+        process.wait_for("/readyz", 200)
+        for _ in range(20):
+            response = process.get("/api/v1/orders")
+            assert response is not None
+            assert response.status_code == 401
+        start = time.monotonic()
+        assert process.stop() == 0, process.log
+        assert time.monotonic() - start < 5
+        assert "opentelemetry" in process.log
+        assert "Traceback" not in process.log
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_limits_the_size_and_duration_of_requests(
     migrated_environment: dict[str, str], tmp_path: Path, role: str

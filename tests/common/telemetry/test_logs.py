@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from common.telemetry.logs import configure_logging, without_secrets
+from common.telemetry.logs import configure_logging
+from common.telemetry.redaction import without_secrets
 from common.telemetry.trace_context import new_traceparent, trace_id
 from structlog import get_logger
 from support.logs import logging_restored

@@ -14,6 +14,7 @@ from common.jobs.job import Job
 from common.mail.mailer import Mailer
 from common.mail.message import Mail
 from common.settings import ServiceSettings
+from common.telemetry.tracing import outside_call
 
 WEBHOOK_SECONDS = 5.0
 _LONGEST_SUBJECT = 150
@@ -56,8 +57,9 @@ class AlertJob(JobHandler):
 
     async def _post(self, url: str, alert: Mapping[str, Any], key: str) -> None:
         try:
-            async with httpx.AsyncClient(timeout=WEBHOOK_SECONDS) as client:
-                answer = await client.post(url, json=alert, headers={"Idempotency-Key": key})
+            with outside_call("POST", {"http.request.method": "POST"}):  # the address may have a secret in it
+                async with httpx.AsyncClient(timeout=WEBHOOK_SECONDS) as client:
+                    answer = await client.post(url, json=alert, headers={"Idempotency-Key": key})
         except httpx.HTTPError as error:
             raise WebhookFailed(type(error).__name__) from None
         if not answer.is_success:

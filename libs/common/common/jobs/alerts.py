@@ -9,7 +9,7 @@ from common.database.statements import Connection
 from common.jobs import queue
 from common.jobs.job import NewJob
 from common.settings import ServiceSettings
-from common.telemetry.trace_context import new_traceparent
+from common.telemetry.tracing import traceparent_below
 from common.text.storable import storable_json
 
 ALERT = "alert"
@@ -49,7 +49,7 @@ class Alerts:
                 ALERT,
                 f"{channel}:{alert.cause}:{alert.subject}:{now:%Y-%m-%d}",
                 storable_json({"channel": channel, "alert": content}),
-                new_traceparent(traceparent),
+                traceparent_below(traceparent),
             )
             for channel in self._channels
         ]

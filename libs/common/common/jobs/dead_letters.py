@@ -8,7 +8,7 @@ from common.database.statements import Connection
 from common.jobs.job import Job
 from common.messaging.dead_letters import append_dead_letter
 from common.messaging.envelope import EventData
-from common.telemetry.trace_context import new_traceparent
+from common.telemetry.tracing import traceparent_below
 from common.text.storable import storable
 
 DEAD_JOB = "job.dead_lettered"
@@ -42,6 +42,6 @@ async def append_dead_job(connection: Connection, service: str, record_key: str,
         event_type=DEAD_JOB,
         subject=("job", job.id),
         key=record_key,
-        traceparent=new_traceparent(job.traceparent),
+        traceparent=traceparent_below(job.traceparent),
         causation_id=job.causation_id,
     )

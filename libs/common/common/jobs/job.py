@@ -13,7 +13,7 @@ from common.audit.actor import Actor
 from common.database.statements import Connection, prepare
 from common.database.tables import jobs
 from common.database.transactions import Pool, reading, transaction
-from common.telemetry.trace_context import new_traceparent
+from common.telemetry.tracing import traceparent_below
 
 
 def is_in_state(name: str) -> sa.ColumnElement[bool]:
@@ -96,8 +96,8 @@ class Job:
 
     @property
     def actor(self) -> Actor:
-        """The job as the author of a change, each time in a new span of the trace that it came from."""
-        traceparent = new_traceparent(self.traceparent)
+        """The job as the author of a change, in the trace that it came from."""
+        traceparent = traceparent_below(self.traceparent)
         return Actor(None, self.kind, "SYSTEM", "BACKGROUND_JOB", traceparent, causation_id=self.causation_id)
 
     def reading(self) -> AbstractAsyncContextManager[Connection]:

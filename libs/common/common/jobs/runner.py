@@ -14,8 +14,10 @@ from common.database.transactions import reading, transaction
 from common.errors import PermanentFailure
 from common.jobs import dead_letters, endings
 from common.jobs.alerts import ALERT, Alert, Alerts
+from common.jobs.attempt_work import attempt_work, note_subject
 from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job, LeaseLost, Postponed
+from common.telemetry.tracing import note
 from common.text.storable import LONGEST_ERROR, describe_error, storable
 
 # A job whose worker died this often probably kills its workers; it becomes dead, for an operator to look at.
@@ -43,18 +45,20 @@ class JobRunner:
 
         Where the end of an attempt cannot be written, its lease expires by itself, and the job is then tried again.
         """
-        log = _log.bind(job_id=str(job.id), kind=job.kind, business_key=job.business_key, attempt=job.attempt)
-        with _seconds.labels(job.kind).time():
-            try:
-                outcome = await self._try(job, handler)
-            except LeaseLost as error:
-                outcome = "lease_lost"
-                log.warning("another worker has taken the job over", error=describe_error(error))
-            except Exception as error:
-                outcome = "unrecorded"
-                log.error("the end of an attempt could not be written", error=describe_error(error))
-        _attempts.labels(job.kind, outcome).inc()
-        log.info("job attempt ended", outcome=outcome)
+        with attempt_work(job):
+            log = _log.bind(job_id=str(job.id), kind=job.kind, business_key=job.business_key, attempt=job.attempt)
+            with _seconds.labels(job.kind).time():
+                try:
+                    outcome = await self._try(job, handler)
+                except LeaseLost as error:
+                    outcome = "lease_lost"
+                    log.warning("another worker has taken the job over", error=describe_error(error))
+                except Exception as error:
+                    outcome = "unrecorded"
+                    log.error("the end of an attempt could not be written", error=describe_error(error))
+            _attempts.labels(job.kind, outcome).inc()
+            note({"articurated.job.outcome": outcome})
+            log.info("job attempt ended", outcome=outcome)
 
     async def complete(self, job: Job, handler: JobHandler) -> None:
         """Do the work, unless an earlier attempt did, and complete the job. Raises what the handler raises."""
@@ -77,6 +81,8 @@ class JobRunner:
             raise
         if handler.counter is not None:
             handler.counter.labels(handler.success).inc()
+        if subject is not None:
+            note_subject(subject)
         if handler.success_message is not None and subject is not None:
             _log.info(handler.success_message, attempts=job.attempt, **subject.log_fields)
 
@@ -85,6 +91,7 @@ class JobRunner:
         async with transaction(job.pool) as connection:
             await endings.bury(connection, job, reason)
             subject = await handler.on_failure(connection, job, reason)
+            note_subject(subject)
             await dead_letters.append_dead_job(connection, self._service, subject.record_key, job, reason)
             if self._alerts is not None and job.kind != ALERT:
                 await self._alerts.enqueue(connection, _alert(job, handler, subject, reason), job.traceparent)
@@ -108,6 +115,7 @@ class JobRunner:
                 why, pause = describe_error(error), error.delay
                 await _persist(job, lambda connection: endings.postpone(connection, job, why, pause))
                 return "postponed"
+            note({}, error)
             if not _is_set_back(job, error):
                 return await self._fail(job, handler, error)
             reason, delay = describe_error(error), self._set_back_delay(job)

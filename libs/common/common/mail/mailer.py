@@ -1,10 +1,16 @@
 """The SMTP client: sends one e-mail over one connection (RFC 5321)."""
 
+from typing import TYPE_CHECKING
+
 import aiosmtplib
 
 from common.mail.message import Mail, MailRefused, compose, recipient_of
 from common.settings import ServiceSettings
+from common.telemetry.tracing import outside_call
 from common.text.email_address import parse_mailbox
+
+if TYPE_CHECKING:
+    from common.telemetry.spans import Attributes
 
 
 class MailNotSent(Exception):
@@ -30,19 +36,25 @@ class Mailer:
         settings = self._settings
         server = f"{settings.smtp_host}:{settings.smtp_port}"
         username = settings.smtp_username or None
+        where: Attributes = {
+            "network.protocol.name": "smtp",
+            "server.address": settings.smtp_host,
+            "server.port": settings.smtp_port,
+        }
         try:
-            await aiosmtplib.send(
-                message,
-                sender=self._sender.address,
-                recipients=[recipient],
-                hostname=settings.smtp_host,
-                port=settings.smtp_port,
-                username=username,
-                password=settings.smtp_password.get_secret_value() if username else None,
-                use_tls=settings.smtp_implicit_tls,
-                start_tls=True if username and not settings.smtp_implicit_tls else None,
-                timeout=settings.smtp_timeout_seconds,
-            )
+            with outside_call("SMTP", where):
+                await aiosmtplib.send(
+                    message,
+                    sender=self._sender.address,
+                    recipients=[recipient],
+                    hostname=settings.smtp_host,
+                    port=settings.smtp_port,
+                    username=username,
+                    password=settings.smtp_password.get_secret_value() if username else None,
+                    use_tls=settings.smtp_implicit_tls,
+                    start_tls=True if username and not settings.smtp_implicit_tls else None,
+                    timeout=settings.smtp_timeout_seconds,
+                )
         except aiosmtplib.SMTPAuthenticationError as error:
             # An operator can correct the login, so the failure is not permanent.
             raise MailNotSent(f"{server} refused the login with {error.code}") from None

@@ -6,7 +6,7 @@ from common.database.statements import Connection
 from common.messaging.envelope import EventData, Record
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
-from common.telemetry.trace_context import new_traceparent
+from common.telemetry.tracing import traceparent_below
 
 DEAD_RECORD = "record.dead_lettered"
 MAX_BYTES = 900_000
@@ -78,7 +78,7 @@ async def append_dead_record(
 
 def _traceparent(record: Record) -> str:
     parent = next((value for name, value in record.headers if name == "traceparent" and value), b"")
-    return new_traceparent(parent.decode(errors="replace"))
+    return traceparent_below(parent.decode(errors="replace"))
 
 
 def _text_key(key: bytes | None) -> str | None:

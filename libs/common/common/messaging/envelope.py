@@ -71,10 +71,13 @@ class ReceivedEvent:
     traceparent: str
     causation_id: str | None
     data: bytes
+    # That of the consumer's own span, if there is a collector of traces.
+    consumer_traceparent: str | None = None
 
     def new_actor(self) -> Actor:
         """The system, acting because it consumed this event, with a trace context of its own."""
-        return Actor(None, self.type, "SYSTEM", "EVENT", new_traceparent(self.traceparent), causation_id=self.id)
+        traceparent = self.consumer_traceparent or new_traceparent(self.traceparent)
+        return Actor(None, self.type, "SYSTEM", "EVENT", traceparent, causation_id=self.id)
 
 
 def parse(record: Record) -> ReceivedEvent:

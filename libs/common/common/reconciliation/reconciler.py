@@ -13,6 +13,7 @@ from common.reconciliation import discrepancies
 from common.reconciliation.check import MOST_FINDINGS, Check, Finding
 from common.reconciliation.discrepancies import OpenRow
 from common.reconciliation.reports import Reports
+from common.telemetry.tracing import Work
 from common.text.storable import describe_error
 
 # The key of an advisory lock: one process at a time runs a round. The number is arbitrary.
@@ -98,21 +99,23 @@ class Reconciler:
 
     async def _open(self, check: Check, finding: Finding) -> OpenRow | None:
         """Each in a transaction of its own: the event's key may be locked by others."""
-        async with transaction(self._pool) as connection:
-            discrepancy = await discrepancies.open_new(connection, check.name, finding)
-            if discrepancy is None:
-                return None
-            await self._reports.report(connection, discrepancy)
+        with Work(f"discrepancy {check.name}", "internal"):
+            async with transaction(self._pool) as connection:
+                discrepancy = await discrepancies.open_new(connection, check.name, finding)
+                if discrepancy is None:
+                    return None
+                await self._reports.report(connection, discrepancy)
         _found.labels(check.name).inc()
         _log.error("discrepancy", check=check.name, subject=finding.subject, key=finding.key, details=finding.details)
         return OpenRow(discrepancy.id, 0)
 
     async def _repair(self, check: Check, finding: Finding, row: OpenRow) -> None:
         try:
-            async with transaction(self._pool) as connection:
-                if not await discrepancies.begin_repair(connection, row):
-                    return
-                await check.repair(connection, finding)
+            with Work(f"repair {check.name}", "internal"):
+                async with transaction(self._pool) as connection:
+                    if not await discrepancies.begin_repair(connection, row):
+                        return
+                    await check.repair(connection, finding)
         except Exception as error:
             if is_connection_failure(error):
                 raise

@@ -13,7 +13,7 @@ from common.messaging.envelope import EventData, EventView
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.reconciliation.discrepancies import Discrepancy
-from common.telemetry.trace_context import new_traceparent
+from common.telemetry.tracing import traceparent_below
 
 DISCREPANCY = "reconciliation.discrepancy"
 
@@ -49,7 +49,7 @@ class Reports:
 
     async def report(self, connection: Connection, discrepancy: Discrepancy) -> None:
         """Write the event and the alert."""
-        traceparent = new_traceparent()
+        traceparent = traceparent_below()
         if self.topic is not None:
             await outbox.append(connection, await self._event(connection, self.topic, discrepancy, traceparent))
         finding = discrepancy.finding

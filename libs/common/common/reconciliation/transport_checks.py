@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from common.database.statements import Connection, array_rows, prepare
 from common.database.tables import consumer_positions, inbox, outbox, poison
 from common.database.transactions import Pool, reading
+from common.messaging.incoming.consumer_spans import ConsumerSpans
 from common.messaging.incoming.deduplication import process_new
 from common.messaging.incoming.records import Handlers, read
 from common.messaging.outgoing.repeating import is_unsent, publish_again
@@ -141,7 +142,8 @@ class EventsAreConsumed(Check):
         record = self._records[finding.subject]
         incoming = read(record, self._handlers)
         if incoming is not None:
-            await process_new(connection, self._consumer, self._handlers, [(record, incoming)])
+            with ConsumerSpans(self._consumer, 1) as spans:
+                await process_new(connection, self._consumer, self._handlers, [(record, incoming)], spans)
 
     async def _passed(self, pool: Pool, before: float) -> list[TopicEvent]:
         """The events that are old enough and before the consumer's position."""

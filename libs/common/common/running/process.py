@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Generic
 
 import structlog
@@ -19,7 +20,7 @@ from common.health import Health
 from common.running.http_server import HttpServer
 from common.running.roles import Roles
 from common.service import ALL, Service, Settings
-from common.settings import WrongSetting
+from common.settings import ServiceSettings, WrongSetting
 from common.telemetry.logs import configure_logging
 
 _STARTING = Problem.unavailable("The service is starting.")
@@ -38,8 +39,20 @@ def run(service: Service[Settings], settings: Settings, role: str) -> int:
     The process exits at a second signal, and `shutdown_seconds` after the first one even if something still runs.
     """
     configure_logging(service.name, role, style=settings.log_format, level=settings.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        _tracing(service.name, role, settings),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         return runner.run(_Process(service, settings, role).run())
+
+
+def _tracing(service: str, role: str, settings: ServiceSettings) -> AbstractContextManager[None]:
+    """The SDK is imported only where there is a collector: it takes a tenth of a second and megabytes."""
+    if not settings.exports_traces:
+        return nullcontext()
+    from common.telemetry.span_export import exporting_over_http
+
+    return exporting_over_http(service, role)
 
 
 class _Process(Generic[Settings]):

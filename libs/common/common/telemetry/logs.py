@@ -4,16 +4,16 @@ Secrets and e-mail addresses are removed from the lines.
 """
 
 import logging
-import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from functools import cache
 from typing import Any, Literal
 
 import msgspec
 import structlog
 
+from common.telemetry.log_fields import add_log_fields
 from common.telemetry.rate_limited_log import LibraryLimit
+from common.telemetry.redaction import is_secret, without_secrets
 from common.text.storable import storable, storable_json
 from common.text.visible import for_terminal, json_for_terminal
 
@@ -21,13 +21,7 @@ _MULTI_LINE_FIELDS = frozenset({"exception", "stack"})
 # Changed in place: structlog's cached loggers keep the list object that was configured when they were first used.
 _processors: list[Any] = []
 _encoder = msgspec.json.Encoder(enc_hook=str)
-_VERBOSE_LIBRARIES = ("aiokafka", "asyncio", "faststream", "httpx", "stripe", "uvicorn.error")
-
-_SECRET_NAME = re.compile(r"(api_?key|secret|password|token|authorization|dsn|database_url)$", re.IGNORECASE)
-_EMAIL = re.compile(r"[^\s@<>\"',;:=(]+@[^\s@<>\"',;)]+\.[A-Za-z]{2,}")
-_URL_PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@/]+@")
-# `client_0123456789ab.…` is the form of keys made by the services, `ak_client_01234567.…` of those of the local stack.
-_API_KEY = re.compile(r"\b([a-z]+(?:_[a-z]+)?_[0-9a-f]{8,})\.[\w-]{16,}")
+_VERBOSE_LIBRARIES = ("aiokafka", "asyncio", "faststream", "httpx", "stripe", "urllib3", "uvicorn.error")
 
 
 def configure_logging(
@@ -49,7 +43,7 @@ def configure_logging(
     # Tracebacks become text before the redaction, and never with local variables, which hold secrets and names.
     clean: list[Any] = [structlog.processors.format_exc_info, _redact, *([_show_controls] if pretty else [])]
     render = structlog.dev.ConsoleRenderer() if pretty else _render_json
-    _processors[:] = [*clean, *describe, render]
+    _processors[:] = [add_log_fields, *clean, *describe, render]
     structlog.configure(
         processors=_processors,
         logger_factory=_StderrLogger,
@@ -60,7 +54,7 @@ def configure_logging(
     handler.addFilter(LibraryLimit())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=describe,
+            foreign_pre_chain=[add_log_fields, *describe],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *clean, render],
         )
     )
@@ -72,23 +66,11 @@ def configure_logging(
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: removes the values of fields with a secret name, and secrets inside other texts."""
     for name, value in event.items():
-        if _is_secret(name):
+        if is_secret(name):
             event[name] = "[redacted]"
         elif type(value) is str:
             event[name] = without_secrets(value)
     return event
-
-
-@cache  # bounded: field names are literals in our code
-def _is_secret(name: str) -> bool:
-    return _SECRET_NAME.search(name) is not None
-
-
-def without_secrets(text: str) -> str:
-    """The text without e-mail addresses, API keys and the passwords of URLs."""
-    if "@" in text:
-        text = _EMAIL.sub("[address]", _URL_PASSWORD.sub(r"\1[redacted]@", text))
-    return _API_KEY.sub(r"\1.[redacted]", text) if "." in text else text
 
 
 def _show_controls(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

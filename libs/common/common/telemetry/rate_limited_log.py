@@ -8,7 +8,7 @@ from typing import Any
 SECONDS = 10.0
 # More than one line, as the same place in a library logs for several topics or brokers.
 LIBRARY_LINES = 5
-LIBRARIES = ("aiokafka", "asyncio", "faststream")
+LIBRARIES = ("aiokafka", "asyncio", "faststream", "opentelemetry")
 # Above this number of keys, those whose interval is over are deleted.
 MOST_KEYS = 1_000
 

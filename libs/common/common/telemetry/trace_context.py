@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable
 
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
 
 def new_traceparent(parent: str | None = None) -> str:
@@ -12,7 +12,13 @@ def new_traceparent(parent: str | None = None) -> str:
     match = _TRACEPARENT.fullmatch(parent) if parent else None
     if match is None:
         return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
-    return f"00-{match[1]}-{os.urandom(8).hex()}-{match[2]}"
+    return f"00-{match[1]}-{os.urandom(8).hex()}-{match[3]}"
+
+
+def parts_of(traceparent: str | None) -> tuple[str, str, str] | None:
+    """The trace id, span id and flags, in hexadecimal digits; None for a malformed value."""
+    match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return None if match is None else (match[1], match[2], match[3])
 
 
 def incoming_traceparent(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

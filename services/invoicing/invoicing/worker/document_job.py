@@ -3,6 +3,7 @@
 from common.database.statements import Connection
 from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job
+from common.telemetry.tracing import outside_call
 from prometheus_client import Counter, Histogram
 
 from invoicing.document_store.port import DocumentStore
@@ -40,7 +41,9 @@ class DocumentJob(JobHandler):
         of_invoice = invoice_id(job)
         async with job.reading() as connection:
             snapshot = await reading.find_snapshot(connection, of_invoice)
-        document = await self._store.put(of_invoice, await self._renderer.render(snapshot))
+        content = await self._renderer.render(snapshot)
+        with outside_call("document_store.put", {"articurated.document.size_bytes": len(content)}):
+            document = await self._store.put(of_invoice, content)
         return {"sha256": document.sha256, "size_bytes": document.size_bytes}
 
     async def on_success(self, connection: Connection, job: Job) -> Subject:

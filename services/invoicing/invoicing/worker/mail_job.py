@@ -8,6 +8,7 @@ from common.jobs.job import Job
 from common.mail.mailer import Mailer
 from common.mail.message import Mail
 from common.money import format_amount
+from common.telemetry.tracing import outside_call
 from prometheus_client import Counter
 
 from invoicing.document_store.port import DocumentStore
@@ -40,7 +41,8 @@ class MailJob(JobHandler):
             snapshot = await reading.find_snapshot(connection, of_invoice)
         if invoice.document is None:
             raise ValueError(f"{invoice.number} has no document to send")
-        content = await self._store.get(of_invoice, invoice.document)
+        with outside_call("document_store.get", {"articurated.document.size_bytes": invoice.document.size_bytes}):
+            content = await self._store.get(of_invoice, invoice.document)
         await self._mailer.send(invoice_mail(of_invoice, snapshot, content))
         return {"sent": True}
 

@@ -4,6 +4,8 @@ import ssl
 
 import aiohttp
 
+from refunds.payment_gateway.call_spans import call_spans
+
 # With these errors the request was certainly not sent.
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
@@ -15,4 +17,5 @@ def new_session(timeout: float, *, certificates: str | None = None) -> aiohttp.C
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=certificates)),
         timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=timeout),
         trust_env=True,
+        trace_configs=[call_spans()],
     )

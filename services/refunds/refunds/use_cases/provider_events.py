@@ -12,7 +12,7 @@ from common.database.statements import Connection
 from common.jobs import queue
 from common.jobs.job import NewJob
 from common.messaging.outgoing import outbox
-from common.telemetry.trace_context import new_traceparent
+from common.telemetry.tracing import traceparent_below
 from msgspec import convert, to_builtins
 
 from refunds.domain.refund import Refund, RefundStatus
@@ -47,7 +47,7 @@ async def receive(connection: Connection, provider_name: str, event: GatewayEven
         return False
     payload = {"provider": provider_name, "event_id": event.id}
     key = f"{provider_name}:{event.id}"
-    await queue.enqueue(connection, NewJob(EVENT_JOB, key, payload, new_traceparent(), event.id))
+    await queue.enqueue(connection, NewJob(EVENT_JOB, key, payload, traceparent_below(), event.id))
     return True
 
 

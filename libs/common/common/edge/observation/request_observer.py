@@ -12,10 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.database.failures import Failure, failure_of, is_connection_failure
 from common.edge.admission.running_requests import RunningRequest, RunningRequests
+from common.edge.observation.request_spans import METHODS, describe_answer, request_work
 from common.edge.observation.response_times import ResponseTimes
 from common.edge.problems.problem_responses import problem_response
 from common.errors import Code, Problem, excerpt
-from common.telemetry.trace_context import incoming_traceparent, new_traceparent, trace_headers, trace_id
+from common.telemetry.trace_context import trace_headers, trace_id
+from common.telemetry.tracing import Work
 
 DURATION = Histogram(
     "http_server_request_duration_seconds",
@@ -46,9 +48,13 @@ class RequestObserver:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with request_work(scope) as work:
+            scope["traceparent"] = work.traceparent
+            await self._answer(work, scope, receive, send)
+
+    async def _answer(self, work: Work, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        traceparent = scope["traceparent"] = new_traceparent(incoming_traceparent(scope["headers"]))
-        own_headers = trace_headers(traceparent)
+        own_headers = trace_headers(scope["traceparent"])
         status = 0
 
         async def send_observed(message: Message) -> None:
@@ -83,10 +89,11 @@ class RequestObserver:
         finally:
             self._running_requests.end(running)
             self._observe(scope, status, time.perf_counter() - started)
+            describe_answer(work, scope, status)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         method, route = scope["method"], scope.get("route_template", UNMATCHED)
-        series = (method if method in _METHODS else "other", route, status)
+        series = (method if method in METHODS else "other", route, status)
         observe = self._series.get(series)
         if observe is None:
             observe = self._series[series] = DURATION.labels(*map(str, series)).observe
@@ -118,9 +125,6 @@ def _privacy(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, by
     yield _NOT_SNIFFED
     if not any(name == b"cache-control" for name, _ in headers):
         yield _NOT_STORED
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def _failure(error: Exception, scope: Scope, running: RunningRequest) -> Problem:

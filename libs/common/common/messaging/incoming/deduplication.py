@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from common.database.statements import Connection, array_rows, prepare
 from common.database.tables import inbox
 from common.messaging.envelope import Record
+from common.messaging.incoming.consumer_spans import ConsumerSpans
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 
 RecordEvents: TypeAlias = Sequence[tuple[Record, Incoming[Any]]]
@@ -26,7 +27,7 @@ _INSERT_NEW = prepare(
 
 
 async def process_new(
-    connection: Connection, consumer: str, handlers: Handlers, events: RecordEvents
+    connection: Connection, consumer: str, handlers: Handlers, events: RecordEvents, spans: ConsumerSpans
 ) -> Sequence[Incoming[Any]]:
     """Call each handler with its events that are not in the inbox yet, in their order. Returns the new ones."""
     if not events:
@@ -41,10 +42,10 @@ async def process_new(
     )
     new = {row["event_id"] for row in rows}
     by_handler: dict[EventHandler[Any], list[Incoming[Any]]] = {}
-    for _, incoming in events:
+    for record, incoming in events:
         if incoming.event.id in new:
             new.remove(incoming.event.id)  # a repeat may be in the same batch
-            by_handler.setdefault(handlers[incoming.event.type], []).append(incoming)
+            by_handler.setdefault(handlers[incoming.event.type], []).append(spans.begin(record, incoming))
     for handler, its_events in by_handler.items():
         await handler.process(connection, its_events)
     return [incoming for its_events in by_handler.values() for incoming in its_events]

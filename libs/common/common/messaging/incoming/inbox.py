@@ -12,6 +12,7 @@ from common.database.transactions import Pool, is_connection_failure, is_content
 from common.messaging.envelope import Record, UnreadableRecord
 from common.messaging.incoming import poison
 from common.messaging.incoming.batches import UndecodableBatch
+from common.messaging.incoming.consumer_spans import ConsumerSpans
 from common.messaging.incoming.deduplication import process_new
 from common.messaging.incoming.records import Handlers, Incoming, read
 
@@ -107,12 +108,13 @@ class Inbox:
                 unreadable.append((record, str(error)))
         new: Sequence[Incoming[Any]] = ()
         if events or unreadable:
-            async with transaction(self._pool) as connection:
-                if lock_timeout is not None:
-                    await connection.execute(lock_timeout)
-                new = await process_new(connection, self._consumer, self._handlers, events)
-                for record, reason in unreadable:
-                    await poison.store(connection, self._consumer, record, reason)
+            with ConsumerSpans(self._consumer, len(records)) as spans:
+                async with transaction(self._pool) as connection:
+                    if lock_timeout is not None:
+                        await connection.execute(lock_timeout)
+                    new = await process_new(connection, self._consumer, self._handlers, events, spans)
+                    for record, reason in unreadable:
+                        await poison.store(connection, self._consumer, record, reason)
         for record, reason in unreadable:
             self._report_poison(record, reason)
         now = datetime.now(UTC)

@@ -16,6 +16,7 @@ from common.errors import Code, Problem
 from common.messaging.dead_letters import DeadRecord, append_dead_record
 from common.messaging.envelope import Record, UnreadableRecord
 from common.messaging.incoming.batches import UndecodableBatch, decode
+from common.messaging.incoming.consumer_spans import ConsumerSpans
 from common.messaging.incoming.deduplication import process_new
 from common.messaging.incoming.records import Handlers, read
 from common.text.storable import LONGEST_ERROR, storable
@@ -132,7 +133,8 @@ async def replay(connection: Connection, consumer: str, handlers: Handlers, pois
     except UnreadableRecord as error:
         raise Problem(Code.CONFLICT, "The record is still unreadable.", {"error": str(error)}) from error
     incoming_records = [(record, incoming) for record, incoming in events if incoming is not None]
-    await process_new(connection, consumer, handlers, incoming_records)
+    with ConsumerSpans(consumer, len(records)) as spans:
+        await process_new(connection, consumer, handlers, incoming_records, spans)
     await _REPLAYED.execute(connection, id=poison_id)
 
 

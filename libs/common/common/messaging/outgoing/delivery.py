@@ -15,6 +15,7 @@ from common.messaging.envelope import event_headers
 from common.messaging.outgoing.holds import Partition
 from common.messaging.outgoing.pending_events import Row
 from common.messaging.outgoing.producer import Producer
+from common.messaging.outgoing.producer_spans import ProducerSpans
 
 # An idempotent producer never gives up by itself.
 DELIVERY_SECONDS = 30
@@ -72,6 +73,7 @@ class PartitionRows:
             if not may_send():
                 return
             self.waits_since = time.monotonic()
+            spans = ProducerSpans(rows, self.partition)
             try:
                 acknowledgement = await producer.send_batch(batch, topic, partition=number)
                 failpoints.hit("relay.after_send_before_ack")
@@ -80,6 +82,7 @@ class PartitionRows:
                 delivery.failure = str(error)
                 if len(rows) == 1:
                     delivery.refused.append((rows[0], str(error)))
+                    spans.end(str(error))
                 else:
                     delivery.suspects += rows
                 return
@@ -91,6 +94,7 @@ class PartitionRows:
                 return
             finally:
                 self.waits_since = None
+            spans.end()
             delivery.acknowledged += rows
             self.acknowledged += len(rows)
 
