@@ -17,6 +17,7 @@ from starlette.routing import Route
 from console.headers import protected
 from console.pages.dispatch import Dispatch
 from console.pages.log_in import LogInPages
+from console.pages.openid_log_in import OpenIdPages
 from console.pages.page import Page
 from console.pages.rendering import Rendering
 from console.pages.table import PAGES
@@ -25,6 +26,7 @@ from console.services.monitoring import Monitoring
 from console.services.services import ServiceConnections
 from console.session.cookies import SealedCookies
 from console.session.identifying import Identifying
+from console.session.openid import CALLBACK, OpenIdProvider, OpenIdSettings
 from console.session.sessions import Sessions
 from console.settings import ConsoleSettings, parse_roles
 from console.static_files import StaticFiles
@@ -40,6 +42,19 @@ _duration = Histogram(
 _log = structlog.get_logger(__name__)
 
 
+def openid_settings(settings: ConsoleSettings) -> OpenIdSettings | None:
+    if settings.oidc_client_id is None or settings.jwt_issuer is None or settings.public_url is None:
+        return None
+    return OpenIdSettings(
+        settings.jwt_issuer,
+        settings.oidc_client_id,
+        settings.oidc_client_secret.get_secret_value(),
+        settings.oidc_scopes,
+        settings.oidc_bearer,
+        settings.public_url + CALLBACK,
+    )
+
+
 class Console:
     """Set `is_stopping` when the process begins to stop. Close it at the end."""
 
@@ -52,25 +67,43 @@ class Console:
             "refunds": settings.refunds_url,
         }
         self._connections = ServiceConnections(urls, settings.source_address)
-        cookies = SealedCookies(settings.session_key)
+        cookies = SealedCookies(settings.session_key, settings.public_url)
         sessions = Sessions(cookies, settings.session_hours * 3600)
         static = StaticFiles()
         rendering = Rendering(Templates(static), cookies, PAGES)
-        monitoring = Monitoring(self._connections.http, parse_roles(settings.role_addresses))
-        dispatch = Dispatch(sessions, self._connections, monitoring, rendering, settings.public_url)
+        self._monitoring = Monitoring(
+            self._connections.http,
+            parse_roles(settings.role_addresses),
+            alertmanager_url=settings.alertmanager_url,
+            prometheus_url=settings.prometheus_url,
+        )
+        dispatch = Dispatch(
+            sessions,
+            self._connections,
+            self._monitoring,
+            rendering,
+            public_url=settings.public_url,
+            trace_url_template=settings.trace_url_template,
+        )
+        identifying = Identifying(self._connections)
+        provider = openid_settings(settings)
         log_in = LogInPages(
             sessions,
             cookies,
-            Identifying(self._connections),
+            identifying,
             rendering,
             public_url=settings.public_url,
-            has_oidc=settings.oidc_client_id is not None,
+            has_oidc=provider is not None,
         )
+        openid = None
+        if provider is not None:
+            openid = OpenIdPages(OpenIdProvider(self._connections.http, provider), cookies, identifying, log_in)
         self._open_pages = open_pages(lambda: self.is_stopping)
         self._open_application = PageApplication(self._open_pages, Problem(Code.NOT_FOUND, "There is nothing here."))
-        self._app = _application(dispatch, log_in, static)
+        self._app = _application(dispatch, log_in, openid, static)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._monitoring.samples.start()
         if scope["path"] in self._open_pages:
             await self._open_application(scope, receive, send)
             return
@@ -95,14 +128,22 @@ class Console:
             _log.info("request", method=method, page=page, status=status, milliseconds=round(seconds * 1000, 2))
 
     async def close(self) -> None:
+        await self._monitoring.samples.close()
         await self._connections.close()
 
 
-def _application(dispatch: Dispatch, log_in: LogInPages, static: StaticFiles) -> Starlette:
+def _application(dispatch: Dispatch, log_in: LogInPages, openid: OpenIdPages | None, static: StaticFiles) -> Starlette:
     by_path: dict[str, list[Page]] = defaultdict(list)
     for page in PAGES:
         by_path[page.path].append(page)
+    openid_routes = []
+    if openid is not None:
+        openid_routes = [
+            Route("/login/oidc", openid.start, methods=["GET"]),
+            Route(CALLBACK, openid.finish, methods=["GET"]),
+        ]
     routes = [
+        *openid_routes,
         Route("/login", log_in.form, methods=["GET"]),
         Route("/login", log_in.log_in, methods=["POST"]),
         Route("/logout", log_in.log_out, methods=["POST"]),

@@ -11,7 +11,7 @@ from console.app import Console
 from local_stack.services import SERVICES
 from support.console.browser import Browser, browser_of, console_of
 from support.gateway.application import Gateway, serve
-from support.gateway.raw_http import RawServer, limits, raw_server
+from support.gateway.raw_http import SETTINGS, RawServer, limits, raw_server
 from support.postgres.databases import MakeDatabase
 
 
@@ -35,6 +35,7 @@ class System:
 @asynccontextmanager
 async def system(make_database: MakeDatabase, **settings: Any) -> AsyncIterator[System]:
     """`settings` are those of the console."""
+    trusting = SETTINGS.model_copy(update={"trusted_proxies": "127.0.0.1"})
     gateways: dict[str, Gateway] = {}
     servers: dict[str, RawServer] = {}
     async with AsyncExitStack() as stack:
@@ -42,7 +43,7 @@ async def system(make_database: MakeDatabase, **settings: Any) -> AsyncIterator[
             service = import_module(f"{name}.app").SERVICE
             gateways[name] = await stack.enter_async_context(serve(service, make_database(name), database_pool_size=5))
             bounds = limits(body_bytes=2**20)
-            servers[name] = await stack.enter_async_context(raw_server(gateways[name].app, bounds))
+            servers[name] = await stack.enter_async_context(raw_server(gateways[name].app, bounds, trusting))
         urls = {f"{name}_url": server.server.address for name, server in servers.items()}
         console = await stack.enter_async_context(console_of(**{**urls, **settings}))
         yield System(console, gateways, servers)

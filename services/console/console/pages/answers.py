@@ -17,10 +17,10 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A change was made: the browser is sent to `path`, which shows the message once."""
+    """The browser is sent to `path`, which shows the message once, such as that a change was made."""
 
     path: str
-    message: str
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

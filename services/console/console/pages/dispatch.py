@@ -26,13 +26,16 @@ class Dispatch:
         connections: ServiceConnections,
         monitoring: Monitoring,
         rendering: Rendering,
+        *,
         public_url: str | None,
+        trace_url_template: str | None,
     ) -> None:
         self._sessions = sessions
         self._connections = connections
         self._monitoring = monitoring
         self._rendering = rendering
         self._public_url = public_url
+        self._trace_url_template = trace_url_template
 
     def endpoint(self, pages: Sequence[Page]) -> Endpoint:
         """Of all pages with one path, which have different methods."""
@@ -74,7 +77,7 @@ class Dispatch:
             except ValueError:
                 return self._error(request, session, 400, "Form not accepted", "The form cannot be read.")
         services = self._connections.as_person(session.person)
-        visit = Visit(request, session.person, services, self._monitoring, fields)
+        visit = Visit(request, session.person, services, self._monitoring, fields, self._trace_url_template)
         try:
             answer = await page.function(visit)
         except ApiError as error:

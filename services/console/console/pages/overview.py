@@ -1,8 +1,55 @@
-"""Overview: the whole system at a glance."""
+"""Overview: the whole system at a glance, refreshed by itself."""
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from console import operations as ops
 from console.pages.answers import View
 from console.pages.visit import Visit
 
+_MOST_FAILURES = 20
+
 
 async def page(visit: Visit) -> View:
-    return View("overview.html", {"roles": await visit.monitoring.health()})
+    return View("overview.html", await _content(visit))
+
+
+async def live(visit: Visit) -> View:
+    """The part of the page that htmx asks for again and again."""
+    return View("overview_live.html", await _content(visit))
+
+
+async def _content(visit: Visit) -> Mapping[str, Any]:
+    """What the person's role may see of the services; the health of roles is open."""
+    services = visit.services.all
+    sees_status, sees_failures = visit.may(ops.READ_STATUS), visit.may(ops.LIST_ALL_FAILURES)
+    status_calls = {each.name: each.get("/ops/status") for each in services if sees_status}
+    failure_calls = {each.name: each.get("/ops/failures") for each in services if sees_failures}
+    health, statuses, failures, alerts = await asyncio.gather(
+        visit.monitoring.health(),
+        visit.parts(status_calls),
+        visit.parts(failure_calls),
+        visit.monitoring.alerts() if sees_status else _nothing(),
+    )
+    groups = [
+        {"service": name, **group}
+        for name, part in failures.items()
+        if part.data is not None
+        for group in part.data["data"]
+    ]
+    groups.sort(key=lambda group: group["newest"] or "", reverse=True)
+    return {
+        "roles": health,
+        "not_ready": [role for role in health if not role.is_ready],
+        "statuses": statuses,
+        "sees_status": sees_status,
+        "sees_failures": sees_failures,
+        "failures": groups[:_MOST_FAILURES],
+        "alerts": alerts,
+        "charts": visit.monitoring.charts,
+    }
+
+
+async def _nothing() -> None:
+    return None

@@ -30,8 +30,9 @@ class Rendering:
                 return self.view(request, session, title, answer)
             case Done(path, message):
                 response = RedirectResponse(path, status_code=303)
-                content = {"message": message[:_LONGEST_NOTICE]}
-                self._cookies.write(request, response, NOTICE, content, seconds=_NOTICE_SECONDS)
+                if message:
+                    content = {"message": message[:_LONGEST_NOTICE]}
+                    self._cookies.write(request, response, NOTICE, content, seconds=_NOTICE_SECONDS)
                 return response
             case File(content, media_type, name):
                 disposition = f"inline; filename*=UTF-8''{quote(name)}"

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from console.operations import Operation
 from console.person import Person
-from console.services.client import ApiError, ServiceDown
+from console.services.client import ApiError, ServiceDown, segment
 from console.services.monitoring import Monitoring
 from console.services.services import Services
 
@@ -33,6 +33,7 @@ class Visit:
     services: Services
     monitoring: Monitoring
     form: Mapping[str, str] = field(default_factory=dict)
+    trace_url_template: str | None = None
 
     def path(self, name: str) -> str:
         """A parameter of the page's path."""
@@ -41,6 +42,11 @@ class Visit:
     def query(self, name: str) -> str:
         """A parameter of the query without blanks at its ends; empty if it is missing."""
         return self.request.query_params.get(name, "").strip()
+
+    def trace_url(self, trace_id: str) -> str | None:
+        """The page of a trace; None where no tracing is set up."""
+        template = self.trace_url_template
+        return None if template is None else template.replace("{trace_id}", segment(trace_id))
 
     def may(self, operation: Operation) -> bool:
         return self.person.role in operation.roles

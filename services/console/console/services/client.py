@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import structlog
 from prometheus_client import Histogram
 
@@ -21,6 +23,9 @@ _duration = Histogram(
     ["target", "method", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+# Amounts are decimals on their way to a page and back.
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
 _log = structlog.get_logger(__name__)
 
 
@@ -76,7 +81,7 @@ class ServiceClient:
     async def get(self, path: str, /, **parameters: object) -> Any:
         """The JSON of `GET path`; `path` begins after `/api/v1`. Parameters that are None or empty are left out."""
         query = {name: str(value) for name, value in parameters.items() if value not in (None, "")}
-        return (await self._call("GET", path, params=query)).json()
+        return _decoder.decode((await self._call("GET", path, params=query)).content)
 
     async def send(
         self,
@@ -89,11 +94,15 @@ class ServiceClient:
     ) -> Any:
         """The JSON of a request that changes something. `key` is its idempotency key; with a `version`, the object is
         changed only if it still has it."""
-        headers = {} if key is None else {"Idempotency-Key": key}
+        headers = {} if not key else {"Idempotency-Key": key}
+        content = None
         if version is not None:
             headers["If-Match"] = f'"{version}"'
-        response = await self._call(method, path, json=body, headers=headers)
-        return response.json() if response.content else None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = _encoder.encode(body)
+        response = await self._call(method, path, content=content, headers=headers)
+        return _decoder.decode(response.content) if response.content else None
 
     async def download(self, path: str) -> Document:
         response = await self._call("GET", path)

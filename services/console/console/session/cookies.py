@@ -25,13 +25,15 @@ class CookieTooLarge(Exception):
 class SealedCookies:
     """Each cookie has a name, which is sealed with its content: one cannot be sent in place of another."""
 
-    def __init__(self, key: SecretStr, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, key: SecretStr, public_url: str | None, clock: Callable[[], float] = time.time) -> None:
+        """Over HTTPS, which the public address says, or else the request, cookies are for HTTPS only."""
         self._key = OctKey.import_key(b64decode(key.get_secret_value()))
+        self._public_url = public_url
         self._clock = clock
 
     def read(self, request: Request, name: str) -> dict[str, Any] | None:
         """The content; None for a cookie that is missing, was changed, or has ended."""
-        sealed = request.cookies.get(_full_name(request, name))
+        sealed = request.cookies.get(self._full_name(request, name))
         if sealed is None:
             return None
         try:
@@ -55,21 +57,23 @@ class SealedCookies:
         # Lax and not Strict: a link to the console from a mail or a chat must find the person logged in. Changes are
         # protected by the form's token and the Origin.
         response.set_cookie(
-            _full_name(request, name),
+            self._full_name(request, name),
             sealed,
             max_age=int(seconds),
             path="/",
-            secure=request.url.scheme == "https",
+            secure=self._is_secure(request),
             httponly=True,
             samesite="lax",
         )
 
     def delete(self, request: Request, response: Response, name: str) -> None:
-        if _full_name(request, name) in request.cookies:
-            secure = request.url.scheme == "https"
-            response.delete_cookie(_full_name(request, name), secure=secure, httponly=True, samesite="lax")
+        if self._full_name(request, name) in request.cookies:
+            secure = self._is_secure(request)
+            response.delete_cookie(self._full_name(request, name), secure=secure, httponly=True, samesite="lax")
 
+    def _full_name(self, request: Request, name: str) -> str:
+        """With the prefix, the browser takes the cookie from this host over HTTPS only."""
+        return f"__Host-console-{name}" if self._is_secure(request) else f"console-{name}"
 
-def _full_name(request: Request, name: str) -> str:
-    """With the prefix, the browser takes the cookie from this host over HTTPS only."""
-    return f"__Host-console-{name}" if request.url.scheme == "https" else f"console-{name}"
+    def _is_secure(self, request: Request) -> bool:
+        return (self._public_url or str(request.url)).startswith("https://")
