@@ -36,7 +36,6 @@ READ_ORDER = Operation("orders", "GET", "/orders/{order_id}", EVERYBODY)
 READ_HISTORY = Operation("orders", "GET", "/orders/{order_id}/history", EVERYBODY)
 EXPLAIN_ORDER = Operation("orders", "GET", "/orders/{order_id}/explain", STAFF)
 READ_STATUS = Operation("every", "GET", "/ops/status", MANAGERS)
-LIST_ALL_FAILURES = Operation("every", "GET", "/ops/failures", OPS)
 CANCEL_ORDER = Operation("orders", "POST", "/orders/{order_id}/cancel", MANAGERS | {Role.CLIENT})
 READ_INVOICE = Operation("orders", "GET", "/orders/{order_id}/invoice", EVERYBODY)
 

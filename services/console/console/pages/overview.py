@@ -23,7 +23,7 @@ async def live(visit: Visit) -> View:
 async def _content(visit: Visit) -> Mapping[str, Any]:
     """What the person's role may see of the services; the health of roles is open."""
     services = visit.services.all
-    sees_status, sees_failures = visit.may(ops.READ_STATUS), visit.may(ops.LIST_ALL_FAILURES)
+    sees_status, sees_failures = visit.may(ops.READ_STATUS), visit.may(ops.LIST_FAILURES)
     status_calls = {each.name: each.get("/ops/status") for each in services if sees_status}
     failure_calls = {each.name: each.get("/ops/failures") for each in services if sees_failures}
     health, statuses, failures, alerts = await asyncio.gather(
