@@ -2,16 +2,29 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
+import asyncpg
+import pytest
 from common.database.transactions import Pool, transaction
+from refunds import ledger_check
 from refunds.checks import refund_checks
 from refunds.domain.refund import Refund
-from refunds.ledger_check import Ledger
-from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, RefundCall
+from refunds.ledger_check import WINDOW, Ledger
+from refunds.payment_gateway.port import (
+    DisputeStatus,
+    GatewayRefund,
+    GatewayRefundStatus,
+    PaymentDisputed,
+    RefundCall,
+)
+from refunds.repository import provider
 from refunds.use_cases import booking, provider_events
 from support.example.refunds import EVENT, a_request, claim_job, job_of, open_refund
 from support.payments.fake_gateway import FakePaymentGateway
+from support.postgres.databases import Database
 from support.reconciliation.rounds import discrepancies, reconcile
+from support.waiting import eventually
 
 NOW = timedelta(0)
 
@@ -94,6 +107,69 @@ async def test_a_refund_that_failed_later_at_the_gateway_is_named(pool: Pool) ->
     made = await pay_back(pool, gateway)
     gateway.make_by_hand(replace(made, status=GatewayRefundStatus.FAILED))
     assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", made.id)]
+    [row] = await discrepancies(pool)
+    assert (row["repairs"], row["repair_error"]) == (1, None)
+
+
+async def test_a_difference_stays_open_when_another_process_compares(pool: Pool) -> None:
+    gateway = FakePaymentGateway()
+    made = await pay_back(pool, gateway)
+    by_hand = replace(made, id="re_by_hand", reference=None)
+    gateway.make_by_hand(by_hand)
+    assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", "re_by_hand")]
+
+    # By now it is older than what a new process looks at.
+    gateway.make_by_hand(replace(by_hand, created_at=datetime.now(UTC) - 2 * WINDOW))
+    assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", "re_by_hand")]
+
+
+async def test_the_gateway_is_not_asked_about_each_refund_that_was_booked_before_the_first_comparison(
+    pool: Pool, database: Database
+) -> None:
+    class CountingGateway(FakePaymentGateway):
+        questions = 0
+
+        async def refunds_of(self, payment_reference: str) -> list[GatewayRefund]:
+            self.questions += 1
+            return await super().refunds_of(payment_reference)
+
+    gateway = CountingGateway()
+    made = await pay_back(pool, gateway)
+    gateway.make_by_hand(replace(made, created_at=datetime.now(UTC) - 2 * WINDOW))
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        await owner.execute(
+            """
+            ALTER TABLE postings DISABLE TRIGGER USER;
+            UPDATE postings SET created_at = created_at - interval '2 days';
+            ALTER TABLE postings ENABLE TRIGGER USER;
+            """
+        )
+    finally:
+        await owner.close()
+    assert await reconcile(pool, [ledger(gateway)]) == []
+    assert gateway.questions == 0
+
+
+async def test_all_that_was_booked_since_the_last_comparison_is_compared(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_check, "ENTRIES_AT_ONCE", 2)
+    gateway = FakePaymentGateway()
+    made = [await pay_back(pool, gateway) for _ in range(5)]
+    found = await reconcile(pool, [ledger(FakePaymentGateway())])
+    assert {subject for _, subject in found} == {each.id for each in made}
+
+
+async def test_a_pending_refund_that_has_succeeded_just_now_is_no_finding(pool: Pool) -> None:
+    gateway = FakePaymentGateway()
+    made = await pay_back(pool, gateway)
+    gateway.make_by_hand(replace(made, id="re_pending", created_at=datetime.now(UTC) - timedelta(hours=1)))
+    assert await reconcile(pool, [Ledger(gateway)]) == []
+
+    check = Ledger(gateway, settled=timedelta(seconds=0.1), interval=NOW)
+    assert await reconcile(pool, [check]) == []
+    assert await eventually(lambda: reconcile(pool, [check])) == [("ledger_differs", "re_pending")]
 
 
 async def test_a_refund_that_was_made_by_hand_is_handed_over_like_a_webhook(pool: Pool) -> None:
@@ -107,15 +183,28 @@ async def test_a_refund_that_was_made_by_hand_is_handed_over_like_a_webhook(pool
     [row] = await discrepancies(pool)
     assert (row["repairs"], row["repair_error"]) == (1, None)
     async with transaction(pool) as connection:
-        await provider_events.apply(connection, gateway.name, "ledger:re_by_hand:SUCCEEDED", EVENT)
+        payload = {"provider": gateway.name, "event_id": "ledger:re_by_hand:SUCCEEDED"}
+        await provider_events.apply(connection, payload, EVENT)
     assert await reconcile(pool, [ledger(gateway)]) == []
 
 
 async def test_a_refund_whose_outcome_stays_unknown_and_one_that_stays_pending_are_named(pool: Pool) -> None:
-    unknown, pending, recent = [await open_refund(pool) for _ in range(3)]
+    unknown, pending, recent, calling = [await open_refund(pool) for _ in range(4)]
     set_state = "UPDATE refunds SET status = $2, called_at = now() - $3::interval WHERE id = $1"
     await pool.execute(set_state, unknown.id, "UNKNOWN", timedelta(hours=3))
     await pool.execute(set_state, pending.id, "PENDING", timedelta(days=8))
     await pool.execute(set_state, recent.id, "UNKNOWN", timedelta(minutes=3))
-    expected = [("refund_pending", str(pending.id)), ("refund_unknown", str(unknown.id))]
-    assert await reconcile(pool, refund_checks()) == expected
+    await pool.execute(set_state, calling.id, "CALLING", timedelta(hours=3))
+    expected = {("refund_pending", pending.id), ("refund_unknown", unknown.id), ("refund_unknown", calling.id)}
+    assert set(await reconcile(pool, refund_checks())) == {(check, str(each)) for check, each in expected}
+
+
+async def test_a_held_refund_is_named_unless_it_waits_for_the_end_of_a_dispute(pool: Pool) -> None:
+    held, disputed = [await open_refund(pool) for _ in range(2)]
+    await pool.execute("UPDATE refunds SET status = 'HELD', created_at = now() - interval '2 minutes'")
+    dispute = PaymentDisputed(
+        "du_1", disputed.request.payment_reference, Decimal(1), "EUR", DisputeStatus.OPENED, reason=None
+    )
+    async with transaction(pool) as connection:
+        await provider.merge_dispute(connection, dispute)
+    assert await reconcile(pool, refund_checks()) == [("refund_held", str(held.id))]

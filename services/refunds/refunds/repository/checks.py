@@ -1,16 +1,17 @@
 """Statements of the checks: refunds without a job, and refunds by what they are of (ADR 40)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from common.database.statements import Connection, Statement, prepare
-from common.database.tables import jobs
+from common.database.tables import discrepancies, jobs
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    ColumnElement,
     DateTime,
     Integer,
     Interval,
@@ -65,21 +66,33 @@ find_without_job = prepare(
 )
 
 
-def _long_in(status: RefundStatus) -> Statement:
+def _long_in(*statuses: RefundStatus, also: Sequence[ColumnElement[bool]] = ()) -> Statement:
     return prepare(
         select(*_subject, refunds.c.error, refunds.c.called_at)
         .where(
             refunds.c.status != literal(RefundStatus.SUCCEEDED.value, literal_execute=True),
-            refunds.c.status == literal(status.value, literal_execute=True),
+            refunds.c.status.in_([literal(each.value, literal_execute=True) for each in statuses]),
             func.coalesce(refunds.c.called_at, refunds.c.created_at) < func.now() - bindparam("limit", type_=Interval),
+            *also,
         )
         .order_by(refunds.c.created_at)
         .limit(bindparam("most", type_=Integer))
     )
 
 
-find_long_unknown = _long_in(RefundStatus.UNKNOWN)
+# A refund stays CALLING when its worker has ended during the call, and no look-up has been answered since.
+find_long_unknown = _long_in(RefundStatus.UNKNOWN, RefundStatus.CALLING)
 find_long_pending = _long_in(RefundStatus.PENDING)
+# The end of a dispute ends the waiting for it. For any other reason, a refund waits for people.
+find_held = _long_in(
+    RefundStatus.HELD,
+    also=[
+        ~exists().where(
+            payment_disputes.c.payment_reference == refunds.c.payment_reference,
+            payment_disputes.c.status == literal("OPENED", literal_execute=True),
+        )
+    ],
+)
 _COUNT_OPEN = prepare(
     select(refunds.c.status, func.count().label("rows"))
     .where(refunds.c.status != literal(RefundStatus.SUCCEEDED.value, literal_execute=True), _is_not_ended)
@@ -133,10 +146,21 @@ _BOOKED = prepare(_booked.where(postings.c.transaction_id == any_(bindparam("tra
 _BOOKED_AFTER = prepare(
     _booked.where(
         postings.c.position > bindparam("after", type_=BigInteger),
-        postings.c.created_at <= bindparam("until", type_=DateTime(timezone=True)),
+        postings.c.created_at.between(
+            bindparam("since", type_=DateTime(timezone=True)), bindparam("until", type_=DateTime(timezone=True))
+        ),
     )
     .order_by(postings.c.position)
     .limit(bindparam("most", type_=Integer))
+)
+_OPEN_DIFFERENCES = prepare(
+    select(
+        discrepancies.c.subject, discrepancies.c.details["payment_reference"].astext.label("payment_reference")
+    ).where(
+        discrepancies.c.check == bindparam("check_name", type_=Text),
+        discrepancies.c.resolved_at.is_(None),
+        discrepancies.c.details["payment_reference"].astext.is_not(None),
+    )
 )
 _START = prepare(select(func.coalesce(func.max(postings.c.position), 0) - bindparam("back", type_=BigInteger)))
 
@@ -158,10 +182,18 @@ async def booked(connection: Connection, transaction_ids: Iterable[str]) -> dict
     return {row["transaction_id"]: Booked(**row) for row in rows}
 
 
-async def booked_after(connection: Connection, position: int, until: datetime, most: int) -> list[Booked]:
-    """What was booked after a position, in its order."""
-    rows = await _BOOKED_AFTER.fetch_all(connection, after=position, until=until, most=most)
+async def booked_after(
+    connection: Connection, position: int, since: datetime, until: datetime, most: int
+) -> list[Booked]:
+    """What was booked after a position, and in this time, in its order."""
+    rows = await _BOOKED_AFTER.fetch_all(connection, after=position, since=since, until=until, most=most)
     return [Booked(**row) for row in rows]
+
+
+async def open_differences(connection: Connection, check: str) -> dict[str, str]:
+    """The open discrepancies of the comparison with the ledger: the payment's reference, by the refund's id."""
+    rows = await _OPEN_DIFFERENCES.fetch_all(connection, check_name=check)
+    return {row["subject"]: row["payment_reference"] for row in rows}
 
 
 async def position_back(connection: Connection, entries: int) -> int:
