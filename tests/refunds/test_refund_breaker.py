@@ -2,8 +2,9 @@
 
 from uuid import uuid4
 
+import pytest
 from common.database.transactions import Pool
-from refunds.payment_gateway.breaker import Breaker, Circuit
+from refunds.payment_gateway.breaker import LONGEST_OPEN, Breaker, Circuit
 from refunds.payment_gateway.port import GatewayRefund, GatewayUnavailable, RefundCall
 from refunds.worker.refund_job import RefundJob
 from support.example.refunds import job_in_state, job_of, open_refund, running_worker
@@ -59,6 +60,13 @@ def test_a_gateway_that_asks_to_wait_is_not_called_for_that_time() -> None:
     assert (breaker.places(8), breaker.seconds_to_wait(uuid4())) == (0, 30)
     clock.seconds = 31
     assert breaker.places(8) == 1
+
+
+@pytest.mark.parametrize("seconds", [86_400, float("9" * 30)])
+def test_a_gateway_that_asks_to_wait_for_hours_is_called_after_some_minutes(seconds: float) -> None:
+    breaker = Breaker("e", clock=Clock())
+    breaker.failed(uuid4(), retry_after=seconds)
+    assert breaker.seconds_to_wait(uuid4()) == LONGEST_OPEN
 
 
 def test_a_probe_that_made_no_call_leaves_its_place() -> None:

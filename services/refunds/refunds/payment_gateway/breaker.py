@@ -11,6 +11,8 @@ from prometheus_client import Gauge
 # One refund can fail for a reason of its own; that several fail in a row has a common one.
 DISTINCT_REFUNDS = 3
 SECONDS_OPEN = 1.0
+# A longer `Retry-After` counts as this: a wrong one must not stop the refunds for hours.
+LONGEST_OPEN = 300.0
 
 _log = structlog.get_logger(__name__)
 _circuit = Gauge(
@@ -76,7 +78,8 @@ class Breaker:
         return was_open
 
     def failed(self, refund_id: UUID, retry_after: float | None = None) -> None:
-        """The gateway was not reached, did not answer, or asks to wait for `retry_after` seconds."""
+        """The gateway was not reached, did not answer, or asks to wait for `retry_after` seconds, of which
+        `LONGEST_OPEN` count."""
         self._probes.discard(refund_id)
         self._failed.add(refund_id)
         if retry_after is None and self._is_closed and len(self._failed) < DISTINCT_REFUNDS:
@@ -84,7 +87,7 @@ class Breaker:
         if self._is_closed:
             _log.error("the payment gateway does not answer: refunds wait", gateway=self._gateway)
         self._is_closed = False
-        self._open_until = self._clock() + max(retry_after or 0.0, self._seconds_open)
+        self._open_until = self._clock() + max(min(retry_after or 0.0, LONGEST_OPEN), self._seconds_open)
         self._publish()
 
     def abandon(self, refund_id: UUID) -> None:
