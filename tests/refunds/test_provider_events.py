@@ -1,6 +1,7 @@
 """Events of the payment provider: each is applied once, in any order, and changes the refund that it is about."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from common.database.transactions import Pool, transaction
 from common.jobs.handler import JobHandler, Subject
 from common.jobs.job import Job
 from refunds.domain.refund import Refund
+from refunds.domain.request import Cause, operator_key
 from refunds.payment_gateway.port import (
     Declined,
     DisputeStatus,
@@ -20,7 +22,9 @@ from refunds.payment_gateway.port import (
     GatewayRefundStatus,
     PaymentDisputed,
     RefundChanged,
+    Unreadable,
 )
+from refunds.use_cases import booking
 from refunds.use_cases.jobs import EVENT_JOB, MAIL_JOB
 from refunds.use_cases.provider_events import MOST_REPEATS, apply, receive
 from refunds.worker.event_job import EventJob
@@ -305,6 +309,120 @@ async def test_a_payment_that_the_bank_paid_back_is_not_refunded(pool: Pool) -> 
     assert await balances(pool, refund) == {"lost": refund.request.amount}
 
 
+async def test_a_payment_that_the_bank_paid_back_in_part_is_left_to_an_operator(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    opened = replace(dispute_of(refund, DisputeStatus.OPENED), amount=Decimal("10.00"))
+    await applied(pool, opened, replace(opened, status=DisputeStatus.LOST))
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "dead")
+    assert (await state_of(pool, refund))[0] == "FAILED"
+    assert await gateway.refunds(refund.request.payment_reference) == []
+    assert await balances(pool, refund) == {"lost": 10, "refundable": refund.request.amount - 10}
+
+
+async def test_the_rest_of_a_payment_that_the_bank_paid_back_in_part_can_be_refunded(pool: Pool) -> None:
+    payment, gateway = await open_refund(pool), FakePaymentGateway()
+    await pool.execute("DELETE FROM jobs")
+    await applied(pool, replace(dispute_of(payment, DisputeStatus.LOST), amount=Decimal("70.00")))
+    rest = await open_refund(
+        pool,
+        cause=Cause.OPERATOR,
+        return_id=None,
+        business_key=operator_key(uuid4()),
+        order_id=payment.request.order_id,
+        payment_reference=payment.request.payment_reference,
+        amount=Decimal("9.06"),
+    )
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, rest, "done")
+    assert (await state_of(pool, rest))[0] == "SUCCEEDED"
+    assert await balances(pool, payment) == {"lost": 70, "paid_back": Decimal("9.06")}
+
+
+async def test_a_payment_that_the_bank_reclaims_again_after_a_won_dispute_is_lost(pool: Pool) -> None:
+    refund = await open_refund(pool)
+    opened, won, lost = (dispute_of(refund, each) for each in DisputeStatus)
+    await applied(pool, opened, won, lost, won)
+    assert await balances(pool, refund) == {"lost": refund.request.amount}
+    assert await dispute_events(pool) == ["dispute.opened", "dispute.won", "dispute.lost"]
+
+
+async def test_a_held_refund_of_which_less_is_left_by_the_end_of_the_dispute_fails(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    await applied(pool, dispute_of(refund, DisputeStatus.OPENED), dispute_of(refund, DisputeStatus.WON))
+    assert (await state_of(pool, refund))[0] == "HELD"
+    part = replace(refund.request, cause=Cause.OPERATOR, amount=Decimal("5.00"), return_id=None)
+    async with transaction(pool) as connection:
+        await booking.reserve_refund(connection, replace(refund, id=uuid4(), request=part), ACTOR)
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "dead")
+    assert (await state_of(pool, refund))[0] == "FAILED"
+    assert await gateway.refunds(refund.request.payment_reference) == []
+
+
+async def test_a_second_refund_with_our_reference_is_booked_and_shown_as_an_excess(pool: Pool) -> None:
+    refund = await made(pool, FakePaymentGateway())
+    await applied(pool, at_provider(refund, id="re_second"))
+    assert await excess(pool) == refund.request.amount
+    await applied(pool, at_provider(refund, FAILED, id="re_second"))
+    assert await excess(pool) == 0
+    assert await balances(pool, refund) == {"paid_back": refund.request.amount}
+
+
+async def test_a_refund_with_our_reference_and_another_amount_is_booked_and_ours_is_not_made(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    other = at_provider(refund, id="re_other", amount=Decimal("10.00"))
+    gateway.make_by_hand(other)
+    await applied(pool, other)
+    async with running(pool, RefundJob(gateway)):
+        await eventually(lambda: pool.fetchval("SELECT last_error LIKE '%amount%' FROM jobs WHERE kind = 'refund'"))
+    assert (await state_of(pool, refund))[0] == "HELD"
+    assert await gateway.refunds(refund.request.payment_reference) == [other]
+    assert await balances(pool, refund) == {"paid_elsewhere": 10, "refundable": refund.request.amount - 10}
+
+
+async def test_parts_that_were_refunded_by_hand_pay_what_is_owed_together(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    first, rest = Decimal("40.00"), refund.request.amount - 40
+    await applied(pool, at_provider(refund, id="re_first", reference=None, amount=first))
+    async with running(pool, RefundJob(gateway)):
+        await eventually(lambda: pool.fetchval("SELECT last_error LIKE '%in part%' FROM jobs WHERE kind = 'refund'"))
+        await applied(pool, at_provider(refund, id="re_rest", reference=None, amount=rest))
+        await job_in_state(pool, refund, "done")
+    assert await state_of(pool, refund) == ("SUCCEEDED", "re_rest")
+    assert await gateway.refunds(refund.request.payment_reference) == []
+    assert await balances(pool, refund) == {"paid_elsewhere": refund.request.amount}
+
+
+async def test_a_refund_is_made_at_once_when_the_part_that_held_it_has_failed(pool: Pool) -> None:
+    refund, gateway = await open_refund(pool), FakePaymentGateway()
+    part = at_provider(refund, id="re_part", reference=None, amount=Decimal("10.00"))
+    await applied(pool, part)
+    async with running(pool, RefundJob(gateway)):
+        await eventually(lambda: pool.fetchval("SELECT last_error LIKE '%in part%' FROM jobs WHERE kind = 'refund'"))
+        await applied(pool, replace(part, status=FAILED))
+        await job_in_state(pool, refund, "done")
+    assert (await state_of(pool, refund))[0] == "SUCCEEDED"
+    assert await balances(pool, refund) == {"paid_back": refund.request.amount}
+
+
+async def test_a_payment_that_was_reported_by_its_charge_is_found_by_that(pool: Pool) -> None:
+    refund = await open_refund(pool, payment_reference="ch_1")
+    dispute = replace(dispute_of(refund, DisputeStatus.OPENED), payment_reference="pi_1", payment_alias="ch_1")
+    by_hand = at_provider(refund, id="re_1", reference=None, payment_reference="pi_1", payment_alias="ch_1")
+    await applied(pool, dispute)
+    assert await balances(pool, refund) == {"disputed": refund.request.amount}
+    await applied(pool, replace(dispute, status=DisputeStatus.WON), by_hand)
+    assert await state_of(pool, refund) == ("SUCCEEDED", "re_1")
+
+
+async def test_an_event_that_cannot_be_read_is_a_dead_job(pool: Pool) -> None:
+    event = GatewayEvent("evt_odd", Unreadable("refund.updated: 'ZZZ' is not an ISO 4217 currency"), datetime.now(UTC))
+    async with running(pool, EventJob()):
+        assert await received(pool, event)
+        await eventually(lambda: pool.fetchval("SELECT last_error LIKE '%ZZZ%' FROM jobs WHERE state = 'dead'"))
+
+
 @pytest.mark.parametrize("is_swept", [False, True])
 async def test_a_pending_refund_ends_as_the_provider_reports(pool: Pool, is_swept: bool) -> None:
     gateway = PendingProvider()
@@ -351,6 +469,11 @@ def is_in(pool: Pool, refund: Refund, status: str) -> Callable[[], Awaitable[boo
 async def dispute_events(pool: Pool) -> list[str]:
     rows = await pool.fetch("SELECT type FROM outbox WHERE type LIKE 'dispute.%' ORDER BY position")
     return [row["type"] for row in rows]
+
+
+async def excess(pool: Pool) -> Decimal:
+    amount: Decimal = await pool.fetchval("SELECT excess FROM book_payments")
+    return amount
 
 
 async def balances(pool: Pool, refund: Refund) -> dict[str, Decimal]:

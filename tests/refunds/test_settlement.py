@@ -1,16 +1,23 @@
 """Settlement by hand over HTTP: a refund that was paid in another way is not paid by the provider."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from common.access.auth import Role
+from common.database.transactions import transaction
 from refunds.app import SERVICE
 from refunds.domain.refund import Refund
+from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus
+from refunds.repository import provider
+from refunds.use_cases import booking
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.worker.refund_job import RefundJob
-from support.example.refunds import job_in_state, open_refund, running_worker
+from support.example.refunds import EVENT, job_in_state, open_refund, running_worker
 from support.gateway.application import Gateway, exact_json, serve
 from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.audit_and_events import audit_and_events
@@ -72,6 +79,32 @@ async def test_one_reference_settles_one_refund(gateway: Gateway) -> None:
     response = await settle(gateway, second)
     assert (response.status_code, response.json()["error"]["code"]) == (409, "CONFLICT")
     assert (await settle(gateway, second, reference="transfer 8")).status_code == 200
+
+
+async def test_one_reference_given_for_two_refunds_at_once_settles_one(gateway: Gateway) -> None:
+    refunds = [await open_refund(gateway.pool) for _ in range(4)]
+    responses = await asyncio.gather(*(settle(gateway, each) for each in refunds))
+    assert sorted(each.status_code for each in responses) == [200, 409, 409, 409]
+
+
+async def test_a_refund_made_by_hand_of_another_payment_settles_nothing(gateway: Gateway) -> None:
+    refund, other = await open_refund(gateway.pool), await open_refund(gateway.pool)
+    by_hand = GatewayRefund(
+        id="re_by_hand",
+        status=GatewayRefundStatus.SUCCEEDED,
+        reference=None,
+        payment_reference=other.request.payment_reference,
+        amount=Decimal(5),
+        currency="EUR",
+        reason=None,
+        created_at=datetime.now(UTC),
+    )
+    async with transaction(gateway.pool) as connection:
+        await provider.merge_refund(connection, by_hand)
+        await booking.book_foreign_refund(connection, by_hand, EVENT)
+    response = await settle(gateway, refund, reference="re_by_hand")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "CONFLICT")
+    assert (await settle(gateway, other, reference="re_by_hand")).status_code == 200
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.OPS])

@@ -15,6 +15,7 @@ from refunds.payment_gateway.port import (
     GatewayRefundStatus,
     PaymentDisputed,
     RefundChanged,
+    Unreadable,
 )
 from refunds.payment_gateway.stripe import StripeGateway
 
@@ -100,6 +101,33 @@ def test_a_dispute_is_read(status: str, expected: DisputeStatus) -> None:
 def test_an_event_that_says_nothing_about_our_money_is_ignored(kind: str, subject: dict[str, Any]) -> None:
     body = body_of(kind, subject)
     assert read(body, signature(body)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        ("refund.updated", REFUND | {"currency": "zzz"}),
+        ("refund.updated", {"id": "re_1"}),
+        ("charge.dispute.created", DISPUTE | {"amount": None}),
+    ],
+)
+def test_an_event_about_our_money_that_cannot_be_read_is_kept_for_people(kind: str, subject: dict[str, Any]) -> None:
+    body = body_of(kind, subject)
+    event = read(body, signature(body))
+    assert event is not None
+    assert isinstance(event.kind, Unreadable)
+    assert event.kind.error.startswith(kind)
+
+
+def test_an_event_about_a_payment_has_its_charge_as_another_id() -> None:
+    refund, dispute = body_of("refund.updated", REFUND), body_of("charge.dispute.created", DISPUTE | {"charge": "ch_1"})
+    changed, disputed = read(refund, signature(refund)), read(dispute, signature(dispute))
+    assert changed is not None
+    assert isinstance(changed.kind, RefundChanged)
+    assert changed.kind.refund.payment_alias == "ch_1"
+    assert disputed is not None
+    assert isinstance(disputed.kind, PaymentDisputed)
+    assert disputed.kind.payment_alias == "ch_1"
 
 
 def test_one_valid_signature_of_several_is_enough() -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from refunds.domain.refund import LastAnswer, Refund
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=0.5), timedelta(seconds=30)
-# While the money is on its way, the provider tells us the end; we ask only in case that it does not.
+# An event reports the end of a pending refund. These look-ups are for the case that the event is lost.
 FIRST_PENDING_PAUSE, LONGEST_PENDING_PAUSE = timedelta(seconds=15), timedelta(minutes=30)
 # An event of the provider ends it earlier.
 HELD_PAUSE = timedelta(hours=1)
@@ -14,7 +14,7 @@ _CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 def unknown_pause(refund: Refund, now: datetime) -> timedelta:
-    """0.5, 1, 2, 4, … up to 30 seconds: as long as the call is past."""
+    """The time since the call, between 0.5 and 30 seconds: so the pauses are about 0.5, 1, 2, 4, … seconds."""
     past = LONGEST_PAUSE if refund.called_at is None else now - refund.called_at
     return min(max(past, FIRST_PAUSE), LONGEST_PAUSE)
 

@@ -19,6 +19,7 @@ from refunds.payment_gateway.port import (
     GatewayRefundStatus,
     PaymentDisputed,
     RefundChanged,
+    Unreadable,
 )
 
 # https://docs.adyen.com/development-resources/currency-codes: where Adyen's decimals are not those of ISO 4217.
@@ -74,15 +75,11 @@ def read_refund(entry: Mapping[str, Any]) -> GatewayRefund:
 
 def read_item(item: Mapping[str, Any]) -> GatewayEvent | None:
     """A notification; None for a code that we do not need."""
-    code, succeeded = item["eventCode"], item["success"] == "true"
-    kind: RefundChanged | PaymentDisputed | None = None
-    if code == "REFUND":
-        status = GatewayRefundStatus.SUCCEEDED if succeeded else GatewayRefundStatus.FAILED
-        kind = RefundChanged(_refund_of(item, status))
-    elif code in _TAKEN_BACK:
-        kind = RefundChanged(_refund_of(item, GatewayRefundStatus.FAILED))
-    elif code in _DISPUTE_STATUS:
-        kind = _dispute(item, _DISPUTE_STATUS[code])
+    code = item["eventCode"]
+    try:
+        kind = _kind_of(code, item)
+    except (KeyError, TypeError, ValueError) as error:
+        kind = Unreadable(f"{code}: {error!r}")
     # A notification has no id; Adyen names these members for the recognition of repeats.
     event_id = f"{item['pspReference']}:{code}:{item['success']}"
     return None if kind is None else GatewayEvent(event_id, kind, _instant(item))
@@ -105,6 +102,17 @@ def read_signed(body: bytes, secret: str) -> GatewayEvent | None:
     if not is_genuine:
         raise ForgedWebhook("the signature does not belong to this item")
     return read_item(item)
+
+
+def _kind_of(code: str, item: Mapping[str, Any]) -> RefundChanged | PaymentDisputed | Unreadable | None:
+    if code == "REFUND":
+        succeeded = item["success"] == "true"
+        return RefundChanged(
+            _refund_of(item, GatewayRefundStatus.SUCCEEDED if succeeded else GatewayRefundStatus.FAILED)
+        )
+    if code in _TAKEN_BACK:
+        return RefundChanged(_refund_of(item, GatewayRefundStatus.FAILED))
+    return _dispute(item, _DISPUTE_STATUS[code]) if code in _DISPUTE_STATUS else None
 
 
 def _signature(item: Mapping[str, Any], secret: str) -> bytes:

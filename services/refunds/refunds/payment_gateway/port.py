@@ -52,7 +52,7 @@ class RefundCall:
 @dataclass(frozen=True, slots=True)
 class GatewayRefund:
     """A refund at the provider. `reference` is ours; None for a refund that was not requested by us, such as one made
-    by hand in the provider's dashboard."""
+    by hand in the provider's dashboard. `payment_alias` is another id of the payment, where the provider has two."""
 
     id: str
     status: GatewayRefundStatus
@@ -62,6 +62,7 @@ class GatewayRefund:
     currency: str
     reason: str | None
     created_at: datetime
+    payment_alias: str | None = None
 
     @property
     def failure(self) -> str:
@@ -86,6 +87,14 @@ class PaymentDisputed:
     currency: str
     status: DisputeStatus
     reason: str | None
+    payment_alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An event of a type that we need, with content that we cannot read. People have to look at it."""
+
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ class GatewayEvent:
     """An event of the provider; `id` is the provider's, and the same each time that the event is sent."""
 
     id: str
-    kind: RefundChanged | PaymentDisputed
+    kind: RefundChanged | PaymentDisputed | Unreadable
     created_at: datetime
 
 

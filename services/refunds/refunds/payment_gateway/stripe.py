@@ -1,12 +1,12 @@
 """The adapter for Stripe's refunds, also used with the sandbox, which has that part of the API (ADR 12, ADR 36)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 import stripe
@@ -33,6 +33,7 @@ from refunds.payment_gateway.stripe_objects import (
     read_signed,
 )
 
+_T = TypeVar("_T")
 _REJECTED_UNREAD = (stripe.AuthenticationError, stripe.PermissionError, stripe.RateLimitError)
 _CHARGES = ("ch_", "py_")
 _PAGE = 100
@@ -90,7 +91,7 @@ class StripeGateway:
         parameters: RefundListParams = {"limit": _PAGE}
         parameters[_kind_of(payment_reference)] = payment_reference
         try:
-            refunds = [read_refund(each) async for each in self._all(self._api.refunds.list_async(parameters))]
+            refunds = [each async for each in self._all(self._api.refunds.list_async(parameters), read_refund)]
         except Declined as decline:
             if _is_missing(decline):
                 return []
@@ -105,16 +106,17 @@ class StripeGateway:
             "created": {"gte": since - _OVERLAP_SECONDS},
             "types": [*REFUND_EVENTS, *DISPUTE_EVENTS],
         }
-        newest_first = [each async for each in self._all(self._api.events.list_async(parameters))]
-        events = [event for each in reversed(newest_first) if (event := read_event(each)) is not None]
-        newest = max((each["created"] for each in newest_first), default=since)
+        listed = self._all(self._api.events.list_async(parameters), lambda each: (each["created"], read_event(each)))
+        newest_first = [each async for each in listed]
+        events = [event for _, event in reversed(newest_first) if event is not None]
+        newest = max((created for created, _ in newest_first), default=since)
         return events, str(max(newest, since))
 
     async def refunds_since(self, since: datetime) -> AsyncIterator[GatewayRefund]:
         """See `PaymentGateway`; newest first."""
         parameters: RefundListParams = {"limit": _PAGE, "created": {"gte": int(since.timestamp())}}
-        async for each in self._all(self._api.refunds.list_async(parameters)):
-            yield read_refund(each)
+        async for each in self._all(self._api.refunds.list_async(parameters), read_refund):
+            yield each
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> GatewayEvent | None:
         """See `PaymentGateway`."""
@@ -135,17 +137,20 @@ class StripeGateway:
             max_network_retries=0,
         ).v1
 
-    async def _all(self, first_page: "Awaitable[stripe.ListObject[Any]]") -> AsyncIterator[dict[str, Any]]:
-        """The objects of this page and of those that follow; the time limit is that of one page."""
-        async with self._errors_classified():
-            page = await first_page
+    async def _all(
+        self, next_page: "Awaitable[stripe.ListObject[Any]]", read: Callable[[Mapping[str, Any]], _T]
+    ) -> AsyncIterator[_T]:
+        """The objects of this page and of those that follow, as `read` returns them; the time limit is that of one
+        page."""
         while True:
-            for each in page.data:
-                yield each.to_dict()
+            async with self._errors_classified():
+                page = await next_page
+                objects = [read(each.to_dict()) for each in page.data]
+            for each in objects:
+                yield each
             if not page.has_more:
                 return
-            async with self._errors_classified():
-                page = await page.next_page_async()
+            next_page = page.next_page_async()
 
     @asynccontextmanager
     async def _errors_classified(self) -> AsyncIterator[None]:

@@ -18,6 +18,7 @@ from refunds.payment_gateway.port import (
     GatewayRefundStatus,
     PaymentDisputed,
     RefundChanged,
+    Unreadable,
 )
 
 # In `metadata` of a refund.
@@ -80,17 +81,16 @@ def read_refund(refund: Mapping[str, Any]) -> GatewayRefund:
         currency=currency,
         reason=refund.get("failure_reason"),
         created_at=_instant(refund["created"]),
+        payment_alias=_alias_of(refund),
     )
 
 
 def read_event(event: Mapping[str, Any]) -> GatewayEvent | None:
     """None for a type that we do not need."""
-    kind, subject = event["type"], event["data"]["object"]
-    changed: RefundChanged | PaymentDisputed | None = None
-    if kind in REFUND_EVENTS:
-        changed = _changed_refund(kind, subject)
-    elif kind in DISPUTE_EVENTS:
-        changed = _dispute(subject)
+    try:
+        changed = _kind_of(event["type"], event)
+    except (KeyError, TypeError, ValueError) as error:
+        changed = Unreadable(f"{event['type']}: {error!r}")
     return None if changed is None else GatewayEvent(event["id"], changed, _instant(event["created"]))
 
 
@@ -111,6 +111,12 @@ def read_signed(headers: Mapping[str, str], body: bytes, now: datetime, secret: 
     return read_event(msgspec.json.decode(body))
 
 
+def _kind_of(type_name: str, event: Mapping[str, Any]) -> RefundChanged | PaymentDisputed | Unreadable | None:
+    if type_name in REFUND_EVENTS:
+        return _changed_refund(type_name, event["data"]["object"])
+    return _dispute(event["data"]["object"]) if type_name in DISPUTE_EVENTS else None
+
+
 def _changed_refund(kind: str, subject: Mapping[str, Any]) -> RefundChanged | None:
     """Of a charge, its newest refund. Charges of newer API versions do not contain their refunds: there, the event
     `refund.created` of the same refund does."""
@@ -126,11 +132,24 @@ def _dispute(dispute: Mapping[str, Any]) -> PaymentDisputed | None:
         return None
     currency = str(dispute["currency"]).upper()
     amount = major_units(dispute["amount"], currency)
-    return PaymentDisputed(dispute["id"], _payment_of(dispute), amount, currency, status, dispute.get("reason"))
+    return PaymentDisputed(
+        dispute["id"],
+        _payment_of(dispute),
+        amount,
+        currency,
+        status,
+        dispute.get("reason"),
+        payment_alias=_alias_of(dispute),
+    )
 
 
 def _payment_of(subject: Mapping[str, Any]) -> str:
     return str(subject.get("payment_intent") or subject.get("charge"))
+
+
+def _alias_of(subject: Mapping[str, Any]) -> str | None:
+    """The id of the charge, by which the payment may have been reported to us instead of its payment intent."""
+    return subject.get("charge") if subject.get("payment_intent") else None
 
 
 def _instant(seconds: int) -> datetime:

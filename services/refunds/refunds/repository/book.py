@@ -21,8 +21,8 @@ _REFUNDABLE = sa.literal(str(Account.REFUNDABLE), literal_execute=True)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The next step of a subject, such as a refund. It is of the payment with this reference, of the order where that
-    is known; `is_captured` means the payment that the order captured, whatever its reference."""
+    """The next entry of a subject, such as a refund. Its payment is found by `reference`, and by `order_id` if that is
+    known. `is_captured`: the payment is the captured one of the order, and the reference is ignored."""
 
     kind: EntryKind
     subject: str
@@ -36,8 +36,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Why an entry was not posted: what is left of its payment, where the money of its subject is, and whether a
-    posting pays back under its transaction id."""
+    """Why an entry was not posted: what is refundable of its payment, the account that the last entry of its subject
+    debited (`place`, None without entries), and whether a posting to an account of `PAID` has its transaction id."""
 
     refundable: Decimal
     currency: str
@@ -54,8 +54,8 @@ def _among(column: sa.ColumnElement[Any], accounts: tuple[Account, ...]) -> sa.C
 
 
 def _payment(*, of_order: bool) -> sa.Select[Any]:
-    """The payment of an entry. Without an order the reference may name several, because one payment can pay several
-    orders: the one that the subject has entries of is preferred, then one of which enough is left."""
+    """The query for the payment of an entry. One payment can pay several orders, and each has a row. Without an order,
+    the row that has entries of this subject is preferred, then one of which enough is refundable."""
     columns = (book_payments.c.id, book_payments.c.refundable, book_payments.c.currency)
     reference = _text("reference")
     is_named = sa.or_(book_payments.c.reference == reference, book_payments.c.first_reference == reference)
@@ -82,7 +82,8 @@ def _is_paid() -> sa.ColumnElement[bool]:
 
 
 def _posting(kind: EntryKind, move: Move, *, of_order: bool) -> Statement:
-    """The entry, if the money is where the move may take it from, and enough of it is left under the lock."""
+    """The statement that posts an entry. It locks the payment, and then posts only if the source account is allowed and
+    has enough."""
     payment, last = _payment(of_order=of_order).with_for_update().subquery("payment"), _last()
     source, amount = sa.func.coalesce(last.c.target, _REFUNDABLE), sa.bindparam("amount", type_=_AMOUNT)
     conditions = [_among(source, move.sources)]
@@ -121,14 +122,14 @@ _STANDING = {known: _standing(of_order=known) for known in (True, False)}
 
 
 async def post(connection: Connection, entry: Entry, actor: Actor) -> bool:
-    """Post the entry; False where it cannot be or has been posted: see `standing`."""
+    """Post the entry. False if it was posted before, or cannot be posted; `standing` says why."""
     by_whom = {"actor": actor.name, "causation_id": actor.causation_id}
     statement = _POST[entry.kind, entry.order_id is not None]
     return await statement.fetch_value(connection, **_parameters(entry), amount=entry.amount, **by_whom) is not None
 
 
 async def standing(connection: Connection, entry: Entry) -> Standing | None:
-    """Of the entry's payment and subject; None where the book does not have the payment."""
+    """The state of the entry's payment and subject. None if the book does not have the payment."""
     parameters = _parameters(entry)
     if entry.order_id is None:
         parameters["amount"] = entry.amount

@@ -1,6 +1,6 @@
-"""What the provider has told us: its events, and by them its refunds and the disputes of payments (ADR 36).
+"""Storage of the provider's events, and of the refunds and disputes that they report (ADR 36).
 
-Events arrive in any order and more than once, so a status only ever moves forward here.
+Events may arrive in any order and more than once. A stored status therefore changes only to a later one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,9 @@ from refunds.tables import (
     refunds,
 )
 
-_REFUND_FIELDS = tuple(field.name for field in fields(GatewayRefund))
-_DISPUTE_FIELDS = tuple(field.name for field in fields(PaymentDisputed))
+# The alias of a payment is not stored: the reference is the one that the book has.
+_REFUND_FIELDS = tuple(field.name for field in fields(GatewayRefund) if field.name != "payment_alias")
+_DISPUTE_FIELDS = tuple(field.name for field in fields(PaymentDisputed) if field.name != "payment_alias")
 _payment = bindparam("payment_reference", type_=Text)
 
 _new_event = insert(provider_events).values(
@@ -46,11 +47,11 @@ _new_refund = insert(gateway_refunds).values({name: bindparam(name) for name in 
 _rank = {GatewayRefundStatus.PENDING: 1, GatewayRefundStatus.SUCCEEDED: 2, GatewayRefundStatus.FAILED: 3}
 
 
-def _rank_of(column: Any) -> Any:
-    return case({str(status): rank for status, rank in _rank.items()}, value=column)
+def _rank_of(column: Any, ranks: Mapping[Any, int]) -> Any:
+    return case({str(status): rank for status, rank in ranks.items()}, value=column)
 
 
-_is_further = _rank_of(_new_refund.excluded.status) > _rank_of(gateway_refunds.c.status)
+_is_further = _rank_of(_new_refund.excluded.status, _rank) > _rank_of(gateway_refunds.c.status, _rank)
 _MERGE_REFUND = prepare(
     _new_refund.on_conflict_do_update(
         index_elements=[gateway_refunds.c.id],
@@ -74,7 +75,8 @@ _FOREIGN = prepare(
 )
 
 _new_dispute = insert(payment_disputes).values({name: bindparam(name) for name in _DISPUTE_FIELDS})
-# WON and LOST are final; an event of the opening may come after them.
+# LOST is final. A bank can reclaim a payment again after WON; the events of a dispute may come in any order.
+_dispute_rank = {DisputeStatus.OPENED: 1, DisputeStatus.WON: 2, DisputeStatus.LOST: 3}
 _MERGE_DISPUTE = prepare(
     _new_dispute.on_conflict_do_update(
         index_elements=[payment_disputes.c.dispute_id],
@@ -83,8 +85,8 @@ _MERGE_DISPUTE = prepare(
             "reason": _new_dispute.excluded.reason,
             "changed_at": func.now(),
         },
-        where=(payment_disputes.c.status == str(DisputeStatus.OPENED))
-        & (_new_dispute.excluded.status != str(DisputeStatus.OPENED)),
+        where=_rank_of(_new_dispute.excluded.status, _dispute_rank)
+        > _rank_of(payment_disputes.c.status, _dispute_rank),
     ).returning(payment_disputes.c.dispute_id)
 )
 _DISPUTES = prepare(
@@ -110,7 +112,18 @@ _OWNER = prepare(
     )
     .limit(1)
 )
-_TRANSACTION = prepare(select(exists().where(refunds.c.transaction_id == bindparam("transaction_id", type_=Text))))
+_transaction_id = bindparam("transaction_id", type_=Text)
+_IS_OF_ANOTHER = prepare(
+    select(
+        or_(
+            exists().where(refunds.c.transaction_id == _transaction_id),
+            exists().where(
+                gateway_refunds.c.id == _transaction_id,
+                gateway_refunds.c.payment_reference.not_in([_payment, bindparam("identified_reference", type_=Text)]),
+            ),
+        )
+    )
+)
 
 _begun_sweep = insert(gateway_sweeps).values(provider=bindparam("provider"), swept_at=func.now())
 _BEGIN_SWEEP = prepare(
@@ -184,10 +197,16 @@ async def owner(connection: Connection, refund: GatewayRefund) -> UUID | None:
     return found
 
 
-async def is_transaction_known(connection: Connection, transaction_id: str) -> bool:
-    """Whether one of our refunds has it."""
-    known: bool = await _TRANSACTION.fetch_value(connection, transaction_id=transaction_id)
-    return known
+async def is_of_another_refund(connection: Connection, transaction_id: str, refund: Refund) -> bool:
+    """Whether one of our refunds has it, or a refund at the provider of another payment."""
+    payment = refund.request.payment_reference
+    is_of_another: bool = await _IS_OF_ANOTHER.fetch_value(
+        connection,
+        transaction_id=transaction_id,
+        payment_reference=payment,
+        identified_reference=refund.identified_reference or payment,
+    )
+    return is_of_another
 
 
 async def refunds_of_payment(connection: Connection, payment_reference: str) -> list[UUID]:

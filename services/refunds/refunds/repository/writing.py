@@ -21,12 +21,13 @@ _IDENTIFY = prepare(
     .values({name: bindparam(name) for name in ("order_id", "first_reference", "reference")})
     .on_conflict_do_nothing()
 )
-_LOCK_REFUND_OF_PAYMENT = prepare(
+_LOCK_REFUNDS_OF_PAYMENT = prepare(
     select(refunds.c.business_key)
     .where(
         refunds.c.order_id == bindparam("order_id", type_=Uuid),
         refunds.c.payment_reference == bindparam("reference", type_=Text),
     )
+    .order_by(refunds.c.created_at, refunds.c.id)
     .with_for_update()
 )
 # Those whose outcome is open, when the payment gateway answers again.
@@ -55,18 +56,16 @@ async def add(connection: Connection, new: Iterable[New[Refund]]) -> set[UUID]:
     return await _STORE.add_missing(connection, sorted(new, key=lambda each: each.value.reference))
 
 
-async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> str | None:
-    """Store the provider's id of a payment, for its refund now or later; returns the business key of a refund that
-    exists.
+async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> list[str]:
+    """Store the provider's id of a payment, for its refunds now or later; returns the business keys of those that
+    exist.
 
-    That refund stays locked until the transaction ends: either its permanent failure sees the id, or this caller sees
-    the dead job.
+    They stay locked until the transaction ends: either the permanent failure of a refund sees the id, or this caller
+    sees the dead job.
     """
     await _IDENTIFY.execute(connection, order_id=order_id, first_reference=first_reference, reference=reference)
-    business_key: str | None = await _LOCK_REFUND_OF_PAYMENT.fetch_value(
-        connection, order_id=order_id, reference=first_reference
-    )
-    return business_key
+    rows = await _LOCK_REFUNDS_OF_PAYMENT.fetch_all(connection, order_id=order_id, reference=first_reference)
+    return [row["business_key"] for row in rows]
 
 
 async def is_identified(connection: Connection, locked: Locked[Refund]) -> bool:

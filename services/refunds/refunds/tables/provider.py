@@ -1,4 +1,4 @@
-"""The tables of what the provider told us by webhook or sweep (ADR 36)."""
+"""The tables of the provider's events, refunds and disputes (ADR 36)."""
 
 import sqlalchemy as sa
 from common.database.tables import instant
@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from refunds.tables.schema import metadata
 
-# What the provider told us by webhook or sweep, each event once.
+# The events of the provider, received by webhook or sweep; each event is stored once.
 provider_events = sa.Table(
     "provider_events",
     metadata,

@@ -1,4 +1,4 @@
-"""What an answer of the payment gateway changes, whether a call, a look-up or an event brought it (ADR 36)."""
+"""Changes of a refund by an answer of the payment gateway, which comes by a call, a look-up or an event (ADR 36)."""
 
 from uuid import UUID
 
@@ -116,7 +116,7 @@ async def record_absence(connection: Connection, refund_id: UUID, actor: Actor) 
 
 
 async def record_mismatch(connection: Connection, refund_id: UUID, made: GatewayRefund, actor: Actor) -> None:
-    """The provider has a refund with our reference and another amount: people must decide."""
+    """The provider has a refund with our reference and another amount: it is booked, and people must decide."""
     locked = await writing.lock(connection, refund_id)
     refund = locked.value
     if refund.status is RefundStatus.CALLING:
@@ -124,7 +124,25 @@ async def record_mismatch(connection: Connection, refund_id: UUID, made: Gateway
     if RefundStatus.HELD in ALLOWED_TRANSITIONS[refund.status]:
         refund = refund.hold(f"the provider's refund {made.id} has another amount: {made.amount} {made.currency}")
         await writing.save(connection, locked, refund, actor, details(refund))
+        await booking.release_refund(connection, refund, actor)
+    if made.status is GatewayRefundStatus.SUCCEEDED:
+        await booking.book_foreign_refund(connection, made, actor, refund.request.order_id)
     _log.critical("a refund at the provider has another amount", refund_id=str(refund_id), transaction_id=made.id)
+
+
+async def record_second(connection: Connection, refund: Refund, made: GatewayRefund, actor: Actor) -> None:
+    """The provider has made a second refund with our reference: it is booked, and shown as an excess."""
+    if made.status is GatewayRefundStatus.SUCCEEDED:
+        await booking.book_foreign_refund(connection, made, actor, refund.request.order_id)
+    _log.critical("one refund has two transactions at the provider", refund_id=str(refund.id), second=made.id)
+
+
+async def release(connection: Connection, refund_id: UUID, actor: Actor) -> None:
+    """What held the refund is over; nothing for a refund that is not held."""
+    locked = await writing.lock(connection, refund_id)
+    if locked.value.status is RefundStatus.HELD:
+        refund = locked.value.release()
+        await writing.save(connection, locked, refund, actor, details(refund))
 
 
 async def record_decline(

@@ -1,4 +1,5 @@
-"""Before a call to the payment gateway: the intent becomes durable, or what speaks against the refund does (ADR 36)."""
+"""The transaction before a call to the payment gateway: it stores the call, or the reason why the refund must not be
+made (ADR 36)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from common.jobs.job import Job
 from refunds.domain.refund import Refund, RefundStatus
 from refunds.domain.request import Cause
 from refunds.events import FAILED, new_event
-from refunds.payment_gateway.port import Declined, DisputeStatus, GatewayRefund
+from refunds.payment_gateway.port import Declined, DisputeStatus, GatewayRefund, GatewayRefundStatus
 from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
 from refunds.use_cases.answers import adopt, is_whole
@@ -80,20 +81,22 @@ def _ready(refund: Refund) -> Refund | None:
 async def _is_prevented(connection: Connection, locked: Locked[Refund], refund: Refund, actor: Actor) -> bool:
     """Whether something speaks against the refund; it then gets the status that follows."""
     found = await provider.obstacles(connection, refund)
-    lost = next((each for each in found.disputes if each.status is DisputeStatus.LOST), None)
-    if lost is not None:
-        declined = refund.decline(f"the bank has paid the customer: dispute {lost.dispute_id}")
+    lost = [each for each in found.disputes if each.status is DisputeStatus.LOST]
+    # Where the bank has paid a part, the book decides: less is refundable.
+    if sum(each.amount for each in lost) >= refund.request.amount and refund.request.cause is not Cause.OPERATOR:
+        declined = refund.decline(f"the bank has paid the customer: dispute {lost[0].dispute_id}")
         event = new_event(FAILED, declined, actor)
         await writing.save(connection, locked, declined, actor, details(declined), event)
         await booking.release_refund(connection, declined, actor)
         return True
-    if found.disputes:
-        await _hold(connection, locked, refund, f"the payment is disputed: {found.disputes[0].dispute_id}", actor)
+    disputed = [each for each in found.disputes if each.status is DisputeStatus.OPENED]
+    if disputed:
+        await _hold(connection, locked, refund, f"the payment is disputed: {disputed[0].dispute_id}", actor)
         return True
     by_hand = found.foreign_refunds
     if not by_hand or refund.request.cause is Cause.OPERATOR:
         return False
-    whole = next((each for each in by_hand if is_whole(refund, each)), None)
+    whole = next((each for each in by_hand if is_whole(refund, each)), None) or _last_part(refund, by_hand)
     if whole is not None:
         await adopt(connection, locked, whole, actor)
     else:
@@ -107,6 +110,12 @@ async def _hold(connection: Connection, locked: Locked[Refund], refund: Refund, 
     held = refund.hold(reason)
     await writing.save(connection, locked, held, actor, details(held))
     await booking.release_refund(connection, held, actor)
+
+
+def _last_part(refund: Refund, by_hand: Sequence[GatewayRefund]) -> GatewayRefund | None:
+    """The last of several refunds made by hand that together are what is owed; None where they are not."""
+    made = [each for each in by_hand if each.status is GatewayRefundStatus.SUCCEEDED]
+    return made[-1] if made and sum(each.amount for each in made) == refund.request.amount else None
 
 
 def partly_refunded(by_hand: Sequence[GatewayRefund]) -> str:

@@ -31,10 +31,10 @@ async def open_refunds(connection: Connection, requests: Sequence[tuple[RefundRe
 
 
 async def identify_payment(connection: Connection, order_id: UUID, first_reference: str, reference: str) -> None:
-    """Store the provider's id of a payment; a refund that failed without it is tried again."""
-    business_key = await writing.identify_payment(connection, order_id, first_reference, reference)
+    """Store the provider's id of a payment; refunds that failed without it are tried again."""
+    business_keys = await writing.identify_payment(connection, order_id, first_reference, reference)
     await booking.rename_payment(connection, order_id, first_reference, reference)
-    if business_key is not None:
+    for business_key in business_keys:
         await queue.replay_dead(connection, REFUND_JOB, business_key)
 
 

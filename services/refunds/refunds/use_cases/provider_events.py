@@ -1,14 +1,16 @@
-"""What the provider's events change, whether a webhook or a sweep brought them (ADR 36)."""
+"""Receiving and applying the events of the payment provider, which come by webhook or sweep (ADR 36)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 from common.aggregates.changes import Locked
 from common.audit.actor import Actor
 from common.database.statements import Connection
+from common.errors import PermanentFailure
 from common.jobs import queue
 from common.jobs.job import NewJob
 from common.messaging.outgoing import outbox
@@ -16,7 +18,7 @@ from common.telemetry.tracing import traceparent_below
 from msgspec import convert, to_builtins
 
 from refunds.domain.refund import Refund, RefundStatus
-from refunds.events import FAILED, DisputeData, dispute_event, new_event
+from refunds.events import DisputeData, dispute_event
 from refunds.payment_gateway.port import (
     DisputeStatus,
     GatewayEvent,
@@ -24,19 +26,22 @@ from refunds.payment_gateway.port import (
     GatewayRefundStatus,
     PaymentDisputed,
     RefundChanged,
+    Unreadable,
 )
 from refunds.repository import provider, writing
 from refunds.use_cases import booking
-from refunds.use_cases.answers import adopt, is_whole, record_mismatch, reverse, succeed
+from refunds.use_cases.answers import adopt, is_whole, record_mismatch, record_second, reverse, succeed
 from refunds.use_cases.calling import partly_refunded
 from refunds.use_cases.details import details
 from refunds.use_cases.jobs import EVENT_JOB, REFUND_JOB
 
 _log = structlog.get_logger(__name__)
+_Subject = TypeVar("_Subject", GatewayRefund, PaymentDisputed)
 _ENDED = frozenset({RefundStatus.DECLINED, RefundStatus.FAILED})
 _OPEN = frozenset({RefundStatus.READY, RefundStatus.DECLINED, RefundStatus.FAILED, RefundStatus.HELD})
-# How often an event is applied again that came before the report of its payment: after 0.5, 1, 2, … 256 seconds.
-MOST_REPEATS = 10
+# How often an event that came before the report of its payment is applied again: after 0.5, 1, 2, … seconds, for 36
+# hours in all.
+MOST_REPEATS = 18
 _FIRST_REPEAT = timedelta(seconds=0.5)
 
 
@@ -52,17 +57,22 @@ async def receive(connection: Connection, provider_name: str, event: GatewayEven
 
 
 async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor) -> None:
-    """Apply the event that the payload of an event job names. Raises `LookupError` for an event that is not stored.
+    """Apply the event that the payload of an event job names. Raises `LookupError` for an event that is not stored, and
+    `PermanentFailure` for one that cannot be read.
 
     The report of the payment comes by another way, and may come later: then the event is applied again by another job.
     """
     repeats = payload.get("repeats", 0)
     event = await provider.read_event(connection, payload["provider"], payload["event_id"])
     kind, is_last = _read(event), repeats == MOST_REPEATS
+    if isinstance(kind, Unreadable):
+        raise PermanentFailure(f"event {payload['event_id']} cannot be read: {kind.error}")
     if isinstance(kind, RefundChanged):
-        is_applied = await _apply_refund(connection, kind.refund, actor, is_last=is_last)
+        refund = await _of_known_payment(connection, kind.refund)
+        is_applied = await _apply_refund(connection, refund, actor, is_last=is_last)
     else:
-        is_applied = await _apply_dispute(connection, kind, actor, is_last=is_last)
+        dispute = await _of_known_payment(connection, kind)
+        is_applied = await _apply_dispute(connection, dispute, actor, is_last=is_last)
     if not (is_applied or is_last):
         key = f"{payload['provider']}:{payload['event_id']}:{repeats + 1}"
         repeat = {**payload, "repeats": repeats + 1}
@@ -71,11 +81,18 @@ async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor
         )
 
 
-def _read(event: Any) -> RefundChanged | PaymentDisputed:
-    types: dict[str, type[RefundChanged | PaymentDisputed]] = {
-        each.__name__: each for each in (RefundChanged, PaymentDisputed)
+def _read(event: Any) -> RefundChanged | PaymentDisputed | Unreadable:
+    types: dict[str, type[RefundChanged | PaymentDisputed | Unreadable]] = {
+        each.__name__: each for each in (RefundChanged, PaymentDisputed, Unreadable)
     }
     return convert(event["of"], types[event["kind"]], strict=False)
+
+
+async def _of_known_payment(connection: Connection, subject: _Subject) -> _Subject:
+    """With the id of the payment that the book has, where the provider has two."""
+    if subject.payment_alias is None or not await provider.orders_of_payment(connection, subject.payment_alias):
+        return subject
+    return replace(subject, payment_reference=subject.payment_alias)
 
 
 async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: Actor, *, is_last: bool) -> bool:
@@ -86,7 +103,9 @@ async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: A
         await _apply_to_ours(connection, await writing.lock(connection, owner), made, actor)
         return True
     if made.status is GatewayRefundStatus.FAILED:
+        refunds = await _lock_refunds(connection, made.payment_reference)
         await booking.book_foreign_reversal(connection, made, actor)
+        await _resume_held(connection, refunds)
         return True
     if not is_last and not await provider.orders_of_payment(connection, made.payment_reference):
         return False
@@ -107,15 +126,17 @@ async def _lock_refunds(connection: Connection, payment_reference: str) -> list[
 
 async def _apply_to_ours(connection: Connection, locked: Locked[Refund], made: GatewayRefund, actor: Actor) -> None:
     refund = locked.value
-    if not is_whole(refund, made):
-        await record_mismatch(connection, refund.id, made, actor)
-        return
     is_paid = refund.status in {RefundStatus.SUCCEEDED, RefundStatus.REVERSED}
     if made.status is GatewayRefundStatus.FAILED:
         if refund.status is RefundStatus.SUCCEEDED and refund.transaction_id == made.id:
             await reverse(connection, locked, made.reason, actor)
+        else:
+            await booking.book_foreign_reversal(connection, made, actor, refund.request.order_id)
+    elif not is_whole(refund, made):
+        await record_mismatch(connection, refund.id, made, actor)
+        return
     elif is_paid and refund.transaction_id != made.id:
-        _log.critical("one refund has two transactions at the provider", refund_id=str(refund.id), second=made.id)
+        await record_second(connection, refund, made, actor)
     elif made.status is GatewayRefundStatus.SUCCEEDED and not is_paid:
         await succeed(connection, locked, made.id, actor)
     # A report of the failure is no reason to request a refund again that has ended by it.
@@ -127,8 +148,8 @@ async def _apply_to_ours(connection: Connection, locked: Locked[Refund], made: G
 async def _apply_foreign(
     connection: Connection, refunds: Sequence[Locked[Refund]], made: GatewayRefund, actor: Actor
 ) -> None:
-    """It is the oldest of our refunds that owes as much; where there is none, those that are not begun wait for a
-    person. A refund whose call may be under way sees the other one before the next call."""
+    """The oldest of our refunds with the same amount that is not paid adopts the refund made by hand. If there is none,
+    our refunds without a call are held. A refund whose call may be under way is checked before its next call."""
     is_paying = [each for each in refunds if each.value.status in _OPEN and is_whole(each.value, made)]
     if is_paying:
         await adopt(connection, is_paying[0], made, actor)
@@ -137,6 +158,7 @@ async def _apply_foreign(
     for each in refunds:
         if each.value.status is RefundStatus.READY:
             await _hold(connection, each, partly_refunded([made]), actor)
+    await _resume_held(connection, refunds)
 
 
 async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor, *, is_last: bool) -> bool:
@@ -159,27 +181,24 @@ async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor
 async def _follow_dispute(
     connection: Connection, locked: Locked[Refund], dispute: PaymentDisputed, actor: Actor
 ) -> None:
-    """A payment in dispute is not refunded. A refund that is under way is not called again, and one that has ended for
-    another reason is not tried again."""
-    refund = locked.value
-    if dispute.status is DisputeStatus.OPENED:
-        if refund.status is RefundStatus.READY:
-            await _hold(connection, locked, f"the payment is disputed: {dispute.dispute_id}", actor)
-        return
-    if refund.status not in {RefundStatus.READY, RefundStatus.HELD}:
-        return
-    if dispute.status is DisputeStatus.LOST:
-        declined = refund.decline(f"the bank has paid the customer: dispute {dispute.dispute_id}")
-        event = new_event(FAILED, declined, actor)
-        await writing.save(connection, locked, declined, actor, details(declined), event)
-        await booking.release_refund(connection, declined, actor)
-    await _resume(connection, refund)
+    """A payment in dispute is not refunded; after its end, the refund's job decides. A refund that is under way is not
+    called again, and one that has ended for another reason is not tried again."""
+    if locked.value.status is RefundStatus.READY and dispute.status is not DisputeStatus.WON:
+        await _hold(connection, locked, f"the payment is disputed: {dispute.dispute_id}", actor)
+    if dispute.status is not DisputeStatus.OPENED:
+        await _resume_held(connection, [locked])
 
 
 async def _hold(connection: Connection, locked: Locked[Refund], reason: str, actor: Actor) -> None:
     held = locked.value.hold(reason)
     await writing.save(connection, locked, held, actor, details(held))
     await booking.release_refund(connection, held, actor)
+
+
+async def _resume_held(connection: Connection, refunds: Sequence[Locked[Refund]]) -> None:
+    for each in refunds:
+        if each.value.status in {RefundStatus.READY, RefundStatus.HELD}:
+            await _resume(connection, each.value)
 
 
 async def _resume(connection: Connection, refund: Refund) -> None:
@@ -190,4 +209,5 @@ async def _resume(connection: Connection, refund: Refund) -> None:
 
 def _dispute_data(dispute: PaymentDisputed, order_id: UUID, order_number: str) -> DisputeData:
     of_order = {"order_id": order_id, "order_number": order_number}
-    return DisputeData.model_validate(of_order | to_builtins(dispute))
+    members = {name: getattr(dispute, name) for name in DisputeData.model_fields if name not in of_order}
+    return DisputeData.model_validate(of_order | members)

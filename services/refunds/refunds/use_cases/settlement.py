@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from asyncpg import UniqueViolationError
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.errors import Code, Problem
@@ -32,15 +33,20 @@ async def settle_refund(
     except TransitionRefused:
         allowed = [str(RefundStatus.SUCCEEDED)] if status in SETTLED_BY_HAND_FROM else []
         raise Problem.invalid_transition(status, RefundStatus.SUCCEEDED, allowed) from None
-    if await provider.is_transaction_known(connection, reference):
-        message = f"The reference {reference} is that of another refund."
-        raise Problem(Code.CONFLICT, message, {"reference": reference})
+    is_of_another = Problem(
+        Code.CONFLICT, f"The reference {reference} is that of another refund.", {"reference": reference}
+    )
+    if await provider.is_of_another_refund(connection, reference, locked.value):
+        raise is_of_another
     event = new_event(SUCCEEDED, refund, actor)
     try:
         await writing.save(connection, locked, refund, actor, details(refund, note=note), event)
         await booking.book_settlement(connection, refund, actor)
     except Overdrawn as overdrawn:
         raise Problem(Code.CONFLICT, str(overdrawn), {"refundable": str(overdrawn.refundable)}) from None
+    except UniqueViolationError:
+        # Another refund was settled with this reference at the same moment.
+        raise is_of_another from None
     await enqueue_mail(connection, refund, actor)
     # A waiting or dead job ends without a call.
     await queue.wake(connection, REFUND_JOB, [refund.reference])

@@ -83,6 +83,8 @@ class RefundJob(JobHandler):
                 calling = await begin_first_call(connection, job, identifier)
             return await (self._continue(job) if calling is None else self._call(job, calling))
         except Overdrawn as overdrawn:
+            async with job.holding() as connection:
+                await answers.release(connection, identifier, job.actor)
             raise PermanentFailure(str(overdrawn)) from overdrawn
         except Exception as error:
             if is_contention(error):
@@ -110,9 +112,7 @@ class RefundJob(JobHandler):
             return NOTHING_TO_DO
         if refund.status is RefundStatus.PENDING and refund.transaction_id is not None:
             return await self._follow(job, refund, refund.transaction_id, now)
-        is_certain = refund.status in {RefundStatus.READY, RefundStatus.HELD} and (
-            refund.last_answer is not LastAnswer.LOST
-        )
+        is_certain = refund.status is RefundStatus.READY and refund.last_answer is not LastAnswer.LOST
         return await (self._send(job) if is_certain else self._look_up(job, refund, now))
 
     async def _look_up(self, job: Job, refund: Refund, now: datetime) -> Result:
