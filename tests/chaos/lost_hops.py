@@ -3,7 +3,8 @@
     python tests/chaos/lost_hops.py [--rounds 1]
 
 Each loss is made in a stack with a process for each role (ROLES=split): the process that would make the hop is paused,
-what it should find is deleted from its database, and the process continues. Nothing else would ever notice.
+what it should find is deleted from its database, and the process continues. No other part of the system detects the
+loss.
 """
 
 import argparse
@@ -123,7 +124,7 @@ async def lose_refund_job(trial: Trial, order_id: str) -> None:
 
 
 async def skip_result(trial: Trial, order_id: str) -> None:
-    """As if the consumer of returns had committed its offset, and nothing else."""
+    """Move the consumer of returns past the record without processing it, as after a commit of the offset alone."""
     return_id = await trial.received_return(order_id)
     await trial.complete(return_id)
     await journeys.refunded(trial.shop, f"/returns/{return_id}", service="returns")

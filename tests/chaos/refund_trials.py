@@ -174,7 +174,8 @@ class Campaign:
         await self._order("faults", {**fault, **random_byte, "payment": trial.payment})
 
     async def _order(self, route: str, body: Mapping[str, Any]) -> None:
-        """Through kills of the provider: what it has acknowledged is stored."""
+        """Call a control route of the sandbox, and repeat the call while the sandbox is restarted after a kill. The
+        sandbox stores a request before it answers it."""
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What a payment provider may do to one refund: faults of its sandbox, and what other people do there."""
+"""Behaviours of a payment provider towards one refund: faults of the sandbox, refunds by hand, and disputes."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +11,16 @@ Step = Callable[["Scene"], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Scene:
-    """A payment at the provider, and what can be waited for. The steps of a behaviour act on it."""
+    """The argument of a behaviour's steps: its payment, the sandbox of the provider, and functions that wait."""
 
     sandbox: PaymentSandbox
     payment: str
     wait_for_state: Callable[[str], Awaitable[None]]
-    """Of the refund."""
+    """Wait until the refund is in this state."""
     wait_for_answer: Callable[[], Awaitable[None]]
-    """That a call was answered with a refund."""
+    """Wait until a call was answered with a refund."""
     wait_for_event: Callable[[], Awaitable[None]]
-    """That the latest event about the payment was applied."""
+    """Wait until the latest event about the payment was applied."""
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,29 @@ class Behaviour:
     name: str
     faults: Sequence[Fault] = ()
     before: Step | None = None
-    """What happens before the refund is requested."""
+    """Run before the refund is requested."""
     after: Step | None = None
-    """What happens once it was requested."""
+    """Run after the refund was requested."""
     only: Sequence[str] = field(default=("stripe", "adyen"))
-    """The dialects that can do this."""
+    """The names of the dialects that have this behaviour."""
     shows_look_ups: bool = False
-    """Look-ups decide about the refund. Where a webhook does, one may come before it or not."""
+    """Whether the table shows the look-ups. Where a webhook decides the outcome, there may be a look-up before it or
+    not."""
 
 
-# Only the call itself, a look-up or a sweep then shows what became of the refund.
+# Without webhooks, the outcome is known from the call itself, a look-up or a sweep only.
 _NO_WEBHOOK: Fault = ("webhook_lost", {"times": None})
-# The time limit of a call, and a delay that is longer, but still shorter than that and a look-up that lags.
+# The time limit of a call, and a delay that is longer than this limit, but shorter than it and `lookup_lag` together.
 CALL_SECONDS, TOO_LATE_SECONDS = 2.5, 3.0
 
 
 def _fault(name: str, mode: str, *, only: Sequence[str] = ("stripe", "adyen"), **options: object) -> Behaviour:
-    """A fault of the call."""
+    """A behaviour that is one fault of the call, without webhooks."""
     return Behaviour(name, [(mode, options), _NO_WEBHOOK], only=only, shows_look_ups=True)
 
 
 def _later(name: str, mode: str, **options: object) -> Behaviour:
-    """What a webhook reports."""
+    """A behaviour whose outcome is reported by a webhook after the call."""
     return Behaviour(name, [(mode, options)])
 
 

@@ -1,4 +1,4 @@
-"""The dialects of the payment sandbox, each with its adapter: what the conformance suite knows of a provider."""
+"""The dialects of the payment sandbox and their adapters, for the conformance suite."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from support.payments.sandbox import PaymentSandbox
 # Hexadecimal, as Adyen's keys are.
 SECRET = "5b" * 32
 TIMEOUT_SECONDS = 0.5
-# Of a provider whose adapter leaves it open; as that of Stripe.
+# For an adapter that has it as a parameter: the same as for Stripe, so that the tests take as long.
 LOOKUP_LAG = timedelta(seconds=1)
 
 Adapter = AdyenGateway | StripeGateway
@@ -20,27 +20,28 @@ Adapter = AdyenGateway | StripeGateway
 @dataclass(frozen=True)
 class Dialect:
     name: str
-    """Also the value of PAYMENT_GATEWAY."""
+    """The provider's name, which is also the value of PAYMENT_GATEWAY."""
     path: str
-    """Of its API in the sandbox."""
+    """The path of its API in the sandbox."""
     connect: Callable[[str, str, float], Adapter]
-    """The adapter of an API with this URL, the secret of its webhooks, and the time limit of a call."""
+    """Create the adapter. The arguments are the URL of the API, the secret of webhooks, and the time limit of a call in
+    seconds."""
     answers_at_once: bool
-    """A refund has succeeded or was declined when the call returns; otherwise its result follows."""
+    """Whether a call returns the final result of the refund. Otherwise, an event reports it later."""
     has_keys: bool
-    """A repeated call with the same idempotency key makes no second refund."""
+    """Whether the provider has idempotency keys: a repeated call with the same key makes no second refund."""
 
     def adapter(self, url: str, secret: str = SECRET, timeout: float = TIMEOUT_SECONDS) -> Adapter:
         return self.connect(url, secret, timeout)
 
     def sandbox(self, running: PaymentSandbox) -> PaymentSandbox:
-        """The faults, ledger and webhooks of this dialect."""
+        """The control routes of this dialect: its faults, ledger and webhooks."""
         return PaymentSandbox(f"{running.url}{self.path}")
 
 
 @dataclass(frozen=True)
 class Provider:
-    """An adapter, and the provider that it talks to."""
+    """An adapter, and the control routes of the sandbox that it calls."""
 
     dialect: Dialect
     gateway: Adapter

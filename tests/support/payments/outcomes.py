@@ -1,4 +1,4 @@
-"""What became of refunds, as the tables of `docs/reference/refund-outcomes.md`."""
+"""The outcomes of refunds, and how they are written as the tables of `docs/reference/refund-outcomes.md`."""
 
 import itertools
 import re
@@ -12,14 +12,14 @@ PAGE = ROOT / "docs" / "reference" / "refund-outcomes.md"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one refund, as texts of its row."""
+    """The outcome of one refund; each field is a column of the table."""
 
     state: str
     """The refund's final state."""
     effective: int
-    """Refunds of the payment that pay back, at the provider."""
+    """The number of refunds of the payment that have succeeded at the provider."""
     calls: str
-    """Requests with their outcome at the provider, and look-ups."""
+    """The requests, each with its outcome at the provider, and the look-ups, in sequence."""
     mails: str
     postings: str
     """The kinds of entries in the book, after the capture."""

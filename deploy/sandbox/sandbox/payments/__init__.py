@@ -1,1 +1,1 @@
-"""A payment gateway with the refunds of Stripe's API (v1)."""
+"""The payment sandbox: payment providers with refunds, disputes and webhooks, in the dialects of Stripe and Adyen."""

@@ -28,7 +28,7 @@ CALL_FAULTS = {
     "reset_request": Mode(required=frozenset({"after_bytes"})),
     "reset_response": Mode(required=frozenset({"after_bytes"})),
 }
-# With these, nothing happens at the provider, and nothing is stored for the idempotency key.
+# Faults that prevent the refund; no response is stored for the idempotency key.
 REFUSALS = frozenset({"fail", "conflict", "unavailable", "rate_limit"})
 _LOST_ANSWERS = frozenset({"timeout_after_apply", "reset_request", "reset_response"})
 
@@ -108,7 +108,7 @@ async def delay_request(provider: Provider, request: Request, call: Call, fault:
 
 
 async def send_or_lose(request: Request, response: Response, fault: Fault | None) -> Response:
-    """The response, unless the fault loses it or a part of it."""
+    """Send the response, or the part of it that the fault leaves."""
     if fault is None or not loses_answer(fault):
         return response
     if fault.mode in ("reset_request", "lookup_lag"):

@@ -1,4 +1,5 @@
-"""`/sandbox/…`: what tests and demos do at a provider, beside faults: look into its books, and act as other people."""
+"""The control routes `/sandbox/…` of a provider, except faults: read its ledger, refund by hand, open disputes,
+configure webhooks."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -101,7 +102,7 @@ class ControlRoutes:
 
 
 def _posted(action: Action) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of an action, with its document: the members of the body, and the parameters of the path."""
+    """The endpoint of an action. Its argument has the members of the body and the parameters of the path."""
 
     async def respond(request: Request) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""The port of the sandbox to a provider's dialect: its routes, its events, and the signature of its webhooks."""
+"""The interface of a dialect: the routes of a provider, the format of its events, and the signature of its webhooks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Dispute:
 
 @dataclass(frozen=True)
 class Event:
-    """The document is what the provider sends and lists, in its own format."""
+    """An event; `document` is the event in the provider's format."""
 
     id: str
     type: str
@@ -44,7 +44,7 @@ class Dialect(Protocol):
     def dispute_changed(self, dispute: Dispute) -> list[Event]: ...
 
     def forged(self, document: dict[str, Any]) -> dict[str, Any]:
-        """The event with a false content: the refund has failed."""
+        """A copy of the event that says that the refund has failed, for a webhook with a forged signature."""
         ...
 
     def webhook(self, document: dict[str, Any], secret: str) -> Webhook:

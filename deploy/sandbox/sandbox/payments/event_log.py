@@ -11,7 +11,7 @@ from sandbox.payments.dialect import Event
 
 @dataclass(frozen=True)
 class Target:
-    """Where webhooks are delivered, and how long after their event."""
+    """The URL and secret of the webhooks, and the delay after their event."""
 
     url: str
     secret: str
@@ -102,7 +102,7 @@ class EventLog:
         return value
 
     def record_delivery(self, delivery: Delivery, status: int | None, *, retry_at: float | None) -> None:
-        """A delivery that was not accepted is due again at `retry_at`, unless that is None."""
+        """Store that a delivery was not accepted; it is due again at `retry_at`, or never if that is None."""
         self._connection.execute(
             "UPDATE deliveries SET attempts = attempts + 1, status = ?, state = ?, due = coalesce(?, due)"
             " WHERE position = ?",
@@ -110,11 +110,11 @@ class EventLog:
         )
 
     def hasten(self, payment: str) -> None:
-        """Deliver what is due later now."""
+        """Make the deliveries due now that wait for a later time."""
         self._connection.execute("UPDATE deliveries SET due = 0 WHERE payment = ? AND state = 'due'", (payment,))
 
     def release(self, state: str, payment: str | None, before: int | None = None) -> int:
-        """Deliveries in this state become due, of one payment or all; returns how many."""
+        """Make the deliveries in this state due, of one payment or of all; return their number."""
         return self._connection.execute(
             "UPDATE deliveries SET state = 'due', due = 0 WHERE state = ? AND (? IS NULL OR payment = ?)"
             " AND (? IS NULL OR position < ?)",

@@ -70,7 +70,8 @@ class Ledger:
         )
 
     def forget_responses(self, payment: str | None) -> int:
-        """Of a payment or of all, as Stripe does with a key after 24 hours or more; returns how many."""
+        """Delete the responses of idempotency keys, of one payment or of all, as Stripe does after 24 hours or more.
+        Returns their number."""
         return self._connection.execute(
             "DELETE FROM answers WHERE :payment IS NULL"
             " OR idempotency_key IN (SELECT idempotency_key FROM calls WHERE payment = :payment)",
@@ -78,7 +79,7 @@ class Ledger:
         ).rowcount
 
     def add_refund(self, refund: Refund, idempotency_key: str | None = None, listed_from: float = 0) -> None:
-        """Lists contain it from that time (seconds since 1970) on."""
+        """Store the refund. Lists contain it from `listed_at` on, in seconds since 1970."""
         self._connection.execute(
             "INSERT INTO refunds (id, payment_intent, charge, reference, amount, idempotency_key, recorded_at, refund,"
             " listed_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -106,7 +107,7 @@ class Ledger:
         return Capture(row["amount"], row["currency"]) if row else None
 
     def currency(self, payment: str) -> str | None:
-        """Of the capture, or else of the latest refund."""
+        """The currency of the capture, or else of the latest refund."""
         capture = self.capture(payment)
         if capture is not None:
             return capture.currency
@@ -176,7 +177,7 @@ class Ledger:
         )
 
     def dispute(self, payment: str) -> Dispute | None:
-        """The latest one of a payment."""
+        """The latest dispute of a payment."""
         row = self._one("SELECT * FROM disputes WHERE payment = ? ORDER BY created DESC LIMIT 1", payment)
         return Dispute(**dict(row)) if row else None
 

@@ -1,4 +1,4 @@
-"""How a refund ends at a provider: its first status, and the changes that follow later, some by a fault."""
+"""The outcome of a refund at a provider: its first status and its later changes, which a fault may determine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ OUTCOME_FAULTS = {
     "pending": Mode(optional=frozenset({"then", "delay_seconds"})),
     "reversed": Mode(optional=frozenset({"delay_seconds"})),
 }
-# After which a provider whose answer is always `pending` has the result.
+# The delay of the result at a provider that always answers `pending`.
 RESULT_SECONDS = 0.05
 DECLINED = "declined"
 

@@ -1,4 +1,4 @@
-"""What happens at a provider, whatever its dialect: refunds, their later changes, disputes; each makes events."""
+"""A payment provider in any dialect: refunds, their later changes and disputes, each with its events."""
 
 import asyncio
 import secrets
@@ -66,7 +66,8 @@ class Provider:
             return self._change_refund(refund_id, status, reason)
 
     def refund_by_hand(self, payment: str, amount: int | None, currency: str | None) -> Refund:
-        """A refund in the provider's dashboard, without our reference. Raises ValueError beyond the capture."""
+        """Make a refund as in the provider's dashboard, without our reference. Raises ValueError for more than the
+        captured amount."""
         capture = self.ledger.capture(payment)
         unrefunded = None if capture is None else capture.amount - self.ledger.refunded(payment)
         amount = unrefunded if amount is None else amount

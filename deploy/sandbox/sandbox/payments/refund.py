@@ -1,4 +1,4 @@
-"""A refund as the ledger stores it, in the format of Stripe's API; the other dialect is made from it."""
+"""A refund as the ledger stores it, in the format of Stripe's API. The dialect of Adyen converts it."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""The payment providers as a program: Stripe's dialect at `/`, Adyen's at `/adyen`, each with books of its own."""
+"""The program of the payment sandbox: Stripe's dialect at `/`, Adyen's at `/adyen`, each with its own ledger."""
 
 import asyncio
 import contextlib
@@ -77,7 +77,7 @@ class RunningProvider:
     routes: Sequence[BaseRoute]
     webhooks: Webhooks
     tasks: Sequence[Callable[[], Coroutine[None, None, None]]]
-    """What runs in the background: later changes of refunds, and the delivery of webhooks."""
+    """The background tasks: later changes of refunds, and the delivery of webhooks."""
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ _AT_EVENT = WEBHOOK_FAULTS.keys() - {"webhook_before_answer"}
 BATCH = 200
 TIMEOUT_SECONDS = 5
 LONGEST_BACKOFF_SECONDS = 60
-# Of the attempts at one delivery: about an hour.
+# The pauses between the attempts at one delivery; about an hour in sum.
 MOST_ATTEMPTS = 60
 OTHER_SECRET = "0f" * 32
 
@@ -61,7 +61,8 @@ class Webhooks:
                     await self._attempted.wait()
 
     def set_target(self, target: Target | None) -> None:
-        """Deliver future events there; None to nowhere. Raises ValueError for a secret that cannot be used."""
+        """Deliver future events to this URL, or not at all if it is None. Raises ValueError for a secret that cannot be
+        used."""
         if target is not None:
             self._dialect.webhook({}, target.secret)
         with self._connection:
@@ -69,7 +70,7 @@ class Webhooks:
         self._wake.set()
 
     def release(self, payment: str | None) -> int:
-        """Deliver what was held; returns the number of deliveries."""
+        """Deliver the held webhooks; return their number."""
         with self._connection:
             released = self._log.release("held", payment)
         self._wake.set()
@@ -123,7 +124,7 @@ class Webhooks:
             is_accepted = status is not None and 200 <= status < 300
             backoff = min(0.5 * 2**delivery.attempts, LONGEST_BACKOFF_SECONDS)
             with self._connection:
-                # Nobody delivers a forged message again.
+                # A forged message is delivered once only.
                 is_last = is_accepted or delivery.is_forged or delivery.attempts + 1 >= MOST_ATTEMPTS
                 retry_at = None if is_last else time.time() + backoff
                 self._log.record_delivery(delivery, status, retry_at=retry_at)

@@ -1,1 +1,2 @@
-"""Refunds in the manner of Adyen: asynchronous, with results by signed notifications, and without idempotency keys."""
+"""The dialect of Adyen: a refund is accepted at once, its result follows in a signed notification, and there are no
+idempotency keys."""

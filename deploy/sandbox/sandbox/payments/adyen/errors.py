@@ -36,7 +36,7 @@ def gateway_failed(outcome: str = "failed") -> AdyenError:
 
 
 def refusal(fault: Fault) -> AdyenError:
-    """The error response of a fault with which nothing happens at the provider."""
+    """The error response of a fault that prevents the refund."""
     match fault.mode:
         case "conflict":
             return AdyenError(409, "704", "request already processed or in progress", outcome="conflict")

@@ -17,10 +17,10 @@ _DISPUTE_CODES = {"opened": "NOTIFICATION_OF_CHARGEBACK", "won": "CHARGEBACK_REV
 
 
 class AdyenDialect:
-    """The answer to a request for a refund is `received`; the result follows."""
+    """Each request for a refund is answered with `received`; a notification reports the result."""
 
     def refund_made(self, refund: Refund) -> list[Event]:
-        """Nothing is sent of a refund that was only received."""
+        """None for a refund that is `received`: Adyen sends no notification before the result."""
         return [] if refund["status"] == "pending" else [_refund_event("REFUND", refund)]
 
     def refund_changed(self, refund: Refund, previous_status: str) -> list[Event]:

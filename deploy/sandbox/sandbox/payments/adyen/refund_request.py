@@ -1,4 +1,4 @@
-"""A request for a refund to Adyen's Checkout API: its validation. No I/O."""
+"""Validation of the request for a refund to Adyen's Checkout API, without I/O."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from sandbox.payments.refund import AMOUNT_LIMIT, Refund, new_refund, payment_of
 
 REFERENCE_LENGTH = 80
 _KNOWN = {"amount", "merchantAccount", "reference", "lineItems", "store", "merchantRefundReason"}
-# Of a refund; the ledger has Stripe's names.
+# The statuses of a refund by their names in the ledger, which are Stripe's.
 _STATUS = {"pending": "received", "succeeded": "refunded", "failed": "failed", "canceled": "failed"}
 
 

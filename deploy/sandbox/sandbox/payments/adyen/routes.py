@@ -52,7 +52,7 @@ class AdyenRoutes:
         ]
 
     async def request_refund(self, request: Request, call: Call) -> Response:
-        """Always `received`, 201. The same request again is a second refund."""
+        """Answer 201 with `received`. A repeated request makes a second refund."""
         call.payment = request.path_params["payment"]
         refund_request = RefundRequest.read(request.path_params["payment"], await request.body())
         call.reference = refund_request.reference
@@ -87,7 +87,7 @@ class AdyenRoutes:
         return self._report(call, entries, refunds[limit - 1]["id"] if len(refunds) > limit else None)
 
     async def report_notifications(self, request: Request, call: Call) -> Response:
-        """Oldest first. `next` is the cursor of what follows, also where nothing follows yet."""
+        """The notifications, oldest first. `next` is the cursor of the next page, which may be empty still."""
         query = request.query_params
         limit, after = _read_limit(query), query.get("after")
         entries = self._events.after(after, limit)
