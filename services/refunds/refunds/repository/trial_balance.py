@@ -18,18 +18,24 @@ _zero: sa.ColumnClause[Decimal] = sa.literal_column("CAST(0 AS NUMERIC)")
 
 def _accounts(*conditions: sa.ColumnElement[bool]) -> Statement:
     """Of each currency and account: its debits and credits in the postings, and what the payments' balances add up to,
-    which another mechanism keeps."""
-    amount = postings.c.amount
-    of_payment = book_payments.join(postings, postings.c.payment_id == book_payments.c.id)
+    which another mechanism keeps. Each table is read once."""
+    moved = (
+        sa.select(
+            book_payments.c.currency,
+            postings.c.source,
+            postings.c.target,
+            sa.func.sum(postings.c.amount).label("amount"),
+        )
+        .select_from(book_payments.join(postings, postings.c.payment_id == book_payments.c.id))
+        .where(*conditions)
+        .group_by(book_payments.c.currency, postings.c.source, postings.c.target)
+        .cte("moved")
+    )
     moves = sa.union_all(
         sa.select(
-            book_payments.c.currency, postings.c.target.label("account"), amount.label("debit"), _zero.label("credit")
-        )
-        .select_from(of_payment)
-        .where(*conditions),
-        sa.select(book_payments.c.currency, postings.c.source, _zero, amount)
-        .select_from(of_payment)
-        .where(*conditions),
+            moved.c.currency, moved.c.target.label("account"), moved.c.amount.label("debit"), _zero.label("credit")
+        ),
+        sa.select(moved.c.currency, moved.c.source, _zero, moved.c.amount),
     ).subquery("moves")
     posted = (
         sa.select(
@@ -45,16 +51,23 @@ def _accounts(*conditions: sa.ColumnElement[bool]) -> Statement:
         account: -book_payments.c.captured if account is Account.PAYMENT else book_payments.c[account]
         for account in Account
     }
+    totals = (
+        sa.select(
+            book_payments.c.currency,
+            *(sa.func.sum(balance).label(str(account)) for account, balance in balances.items()),
+        )
+        .where(*conditions)
+        .group_by(book_payments.c.currency)
+        .cte("totals")
+    )
     sums = sa.union_all(
         *(
             sa.select(
-                book_payments.c.currency,
+                totals.c.currency,
                 sa.literal(str(account), literal_execute=True).label("account"),
-                sa.func.sum(balance).label("balance"),
+                totals.c[account].label("balance"),
             )
-            .where(*conditions)
-            .group_by(book_payments.c.currency)
-            for account, balance in balances.items()
+            for account in Account
         )
     ).subquery("sums")
     same = sa.and_(posted.c.currency == sums.c.currency, posted.c.account == sums.c.account)
