@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from common.database.statements import Connection, Statement, prepare
-from common.database.tables import discrepancies, jobs
+from common.database.tables import jobs
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -25,6 +25,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
 )
 
 from refunds.domain.book import Account
@@ -154,12 +155,11 @@ _BOOKED_AFTER = prepare(
     .limit(bindparam("most", type_=Integer))
 )
 _OPEN_DIFFERENCES = prepare(
-    select(
-        discrepancies.c.subject, discrepancies.c.details["payment_reference"].astext.label("payment_reference")
-    ).where(
-        discrepancies.c.check == bindparam("check_name", type_=Text),
-        discrepancies.c.resolved_at.is_(None),
-        discrepancies.c.details["payment_reference"].astext.is_not(None),
+    text(
+        """
+        SELECT subject, details ->> 'payment_reference' AS payment_reference FROM discrepancies
+        WHERE "check" = CAST(:check_name AS text) AND resolved_at IS NULL AND details ? 'payment_reference'
+        """
     )
 )
 _START = prepare(select(func.coalesce(func.max(postings.c.position), 0) - bindparam("back", type_=BigInteger)))
