@@ -8,6 +8,7 @@ import structlog
 from common.edge.pages.health_pages import open_pages
 from common.edge.pages.page_application import PageApplication
 from common.errors import Code, Problem
+from common.telemetry.trace_context import trace_id
 from prometheus_client import Histogram
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from console.headers import protected
+from console.page_trace import begin_page_trace
 from console.pages.dispatch import Dispatch
 from console.pages.log_in import LogInPages
 from console.pages.openid_log_in import OpenIdPages
@@ -108,6 +110,7 @@ class Console:
             await self._open_application(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
+        fields = {"trace_id": trace_id(begin_page_trace(scope))}
 
         async def send_protected(message: Any) -> None:
             nonlocal status
@@ -119,13 +122,14 @@ class Console:
         try:
             await self._app(scope, receive, send_protected)
         except Exception as error:  # starlette raises it again after the response
-            _log.error("request failed", exc_info=error)
+            _log.error("request failed", exc_info=error, **fields)
         finally:
             seconds = time.perf_counter() - started
             method = scope["method"] if scope["method"] in _METHODS else "other"
             page = scope.get("page", "other")
             _duration.labels(method, page, str(status)).observe(seconds)
-            _log.info("request", method=method, page=page, status=status, milliseconds=round(seconds * 1000, 2))
+            milliseconds = round(seconds * 1000, 2)
+            _log.info("request", method=method, page=page, status=status, milliseconds=milliseconds, **fields)
 
     async def close(self) -> None:
         await self._monitoring.samples.close()

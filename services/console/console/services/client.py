@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from prometheus_client import Histogram
 
+from console.page_trace import trace_header
 from console.person import Person
 
 PREFIX = "/api/v1"
@@ -111,7 +112,7 @@ class ServiceClient:
     async def _call(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **content: Any
     ) -> httpx.Response:
-        all_headers = {**self._person.credential.headers, **(headers or {})}
+        all_headers = {**self._person.credential.headers, **trace_header(), **(headers or {})}
         if self._person.ip_address is not None:
             all_headers["X-Forwarded-For"] = self._person.ip_address
         loop = asyncio.get_running_loop()

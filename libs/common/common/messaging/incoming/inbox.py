@@ -14,7 +14,7 @@ from common.messaging.incoming import poison
 from common.messaging.incoming.batches import UndecodableBatch
 from common.messaging.incoming.consumer_spans import ConsumerSpans
 from common.messaging.incoming.deduplication import process_new
-from common.messaging.incoming.records import Handlers, Incoming, read
+from common.messaging.incoming.records import Handlers, Incoming, log_fields_of, read
 
 # After the try together with the batch; a handler that lost a race against another transaction succeeds then.
 TRIES_ALONE = 2
@@ -136,7 +136,7 @@ class Inbox:
                 alert="batch_undecodable", last_offset=record.last_offset, **place,
             )  # fmt: skip
         else:
-            _log.error("record stored as poison", **place)
+            _log.error("record stored as poison", **place, **log_fields_of(record))
         self._count(poisoned=1)
 
     def _count(self, **outcomes: int) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from common.database.statements import Connection
 from common.messaging.envelope import PREFIX, EventView, ReceivedEvent, Record, UnreadableRecord, parse
 from common.messaging.incoming.batches import UndecodableBatch
+from common.telemetry.trace_context import parts_of
 
 LATE_SECONDS = 5.0
 
@@ -65,6 +66,13 @@ def came_late(record: Record) -> bool:
     except (ValueError, OverflowError):
         return False
     return record.timestamp / 1000 - written_at > LATE_SECONDS
+
+
+def log_fields_of(record: Record) -> Mapping[str, object]:
+    """The ids of the event in the record, as far as they can be read."""
+    traceparent = parts_of(_last_header(record, "traceparent"))
+    ids = {"event_id": _last_header(record, "ce_id"), "trace_id": traceparent and traceparent[0]}
+    return {name: value for name, value in ids.items() if value}
 
 
 def _has_no_handler(record: Record, handlers: Handlers) -> bool:
