@@ -4,6 +4,7 @@ import pytest
 from common.access.auth import Role
 from support.console.browser import ORIGIN, browser_of, console_of
 from support.console.system import System
+from support.metrics.moved import moves
 
 
 async def test_without_a_session_every_page_leads_to_the_log_in_and_from_there_back(whole_system: System) -> None:
@@ -18,6 +19,7 @@ async def test_without_a_session_every_page_leads_to_the_log_in_and_from_there_b
 
 
 @pytest.mark.parametrize("role", Role)
+@moves("console_service_call_duration_seconds_bucket")
 async def test_the_role_of_a_key_is_what_the_services_say(whole_system: System, role: Role) -> None:
     shown = await browser_of(whole_system.console).log_in(role)
 

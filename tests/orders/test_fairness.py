@@ -14,6 +14,7 @@ from orders.app import SERVICE
 from support.example.ada import CUSTOMER
 from support.example.orders import an_order, place
 from support.gateway.application import Gateway, serve
+from support.metrics.moved import moves
 from support.postgres.databases import Database, MakeDatabase
 from support.running import running
 from support.waiting import eventually
@@ -125,6 +126,7 @@ async def limited(database: Database, seconds: float, **settings: Any) -> AsyncI
             yield gateway
 
 
+@moves("expired_requests_total")
 async def test_a_request_beyond_its_time_limit_gets_503_and_has_no_effect(make_database: MakeDatabase) -> None:
     database = make_database("orders")
     async with limited(database, 0.5) as gateway:

@@ -11,6 +11,7 @@ import pytest
 from support.gateway.nginx import NGINX, Nginx, nginx
 from support.gateway.origin import origin_of
 from support.gateway.raw_http import HOST, RawClient, RawServer, limits, post, raw_server
+from support.metrics.moved import moves
 from support.waiting import eventually_true
 
 ORDERS = b"/api/v1/orders"
@@ -275,6 +276,7 @@ async def test_a_service_that_is_down_is_503_with_the_contracts_error_and_the_ot
         assert (await client.ask(post(ORDERS, b"{}"))).status == 200
 
 
+@moves("origin_unanswered_requests_total")
 async def test_a_service_that_closes_without_an_answer_is_503_and_a_reading_request_is_repeated() -> None:
     calls = 0
 

@@ -33,6 +33,7 @@ from refunds.worker.sweep import sweep
 from support.example.refunds import EVENT as ACTOR
 from support.example.refunds import RETRY_UNIT, job_in_state, open_refund
 from support.jobs import handlers
+from support.metrics.moved import moves
 from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.audit_and_events import audit_and_events
 from support.waiting import eventually
@@ -421,6 +422,13 @@ async def test_an_event_that_cannot_be_read_is_a_dead_job(pool: Pool) -> None:
     async with running(pool, EventJob()):
         assert await received(pool, event)
         await eventually(lambda: pool.fetchval("SELECT last_error LIKE '%ZZZ%' FROM jobs WHERE state = 'dead'"))
+
+
+@moves("gateway_events_swept_total")
+async def test_events_that_only_a_sweep_finds_are_counted(pool: Pool) -> None:
+    gateway, refund = PendingProvider(), await open_refund(pool)
+    gateway.events.append(event_of(RefundChanged(at_provider(refund, SUCCEEDED, id="re_swept"))))
+    assert await sweep(pool, gateway) == 1
 
 
 @pytest.mark.parametrize("is_swept", [False, True])

@@ -22,6 +22,7 @@ from support.example.ada import TOTAL
 from support.example.refunds import EVENT, a_refund
 from support.gateway.application import Gateway, exact_json, serve
 from support.logs import logging_restored
+from support.metrics.moved import moves
 from support.postgres.databases import Database
 from support.reconciliation.rounds import discrepancies, reconcile
 
@@ -76,6 +77,7 @@ async def test_clients_cannot_read_the_book(gateway: Gateway) -> None:
     assert (await gateway.get("/refunds/book", key=Role.CLIENT)).status_code == 403
 
 
+@moves("book_trial_balance_difference")
 async def test_the_command_fails_when_postings_and_balances_differ(
     gateway: Gateway, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +105,7 @@ async def test_the_command_fails_when_postings_and_balances_differ(
     assert (code, result["is_zero"]) == (1, False)
 
 
+@moves("book_disagreements")
 async def test_the_reconciler_names_what_is_wrong_in_the_book(pool: Pool) -> None:
     check = Book(interval=timedelta(0))
     refund = a_refund(amount=Decimal(100))

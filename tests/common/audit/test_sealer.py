@@ -16,8 +16,10 @@ from common.audit.checkpoint_store import CheckpointConflict, CheckpointFolder
 from common.audit.entries import AuditEntry
 from common.audit.merkle import Frontier, leaf_hash
 from common.audit.sealer import Sealer
-from common.database.transactions import Pool, transaction
+from common.audit.sealing_metrics import measure_sealing
+from common.database.transactions import Pool, reading, transaction
 from support.events.traceparent import TRACEPARENT
+from support.metrics.moved import moves
 from support.postgres.databases import Database, MakePool
 
 KEY = SigningKey(b64encode(bytes(32)).decode())
@@ -152,6 +154,27 @@ async def test_a_checkpoint_that_cannot_be_stored_is_stored_later(pool: Pool, tm
     in_the_way.unlink()
     await sealer.store_checkpoint()
     assert await pool.fetchval("SELECT stored_size FROM audit_log") == 1
+
+
+VERIFIED = """
+INSERT INTO audit_verifications (finished_at, result)
+VALUES (now() - interval '1 minute', '{"problems": 2}')
+"""
+
+
+@moves(
+    "audit_unsealed_age_seconds",
+    "audit_checkpoint_unstored_age_seconds",
+    "audit_verified_age_seconds",
+    "audit_problems",
+)
+async def test_the_gauges_show_what_is_not_sealed_not_stored_and_damaged(pool: Pool) -> None:
+    await make_vases(pool, uuid4())
+    await sealer_of(pool).seal_batch()
+    await make_vases(pool, uuid4())
+    await pool.execute(VERIFIED)
+    async with reading(pool) as connection:
+        await measure_sealing(connection, is_stored=True)
 
 
 async def test_the_application_can_neither_change_nor_remove_what_is_sealed(pool: Pool) -> None:

@@ -7,6 +7,8 @@ import pytest
 from common.database.failures import DatabaseUnavailable
 from common.database.fair_shares import FairShares
 from common.errors import Code, Problem
+from prometheus_client import REGISTRY
+from support.metrics.moved import moves
 
 
 def shares(places: int = 10, share: float = 0.7, **options: Any) -> FairShares:
@@ -78,6 +80,7 @@ async def test_a_free_place_goes_to_an_owner_without_one_and_the_last_one_stays_
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@moves("refused_waits_total")
 async def test_more_waiting_requests_of_one_owner_are_refused_and_others_may_wait() -> None:
     fair, served = shares(1, waiting_limit=2), list[str]()
     await take_place(fair, "anna")
@@ -91,6 +94,20 @@ async def test_more_waiting_requests_of_one_owner_are_refused_and_others_may_wai
         await asyncio.sleep(0)
     await asyncio.gather(*tasks)
     assert served == ["anna", "boris", "anna"]
+
+
+async def test_the_number_of_waiting_requests_is_shown() -> None:
+    def waiting() -> float:
+        metrics = [metric for metric in REGISTRY.collect() if metric.name == "waiting_requests"]
+        return sum(sample.value for metric in metrics for sample in metric.samples)
+
+    fair, before = shares(1, 1), waiting()
+    await take_place(fair, "anna")
+    task = await taking(fair, "anna", [])
+    assert waiting() == before + 1
+    fair.give_back("anna")
+    await task
+    assert waiting() == before
 
 
 async def test_a_wait_ends_after_its_time() -> None:

@@ -13,6 +13,7 @@ from common.edge.admission.rate_limit_leases import VALID_SECONDS
 from common.edge.admission.shared_rate_limit import PAUSE_SECONDS, SharedRateLimit
 from common.errors import Code, Problem
 from support.gateway.vase_service import open_vase_gateway
+from support.metrics.moved import moves
 from support.postgres.databases import Database, MakeDatabase
 from support.processes.gateways import KEY, add_key, running_gateways
 from support.waiting import time_passes
@@ -104,6 +105,7 @@ async def test_clients_have_separate_limits(pool: Pool) -> None:
     assert [await admitted(shared, LIMIT + 1, client) for client in ("anna", "boris")] == [LIMIT, LIMIT]
 
 
+@moves("rate_limit_lease_failures_total")
 async def test_without_the_database_nothing_is_refused_and_it_is_asked_again_later(pool: Pool) -> None:
     clock = Clock()
     shared = SharedRateLimit(pool, clock)

@@ -8,6 +8,7 @@ import pytest
 from common.database.transactions import Pool
 from common.running import backlog
 from prometheus_client import REGISTRY
+from support.metrics.moved import moves
 from support.waiting import eventually
 
 DEAD_JOB = """
@@ -63,3 +64,27 @@ async def test_an_empty_backlog_is_shown_as_zero(pool: Pool, monkeypatch: pytest
     async with measuring_backlog(pool, monkeypatch):
         await until_metric("jobs_dead_rows", 0, kind="")
         await until_metric("poison_kept_rows", 0, topic="")
+
+
+HELD_BACK = """
+WITH event AS (
+    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, key, sequence, traceparent)
+    VALUES (gen_random_uuid(), 'order', 'held', 'order.paid', 'x', 'articurated.orders', 'held', 1, '')
+    RETURNING position
+)
+INSERT INTO outbox_pending SELECT position, 1, 7 FROM event
+"""
+
+
+@moves("outbox_held_back_rows")
+async def test_held_back_events_are_counted(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await pool.execute(HELD_BACK)
+    async with measuring_backlog(pool, monkeypatch):
+        await until_metric("outbox_held_back_rows", 1)
+
+
+@moves("jobs_paused")
+async def test_paused_kinds_are_shown(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await pool.execute("INSERT INTO paused_kinds (kind, reason, paused_by) VALUES ('refund', 'a test', 'ops')")
+    async with measuring_backlog(pool, monkeypatch):
+        await until_metric("jobs_paused", 1, kind="refund")

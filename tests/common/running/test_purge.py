@@ -6,6 +6,7 @@ from common.database.transactions import Pool, transaction
 from common.running.purge import purge_regularly, standard_rules
 from common.settings import ServiceSettings
 from support.kafka.relays import PARK_EVENT, write_events
+from support.metrics.moved import moves
 from support.waiting import eventually
 
 SETTINGS = ServiceSettings(
@@ -57,6 +58,7 @@ async def purge_until(pool: Pool, query: str) -> None:
     await asyncio.wait_for(purging, 5)
 
 
+@moves("purged_rows_total")
 async def test_only_published_events_past_their_retention_are_deleted(pool: Pool) -> None:
     await write_events(pool, TOPIC, ["old", "new", "parked", "pending"], range(1, 2))
     await pool.execute("UPDATE outbox SET created_at = now() - interval '8 days' WHERE key <> 'new'")
