@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from orders.app import SERVICE
 from support.example.ada import ADA
 from support.example.orders import an_order_id, place, place_in
-from support.gateway.application import Gateway
+from support.gateway.application import Gateway, serve
 from support.postgres.audit_and_events import audit_and_events
+from support.postgres.databases import MakeDatabase
 
 PROCESS = {"new_state": "PROCESSING_IN_WAREHOUSE"}
 CANCEL = {"new_state": "CANCELLED", "reason": "out of clay"}
@@ -185,6 +187,17 @@ async def test_concurrent_requests_with_one_key_have_one_effect_per_order_and_eq
     assert {response.content for response in responses if response.status_code == 200} <= {again.content}
     for order_id in order_ids:
         assert len((await audit_and_events(gateway.pool, "ORDER", order_id)).transitions) == 3
+
+
+async def test_concurrent_requests_with_one_key_at_two_processes_share_the_refusals(make_database: MakeDatabase) -> None:
+    database = make_database("orders")
+    async with serve(SERVICE, database) as one, serve(SERVICE, database) as two:
+        body, key = {"order_ids": [an_order_id() for _ in range(200)], "change": PROCESS}, str(uuid4())
+        first = asyncio.create_task(bulk(one, body, idempotency=key))
+        responses = [await bulk(two, body, idempotency=key), await first]
+        while 409 in {response.status_code for response in responses}:  # the other one had just begun, or ended
+            responses = [await bulk(two, body, idempotency=key)]
+    assert [outcomes(each) for each in responses] == [["refused"] * 200] * len(responses)
 
 
 async def test_an_order_that_is_locked_is_refused_for_now_and_changed_by_the_repeat(gateway: Gateway) -> None:

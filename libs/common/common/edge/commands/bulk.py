@@ -120,14 +120,15 @@ class _Bulk:
             try:
                 return await self._once(each, step, keyed)
             except Problem as problem:
-                if keyed is None or problem.code is not Code.CONFLICT or problem.retry_after is None:
-                    return await self._refusal(problem, keyed)
+                if keyed is None or not _is_in_work(problem):
+                    return _problem(problem)
             except Exception as error:
                 return _failed(error, each)
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)  # a request with the same key has this one in work
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
         return _problem(Problem.unavailable("There was no time left for it; please repeat the request."))
 
     async def _once(self, each: UUID, step: Step, keyed: KeyedRequest | None) -> Result:
+        """Raises `Problem` CONFLICT while a request with the same key has this one in work."""
         pool = Runtime.of(self.request).pool
         if keyed is None:
             async with transaction(pool) as connection:
@@ -139,13 +140,18 @@ class _Bulk:
                     await store_answer(connection, keyed, Answer(200, {}, encode_json(result)), self._retention)
             except StoredAnswer as stored:
                 return _decode(stored.answer.body)
+            except Problem as problem:
+                if _is_in_work(problem):
+                    raise
+                return await self._refusal(problem, keyed)
         failpoints.hit("bulk.after_commit")
         return result
 
-    async def _refusal(self, problem: Problem, keyed: KeyedRequest | None) -> Result:
-        """Of a problem that was raised, and so nothing written: stored too, so that a repeat has the same result."""
+    async def _refusal(self, problem: Problem, keyed: KeyedRequest) -> Result:
+        """Of a problem that was raised, and so nothing written: stored too, so that a repeat has the same result.
+        Raises what `_once` raises."""
         result = _problem(problem)
-        if keyed is None or not _is_final(result):
+        if not _is_final(result):
             return result
         return _decode((await self._store_once(keyed, Answer(200, {}, encode_json(result)))).body)
 
@@ -166,6 +172,11 @@ class _Bulk:
 def _part(keyed: KeyedRequest, name: bytes) -> KeyedRequest:
     """The same key in a scope of its own."""
     return replace(keyed, scope=hashlib.sha256(keyed.scope + name).digest())
+
+
+def _is_in_work(problem: Problem) -> bool:
+    """Whether it is the refusal of `keyed_transaction` that another request with this key runs."""
+    return problem.code is Code.CONFLICT and problem.retry_after is not None
 
 
 def _members(result: Result | Problem) -> Result:
