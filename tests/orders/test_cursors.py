@@ -8,8 +8,10 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
+from common.edge.requests.cursor import Cursors
 from httpx import Response
 from orders.app import SERVICE
+from starlette.requests import Request
 from support.example.orders import PATHS, place, place_in
 from support.gateway.application import Gateway, serve
 from support.postgres.databases import MakeDatabase
@@ -159,6 +161,17 @@ async def test_without_a_signing_key_cursors_work_and_accidental_changes_are_fou
         assert ids(responses) == order_ids[::-1]
         cursor = responses[0].json()["pagination"]["next_cursor"]
         await expect_rejected(gateway, f"/orders?cursor={cursor[:-2]}")
+
+
+@pytest.mark.parametrize("path", ["/orders", "/orders/export", "/orders?sort=total_amount", "/audit"])
+@pytest.mark.parametrize("value", ["x", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "9e29", "1e-29"])
+async def test_a_forged_position_is_rejected_or_an_empty_page(gateway: Gateway, path: str, value: str) -> None:
+    """Without a signing key, anybody can make cursors."""
+    name, _, query = f"/api/v1{path}".partition("?")
+    scope = {"type": "http", "app": gateway.app, "path": name, "query_string": query.encode(), "headers": []}
+    cursor = Cursors(Request(scope)).issue(0, (value, str(uuid4())))
+    response = await gateway.get(f"{path}{'&' if query else '?'}cursor={cursor}")
+    assert response.status_code == (200 if query and "e" in value else 422), response.text
 
 
 async def test_a_history_is_paged_by_cursor(gateway: Gateway) -> None:

@@ -1,7 +1,7 @@
 """The sort of a list of aggregates: its order, and the position of a row in it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
@@ -36,7 +36,9 @@ class Sort:
         """That a row comes after the position, whose parameters are `after_value` and `after_id`."""
         value, row_id = rows.c[self.column], rows.c.id
         row = sa.tuple_(value, row_id)
-        position = sa.tuple_(sa.bindparam("after_value", type_=value.type), sa.bindparam("after_id", type_=row_id.type))
+        # Without the column's precision: PostgreSQL would round the value, or find it too large.
+        value_type = sa.Numeric() if isinstance(value.type, sa.Numeric) else value.type
+        position = sa.tuple_(sa.bindparam("after_value", type_=value_type), sa.bindparam("after_id", type_=row_id.type))
         return row < position if self.is_descending else row > position
 
     def position(self, aggregate: Any) -> Position:
@@ -62,7 +64,7 @@ def _parse(text: str, column_type: sa.types.TypeEngine[Any]) -> datetime | Decim
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ValueError(text)
-        return moment
+        return moment.astimezone(UTC)
     number = Decimal(text)
     if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
         raise ValueError(text)

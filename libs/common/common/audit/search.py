@@ -1,7 +1,7 @@
 """Search of the audit trail: the newest rows that meet conditions, page by page."""
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from common.audit.actor import ActorType, Trigger
 from common.audit.entries import COLUMNS, Outcome
 from common.database.statements import Connection, Record, Statement, prepare
 from common.database.tables import audit, audit_details
+from common.errors import Problem
 from common.paging import Position
 
 _KEPT_STATEMENTS = 256
@@ -35,19 +36,26 @@ async def search(
     connection: Connection, filters: AuditFilter, limit: int, after: Position | None
 ) -> tuple[list[Record], Position | None]:
     """At most `limit` rows with their details, newest first, after the position; and the position of the last row if
-    there are more. Raises `ValueError` for a position of another list."""
+    there are more. Raises `Problem` for a position that is not one of this list."""
     values = {each.name: value for each in fields(filters) if (value := getattr(filters, each.name)) is not None}
     outcome = values.pop("outcome", None)
     parameters = {**values, "limit": limit + 1}
     if "actor_id" in values:
         parameters["actor_id"] = str(values["actor_id"])
     if after is not None:
-        parameters |= {"after_time": datetime.fromisoformat(after[0]), "after_id": UUID(after[1])}
+        parameters |= _parameters_of(after)
     statement = _statement(frozenset(values), outcome, after is not None)
     found = await statement.fetch_all(connection, **parameters)
     rows = found[:limit]
     end = (rows[-1]["created_at"].isoformat(), str(rows[-1]["id"])) if len(found) > limit else None
     return rows, end
+
+
+def _parameters_of(after: Position) -> dict[str, object]:
+    try:
+        return {"after_time": datetime.fromisoformat(after[0]).astimezone(UTC), "after_id": UUID(after[1])}
+    except (ValueError, OverflowError):
+        raise Problem.invalid("cursor", "is not a cursor of this list") from None
 
 
 @lru_cache(_KEPT_STATEMENTS)
