@@ -156,6 +156,9 @@ async def test_orders_are_sorted_by_creation_change_and_total(fresh_gateway: Gat
         assert await found(fresh_gateway, sort=f"-{sort}") == expected[::-1]
     assert await found(fresh_gateway, total_from="5.01", total_to=10) == [fourth, third]
     assert await found(fresh_gateway, total_from=10, sort="total_amount") == [third, fourth, first]
+    assert await found(fresh_gateway, total_from="9.99999", total_to="10.00001") == [fourth, third]
+    assert await found(fresh_gateway, total_from="5.00001", total_to="9.99999") == []
+    assert await found(fresh_gateway, total_from="9" * 15 + "." + "9" * 15) == []
     pending = {"status": "PENDING_PAYMENT", "total_to": "19.99"}
     assert await found(fresh_gateway, **pending) == [fourth, third]
     assert await found(fresh_gateway, status="PENDING_PAYMENT,PAID", sort="-total_amount") == [

@@ -38,6 +38,8 @@ async def test_returns_are_found_by_words_amounts_and_statuses_in_every_order(fr
     assert await found(fresh_gateway, q="opper") == []
     assert await found(fresh_gateway, refund_from=5, refund_to=20) == [ada, grace]
     assert await found(fresh_gateway, refund_from="5.01", refund_to="20.00") == [grace]
+    assert await found(fresh_gateway, refund_from="5.00001", refund_to="19.99999") == []
+    assert await found(fresh_gateway, refund_from="9" * 15 + "." + "9" * 15) == []
     assert await found(fresh_gateway, status="REQUESTED,APPROVED") == [mary, grace]
     assert await found(fresh_gateway, sort="refund_amount") == [ada, grace, mary]
     assert await found(fresh_gateway, sort="-refund_amount") == [mary, grace, ada]

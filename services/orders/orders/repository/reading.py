@@ -11,7 +11,7 @@ from common.aggregates.among import Among
 from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, Record, prepare
 from common.paging import Page
-from sqlalchemy import ColumnElement, DateTime, Integer, Select, Text, Uuid, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, Integer, Numeric, Select, Text, Uuid, bindparam, func, or_, select
 
 from orders.domain.states import OrderStatus
 from orders.repository.rows import ORDERS, size_in_lines
@@ -64,8 +64,9 @@ _CONDITIONS: Mapping[str, ColumnElement[bool] | Among] = {
         also=func.lower(orders.c.customer_email) == func.lower(bindparam("customer_email", type_=Text)),
     ),
     "payment_reference": Among(_having_payment),
-    "total_from": orders.c.total_amount >= bindparam("total_from"),
-    "total_to": orders.c.total_amount <= bindparam("total_to"),
+    # Without the column's precision: PostgreSQL would round the limits, or find them too large.
+    "total_from": orders.c.total_amount >= bindparam("total_from", type_=Numeric()),
+    "total_to": orders.c.total_amount <= bindparam("total_to", type_=Numeric()),
     "q": Among(_having_words("q")),
 }
 _WALKS = {

@@ -10,7 +10,7 @@ from uuid import UUID
 from common.aggregates.among import Among
 from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, prepare
-from sqlalchemy import ColumnElement, Interval, Text, Uuid, bindparam, cast, func, literal, select
+from sqlalchemy import ColumnElement, Interval, Numeric, Text, Uuid, bindparam, cast, func, literal, select
 
 from returns.domain.return_ import ReturnStatus
 from returns.repository.rows import RETURNS
@@ -46,8 +46,9 @@ class ReturnSort(StrEnum):
 
 _words = func.search_words(bindparam("q", type_=Text))
 _CONDITIONS: Mapping[str, ColumnElement[bool] | Among] = {
-    "refund_from": returns.c.refund_amount >= bindparam("refund_from"),
-    "refund_to": returns.c.refund_amount <= bindparam("refund_to"),
+    # Without the column's precision: PostgreSQL would round the limits, or find them too large.
+    "refund_from": returns.c.refund_amount >= bindparam("refund_from", type_=Numeric()),
+    "refund_to": returns.c.refund_amount <= bindparam("refund_to", type_=Numeric()),
     "q": Among(select(return_search.c.id).where(return_search.c.terms.op("@@")(_words))),
 }
 _WALKS = {
