@@ -94,7 +94,7 @@ async def test_csv_has_a_header_and_the_values_of_the_list(gateway: Gateway) -> 
     assert list(csv.reader(io.StringIO(rest.text, newline=""))) == [lines[1]]
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1", "\ufeff=1+1"])
 async def test_no_text_in_csv_is_a_formula(gateway: Gateway, name: str) -> None:
     order = await place(gateway, customer_id=str(uuid4()), customer_name=name)
     query = {"customer_id": order["customer_id"], "fields": "customer_name"}
@@ -103,11 +103,24 @@ async def test_no_text_in_csv_is_a_formula(gateway: Gateway, name: str) -> None:
     assert rows_of(await exported(gateway, **query))[0]["customer_name"] == name
 
 
+async def test_no_part_of_a_text_in_csv_is_a_formula_where_a_semicolon_ends_a_cell(gateway: Gateway) -> None:
+    text = 'Ada;=HYPERLINK("https://evil.example"); +1;\u200b@x; a-b=c'
+    order = await place(gateway, customer_id=str(uuid4()), customer_name=text, metadata={"to": "x;=1+1;y"})
+    query = {"customer_id": order["customer_id"], "fields": "customer_name,metadata"}
+    _, (name, metadata, _) = csv.reader(io.StringIO((await exported(gateway, format="csv", **query)).text, newline=""))
+    assert name == 'Ada;\'=HYPERLINK("https://evil.example");\' +1;\'\u200b@x; a-b=c'
+    assert json.loads(metadata) == {"to": "x;'=1+1;y"}
+    assert rows_of(await exported(gateway, **query))[0]["customer_name"] == text
+
+
 async def test_the_format_is_chosen_by_accept_unless_it_is_given(gateway: Gateway) -> None:
     for accept, query, expected in (
         ("text/csv", "", "text/csv; charset=utf-8; header=present"),
         ("text/csv", "&format=ndjson", "application/x-ndjson"),
         ("*/*", "", "application/x-ndjson"),
+        ("text/csv, */*;q=0.1", "", "text/csv; charset=utf-8; header=present"),
+        ("application/x-ndjson, text/csv;q=0.1", "", "application/x-ndjson"),
+        ("Text/CSV; q=0", "", "application/x-ndjson"),
     ):
         address = f"/orders/export?customer_id={uuid4()}{query}"
         response = await gateway.call("GET", address, headers={"Accept": accept})

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
@@ -9,10 +10,13 @@ from typing import Any, Protocol
 import msgspec
 
 from common.edge.commands.query import encode_json
+from common.text.visible import INVISIBLE
 
 CURSOR = "cursor"
-# Spreadsheets evaluate a text that begins with one of these; the last four are full-width.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Spreadsheets evaluate a cell that begins with one of these; the last four are full-width. In many countries they end a
+# cell at a semicolon, within quotation marks too. Invisible characters at the beginning may be dropped before that.
+_FORMULA_START = re.compile(rf"(^|[;\t\r\n])([{INVISIBLE}]{{0,20}}[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 _decode = msgspec.json.Decoder().decode
 
 Row = tuple[Mapping[str, Any], str]
@@ -24,10 +28,13 @@ class ExportFormat(StrEnum):
 
     @classmethod
     def of(cls, asked: "ExportFormat | None", accept: str) -> "ExportFormat":
-        """The format that is asked for, else one that the header `Accept` names, else NDJSON."""
+        """The format that is asked for, else CSV if the header `Accept` names and prefers it, else NDJSON."""
         if asked is not None:
             return asked
-        return cls.CSV if "text/csv" in accept.lower() else cls.NDJSON
+        weights = _weights(accept)
+        csv_weight = weights.get(Csv.media_type, 0.0)
+        other_weight = next((weights[name] for name in _NDJSON_RANGES if name in weights), 0.0)
+        return cls.CSV if csv_weight > 0 and csv_weight >= other_weight else cls.NDJSON
 
 
 class Encoding(Protocol):
@@ -53,13 +60,15 @@ class Ndjson:
 class Csv:
     """A line per row, with a header unless the export is resumed. Objects and lists are JSON, null is an empty cell.
 
-    A text that a spreadsheet would evaluate has an apostrophe before it.
+    A text that a spreadsheet would evaluate has an apostrophe before it, also after a semicolon or line break in it.
     """
+
+    media_type = "text/csv"
 
     def __init__(self, members: Sequence[str], *, is_resumed: bool) -> None:
         self._members = members
         self._header: Sequence[str] = () if is_resumed else (*members, CURSOR)
-        self.media_type = f"text/csv; charset=utf-8; header={'absent' if is_resumed else 'present'}"
+        self.media_type = f"{self.media_type}; charset=utf-8; header={'absent' if is_resumed else 'present'}"
 
     def encode(self, rows: Sequence[Row]) -> bytes:
         text = io.StringIO()
@@ -73,11 +82,26 @@ class Csv:
 
 def _cell(value: Any) -> str:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA_STARTS) else str(value)
+        return _without_formulas(value)
     if value is None:
         return ""
     encoded = encode_json(value)
-    return str(_decode(encoded)) if encoded.startswith(b'"') else encoded.decode()
+    return str(_decode(encoded)) if encoded.startswith(b'"') else _without_formulas(encoded.decode())
 
 
+def _without_formulas(text: str) -> str:
+    return _FORMULA_START.sub(r"\1'\2", text)
+
+
+def _weights(accept: str) -> dict[str, float]:
+    """The media ranges of `Accept` and their weights (RFC 9110, 12.5.1)."""
+    weights = {}
+    for part in accept.lower().split(","):
+        name, *parameters = (each.strip() for each in part.split(";"))
+        found = [match[1] for each in parameters if (match := _WEIGHT.fullmatch(each))]
+        weights[name] = float(found[0]) if found else 1.0
+    return weights
+
+
+_NDJSON_RANGES = (Ndjson.media_type, "application/*", "*/*")
 FORMATS: Mapping[ExportFormat, type[Ndjson | Csv]] = {ExportFormat.NDJSON: Ndjson, ExportFormat.CSV: Csv}
