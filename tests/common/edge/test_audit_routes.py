@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -17,6 +18,7 @@ from common.audit.checkpoint import SigningKey
 from common.audit.entries import AuditEntry
 from common.audit.sealer import Sealer
 from common.database.transactions import transaction
+from common.edge.admission.request_slots import RequestSlots
 from common.operators.auditor import verify_regularly
 from support.events.traceparent import TRACEPARENT
 from support.gateway.vase_service import VaseGateway, open_vase_gateway
@@ -146,6 +148,23 @@ async def test_an_export_verifies(vase_gateway: VaseGateway, manager: httpx.Asyn
     assert list(verifier.verify(lines, [verifier.Note(note)], verifier.b64decode(KEY.public))) == []
     without_one = [line for line in lines if '"kind":"row"' not in line or str(RED) not in line]
     assert list(verifier.verify(without_one, [verifier.Note(note)])) == [f"vanished: VASE {RED}, position 1 to 1"]
+
+
+async def test_an_export_that_cannot_begin_is_a_normal_error(
+    vase_gateway: VaseGateway, manager: httpx.AsyncClient, database: Database
+) -> None:
+    vase_gateway.app.state.export_slots = RequestSlots("exports", places=0)
+    response = await manager.get("/audit/export")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    vase_gateway.app.state.export_slots = slots = RequestSlots("exports", places=1)
+    for method in ("GET", "HEAD", "GET"):
+        response = await manager.request(method, "/audit/export")
+        assert (response.status_code, bool(response.content)) == (200, method == "GET")
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("ALTER TABLE audit_log RENAME TO away")
+    await owner.close()
+    assert (await manager.get("/audit/export")).status_code == 500
+    assert not slots.taken
 
 
 async def test_each_checkpoint_is_proven_to_continue_the_earlier_ones(

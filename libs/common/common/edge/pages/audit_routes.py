@@ -1,5 +1,7 @@
 """`/api/v1/audit`: search, export and checkpoints of the audit trail, the same in every service."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from common.audit.entries import Outcome
 from common.audit.export import export_lines
 from common.audit.proofs import ConsistencyProof, prove_consistency
 from common.audit.search import AuditFilter, search
+from common.edge.admission.request_slots import RequestSlots
 from common.edge.commands.command import command
 from common.edge.commands.query import encode_json, read, read_page
 from common.edge.requests.cursor import LONGEST_CURSOR, Cursors, next_link
@@ -109,7 +112,29 @@ async def export_audit(
     key = SigningKey.of(runtime.settings)
     public_key = None if key is None else key.public
     lines = export_lines(runtime.pool, runtime.service.name, public_key, with_details=include == "details")
-    return StreamingResponse(lines, media_type=NDJSON)
+    request.scope["is_stream"] = True
+    parts = _in_a_place(request, lines)
+    # Before the response begins, so that a refusal or an unavailable database has a normal error.
+    first = await anext(parts)
+    if request.method == "HEAD":
+        await parts.aclose()
+        return Response(media_type=NDJSON)
+    return StreamingResponse(_beginning_with(first, parts), media_type=NDJSON)
+
+
+async def _in_a_place(request: Request, lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Raises `Problem` UNAVAILABLE while too many exports run."""
+    slots: RequestSlots = request.app.state.export_slots
+    with slots.one_for(Caller.of(request)):
+        async for part in lines:
+            yield part
+
+
+async def _beginning_with(first: bytes, parts: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(parts):
+        yield first
+        async for part in parts:
+            yield part
 
 
 @router.route(
