@@ -44,7 +44,7 @@ SECRETS = [
 ]
 
 
-@given(st.sampled_from(SECRETS), st.sampled_from(["", "_", "-", ".", "camel"]), st.booleans())
+@given(st.sampled_from(SECRETS), st.sampled_from(["", "_", "-", ".", "__", "-.", "camel"]), st.booleans())
 def test_a_name_of_a_secret_is_recognised_in_any_spelling(words: list[str], separator: str, upper: bool) -> None:
     if separator == "camel":
         name = words[0] + "".join(word.capitalize() for word in words[1:])

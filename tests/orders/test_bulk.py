@@ -85,6 +85,7 @@ async def test_a_payment_that_is_reported_again_leaves_its_order_unchanged(gatew
         ({"filter": {"status": "PAID"}, "dry_run": "true", "change": PROCESS}, "dry_run"),
         ({"filter": {}, "dry_run": True, "change": PROCESS}, "filter"),
         ({"filter": {"colour": "celadon"}, "dry_run": True, "change": PROCESS}, "filter.colour"),
+        ({"filter": {"created_to": 1796032800}, "dry_run": True, "change": PROCESS}, "filter.created_to"),
         ({"order_ids": [str(ADA)], "change": {"new_state": "CANCELLED"}}, "change.reason"),
         ({"order_ids": [str(ADA)]}, "change"),
         ({"selection": "unknown", "change": PROCESS}, "selection"),

@@ -18,7 +18,7 @@ _SECRET = re.compile(
 
 def looks_secret(name: str) -> bool:
     """Whether a value of this name may be a secret: a password, a token, a card's number or code."""
-    return _SECRET.search(re.sub(r"[-.]", "_", _CAMEL.sub("_", name)).lower()) is not None
+    return _SECRET.search(re.sub(r"[-._]+", "_", _CAMEL.sub("_", name)).lower()) is not None
 
 
 def merge_metadata(metadata: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:

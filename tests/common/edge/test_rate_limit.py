@@ -87,6 +87,8 @@ async def test_response_headers_state_the_remaining_requests_and_the_reset_time(
         assert answers[2].headers["RateLimit"].startswith('"default";r=0;t=')
         assert answers[3].json()["error"]["code"] == "RATE_LIMITED"
         assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
+        assert answers[3].headers["RateLimit"] == f'"default";r=0;t={answers[3].headers["Retry-After"]}'
+        assert answers[3].headers["RateLimit-Policy"] == '"default";q=3;w=60'
         assert (await client.get("/health")).status_code != 429
         async with vase_gateway.client("manager") as manager:
             assert (await manager.get("/vases")).status_code == 200

@@ -11,7 +11,7 @@ from common.access.bearer.invalid_token import REALM, invalid_request
 from common.access.key_uses import KeyUses
 from common.component import Component
 from common.database.transactions import Pool
-from common.edge.admission.rate_limit import Allowance, RateLimit
+from common.edge.admission.rate_limit import Allowance, RateLimit, TooManyRequests
 from common.edge.admission.shared_rate_limit import SharedRateLimit
 from common.edge.problems.problem_details import API_KEY_CHALLENGE
 from common.edge.requests.headers import single_header
@@ -48,7 +48,11 @@ class Admission:
         caller = scope["caller"] = Caller(
             who.id, who.name, who.role, who.customer_id, ip_address, scope["traceparent"], who.scope
         )
-        allowance = await self._count(who)
+        try:
+            allowance = await self._count(who)
+        except TooManyRequests as refusal:
+            scope["rate_headers"] = refusal.allowance.headers()
+            raise
         if allowance is not None:
             scope["rate_headers"] = allowance.headers()
         if who.role not in roles:

@@ -27,6 +27,16 @@ class Allowance:
         )
 
 
+class TooManyRequests(Problem):
+    """RATE_LIMITED. `allowance` has nothing left."""
+
+    def __init__(self, limit: int, retry_after: float) -> None:
+        details = {"limit": limit, "window_seconds": int(WINDOW_SECONDS)}
+        message = f"More than {limit} requests in a minute."
+        super().__init__(Code.RATE_LIMITED, message, details, retry_after=retry_after)
+        self.allowance = Allowance(limit, 0, retry_after)
+
+
 class RateLimit:
     """An exact sliding window: the times of each client's last requests, oldest first. A limit of 0 admits all.
 
@@ -92,9 +102,4 @@ class RateLimit:
 
 def _check(hits: deque[float], now: float, limit: int) -> None:
     if len(hits) >= limit:
-        raise too_many_requests(limit, hits[0] + WINDOW_SECONDS - now)
-
-
-def too_many_requests(limit: int, retry_after: float) -> Problem:
-    details = {"limit": limit, "window_seconds": int(WINDOW_SECONDS)}
-    return Problem(Code.RATE_LIMITED, f"More than {limit} requests in a minute.", details, retry_after=retry_after)
+        raise TooManyRequests(limit, hits[0] + WINDOW_SECONDS - now)

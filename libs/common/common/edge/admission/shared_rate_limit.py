@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from common.component import Component, pause
 from common.database.transactions import FailuresLogged, Pool, is_connection_failure, reading
-from common.edge.admission.rate_limit import Allowance, too_many_requests
+from common.edge.admission.rate_limit import Allowance, TooManyRequests
 from common.edge.admission.rate_limit_leases import VALID_SECONDS, Lease, lease
 
 # A lease is at most this part of the limit: what one process holds, another cannot use for some seconds.
@@ -49,7 +49,7 @@ class SharedRateLimit:
                     held.left -= 1
                     return Allowance(limit, held.unleased + held.left, held.reset)
                 if held.number == 0:
-                    raise too_many_requests(limit, held.reset)
+                    raise TooManyRequests(limit, held.reset)
             if now < self._pausing_until or not await self._renew(client, limit):
                 return None
 

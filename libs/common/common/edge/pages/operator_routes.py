@@ -1,11 +1,12 @@
 """`/api/v1/ops`: the operators' routes, the same in every service; those of jobs are in `job_routes`."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
-from pydantic import AwareDatetime, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
 from common.access.api_keys import KeyLimits
 from common.access.auth import Caller, Role
@@ -44,11 +45,29 @@ RateLimit = Annotated[
 ]
 
 
+def _text(value: object) -> object:
+    """Pydantic would take a number for seconds, or for milliseconds if it is large."""
+    if not isinstance(value, str):
+        raise ValueError("must be an ISO 8601 time, such as 2026-11-22T10:00:00Z")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be between the years 1 and 9999 in UTC") from None
+
+
+# With an offset, unlike other times: no key is valid for some hours more than its maker thinks.
+Expiry = Annotated[AwareDatetime, BeforeValidator(_text, json_schema_input_type=datetime), AfterValidator(_in_utc)]
+
+
 class ApiKeyCreate(RequestBody):
     name: Line = Field(max_length=255)
     role: Role
     customer_id: UUID | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Expiry | None = None
     rate_limit: RateLimit | None = None
 
 

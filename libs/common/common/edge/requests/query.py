@@ -29,10 +29,9 @@ _ISO_8601 = re.compile(r"[0-9W-]{7,10}([Tt ].*)?", re.ASCII)
 
 
 def _instant(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+    """A number is refused: pydantic would take it for seconds, or for milliseconds if it is large."""
     try:
-        if _ISO_8601.fullmatch(value) is None:
+        if not isinstance(value, str) or _ISO_8601.fullmatch(value) is None:
             raise ValueError
         moment = datetime.fromisoformat(value)
         return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
