@@ -190,7 +190,9 @@ async def test_concurrent_requests_with_one_key_have_one_effect_per_order_and_eq
         assert len((await audit_and_events(gateway.pool, "ORDER", order_id)).transitions) == 3
 
 
-async def test_concurrent_requests_with_one_key_at_two_processes_share_the_refusals(make_database: MakeDatabase) -> None:
+async def test_concurrent_requests_with_one_key_at_two_processes_share_the_refusals(
+    make_database: MakeDatabase,
+) -> None:
     database = make_database("orders")
     async with serve(SERVICE, database) as one, serve(SERVICE, database) as two:
         body, key = {"order_ids": [an_order_id() for _ in range(200)], "change": PROCESS}, str(uuid4())
