@@ -153,10 +153,10 @@ async def test_an_export_verifies(vase_gateway: VaseGateway, manager: httpx.Asyn
 async def test_an_export_that_cannot_begin_is_a_normal_error(
     vase_gateway: VaseGateway, manager: httpx.AsyncClient, database: Database
 ) -> None:
-    vase_gateway.app.state.export_slots = RequestSlots("exports", places=0)
+    vase_gateway.app.state.audit_export_slots = RequestSlots("exports", places=0)
     response = await manager.get("/audit/export")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
-    vase_gateway.app.state.export_slots = slots = RequestSlots("exports", places=1)
+    vase_gateway.app.state.audit_export_slots = slots = RequestSlots("exports", places=1)
     for method in ("GET", "HEAD", "GET"):
         response = await manager.request(method, "/audit/export")
         assert (response.status_code, bool(response.content)) == (200, method == "GET")

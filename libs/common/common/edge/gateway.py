@@ -50,6 +50,8 @@ def create_gateway(
     app = new_application(f"ArtiCurated {runtime.service.name}", exception_handlers=dict.fromkeys(REFUSALS, on_refusal))
     app.state.runtime = runtime
     app.state.export_slots = RequestSlots("exports")
+    # Clients that read slowly have no part of these.
+    app.state.audit_export_slots = RequestSlots("exports of the audit trail")
     app.state.admission = admission = Admission(runtime.pool, runtime.settings)
     components = (response_times.component(runtime.pool), *admission.components(runtime.pool))
     app.state.components = (*components, running_requests.component)

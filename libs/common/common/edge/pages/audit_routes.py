@@ -124,7 +124,7 @@ async def export_audit(
 
 async def _in_a_place(request: Request, lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Raises `Problem` UNAVAILABLE while too many exports run."""
-    slots: RequestSlots = request.app.state.export_slots
+    slots: RequestSlots = request.app.state.audit_export_slots
     with slots.one_for(Caller.of(request)):
         async for part in lines:
             yield part
