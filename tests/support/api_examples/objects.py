@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+from common.access import api_keys
 from common.database.transactions import Pool, transaction
 from common.jobs import endings, queue
 from common.jobs.job import NewJob
@@ -33,6 +34,7 @@ class Objects:
 
     def __init__(self, shop: Shop, service: str, database: Pool) -> None:
         self._shop, self._service, self._database = shop, service, database
+        self._sealed: dict[str, Object] = {}
 
     async def make(self, name: str) -> Object:
         """Raises `AttributeError` for a name without a method `_name` here."""
@@ -111,6 +113,49 @@ class Objects:
         refund: Object = page["data"][0]
         return refund
 
+    async def _booked_payment(self) -> Object:
+        """Of a paid order, as soon as the book has it."""
+        order = await self._paid_order()
+        path, reference = f"/refunds/book?order_id={order['id']}", order["payment_transaction_id"]
+
+        async def is_booked() -> Object | None:
+            book = await self._shop.expect(200, "manager", "GET", path, service="refunds")
+            return book if book["payments"] else None
+
+        await self._shop.eventually(f"the payment {reference} in the book", is_booked)
+        return {"order_id": order["id"], "payment_reference": reference}
+
+    async def _sealed_order(self) -> Object:
+        """Sealing takes seconds, so the requests of one operation have the same object."""
+        if not self._sealed:
+            order = await self._paid_order()
+            await self._sealing(f"/orders/{order['id']}/history/proof", "orders")
+            self._sealed = {"order": order}
+        return self._sealed["order"]
+
+    async def _sealed_return(self) -> Object:
+        if not self._sealed:
+            opened = await self._approved_return()
+            await self._sealing(f"/returns/{opened['id']}/history/proof", "returns")
+            self._sealed = {"return": opened}
+        return self._sealed["return"]
+
+    async def _sealing(self, path: str, service: str) -> None:
+        async def is_sealed() -> Object | None:
+            response = await self._shop.as_role("manager", "GET", path, service=service)
+            return response.json() if response.status_code == 200 else None
+
+        await self._shop.eventually(f"the proof {path}", is_sealed)
+
+    async def _checkpoint(self) -> Object:
+        """The first one of the service's audit log."""
+
+        async def first_size() -> int | None:
+            size: int | None = await self._database.fetchval("SELECT min(size) FROM audit_checkpoints")
+            return size
+
+        return {"size": await self._shop.eventually(f"a checkpoint of {self._service}", first_size)}
+
     async def _dead_job(self) -> Object:
         async with transaction(self._database) as connection:
             kind = f"example-{uuid4().hex[:8]}"
@@ -144,7 +189,8 @@ class Objects:
 
     async def _api_key(self) -> Object:
         body = {"name": "an example", "role": "client"}
-        return await self._shop.expect(201, "ops", "POST", "/ops/api-keys", body, service=self._service)
+        key = await self._shop.expect(201, "ops", "POST", "/ops/api-keys", body, service=self._service)
+        return {**key, "entity_id": str(api_keys.entity_id(key["prefix"]))}
 
     async def _revoked_api_key(self) -> Object:
         key = await self._api_key()
