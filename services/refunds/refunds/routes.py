@@ -69,7 +69,7 @@ async def list_refunds(
     roles=[Role.OPS],
     returns=RefundResponse,
     status=201,
-    responses={404: {}},
+    responses={201: {"headers": {"Location": {"$ref": "#/components/headers/Location"}}}, 404: {}},
     errors=[REFUND_NOT_ALLOWED],
     operation_id="createRefund",
 )

@@ -66,7 +66,9 @@ class Router:
         `options` are FastAPI's.
         """
         model = returns if lists is None else _list_of(lists)
-        documented_responses = {**({} if model is None else {status: {"model": model}}), **(responses or {})}
+        documented_responses = dict(responses or {})
+        if model is not None:
+            documented_responses[status] = {"model": model, **documented_responses.get(status, {})}
         new_route = partial(
             GuardedRoute,
             policy=Policy(
