@@ -91,6 +91,9 @@ dashboards: setup ## generate the dashboards of Grafana and the rules of the ser
 refund-outcomes: setup ## refund with every behaviour of both payment providers, and write docs/reference/refund-outcomes.md
 	WRITE_OUTCOMES=1 $(BIN)/pytest -q tests/refunds/test_refund_outcomes.py
 
+explain-causes: setup ## inject each cause for which an order is stuck, and write docs/reference/explain-causes.md
+	WRITE_CAUSES=1 $(BIN)/pytest -q tests/orders/explanation/test_causes.py
+
 lock: setup ## pin the newest versions that requirements.in allows
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock requirements.in

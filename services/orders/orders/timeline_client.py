@@ -18,11 +18,15 @@ _REFUSALS = {401: "it does not know the key", 403: "the key may not do this", 42
 
 
 class TimelineClient:
-    """`addresses` are those of the services by their names; after `seconds` a service counts as not answering."""
+    """`addresses` are those of the services by their names; after `seconds` a service counts as not answering.
+    `transports` are used in place of connections, by the beginnings of addresses."""
 
-    def __init__(self, addresses: Mapping[str, str], seconds: float) -> None:
+    def __init__(
+        self, addresses: Mapping[str, str], seconds: float, *, transports: Mapping[str, httpx.AsyncBaseTransport] = {}
+    ) -> None:
         self._addresses = addresses
         self._seconds = seconds
+        self._transports = transports
         self._client: httpx.AsyncClient | None = None
 
     async def fetch(self, key: UUID, headers: Mapping[str, str]) -> dict[str, PeerTimeline | Silence]:
@@ -62,5 +66,7 @@ class TimelineClient:
     async def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """The client is made here: it belongs to the running event loop."""
         if self._client is None:
-            self._client = httpx.AsyncClient(limits=_LIMITS, timeout=self._seconds, trust_env=False)
+            self._client = httpx.AsyncClient(
+                limits=_LIMITS, timeout=self._seconds, trust_env=False, mounts=self._transports
+            )
         return await self._client.get(url, headers=dict(headers))

@@ -40,7 +40,8 @@ class TimelineEvent(TypedDict):
 
 
 class TimelineJob(TypedDict):
-    """A job with its latest attempts. `others_running`: jobs of the same kind that workers run now."""
+    """A job with its latest attempts. `others_running`: jobs of the same kind that workers run now. While the kind is
+    paused, no worker claims it."""
 
     id: UUID
     kind: str
@@ -56,6 +57,11 @@ class TimelineJob(TypedDict):
     finished_at: datetime | None
     last_error: str | None
     given_up: str | None
+    discarded_reason: str | None
+    discarded_by: str | None
+    paused_reason: str | None
+    paused_by: str | None
+    paused_at: datetime | None
     traceparent: str
     others_running: int
     attempts_made: list[JobAttempt]

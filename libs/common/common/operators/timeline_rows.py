@@ -18,6 +18,7 @@ from common.database.tables import (
     outbox_holds,
     outbox_parked,
     outbox_pending,
+    paused_kinds,
     poison,
     relays,
 )
@@ -57,8 +58,15 @@ _others_running = (
     .scalar_subquery()
 )
 _JOBS = prepare(
-    sa.select(*_columns(jobs, TimelineJob), _others_running.label("others_running"))
+    sa.select(
+        *_columns(jobs, TimelineJob),
+        paused_kinds.c.reason.label("paused_reason"),
+        paused_kinds.c.paused_by,
+        paused_kinds.c.paused_at,
+        _others_running.label("others_running"),
+    )
     .select_from(_named.join(jobs, sa.and_(jobs.c.kind == _named.c.kind, jobs.c.business_key == _named.c.business_key)))
+    .outerjoin(paused_kinds, paused_kinds.c.kind == jobs.c.kind)
     .order_by(jobs.c.created_at, jobs.c.id)
 )
 _ids = array_rows("chosen", id=sa.Uuid)

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from orders.explanation.evidence import Evidence, Refund
+from orders.explanation.job_names import NAMES
 from orders.explanation.service_timeline import Change, Event, Job, Timeline
-from orders.explanation.working import NAMES
 
 _KIND_OF_ENTITY = {"ORDER": "state", "RETURN": "state", "INVOICE": "invoice", "REFUND": "refund", "JOB": "job"}
 _MAIL_STATES = frozenset({"MAIL_SENT", "MAIL_FAILED"})

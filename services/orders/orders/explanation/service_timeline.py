@@ -57,6 +57,11 @@ class Job(msgspec.Struct):
     finished_at: datetime | None = None
     last_error: str | None = None
     given_up: str | None = None
+    discarded_reason: str | None = None
+    discarded_by: str | None = None
+    paused_reason: str | None = None
+    paused_by: str | None = None
+    paused_at: datetime | None = None
 
 
 class Poison(msgspec.Struct):

@@ -1,23 +1,16 @@
 """Findings: jobs of the order that are not done."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+from orders.explanation import ended_jobs
 from orders.explanation.evidence import Evidence
-from orders.explanation.finding import Finding, Severity, State, clock, replay_job, show_job
+from orders.explanation.finding import OPERATORS, Action, Finding, Severity, State, clock, show_job
+from orders.explanation.job_names import MAIL_KINDS, attempts_of, name_of
 from orders.explanation.service_timeline import Job, Timeline
 
 # A worker claims a due job within a second; the contract's limit for the beginning of work.
 CLAIMED_WITHIN = timedelta(seconds=30)
-
-NAMES: Mapping[str, str] = {
-    "invoice-document": "the PDF of the invoice",
-    "invoice-mail": "the e-mail with the invoice",
-    "refund": "the refund",
-    "refund-mail": "the e-mail about the refund",
-    "return-review": "the reminder of a return without a decision",
-}
-MAIL_KINDS = frozenset({"invoice-mail", "refund-mail", "return-review"})
 
 
 def unfinished_jobs(evidence: Evidence, explained: frozenset[str] = frozenset()) -> Iterator[Finding]:
@@ -32,46 +25,18 @@ def unfinished_jobs(evidence: Evidence, explained: frozenset[str] = frozenset())
 
 def _finding(service: str, timeline: Timeline, job: Job) -> Finding | None:
     if job.state == "dead":
-        return _mail_refused(service, job) if _is_refused(job) else _dead(service, job)
+        return ended_jobs.mail_refused(service, job) if ended_jobs.is_refused(job) else ended_jobs.dead(service, job)
     if job.state == "running":
         return _running(service, timeline, job)
+    if job.state == "discarded":
+        return ended_jobs.discarded(service, job)
     if job.given_up is not None:
-        return _given_up(service, job)
+        return ended_jobs.given_up(service, job)
+    if job.paused_at is not None and (job.due_at <= timeline.at or _was_tried(job)):
+        return _paused(service, job)
     if job.due_at > timeline.at:
         return _waiting(service, job)
     return _due(service, timeline, job)
-
-
-def _is_refused(job: Job) -> bool:
-    return job.kind in MAIL_KINDS and "MailRefused" in (job.last_error or "")
-
-
-def _dead(service: str, job: Job) -> Finding:
-    return Finding(
-        cause="job-dead",
-        severity=Severity.ERROR,
-        state=State.STUCK,
-        service=service,
-        headline=f"The job for {_name(job)} has failed permanently after {_attempts(job)}: {job.last_error}.",
-        since=job.finished_at,
-        next="Nothing happens until an operator replays the job.",
-        remedy="Mend the cause that the error names, and then replay the job: it gets its whole schedule again.",
-        actions=(replay_job(service, job.id), show_job(service, job.id)),
-    )
-
-
-def _mail_refused(service: str, job: Job) -> Finding:
-    return Finding(
-        cause="mail-refused",
-        severity=Severity.ERROR,
-        state=State.STUCK,
-        service=service,
-        headline=f"The mail server refuses {_name(job)} permanently: {job.last_error}.",
-        since=job.finished_at,
-        next="Nothing happens until an operator replays the job. Documents and money are not affected.",
-        remedy="Check the customer's address. If it is right, ask the mail server's operator, and replay the job.",
-        actions=(replay_job(service, job.id), show_job(service, job.id)),
-    )
 
 
 def _running(service: str, timeline: Timeline, job: Job) -> Finding:
@@ -84,7 +49,7 @@ def _running(service: str, timeline: Timeline, job: Job) -> Finding:
             severity=Severity.INFO,
             state=State.IN_PROGRESS,
             service=service,
-            headline=f"The worker {worker} is working on {_name(job)}.",
+            headline=f"The worker {worker} is working on {name_of(job)}.",
             since=since,
             next=f"It ends soon. If the worker has stopped, another one takes the job over at {clock(until)}.",
             next_at=until,
@@ -94,7 +59,7 @@ def _running(service: str, timeline: Timeline, job: Job) -> Finding:
         severity=Severity.WARNING,
         state=State.IN_PROGRESS,
         service=service,
-        headline=f"The worker {worker} stopped while it worked on {_name(job)}: its lease has expired.",
+        headline=f"The worker {worker} stopped while it worked on {name_of(job)}: its lease has expired.",
         since=until or since,
         next="Another worker takes the job over within seconds, if one is running.",
         remedy=f"If this lasts: start the role worker of {service}.",
@@ -102,25 +67,9 @@ def _running(service: str, timeline: Timeline, job: Job) -> Finding:
     )
 
 
-def _given_up(service: str, job: Job) -> Finding:
-    return Finding(
-        cause="ending-not-written",
-        severity=Severity.ERROR,
-        state=State.STUCK,
-        service=service,
-        headline=f"The job for {_name(job)} has failed permanently, but what follows could not be written: "
-        f"{job.given_up}.",
-        since=job.attempts_made[-1].started_at if job.attempts_made else job.created_at,
-        next=f"The worker tries to write it again at {clock(job.due_at)}; then the job is dead.",
-        next_at=job.due_at,
-        remedy=f"Check the database of {service}: locks, a full disk, or a row that is not as it should be.",
-        actions=(show_job(service, job.id),),
-    )
-
-
 def _waiting(service: str, job: Job) -> Finding | None:
     """Before the next attempt. A job that was never tried has its due time by plan, as a reminder has."""
-    if not (job.failures or job.set_backs or job.abandoned or job.last_error):
+    if not _was_tried(job):
         return None
     error, at = job.last_error or "its worker stopped", clock(job.due_at)
     since = next((each.started_at for each in job.attempts_made if each.error), job.created_at)
@@ -139,6 +88,26 @@ def _waiting(service: str, job: Job) -> Finding | None:
     )
 
 
+def _was_tried(job: Job) -> bool:
+    return bool(job.failures or job.set_backs or job.abandoned or job.last_error)
+
+
+def _paused(service: str, job: Job) -> Finding:
+    path = f"/api/v1/ops/job-kinds/{job.kind}/resume"
+    return Finding(
+        cause="kind-paused",
+        severity=Severity.ERROR,
+        state=State.STUCK,
+        service=service,
+        headline=f"An operator has paused all jobs of the kind {job.kind}: {job.paused_reason}. "
+        f"The job for {name_of(job)} waits.",
+        since=job.paused_at,
+        next="No worker claims the job until an operator resumes the kind; then it is claimed within seconds.",
+        remedy="Resume the kind, when the reason for the pause is over.",
+        actions=(Action("Resume the kind", "POST", service, path, OPERATORS),),
+    )
+
+
 _Reason = Callable[[str, Job, str], tuple[str, str, str]]
 
 
@@ -153,7 +122,7 @@ def _reason(job: Job) -> _Reason:
 def _mail_server_down(_service: str, job: Job, error: str) -> tuple[str, str, str]:
     return (
         "mail-server-down",
-        f"The mail server did not accept {_name(job)}: {error}.",
+        f"The mail server did not accept {name_of(job)}: {error}.",
         "Check that the mail server runs, and the settings SMTP_HOST, SMTP_PORT and its login.",
     )
 
@@ -161,7 +130,7 @@ def _mail_server_down(_service: str, job: Job, error: str) -> tuple[str, str, st
 def _database_interrupted(service: str, job: Job, error: str) -> tuple[str, str, str]:
     return (
         "database-interrupted",
-        f"The database of {service} ended an attempt at {_name(job)}; it does not count as failed: {error}.",
+        f"The database of {service} ended an attempt at {name_of(job)}; it does not count as failed: {error}.",
         f"If this repeats: check the database of {service}.",
     )
 
@@ -169,7 +138,7 @@ def _database_interrupted(service: str, job: Job, error: str) -> tuple[str, str,
 def _retrying(_service: str, job: Job, error: str) -> tuple[str, str, str]:
     return (
         "job-retrying",
-        f"{_attempts(job).capitalize()} at {_name(job)} failed: {error}.",
+        f"{attempts_of(job).capitalize()} at {name_of(job)} failed: {error}.",
         "Mend the cause that the error names before the last attempt fails; afterwards a replay is necessary.",
     )
 
@@ -181,7 +150,7 @@ def _due(service: str, timeline: Timeline, job: Job) -> Finding:
             severity=Severity.INFO,
             state=State.IN_PROGRESS,
             service=service,
-            headline=f"The job for {_name(job)} is due.",
+            headline=f"The job for {name_of(job)} is due.",
             since=job.due_at,
             next="A worker claims it within seconds.",
             next_at=job.due_at,
@@ -192,7 +161,7 @@ def _due(service: str, timeline: Timeline, job: Job) -> Finding:
             severity=Severity.WARNING,
             state=State.IN_PROGRESS,
             service=service,
-            headline=f"The job for {_name(job)} is due; {job.others_running} other jobs of its kind are running.",
+            headline=f"The job for {name_of(job)} is due; {job.others_running} other jobs of its kind are running.",
             since=job.due_at,
             next="It is claimed when those that are due for longer are done.",
             remedy=f"Start more workers of {service}, unless what they wait for is slow: look at the running jobs.",
@@ -203,18 +172,9 @@ def _due(service: str, timeline: Timeline, job: Job) -> Finding:
         severity=Severity.ERROR,
         state=State.STUCK,
         service=service,
-        headline=f"The job for {_name(job)} is due since {clock(job.due_at)}, and no worker claims it.",
+        headline=f"The job for {name_of(job)} is due since {clock(job.due_at)}, and no worker claims it.",
         since=job.due_at,
         next="Nothing happens until a worker runs; then the job is claimed within seconds.",
         remedy=f"Start the role worker of {service}; its log says why it ended.",
         actions=(show_job(service, job.id),),
     )
-
-
-def _name(job: Job) -> str:
-    return NAMES.get(job.kind, job.kind)
-
-
-def _attempts(job: Job) -> str:
-    number = max(job.failures, 1)
-    return "one attempt" if number == 1 else f"{number} attempts"

@@ -24,6 +24,9 @@ discrepancies = sa.Table(
     # Set once a later round does not find it any more.
     instant("resolved_at"),
     sa.Index("uq_discrepancies_open", "check", "subject", unique=True, postgresql_where=sa.text("resolved_at IS NULL")),
+    sa.Index(
+        "ix_discrepancies_open_key", "key", postgresql_using="hash", postgresql_where=sa.text("resolved_at IS NULL")
+    ),
     sa.Index("ix_discrepancies_newest", sa.text("first_seen DESC"), "id"),
     sa.Index("ix_discrepancies_resolved_at", "resolved_at", postgresql_where=sa.text("resolved_at IS NOT NULL")),
 )

@@ -44,6 +44,8 @@ poison = sa.Table(
     sa.UniqueConstraint("topic", "partition", "offset", "digest"),
     sa.CheckConstraint("state IN ('kept', 'replayed', 'discarded')", name="state"),
     sa.CheckConstraint("kind IN ('record', 'batch')", name="kind"),
+    # By hash, as a key may be longer than an entry of a sorted index.
+    sa.Index("ix_poison_key", "key", postgresql_using="hash"),
     sa.Index("ix_poison_kept", "created_at", postgresql_where=sa.text("state = 'kept'")),
     sa.Index("ix_poison_discarded", "discarded_at", postgresql_where=sa.text("state = 'discarded'")),
     sa.Index("ix_poison_replayed", "replayed_at", postgresql_where=sa.text("state = 'replayed'")),
