@@ -1,8 +1,10 @@
 """The console in headless Chromium on a whole stack: final failures are seen and mended on its pages, every action
 works without JavaScript, and every page is small, fast and accessible."""
 
+import os
 import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -19,6 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 SHOWN_WITHIN_MILLISECONDS = 5_000
 MOST_KILOBYTES = 100
 MOST_MILLISECONDS = 300
+MOST_BYTES_OF_A_PICTURE = 200_000
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
 # How each failure is looked at and replayed: the context, and whether by keyboard only.
 WAYS = {
     "refund": ("desktop", True),
@@ -205,6 +209,21 @@ async def test_every_page_is_accessible_small_and_fast(
     assert {each.path: each.kilobytes for each in judged if each.kilobytes >= MOST_KILOBYTES} == {}
     # The first request after a pause of the machine is not the page's time: the median is judged.
     assert sorted(each.milliseconds for each in judged)[len(judged) // 2] < MOST_MILLISECONDS
+
+
+@pytest.mark.parametrize("picture", ["overview", "order"])
+async def test_the_pictures_of_the_readme_are_small(
+    picture: str, browser: Browser, stack: StackDescription, stage: Stage, tmp_path: Path
+) -> None:
+    """With WRITE_PICTURES=1 they are stored in docs/images: look at them."""
+    order_id = await stage.shipped()
+    await eventually(partial(FAILURES[3].is_well, stage, order_id), within=30)
+    folder = IMAGES if os.environ.get("WRITE_PICTURES") else tmp_path
+    async with visitor(browser, stack) as person:
+        await person.open("/" if picture == "overview" else f"/orders/{order_id}")
+        file = folder / f"console-{picture}.png"
+        await person.page.screenshot(path=file)
+    assert file.stat().st_size < MOST_BYTES_OF_A_PICTURE
 
 
 async def test_a_lost_event_is_shown_as_a_finding_and_as_resolved_after_its_repair(
