@@ -203,7 +203,8 @@ async def test_every_page_is_accessible_small_and_fast(
         for path in LISTS:
             await person.open(path)
             link = person.page.locator("main tbody th a").first
-            paths.append(str(await link.get_attribute("href")))
+            if await link.count():  # the tests above leave one of each; a test that is run alone does not
+                paths.append(str(await link.get_attribute("href")))
         judged = [await judge(person.page, person.url, path, only_look=context != "desktop") for path in paths]
     assert {each.path: each.faults for each in judged if each.faults} == {}
     assert {each.path: each.kilobytes for each in judged if each.kilobytes >= MOST_KILOBYTES} == {}
