@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from common.database.transactions import transaction
-from common.jobs import queue
 from demo import journeys
 from demo.client import Shop
 from hypothesis import strategies as st
@@ -23,6 +22,7 @@ from refunds.worker.refund_job import RefundJob
 from support.events.services_without_kafka import ServicesWithoutKafka, services_without_kafka
 from support.example.orders import place
 from support.jobs.attempts import attempt, claim_jobs
+from support.jobs.rows import replay_job
 from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.databases import MakeDatabase
 from support.state_machines import run_machine
@@ -216,7 +216,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
         pool = self._services.refunds
         async with transaction(pool) as connection:
             for row in await connection.fetch("SELECT id FROM jobs WHERE state = 'dead'"):
-                await queue.replay(connection, row["id"])
+                await replay_job(connection, row["id"])
 
     async def _work(self, fault: str | None) -> None:
         """Make one attempt at each open refund."""

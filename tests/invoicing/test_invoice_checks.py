@@ -49,6 +49,18 @@ async def test_an_invoice_whose_job_was_deleted_gets_a_new_one(pool: Pool, store
     assert await reconcile(pool, checks) == []
 
 
+async def test_an_invoice_whose_job_was_discarded_is_named_until_it_is_replayed(
+    pool: Pool, store: FolderDocumentStore
+) -> None:
+    order = order_shipped()
+    await consume(pool, order)
+    await pool.execute("UPDATE jobs SET state = 'discarded' WHERE business_key = $1", order["order_id"])
+    checks = list(invoice_checks(store, NOW))
+    assert await reconcile(pool, checks) == [("invoice_without_job", str((await invoice_of(pool, order)).id))]
+    await pool.execute("UPDATE jobs SET state = 'ready' WHERE business_key = $1", order["order_id"])
+    assert await reconcile(pool, checks) == []
+
+
 async def test_an_e_mail_whose_job_was_deleted_gets_a_new_one(pool: Pool, store: FolderDocumentStore) -> None:
     order = order_shipped()
     await consume(pool, order)

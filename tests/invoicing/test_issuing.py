@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from common.database.transactions import Pool, reading, transaction
-from common.jobs import queue
 from common.jobs.dead_letters import DEAD_JOB
 from common.messaging.dead_letters import dead_letter_topic
 from invoicing.document_store.folder import FolderDocumentStore
@@ -31,6 +30,7 @@ from support.example.invoices import (
     running_worker,
 )
 from support.example.order_events import order_shipped
+from support.jobs.rows import replay_job
 from support.mail.mailbox import Mailbox
 from support.postgres.audit_trail import first_broken, history
 
@@ -59,7 +59,7 @@ class FullDisk:
 
 async def replay(pool: Pool, job_id: UUID) -> None:
     async with transaction(pool) as connection:
-        assert await queue.replay(connection, job_id)
+        assert await replay_job(connection, job_id)
 
 
 async def audit_transitions(pool: Pool, invoice_id: UUID) -> list[tuple[str | None, str]]:

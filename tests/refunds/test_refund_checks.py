@@ -52,6 +52,15 @@ async def test_a_refund_that_is_being_made_or_waits_for_an_operator_is_no_findin
     assert await reconcile(pool, refund_checks(limit=NOW)) == []
 
 
+async def test_a_refund_whose_job_was_discarded_is_named_and_not_made(pool: Pool) -> None:
+    refund = await open_refund(pool)
+    await pool.execute("UPDATE jobs SET state = 'discarded' WHERE business_key = $1", refund.reference)
+    expected = [("refund_without_job", str(refund.id))]
+    assert await reconcile(pool, refund_checks(limit=NOW)) == expected
+    assert await reconcile(pool, refund_checks(limit=NOW)) == expected
+    assert await pool.fetchval("SELECT state FROM jobs WHERE business_key = $1", refund.reference) == "discarded"
+
+
 async def pay_back(pool: Pool, gateway: FakePaymentGateway) -> GatewayRefund:
     """A refund that the gateway has made, and the book has."""
     request = a_request()

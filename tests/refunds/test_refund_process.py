@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from common.database.transactions import Pool, open_pool, transaction
-from common.jobs import leases, queue
+from common.jobs import leases
 from common.jobs.job import Job
 from common.messaging.incoming.inbox import Inbox
 from common.paging import Paging
@@ -26,6 +26,7 @@ from refunds.use_cases.jobs import REFUND_JOB
 from refunds.worker.refund_job import RefundJob
 from support.example.refund_events import kafka_record, payment_identified, return_completed
 from support.jobs.attempts import attempt, claim_jobs
+from support.jobs.rows import replay_job
 from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.audit_trail import first_broken, history
 from support.postgres.databases import Database
@@ -189,7 +190,7 @@ class RefundProcess(RuleBasedStateMachine):
 
     async def _replay(self) -> None:
         async with transaction(self._pool) as connection:
-            await queue.replay(connection, (await self._job())["id"])
+            await replay_job(connection, (await self._job())["id"])
 
     async def _refund(self) -> Refund:
         async with self._pool.acquire() as connection:

@@ -11,6 +11,7 @@ from common.jobs import endings, leases, queue
 from common.jobs.job import Job, LeaseLost, NewJob
 from support.events.traceparent import TRACEPARENT
 from support.jobs.handlers import FunctionHandler
+from support.jobs.rows import replay_job
 from support.waiting import eventually
 
 LEASE = timedelta(seconds=30)
@@ -126,11 +127,11 @@ async def test_only_a_dead_job_can_be_replayed_and_it_gets_the_full_schedule_aga
     await enqueue(pool, invoice_of("walnut bowl"))
     [job] = await claim(pool)
     async with transaction(pool) as connection:
-        assert not await queue.replay(connection, job.id)
+        assert not await replay_job(connection, job.id)
         await endings.bury(connection, job, "printer on fire")
     assert await claim(pool) == []
     async with transaction(pool) as connection:
-        assert await queue.replay(connection, job.id)
+        assert await replay_job(connection, job.id)
     [claimed_again] = await claim(pool)
     assert (claimed_again.failures, claimed_again.attempt) == (0, 2)
 

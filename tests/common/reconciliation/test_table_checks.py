@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from common.database.transactions import Pool, transaction
-from common.jobs import endings, queue
+from common.jobs import endings, kinds, queue
 from common.jobs.job import NewJob
 from common.reconciliation.table_checks import table_checks
 from support.events.traceparent import TRACEPARENT
@@ -67,4 +67,11 @@ async def test_dead_jobs_and_jobs_that_wait_for_their_next_attempt_are_no_findin
     async with transaction(pool) as connection:
         await endings.bury(connection, dead, "the vase fell down")
         await endings.retry(connection, waiting, "the kiln is cold", timedelta(minutes=32))
+    assert await found(pool) == []
+
+
+async def test_a_kind_that_is_paused_is_not_overdue(pool: Pool) -> None:
+    await enqueue(pool, "glaze", "vase-1")
+    async with transaction(pool) as connection:
+        await kinds.pause(connection, "glaze", "the kiln is repaired", "anna")
     assert await found(pool) == []

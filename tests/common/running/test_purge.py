@@ -33,6 +33,7 @@ WITH made AS (
     INSERT INTO jobs (id, kind, business_key, payload, state, created_at, finished_at, traceparent)
     SELECT gen_random_uuid(), 'mail', key, '{}', state, now() - interval '90 days', now() - age::interval, ''
     FROM (VALUES ('done before', 'done', '31 days'), ('done lately', 'done', '29 days'),
+                 ('discarded before', 'discarded', '31 days'), ('discarded lately', 'discarded', '29 days'),
                  ('dead long ago', 'dead', '89 days'), ('never begun', 'ready', NULL),
                  ('begun', 'running', NULL)) AS job(key, state, age)
     RETURNING id)
@@ -43,6 +44,11 @@ INSERT INTO poison (id, topic, partition, "offset", digest, headers, record_time
 SELECT gen_random_uuid(), key, 0, 0, '', '[]', 0, 'unreadable', state, now() - interval '90 days', now() - age::interval
 FROM (VALUES ('replayed long ago', 'replayed', '61 days'), ('replayed lately', 'replayed', '59 days'),
              ('never replayed', 'kept', NULL)) AS record(key, state, age)
+"""
+DISCARDED_POISON = """
+INSERT INTO poison (id, topic, partition, "offset", digest, headers, record_time, error, state, discarded_at)
+SELECT gen_random_uuid(), key, 0, 0, '', '[]', 0, 'unreadable', 'discarded', now() - age::interval
+FROM (VALUES ('discarded long ago', '61 days'), ('discarded lately', '59 days')) AS record(key, age)
 """
 DELETE_PENDING = (
     "DELETE FROM outbox_pending USING outbox WHERE outbox.position = outbox_pending.position AND key = ANY ($1)"
@@ -86,18 +92,20 @@ async def test_stored_responses_are_deleted_when_they_expire(pool: Pool) -> None
     assert await pool.fetchval("SELECT key FROM idempotency_keys") == "new"
 
 
-async def test_only_completed_jobs_past_their_retention_are_deleted_with_their_attempts(pool: Pool) -> None:
+async def test_only_done_and_discarded_jobs_past_their_retention_are_deleted_with_their_attempts(pool: Pool) -> None:
     await pool.execute(JOBS)
-    await purge_until(pool, "SELECT count(*) = 4 FROM jobs")
-    remaining_keys = ["begun", "dead long ago", "done lately", "never begun"]
+    await purge_until(pool, "SELECT count(*) = 5 FROM jobs")
+    remaining_keys = ["begun", "dead long ago", "discarded lately", "done lately", "never begun"]
     assert await pool.fetchval("SELECT array_agg(business_key ORDER BY business_key) FROM jobs") == remaining_keys
     assert await pool.fetchval("SELECT count(*) FROM job_attempts") == 2 * len(remaining_keys)
 
 
-async def test_only_replayed_poison_records_past_their_retention_are_deleted(pool: Pool) -> None:
+async def test_only_replayed_and_discarded_poison_records_past_their_retention_are_deleted(pool: Pool) -> None:
     await pool.execute(POISON)
-    await purge_until(pool, "SELECT count(*) = 2 FROM poison")
+    await pool.execute(DISCARDED_POISON)
+    await purge_until(pool, "SELECT count(*) = 3 FROM poison")
     assert await pool.fetchval("SELECT array_agg(topic ORDER BY topic) FROM poison") == [
+        "discarded lately",
         "never replayed",
         "replayed lately",
     ]

@@ -165,6 +165,16 @@ class Objects:
             await endings.bury(connection, job, "the printer is out of paper")
         return {"id": str(job.id), "kind": kind}
 
+    async def _discarded_job(self) -> Object:
+        dead = await self._dead_job()
+        body, path = {"reason": "an example"}, f"/ops/jobs/{dead['id']}/discard"
+        return await self._shop.expect(200, "ops", "POST", path, body, service=self._service)
+
+    async def _paused_kind(self) -> Object:
+        dead = await self._dead_job()
+        body, path = {"reason": "an example"}, f"/ops/job-kinds/{dead['kind']}/pause"
+        return await self._shop.expect(200, "ops", "POST", path, body, service=self._service)
+
     async def _poison(self) -> Object:
         event = _event()
         row = {"id": uuid4(), "type": event.type, "aggregateid": "1", "key": event.key, "sequence": 1, "epoch": 1}

@@ -19,7 +19,7 @@ from refunds.use_cases.opening import open_refunds
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import EMAIL, NAME, ORDER_NUMBER, TOTAL
 from support.jobs import handlers
-from support.jobs.rows import JobRow, find_job, wait_for_state
+from support.jobs.rows import JobRow, find_job, replay_job, wait_for_state
 
 EVENT = Actor(None, "return.completed", "SYSTEM", "EVENT", TRACEPARENT, causation_id="event-1")
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -79,7 +79,7 @@ async def claim_job(pool: Pool, refund: Refund, kind: str = REFUND_JOB) -> Job:
 
 async def replay(pool: Pool, job_id: UUID) -> None:
     async with transaction(pool) as connection:
-        assert await queue.replay(connection, job_id)
+        assert await replay_job(connection, job_id)
 
 
 def running_worker(pool: Pool, handler: JobHandler) -> AbstractAsyncContextManager[object]:

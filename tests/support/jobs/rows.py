@@ -5,7 +5,9 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+from common.database.statements import Connection
 from common.database.transactions import Pool
+from common.jobs import control
 from support.waiting import eventually
 
 
@@ -37,6 +39,12 @@ def _waits(attempts: list[Any]) -> list[float]:
         for earlier, later in pairwise(attempts)
         if earlier["finished_at"] is not None
     ]
+
+
+async def replay_job(connection: Connection, job_id: UUID) -> bool:
+    """As an operator does; False when the job can be run, is running or is done."""
+    job = await control.lock(connection, job_id)
+    return job is not None and bool(await control.replay(connection, {job_id: job["lease_token"]}))
 
 
 async def wait_for_state(pool: Pool, kind: str, business_key: str, state: str) -> JobRow:

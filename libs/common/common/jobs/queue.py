@@ -1,4 +1,4 @@
-"""The job queue: enqueue, claim under a lease, replay dead jobs (ADR 7).
+"""The job queue: enqueue, claim under a lease, wake and revive jobs (ADR 7).
 
 Due times and leases follow the database's clock. Every claim raises the job's lease token; what a worker writes later
 names the token of its claim, so that a worker that was paused past its lease can write nothing.
@@ -6,13 +6,14 @@ names the token of its claim, so that a worker that was paused past its lease ca
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from common.database.statements import Connection, Statement, array_rows, prepare
-from common.database.tables import job_attempts, jobs
+from common.database.statements import Connection, array_rows, prepare
+from common.database.tables import job_attempts, jobs, paused_kinds
 from common.database.transactions import Pool, reading
 from common.jobs.job import Job, NewJob, is_in_state
 
@@ -35,7 +36,8 @@ _due_of_kind = (
     .with_for_update(skip_locked=True)
     .lateral("due_of_kind")
 )
-_due = sa.select(_due_of_kind.c.id).select_from(_limits.join(_due_of_kind, sa.true())).cte("due")
+_is_paused = sa.exists().where(paused_kinds.c.kind == _limits.c.kind)
+_due = sa.select(_due_of_kind.c.id).select_from(_limits.join(_due_of_kind, sa.true())).where(~_is_paused).cte("due")
 _claimed = (
     sa.update(jobs)
     .where(jobs.c.id == _due.c.id)
@@ -61,15 +63,26 @@ _CLAIM = prepare(
 _SAME = (*_NEW, "failures", "abandoned", "lease_token", "set_backs", "given_up")
 
 
-def _replay(*which: sa.ColumnElement[bool]) -> Statement:
-    new_round = {"failures": 0, "abandoned": 0, "set_backs": 0, "given_up": None}
-    ready = {"state": "ready", "due_at": sa.func.now(), "finished_at": None}
-    return prepare(sa.update(jobs).where(*which, is_in_state("dead")).values({**ready, **new_round}))
-
-
-_REPLAY = _replay(jobs.c.id == sa.bindparam("job_id", type_=sa.Uuid))
-_REPLAY_KEY = _replay(
-    jobs.c.kind == sa.bindparam("kind", type_=sa.Text), jobs.c.business_key == sa.bindparam("key", type_=sa.Text)
+# A replayed job has its whole schedule again; `discarded_…` say nothing of a job that is to be run.
+NEW_ROUND: Mapping[str, Any] = {
+    "state": "ready",
+    "finished_at": None,
+    "failures": 0,
+    "abandoned": 0,
+    "set_backs": 0,
+    "given_up": None,
+    "discarded_reason": None,
+    "discarded_by": None,
+}
+is_replayable = sa.or_(is_in_state("dead"), is_in_state("discarded"))
+_REVIVE = prepare(
+    sa.update(jobs)
+    .where(
+        jobs.c.kind == sa.bindparam("kind", type_=sa.Text),
+        jobs.c.business_key == sa.bindparam("key", type_=sa.Text),
+        is_replayable,
+    )
+    .values({**NEW_ROUND, "due_at": sa.func.now()})
 )
 _WAKE = prepare(
     sa.update(jobs)
@@ -89,7 +102,8 @@ async def enqueue(connection: Connection, *new_jobs: NewJob) -> None:
 
 
 async def claim(pool: Pool, limits: Mapping[str, int], *, lease: timedelta, worker: str) -> list[Job]:
-    """Claim due jobs, up to its limit of each kind, the longest due first; each claim is a new attempt."""
+    """Claim due jobs of kinds that are not paused, up to its limit of each kind, the longest due first; each claim is a
+    new attempt."""
     parameters = {"kinds": list(limits), "limits": list(limits.values()), "lease": lease, "worker": worker}
     async with reading(pool) as connection:
         rows = await _CLAIM.fetch_all(connection, **parameters)
@@ -106,14 +120,10 @@ async def claim(pool: Pool, limits: Mapping[str, int], *, lease: timedelta, work
     ]
 
 
-async def replay(connection: Connection, job_id: UUID) -> bool:
-    """Make a dead job ready, with its whole schedule; False when no dead job has this id."""
-    return await _REPLAY.execute(connection, job_id=job_id) == 1
-
-
 async def replay_dead(connection: Connection, kind: str, business_key: str) -> bool:
-    """As `replay`, by the job's kind and business key."""
-    return await _REPLAY_KEY.execute(connection, kind=kind, key=business_key) == 1
+    """Make a job that is dead or discarded ready, with its whole schedule, as something new is known of its object;
+    False when no such job has this key."""
+    return await _REVIVE.execute(connection, kind=kind, key=business_key) == 1
 
 
 async def wake(connection: Connection, kind: str, business_keys: Collection[str]) -> None:

@@ -12,16 +12,13 @@ from pydantic import AwareDatetime, Field
 from common.access import api_keys
 from common.access.api_keys import KeyLimits
 from common.access.auth import Role
-from common.audit import entries
 from common.audit.actor import Actor
-from common.audit.entries import AuditEntry
 from common.database.statements import Connection
 from common.database.transactions import is_connection_failure
 from common.errors import Code, Problem
-from common.jobs import queue
-from common.messaging.incoming.poison import replay
+from common.messaging.incoming.poison import discard, replay
 from common.messaging.outgoing import outbox
-from common.operators.job_queries import find_job
+from common.operators.auditing import record
 from common.operators.queries import find_event, find_poison
 from common.service import Runtime
 
@@ -46,16 +43,6 @@ class ImportedKey:
         return KeyLimits(self.customer_id, self.expires_at, self.rate_limit)
 
 
-async def replay_job(connection: Connection, actor: Actor, job_id: UUID) -> dict[str, Any]:
-    """Give a dead job a new round of tries. Raises `Problem` NOT_FOUND, or CONFLICT when it is not dead."""
-    if not await queue.replay(connection, job_id):
-        job = await find_job(connection, job_id)
-        state = job["state"]
-        raise Problem(Code.CONFLICT, f"Only a dead job is replayed; this one is {state}.", {"state": state})
-    await _audit(connection, actor, "JOB", job_id, "DEAD", "READY")
-    return await find_job(connection, job_id)
-
-
 async def replay_event(connection: Connection, actor: Actor, position: int) -> dict[str, Any]:
     """Let the relay try a parked event, and those of its key behind it, again.
 
@@ -65,7 +52,7 @@ async def replay_event(connection: Connection, actor: Actor, position: int) -> d
     event = await find_event(connection, position)
     if not is_replayed:
         raise Problem(Code.CONFLICT, f"Only a parked event is replayed; this one is {event['state']}.", event)
-    await _audit(connection, actor, "OUTBOX", event["id"], "PARKED", "PENDING")
+    await record(connection, actor, "OUTBOX", event["id"], "PARKED", "PENDING")
     return {"position": position, **event}
 
 
@@ -73,7 +60,7 @@ async def send_events_again(connection: Connection, actor: Actor, since: datetim
     """Publish events again after Kafka lost them. Consumers skip the events that they consumed before."""
     count = await outbox.send_again(connection, since)
     details = {"since": since.isoformat(), "events": count}
-    await _audit(connection, actor, "OUTBOX", _WHOLE_OUTBOX, None, "PENDING", details)
+    await record(connection, actor, "OUTBOX", _WHOLE_OUTBOX, None, "PENDING", details)
     return details
 
 
@@ -88,8 +75,20 @@ async def replay_poison(connection: Connection, actor: Actor, runtime: Runtime[A
             raise
         _log.warning("poison replayed in vain", poison=poison_id, exc_info=error)
         raise Problem(Code.CONFLICT, "The record still cannot be handled; the log says why.") from error
-    await _audit(connection, actor, "POISON", poison_id, "KEPT", "REPLAYED")
+    await record(connection, actor, "POISON", poison_id, "KEPT", "REPLAYED")
     return await find_poison(connection, poison_id)
+
+
+async def discard_poison(connection: Connection, actor: Actor, poison_id: UUID, reason: str) -> dict[str, Any]:
+    """Decide that a poison record is never to be processed. Raises `Problem` NOT_FOUND, or CONFLICT when it is not
+    kept."""
+    is_discarded = await discard(connection, poison_id, reason, actor.name)
+    stored_record = await find_poison(connection, poison_id)
+    if not is_discarded:
+        state = stored_record["state"]
+        raise Problem(Code.CONFLICT, f"Only a record that is kept is discarded; this one is {state}.", {"state": state})
+    await record(connection, actor, "POISON", poison_id, "KEPT", "DISCARDED", {"reason": reason})
+    return stored_record
 
 
 async def create_key(
@@ -161,17 +160,4 @@ async def _audit_key(
     details: Mapping[str, Any] | None = None,
 ) -> None:
     entity_id, details = api_keys.entity_id(prefix), {"prefix": prefix, **(details or {})}
-    await _audit(connection, actor, "API_KEY", entity_id, before, after, details)
-
-
-async def _audit(
-    connection: Connection,
-    actor: Actor,
-    entity_type: str,
-    entity_id: UUID,
-    before: str | None,
-    after: str,
-    details: Mapping[str, Any] | None = None,
-) -> None:
-    entry = AuditEntry(entity_type, entity_id, before, after, "ACCEPTED", actor, datetime.now(UTC), details or {})
-    await entries.append(connection, entry)
+    await record(connection, actor, "API_KEY", entity_id, before, after, details)

@@ -2,11 +2,10 @@
 
 import argparse
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,66 +16,56 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.operators import commands, job_queries, queries, status
 from common.operators.audit_verification import verify_audit
-from common.paging import Page, Paging, list_document
+from common.operators.job_parsers import add_jobs, add_kinds
+from common.operators.parsers import Subcommands, command_of, group, listing_of, number_from_to, with_paging
+from common.paging import Paging
 from common.service import OperatorCommand, Runtime
 
-Arguments: TypeAlias = argparse.Namespace
-Command: TypeAlias = Callable[[Connection, Arguments, Actor, Runtime[Any]], Awaitable[dict[str, Any]]]
 _LONGEST_VALIDITY = 36_500
-Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_operator_commands(subcommands: Subcommands, own: Iterable[OperatorCommand] = ()) -> None:
     """A parsed command line has `command`, which runs in a transaction, `format` and `fails`. `own` are those of the
     service."""
-    _command(subcommands, "status", "what waits and what failed in this service", status.service_status)
-    _command(subcommands, "failures", "failed jobs by kind and cause", job_queries.list_failures)
-    _add_jobs(_group(subcommands, "jobs", "background work, its attempts and their errors"))
-    _add_kinds(_group(subcommands, "kinds", "kinds of jobs, and whether they are paused"))
-    _add_poison(_group(subcommands, "poison", "records that could not be processed"))
-    _add_outbox(_group(subcommands, "outbox", "pending events, and those that Kafka rejected permanently"))
-    _add_keys(_group(subcommands, "api-keys", "keys for the HTTP API"))
+    command_of(subcommands, "status", "what waits and what failed in this service", status.service_status)
+    command_of(subcommands, "failures", "failed jobs by kind and cause", job_queries.list_failures)
+    add_jobs(group(subcommands, "jobs", "background work, its attempts and their errors"))
+    add_kinds(group(subcommands, "kinds", "kinds of jobs, and whether they are paused"))
+    _add_poison(group(subcommands, "poison", "records that could not be processed"))
+    _add_outbox(group(subcommands, "outbox", "pending events, and those that Kafka rejected permanently"))
+    _add_keys(group(subcommands, "api-keys", "keys for the HTTP API"))
     _add_discrepancies(subcommands)
-    verify_parser = _command(
+    verify_parser = command_of(
         subcommands, "verify-audit", "check every audit chain; exit code 1 when one is broken", verify_audit
     )
     verify_parser.set_defaults(fails=lambda result: result["broken"] is not None)
     for each in own:
-        _command(subcommands, each.name, each.meaning, each.function).set_defaults(fails=each.fails)
-
-
-def _add_jobs(jobs: Subcommands) -> None:
-    list_parser = _list(jobs, "newest first", job_queries.list_jobs)
-    list_parser.add_argument("--state", choices=["ready", "running", "done", "dead", "discarded"])
-    list_parser.add_argument("--kind")
-    list_parser.add_argument("--business-key", help="jobs about this object")
-    list_parser.add_argument("--cause", help="jobs that failed with this cause, as `failures` shows it")
-    for name, help_text, function in (
-        ("show", "one job with every attempt", job_queries.find_job),
-        ("replay", "start a dead job again, with a new round of attempts", commands.replay_job),
-    ):
-        _command(jobs, name, help_text, function).add_argument("job_id", metavar="id", type=UUID)
-
-
-def _add_kinds(kinds: Subcommands) -> None:
-    _command(kinds, "list", "the kinds of jobs with the numbers of their jobs", status.list_job_kinds)
+        command_of(subcommands, each.name, each.meaning, each.function).set_defaults(fails=each.fails)
 
 
 def _add_poison(poison: Subcommands) -> None:
-    _list(poison, "newest first", queries.list_poison).add_argument("--state", choices=["kept", "replayed"])
+    listing_of(poison, "newest first", queries.list_poison).add_argument(
+        "--state", choices=["kept", "replayed", "discarded"]
+    )
     for name, help_text, function in (
         ("show", "one record, its bytes in base64", queries.find_poison),
         ("replay", "process a poison record again", commands.replay_poison),
     ):
-        _command(poison, name, help_text, function).add_argument("poison_id", metavar="id", type=UUID)
+        command_of(poison, name, help_text, function).add_argument("poison_id", metavar="id", type=UUID)
+
+    discard_parser = command_of(poison, "discard", "never process a poison record", commands.discard_poison)
+    discard_parser.add_argument("poison_id", metavar="id", type=UUID)
+    discard_parser.add_argument("--reason", required=True)
 
 
 def _add_outbox(outbox: Subcommands) -> None:
-    list_parser = _list(outbox, "newest first", queries.list_outbox)
+    list_parser = listing_of(outbox, "newest first", queries.list_outbox)
     list_parser.add_argument("--state", choices=["pending", "parked"], default="parked")
-    replay_parser = _command(outbox, "replay", "publish a parked event again", commands.replay_event)
-    replay_parser.add_argument("position", type=_number(1, 2**63 - 1))
-    send_again_parser = _command(
+    show_parser = command_of(outbox, "show", "one event with its data", queries.show_event)
+    show_parser.add_argument("position", type=number_from_to(1, 2**63 - 1))
+    replay_parser = command_of(outbox, "replay", "publish a parked event again", commands.replay_event)
+    replay_parser.add_argument("position", type=number_from_to(1, 2**63 - 1))
+    send_again_parser = command_of(
         outbox,
         "send-again",
         "after Kafka lost events: send all events since a time again, such as 2026-03-01T09:00:00Z",
@@ -86,18 +75,18 @@ def _add_outbox(outbox: Subcommands) -> None:
 
 
 def _add_discrepancies(subcommands: Subcommands) -> None:
-    parser = _with_paging(
-        _command(subcommands, "discrepancies", "what the reconciler found, newest first", queries.list_discrepancies)
+    parser = with_paging(
+        command_of(subcommands, "discrepancies", "what the reconciler found, newest first", queries.list_discrepancies)
     )
     parser.add_argument("--state", choices=["open", "resolved"])
     parser.add_argument("--check")
-    reconcile_parser = _command(subcommands, "reconcile", "run all checks of the reconciler now", _reconcile)
+    reconcile_parser = command_of(subcommands, "reconcile", "run all checks of the reconciler now", _reconcile)
     reconcile_parser.add_argument("--once", action="store_true", required=True, help="one round, as there is no other")
 
 
 def _add_keys(keys: Subcommands) -> None:
-    _command(keys, "list", "all keys, without their secrets", _list_keys)
-    create_parser = _command(keys, "create", "create a key; its secret is shown only this time", _create_key)
+    command_of(keys, "list", "all keys, without their secrets", _list_keys)
+    create_parser = command_of(keys, "create", "create a key; its secret is shown only this time", _create_key)
     create_parser.add_argument("--role", type=Role, choices=list(Role), required=True)
     create_parser.add_argument("--name")
     create_parser.add_argument("--customer-id", type=UUID, help="the only customer whose objects this client may see")
@@ -108,11 +97,13 @@ def _add_keys(keys: Subcommands) -> None:
     )
     create_parser.add_argument(
         "--rate-limit",
-        type=_number(0, commands.LARGEST_RATE_LIMIT),
+        type=number_from_to(0, commands.LARGEST_RATE_LIMIT),
         help="requests in any 60 seconds in place of RATE_LIMIT_PER_MINUTE; 0: no limit",
     )
-    _command(keys, "revoke", "reject a key from now on", commands.revoke_key).add_argument("prefix")
-    ensure_parser = _command(keys, "ensure", "store the keys of a file, except those that exist already", _ensure_keys)
+    command_of(keys, "revoke", "reject a key from now on", commands.revoke_key).add_argument("prefix")
+    ensure_parser = command_of(
+        keys, "ensure", "store the keys of a file, except those that exist already", _ensure_keys
+    )
     ensure_parser.add_argument(
         "--from-file",
         type=Path,
@@ -156,45 +147,6 @@ async def _reconcile(connection: Connection, runtime: Runtime[Any]) -> dict[str,
     return await reconcile_once(connection, runtime)
 
 
-def _group(subcommands: Subcommands, name: str, meaning: str) -> Subcommands:
-    return subcommands.add_parser(name, help=meaning).add_subparsers(dest="action", required=True, metavar="ACTION")
-
-
-def _command(
-    group: Subcommands, name: str, meaning: str, function: Callable[..., Awaitable[Any]]
-) -> argparse.ArgumentParser:
-    parser = group.add_parser(name, help=meaning)
-    parser.add_argument("--format", choices=["text", "json"], help="text on a terminal, else JSON")
-    parser.set_defaults(command=_by_names(function), fails=lambda _: False)
-    return parser
-
-
-def _list(group: Subcommands, meaning: str, query: Callable[..., Awaitable[Page[Any]]]) -> argparse.ArgumentParser:
-    return _with_paging(_command(group, "list", meaning, query))
-
-
-def _with_paging(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--limit", type=_number(1, 2**31 - 1), default=20)
-    parser.add_argument("--offset", type=_number(0, 2**31 - 1), default=0)
-    return parser
-
-
-def _by_names(function: Callable[..., Awaitable[Any]]) -> Command:
-    """Calls `function` with the connection, and with the argument of the command line that has the parameter's name."""
-    _, *names = inspect.signature(function).parameters
-
-    async def command(
-        connection: Connection, arguments: Arguments, actor: Actor, runtime: Runtime[Any]
-    ) -> dict[str, Any]:
-        values = {**vars(arguments), "actor": actor, "runtime": runtime}
-        if "paging" in names:
-            values["paging"] = Paging(arguments.limit, arguments.offset)
-        result: dict[str, Any] | Page[Any] = await function(connection, *(values[name] for name in names))
-        return list_document(result, values["paging"], dict) if isinstance(result, Page) else result
-
-    return command
-
-
 def _instant(text: str) -> datetime:
     """With its offset from UTC."""
     if (moment := datetime.fromisoformat(text)).tzinfo is None:
@@ -214,14 +166,3 @@ def _from_now(text: str) -> datetime:
             f"must be a number of days or hours, such as 90d or 12h, up to {_LONGEST_VALIDITY}"
         )
     return datetime.now(UTC) + timedelta(**{unit: int(text[:-1])})
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    """A parser of numbers in a range that the database can store."""
-
-    def number(text: str) -> int:
-        if not least <= (value := int(text)) <= most:
-            raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
-        return value
-
-    return number

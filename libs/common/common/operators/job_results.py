@@ -92,3 +92,29 @@ class JobKind(TypedDict):
 
 class JobKindList(TypedDict):
     data: list[JobKind]
+
+
+class CauseCount(TypedDict):
+    kind: str
+    cause: str
+    jobs: int
+
+
+class JobsChange(TypedDict):
+    """What was done to many jobs, or would be done, with `dry_run`.
+
+    `matched` is the number of jobs that the request names. Of them, `changed` were changed, or would be; `unchanged`
+    were claimed, replayed or discarded since they were selected, or are more than one request changes. `groups` counts
+    the changed jobs by kind and cause, `ids` has the first 20. The audit row of each changed job names the `operation`.
+    The last of replayed jobs is due at `last_due_at`.
+    """
+
+    dry_run: bool
+    matched: int
+    changed: int
+    unchanged: int
+    groups: list[CauseCount]
+    ids: list[UUID]
+    selection: str | None
+    operation: UUID | None
+    last_due_at: datetime | None

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 
 from common.database.statements import Connection, prepare
@@ -60,6 +61,14 @@ _event_state = sa.case(
 )
 _FIND_EVENT = prepare(sa.select(outbox.c.id, _event_state.label("state")).where(outbox.c.position == _position))
 _id = sa.bindparam("id", type_=sa.Uuid)
+_parked_error = sa.select(outbox_parked.c.error).where(outbox_parked.c.position == outbox.c.position).scalar_subquery()
+_SHOW_EVENT = prepare(
+    sa.select(
+        *(outbox.c.position, outbox.c.id, outbox.c.type, outbox.c.topic, outbox.c.key, outbox.c.sequence),
+        *(_event_state.label("state"), outbox.c.created_at, _parked_error.label("last_error")),
+        *(outbox.c.causation_id, outbox.c.traceparent, outbox.c.headers, outbox.c.payload),
+    ).where(outbox.c.position == _position)
+)
 _FIND_POISON = prepare(
     sa.select(
         *columns_of(poison, PoisonSummary), poison.c.key, poison.c.value, poison.c.headers, poison.c.record_time
@@ -93,6 +102,14 @@ async def find_event(connection: Connection, position: int) -> Row:
     return dict(row)
 
 
+async def show_event(connection: Connection, position: int) -> Row:
+    """The event with its data, which is JSON; what is not is shown as text. Raises `Problem` NOT_FOUND."""
+    row = await _SHOW_EVENT.fetch_one(connection, position=position)
+    if row is None:
+        raise Problem.not_found("position", position)
+    return {**row, "payload": _json(row["payload"])}
+
+
 async def list_discrepancies(connection: Connection, state: str | None, check: str | None, paging: Paging) -> Page[Row]:
     """Discrepancies that are `open` or `resolved`, or all, the latest first; None is no condition."""
     return await _DISCREPANCIES.fetch(connection, paging, state=state, check=check)
@@ -105,3 +122,10 @@ async def list_keys(connection: Connection, paging: Paging) -> Page[Row]:
 
 def _base64(data: bytes | None) -> str | None:
     return None if data is None else b64encode(data).decode()
+
+
+def _json(data: bytes) -> object:
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return data.decode(errors="backslashreplace")

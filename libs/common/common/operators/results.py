@@ -15,9 +15,12 @@ class PoisonSummary(TypedDict):
     partition: int
     offset: int
     error: str
-    state: Literal["kept", "replayed"]
+    state: Literal["kept", "replayed", "discarded"]
     created_at: datetime
     replayed_at: datetime | None
+    discarded_at: datetime | None
+    discarded_reason: str | None
+    discarded_by: str | None
     kind: Literal["record", "batch"]
     last_offset: int | None
 
@@ -43,6 +46,25 @@ class UnsentEvent(TypedDict):
     state: Literal["pending", "parked"]
     created_at: datetime
     last_error: str | None
+
+
+class OutboxEvent(TypedDict):
+    """An event as it is or was to be published. `payload` is its data, `headers` are those beside the usual ones;
+    `published` ones are shown until they are purged."""
+
+    position: int
+    id: UUID
+    type: str
+    topic: str
+    key: str
+    sequence: int
+    state: Literal["pending", "parked", "published"]
+    created_at: datetime
+    last_error: str | None
+    causation_id: str | None
+    traceparent: str
+    headers: dict[str, str] | None
+    payload: Any
 
 
 class ReplayedEvent(TypedDict):

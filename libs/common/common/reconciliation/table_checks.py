@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from common.database.statements import prepare
-from common.database.tables import jobs, outbox, outbox_parked, outbox_pending, poison
+from common.database.tables import jobs, outbox, outbox_parked, outbox_pending, paused_kinds, poison
 from common.reconciliation.check import Check, QueryCheck
 
 _most = sa.bindparam("most", type_=sa.Integer)
@@ -73,6 +73,8 @@ _OVERDUE = prepare(
         _state(jobs.c.state, "ready"),
         jobs.c.due_at < _a_minute_ago,
         jobs.c.kind.not_in(_worked_on),
+        # Of those, an operator and the alert JobsPausedLong know.
+        ~sa.exists().where(paused_kinds.c.kind == jobs.c.kind),
     )
     .group_by(jobs.c.kind)
     .limit(_most)

@@ -76,7 +76,8 @@ def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
 
     Events are retained long enough to refill a broker that lost its data, and inbox rows longer than Kafka retains
     their events. A job that is done may be deleted: a unique key in the service's own tables, which are never purged,
-    prevents repeated work. `event_streams` is never purged: consumers would ignore a sequence that starts again.
+    prevents repeated work. So may one that was discarded: the audit trail retains who discarded it and why.
+    `event_streams` is never purged: consumers would ignore a sequence that starts again.
     """
     is_unpublished = or_(
         *(exists().where(each.c.position == outbox.c.position) for each in (outbox_pending, outbox_parked))
@@ -84,9 +85,13 @@ def standard_rules(settings: ServiceSettings) -> list[PurgeRule]:
     return [
         PurgeRule(outbox, older_than(outbox.c.created_at, settings.outbox_retention_days) & ~is_unpublished),
         PurgeRule(inbox, older_than(inbox.c.received_at, settings.inbox_retention_days)),
-        PurgeRule(jobs, _is(jobs.c.state, "done") & older_than(jobs.c.finished_at, settings.job_retention_days)),
-        PurgeRule(
-            poison, _is(poison.c.state, "replayed") & older_than(poison.c.replayed_at, settings.poison_retention_days)
+        *(
+            PurgeRule(jobs, _is(jobs.c.state, state) & older_than(jobs.c.finished_at, settings.job_retention_days))
+            for state in ("done", "discarded")
+        ),
+        *(
+            PurgeRule(poison, _is(poison.c.state, state) & older_than(ended_at, settings.poison_retention_days))
+            for state, ended_at in (("replayed", poison.c.replayed_at), ("discarded", poison.c.discarded_at))
         ),
         PurgeRule(discrepancies, older_than(discrepancies.c.resolved_at, settings.job_retention_days)),
         PurgeRule(idempotency_keys, idempotency_keys.c.expires_at < func.now()),

@@ -17,8 +17,9 @@ _long_ago = func.now() - bindparam("limit", type_=Interval)
 
 
 def _has_job() -> ColumnElement[bool]:
-    """One that is done has ended without the invoice; a dead one is known to the operators."""
-    is_alive_or_dead = jobs.c.state != literal("done", literal_execute=True)
+    """One that is done has ended without the invoice; a dead one is known to the operators. To discard one is no reason
+    to owe no invoice."""
+    is_alive_or_dead = jobs.c.state.not_in([literal(each, literal_execute=True) for each in ("done", "discarded")])
     return exists().where(
         jobs.c.kind == bindparam("kind", type_=Text),
         jobs.c.business_key == cast(invoices.c.order_id, Text),

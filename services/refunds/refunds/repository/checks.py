@@ -38,11 +38,11 @@ REFUND_WITHOUT_JOB = "refund_without_job"
 ENDED = ("SUCCEEDED", "DECLINED", "FAILED", "REVERSED")
 
 _is_not_ended = refunds.c.status.not_in([literal(each, literal_execute=True) for each in ENDED])
-# A dead job is known to the operators.
+# A dead job is known to the operators. After one was discarded, the money is still owed.
 _has_job = exists().where(
     jobs.c.kind == bindparam("kind", type_=Text),
     jobs.c.business_key == refunds.c.business_key,
-    jobs.c.state != literal("done", literal_execute=True),
+    jobs.c.state.not_in([literal(each, literal_execute=True) for each in ("done", "discarded")]),
 )
 _subject = (
     cast(refunds.c.id, Text).label("subject"),

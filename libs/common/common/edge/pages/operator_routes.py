@@ -12,6 +12,7 @@ from common.access.api_keys import KeyLimits
 from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
+from common.edge.pages.job_bodies import Reason
 from common.edge.requests.fields import Line, RequestBody, WholeNumber
 from common.edge.requests.query import InDigits, LargePageQuery, PageQuery
 from common.edge.routing.router import Router
@@ -25,6 +26,7 @@ from common.service import Runtime
 class PoisonState(StrEnum):
     KEPT = "kept"
     REPLAYED = "replayed"
+    DISCARDED = "discarded"
 
 
 class EventState(StrEnum):
@@ -71,6 +73,8 @@ class ApiKeyCreate(RequestBody):
     rate_limit: RateLimit | None = None
 
 
+Position = Annotated[int, Path(ge=1, lt=2**63, description="The event's place in the outbox."), InDigits]
+
 router = Router("/ops", tag="Operations")
 
 
@@ -104,6 +108,14 @@ async def replay_poison(request: Request, poison_id: UUID) -> Response:
         return await run.answer(await commands.replay_poison(run.connection, actor, runtime, poison_id))
 
 
+@router.route("POST", "/poison/{poison_id}/discard", roles=[Role.OPS], returns=schemas.PoisonDetail)
+async def discard_poison(request: Request, poison_id: UUID, body: Reason) -> Response:
+    """Decide that the record is never to be handled. It is still shown until it is purged. 409 when it is not kept."""
+    actor = Caller.of(request).actor
+    async with command(request) as run:
+        return await run.answer(await commands.discard_poison(run.connection, actor, poison_id, body.reason))
+
+
 @router.route("GET", "/outbox", roles=[Role.OPS], lists=schemas.UnsentEvent)
 async def list_unsent_events(
     request: Request,
@@ -114,10 +126,16 @@ async def list_unsent_events(
     return await read_page(request, queries.list_outbox, state, paging=paging)
 
 
+@router.route("GET", "/outbox/{position}", roles=[Role.OPS], returns=schemas.OutboxEvent)
+async def get_event(request: Request, position: Position) -> Response:
+    """The event with its data, whether it is published or not."""
+    return await read(request, queries.show_event, position)
+
+
 @router.route("POST", "/outbox/{position}/replay", roles=[Role.OPS], returns=schemas.ReplayedEvent)
 async def replay_event(
     request: Request,
-    position: Annotated[int, Path(ge=1, lt=2**63, description="The event's place in the outbox."), InDigits],
+    position: Position,
 ) -> Response:
     """Let the relay publish a parked event and those of its key behind it. 409 when it is not parked."""
     async with command(request) as run:

@@ -36,6 +36,16 @@ _IS_STORED = prepare(
 )
 _of_id = poison.c.id == bindparam("id", type_=Uuid)
 _LOCK = prepare(select(poison).where(_of_id).with_for_update())
+_DISCARD = prepare(
+    update(poison)
+    .where(_of_id, poison.c.state == "kept")
+    .values(
+        state="discarded",
+        discarded_at=func.now(),
+        discarded_reason=bindparam("reason"),
+        discarded_by=bindparam("by", type_=poison.c.discarded_by.type),
+    )
+)
 _REPLAYED = prepare(update(poison).where(_of_id).values(state="replayed", replayed_at=func.now()))
 
 
@@ -115,14 +125,15 @@ def digest(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
 async def replay(connection: Connection, consumer: str, handlers: Handlers, poison_id: UUID) -> None:
     """Process the record, or all records of the batch, in this transaction.
 
-    Raises `Problem` NOT_FOUND, CONFLICT when it was replayed before or is still unreadable, and what the handler
+    Raises `Problem` NOT_FOUND, CONFLICT when it is not kept or is still unreadable, and what the handler
     raises when it still fails.
     """
     stored_record = await find(connection, poison_id)
     if stored_record is None:
         raise Problem.not_found("poison", poison_id)
     if stored_record.state != "kept":
-        raise Problem(Code.CONFLICT, "The record was replayed before.", {"state": stored_record.state})
+        message = f"Only a record that is kept is replayed; this one was {stored_record.state} before."
+        raise Problem(Code.CONFLICT, message, {"state": stored_record.state})
     try:
         records = (
             decode(stored_record.value or b"", stored_record.topic, stored_record.partition)
@@ -136,6 +147,11 @@ async def replay(connection: Connection, consumer: str, handlers: Handlers, pois
     with ConsumerSpans(consumer, len(records)) as spans:
         await process_new(connection, consumer, handlers, incoming_records, spans)
     await _REPLAYED.execute(connection, id=poison_id)
+
+
+async def discard(connection: Connection, poison_id: UUID, reason: str, by: str) -> bool:
+    """Decide that the record is never to be processed; False when it is not kept."""
+    return await _DISCARD.execute(connection, id=poison_id, reason=reason, by=by) == 1
 
 
 async def find(connection: Connection, poison_id: UUID) -> PoisonRecord | None:
