@@ -100,6 +100,30 @@ async def test_a_poison_record_that_still_fails_stays_stored_and_discloses_no_de
     assert await audit_transitions(vase_gateway, "POISON", record) == []
 
 
+async def test_a_discarded_poison_record_is_shown_with_its_reason_and_never_processed(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    record = await a_poison_record(vase_gateway, "Vase bleu")
+    body = {"reason": "a test message"}
+    discarded = (await ops.post(f"/ops/poison/{record}/discard", json=body)).json()
+    assert (discarded["state"], discarded["discarded_reason"]) == ("discarded", "a test message")
+    for action in ("discard", "replay"):
+        answer = await ops.post(f"/ops/poison/{record}/{action}", json=body if action == "discard" else None)
+        assert (answer.status_code, answer.json()["error"]["details"]) == (409, {"state": "discarded"})
+    assert (await ops.post(f"/ops/poison/{uuid4()}/discard", json=body)).status_code == 404
+    assert [each["id"] for each in (await ops.get("/ops/poison?state=discarded")).json()["data"]] == [str(record)]
+    assert (await ops.get("/ops/status")).json()["poison"] == []
+    assert [each[:2] for each in await audit_transitions(vase_gateway, "POISON", record)] == [("KEPT", "DISCARDED")]
+
+
+async def test_an_event_of_the_outbox_is_shown_with_its_data(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
+    position = await a_parked_event(vase_gateway)
+    event = (await ops.get(f"/ops/outbox/{position}")).json()
+    assert (event["type"], event["state"], event["last_error"]) == ("vase.made", "parked", "too large")
+    assert event["payload"] == {}
+    assert (await ops.get("/ops/outbox/999")).status_code == 404
+
+
 async def test_a_replayed_parked_event_is_pending_again(vase_gateway: VaseGateway, ops: httpx.AsyncClient) -> None:
     position = await a_parked_event(vase_gateway)
     [list_entry] = (await ops.get("/ops/outbox?state=parked")).json()["data"]

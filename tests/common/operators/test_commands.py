@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from common.access.actors import command_line_id
+from common.access.actors import command_line_id, command_line_name
 from common.access.auth import Role
 from common.access.authenticator import Authenticator
 from common.database.transactions import transaction
@@ -64,7 +64,7 @@ async def test_the_command_line_replays_jobs_records_and_events(
     assert (await command_line("jobs", "show", str(job)))[1]["attempts_made"][0]["error"] == "the kiln is cold"
     assert (await command_line("jobs", "replay", str(job)))[1]["state"] == "ready"
     code, message = await command_line("jobs", "replay", str(job))
-    assert (code, message) == (1, "Only a dead job is replayed; this one is ready.\n")
+    assert (code, message) == (1, "Only a job that is dead or discarded is replayed; this one is ready.\n")
     [(_, _, actor)] = await audit_transitions(vase_gateway, "JOB", job)
     assert actor == str(command_line_id(getpass.getuser()))
     record = await a_poison_record(vase_gateway, "Vase bleu")
@@ -75,6 +75,35 @@ async def test_the_command_line_replays_jobs_records_and_events(
         position = await connection.fetchval(PARK_EVENT, "vases", "1", 1)
     assert (await command_line("outbox", "list"))[1]["data"][0]["position"] == position
     assert (await command_line("outbox", "replay", str(position)))[1]["state"] == "pending"
+
+
+async def test_the_command_line_replays_and_discards_by_cause_and_pauses_kinds(
+    vase_gateway: VaseGateway, command_line: CommandLine
+) -> None:
+    cold = [await a_dead_job(vase_gateway, f"kiln {each} is cold", business_key=f"vase-{each}") for each in range(3)]
+    [group] = (await command_line("failures"))[1]["data"]
+    chosen = ("--kind", "glaze", "--cause", group["cause"])
+    assert (await command_line("jobs", "replay", *chosen, "--dry-run"))[1]["matched"] == 3
+    assert (await command_line("jobs", "replay", *chosen)) == (1, "give a --reason\n")
+    assert (await command_line("jobs", "replay")) == (1, "give --kind, --cause or both\n")
+    replay = ("jobs", "replay", *chosen, "--reason", "warm", "--per-second", "10")
+    assert (await command_line(*replay))[1]["changed"] == 3
+    _, discarded = await command_line("jobs", "discard", str(cold[0]), "--reason", "sold")
+    assert (discarded["state"], discarded["discarded_by"]) == ("discarded", command_line_name(getpass.getuser()))
+    rest = ("jobs", "discard", "--kind", "glaze", "--state", "ready", "--reason", "sold")
+    assert (await command_line(*rest))[1]["changed"] == 2
+    assert (await command_line("kinds", "pause", "glaze", "--reason", "repair"))[1]["paused"] is True
+    assert (await command_line("kinds", "pause", "glaze", "--reason", "repair"))[0] == 1
+    [kind] = (await command_line("kinds", "list"))[1]["data"]
+    assert (kind["paused_reason"], kind["discarded"]) == ("repair", 3)
+    assert (await command_line("status"))[1]["jobs"] == [kind]
+    assert "glaze" in (await command_line("status", "--format", "text"))[1]
+    assert (await command_line("kinds", "resume", "glaze"))[1]["paused"] is False
+    record = await a_poison_record(vase_gateway, "Vase bleu")
+    assert (await command_line("poison", "discard", str(record), "--reason", "a test"))[1]["state"] == "discarded"
+    assert (await command_line("poison", "replay", str(record)))[0] == 1
+    position = await vase_gateway.pool.fetchval("SELECT position FROM outbox")
+    assert (await command_line("outbox", "show", str(position)))[1]["payload"] == {"name": "Vase bleu"}
 
 
 async def test_events_of_a_period_are_republished_except_those_that_kafka_rejects(
