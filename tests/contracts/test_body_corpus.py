@@ -92,13 +92,21 @@ SHAPES = {
     "10 MB": b'{"reason": "' + b"a" * 10_000_000 + b'"}',
     "10 MB of members": b"{" + b",".join(b'"%d":1' % number for number in range(700_000)) + b"}",
 }
+DEAD_JOB = """
+INSERT INTO jobs (id, kind, business_key, payload, traceparent, state, finished_at)
+VALUES ($1, $2, 'a', '{}', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'dead', now())
+"""
+POISON_RECORD = """
+INSERT INTO poison (id, topic, partition, "offset", digest, headers, error, record_time)
+VALUES (gen_random_uuid(), 'corpus', 0, 0, $1, '[]', 'a', 0) RETURNING id
+"""
 BODIES = {
     f"{service} {body}": (service, body)
     for service in ("orders", "returns")
     for body in bodies(application(service).openapi())
     if "PENDING_PAYMENT" not in str(body)  # no transition leads to it
-    # Its members exclude each other, and its change is the body of the single route.
-    and not body.route.endswith("/bulk-state")
+    # Their members exclude each other, and their change is the body of the single route.
+    and not body.route.endswith(("/bulk-state", "/jobs/replay", "/jobs/discard"))
 }
 
 
@@ -122,7 +130,14 @@ async def target_of(gateway: Gateway, body: Body) -> tuple[str, str | None]:
         before = {"IN_TRANSIT": "APPROVED", "RECEIVED": "IN_TRANSIT", "COMPLETED": "RECEIVED"}.get(state or "")
         found = await open_in(gateway, before or "REQUESTED")
         return path.replace("{return_id}", found["id"]), f"/returns/{found['id']}"
-    return path.replace("{job_id}", str(uuid4())), None
+    if "{job_id}" in path or "{kind}" in path:
+        job = uuid4()
+        await gateway.pool.execute(DEAD_JOB, job, f"corpus-{job}")
+        return path.replace("{job_id}", str(job)).replace("{kind}", f"corpus-{job}"), None
+    if "{poison_id}" in path:
+        poison = await gateway.pool.fetchval(POISON_RECORD, uuid4().bytes)
+        return path.replace("{poison_id}", str(poison)), None
+    return path, None
 
 
 def somewhere(body: Body) -> str:

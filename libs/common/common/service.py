@@ -52,13 +52,15 @@ class Runtime(Generic[Settings]):
 
 @dataclass(frozen=True, slots=True)
 class OperatorCommand:
-    """A command of one service, such as a check of its tables. `function` is called with the connection, and gives a
-    JSON object; the exit code is 1 where `fails` is true of it."""
+    """A command of one service, such as a check of its tables. `function` is called with the connection, and with the
+    values of `arguments` (their names and meanings) and the `runtime` where it has parameters of these names. It gives
+    a JSON object; the exit code is 1 where `fails` is true of it."""
 
     name: str
     meaning: str
-    function: Callable[[Connection], Awaitable[dict[str, Any]]]
+    function: Callable[..., Awaitable[dict[str, Any]]]
     fails: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class TimelineClient:
     def __init__(
         self, addresses: Mapping[str, str], seconds: float, *, transports: Mapping[str, httpx.AsyncBaseTransport] = {}
     ) -> None:
+        self.services = tuple(addresses)
         self._addresses = addresses
         self._seconds = seconds
         self._transports = transports
@@ -31,19 +32,21 @@ class TimelineClient:
 
     async def fetch(self, key: UUID, headers: Mapping[str, str]) -> dict[str, PeerTimeline | Silence]:
         """Ask all services at once. `headers` have the caller's credential; none of our own is used."""
-        names = list(self._addresses)
-        answers = await asyncio.gather(*(self._ask(name, key, headers) for name in names))
-        return dict(zip(names, answers, strict=True))
+        answers = await asyncio.gather(*(self._ask(name, key, headers) for name in self.services))
+        return dict(zip(self.services, answers, strict=True))
 
     @property
     def component(self) -> Component:
         """Closes the connections when the process stops."""
         return Component("timeline client", self._close_at_end)
 
-    async def _close_at_end(self, stopping: asyncio.Event) -> None:
-        await stopping.wait()
+    async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
+
+    async def _close_at_end(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        await self.close()
 
     async def _ask(self, service: str, key: UUID, headers: Mapping[str, str]) -> PeerTimeline | Silence:
         try:

@@ -40,7 +40,10 @@ def add_operator_commands(subcommands: Subcommands, own: Iterable[OperatorComman
     )
     verify_parser.set_defaults(fails=lambda result: result["broken"] is not None)
     for each in own:
-        command_of(subcommands, each.name, each.meaning, each.function).set_defaults(fails=each.fails)
+        parser = command_of(subcommands, each.name, each.meaning, each.function)
+        parser.set_defaults(fails=each.fails)
+        for name, meaning in each.arguments.items():
+            parser.add_argument(name, help=meaning)
 
 
 def _add_poison(poison: Subcommands) -> None:
