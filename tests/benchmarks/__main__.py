@@ -8,7 +8,7 @@ from benchmarks.results import table, write
 from rich.console import Console
 
 SHORT = ("gateways", "relaying", "consuming", "pipelines", "refund_cost", "processes")
-LONG = ("saturation", "backlog", "growth", "lists")
+LONG = ("saturation", "backlog", "growth", "lists", "explaining")
 
 
 def main(names: list[str]) -> int:
