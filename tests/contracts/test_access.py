@@ -44,6 +44,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /returns/{return_id}/reject": {"manager_notes": "used", "rejection_reason": "policy_violation"},
     "PATCH /returns/{return_id}/state": {},
     "POST /ops/api-keys": {"name": "Anna", "role": "client"},
+    "POST /ops/jobs/replay": {"filter": {"kind": "glaze"}, "dry_run": True},
+    "POST /ops/jobs/discard": {"filter": {"kind": "glaze"}, "dry_run": True},
+    "POST /ops/jobs/{job_id}/discard": {"reason": "the kiln is gone"},
+    "POST /ops/poison/{poison_id}/discard": {"reason": "the kiln is gone"},
+    "POST /ops/job-kinds/{kind}/pause": {"reason": "the kiln is cold"},
 }
 
 
@@ -84,6 +89,13 @@ async def an_unknown_key(_gateway: Gateway) -> str:
     return str(uuid4())
 
 
+async def a_kind(gateway: Gateway) -> str:
+    """Of a job, which is dead already where other requests needed one."""
+    if not await gateway.pool.fetchval("SELECT count(*) FROM jobs WHERE kind = 'glaze'"):
+        await a_dead_job(cast(Any, gateway))
+    return "glaze"
+
+
 # What a path names, by its parameter: how to make one, and one that does not exist.
 OBJECTS: dict[str, tuple[Callable[[Gateway], Awaitable[object]], str]] = {
     "order_id": (an_order_of_ada, str(uuid4())),
@@ -91,6 +103,7 @@ OBJECTS: dict[str, tuple[Callable[[Gateway], Awaitable[object]], str]] = {
     "invoice_id": (an_invoice, str(uuid4())),
     "refund_id": (a_refund, str(uuid4())),
     "job_id": (lambda gateway: a_dead_job(cast(Any, gateway)), str(uuid4())),
+    "kind": (a_kind, "nothing"),
     "poison_id": (lambda gateway: a_poison_record(cast(Any, gateway), f"Vase {uuid4()}"), str(uuid4())),
     "position": (a_parked_event, "999999999"),
     "prefix": (an_api_key, "nobody"),
