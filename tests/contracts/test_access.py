@@ -47,6 +47,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /ops/jobs/replay": {"filter": {"kind": "glaze"}, "dry_run": True},
     "POST /ops/jobs/discard": {"filter": {"kind": "glaze"}, "dry_run": True},
     "POST /ops/jobs/{job_id}/discard": {"reason": "the kiln is gone"},
+    "POST /ops/poison/replay": {"filter": {"topic": "vases"}, "dry_run": True},
     "POST /ops/poison/{poison_id}/discard": {"reason": "the kiln is gone"},
     "POST /ops/job-kinds/{kind}/pause": {"reason": "the kiln is cold"},
 }

@@ -105,8 +105,8 @@ BODIES = {
     for service in ("orders", "returns")
     for body in bodies(application(service).openapi())
     if "PENDING_PAYMENT" not in str(body)  # no transition leads to it
-    # Their members exclude each other, and their change is the body of the single route.
-    and not body.route.endswith(("/bulk-state", "/jobs/replay", "/jobs/discard"))
+    # Their members exclude each other or are conditions, and their change is the body of the single route.
+    and not body.route.endswith(("/bulk-state", "/jobs/replay", "/jobs/discard", "/poison/replay"))
 }
 
 

@@ -34,7 +34,7 @@ def test_every_role_of_every_service_runs_and_responds(stack: RunningSupervisor)
     description = running_stack(stack.folder)
     names = {each["name"] for each in description["processes"]}
     roles = {f"{service}-{role}" for service, definition in SERVICES.items() for role in definition.roles}
-    assert names == {"postgres", "kafka", "sandbox", "mailbox", "gateway"} | roles
+    assert names == {"postgres", "kafka", "sandbox", "mailbox", "gateway", "console"} | roles
     for each in description["processes"]:
         assert Path(each["log"]).exists()
         if each["url"].startswith("http"):

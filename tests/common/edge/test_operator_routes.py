@@ -100,6 +100,23 @@ async def test_a_poison_record_that_still_fails_stays_stored_and_discloses_no_de
     assert await audit_transitions(vase_gateway, "POISON", record) == []
 
 
+async def test_poison_records_of_one_error_are_replayed_after_a_dry_run_and_those_that_still_fail_stay_kept(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    mended, cursed = [await a_poison_record(vase_gateway, name) for name in ("Vase bleu", "cursed")]
+    chosen = {"topic": "vases", "error": "RuntimeError('once')"}
+    dry = (await ops.post("/ops/poison/replay", json={"filter": chosen, "dry_run": True})).json()
+    assert (dry["matched"], dry["replayed"], set(dry["ids"])) == (2, 0, {str(mended), str(cursed)})
+    done = (await ops.post("/ops/poison/replay", json={"filter": {"ids": dry["ids"]}})).json()
+    assert (done["ids"], done["failed"]) == ([str(mended)], [str(cursed)])
+    assert (await ops.get("/vases?name=Vase bleu")).json() == 1
+    assert [each[:2] for each in await audit_transitions(vase_gateway, "POISON", mended)] == [("KEPT", "REPLAYED")]
+    assert await audit_transitions(vase_gateway, "POISON", cursed) == []
+    again = (await ops.post("/ops/poison/replay", json={"filter": chosen})).json()
+    assert (again["matched"], again["ids"], again["failed"]) == (1, [], [str(cursed)])
+    assert (await ops.post("/ops/poison/replay", json={"filter": {}})).status_code == 422
+
+
 async def test_a_discarded_poison_record_is_shown_with_its_reason_and_never_processed(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:

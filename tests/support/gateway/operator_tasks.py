@@ -100,14 +100,14 @@ async def a_done_job(vase_gateway: VaseGateway, business_key: str, kind: str = "
 async def a_poison_record(vase_gateway: VaseGateway, name: str) -> UUID:
     """Store a poison record: that of an event `vase.broken` with this name."""
     data = json.dumps({"name": name}).encode()
-    event = NewEvent("vase.broken", "vases", "vase", "1", "1", 1, data, new_traceparent())
+    event = NewEvent("vase.broken", "vases", "vase", name, name, 1, data, new_traceparent())
     async with transaction(vase_gateway.pool) as connection:
         await outbox.append(connection, event)
-        row = await connection.fetchrow("SELECT * FROM outbox")
+        row = await connection.fetchrow("SELECT * FROM outbox ORDER BY position DESC LIMIT 1")
         assert row is not None
         record = Record(headers=[(key, value) for key, value in event_headers("workshop", dict(row))], value=event.data)
         await poison.store(connection, "workshop", record, "RuntimeError('once')")
-        record_id: UUID = await connection.fetchval("SELECT id FROM poison")
+        record_id: UUID = await connection.fetchval("SELECT id FROM poison WHERE value = $1", event.data)
         return record_id
 
 

@@ -17,6 +17,7 @@ from common.edge.pages.audit_routes import router as audit_router
 from common.edge.pages.audit_routes import verification_router
 from common.edge.pages.job_routes import router as job_router
 from common.edge.pages.operator_routes import router as operator_router
+from common.edge.pages.poison_routes import router as poison_router
 from common.edge.pages.standard_routes import CountByStatus, pages_router, standard_router, static_router
 from common.edge.problems.problem_responses import REFUSALS, on_refusal
 from common.edge.requests.query import WithoutQuery
@@ -57,7 +58,7 @@ def create_gateway(
     app.state.components = (*components, running_requests.component)
     app.add_middleware(RequestObserver, response_times=response_times, running_requests=running_requests)
     standard = standard_router(runtime.health, entities, count_by_status, response_times)
-    shared = (standard, job_router, operator_router, audit_router, verification_router)
+    shared = (standard, job_router, poison_router, operator_router, audit_router, verification_router)
     own = [route for router in (*routers, *shared) for route in router.build(PREFIX)]
     # Routes are tried in order, so FastAPI's own pages come last.
     app.router.routes[:] = [*own, *pages_router(runtime.health).build(), *_own_pages(app)]

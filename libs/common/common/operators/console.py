@@ -14,7 +14,7 @@ from common.access.api_keys import KeyLimits
 from common.access.auth import Role
 from common.audit.actor import Actor
 from common.database.statements import Connection
-from common.operators import commands, job_queries, queries, status
+from common.operators import commands, job_queries, poison_commands, queries, status
 from common.operators.audit_verification import verify_audit
 from common.operators.job_parsers import add_jobs, add_kinds
 from common.operators.parsers import Subcommands, command_of, group, listing_of, number_from_to, with_paging
@@ -50,12 +50,14 @@ def _add_poison(poison: Subcommands) -> None:
     listing_of(poison, "newest first", queries.list_poison).add_argument(
         "--state", choices=["kept", "replayed", "discarded"]
     )
-    for name, help_text, function in (
-        ("show", "one record, its bytes in base64", queries.find_poison),
-        ("replay", "process a poison record again", commands.replay_poison),
-    ):
-        command_of(poison, name, help_text, function).add_argument("poison_id", metavar="id", type=UUID)
-
+    show_parser = command_of(poison, "show", "one record, its bytes in base64", queries.find_poison)
+    show_parser.add_argument("poison_id", metavar="id", type=UUID)
+    meaning = "process a poison record again; or up to 100 of a topic or error, the oldest first"
+    replay_parser = command_of(poison, "replay", meaning, poison_commands.replay_from_command_line)
+    replay_parser.add_argument("poison_id", metavar="id", type=UUID, nargs="?")
+    replay_parser.add_argument("--topic")
+    replay_parser.add_argument("--error", help="as `poison list` shows it")
+    replay_parser.add_argument("--dry-run", action="store_true", help="only show which records it would be")
     discard_parser = command_of(poison, "discard", "never process a poison record", commands.discard_poison)
     discard_parser.add_argument("poison_id", metavar="id", type=UUID)
     discard_parser.add_argument("--reason", required=True)

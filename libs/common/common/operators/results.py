@@ -34,6 +34,17 @@ class PoisonDetail(PoisonSummary):
     record_time: int
 
 
+class PoisonReplayed(TypedDict):
+    """Of the `matched` records, those of `ids` were replayed, or would be, with `dry_run`. Those of `failed` still
+    fail, and stay kept: the log says why."""
+
+    dry_run: bool
+    matched: int
+    replayed: int
+    ids: list[UUID]
+    failed: list[UUID]
+
+
 class UnsentEvent(TypedDict):
     """`position` is the event's place in the outbox; `last_error` says why Kafka refused a parked event."""
 

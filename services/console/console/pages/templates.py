@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -40,9 +41,11 @@ def time_element(moment: str | None) -> Markup | str:
     return Markup('<time datetime="{}">{} UTC</time>').format(moment, shown)
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float | Decimal | None) -> str:
+    """`3 min`; the numbers of the APIs are read as decimals."""
     if seconds is None:
         return ""
+    seconds = float(seconds)
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:

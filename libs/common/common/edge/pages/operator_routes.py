@@ -1,4 +1,5 @@
-"""`/api/v1/ops`: the operators' routes, the same in every service; those of jobs are in `job_routes`."""
+"""`/api/v1/ops`: the operators' routes, the same in every service; those of jobs are in `job_routes`, those of
+poison records in `poison_routes`."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,7 +13,6 @@ from common.access.api_keys import KeyLimits
 from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
-from common.edge.pages.job_bodies import Reason
 from common.edge.requests.fields import Line, RequestBody, WholeNumber
 from common.edge.requests.query import InDigits, LargePageQuery, PageQuery
 from common.edge.routing.router import Router
@@ -21,12 +21,6 @@ from common.operators import results as schemas
 from common.operators.status import service_status
 from common.operators.status_results import ServiceStatus
 from common.service import Runtime
-
-
-class PoisonState(StrEnum):
-    KEPT = "kept"
-    REPLAYED = "replayed"
-    DISCARDED = "discarded"
 
 
 class EventState(StrEnum):
@@ -82,38 +76,6 @@ router = Router("/ops", tag="Operations")
 async def get_status(request: Request) -> Response:
     """What waits and what failed in this service: events, consumers, jobs by kind, poison records, discrepancies."""
     return await read(request, service_status, Runtime.of(request))
-
-
-@router.route("GET", "/poison", roles=[Role.OPS], lists=schemas.PoisonSummary)
-async def list_poison(
-    request: Request,
-    paging: PageQuery,
-    state: Annotated[PoisonState | None, Query(description="Records in this state.")] = None,
-) -> Response:
-    """The records and batches from Kafka that could not be handled, newest first."""
-    return await read_page(request, queries.list_poison, state, paging=paging)
-
-
-@router.route("GET", "/poison/{poison_id}", roles=[Role.OPS], returns=schemas.PoisonDetail)
-async def get_poison(request: Request, poison_id: UUID) -> Response:
-    """The record as it was read: key, value and header values are base64."""
-    return await read(request, queries.find_poison, poison_id)
-
-
-@router.route("POST", "/poison/{poison_id}/replay", roles=[Role.OPS], returns=schemas.PoisonDetail)
-async def replay_poison(request: Request, poison_id: UUID) -> Response:
-    """Handle the record again, after its cause is fixed. 409 when it was replayed before, or still fails."""
-    actor, runtime = Caller.of(request).actor, Runtime.of(request)
-    async with command(request) as run:
-        return await run.answer(await commands.replay_poison(run.connection, actor, runtime, poison_id))
-
-
-@router.route("POST", "/poison/{poison_id}/discard", roles=[Role.OPS], returns=schemas.PoisonDetail)
-async def discard_poison(request: Request, poison_id: UUID, body: Reason) -> Response:
-    """Decide that the record is never to be handled. It is still shown until it is purged. 409 when it is not kept."""
-    actor = Caller.of(request).actor
-    async with command(request) as run:
-        return await run.answer(await commands.discard_poison(run.connection, actor, poison_id, body.reason))
 
 
 @router.route("GET", "/outbox", roles=[Role.OPS], lists=schemas.UnsentEvent)

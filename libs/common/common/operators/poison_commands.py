@@ -1,0 +1,77 @@
+"""Commands of operators on many poison records."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from common.audit.actor import Actor
+from common.database.statements import Connection, prepare
+from common.database.tables import poison
+from common.errors import Problem
+from common.operators.commands import replay_poison
+from common.operators.results import PoisonReplayed
+from common.service import Runtime
+
+# Each is processed in the transaction of the request.
+MOST_RECORDS = 100
+
+_topic, _error = (sa.bindparam(name, type_=sa.Text) for name in ("topic", "error"))
+_ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
+_CHOOSE = prepare(
+    sa.select(poison.c.id)
+    .where(
+        poison.c.state == sa.literal("kept", literal_execute=True),
+        sa.or_(_topic.is_(None), poison.c.topic == _topic),
+        sa.or_(_error.is_(None), poison.c.error == _error),
+        sa.or_(_ids.is_(None), poison.c.id == sa.any_(_ids)),
+    )
+    .order_by(poison.c.created_at, poison.c.id)
+    .limit(MOST_RECORDS)
+)
+
+
+async def choose(
+    connection: Connection, topic: str | None, error: str | None, ids: Sequence[UUID] | None
+) -> list[UUID]:
+    """The oldest records that are kept, up to `MOST_RECORDS`; None is no condition."""
+    return [row["id"] for row in await _CHOOSE.fetch_all(connection, topic=topic, error=error, ids=ids)]
+
+
+def preview(chosen: Sequence[UUID]) -> PoisonReplayed:
+    return PoisonReplayed(dry_run=True, matched=len(chosen), ids=list(chosen), replayed=0, failed=[])
+
+
+async def replay_records(
+    connection: Connection, actor: Actor, runtime: Runtime[Any], chosen: Sequence[UUID]
+) -> PoisonReplayed:
+    """Process the records in this sequence; the changes of one that still fails are undone. Each is audited."""
+    replayed, failed = list[UUID](), list[UUID]()
+    for poison_id in chosen:
+        try:
+            async with connection.transaction():  # a savepoint
+                await replay_poison(connection, actor, runtime, poison_id)
+        except Problem:
+            failed.append(poison_id)
+        else:
+            replayed.append(poison_id)
+    return PoisonReplayed(dry_run=False, matched=len(chosen), ids=replayed, replayed=len(replayed), failed=failed)
+
+
+async def replay_from_command_line(
+    connection: Connection,
+    actor: Actor,
+    runtime: Runtime[Any],
+    poison_id: UUID | None,
+    topic: str | None,
+    error: str | None,
+    dry_run: bool,
+) -> dict[str, Any]:
+    """One record by its id, or all of a topic or error. Raises `ValueError` for neither or both."""
+    if (poison_id is None) == (topic is None and error is None):
+        raise ValueError("give either an id, or --topic and --error")
+    if poison_id is not None and not dry_run:
+        return await replay_poison(connection, actor, runtime, poison_id)
+    chosen = await choose(connection, topic, error, None if poison_id is None else [poison_id])
+    return {**(preview(chosen) if dry_run else await replay_records(connection, actor, runtime, chosen))}
