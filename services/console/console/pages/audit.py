@@ -1,10 +1,10 @@
 """The audit trail of each service: search, and verification of the chain."""
 
-import json
 from typing import Any
 
 from console.operations import LIST_VERIFICATIONS, VERIFY_AUDIT
 from console.pages.answers import Answer, Done, View
+from console.pages.json_text import json_text
 from console.pages.lists import new_key, sections, service_of
 from console.pages.refusals import acted
 from console.pages.visit import Visit
@@ -50,4 +50,4 @@ async def verify(visit: Visit) -> Answer:
 
 def _as_text(metadata: dict[str, Any]) -> str:
     rest = {name: value for name, value in metadata.items() if name != "actor_name"}
-    return json.dumps(rest, ensure_ascii=False)[:500] if rest else ""
+    return json_text(rest)[:500] if rest else ""

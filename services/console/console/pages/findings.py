@@ -1,8 +1,7 @@
 """Findings of the reconcilers: places that must agree and do not."""
 
-import json
-
 from console.pages.answers import View
+from console.pages.json_text import json_text
 from console.pages.lists import sections
 from console.pages.visit import Visit
 
@@ -17,4 +16,4 @@ async def page(visit: Visit) -> View:
 
 
 def _as_text(details: object) -> str:
-    return json.dumps(details, ensure_ascii=False)[:1000]
+    return json_text(details)[:1000]

@@ -1,8 +1,9 @@
 """What a record or an event contains, as text that is safe to show and not too long."""
 
-import json
 from base64 import b64decode
 from dataclasses import dataclass
+
+import msgspec
 
 _MOST_CHARACTERS = 20_000
 _MOST_BYTES_IN_HEX = 1_024
@@ -31,9 +32,10 @@ def payload(content: bytes) -> Payload:
         return Payload("bytes", shown.hex(" "), len(content), len(shown) < len(content))
     kind = "text"
     try:
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        # Every number stays as it was written.
+        text = msgspec.json.format(text, indent=2)
         kind = "JSON"
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         pass
     visible = "".join(each if each.isprintable() or each in "\n\t" else "\N{REPLACEMENT CHARACTER}" for each in text)
     return Payload(kind, visible[:_MOST_CHARACTERS], len(content), len(visible) > _MOST_CHARACTERS)

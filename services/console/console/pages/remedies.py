@@ -1,6 +1,5 @@
 """The actions that an explanation offers, as forms and links for this person."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,6 +7,7 @@ from typing import Any
 
 from common.access.auth import Role
 
+from console.pages.json_text import json_text
 from console.pages.order_steps import Input
 
 _PREFIX = "/api/v1"
@@ -54,7 +54,7 @@ def remedies_of(findings: Iterable[Mapping[str, Any]], role: Role) -> list[Remed
 
 def _remedy(action: Mapping[str, Any]) -> Remedy:
     path = action["path"].removeprefix(_PREFIX)
-    text = json.dumps([action["method"], action["service"], path, action.get("body")], sort_keys=True)
+    text = json_text([action["method"], action["service"], path, action.get("body")])
     inputs = () if action["method"] == "GET" else _INPUTS.get(path.rpartition("/")[2], ())
     link = _page(action["service"], path) if action["method"] == "GET" else None
     return Remedy(

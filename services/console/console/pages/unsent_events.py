@@ -1,9 +1,9 @@
 """Events that are not published: parked ones, which Kafka has rejected, with their content and their replay."""
 
-import json
 from typing import Any
 
 from console.pages.answers import Answer, Done, View
+from console.pages.json_text import json_text
 from console.pages.lists import new_key, sections, service_of
 from console.pages.payload import payload
 from console.pages.refusals import acted
@@ -26,7 +26,7 @@ async def one(visit: Visit) -> View:
     content = {
         "service": service.name,
         "event": event,
-        "payload": payload(json.dumps(event["payload"]).encode()),
+        "payload": payload(json_text(event["payload"]).encode()),
         "key": new_key(),
         "refusal": None,
     }
