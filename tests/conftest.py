@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, open_pool
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 from local_stack.kafka import Kafka
 from local_stack.postgres import Postgres
@@ -21,6 +22,15 @@ from support.processes.servers import new_kafka, new_postgres
 # A property is not judged by time: on a busy machine the same examples take ten times as long.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """A process of pytest-xdist is killed some seconds after its last test, too soon to write the coverage of a busy
+    machine at its exit."""
+    measured = Coverage.current()
+    if measured is not None:
+        measured.save()
 
 
 @pytest.fixture(scope="session")

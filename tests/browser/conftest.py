@@ -33,7 +33,7 @@ def running() -> Iterator[RunningStack]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with (
-        TemporaryDirectory(prefix="articurated-browser-") as folder,
+        TemporaryDirectory(prefix="articurated-browser-", ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as environment,
     ):
         for name, value in SETTINGS.items():

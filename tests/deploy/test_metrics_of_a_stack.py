@@ -58,7 +58,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[StackDescription]:
-    with TemporaryDirectory(prefix="articurated-metrics-") as folder, pytest.MonkeyPatch.context() as environment:
+    with (
+        TemporaryDirectory(prefix="articurated-metrics-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as environment,
+    ):
         for name, value in SETTINGS.items():
             environment.setenv(name, value)
         with fresh_stack(Path(folder) / "stack") as description:

@@ -16,7 +16,7 @@ SETTINGS = {"RATE_LIMIT_PER_MINUTE": "0", "RETRY_UNIT_SECONDS": "0.2"}
 @pytest.fixture(scope="module")
 def stack() -> Iterator[StackDescription]:
     with (
-        TemporaryDirectory(prefix="articurated-e2e-") as folder,
+        TemporaryDirectory(prefix="articurated-e2e-", ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as environment,
     ):
         for name, value in SETTINGS.items():

@@ -41,7 +41,7 @@ def traced_stack(receiver: Receiver) -> Iterator[StackDescription]:
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50",
     }
     with (
-        TemporaryDirectory(prefix="articurated-e2e-") as folder,
+        TemporaryDirectory(prefix="articurated-e2e-", ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as environment,
     ):
         for name, value in settings.items():

@@ -32,7 +32,8 @@ class Kiln:
             self.overlaps.append(job.id)
         self._in_work.add(job.id)
         try:
-            await asyncio.sleep(self._random.random() / 100)
+            for _ in range(self._random.randrange(50)):
+                await asyncio.sleep(0)
             if not self.is_repaired and self._random.random() < 2 / 3:
                 raise RuntimeError("the kiln is cold")
         finally:
