@@ -72,7 +72,7 @@ async def test_the_command_line_replays_jobs_records_and_events(
     assert (await command_line("poison", "show", str(record)))[1]["state"] == "kept"
     assert (await command_line("poison", "replay", str(record)))[1]["state"] == "replayed"
     async with transaction(vase_gateway.pool) as connection:
-        position = await connection.fetchval(PARK_EVENT, "vases", "1", 1)
+        position = await connection.fetchval(PARK_EVENT, "vases", "Vase bleu", 1)
     assert (await command_line("outbox", "list"))[1]["data"][0]["position"] == position
     assert (await command_line("outbox", "replay", str(position)))[1]["state"] == "pending"
 
