@@ -4,6 +4,8 @@ Each test has its own databases and topics, so that tests neither wait for each 
 """
 
 import asyncio
+import os
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,9 +30,10 @@ settings.load_profile("untimed")
 def pytest_sessionfinish() -> None:
     """A process of pytest-xdist is killed some seconds after its last test, too soon to write the coverage of a busy
     machine at its exit."""
-    measured = Coverage.current()
+    measured = Coverage.current() if "PYTEST_XDIST_WORKER" in os.environ else None
     if measured is not None:
-        measured.save()
+        with warnings.catch_warnings(action="ignore"):  # of packages that its tests did not import
+            measured.save()
 
 
 @pytest.fixture(scope="session")
