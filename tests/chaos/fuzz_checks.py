@@ -26,6 +26,8 @@ RULES = (
     "goes with a filter only",
     "must be true with a filter",
     "repeat the dry run",
+    "either a filter or a selection must be given",
+    "must be given, unless it is a dry run",
     "must be given once",  # schemathesis repeats a parameter that the document separates by commas
     "must be one or more of",
 )

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from common.edge.requests.fields import ExactNumber, Line, RequestBody
 from common.jobs.causes import stored_cause
 from common.jobs.control import MOST_JOBS, JobFilter
 
 _WHICH = ("filter", "selection")
+_Pace = Annotated[
+    ExactNumber,
+    Field(ge=0.01, le=1000),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 1000}),
+]
 _ReasonText = Annotated[Line, Field(max_length=500)]
 
 
@@ -84,7 +89,7 @@ class JobsReplay(_Change):
     """The jobs to replay: either a `filter` or the `selection` of a dry run. A dry run needs no `reason`."""
 
     filter: ReplayFilter | None = None
-    per_second: ExactNumber | None = Field(default=None, ge=0.01, le=1000)
+    per_second: _Pace | None = None
 
 
 class JobsDiscard(_Change):
