@@ -30,7 +30,7 @@ def address(page: Page, order_id: str) -> str:
 
 
 def refused_calls() -> float:
-    """Calls of the services that a page made although the person's role may not."""
+    """How many calls of a page a service refused because of the person's role."""
     samples = (sample for metric in REGISTRY.collect() for sample in metric.samples)
     name = "console_service_call_duration_seconds_count"
     return sum(each.value for each in samples if each.name == name and each.labels["status"] == "403")

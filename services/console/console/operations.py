@@ -1,4 +1,4 @@
-"""The operations of the services' APIs that pages call, with the roles that may call each.
+"""Table of API operations that the console's pages call, and of the roles that may call each one.
 
 The services decide; this table only says what a page shows. tests/console/test_operations.py compares it with the
 policy that the services declare (docs/reference/access.md).

@@ -35,7 +35,7 @@ class JobSummary(TypedDict):
 
 
 class JobAttempt(TypedDict):
-    """`outcome` is null while the attempt runs, and stays null when its worker died."""
+    """One attempt at a job. `outcome` is null while it runs, and for ever if its worker died."""
 
     number: int
     worker: str

@@ -45,8 +45,9 @@ class Check(ABC):
         none is held during a call outside."""
 
     async def repair(self, connection: Connection, finding: Finding) -> None:
-        """Have the normal path do what is missing, in the transaction that records the repair. It may be called for
-        what is in order by now, and must not harm then."""
+        """Repair the finding by the normal path (an event or a job), in the transaction that records the repair.
+
+        It must change nothing where the finding is no longer true. Called only where `most_repairs` is above 0."""
         raise NotImplementedError
 
 

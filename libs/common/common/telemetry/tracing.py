@@ -26,7 +26,7 @@ def use_spans(new_spans: "Spans | None") -> None:
 
 
 def active_spans() -> "Spans | None":
-    """None without a collector."""
+    """What makes spans; None where no collector is configured."""
     return _active
 
 

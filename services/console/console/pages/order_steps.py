@@ -8,7 +8,7 @@ from console.operations import Operation
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A field that the person fills in. With `choices`, one of them."""
+    """An input field of a form: a text, or one of `choices` where there are any."""
 
     name: str
     label: str

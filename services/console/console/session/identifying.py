@@ -17,7 +17,7 @@ class Identifying:
         self._connections = connections
 
     async def person(self, credential: Credential, name: str, ip_address: str | None) -> Person:
-        """Asks one service after the other, until one answers: an API key is the same in all of them.
+        """Identify the person by an API key. The services have the same keys, so the first one that answers decides.
 
         Raises `ApiError`, with the status 401 for a credential that is not valid, and `ServiceDown` when no service
         answers."""

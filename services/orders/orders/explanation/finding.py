@@ -62,7 +62,7 @@ class Finding:
 
 
 def most_important_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Of one severity, in the order in which they were found."""
+    """The findings of one severity, in the sequence in which they were found."""
     order = list(Severity)
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 

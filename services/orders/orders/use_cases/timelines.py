@@ -10,7 +10,7 @@ from orders.tables import ENTITY
 
 
 async def timeline_subject(connection: Connection, order_id: UUID) -> TimelineSubject:
-    """`order` is null for an order that does not exist."""
+    """The own part of the timeline of orders. `order` is null where no order has this id."""
     order = await timelines.find_order(connection, order_id)
     if order is None:
         return TimelineSubject(members={"order": None, "payments": [], "invoice": None})

@@ -42,7 +42,7 @@ RateLimit = Annotated[
 
 
 def _text(value: object) -> object:
-    """Pydantic would take a number for seconds, or for milliseconds if it is large."""
+    """Reject JSON numbers: Pydantic reads them as Unix times in seconds, and large ones in milliseconds."""
     if not isinstance(value, str):
         raise ValueError("must be an ISO 8601 time, such as 2026-11-22T10:00:00Z")
     return value
