@@ -40,7 +40,7 @@ class Server:
 
 
 def measure() -> Iterator[Result]:
-    with _servers() as (bench, product, limit, naive):
+    with servers() as (bench, product, limit, naive):
         for operation in (READ, LIST, PLACE):
             yield from against_limit(operation, *bench.measure(operation, product, limit))
         product_runs, limit_runs, naive_runs = bench.measure(SHIP, product, limit, naive)
@@ -72,7 +72,7 @@ class Bench:
 
     def measure(self, operation: Operation, *servers: Server, rounds: int = ROUNDS) -> list[list[Load]]:
         """The runs of each server, round by round."""
-        self._compare(operation, *servers)
+        self.compare(operation, *servers)
         runs = interleaved(servers, lambda server: self._run(operation, server), rounds=rounds)
         return [runs[server] for server in servers]
 
@@ -83,7 +83,7 @@ class Bench:
         self._database.check(before, server.rows(operation), run.requests)
         return run
 
-    def _compare(self, operation: Operation, product: Server, *references: Server) -> None:
+    def compare(self, operation: Operation, product: Server, *references: Server) -> None:
         """Raises `UnexpectedRowsError` if the response to one request, or its rows, differ between the servers."""
         expected = self._observe(operation, product)
         for server in references:
@@ -115,7 +115,7 @@ def _send(port: int, operation: Operation, number: str, headers: Mapping[str, st
 
 
 @contextlib.contextmanager
-def _servers() -> Iterator[tuple[Bench, Server, Server, Server]]:
+def servers() -> Iterator[tuple[Bench, Server, Server, Server]]:
     with contextlib.ExitStack() as running:
         stack = running.enter_context(subjects.stack("orders"))
         api = running.enter_context(subjects.program(stack, "orders", "api"))

@@ -27,6 +27,7 @@ EVENT_FIELDS = (
     *("refund_status", "refund_transaction_id", "version"),
 )
 PAYMENT_FIELDS = ("reference", "amount", "kind", "reported_at", "refund_status", "refund_transaction_id")
+PAYMENTS_OF_OTHER_EVENTS = ("late_payment", "surplus_payment", "mismatched_payment", "identified_payment")
 AMOUNTS = ("net_amount", "tax_amount", "total_amount", "captured_amount")
 JSONB = ("shipping_address", "billing_address")
 CENT = Decimal("0.01")
@@ -68,7 +69,7 @@ def event_payload(order: Row, lines: Iterable[Row], payments: Iterable[Row] = ()
         {"rate": rate, "net": net, "tax": (net * rate / 100).quantize(CENT)} for rate, net in sorted(nets.items())
     ]
     fields["payment_reference"] = None if order["paid_at"] is None else order["payment_transaction_id"]
-    fields["late_payment"] = fields["surplus_payment"] = fields["identified_payment"] = None
+    fields.update(dict.fromkeys(PAYMENTS_OF_OTHER_EVENTS), mismatched_payments=())
     fields["payments"] = [
         {**{name: payment[name] for name in PAYMENT_FIELDS}, "amount": payment["amount"].quantize(CENT)}
         for payment in payments
