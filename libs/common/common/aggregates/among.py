@@ -13,6 +13,18 @@ class Among:
     ids: sa.Select[Any]
     also: sa.ColumnElement[bool] | None = None
 
+    @classmethod
+    def having_words(cls, table: sa.Table, parameter: str, also: sa.ColumnElement[bool] | None = None) -> "Among":
+        """Those whose `terms` in the search table have all words of the parameter, each as the beginning of a term.
+
+        The index is read by the rarest word, and its rows are compared with all words: `IS true` keeps the second
+        condition out of the index, which would collect all entries of a frequent word (ADR 27).
+        """
+        text, terms = sa.bindparam(parameter, type_=sa.Text), table.c.terms
+        by_rarest_word = terms.op("@@")(sa.func.rarest_search_word(text, table.name))
+        by_all_words = terms.op("@@", return_type=sa.Boolean)(sa.func.search_words(text))
+        return cls(sa.select(table.c.id).where(by_rarest_word, by_all_words.is_(sa.true())), also)
+
     def condition(self, row_id: sa.Column[Any], *, walks: bool) -> sa.ColumnElement[bool]:
         """With `walks`, each row of an index is looked up among the ids. Without it, the ids are found first, as an
         array: the planner does not know how few they are, and would read the whole table for one of them."""

@@ -11,7 +11,7 @@ from common.aggregates.among import Among
 from common.aggregates.paged_list import PagedList
 from common.database.statements import Connection, Record, prepare
 from common.paging import Page
-from sqlalchemy import ColumnElement, DateTime, Integer, Numeric, Select, Text, Uuid, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, Integer, Numeric, Text, Uuid, bindparam, func, or_, select
 
 from orders.domain.states import OrderStatus
 from orders.repository.rows import ORDERS, size_in_lines
@@ -48,26 +48,22 @@ class OrderSort(StrEnum):
     SMALLEST = "total_amount"
 
 
-def _having_words(parameter: str) -> Select[tuple[UUID]]:
-    words = func.search_words(bindparam(parameter, type_=Text))
-    return select(order_search.c.id).where(order_search.c.terms.op("@@")(words))
-
-
 _reference = bindparam("payment_reference", type_=Text)
 _having_payment = select(payments.c.order_id).where(
     or_(payments.c.reference == _reference, payments.c.first_reference == _reference)
 )
 _CONDITIONS: Mapping[str, ColumnElement[bool] | Among] = {
     "order_number": orders.c.order_number == func.upper(bindparam("order_number", type_=Text)),
-    "customer_email": Among(
-        _having_words("customer_email"),
+    "customer_email": Among.having_words(
+        order_search,
+        "customer_email",
         also=func.lower(orders.c.customer_email) == func.lower(bindparam("customer_email", type_=Text)),
     ),
     "payment_reference": Among(_having_payment),
     # Without the column's precision: PostgreSQL would round the limits, or find them too large.
     "total_from": orders.c.total_amount >= bindparam("total_from", type_=Numeric()),
     "total_to": orders.c.total_amount <= bindparam("total_to", type_=Numeric()),
-    "q": Among(_having_words("q")),
+    "q": Among.having_words(order_search, "q"),
 }
 _WALKS = {
     "created_at": ("customer_id", "status", "created_from", "created_to"),

@@ -44,12 +44,11 @@ class ReturnSort(StrEnum):
     SMALLEST = "refund_amount"
 
 
-_words = func.search_words(bindparam("q", type_=Text))
 _CONDITIONS: Mapping[str, ColumnElement[bool] | Among] = {
     # Without the column's precision: PostgreSQL would round the limits, or find them too large.
     "refund_from": returns.c.refund_amount >= bindparam("refund_from", type_=Numeric()),
     "refund_to": returns.c.refund_amount <= bindparam("refund_to", type_=Numeric()),
-    "q": Among(select(return_search.c.id).where(return_search.c.terms.op("@@")(_words))),
+    "q": Among.having_words(return_search, "q"),
 }
 _WALKS = {
     "created_at": ("customer_id", "status", "created_from", "created_to"),
