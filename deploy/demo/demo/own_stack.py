@@ -12,7 +12,7 @@ from pathlib import Path
 
 from local_stack.stack_json import NotRunningError, StackDescription, running_stack
 
-START_SECONDS = 120
+START_SECONDS = 240
 STOP_SECONDS = 30
 
 
