@@ -11,7 +11,6 @@ from typing import Self
 
 from local_stack import process
 
-
 # A broker starts in three seconds; on a machine that is busy with other work it has taken 40.
 READY_WITHIN = 120.0
 
