@@ -178,6 +178,20 @@ async def test_a_repeat_with_its_key_has_the_same_answer_and_no_second_effect(ga
     assert other.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
 
 
+async def test_a_repeated_dry_run_with_its_key_has_the_same_selection(gateway: Gateway) -> None:
+    customer, key = {"customer_id": str(uuid4())}, str(uuid4())
+    await paid(gateway, 1, **customer)
+    dry = {"filter": customer, "dry_run": True, "change": CANCEL}
+    first = await bulk(gateway, dry, key="manager", idempotency=key)
+    await paid(gateway, 1, **customer)
+    again = await bulk(gateway, dry, key="manager", idempotency=key)
+    assert (again.content, again.headers["Idempotency-Replayed"]) == (first.content, "true")
+    change = {"selection": first.json()["selection"], "change": CANCEL}
+    with_the_same_key = await bulk(gateway, change, key="manager", idempotency=key)
+    assert with_the_same_key.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert outcomes(await bulk(gateway, change, key="manager", idempotency=str(uuid4()))) == ["changed"]
+
+
 async def test_concurrent_requests_with_one_key_have_one_effect_per_order_and_equal_answers(gateway: Gateway) -> None:
     order_ids, key = await paid(gateway, 10), str(uuid4())
     body = {"order_ids": order_ids, "change": PROCESS}

@@ -9,14 +9,13 @@ from common.access.policy import Verdict
 from common.edge.commands.bulk import BulkCommands
 from common.edge.commands.command import command
 from common.edge.commands.export import EXPORT_RESPONSE, Export, ExportQuery
-from common.edge.commands.query import json_response, read, read_page
+from common.edge.commands.query import read, read_page
 from common.edge.commands.selection import find_selection, store_selection
 from common.edge.requests.fields import EmailAddress
 from common.edge.requests.query import AmountQuery, CreatedQuery, PageQuery, SearchQuery, TextQuery, comma_separated
 from common.edge.requests.selection import Selection, selection_of
 from common.edge.routing.router import Router
 from common.errors import Code
-from common.service import Runtime
 from fastapi import Depends, Query, Request, Response
 
 from orders.domain.states import OrderStatus
@@ -114,11 +113,11 @@ async def change_states(request: Request, body: BulkStateChange) -> Response:
         versions = await find_selection(request, body.selection, change)
     step = changing_one(caller, change, versions)
     if body.filter is not None:
-        async with Runtime.of(request).reading() as connection:
-            selected = await select_orders(connection, caller, body.filter.to_domain())
-        seen = {each["id"]: each["version"] for each in selected.rows}
-        selection = await store_selection(request, seen, change)
-        return json_response(selection_response(selected.rows, selected.total, selection))
+        async with command(request) as run:
+            selected = await select_orders(run.connection, caller, body.filter.to_domain())
+            seen = {each["id"]: each["version"] for each in selected.rows}
+            selection = await store_selection(run, seen, change)
+            return await run.answer(selection_response(selected.rows, selected.total, selection))
     order_ids = body.order_ids or list(versions)
     bulk: BulkCommands = request.app.state.bulk_commands
     return await bulk.answer(request, order_ids, step, partial(bulk_response, order_ids))

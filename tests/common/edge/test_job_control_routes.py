@@ -144,6 +144,22 @@ async def test_a_repeated_replay_of_many_with_the_same_key_changes_nothing(
     assert (await ops.get(f"/ops/jobs/{job}")).json()["state"] == "dead"
 
 
+@pytest.mark.parametrize("route", ["replay", "discard"])
+async def test_a_repeated_dry_run_with_its_key_has_the_same_selection(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient, route: str
+) -> None:
+    cold = await cold_kilns(vase_gateway, 1)
+    body, key = {"filter": {"kind": "glaze"}, "dry_run": True}, {"Idempotency-Key": uuid4().hex}
+    first = await ops.post(f"/ops/jobs/{route}", json=body, headers=key)
+    await a_dead_job(vase_gateway, "kiln 9 is cold", business_key="vase-9")
+    again = await ops.post(f"/ops/jobs/{route}", json=body, headers=key)
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (first.json(), "true")
+    change = {"selection": first.json()["selection"], **REASON}
+    reused = await ops.post(f"/ops/jobs/{route}", json=change, headers=key)
+    assert reused.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert (await ops.post(f"/ops/jobs/{route}", json=change)).json()["ids"] == cold
+
+
 async def test_ten_thousand_jobs_are_replayed_by_one_request_each_with_an_audit_row(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:

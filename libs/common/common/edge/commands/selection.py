@@ -10,7 +10,8 @@ import msgspec
 from starlette.requests import Request
 
 from common.access.auth import Caller
-from common.database.transactions import reading, transaction
+from common.database.transactions import reading
+from common.edge.commands.command import Command
 from common.edge.commands.idempotency import Answer, KeyedRequest, StoredAnswer, require_unanswered, store_answer
 from common.edge.commands.query import encode_json
 from common.errors import Code, Problem
@@ -19,16 +20,16 @@ from common.service import Runtime
 _decode = msgspec.json.Decoder(dict[UUID, int]).decode
 
 
-async def store_selection(request: Request, versions: Mapping[UUID, int], change: object) -> str:
-    """Keep the selected ids and their versions, as answers to idempotency keys are kept; returns the key.
+async def store_selection(run: Command, versions: Mapping[UUID, int], change: object) -> str:
+    """Store the selected ids and their versions in the transaction of the dry run, like the answer to an
+    `Idempotency-Key`; returns the selection's key.
 
     It is valid for this caller and this change.
     """
-    runtime, key = Runtime.of(request), secrets.token_urlsafe(18)
+    request, key = run.request, secrets.token_urlsafe(18)
     body = encode_json({str(each): version for each, version in versions.items()})
-    retention = timedelta(hours=runtime.settings.idempotency_retention_hours)
-    async with transaction(runtime.pool) as connection:
-        await store_answer(connection, _keyed(request, key, change), Answer(200, {}, body), retention)
+    retention = timedelta(hours=Runtime.of(request).settings.idempotency_retention_hours)
+    await store_answer(run.connection, _keyed(request, key, change), Answer(200, {}, body), retention)
     return key
 
 

@@ -9,7 +9,7 @@ from fastapi import Path, Query, Request, Response
 
 from common.access.auth import Caller, Role
 from common.edge.commands.command import command
-from common.edge.commands.query import json_response, read, read_page
+from common.edge.commands.query import read, read_page
 from common.edge.commands.selection import find_selection, store_selection
 from common.edge.pages.job_bodies import JobsDiscard, JobsReplay, Reason
 from common.edge.requests.query import PageQuery
@@ -17,7 +17,6 @@ from common.edge.routing.router import Router
 from common.jobs.control import JobFilter
 from common.operators import job_commands, job_queries, status
 from common.operators import job_results as schemas
-from common.service import Runtime
 
 
 class JobState(StrEnum):
@@ -102,9 +101,9 @@ async def discard_jobs(request: Request, body: JobsDiscard) -> Response:
 
 
 async def _dry_run(request: Request, chosen: JobFilter) -> Response:
-    async with Runtime.of(request).reading() as connection:
-        wanted, answer = await job_commands.preview(connection, chosen)
-    return json_response({**answer, "selection": await store_selection(request, wanted, None)})
+    async with command(request) as run:
+        wanted, answer = await job_commands.preview(run.connection, chosen)
+        return await run.answer({**answer, "selection": await store_selection(run, wanted, None)})
 
 
 async def _selected(request: Request, selection: str | None) -> Mapping[UUID, int]:
