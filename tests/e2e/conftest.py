@@ -9,8 +9,9 @@ import pytest_asyncio
 from demo.client import Shop
 from demo.own_stack import fresh_stack
 from local_stack.stack_json import StackDescription
+from support.api_examples.webhooks import WEBHOOK_SECRET
 
-SETTINGS = {"RATE_LIMIT_PER_MINUTE": "0", "RETRY_UNIT_SECONDS": "0.2"}
+SETTINGS = {"RATE_LIMIT_PER_MINUTE": "0", "RETRY_UNIT_SECONDS": "0.2", "PAYMENT_WEBHOOK_SECRET": WEBHOOK_SECRET}
 
 
 @pytest.fixture(scope="module")

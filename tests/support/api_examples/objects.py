@@ -20,6 +20,8 @@ from demo import journeys
 from demo.client import Shop
 from generators.api_examples import examples_of
 from orders.events import ORDERS_TOPIC
+from support.api_examples.declined_refunds import declined_refund, settle
+from support.api_examples.webhooks import signature
 from support.example.refund_events import KafkaRecord
 from support.kafka.relays import PARK_EVENT
 
@@ -112,6 +114,17 @@ class Objects:
         )
         refund: Object = page["data"][0]
         return refund
+
+    async def _declined_refund(self) -> Object:
+        return await declined_refund(self._shop, await self._paid_order())
+
+    async def _settled_refund(self) -> Object:
+        refund = await self._declined_refund()
+        await settle(self._shop, refund)
+        return refund
+
+    async def _webhook(self) -> Object:
+        return {"signature": signature()}
 
     async def _booked_payment(self) -> Object:
         """Of a paid order, as soon as the book has it."""

@@ -11,13 +11,16 @@ from common.access.auth import Role
 from common.database.transactions import Pool, transaction
 from generators.http_tables import service as service_of
 from local_stack.stack_json import StackDescription
+from pydantic import SecretStr
 from support.api_examples.requests import Request
+from support.api_examples.webhooks import WEBHOOK_SECRET
 from support.gateway.application import Gateway, serve
 from support.postgres.databases import Database, MakeDatabase
 from support.waiting import eventually
 
-# The tables whose absence makes a fault of every route: keys are read by all routes, invoices by the open one.
-_NEEDED_TABLES = ("api_keys", "invoices")
+# The tables whose absence makes a fault of every route: keys are needed by all routes, the others by the open ones.
+_NEEDED_TABLES = ("api_keys", "invoices", "provider_events")
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {"refunds": {"payment_webhook_secret": SecretStr(WEBHOOK_SECRET)}}
 _WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'idempotency_keys'::regclass AND NOT granted"
 
 
@@ -49,17 +52,18 @@ async def stack_sender(stack: StackDescription, service: str, *, at_the_origin: 
 async def faulty_senders(service: str, make_database: MakeDatabase) -> AsyncIterator[dict[int, Sender]]:
     """A gateway for each status: of 429 it accepts one request a minute, of 500 it has no tables, and of 503 it has
     lost its database."""
+    served, settings = service_of(service), _SETTINGS.get(service, {})
     async with AsyncExitStack() as running:
         without_tables = make_database(service)
         gateways = {
             429: await running.enter_async_context(
-                serve(service_of(service), make_database(service), rate_limit_per_minute=1)
+                serve(served, make_database(service), rate_limit_per_minute=1, **settings)
             ),
-            500: await running.enter_async_context(serve(service_of(service), without_tables)),
+            500: await running.enter_async_context(serve(served, without_tables, **settings)),
         }
         await _remove_tables(without_tables)
         proxy = await running.enter_async_context(_proxy(make_database(service)))
-        gateways[503] = await running.enter_async_context(serve(service_of(service), proxy.database))
+        gateways[503] = await running.enter_async_context(serve(served, proxy.database, **settings))
         await proxy.close()
         yield {status: _sender(gateway) for status, gateway in gateways.items()}
 

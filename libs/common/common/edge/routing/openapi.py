@@ -117,7 +117,9 @@ def _common_codes(
     if has_object:
         codes += [Code.NOT_FOUND]
     if is_unsafe:
-        codes += [Code.CONFLICT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.IDEMPOTENCY_KEY_REUSED]
+        codes += [Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE]
+    if is_unsafe and roles is not None:  # an Idempotency-Key is stored for its caller, whom only other routes know
+        codes += [Code.CONFLICT, Code.IDEMPOTENCY_KEY_REUSED]
     if is_unsafe or versioned:
         codes += [Code.PRECONDITION_FAILED]
     return codes
@@ -148,7 +150,7 @@ def _with_headers(
     members = getattr(response.get("model"), "__annotations__", {})
     if "pagination" in members:
         names.append("Link")
-    if status < 300 and is_unsafe:
+    if status < 300 and is_unsafe and needs_key:
         names += ["Idempotency-Replayed", *(["Location"] if status == 201 and "version" in members else [])]
     if (status == 201 and "version" in members) or (status < 400 and versioned):
         names.append("ETag")
