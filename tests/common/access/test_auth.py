@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 from common.access import api_keys
-from common.access.api_keys import KeyLimits
+from common.access.actors import subject_id
+from common.access.api_keys import KeyOptions
 from common.access.auth import Caller, Identity, Role
 from common.access.authenticator import Authenticator
 from common.database.transactions import Pool, reading
@@ -36,10 +37,22 @@ async def assert_rejected(authenticator: Authenticator, key: str) -> None:
 async def test_a_key_identifies_its_caller(pool: Pool) -> None:
     customer = uuid4()
     async with reading(pool) as connection:
-        key = await api_keys.create(connection, name="Anna", role="client", limits=KeyLimits(customer, rate_limit=7))
+        key = await api_keys.create(connection, name="Anna", role="client", options=KeyOptions(customer, rate_limit=7))
     holder = await Authenticator(pool, 5).look_up(key.encode())
     prefix = key.partition(".")[0]
     assert holder == Identity(api_keys.entity_id(prefix), prefix, Role.CLIENT, customer, prefix, rate_limit=7)
+
+
+async def test_keys_of_one_person_are_one_actor_with_the_limits_of_each_key(pool: Pool) -> None:
+    async with reading(pool) as connection:
+        keys = [
+            await api_keys.create(connection, name="Anna", role="manager", options=KeyOptions(subject="anna"))
+            for _ in range(2)
+        ]
+    authenticator = Authenticator(pool, 5, issuer="https://login.example/")
+    holders = [await authenticator.look_up(key.encode()) for key in keys]
+    assert {holder.id for holder in holders} == {subject_id("https://login.example/", "anna")}
+    assert [holder.scope for holder in holders] == [key.partition(".")[0] for key in keys]
 
 
 async def test_only_the_hash_of_a_secret_is_stored(pool: Pool) -> None:
@@ -96,8 +109,8 @@ async def test_a_cached_key_is_rejected_at_its_expiry_and_not_after_the_time_of_
     authenticator = Authenticator(pool, 3600, clock)
     async with reading(pool) as connection:
         now = await connection.fetchval("SELECT now()")
-        limits = KeyLimits(expires_at=now + timedelta(seconds=60))
-        key = await api_keys.create(connection, name="until the evening", role="client", limits=limits)
+        options = KeyOptions(expires_at=now + timedelta(seconds=60))
+        key = await api_keys.create(connection, name="until the evening", role="client", options=options)
     await authenticator.look_up(key.encode())
     clock.now += 30
     assert authenticator.cached(key.encode()) is not None

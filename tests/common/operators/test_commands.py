@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from common.access.actors import command_line_id, command_line_name
+from common.access.actors import command_line_id, command_line_name, subject_id
 from common.access.auth import Role
 from common.access.authenticator import Authenticator
 from common.database.transactions import transaction
@@ -136,6 +136,7 @@ async def test_the_command_line_creates_ensures_lists_and_revokes_keys(
     _, new_key = await command_line("api-keys", "create", "--role", "manager", "--name", "Maria")
     assert (await Authenticator(vase_gateway.pool, 5).look_up(new_key["key"].encode())).role is Role.MANAGER
     keys = [{"name": "local", "role": "client", "key": "client_local.0123456789abcdef", "customer_id": str(uuid4())}]
+    keys[0]["subject"] = "anna"
     file = tmp_path / "keys.json"
     file.write_text(json.dumps(keys))
     assert await command_line("api-keys", "ensure", "--from-file", str(file)) == (0, {"added": ["client_local"]})
@@ -144,7 +145,7 @@ async def test_the_command_line_creates_ensures_lists_and_revokes_keys(
     code, message = await command_line("api-keys", "ensure", "--from-file", str(file))
     assert (code, message) == (
         1,
-        "key client_local is there with another secret, role, customer, expiry or rate limit\n",
+        "key client_local is there with another secret, role, customer, expiry, rate limit or subject\n",
     )
     assert (await command_line("api-keys", "revoke", "client_local"))[0] == 0
     file.write_text(json.dumps(keys))
@@ -154,6 +155,19 @@ async def test_the_command_line_creates_ensures_lists_and_revokes_keys(
     )
     prefixes = {each["prefix"] for each in (await command_line("api-keys", "list"))[1]["data"]}
     assert {new_key["prefix"], "client_local"} <= prefixes
+
+
+async def test_a_key_gets_the_person_who_uses_it_on_the_command_line(
+    vase_gateway: VaseGateway, command_line: CommandLine
+) -> None:
+    _, new_key = await command_line("api-keys", "create", "--role", "manager", "--subject", "maria")
+    listed = (await command_line("api-keys", "list"))[1]["data"]
+    assert [key["subject"] for key in listed if key["prefix"] == new_key["prefix"]] == ["maria"] == [new_key["subject"]]
+    actor = (await Authenticator(vase_gateway.pool, 5, issuer="i").look_up(new_key["key"].encode())).id
+    assert actor == subject_id("i", "maria")
+    for wrong in ("", " ", "m" * 256, "a\nb"):
+        code, _ = await command_line("api-keys", "create", "--role", "manager", "--subject", wrong)
+        assert code == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import httpx
 from common.access import api_keys
-from common.access.api_keys import KeyLimits
+from common.access.api_keys import KeyOptions
 from common.access.auth import Role
 from common.database.transactions import Pool, open_pool, transaction
 from common.health import Health
@@ -22,7 +22,7 @@ from support.postgres.databases import Database
 
 @dataclass(frozen=True)
 class Gateway:
-    """Paths are below `/api/v1`; `key` is a role, or an API key made by `new_client`.
+    """Paths are below `/api/v1`; `key` is a role, an API key made by `new_client`, or `Bearer …` with a token.
 
     Every response is checked against the OpenAPI document.
     """
@@ -37,7 +37,7 @@ class Gateway:
     ) -> httpx.Response:
         """Send the request; a body of text or bytes is sent unchanged, any other value as JSON."""
         content = body if body is None or isinstance(body, str | bytes) else json.dumps(body)
-        all_headers = {"X-API-Key": _key(key) if key in set(Role) else key, **(headers or {})}
+        all_headers = {**_credential(key), **(headers or {})}
         if content is not None:
             all_headers.setdefault("Content-Type", "application/json")
         response = await self._client.request(method, path, content=content, headers=all_headers)
@@ -56,8 +56,8 @@ class Gateway:
     async def new_client(self, customer_id: UUID) -> str:
         """The key of a client that is bound to this customer."""
         async with transaction(self.pool) as connection:
-            limits = KeyLimits(customer_id)
-            return await api_keys.create(connection, name="a customer", role=Role.CLIENT, limits=limits)
+            options = KeyOptions(customer_id)
+            return await api_keys.create(connection, name="a customer", role=Role.CLIENT, options=options)
 
 
 def exact_json(response: httpx.Response) -> Any:
@@ -88,6 +88,12 @@ async def serve(service: Service[Any], database: Database, **settings: Any) -> A
             yield Gateway(app, pool, client, DocumentedResponses(app))
     finally:
         pool.terminate()
+
+
+def _credential(key: str) -> dict[str, str]:
+    if key.startswith("Bearer "):
+        return {"Authorization": key}
+    return {"X-API-Key": _key(key) if key in set(Role) else key}
 
 
 def _key(role: str) -> str:

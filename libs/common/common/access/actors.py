@@ -1,11 +1,13 @@
 """Ids of the actors in the audit trail, also of those that older versions stored by their names."""
 
+from typing import TypeGuard
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from common.access import api_keys
 from common.audit.actor import ActorType
 
 _COMMAND_LINE = " (command line)"
+_LONGEST_NAME = 255
 
 
 def command_line_name(user: str) -> str:
@@ -18,8 +20,13 @@ def command_line_id(user: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"urn:articurated:command-line:{user}")
 
 
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether this can be the name or the subject of an identity."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable() and not value.isspace()
+
+
 def subject_id(issuer: str, subject: str) -> UUID:
-    """The id of the subject of a bearer token: the same for the same subject of the same issuer."""
+    """The id of the subject of a bearer token or of an API key: the same for the same subject of the same issuer."""
     return uuid5(NAMESPACE_URL, f"urn:articurated:subject:{issuer}\n{subject}")
 
 

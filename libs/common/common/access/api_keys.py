@@ -18,17 +18,17 @@ from common.database import tables
 from common.database.statements import Connection, prepare
 
 _keys = tables.api_keys
-_LIMITS = ("customer_id", "expires_at", "rate_limit")
+_OPTION_NAMES = ("customer_id", "expires_at", "rate_limit", "subject")
 _PREFIX = _keys.c.prefix == bindparam("prefix", type_=Text)
 _valid = select(
-    *(_keys.c.prefix, _keys.c.secret_hash, _keys.c.role, _keys.c.customer_id, _keys.c.rate_limit),
+    *(_keys.c.prefix, _keys.c.secret_hash, _keys.c.role, _keys.c.customer_id, _keys.c.rate_limit, _keys.c.subject),
     (_keys.c.expires_at - func.now()).label("valid_for"),
 ).where(_keys.c.revoked_at.is_(None), or_(_keys.c.expires_at.is_(None), _keys.c.expires_at > func.now()))
 _FIND_VALID = prepare(_valid.where(_PREFIX))
 _FIND_VALID_AMONG = prepare(_valid.where(_keys.c.prefix == any_(bindparam("prefixes", type_=ARRAY(Text)))))
 _INSERT = prepare(
     insert(_keys)
-    .values({name: bindparam(name) for name in ("prefix", "name", "secret_hash", "role", *_LIMITS)})
+    .values({name: bindparam(name) for name in ("prefix", "name", "secret_hash", "role", *_OPTION_NAMES)})
     .on_conflict_do_nothing(index_elements=[_keys.c.prefix])
 )
 _REVOKE = prepare(update(_keys).where(_PREFIX, _keys.c.revoked_at.is_(None)).values(revoked_at=func.now()))
@@ -36,16 +36,18 @@ _FIND = prepare(select(*_keys.c).where(_PREFIX))
 
 
 @dataclass(frozen=True, slots=True)
-class KeyLimits:
-    """What limits a key: the only customer whose objects a client may see, the time from which the key is refused, and
-    its requests in any 60 seconds in place of the setting, 0 for any number. None is no limit of its own."""
+class KeyOptions:
+    """The optional properties of a key: the only customer whose objects a client may see, the time from which the key
+    is refused, its requests in any 60 seconds in place of the setting (0 for any number), and the person who uses it,
+    as the subject of that person's tokens (ADR 49)."""
 
     customer_id: UUID | None = None
     expires_at: datetime | None = None
     rate_limit: int | None = None
+    subject: str | None = None
 
 
-NO_LIMITS = KeyLimits()
+NO_OPTIONS = KeyOptions()
 
 
 def hash_secret(secret: bytes) -> bytes:
@@ -53,7 +55,8 @@ def hash_secret(secret: bytes) -> bytes:
 
 
 def entity_id(prefix: str) -> UUID:
-    """The id of a key, as an entity and as an actor of the audit trail: the same for the same prefix."""
+    """The id of a key as an entity of the audit trail, and as an actor unless it has a subject: the same for the same
+    prefix."""
     return uuid5(NAMESPACE_URL, f"urn:articurated:api-key:{prefix}")
 
 
@@ -68,14 +71,14 @@ async def find_valid_among(connection: Connection, prefixes: Iterable[str]) -> d
     return {row["prefix"]: row for row in rows}
 
 
-async def create(connection: Connection, *, name: str, role: str, limits: KeyLimits = NO_LIMITS) -> str:
+async def create(connection: Connection, *, name: str, role: str, options: KeyOptions = NO_OPTIONS) -> str:
     """Make a new key and return it with its secret, which is not stored."""
     key = f"{role}_{secrets.token_hex(6)}.{secrets.token_urlsafe(32)}"
-    await add(connection, key=key, name=name, role=role, limits=limits)
+    await add(connection, key=key, name=name, role=role, options=options)
     return key
 
 
-async def add(connection: Connection, *, key: str, name: str, role: str, limits: KeyLimits = NO_LIMITS) -> bool:
+async def add(connection: Connection, *, key: str, name: str, role: str, options: KeyOptions = NO_OPTIONS) -> bool:
     """Store a key that was made elsewhere; False when its prefix exists.
 
     Raises `ValueError` for a key that is not `prefix.secret` in ASCII with a secret of at least 16 characters.
@@ -89,7 +92,7 @@ async def add(connection: Connection, *, key: str, name: str, role: str, limits:
         name=name,
         secret_hash=hash_secret(secret.encode()),
         role=role,
-        **{name: getattr(limits, name) for name in _LIMITS},
+        **{name: getattr(options, name) for name in _OPTION_NAMES},
     )
     return added == 1
 

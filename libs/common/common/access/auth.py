@@ -29,7 +29,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a credential stands for. `name` is the prefix of an API key.
+    """Whom a credential stands for. `name` is the prefix of an API key. Credentials of the same person have the same
+    `id`.
 
     `scope` is the text under which its requests are counted and its idempotency keys are stored; no two identities have
     the same. `rate_limit` is in place of the setting.

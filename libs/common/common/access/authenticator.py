@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from common.access import api_keys
+from common.access.actors import subject_id
 from common.access.auth import Identity, Role
 from common.database.transactions import Pool, reading
 from common.errors import Code, Problem
@@ -29,12 +30,18 @@ class InvalidKey(Problem):
 
 
 class Authenticator:
-    """Looks each key up in the database once in `cache_seconds` at most, also when many requests wait for it."""
+    """Looks each key up in the database once in `cache_seconds` at most, also when many requests wait for it.
 
-    def __init__(self, pool: Pool, cache_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    `issuer` is that of the bearer tokens whose subjects keys may have.
+    """
+
+    def __init__(
+        self, pool: Pool, cache_seconds: float, clock: Callable[[], float] = time.monotonic, *, issuer: str = ""
+    ) -> None:
         self._look_ups = _LookUps(pool)
         self._cache_seconds = cache_seconds
         self._clock = clock
+        self._issuer = issuer
         self._known: dict[bytes, tuple[Identity, float]] = {}
         self._looking: dict[bytes, asyncio.Task[Identity]] = {}
 
@@ -66,9 +73,10 @@ class Authenticator:
         if not hmac.compare_digest(stored_hash, api_keys.hash_secret(secret)) or row is None:
             self._known.pop(digest, None)
             raise InvalidKey(None if row is None else prefix)
-        holder = Identity(
-            api_keys.entity_id(prefix), prefix, Role(row["role"]), row["customer_id"], prefix, row["rate_limit"]
-        )
+        subject = row["subject"]
+        # A person is one actor, with a key and with a token (ADR 49).
+        actor_id = api_keys.entity_id(prefix) if subject is None else subject_id(self._issuer, subject)
+        holder = Identity(actor_id, prefix, Role(row["role"]), row["customer_id"], prefix, row["rate_limit"])
         valid_for = row["valid_for"]
         cache_seconds = self._cache_seconds
         if valid_for is not None:  # the database's clock decides, and it was read after ours

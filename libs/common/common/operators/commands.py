@@ -10,7 +10,8 @@ import structlog
 from pydantic import AwareDatetime, Field
 
 from common.access import api_keys
-from common.access.api_keys import KeyLimits
+from common.access.actors import is_name
+from common.access.api_keys import KeyOptions
 from common.access.auth import Role
 from common.audit.actor import Actor
 from common.database.statements import Connection
@@ -37,10 +38,11 @@ class ImportedKey:
     customer_id: UUID | None = None
     expires_at: AwareDatetime | None = None
     rate_limit: Annotated[int, Field(ge=0, le=LARGEST_RATE_LIMIT)] | None = None
+    subject: str | None = None
 
     @property
-    def limits(self) -> KeyLimits:
-        return KeyLimits(self.customer_id, self.expires_at, self.rate_limit)
+    def options(self) -> KeyOptions:
+        return KeyOptions(self.customer_id, self.expires_at, self.rate_limit, self.subject)
 
 
 async def replay_event(connection: Connection, actor: Actor, position: int) -> dict[str, Any]:
@@ -92,40 +94,42 @@ async def discard_poison(connection: Connection, actor: Actor, poison_id: UUID, 
 
 
 async def create_key(
-    connection: Connection, actor: Actor, name: str | None, role: Role, limits: KeyLimits
+    connection: Connection, actor: Actor, name: str | None, role: Role, options: KeyOptions
 ) -> dict[str, Any]:
     """A new API key, with its role for a name if it has none; `key` is in this result only.
 
     Raises `Problem` VALIDATION_ERROR.
     """
-    _check_customer(role, limits.customer_id)
-    if limits.expires_at is not None and limits.expires_at <= datetime.now(UTC):
+    _check_options(role, options)
+    if options.expires_at is not None and options.expires_at <= datetime.now(UTC):
         raise Problem.invalid("expires_at", "must be in the future")
     name = name or role
-    key = await api_keys.create(connection, name=name, role=role, limits=limits)
+    key = await api_keys.create(connection, name=name, role=role, options=options)
     prefix = key.partition(".")[0]
-    await _audit_new_key(connection, actor, prefix, limits)
-    return {"prefix": prefix, "key": key, "name": name, "role": role, **asdict(limits)}
+    await _audit_new_key(connection, actor, prefix, options)
+    return {"prefix": prefix, "key": key, "name": name, "role": role, **asdict(options)}
 
 
 async def ensure_keys(connection: Connection, actor: Actor, keys: Iterable[ImportedKey]) -> dict[str, Any]:
     """Store keys that are not stored yet. Raises `ValueError` for one that is stored with other properties."""
     added = []
     for each in keys:
-        _check_customer(each.role, each.customer_id)
+        _check_options(each.role, each.options)
         prefix, _, secret = each.key.partition(".")
-        if await api_keys.add(connection, key=each.key, name=each.name, role=each.role, limits=each.limits):
-            await _audit_new_key(connection, actor, prefix, each.limits)
+        if await api_keys.add(connection, key=each.key, name=each.name, role=each.role, options=each.options):
+            await _audit_new_key(connection, actor, prefix, each.options)
             added.append(prefix)
             continue
         stored = await api_keys.find(connection, prefix)
-        properties = {name: stored[name] for name in ("secret_hash", "role", *asdict(each.limits))}
+        properties = {name: stored[name] for name in ("secret_hash", "role", *asdict(each.options))}
         if properties != {
             "secret_hash": api_keys.hash_secret(secret.encode()),
             "role": each.role,
-            **asdict(each.limits),
+            **asdict(each.options),
         }:
-            raise ValueError(f"key {prefix} is there with another secret, role, customer, expiry or rate limit")
+            raise ValueError(
+                f"key {prefix} is there with another secret, role, customer, expiry, rate limit or subject"
+            )
         if stored["revoked_at"] is not None:
             raise ValueError(f"key {prefix} was revoked: take a new one")
     return {"added": added}
@@ -141,13 +145,15 @@ async def revoke_key(connection: Connection, actor: Actor, prefix: str) -> dict[
     return {"prefix": prefix, "state": "revoked"}
 
 
-def _check_customer(role: Role, customer_id: UUID | None) -> None:
-    if customer_id is not None and role is not Role.CLIENT:
+def _check_options(role: Role, options: KeyOptions) -> None:
+    if options.customer_id is not None and role is not Role.CLIENT:
         raise Problem.invalid("customer_id", "only a client's key is bound to a customer")
+    if options.subject is not None and not is_name(options.subject):
+        raise Problem.invalid("subject", "must have 1 to 255 visible characters")
 
 
-async def _audit_new_key(connection: Connection, actor: Actor, prefix: str, limits: KeyLimits) -> None:
-    chosen = {name: value for name, value in asdict(limits).items() if value is not None}
+async def _audit_new_key(connection: Connection, actor: Actor, prefix: str, options: KeyOptions) -> None:
+    chosen = {name: value for name, value in asdict(options).items() if value is not None}
     await _audit_key(connection, actor, prefix, None, "ACTIVE", chosen)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from common.access.api_keys import KeyLimits
+from common.access.api_keys import KeyOptions
 from common.access.auth import Role
 from common.audit.actor import Actor
 from common.database.statements import Connection
@@ -105,6 +105,7 @@ def _add_keys(keys: Subcommands) -> None:
         type=number_from_to(0, commands.LARGEST_RATE_LIMIT),
         help="requests in any 60 seconds in place of RATE_LIMIT_PER_MINUTE; 0: no limit",
     )
+    create_parser.add_argument("--subject", help="the person who uses the key, as `sub` of the person's bearer tokens")
     command_of(keys, "revoke", "reject a key from now on", commands.revoke_key).add_argument("prefix")
     ensure_parser = command_of(
         keys, "ensure", "store the keys of a file, except those that exist already", _ensure_keys
@@ -113,7 +114,7 @@ def _add_keys(keys: Subcommands) -> None:
         "--from-file",
         type=Path,
         required=True,
-        help='[{"name", "role", "key", "customer_id"?, "expires_at"?, "rate_limit"?}]',
+        help='[{"name", "role", "key", "customer_id"?, "expires_at"?, "rate_limit"?, "subject"?}]',
     )
 
 
@@ -125,8 +126,10 @@ async def _create_key(
     customer_id: UUID | None,
     expires_at: datetime | None,
     rate_limit: int | None,
+    subject: str | None,
 ) -> dict[str, Any]:
-    return await commands.create_key(connection, actor, name, role, KeyLimits(customer_id, expires_at, rate_limit))
+    options = KeyOptions(customer_id, expires_at, rate_limit, subject)
+    return await commands.create_key(connection, actor, name, role, options)
 
 
 async def _list_keys(connection: Connection) -> dict[str, Any]:

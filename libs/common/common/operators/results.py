@@ -137,7 +137,8 @@ class Discrepancy(TypedDict):
 
 
 class ApiKeySummary(TypedDict):
-    """`last_used_at` is accurate to a minute. `rate_limit` is null where the setting applies, and 0 for no limit."""
+    """`last_used_at` is accurate to a minute. `rate_limit` is null where the setting applies, and 0 for no limit.
+    `subject` is the person who uses the key, if it is given."""
 
     prefix: str
     name: str
@@ -148,6 +149,7 @@ class ApiKeySummary(TypedDict):
     revoked_at: datetime | None
     last_used_at: datetime | None
     rate_limit: int | None
+    subject: str | None
 
 
 class CreatedApiKey(TypedDict):
@@ -160,6 +162,7 @@ class CreatedApiKey(TypedDict):
     customer_id: UUID | None
     expires_at: datetime | None
     rate_limit: int | None
+    subject: str | None
 
 
 class RevokedApiKey(TypedDict):

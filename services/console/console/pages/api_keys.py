@@ -11,7 +11,7 @@ from console.pages.visit import Visit
 from console.services.client import ApiError, segment
 from console.services.services import NAMES
 
-_OPTIONS = ("customer_id", "expires_at", "rate_limit")
+_OPTIONS = ("customer_id", "expires_at", "rate_limit", "subject")
 
 
 async def page(visit: Visit) -> View:

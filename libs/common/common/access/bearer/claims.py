@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 from uuid import UUID
 
-from common.access.actors import subject_id
+from common.access.actors import is_name, subject_id
 from common.access.auth import Identity, Role
 from common.access.bearer.invalid_token import InvalidToken
 from common.errors import Problem
 
-_LONGEST_NAME = 255
 # Seconds since 1970: all whole numbers up to it are exact as floats.
 _LATEST = 2**53
 
@@ -51,14 +50,14 @@ class ClaimRules:
         """Raises `InvalidToken`, and `Problem` FORBIDDEN for a token without exactly one role, or without the customer
         that a client needs."""
         subject = claims.get("sub")
-        if not _is_name(subject):
+        if not is_name(subject):
             raise InvalidToken("The token has no subject.")
         actor_id = subject_id(self.issuer, subject)
         name = _claim(claims, self.name_claim)
         role = self._role(claims)
         customer_id = self._customer(claims) if role is Role.CLIENT else None
         # No prefix of an API key has a dot.
-        return Identity(actor_id, name if _is_name(name) else subject, role, customer_id, f"token.{actor_id}")
+        return Identity(actor_id, name if is_name(name) else subject, role, customer_id, f"token.{actor_id}")
 
     def _role(self, claims: Claims) -> Role:
         """Names that are no roles of this system are ignored: a provider lists its own among them."""
@@ -97,7 +96,3 @@ def _time(claims: Claims, name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
         raise InvalidToken(f"The claim {name} is not a time.")
     return float(value)
-
-
-def _is_name(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable() and not value.isspace()

@@ -20,6 +20,8 @@ api_keys = sa.Table(
     instant("last_used_at"),
     # Requests in any 60 seconds per process in place of the setting; 0 means no limit.
     sa.Column("rate_limit", sa.Integer),
+    # The person who uses the key, as `sub` of the person's bearer tokens.
+    sa.Column("subject", sa.Text),
     sa.CheckConstraint("role IN ('client', 'warehouse', 'payments', 'manager', 'ops')", name="role"),
     sa.CheckConstraint("rate_limit >= 0", name="rate_limit"),
 )

@@ -27,7 +27,7 @@ class Admission:
     `scope["rate_headers"]`."""
 
     def __init__(self, pool: Pool, settings: ServiceSettings) -> None:
-        self._authenticator = Authenticator(pool, settings.api_key_cache_seconds)
+        self._authenticator = Authenticator(pool, settings.api_key_cache_seconds, issuer=settings.jwt_issuer or "")
         self._attempts = _KeyAttempts(self._authenticator, settings.rate_limit_per_minute)
         self._rate_limit = RateLimit(settings.rate_limit_per_minute)
         self._limit = settings.rate_limit_per_minute

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Path, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
-from common.access.api_keys import KeyLimits
+from common.access.api_keys import KeyOptions
 from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
@@ -65,6 +65,7 @@ class ApiKeyCreate(RequestBody):
     customer_id: UUID | None = None
     expires_at: Expiry | None = None
     rate_limit: RateLimit | None = None
+    subject: Line | None = Field(default=None, max_length=255)
 
 
 Position = Annotated[int, Path(ge=1, lt=2**63, description="The event's place in the outbox."), InDigits]
@@ -126,11 +127,12 @@ async def create_api_key(request: Request, key: ApiKeyCreate) -> Response:
     """Create an API key for a role; a client's key may be bound to one customer.
 
     `key` is in the first answer only, and null when the answer is replayed: a client that lost it creates another
-    key. It is rejected from `expires_at` on. `rate_limit` is its requests in any 60 seconds, 0 for no limit.
+    key. It is rejected from `expires_at` on. `rate_limit` is its requests in any 60 seconds, 0 for no limit. `subject`
+    is the person who uses the key, as `sub` of the person's bearer tokens: both are one actor then.
     """
-    actor, limits = Caller.of(request).actor, KeyLimits(key.customer_id, key.expires_at, key.rate_limit)
+    actor, options = Caller.of(request).actor, KeyOptions(key.customer_id, key.expires_at, key.rate_limit, key.subject)
     async with command(request) as run:
-        created = await commands.create_key(run.connection, actor, key.name, key.role, limits)
+        created = await commands.create_key(run.connection, actor, key.name, key.role, options)
         return await run.answer(created, status=201, without_secret=lambda result: {**result, "key": None})
 
 
