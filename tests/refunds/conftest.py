@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from common.database.transactions import Pool
 from refunds.payment_gateway.stripe import StripeGateway
+from refunds.worker.refund_job import RefundJob
 from support.payments.sandbox import PaymentSandbox, running_payment_sandbox
 from support.postgres.databases import Database, MakeDatabase
 
@@ -28,3 +30,8 @@ async def stripe_gateway(sandbox: PaymentSandbox) -> AsyncIterator[StripeGateway
     yield gateway
     await gateway.aclose()
     await sandbox.mend()
+
+
+@pytest.fixture
+def refund_job(pool: Pool, stripe_gateway: StripeGateway) -> RefundJob:
+    return RefundJob(stripe_gateway)

@@ -14,19 +14,19 @@ from aiokafka import AIOKafkaProducer
 from common.database.transactions import Pool, transaction
 from common.health import Health
 from common.messaging.envelope import full_name
-from common.messaging.incoming.records import EventHandler, Incoming
+from common.messaging.incoming.records import Incoming
 from common.messaging.kafka.partitioner import partition_of
 from common.messaging.kafka.topics import create_topics
 from common.running.role_components import role_components
 from common.service import Runtime
 from returns.app import SERVICE
 from returns.consumer import EVENT_HANDLERS
-from returns.events import ORDERS_TOPIC, REFUNDS_TOPIC, RefundView
+from returns.events import ORDERS_TOPIC, REFUNDS_TOPIC
 from returns.settings import ReturnsSettings
 from support.events.traceparent import TRACEPARENT
 from support.example.ada import EMAIL, ORDER_NUMBER
 from support.example.orders import created
-from support.example.returns import a_return, deliver_order_event, open_in, order_event, order_view_data
+from support.example.returns import a_return, deliver_order_event, open_in, order_event, order_view_data, refund_result
 from support.gateway.application import Gateway
 from support.postgres.audit_and_events import audit_and_events
 from support.running import running
@@ -241,17 +241,6 @@ async def test_of_several_events_in_one_batch_the_newest_counts(gateway: Gateway
     assert (await copy_of(gateway.pool, order_data["order_id"]))["status"] == "STATE_4"
 
 
-def refund_result(completed: dict[str, Any], status: str, transaction_id: str | None = None) -> dict[str, Any]:
-    return {
-        "refund_id": str(uuid4()),
-        "order_id": completed["order_id"],
-        "return_id": completed["id"],
-        "cause": "RETURN_COMPLETED",
-        "status": status,
-        "transaction_id": transaction_id,
-    }
-
-
 async def test_the_result_of_a_refund_is_shown_on_its_return(
     fresh_gateway: Gateway, kafka: str, producer: AIOKafkaProducer
 ) -> None:
@@ -279,46 +268,3 @@ async def test_the_result_of_a_refund_is_shown_on_its_return(
         ("EVENT", "FAILED"),
         ("EVENT", "SUCCEEDED"),
     ]
-
-
-async def record_refund(pool: Pool, refund: dict[str, Any], outcome: str, sequence: int) -> None:
-    event_type = f"refund.{outcome.lower()}"
-    handler: EventHandler[RefundView] = EVENT_HANDLERS[event_type]
-    event = order_event(refund["order_id"], event_type=event_type, sequence=sequence)
-    async with transaction(pool) as connection:
-        await handler.process(connection, [Incoming(event, RefundView.model_validate(refund))])
-
-
-async def test_a_late_failure_event_does_not_undo_a_success(gateway: Gateway) -> None:
-    completed = await open_in(gateway, "COMPLETED")
-    await record_refund(gateway.pool, refund_result(completed, "SUCCEEDED", "re_1"), "SUCCEEDED", 3)
-    current = (await gateway.get(f"/returns/{completed['id']}")).json()
-    before = await audit_and_events(gateway.pool, "RETURN", completed["id"])
-    await record_refund(gateway.pool, refund_result(completed, "PENDING"), "PROCESSING", 1)
-    await record_refund(gateway.pool, refund_result(completed, "FAILED"), "FAILED", 2)
-    await record_refund(gateway.pool, refund_result(completed, "SUCCEEDED", "re_2"), "SUCCEEDED", 3)
-    assert (await gateway.get(f"/returns/{completed['id']}")).json() == current
-    assert (current["refund_status"], current["refund_transaction_id"]) == ("SUCCEEDED", "re_1")
-    assert await audit_and_events(gateway.pool, "RETURN", completed["id"]) == before
-
-
-async def test_the_state_of_a_refund_follows_its_events(gateway: Gateway) -> None:
-    completed = await open_in(gateway, "COMPLETED")
-    steps = (
-        ("PROCESSING", None, None),
-        ("FAILED", None, None),
-        ("SUCCEEDED", "re_1", "re_1"),
-        ("REVERSED", None, "re_1"),
-        ("SUCCEEDED", "by hand", "by hand"),
-    )
-    for number, (outcome, transaction_id, shown) in enumerate(steps, 1):
-        await record_refund(gateway.pool, refund_result(completed, outcome, transaction_id), outcome, number)
-        current = (await gateway.get(f"/returns/{completed['id']}")).json()
-        assert (current["refund_status"], current["refund_transaction_id"]) == (outcome, shown)
-        assert current["version"] == completed["version"] + number
-
-
-async def test_a_refund_of_an_unknown_return_is_an_error(gateway: Gateway) -> None:
-    refund = refund_result({"order_id": str(uuid4()), "id": str(uuid4())}, "SUCCEEDED", "re_1")
-    with pytest.raises(LookupError, match="unknown return"):
-        await record_refund(gateway.pool, refund, "SUCCEEDED", 1)

@@ -1,19 +1,17 @@
 """The HTTP edge of a gateway on real PostgreSQL: what is rejected, in which order, and with which error body."""
 
-import json
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
-from common.edge.routing.router import Router
 from common.telemetry.logs import configure_logging
-from fastapi import Cookie, Depends, Header, Response
 from structlog.testing import capture_logs
-from support.gateway.vase_service import VASE, Glaze, VaseGateway, open_vase_gateway
+from support.gateway.errors import assert_error
+from support.gateway.vase_service import VASE, VaseGateway, open_vase_gateway
 from support.logs import logging_restored
 from support.postgres.databases import Database, Databases
 
@@ -28,21 +26,6 @@ async def vase_gateway(databases: Databases) -> AsyncIterator[VaseGateway]:
         async with open_vase_gateway(database, max_body_bytes=2000) as vase_gateway:
             yield vase_gateway
     databases.drop(database)
-
-
-def assert_error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Check the common error format, and return the details."""
-    assert answer.status_code == status, answer.text
-    body = answer.json()
-    assert list(body) == ["error", "type", "title", "status", "detail", "instance"]
-    assert list(body["error"]) == ["code", "message", "details"]
-    assert body["error"]["code"] == code
-    assert body["status"] == status
-    assert body["detail"] == body["error"]["message"]
-    assert body["instance"] == answer.request.url.raw_path.decode().partition("?")[0]
-    assert answer.headers["content-type"] == "application/json"
-    details: dict[str, Any] = body["error"]["details"]
-    return details
 
 
 async def test_a_created_object_can_be_read_and_its_price_stays_exact(client: httpx.AsyncClient) -> None:
@@ -121,107 +104,6 @@ async def test_head_is_supported_wherever_get_is(vase_gateway: VaseGateway) -> N
 async def test_an_unknown_id_is_not_found(client: httpx.AsyncClient) -> None:
     vase = str(uuid4())
     assert assert_error(await client.get(f"/vases/{vase}"), 404, "NOT_FOUND") == {"vase": vase}
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"{", b"", b"null,", b'{"name": NaN}', b'{"price": Infinity}', b'"\xff"', b'{"a": "\\ud800"}', b"[" * 1500],
-)
-async def test_a_body_that_is_not_json_is_a_bad_request(client: httpx.AsyncClient, body: bytes) -> None:
-    answer = await client.post("/vases", content=body, headers=JSON)
-    if body:
-        assert_error(answer, 400, "BAD_REQUEST")
-    else:
-        assert assert_error(answer, 422, "VALIDATION_ERROR")["errors"] == [{"field": "body", "issue": "Field required"}]
-
-
-@pytest.mark.parametrize("number", ["1e999999999999999999999", "1e-999999999999999999999"])
-async def test_a_number_that_no_type_can_represent_fails_validation(client: httpx.AsyncClient, number: str) -> None:
-    body = f'{{"name": "Vase bleu", "price": {number}}}'
-    assert assert_error(await client.post("/vases", content=body, headers=JSON), 422, "VALIDATION_ERROR")["field"]
-
-
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json"])
-async def test_other_media_types_are_rejected(client: httpx.AsyncClient, content_type: str) -> None:
-    answer = await client.post("/vases", content=json.dumps(VASE), headers={"Content-Type": content_type})
-    assert_error(answer, 415, "BAD_REQUEST")
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [{}, JSON, {"Content-Type": "Application/JSON; charset=utf-8"}, {"Content-Type": "application/vnd.x+json"}],
-)
-async def test_json_is_accepted_with_any_of_its_media_types_and_without_one(
-    client: httpx.AsyncClient, headers: dict[str, str]
-) -> None:
-    answer = await client.post("/vases", content=json.dumps(VASE).encode(), headers=headers)
-    assert answer.status_code == 201
-
-
-async def test_a_body_that_is_too_large_is_rejected_with_or_without_a_content_length(client: httpx.AsyncClient) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(100):
-            yield b" " * 100
-
-    assert_error(await client.post("/vases", content=b" " * 2001, headers=JSON), 413, "PAYLOAD_TOO_LARGE")
-    details = assert_error(await client.post("/vases", content=chunks(), headers=JSON), 413, "PAYLOAD_TOO_LARGE")
-    assert details == {"limit_bytes": 2000}
-
-
-async def test_every_validation_error_of_a_request_is_listed(client: httpx.AsyncClient) -> None:
-    vase = {"name": "", "glazes": [{"colour": "red"}, {"colour": "x" * 21}], "size": 3}
-    details = assert_error(await client.post("/vases", json=vase), 422, "VALIDATION_ERROR")
-    fields = {error["field"]: error["issue"] for error in details["errors"]}
-    assert set(fields) == {"name", "price", "glazes.1.colour", "size"}
-    assert details["field"] == details["errors"][0]["field"]
-    assert details["issue"] == details["errors"][0]["issue"]
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "headers"),
-    [
-        ("01920000-0000-7000-8000-000000000000/{}?coats=3", b'{"colour": "blue"}', JSON),
-        ("01920000-0000-7000-8000-000000000000/{}", b'{"colour": "blue"}', {}),
-        ("nonsense/{}?coats=many", b'{"color": 7}', JSON),
-        ("nonsense/{}?coats=many", b"", {}),
-        ("nonsense/{}", b"[1]", JSON),
-        ("nonsense/{}", b"{", JSON),
-        ("nonsense/{}", b"{}", {"Content-Type": "text/plain"}),
-        ("nonsense/{}", b"{}", {**JSON, "X-API-Key": "wrong"}),
-    ],
-)
-@pytest.mark.parametrize("action", ["paint", "paint-with-dependency"])
-async def test_an_endpoint_called_directly_responds_like_one_that_fastapi_calls(
-    client: httpx.AsyncClient, action: str, path: str, body: bytes, headers: dict[str, str]
-) -> None:
-    direct = await client.post(f"/vases/{path.format(action)}", content=body, headers=headers)
-    through = await client.post(f"/vases/{path.format('paint-through-fastapi')}", content=body, headers=headers)
-    assert direct.status_code == through.status_code
-    assert direct.headers["content-type"] == through.headers["content-type"]
-    if direct.status_code == 422:
-        errors = [answer.json()["error"]["details"]["errors"] for answer in (direct, through)]
-        assert {tuple(each.values()) for each in errors[0]} == {tuple(each.values()) for each in errors[1]}
-    elif direct.is_error:
-        assert direct.json()["error"] == through.json()["error"]
-    else:
-        assert direct.json() == through.json()
-
-
-@pytest.mark.parametrize(
-    ("path", "field"), [("/vases/17", "vase_id"), ("/vases?limit=0", "limit"), ("/vases?limit=many", "limit")]
-)
-async def test_a_malformed_parameter_is_named(client: httpx.AsyncClient, path: str, field: str) -> None:
-    assert assert_error(await client.get(path), 422, "VALIDATION_ERROR")["field"] == field
-
-
-async def test_nul_characters_are_rejected(vase_gateway: VaseGateway, client: httpx.AsyncClient) -> None:
-    with_nul = await client.post("/vases", content=b'{"name": "a\\u0000b", "price": 1}', headers=JSON)
-    assert_error(with_nul, 422, "VALIDATION_ERROR")
-    backslash = await client.post("/vases", content=b'{"name": "a\\\\u0000b", "price": 1}', headers=JSON)
-    assert backslash.json()["name"] == "a\\u0000b"
-    assert_error(await client.get("/vases?name=a%00b"), 400, "BAD_REQUEST")
-    async with vase_gateway.client("ops") as ops:
-        assert_error(await ops.delete("/ops/api-keys/client_%00"), 400, "BAD_REQUEST")
 
 
 async def test_a_returned_problem_commits_the_transaction_and_a_raised_one_rolls_it_back(
@@ -326,49 +208,3 @@ async def test_the_openapi_document_describes_the_errors_the_api_key_and_the_ide
     assert operation["security"] == [{"ApiKeyAuth": []}, {"BearerAuth": []}]
     assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"]
     assert "security" not in document["paths"]["/api/v1/health"]["get"]
-
-
-def test_a_route_without_a_permission_is_an_error_at_start() -> None:
-    declare: Any = Router().route
-    with pytest.raises(TypeError, match="roles"):
-        declare("GET", "/forgotten")
-
-
-async def _kiln() -> AsyncIterator[str]:
-    yield "hot"
-
-
-async def _takes_a_header(accept: Annotated[str, Header()] = "") -> Response:
-    return Response(accept)
-
-
-async def _takes_a_cookie(kiln: Annotated[str, Cookie()] = "") -> str:
-    return kiln
-
-
-async def _takes_a_cookie_in_a_dependency(kiln: Annotated[str, Depends(_takes_a_cookie)]) -> Response:
-    return Response(kiln)
-
-
-async def _takes_a_yielding_dependency(kiln: Annotated[str, Depends(_kiln)]) -> Response:
-    return Response(kiln)
-
-
-async def _takes_two_bodies(first: Glaze, second: Glaze) -> Response:
-    return Response(first.colour + second.colour)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "reason"),
-    [
-        (_takes_a_header, "takes a header"),
-        (_takes_a_cookie_in_a_dependency, "takes a cookie"),
-        (_takes_a_yielding_dependency, "takes a dependency with yield"),
-        (_takes_two_bodies, "takes more than one body"),
-    ],
-)
-def test_an_endpoint_that_only_fastapi_can_call_is_an_error_at_start(endpoint: Any, reason: str) -> None:
-    router = Router()
-    router.route("POST", "/vases", roles=[])(endpoint)
-    with pytest.raises(TypeError, match=f"{endpoint.__name__} cannot be called directly: .*{reason}"):
-        router.build()

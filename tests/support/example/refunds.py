@@ -84,3 +84,10 @@ async def replay(pool: Pool, job_id: UUID) -> None:
 
 def running_worker(pool: Pool, handler: JobHandler) -> AbstractAsyncContextManager[object]:
     return handlers.running_worker(pool, handler, service="refunds", retry_unit_seconds=RETRY_UNIT)
+
+
+async def row_of(pool: Pool, refund_id: object) -> dict[str, Any]:
+    """The refund as it is stored."""
+    row = await pool.fetchrow("SELECT * FROM refunds WHERE id = $1", refund_id)
+    assert row is not None
+    return dict(row)

@@ -101,3 +101,15 @@ def changed(response: Response) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     return_data: dict[str, Any] = response.json()
     return return_data
+
+
+def refund_result(completed: dict[str, Any], status: str, transaction_id: str | None = None) -> dict[str, Any]:
+    """The data of an event about the refund of a completed return."""
+    return {
+        "refund_id": str(uuid4()),
+        "order_id": completed["order_id"],
+        "return_id": completed["id"],
+        "cause": "RETURN_COMPLETED",
+        "status": status,
+        "transaction_id": transaction_id,
+    }

@@ -9,8 +9,10 @@ from common.database.transactions import Pool
 from common.messaging.envelope import EventView
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 from common.messaging.incoming.subscriber import Subscriber
+from prometheus_client import REGISTRY
 from support.postgres.databases import Database
 from support.running import running
+from support.waiting import eventually
 
 GROUP = "invoicing"
 
@@ -65,3 +67,26 @@ async def running_subscriber(
     consumer = subscriber(pool, bootstrap, topics, handlers, **settings)
     async with running(consumer.run):
         yield consumer
+
+
+async def caught_up(pool: Pool, partitions: int = 3) -> None:
+    """Wait until the consumer has reported that it has processed all that is in the topic now."""
+    now = await pool.fetchval("SELECT now()")
+
+    async def is_caught_up() -> bool:
+        query = "SELECT count(*) FROM consumer_positions WHERE caught_up_at >= $1"
+        return bool(await pool.fetchval(query, now) == partitions)
+
+    await eventually(is_caught_up)
+
+
+async def has_lines(pool: Pool, count: int) -> bool:
+    return len(await written_lines(pool)) == count
+
+
+def lag_of(topic: str, partition: int) -> float | None:
+    return REGISTRY.get_sample_value("consumer_lag", {"topic": topic, "partition": str(partition)})
+
+
+async def is_connected(subscriber: Subscriber) -> bool:
+    return subscriber.connected

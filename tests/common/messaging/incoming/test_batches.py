@@ -20,9 +20,8 @@ from local_stack.kafka import Kafka
 from structlog.testing import capture_logs
 from support.kafka.damaged_batches import DAMAGES, Damage, batch_at, damage_batch, garble_the_second_record
 from support.kafka.raw_records import order_shipped_record, produce
-from support.kafka.subscribers import GROUP, HANDLERS, create_lines, running_subscriber, written_lines
+from support.kafka.subscribers import GROUP, HANDLERS, running_subscriber, written_lines
 from support.kafka.topics import MakeTopic
-from support.postgres.databases import Database
 from support.waiting import eventually
 
 CODECS = ["gzip", "snappy", "lz4", "zstd"]
@@ -32,12 +31,6 @@ on_disk = pytest.mark.skipif(os.environ.get("STACK") == "docker", reason="change
 @pytest_asyncio.fixture
 async def topic(make_topic: MakeTopic) -> str:
     return await make_topic(partitions=2)
-
-
-@pytest_asyncio.fixture
-async def pool(database: Database, pool: Pool) -> Pool:
-    await create_lines(database)
-    return pool
 
 
 @pytest.fixture

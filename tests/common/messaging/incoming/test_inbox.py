@@ -7,7 +7,6 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-import pytest_asyncio
 from common.database.transactions import Pool, transaction
 from common.errors import Code, Problem
 from common.messaging.incoming.inbox import Inbox
@@ -16,16 +15,10 @@ from common.messaging.incoming.records import EventHandler
 from prometheus_client import REGISTRY
 from support.kafka.poison_records import POISON_RECORDS
 from support.kafka.raw_records import RawRecord, order_shipped_record
-from support.kafka.subscribers import GROUP, HANDLERS, OrderShipped, create_lines, write_lines, written_lines
+from support.kafka.subscribers import GROUP, HANDLERS, OrderShipped, write_lines, written_lines
 from support.postgres.databases import Database
 
 TOPIC = "articurated.orders"
-
-
-@pytest_asyncio.fixture
-async def pool(database: Database, pool: Pool) -> Pool:
-    await create_lines(database)
-    return pool
 
 
 @pytest.fixture

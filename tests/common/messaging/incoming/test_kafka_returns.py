@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from aiokafka import TopicPartition
 from common.database.transactions import Pool
 from common.messaging.incoming import consumer_positions
@@ -15,19 +14,12 @@ from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
 from support.kafka.poison_records import POISON_RECORDS
 from support.kafka.raw_records import order_shipped_record, produce
-from support.kafka.subscribers import GROUP, HANDLERS, create_lines, running_subscriber, written_lines
+from support.kafka.subscribers import GROUP, HANDLERS, running_subscriber, written_lines
 from support.kafka.topics import MakeTopic
-from support.postgres.databases import Database
 from support.processes.servers import new_kafka
 from support.waiting import eventually, stays_true
 
 TOPIC = "articurated.orders"
-
-
-@pytest_asyncio.fixture
-async def pool(database: Database, pool: Pool) -> Pool:
-    await create_lines(database)
-    return pool
 
 
 async def poison_values(pool: Pool) -> list[bytes]:

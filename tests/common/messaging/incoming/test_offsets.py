@@ -12,21 +12,14 @@ from common.messaging.incoming.subscriber import Subscriber
 from common.messaging.kafka.topics import create_topics
 from structlog.testing import capture_logs
 from support.kafka.raw_records import order_shipped_record, produce
-from support.kafka.subscribers import GROUP, HANDLERS, create_lines, running_subscriber, written_lines
+from support.kafka.subscribers import GROUP, HANDLERS, running_subscriber, written_lines
 from support.kafka.topics import MakeTopic
-from support.postgres.databases import Database
 from support.waiting import eventually
 
 
 @pytest_asyncio.fixture
 async def topic(make_topic: MakeTopic) -> str:
     return await make_topic(partitions=1)
-
-
-@pytest_asyncio.fixture
-async def pool(database: Database, pool: Pool) -> Pool:
-    await create_lines(database)
-    return pool
 
 
 @asynccontextmanager

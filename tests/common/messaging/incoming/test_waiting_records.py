@@ -16,7 +16,7 @@ from common.messaging.incoming.records import EventHandler, Handlers, Incoming
 from common.messaging.incoming.waiting_records import MAX_BYTES, WaitingRecords
 from prometheus_client import REGISTRY
 from support.kafka.raw_records import order_shipped_record, produce
-from support.kafka.subscribers import GROUP, OrderShipped, create_lines, running_subscriber, write_lines, written_lines
+from support.kafka.subscribers import GROUP, OrderShipped, running_subscriber, write_lines, written_lines
 from support.kafka.topics import MakeTopic
 from support.postgres.databases import Database
 from support.waiting import eventually, stays_true
@@ -36,7 +36,6 @@ HANDLERS: Handlers = {"order.shipped": EventHandler(OrderShipped, lock_and_write
 
 @pytest_asyncio.fixture
 async def pool(database: Database, pool: Pool) -> Pool:
-    await create_lines(database)
     owner = await asyncpg.connect(database.owner_dsn)
     await owner.execute("CREATE TABLE orders (name text PRIMARY KEY)")
     await owner.execute("GRANT ALL ON orders TO PUBLIC")
