@@ -1,21 +1,17 @@
 """When API keys were last used: noted in memory by each request, written by a task of its own."""
 
-import asyncio
-
-import structlog
 from sqlalchemy import ARRAY, Text, any_, bindparam, func, or_, select, update
 
-from common.component import Component, pause
+from common.component import Component
+from common.database.regular_writes import regular_writes
 from common.database.statements import Connection, prepare
 from common.database.tables import api_keys
-from common.database.transactions import FailuresLogged, Pool, reading
+from common.database.transactions import Pool
 
 SECONDS_BETWEEN_WRITES = 10.0
 # Of one key, by all processes together.
 SECONDS_BETWEEN_WRITES_OF_A_KEY = 60
 _WRITE_SECONDS = 2.0
-
-_log = structlog.get_logger(__name__)
 
 _is_due = or_(
     api_keys.c.last_used_at.is_(None),
@@ -49,11 +45,7 @@ class KeyUses:
             raise
 
     def component(self, pool: Pool) -> Component:
-        return Component("key uses", lambda stopping: self._write_regularly(pool, stopping))
-
-    async def _write_regularly(self, pool: Pool, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            await pause(stopping, SECONDS_BETWEEN_WRITES)
-            with FailuresLogged(_log.debug, "uses of API keys not written; they are part of the next write"):
-                async with asyncio.timeout(_WRITE_SECONDS), reading(pool) as connection:
-                    await self.write(connection)
+        failure = "uses of API keys not written; they are part of the next write"
+        return regular_writes(
+            "key uses", pool, self.write, every=lambda: SECONDS_BETWEEN_WRITES, within=_WRITE_SECONDS, failure=failure
+        )

@@ -11,6 +11,7 @@ from common.aggregates.among import Among
 from common.aggregates.list_statement import ListStatement
 from common.aggregates.sorting import BEGINNING, NEWEST, OLDEST_FIRST, Sort
 from common.aggregates.table import AggregateTable, T
+from common.database.filter_conditions import condition_on
 from common.database.paging import PagedQuery
 from common.database.statements import Connection
 from common.paging import Page, Paging
@@ -51,7 +52,9 @@ class PagedList(Generic[T, Filter]):
         self._names = tuple(filters.__annotations__)
         own = conditions or {}
         self._conditions = {
-            name: own[name] if name in own else self._condition(name) for name in self._names if name != "status"
+            name: own[name] if name in own else condition_on(rows.table, name)
+            for name in self._names
+            if name != "status"
         }
         self._walks = walks or {"created_at": self._names}
         self._size = size
@@ -84,15 +87,6 @@ class PagedList(Generic[T, Filter]):
         page = await self._query(names, statuses, sort, continues, counts).fetch(connection, paging, **values)
         end = sort.position(page.rows[-1]) if page.rows else None
         return Page(page.rows, page.total, end, page.has_more)
-
-    def _condition(self, name: str) -> sa.ColumnElement[bool]:
-        table = self._rows.table
-        match name:
-            case "created_from":
-                return table.c.created_at >= sa.bindparam(name)
-            case "created_to":
-                return table.c.created_at <= sa.bindparam(name)
-        return table.c[name] == sa.bindparam(name)
 
     def _new_query(
         self, names: frozenset[str], statuses: tuple[str, ...], sort: Sort, continues: bool, counts: bool

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from common.audit.actor import ActorType, Trigger
 from common.audit.entries import COLUMNS, Outcome
+from common.database.filter_conditions import condition_on
 from common.database.statements import Connection, Record, Statement, prepare
 from common.database.tables import audit, audit_details
 from common.errors import Problem
@@ -62,7 +63,7 @@ def _parameters_of(after: Position) -> dict[str, object]:
 def _statement(names: frozenset[str], outcome: Outcome | None, continues: bool) -> Statement:
     """The ids first, so that details are read for the rows of the page only."""
     newest_first = (audit.c.created_at.desc(), audit.c.id.desc())
-    ids = sa.select(audit.c.id).where(*(_condition(name) for name in sorted(names)))
+    ids = sa.select(audit.c.id).where(*(condition_on(audit, name) for name in sorted(names)))
     if outcome is not None:
         # A literal, so that the planner can use the partial index.
         ids = ids.where(audit.c.outcome == sa.literal(outcome, literal_execute=True))
@@ -75,12 +76,3 @@ def _statement(names: frozenset[str], outcome: Outcome | None, continues: bool) 
         .select_from(page.join(audit, audit.c.id == page.c.id).outerjoin(audit_details))
         .order_by(*newest_first)
     )
-
-
-def _condition(name: str) -> sa.ColumnElement[bool]:
-    match name:
-        case "created_from":
-            return audit.c.created_at >= sa.bindparam(name)
-        case "created_to":
-            return audit.c.created_at <= sa.bindparam(name)
-    return audit.c[name] == sa.bindparam(name)

@@ -1,10 +1,8 @@
 """Jobs: lists by state, kind and cause; one job with its attempts, its replay and its discarding."""
 
-from typing import Any
-
-from console.pages.answers import Answer, Done, View
+from console.pages.answers import Answer, View
 from console.pages.lists import new_key, sections, service_of
-from console.pages.refusals import acted
+from console.pages.one_object import ObjectPage
 from console.pages.visit import Visit
 from console.services.client import segment
 
@@ -25,20 +23,13 @@ async def one(visit: Visit) -> View:
     return View("job.html", content, title=f"Job {job['kind']}")
 
 
+_PAGE = ObjectPage("/jobs", "/ops/jobs", "job_id", one)
+
+
 async def replay(visit: Visit) -> Answer:
-    return await _act(visit, "replay", None, "The job will be run again, with a new round of attempts.")
+    return await _PAGE.act(visit, "replay", "The job will be run again, with a new round of attempts.")
 
 
 async def discard(visit: Visit) -> Answer:
     body = {"reason": visit.form.get("reason", "")}
-    return await _act(visit, "discard", body, "The job is discarded. It is kept, and can be replayed.")
-
-
-async def _act(visit: Visit, action: str, body: dict[str, str] | None, message: str) -> Answer:
-    service, job_id = service_of(visit), segment(visit.path("job_id"))
-
-    def done(_: Any) -> Done:
-        return Done(f"/jobs/{service.name}/{job_id}", message)
-
-    sent = service.send("POST", f"/ops/jobs/{job_id}/{action}", body, key=visit.form.get("key"))
-    return await acted(visit, sent, one, done, {"reason": visit.form.get("reason", "")})
+    return await _PAGE.act(visit, "discard", "The job is discarded. It is kept, and can be replayed.", body)

@@ -1,11 +1,9 @@
 """Poison records: those that no consumer could process, with their content, their replay and their discarding."""
 
-from typing import Any
-
-from console.pages.answers import Answer, Done, View
+from console.pages.answers import Answer, View
 from console.pages.lists import new_key, sections, service_of
+from console.pages.one_object import ObjectPage
 from console.pages.payload import decoded
-from console.pages.refusals import acted
 from console.pages.visit import Visit
 from console.services.client import segment
 
@@ -34,19 +32,12 @@ async def one(visit: Visit) -> View:
     return View("poison_record.html", content, title=f"Poison record of {record['topic']}")
 
 
+_PAGE = ObjectPage("/poison", "/ops/poison", "poison_id", one)
+
+
 async def replay(visit: Visit) -> Answer:
-    return await _act(visit, "replay", None, "The record is processed.")
+    return await _PAGE.act(visit, "replay", "The record is processed.")
 
 
 async def discard(visit: Visit) -> Answer:
-    return await _act(visit, "discard", {"reason": visit.form.get("reason", "")}, "The record is discarded.")
-
-
-async def _act(visit: Visit, action: str, body: dict[str, str] | None, message: str) -> Answer:
-    service, poison_id = service_of(visit), segment(visit.path("poison_id"))
-
-    def done(_: Any) -> Done:
-        return Done(f"/poison/{service.name}/{poison_id}", message)
-
-    sent = service.send("POST", f"/ops/poison/{poison_id}/{action}", body, key=visit.form.get("key"))
-    return await acted(visit, sent, one, done, {"reason": visit.form.get("reason", "")})
+    return await _PAGE.act(visit, "discard", "The record is discarded.", {"reason": visit.form.get("reason", "")})

@@ -5,22 +5,21 @@ one row per process and slot of time. The figures are sums of the rows of the la
 and survive a restart. A killed process loses at most its last `SECONDS_BETWEEN_WRITES`.
 """
 
-import asyncio
 import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from uuid import UUID, uuid4
 
-import structlog
 from sqlalchemy import Double, Integer, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from typing_extensions import TypedDict
 
-from common.component import Component, pause
+from common.component import Component
+from common.database.regular_writes import regular_writes
 from common.database.statements import Connection, prepare
 from common.database.tables import response_times
-from common.database.transactions import FailuresLogged, Pool, reading
+from common.database.transactions import Pool
 
 WINDOW_SECONDS = 300
 SLOT_SECONDS = 10
@@ -31,8 +30,6 @@ WRITE_SECONDS = 2.0
 # an error of less than the growth. 180 buckets reach from 0.1 ms to more than 10 minutes.
 _SHORTEST, _GROWTH, _BUCKETS = 0.0001, 1.1, 180
 _LOG_GROWTH = math.log(_GROWTH)
-
-_log = structlog.get_logger(__name__)
 
 
 class Performance(TypedDict):
@@ -168,11 +165,12 @@ class ResponseTimes:
             raise
 
     def component(self, pool: Pool) -> Component:
-        return Component("response times", lambda stopping: self._write_regularly(pool, stopping))
-
-    async def _write_regularly(self, pool: Pool, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            await pause(stopping, SECONDS_BETWEEN_WRITES)
-            with FailuresLogged(_log.debug, "response times not written; they are part of the next write"):
-                async with asyncio.timeout(WRITE_SECONDS), reading(pool) as connection:
-                    await self.write(connection)
+        failure = "response times not written; they are part of the next write"
+        return regular_writes(
+            "response times",
+            pool,
+            self.write,
+            every=lambda: SECONDS_BETWEEN_WRITES,
+            within=WRITE_SECONDS,
+            failure=failure,
+        )

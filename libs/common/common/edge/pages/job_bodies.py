@@ -32,8 +32,7 @@ class _Filter(RequestBody):
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> "_Filter":
-        if self.kind is None and self.cause is None and self.ids is None:
-            raise ValueError("must have at least one of kind, cause and ids")
+        self.require_one_of("kind", "cause", "ids")
         return self
 
     def in_state(self, state: str) -> JobFilter:

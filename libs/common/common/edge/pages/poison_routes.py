@@ -35,8 +35,7 @@ class PoisonFilter(RequestBody):
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> "PoisonFilter":
-        if self.topic is None and self.error is None and self.ids is None:
-            raise ValueError("must have at least one of topic, error and ids")
+        self.require_one_of("topic", "error", "ids")
         return self
 
 

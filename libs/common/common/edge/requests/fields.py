@@ -36,6 +36,11 @@ class RequestBody(BaseModel):
         if errors:
             raise ValidationError.from_exception_data("request", errors)
 
+    def require_one_of(self, *names: str) -> None:
+        """Raises `ValueError` if all of these fields are null. For the conditions of a filter."""
+        if all(getattr(self, name) is None for name in names):
+            raise ValueError(f"must have at least one of {', '.join(names[:-1])} and {names[-1]}")
+
 
 def _check(text: str, *, lines: bool = False, may_be_empty: bool = False) -> str:
     """`lines`: line breaks and tabs are allowed. A text of invisible characters counts as empty."""
