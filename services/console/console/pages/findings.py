@@ -1,4 +1,4 @@
-"""Findings of the reconcilers: places that must agree and do not."""
+"""Discrepancies that the reconcilers have found: places that must agree and do not."""
 
 from console.pages.answers import View
 from console.pages.json_text import json_text

@@ -50,7 +50,7 @@ MESSAGES = (
     Page("/unsent-events", "Unsent events", unsent_events.page, (ops.LIST_UNSENT_EVENTS,), in_navigation=True),
     Page(_EVENT, "Unsent event", unsent_events.one, (ops.READ_UNSENT_EVENT,)),
     Page(f"{_EVENT}/replay", "Unsent event", unsent_events.replay, (ops.REPLAY_EVENT,), "POST"),
-    Page("/findings", "Findings", findings.page, (ops.LIST_DISCREPANCIES,), in_navigation=True),
+    Page("/findings", "Discrepancies", findings.page, (ops.LIST_DISCREPANCIES,), in_navigation=True),
 )
 MONEY = (
     Page("/refunds", "Refunds", refunds.page, (ops.LIST_REFUNDS,), in_navigation=True),
