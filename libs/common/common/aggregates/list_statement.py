@@ -106,8 +106,8 @@ class ListStatement:
         return sa.select(merged).order_by(*self._sort.order(merged))
 
     def _cut(self, ids: sa.Subquery, size: sa.ColumnElement[int] | None, page_size: int) -> sa.Subquery:
-        """The first rows of `ids`, at most `limit`, whose sizes are together at most `page_size`; `found` is the number
-        of `ids`."""
+        """The first rows of `ids`: at most `limit`, and only so many that the sum of their sizes is at most
+        `page_size`. The first row is always one of them, whatever its size. `found` is the number of `ids`."""
         order = self._sort.order(ids)
         columns = [ids.c.id, sa.func.row_number().over(order_by=order).label("place")]
         if self._continues:

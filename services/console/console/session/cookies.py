@@ -26,7 +26,8 @@ class SealedCookies:
     """Each cookie has a name, which is sealed with its content: one cannot be sent in place of another."""
 
     def __init__(self, key: SecretStr, public_url: str | None, clock: Callable[[], float] = time.time) -> None:
-        """Over HTTPS, which the public address says, or else the request, cookies are for HTTPS only."""
+        """Cookies are `Secure` if `public_url` begins with `https:`, or without a `public_url` if the request came over
+        HTTPS."""
         self._key = OctKey.import_key(b64decode(key.get_secret_value()))
         self._public_url = public_url
         self._clock = clock

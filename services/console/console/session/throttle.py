@@ -17,7 +17,7 @@ class Throttle:
         self._failures: dict[str, deque[float]] = {}
 
     def wait_seconds(self, *subjects: str) -> float:
-        """How long these have to wait; 0 if they may try."""
+        """Seconds until a log-in with all of these subjects is permitted; 0 if it is permitted now."""
         now = self._clock()
         waits = []
         for subject in subjects:

@@ -29,6 +29,7 @@ class CountingCanvas(Canvas):  # type: ignore[misc]  # reportlab has no types
     """Prints the number of pages on each page, in a form that is filled in once the last page is known."""
 
     def save(self) -> None:
+        """Draw the number of pages into the form to which the footer of each page refers, and end the document."""
         pages = self.getPageNumber() - 1
         self.beginForm(_PAGE_COUNT, 0, -2, 40, 10)
         self.setFont(REGULAR, _IMPRINT.fontSize)

@@ -68,7 +68,7 @@ def _running(service: str, timeline: Timeline, job: Job) -> Finding:
 
 
 def _waiting(service: str, job: Job) -> Finding | None:
-    """Before the next attempt. A job that was never tried has its due time by plan, as a reminder has."""
+    """A job between two attempts. None for a job without an attempt: it is due later on purpose, as a reminder is."""
     if not _was_tried(job):
         return None
     error, at = job.last_error or "its worker stopped", clock(job.due_at)

@@ -148,8 +148,8 @@ class Refund:
         return self._change_to(_S.DECLINED, **changes)
 
     def fail(self, error: str) -> Self:
-        """No attempt is left. Where the latest call was declined, that is the reason; where its answer was lost and
-        nothing shows that it did nothing, the refund stays UNKNOWN."""
+        """After the last attempt. DECLINED if the latest call was declined, or the provider had accepted it and did not
+        make it. UNKNOWN if the call may have made the refund. Otherwise FAILED: nothing was paid."""
         if self.last_answer is LastAnswer.DECLINED or self.status is _S.PENDING:
             return self.decline(error)
         if self.status in {_S.CALLING, _S.UNKNOWN}:

@@ -31,7 +31,8 @@ _PAID = frozenset({RefundStatus.SUCCEEDED, RefundStatus.REVERSED})
 async def record_success(
     connection: Connection, refund_id: UUID, transaction_id: str, position: int | None, actor: Actor
 ) -> Refund | None:
-    """The gateway has made the refund, as the call at `position` says. None where an event said so before."""
+    """The gateway has made the refund, as it answered to the call at `position`. None if an event has reported this
+    before, so that nothing changes."""
     locked = await writing.lock(connection, refund_id)
     answer = () if position is None else (calls.answer(position, "SUCCEEDED", transaction_id),)
     if locked.value.status in _PAID:

@@ -74,6 +74,7 @@ def refund_mail(refund: Refund, outcome: str = SUCCEEDED) -> Mail:
 
 
 def _refunded(refund: Refund, outcome: str) -> tuple[str, str]:
+    """The subject and the text of the e-mail."""
     request, amount = refund.request, refund.request.displayed_amount
     way = "the way you paid" if outcome == SUCCEEDED else "by another payment than the one you made"
     text = (
@@ -84,6 +85,7 @@ def _refunded(refund: Refund, outcome: str) -> tuple[str, str]:
 
 
 def _reversed(refund: Refund, _outcome: str) -> tuple[str, str]:
+    """As `_refunded`."""
     request, amount = refund.request, refund.request.displayed_amount
     text = (
         f"We told you that we have refunded {amount} for order {request.order_number}. Your bank has returned this "

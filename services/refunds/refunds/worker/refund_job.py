@@ -142,7 +142,7 @@ class RefundJob(JobHandler):
         )
 
     async def _after_absence(self, job: Job, refund: Refund) -> Result:
-        """The last call certainly made nothing. An answer that was lost has then failed, and has its schedule."""
+        """The last call made no refund. One whose answer was lost has failed, and is repeated by the schedule."""
         if refund.status is RefundStatus.UNKNOWN:
             if refund.last_answer is LastAnswer.DECLINED and refund.identified_reference is None:
                 await require_refund_by_hand(job, refund)

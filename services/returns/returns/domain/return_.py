@@ -160,7 +160,8 @@ class Return:
         )
 
     def approve(self, now: datetime, manager_notes: str, approver: UUID, approvers_needed: int = 1) -> "Return":
-        """Approved once enough different approvers have approved; the same return for one who has done so already."""
+        """Add the approval. The return is APPROVED when it has `approvers_needed` approvals of different approvers.
+        An approver who has approved before gets the unchanged return."""
         approval = Approval(approver, now)
         if ReturnStatus.APPROVED in ALLOWED_TRANSITIONS[self.status]:
             if any(each.approved_by == approver for each in self.approvals):

@@ -53,6 +53,8 @@ class RequestObserver:
             await self._answer(work, scope, receive, send)
 
     async def _answer(self, work: Work, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application, and answer its exceptions. A request whose time limit has expired was answered by
+        `RunningRequests`: what the application sends later is discarded."""
         started = time.perf_counter()
         own_headers = trace_headers(scope["traceparent"])
         status = 0

@@ -46,7 +46,8 @@ class Cursors:
         return base64.urlsafe_b64encode(self._signature(content) + content).rstrip(b"=").decode()
 
     def parse(self, cursor: str) -> tuple[int, Position | None]:
-        """Raises `Problem` 422 for a text that is no cursor of this list."""
+        """The offset of the page, and the position after which it begins. Raises `Problem` 422 for a text that is no
+        cursor of this list."""
         try:
             data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
             signature, content = data[:_SIGNATURE_BYTES], data[_SIGNATURE_BYTES:]

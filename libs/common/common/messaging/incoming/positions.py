@@ -33,8 +33,8 @@ class Positions:
     async def find_starts(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
         """Learn where reading begins in new partitions: at the committed offset, or at the oldest.
 
-        To be done before their first commit; afterwards it is unknown what was never there to be read. Raises
-        `KafkaError`.
+        Call it before the first commit of a new partition: a committed offset no longer shows which records Kafka had
+        deleted before they were read. Raises `KafkaError`, also if the partitions were assigned anew meanwhile.
         """
         async with self._finding:
             new_partitions = [each for each in partitions if each not in self.processed]
