@@ -7,7 +7,7 @@ from importlib import import_module
 from benchmarks.results import table, write
 from rich.console import Console
 
-SHORT = ("gateways", "relaying", "consuming", "pipelines", "refund_cost", "processes")
+SHORT = ("gateways", "relaying", "consuming", "pipelines", "refund_cost", "whole_life", "processes")
 LONG = ("saturation", "backlog", "growth", "lists", "explaining")
 
 

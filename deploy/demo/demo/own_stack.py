@@ -17,18 +17,19 @@ STOP_SECONDS = 30
 
 
 @contextmanager
-def fresh_stack(folder: Path) -> Iterator[StackDescription]:
-    """A stack that starts with no data, runs while the block runs, and leaves its documents and mails to look at."""
+def fresh_stack(folder: Path, **settings: str) -> Iterator[StackDescription]:
+    """A stack that starts with no data, runs while the block runs, and leaves its documents and mails to look at.
+    `settings` are environment variables."""
     shutil.rmtree(folder, ignore_errors=True)
-    with running(folder) as stack:
+    with running(folder, **settings) as stack:
         yield stack
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[StackDescription]:
+def running(folder: Path, **settings: str) -> Iterator[StackDescription]:
     """A stack on the data of an earlier one, while the block runs."""
     # The demo asks every few milliseconds whether something has happened; a customer would not.
-    environment = {"RATE_LIMIT_PER_MINUTE": "0"} | os.environ | {"STACK_DIR": str(folder)}
+    environment = {"RATE_LIMIT_PER_MINUTE": "0"} | os.environ | settings | {"STACK_DIR": str(folder)}
     supervisor = subprocess.Popen([sys.executable, "-m", "local_stack", "up"], env=environment)
     try:
         yield _ready(supervisor, folder)
