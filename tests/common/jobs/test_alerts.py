@@ -129,6 +129,18 @@ async def test_a_permanent_failure_enqueues_an_alert_in_its_transaction(pool: Po
     assert job["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
 
 
+async def test_a_job_that_dies_again_after_a_replay_is_a_new_alert_on_the_same_day(pool: Pool) -> None:
+    given = settings(ops_email=OPS)
+    async with transaction(pool) as connection:
+        await queue.enqueue(connection, NewJob("glaze", "vase-1", {}, TRACEPARENT))
+    async with running(Worker(pool, [FunctionHandler("glaze", fail)], "workshop", given).run):
+        for deaths in (1, 2):
+            await wait_for_state(pool, "glaze", "vase-1", "dead")
+            assert await pool.fetchval("SELECT count(*) FROM jobs WHERE kind = 'alert'") == deaths
+            async with transaction(pool) as connection:
+                await queue.replay_dead(connection, "glaze", "vase-1")
+
+
 async def test_an_alert_that_cannot_be_sent_makes_no_alert(pool: Pool) -> None:
     given = settings(ops_webhook_url="http://127.0.0.1:9/")
     await enqueue(pool, given, ALERT)

@@ -1,7 +1,7 @@
 """Alerts to the operators: local jobs, enqueued in the transaction of what they report (ADR 41)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, TypeAlias
 
@@ -18,12 +18,22 @@ Channel: TypeAlias = Literal["mail", "webhook"]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """`cause` is the kind of event, and `subject` what it happened to: of each pair there is one alert per day."""
+    """`cause` is the kind of event, and `subject` what it happened to. `occurrence` is the event itself, where each one
+    needs people again, such as a job that died again after a replay. Without it, there is one alert per day of a cause
+    and subject: what comes and goes by itself must not fill the mailbox."""
 
     cause: str
     subject: str
     title: str
     details: Mapping[str, Any]
+    occurrence: str | None = None
+
+    def key(self, channel: str, now: datetime) -> str:
+        return f"{channel}:{self.cause}:{self.subject}:{self.occurrence or f'{now:%Y-%m-%d}'}"
+
+    def content(self) -> dict[str, Any]:
+        """What is sent."""
+        return {"cause": self.cause, "subject": self.subject, "title": self.title, "details": self.details}
 
 
 class Alerts:
@@ -41,13 +51,13 @@ class Alerts:
         return cls(service, (*mail, *webhook))
 
     async def enqueue(self, connection: Connection, alert: Alert, traceparent: str | None = None) -> None:
-        """In the caller's transaction. A second alert of the same cause, subject and day (UTC) changes nothing."""
+        """In the caller's transaction. A second alert of the same cause, subject and occurrence changes nothing."""
         now = datetime.now(UTC)
-        content = {"service": self._service, "at": now.isoformat(timespec="seconds"), **asdict(alert)}
+        content = {"service": self._service, "at": now.isoformat(timespec="seconds"), **alert.content()}
         jobs = [
             NewJob(
                 ALERT,
-                f"{channel}:{alert.cause}:{alert.subject}:{now:%Y-%m-%d}",
+                alert.key(channel, now),
                 storable_json({"channel": channel, "alert": content}),
                 traceparent_below(traceparent),
             )

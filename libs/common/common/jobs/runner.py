@@ -157,7 +157,8 @@ class JobRunner:
 def _alert(job: Job, handler: JobHandler, subject: Subject, reason: str) -> Alert:
     details = {"job_id": str(job.id), "attempts": job.attempt, "error": reason}
     details |= {name: None if value is None else str(value) for name, value in subject.log_fields.items()}
-    return Alert(f"job-dead:{job.kind}", job.business_key, f"{job.kind}: {handler.failure_message}", details)
+    title = f"{job.kind}: {handler.failure_message}"
+    return Alert(f"job-dead:{job.kind}", job.business_key, title, details, occurrence=f"attempt {job.attempt}")
 
 
 async def _store_result(job: Job, result: Mapping[str, object]) -> None:
