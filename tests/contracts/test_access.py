@@ -50,6 +50,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /ops/poison/replay": {"filter": {"topic": "vases"}, "dry_run": True},
     "POST /ops/poison/{poison_id}/discard": {"reason": "the kiln is gone"},
     "POST /ops/job-kinds/{kind}/pause": {"reason": "the kiln is cold"},
+    "POST /ops/discrepancies/{discrepancy_id}/acknowledge": {"reason": "it was sold as cracked"},
 }
 
 
@@ -97,6 +98,13 @@ async def a_kind(gateway: Gateway) -> str:
     return "glaze"
 
 
+async def a_discrepancy(gateway: Gateway) -> str:
+    statement = 'INSERT INTO discrepancies (id, "check", subject, details) VALUES ($1, $2, $3, $4)'
+    found = uuid4()
+    await gateway.pool.execute(statement, found, "cracked_vase", str(found), {})
+    return str(found)
+
+
 # What a path names, by its parameter: how to make one, and one that does not exist.
 OBJECTS: dict[str, tuple[Callable[[Gateway], Awaitable[object]], str]] = {
     "order_id": (an_order_of_ada, str(uuid4())),
@@ -106,6 +114,7 @@ OBJECTS: dict[str, tuple[Callable[[Gateway], Awaitable[object]], str]] = {
     "job_id": (lambda gateway: a_dead_job(cast(Any, gateway)), str(uuid4())),
     "kind": (a_kind, "nothing"),
     "poison_id": (lambda gateway: a_poison_record(cast(Any, gateway), f"Vase {uuid4()}"), str(uuid4())),
+    "discrepancy_id": (a_discrepancy, str(uuid4())),
     "position": (a_parked_event, "999999999"),
     "prefix": (an_api_key, "nobody"),
     "key": (an_unknown_key, str(uuid4())),

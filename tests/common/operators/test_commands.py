@@ -307,3 +307,9 @@ async def test_the_command_line_reconciles_and_lists_what_was_found(
     code, found = await command_line("discrepancies", "--state", "open")
     assert code == 0
     assert [each["check"] for each in found["data"]] == ["poison_kept"]
+
+    [discrepancy] = found["data"]
+    code, found = await command_line("acknowledge", discrepancy["id"], "--reason", "a test message")
+    assert (code, found["acknowledged_reason"]) == (0, "a test message")
+    assert await command_line("reconcile", "--once") == (0, {"findings": 1})
+    assert (await command_line("discrepancies", "--state", "open"))[1]["data"] == []

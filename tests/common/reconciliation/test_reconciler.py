@@ -8,11 +8,15 @@ from uuid import uuid4
 
 import pytest
 from common.database.statements import Connection
-from common.database.transactions import Pool, transaction
+from common.audit.actor import Actor
+from common.database.transactions import Pool, reading, transaction
 from common.jobs.alerts import Alerts
+from common.operators.commands import acknowledge_discrepancy
+from common.reconciliation import discrepancies
 from common.reconciliation.check import Check, Finding
 from common.reconciliation.reconciler import Reconciler
 from common.reconciliation.reports import Reports
+from support.events.traceparent import TRACEPARENT
 from support.running import running
 from support.waiting import eventually
 
@@ -87,6 +91,49 @@ async def test_what_is_not_found_any_more_is_resolved_and_a_relapse_is_a_new_dis
     assert [row["resolved_at"] is None for row in await rows(pool)] == [False, True]
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 2
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 1  # of the same cause, once a day
+
+
+async def acknowledge(pool: Pool) -> None:
+    async with transaction(pool) as connection:
+        found = (await rows(pool))[0]["id"]
+        actor = Actor(None, "Anna", "USER", "API_CALL", TRACEPARENT)
+        await acknowledge_discrepancy(connection, actor, found, "it was sold as cracked")
+
+
+async def test_an_acknowledged_discrepancy_is_not_reported_again_until_its_details_change(pool: Pool) -> None:
+    check = VaseCheck(CRACK)
+    await run_rounds(pool, check)
+    await acknowledge(pool)
+    await run_rounds(pool, check, rounds=2)
+    [row] = await rows(pool)
+    assert (row["occurrences"], row["acknowledged_by"], row["resolved_at"]) == (3, "Anna", None)
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
+    async with reading(pool) as connection:
+        assert await discrepancies.count_reported(connection) == {}
+
+    check.found = [replace(CRACK, details={"glaze": "blue", "pieces": 2})]
+    await run_rounds(pool, check, rounds=2)
+    [row] = await rows(pool)
+    assert (row["acknowledged_at"], row["acknowledged_by"], row["acknowledged_reason"]) == (None, None, None)
+    events = await pool.fetch("SELECT payload FROM outbox ORDER BY position")
+    assert [json.loads(each["payload"])["details"] for each in events] == [CRACK.details, check.found[0].details]
+    assert await pool.fetchval("SELECT count(*) FROM jobs WHERE kind = 'alert'") == 2, "on the same day"
+    async with reading(pool) as connection:
+        assert await discrepancies.count_reported(connection) == {"cracked_vase": 1}
+    changes = await pool.fetch("SELECT previous_state, new_state FROM audit WHERE entity_type = 'DISCREPANCY'")
+    assert [tuple(each) for each in changes] == [("OPEN", "ACKNOWLEDGED"), ("ACKNOWLEDGED", "OPEN")]
+
+
+async def test_an_acknowledged_discrepancy_that_is_gone_is_resolved_and_a_relapse_is_reported(pool: Pool) -> None:
+    check = VaseCheck(CRACK)
+    await run_rounds(pool, check)
+    await acknowledge(pool)
+    check.found.clear()
+    await run_rounds(pool, check)
+    check.found.append(CRACK)
+    await run_rounds(pool, check)
+    assert [row["acknowledged_at"] is None for row in await rows(pool)] == [False, True]
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 2
 
 
 async def test_a_check_that_fails_resolves_nothing_and_stops_no_other(pool: Pool) -> None:

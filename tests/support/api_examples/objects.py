@@ -198,6 +198,19 @@ class Objects:
             await poison.store(connection, self._service, record, "RuntimeError('an example')")
             return {"id": str(await connection.fetchval("SELECT id FROM poison WHERE key = $1", key))}
 
+    async def _discrepancy(self) -> Object:
+        found = uuid4()
+        await self._database.execute(
+            'INSERT INTO discrepancies (id, "check", subject, details) VALUES ($1, $2, $3, $4)',
+            *(found, "book_disagrees", f"payment {found.int % 10**6}", {"problem": "paid back in excess"}),
+        )
+        return {"id": str(found)}
+
+    async def _acknowledged_discrepancy(self) -> Object:
+        found = await self._discrepancy()
+        body, path = {"reason": "an example"}, f"/ops/discrepancies/{found['id']}/acknowledge"
+        return await self._shop.expect(200, "ops", "POST", path, body, service=self._service)
+
     async def _replayed_poison(self) -> Object:
         kept = await self._poison()
         await self._shop.expect(200, "ops", "POST", f"/ops/poison/{kept['id']}/replay", service=self._service)

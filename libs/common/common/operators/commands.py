@@ -20,7 +20,8 @@ from common.errors import Code, Problem
 from common.messaging.incoming.poison import discard, replay
 from common.messaging.outgoing import outbox
 from common.operators.auditing import record
-from common.operators.queries import find_event, find_poison
+from common.operators.queries import find_discrepancy, find_event, find_poison
+from common.reconciliation import discrepancies
 from common.service import Runtime
 
 _log = structlog.get_logger(__name__)
@@ -91,6 +92,23 @@ async def discard_poison(connection: Connection, actor: Actor, poison_id: UUID, 
         raise Problem(Code.CONFLICT, f"Only a record that is kept is discarded; this one is {state}.", {"state": state})
     await record(connection, actor, "POISON", poison_id, "KEPT", "DISCARDED", {"reason": reason})
     return stored_record
+
+
+async def acknowledge_discrepancy(
+    connection: Connection, actor: Actor, discrepancy_id: UUID, reason: str
+) -> dict[str, Any]:
+    """Decide that nothing more is to be done about a discrepancy as it is. Raises `Problem` NOT_FOUND, or CONFLICT when
+    it is resolved or was acknowledged before."""
+    is_acknowledged = await discrepancies.acknowledge(connection, discrepancy_id, reason, actor.name)
+    found = await find_discrepancy(connection, discrepancy_id)
+    if not is_acknowledged:
+        state = "acknowledged" if found["resolved_at"] is None else "resolved"
+        raise Problem(
+            Code.CONFLICT, f"Only an open discrepancy is acknowledged; this one is {state}.", {"state": state}
+        )
+    details = {"reason": reason, "check": found["check"], "subject": found["subject"]}
+    await record(connection, actor, discrepancies.ENTITY, discrepancy_id, "OPEN", "ACKNOWLEDGED", details)
+    return found
 
 
 async def create_key(

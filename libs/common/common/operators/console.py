@@ -83,8 +83,12 @@ def _add_discrepancies(subcommands: Subcommands) -> None:
     parser = with_paging(
         command_of(subcommands, "discrepancies", "what the reconciler found, newest first", queries.list_discrepancies)
     )
-    parser.add_argument("--state", choices=["open", "resolved"])
+    parser.add_argument("--state", choices=["open", "acknowledged", "resolved"])
     parser.add_argument("--check")
+    meaning = "report a discrepancy no more, unless it changes"
+    acknowledge_parser = command_of(subcommands, "acknowledge", meaning, commands.acknowledge_discrepancy)
+    acknowledge_parser.add_argument("discrepancy_id", metavar="id", type=UUID)
+    acknowledge_parser.add_argument("--reason", required=True)
     reconcile_parser = command_of(subcommands, "reconcile", "run all checks of the reconciler now", _reconcile)
     reconcile_parser.add_argument("--once", action="store_true", required=True, help="one round, as there is no other")
 

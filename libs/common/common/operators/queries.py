@@ -26,10 +26,15 @@ _POISON_RECORDS = paged_list(
     *(poison.c.created_at.desc(), poison.c.id),
 )
 _state = sa.bindparam("state", type_=sa.Text)
+_discrepancy_state = sa.case(
+    (discrepancies.c.resolved_at.is_not(None), "resolved"),
+    (discrepancies.c.acknowledged_at.is_not(None), "acknowledged"),
+    else_="open",
+)
 _DISCREPANCIES = paged_list(
     sa.select(*columns_of(discrepancies, Discrepancy)),
     where_equal(sa.select(discrepancies.c.id), check=discrepancies.c.check).where(
-        sa.or_(_state.is_(None), (_state == "open") == discrepancies.c.resolved_at.is_(None))
+        sa.or_(_state.is_(None), _discrepancy_state == _state)
     ),
     *(discrepancies.c.first_seen.desc(), discrepancies.c.id),
 )
@@ -61,6 +66,7 @@ _event_state = sa.case(
 )
 _FIND_EVENT = prepare(sa.select(outbox.c.id, _event_state.label("state")).where(outbox.c.position == _position))
 _id = sa.bindparam("id", type_=sa.Uuid)
+_FIND_DISCREPANCY = prepare(sa.select(*columns_of(discrepancies, Discrepancy)).where(discrepancies.c.id == _id))
 _parked_error = sa.select(outbox_parked.c.error).where(outbox_parked.c.position == outbox.c.position).scalar_subquery()
 _SHOW_EVENT = prepare(
     sa.select(
@@ -111,8 +117,16 @@ async def show_event(connection: Connection, position: int) -> Row:
 
 
 async def list_discrepancies(connection: Connection, state: str | None, check: str | None, paging: Paging) -> Page[Row]:
-    """Discrepancies that are `open` or `resolved`, or all, the latest first; None is no condition."""
+    """Discrepancies that are `open`, `acknowledged` or `resolved`, or all, the latest first; None is no condition."""
     return await _DISCREPANCIES.fetch(connection, paging, state=state, check=check)
+
+
+async def find_discrepancy(connection: Connection, discrepancy_id: UUID) -> Row:
+    """Raises `Problem` NOT_FOUND."""
+    row = await _FIND_DISCREPANCY.fetch_one(connection, id=discrepancy_id)
+    if row is None:
+        raise Problem.not_found("discrepancy", discrepancy_id)
+    return dict(row)
 
 
 async def list_keys(connection: Connection, paging: Paging) -> Page[Row]:

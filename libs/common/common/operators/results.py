@@ -120,7 +120,8 @@ class AuditVerification(TypedDict):
 
 
 class Discrepancy(TypedDict):
-    """What the reconciler found by `check`. It is open until `resolved_at`; `repaired_at` is its last repair."""
+    """What the reconciler found by `check`. It is open until `resolved_at`, and not reported from `acknowledged_at` on,
+    unless its details change; `repaired_at` is its last repair."""
 
     id: UUID
     check: str
@@ -134,6 +135,9 @@ class Discrepancy(TypedDict):
     repaired_at: datetime | None
     repair_error: str | None
     resolved_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_reason: str | None
 
 
 class ApiKeySummary(TypedDict):

@@ -14,6 +14,7 @@ from common.messaging.incoming.consumer_positions import database_time
 from common.messaging.outgoing.backlog import measure_outbox
 from common.operators.job_results import JobKind, JobKindList
 from common.operators.status_results import AlertStatus, OutboxStatus, ServiceStatus
+from common.reconciliation.discrepancies import is_reported
 from common.service import Runtime
 
 _COUNTS = ("ready", "due", "retrying", "running", "dead", "discarded", "done_recently")
@@ -35,7 +36,7 @@ _DISCREPANCIES = prepare(
         *(discrepancies.c.check, sa.func.count().label("open")),
         sa.func.min(discrepancies.c.first_seen).label("oldest"),
     )
-    .where(discrepancies.c.resolved_at.is_(None))
+    .where(is_reported)
     .group_by(discrepancies.c.check)
     .order_by(discrepancies.c.check)
 )

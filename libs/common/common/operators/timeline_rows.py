@@ -30,6 +30,7 @@ from common.operators.timeline_results import (
     TimelineJob,
     TimelinePoison,
 )
+from common.reconciliation.discrepancies import is_reported
 
 # Refused attempts, replays and look-ups can be repeated without end.
 MOST_ROWS = 200
@@ -134,7 +135,7 @@ _POISON = prepare(
 )
 _DISCREPANCIES = prepare(
     sa.select(*_columns(discrepancies, TimelineDiscrepancy))
-    .where(discrepancies.c.key == sa.bindparam("key", type_=sa.Text), discrepancies.c.resolved_at.is_(None))
+    .where(discrepancies.c.key == sa.bindparam("key", type_=sa.Text), is_reported)
     .order_by(discrepancies.c.first_seen)
     .limit(_most)
 )

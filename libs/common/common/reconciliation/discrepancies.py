@@ -1,4 +1,4 @@
-"""Statements on the table of discrepancies: open, seen again, repaired, resolved."""
+"""Statements on the table of discrepancies: open, seen again, repaired, acknowledged, resolved."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,12 +14,20 @@ from common.database.tables import discrepancies
 from common.reconciliation.check import Finding
 from common.text.storable import LONGEST_ERROR, storable, storable_json
 
+# The name of a discrepancy in the audit trail.
+ENTITY = "DISCREPANCY"
 _row = discrepancies.c
 _is_open = _row.resolved_at.is_(None)
+# It needs people.
+is_reported = sa.and_(_is_open, _row.acknowledged_at.is_(None))
 _check = sa.bindparam("check_name", type_=sa.Text)
 _subject = sa.bindparam("of_subject", type_=sa.Text)
 _id = sa.bindparam("discrepancy_id", type_=sa.Uuid)
-_OPEN_OF_CHECK = prepare(sa.select(_row.id, _row.subject, _row.repairs).where(_row.check == _check, _is_open))
+_OPEN_OF_CHECK = prepare(
+    sa.select(
+        *(_row.id, _row.subject, _row.repairs, _row.first_seen, _row.acknowledged_at.is_not(None).label("acknowledged"))
+    ).where(_row.check == _check, _is_open)
+)
 _OPEN = prepare(
     insert(discrepancies)
     .values(
@@ -39,6 +47,22 @@ _SEEN_AGAIN = prepare(
         last_seen=sa.func.now(),
         occurrences=_row.occurrences + 1,
         details=sa.bindparam("of_details", type_=JSONB),
+    )
+)
+_NOT_ACKNOWLEDGED = {"acknowledged_at": None, "acknowledged_by": None, "acknowledged_reason": None}
+_WITHDRAW = prepare(
+    sa.update(discrepancies)
+    .where(_row.id == _id, _row.acknowledged_at.is_not(None), _row.details != sa.bindparam("of_details", type_=JSONB))
+    .values(_NOT_ACKNOWLEDGED)
+    .returning(_row.occurrences)
+)
+_ACKNOWLEDGE = prepare(
+    sa.update(discrepancies)
+    .where(_row.id == _id, is_reported)
+    .values(
+        acknowledged_at=sa.func.now(),
+        acknowledged_by=sa.bindparam("by", type_=sa.Text),
+        acknowledged_reason=sa.bindparam("reason", type_=sa.Text),
     )
 )
 _RESOLVE = prepare(
@@ -68,7 +92,7 @@ _REPAIR_FAILED = prepare(
     .where(_is_repair)
     .values(repairs=_row.repairs + 1, repair_error=sa.bindparam("error", type_=sa.Text))
 )
-_COUNT_OPEN = prepare(sa.select(_row.check, sa.func.count().label("rows")).where(_is_open).group_by(_row.check))
+_COUNT_REPORTED = prepare(sa.select(_row.check, sa.func.count().label("rows")).where(is_reported).group_by(_row.check))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +109,14 @@ class Discrepancy:
 class OpenRow:
     id: UUID
     repairs: int
+    first_seen: datetime
+    acknowledged: bool = False
 
 
 async def open_of(connection: Connection, check: str) -> dict[str, OpenRow]:
     """The open discrepancies of a check, by their subjects."""
     rows = await _OPEN_OF_CHECK.fetch_all(connection, check_name=check)
-    return {row["subject"]: OpenRow(row["id"], row["repairs"]) for row in rows}
+    return {row["subject"]: OpenRow(row["id"], row["repairs"], row["first_seen"], row["acknowledged"]) for row in rows}
 
 
 async def open_new(connection: Connection, check: str, finding: Finding) -> Discrepancy | None:
@@ -113,6 +139,22 @@ async def see_again(connection: Connection, seen: Iterable[tuple[OpenRow, Mappin
         await _SEEN_AGAIN.execute_many(connection, rows)
 
 
+async def withdraw_acknowledgement(
+    connection: Connection, check: str, finding: Finding, row: OpenRow
+) -> tuple[Discrepancy, int] | None:
+    """Where the details of an acknowledged discrepancy have changed: it needs people again. It is returned with the
+    number of times that it was found."""
+    occurrences: int | None = await _WITHDRAW.fetch_value(
+        connection, discrepancy_id=row.id, of_details=storable_json(finding.details)
+    )
+    return None if occurrences is None else (Discrepancy(row.id, check, finding, row.first_seen), occurrences)
+
+
+async def acknowledge(connection: Connection, discrepancy_id: UUID, reason: str, by: str) -> bool:
+    """False where it is not open, or acknowledged already."""
+    return await _ACKNOWLEDGE.execute(connection, discrepancy_id=discrepancy_id, reason=reason, by=by) == 1
+
+
 async def resolve(connection: Connection, check: str, found: Collection[str]) -> list[str]:
     """Resolve what the check does not find any more; returns the subjects."""
     return [row["subject"] for row in await _RESOLVE.fetch_all(connection, check_name=check, found=list(found))]
@@ -133,6 +175,6 @@ async def record_failed_repair(connection: Connection, row: OpenRow, error: str)
     await _REPAIR_FAILED.execute(connection, discrepancy_id=row.id, repairs_before=row.repairs, error=text)
 
 
-async def count_open(connection: Connection) -> dict[str, int]:
-    """The number of open discrepancies, by check."""
-    return {row["check"]: row["rows"] for row in await _COUNT_OPEN.fetch_all(connection)}
+async def count_reported(connection: Connection) -> dict[str, int]:
+    """The number of discrepancies that are open and not acknowledged, by check."""
+    return {row["check"]: row["rows"] for row in await _COUNT_REPORTED.fetch_all(connection)}

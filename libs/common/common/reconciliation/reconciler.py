@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import structlog
 from prometheus_client import Counter, Gauge
 
+from common.audit import entries
+from common.audit.actor import Actor
+from common.audit.entries import AuditEntry
 from common.component import Component, pause, unless_stopping
 from common.database.statements import Connection
 from common.database.transactions import FailuresLogged, Pool, is_connection_failure, reading, transaction
@@ -13,7 +17,7 @@ from common.reconciliation import discrepancies
 from common.reconciliation.check import MOST_FINDINGS, Check, Finding
 from common.reconciliation.discrepancies import OpenRow
 from common.reconciliation.reports import Reports
-from common.telemetry.tracing import Work
+from common.telemetry.tracing import Work, traceparent_below
 from common.text.storable import describe_error
 
 # The key of an advisory lock: one process at a time runs a round. The number is arbitrary.
@@ -23,7 +27,7 @@ _NO_IDLE_LIMIT = "SET LOCAL idle_in_transaction_session_timeout = 0"
 LONGEST_CHECK_SECONDS = 300
 
 _log = structlog.get_logger(__name__)
-_open = Gauge("discrepancies", "Discrepancies that are not resolved; any is an alert", ["check"])
+_open = Gauge("discrepancies", "Discrepancies that are neither resolved nor acknowledged; any is an alert", ["check"])
 _found = Counter("discrepancies_found_total", "Discrepancies that were found", ["check"])
 _repairs = Counter("discrepancy_repairs_total", "Repairs of discrepancies, by outcome", ["check", "outcome"])
 _failures = Counter("reconciliation_failures_total", "Checks that could not be made", ["check"])
@@ -54,7 +58,7 @@ class Reconciler:
         async with transaction(self._pool) as connection:
             await self.run_round(connection)
         async with reading(self._pool) as connection:
-            counts = await discrepancies.count_open(connection)
+            counts = await discrepancies.count_reported(connection)
         _open.clear()
         for check in self._checks:
             _open.labels(check.name).set(0)
@@ -85,6 +89,10 @@ class Reconciler:
             return 0
         async with reading(self._pool) as connection:
             known = await discrepancies.open_of(connection, check.name)
+        for finding in found:
+            if finding.subject in known and known[finding.subject].acknowledged:
+                await self._report_if_changed(check, finding, known[finding.subject])
+        async with reading(self._pool) as connection:
             seen = [(known[each.subject], each.details) for each in found if each.subject in known]
             await discrepancies.see_again(connection, seen)
         for finding in found:
@@ -107,7 +115,19 @@ class Reconciler:
                 await self._reports.report(connection, discrepancy)
         _found.labels(check.name).inc()
         _log.error("discrepancy", check=check.name, subject=finding.subject, key=finding.key, details=finding.details)
-        return OpenRow(discrepancy.id, 0)
+        return OpenRow(discrepancy.id, 0, discrepancy.first_seen)
+
+    async def _report_if_changed(self, check: Check, finding: Finding, row: OpenRow) -> None:
+        """A person has acknowledged it as it was."""
+        with Work(f"discrepancy {check.name}", "internal"):
+            async with transaction(self._pool) as connection:
+                changed = await discrepancies.withdraw_acknowledgement(connection, check.name, finding, row)
+                if changed is None:
+                    return
+                discrepancy, occurrences = changed
+                await entries.append(connection, _reopening(row))
+                await self._reports.report(connection, discrepancy, occurrence=f"found {occurrences} times")
+        _log.error("an acknowledged discrepancy has changed", check=check.name, subject=finding.subject)
 
     async def _repair(self, check: Check, finding: Finding, row: OpenRow) -> None:
         try:
@@ -127,3 +147,9 @@ class Reconciler:
             outcome = "done"
             _log.warning("a discrepancy was repaired", check=check.name, subject=finding.subject)
         _repairs.labels(check.name, outcome).inc()
+
+
+def _reopening(row: OpenRow) -> AuditEntry:
+    actor = Actor(None, "reconciler", "SYSTEM", "BACKGROUND_JOB", traceparent_below())
+    now = datetime.now(UTC)
+    return AuditEntry(discrepancies.ENTITY, row.id, "ACKNOWLEDGED", "OPEN", "ACCEPTED", actor, now, {})

@@ -19,7 +19,8 @@ DISCREPANCY = "reconciliation.discrepancy"
 
 
 class DiscrepancyData(EventData):
-    """A discrepancy that the reconciler of a service has found for the first time.
+    """A discrepancy that the reconciler of a service has found for the first time, or that has changed after a person
+    had acknowledged it.
 
     `check` says what was compared, and `subject` what is wrong; `details` are those of the check.
     """
@@ -47,8 +48,9 @@ class Reports:
     event_counter: EventCounter | None
     alerts: Alerts
 
-    async def report(self, connection: Connection, discrepancy: Discrepancy) -> None:
-        """Write the event and the alert."""
+    async def report(self, connection: Connection, discrepancy: Discrepancy, *, occurrence: str | None = None) -> None:
+        """Write the event and the alert. Without an `occurrence`, a discrepancy that comes and goes makes one alert a
+        day."""
         traceparent = traceparent_below()
         if self.topic is not None:
             await outbox.append(connection, await self._event(connection, self.topic, discrepancy, traceparent))
@@ -58,6 +60,7 @@ class Reports:
             finding.subject,
             f"discrepancy: {discrepancy.check} of {finding.subject}",
             {"discrepancy_id": str(discrepancy.id), "key": finding.key, **finding.details},
+            occurrence,
         )
         await self.alerts.enqueue(connection, alert, traceparent)
 

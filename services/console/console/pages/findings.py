@@ -1,18 +1,36 @@
-"""Discrepancies that the reconcilers have found: places that must agree and do not."""
+"""Discrepancies that the reconcilers have found: places that must agree and do not; an operator can acknowledge one."""
 
-from console.pages.answers import View
+from typing import Any
+
+from console.operations import ACKNOWLEDGE_DISCREPANCY
+from console.pages.answers import Answer, Done, View
 from console.pages.json_text import json_text
-from console.pages.lists import sections
+from console.pages.lists import new_key, sections, service_of
+from console.pages.refusals import acted
 from console.pages.visit import Visit
+from console.services.client import segment
 
-STATES = ("open", "resolved")
+STATES = ("open", "acknowledged", "resolved")
 
 
 async def page(visit: Visit) -> View:
     state = visit.query("state") if "state" in visit.request.query_params else "open"
     found = await sections(visit, "/ops/discrepancies", state=state, check=visit.query("check"))
     content = {"sections": found, "states": STATES, "state": state, "service": visit.query("service")}
-    return View("findings.html", {**content, "check": visit.query("check"), "as_text": _as_text})
+    forms = {"may_acknowledge": visit.may(ACKNOWLEDGE_DISCREPANCY), "key": new_key(), "refusal": None}
+    return View("findings.html", {**content, **forms, "check": visit.query("check"), "as_text": _as_text})
+
+
+async def acknowledge(visit: Visit) -> Answer:
+    service, body = service_of(visit), {"reason": visit.form.get("reason", "")}
+
+    def done(_: Any) -> Done:
+        return Done(
+            "/findings", f"{service.name}: the discrepancy is acknowledged. It is reported again if it changes."
+        )
+
+    path = f"/ops/discrepancies/{segment(visit.path('discrepancy_id'))}/acknowledge"
+    return await acted(visit, service.send("POST", path, body, key=visit.form.get("key")), page, done)
 
 
 def _as_text(details: object) -> str:

@@ -19,6 +19,7 @@ _RETURN = "/returns/{return_id}"
 _JOB = "/jobs/{service}/{job_id}"
 _KIND = "/kinds/{service}/{kind}"
 _POISON = "/poison/{service}/{poison_id}"
+_FINDING = "/findings/{service}/{discrepancy_id}"
 _EVENT = "/unsent-events/{service}/{position}"
 
 RETURNS = (
@@ -51,6 +52,7 @@ MESSAGES = (
     Page(_EVENT, "Unsent event", unsent_events.one, (ops.READ_UNSENT_EVENT,)),
     Page(f"{_EVENT}/replay", "Unsent event", unsent_events.replay, (ops.REPLAY_EVENT,), "POST"),
     Page("/findings", "Discrepancies", findings.page, (ops.LIST_DISCREPANCIES,), in_navigation=True),
+    Page(f"{_FINDING}/acknowledge", "Discrepancies", findings.acknowledge, (ops.ACKNOWLEDGE_DISCREPANCY,), "POST"),
 )
 MONEY = (
     Page("/refunds", "Refunds", refunds.page, (ops.LIST_REFUNDS,), in_navigation=True),

@@ -21,6 +21,10 @@ discrepancies = sa.Table(
     sa.Column("repairs", sa.Integer, nullable=False, server_default=sa.text("0")),
     instant("repaired_at"),
     sa.Column("repair_error", sa.Text),
+    # A person knows of it and has decided: it is not reported while its details stay the same.
+    instant("acknowledged_at"),
+    sa.Column("acknowledged_by", sa.Text),
+    sa.Column("acknowledged_reason", sa.Text),
     # Set once a later round does not find it any more.
     instant("resolved_at"),
     sa.Index("uq_discrepancies_open", "check", "subject", unique=True, postgresql_where=sa.text("resolved_at IS NULL")),

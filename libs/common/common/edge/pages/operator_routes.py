@@ -13,6 +13,7 @@ from common.access.api_keys import KeyOptions
 from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
+from common.edge.pages.job_bodies import Reason
 from common.edge.requests.fields import Line, RequestBody, WholeNumber
 from common.edge.requests.query import InDigits, LargePageQuery, PageQuery
 from common.edge.routing.router import Router
@@ -30,6 +31,7 @@ class EventState(StrEnum):
 
 class DiscrepancyState(StrEnum):
     OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
 
 
@@ -114,6 +116,16 @@ async def list_discrepancies(
 ) -> Response:
     """What the reconciler of the service has found, newest first: where two places that must agree do not."""
     return await read_page(request, queries.list_discrepancies, state, check, paging=paging)
+
+
+@router.route("POST", "/discrepancies/{discrepancy_id}/acknowledge", roles=[Role.OPS], returns=schemas.Discrepancy)
+async def acknowledge_discrepancy(request: Request, discrepancy_id: UUID, body: Reason) -> Response:
+    """Decide that nothing more is to be done about a discrepancy, such as money that was paid back twice and written
+    off. It is not reported any more, unless its details change. 409 when it is resolved, or was acknowledged before."""
+    actor = Caller.of(request).actor
+    async with command(request) as run:
+        found = await commands.acknowledge_discrepancy(run.connection, actor, discrepancy_id, body.reason)
+        return await run.answer(found)
 
 
 @router.route("GET", "/api-keys", roles=[Role.OPS], lists=schemas.ApiKeySummary)
