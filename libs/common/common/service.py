@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import MetaData
+from sqlalchemy import ColumnElement, MetaData, Table
 
 from common.aggregates.counts import StatusCounts
 from common.database.statements import Connection
@@ -72,7 +72,8 @@ class Service(Generic[Settings]):
     `worker` runs the jobs of `job_handlers`, an async context manager that closes the handlers' resources at its end,
     and beside them `worker_components`, by their names, until the process stops.
     The role `relay` is the same in every service; it also keeps the totals of `counts` up to date, and sets the gauges
-    of the service's own `measurement`. The role
+    of the service's own `measurement`, and deletes the rows of its own tables for which a condition of `expired_rows`
+    holds. The role
     `reconciler` runs the `checks` of the service after those of every service, and sends its alerts; `event_counter` is
     that of a service whose aggregates count their events themselves. `operator_commands` are commands that only this
     service has. These functions import the modules that only their role needs: the other roles then start faster and
@@ -95,6 +96,7 @@ class Service(Generic[Settings]):
     event_counter: "EventCounter | None" = None
     operator_commands: Callable[[], Iterable[OperatorCommand]] = tuple
     measurement: Callable[[Settings], Callable[[Connection], Awaitable[None]]] | None = None
+    expired_rows: Callable[[Settings], Iterable[tuple[Table, ColumnElement[bool]]]] = lambda _: ()
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from common.messaging.incoming.records import Handlers
     from common.reconciliation.check import Check
     from fastapi import FastAPI
+    from sqlalchemy import ColumnElement, Table
 
     from refunds.payment_gateway.adyen import AdyenGateway
     from refunds.payment_gateway.stripe import StripeGateway
@@ -112,6 +113,13 @@ def _payment_gateway(settings: RefundsSettings) -> "AdyenGateway | StripeGateway
     return StripeGateway(url, api_key, timeout=timeout, webhook_secret=secret)
 
 
+def expired_rows(settings: RefundsSettings) -> "Iterable[tuple[Table, ColumnElement[bool]]]":
+    from refunds.repository.retention import expired_events
+    from refunds.use_cases.jobs import EVENT_JOB
+
+    return [expired_events(settings.provider_event_retention_days, EVENT_JOB)]
+
+
 def operator_commands() -> Iterable[OperatorCommand]:
     from refunds.use_cases.trial_balance import check_book
 
@@ -132,4 +140,5 @@ SERVICE = Service(
     counts=refund_counts,
     operator_commands=operator_commands,
     checks=checks,
+    expired_rows=expired_rows,
 )

@@ -18,6 +18,8 @@ class RefundsSettings(MailSettings):
     payment_gateway_concurrency: int = Field(default=8, ge=1, le=100)
     # Between two sweeps of the provider's events.
     payment_sweep_seconds: float = Field(default=60, gt=0)
+    # Of the provider's events that were applied.
+    provider_event_retention_days: float = Field(default=120, gt=0)
     # With which the provider signs its webhooks; Adyen's is hexadecimal.
     payment_webhook_secret: SecretStr = Field(default=SecretStr(""))
     # Adyen's name of the seller.

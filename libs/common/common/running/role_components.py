@@ -61,7 +61,7 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     from common.messaging.outgoing.relay import Relay
     from common.operators.auditor import verify_regularly
     from common.running.backlog import measure_backlog
-    from common.running.purge import purge_regularly, standard_rules
+    from common.running.purge import PurgeRule, purge_regularly, standard_rules
 
     settings = runtime.settings
     sealer = Sealer(
@@ -73,13 +73,14 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     )
     measurement = runtime.service.measurement
     own_gauges = () if measurement is None else (measurement(settings),)
+    rules = [*standard_rules(settings), *(PurgeRule(*each) for each in runtime.service.expired_rows(settings))]
     owner = f"{socket.gethostname()}:{os.getpid()}"
     counts = runtime.service.counts
     count_folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
     return [
         Relay(runtime.pool, settings.kafka_bootstrap, owner, source=runtime.service.name).component,
         Component("backlog", partial(measure_backlog, runtime.pool, own_gauges=own_gauges)),
-        Component("purger", partial(purge_regularly, runtime.pool, standard_rules(settings))),
+        Component("purger", partial(purge_regularly, runtime.pool, rules)),
         sealer.component,
         Component("auditor", partial(verify_regularly, runtime)),
         *count_folding,

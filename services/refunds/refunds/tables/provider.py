@@ -6,7 +6,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from refunds.tables.schema import metadata
 
-# The events of the provider, received by webhook or sweep; each event is stored once.
+# The events of the provider, received by webhook or sweep; each event is stored once. One that comes again after its
+# row was purged is applied again, which changes nothing: the tables below keep the furthest status.
 provider_events = sa.Table(
     "provider_events",
     metadata,
@@ -15,7 +16,7 @@ provider_events = sa.Table(
     sa.Column("event", JSONB, nullable=False),
     # As it was signed; null for an event that a sweep found.
     sa.Column("body", sa.LargeBinary),
-    instant("received_at", nullable=False, server_default=sa.func.now()),
+    instant("received_at", nullable=False, server_default=sa.func.now(), index=True),
 )
 
 # Refunds at the provider as its events describe them: the furthest status, whatever the order of the events.
