@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from refunds.domain.book import Overdrawn
 from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, GatewayRefundStatus, PaymentDisputed
+from refunds.repository import closing
 from refunds.use_cases import booking
 from refunds.use_cases.trial_balance import get_trial_balance
 from support.example.refunds import EVENT, NOW, a_refund
@@ -85,11 +86,25 @@ class Book(RuleBasedStateMachine):
         if status is not DisputeStatus.OPENED or name not in self._place:
             self._place[name] = (place, amount)
 
+    @rule()
+    def the_book_is_closed(self) -> None:
+        async def close() -> None:
+            async with self._pool.acquire() as connection:
+                last = await closing.last_posting(connection)
+                assert last.position is not None
+                await closing.close(connection, last.position, anew=False)
+
+        self._run(close())
+
     @invariant()
     def the_trial_balance_is_zero_and_the_balances_are_those_of_the_model(self) -> None:
         async def check() -> None:
             async with self._pool.acquire() as connection:
-                assert (await get_trial_balance(connection)).is_zero
+                whole = await get_trial_balance(connection, reads_all=True)
+                since_closing = await get_trial_balance(connection)
+                assert whole.is_zero
+                assert since_closing.is_zero
+                assert set(since_closing.accounts) == set(whole.accounts)
                 assert await balances_of(connection, self._payment) == self._expected()
 
         self._run(check())

@@ -1,6 +1,6 @@
 """The tables of refunds, in addition to those that every service has (common.database.tables)."""
 
-from refunds.tables.book import book_disagreements, book_payments, postings
+from refunds.tables.book import book_closing, book_disagreements, book_payments, postings
 from refunds.tables.provider import gateway_refunds, gateway_sweeps, payment_disputes, provider_events
 from refunds.tables.refunds import (
     ENTITY,
@@ -14,6 +14,7 @@ from refunds.tables.schema import metadata
 
 __all__ = [
     "ENTITY",
+    "book_closing",
     "book_disagreements",
     "book_payments",
     "gateway_refunds",

@@ -64,6 +64,18 @@ postings = sa.Table(
     info=APPEND_ONLY,
 )
 
+# The sums of all postings up to `position`, which is the same in every row; no row while the book was not closed yet
+# (ADR 47). A number, not the column's type: sums of many amounts are larger.
+book_closing = sa.Table(
+    "book_closing",
+    metadata,
+    sa.Column("currency", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("debits", sa.Numeric, nullable=False),
+    sa.Column("credits", sa.Numeric, nullable=False),
+)
+
 # What was reported of a payment and differs from the book: for people to decide.
 book_disagreements = sa.Table(
     "book_disagreements",

@@ -39,6 +39,8 @@ refunds = sa.Table(
     sa.Column("last_answer", sa.Text),
     sa.Column("reported", sa.Text),
     sa.Column("settled_by_hand", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    # The first of the latest calls in a row that the gateway did not answer.
+    instant("unreached_since"),
     # The head of the refund's audit chain, moved under the row's lock.
     sa.Column("audit_position", sa.Integer, nullable=False),
     sa.Column("audit_hash", sa.LargeBinary, nullable=False),

@@ -10,7 +10,7 @@ from common.database.statements import Connection, Record
 from common.money import quantize
 from prometheus_client import Gauge
 
-from refunds.repository import trial_balance
+from refunds.repository import closing, trial_balance
 
 _difference = Gauge(
     "book_trial_balance_difference",
@@ -60,9 +60,19 @@ class TrialBalance:
         return not any(self.differences.values())
 
 
-async def get_trial_balance(connection: Connection, order_id: UUID | None = None) -> TrialBalance:
-    """Of the whole book, or of the payments of one order; the gauges show the latest one of the whole book."""
-    accounts = [_account(row) for row in await trial_balance.accounts(connection, order_id)]
+async def get_trial_balance(
+    connection: Connection, order_id: UUID | None = None, *, reads_all: bool = False
+) -> TrialBalance:
+    """Of the whole book, or of the payments of one order; the gauges show the latest one of the whole book.
+
+    Of the whole book, the postings since its closing are read, and what they touched; with `reads_all`, all.
+    """
+    rows = None
+    if order_id is None and not reads_all:
+        rows = await closing.accounts_since_closing(connection)
+    if rows is None:
+        rows = await trial_balance.accounts(connection, order_id)
+    accounts = [_account(row) for row in rows]
     findings = await trial_balance.findings(connection)
     payments = [] if order_id is None else await _payments(connection, order_id)
     balance = TrialBalance(accounts, findings["payments_in_excess"], findings["disagreements"], payments)
@@ -75,8 +85,8 @@ async def get_trial_balance(connection: Connection, order_id: UUID | None = None
 
 
 async def check_book(connection: Connection) -> dict[str, Any]:
-    """The trial balance of the whole book, for the command line."""
-    balance = await get_trial_balance(connection)
+    """The trial balance of the whole book by all of its postings, for the command line."""
+    balance = await get_trial_balance(connection, reads_all=True)
     return {
         "is_zero": balance.is_zero,
         "payments_in_excess": balance.payments_in_excess,
