@@ -14,6 +14,7 @@ PROJECTS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml servi
 TRIALS ?= 10000
 REFUNDS ?= 2000
 UNKNOWN ?= 10000
+MINUTES ?= 60
 SOURCES := libs services deploy docs tests .ci
 
 .DEFAULT_GOAL := help
@@ -109,6 +110,9 @@ kill-runs: setup ## kill the processes of a running stack at random moments, and
 
 lost-hops: setup ## lose one hop after the other on purpose, and measure when the reconciler names and repairs it
 	cd tests && ../$(BIN)/python -m chaos.lost_hops
+
+busy-hour: setup ## process orders for MINUTES while processes are killed; the reconcilers must find nothing
+	cd tests && ../$(BIN)/python -m chaos.busy_hour --minutes $(MINUTES) --seed $(SEED)
 
 fuzz: setup ## send CASES requests, generated from the OpenAPI documents, to the four services of a running stack
 	$(BIN)/python tests/chaos/fuzz_gateways.py --cases $(CASES) --seed $(SEED)

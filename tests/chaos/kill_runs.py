@@ -89,7 +89,7 @@ async def time_order(shop: Shop, number: str) -> float:
 async def kill(folder: Path, name: str, after_seconds: float) -> int:
     """Send SIGKILL to the process of this name after a delay; its pid."""
     await asyncio.sleep(after_seconds)
-    pid = _process(running_stack(folder), name)["pid"]
+    pid = process_of(running_stack(folder), name)["pid"]
     os.kill(pid, signal.SIGKILL)
     return pid
 
@@ -100,7 +100,7 @@ async def killed_run(shop: Shop, folder: Path, number: int, victim: str, after_s
     seconds = time.monotonic() - start
 
     async def restarted() -> bool | None:
-        return _process(running_stack(folder), victim)["pid"] != pid or None
+        return process_of(running_stack(folder), victim)["pid"] != pid or None
 
     await shop.eventually(f"a new process for {victim}", restarted)
     return Run(
@@ -114,11 +114,11 @@ async def killed_run(shop: Shop, folder: Path, number: int, victim: str, after_s
     )
 
 
-def _process(stack: StackDescription, name: str) -> RunningProcess:
+def process_of(stack: StackDescription, name: str) -> RunningProcess:
     return next(process for process in stack["processes"] if process["name"] == name)
 
 
-def _victims(stack: StackDescription, dice: random.Random) -> Iterator[str]:
+def in_turn(stack: StackDescription, dice: random.Random) -> Iterator[str]:
     names = [process["name"] for process in stack["processes"] if process["name"] not in NOT_KILLED]
     while True:
         yield from dice.sample(names, len(names))
@@ -131,7 +131,7 @@ async def campaign(stack: StackDescription, folder: Path, runs: int, seed: int, 
     try:
         undisturbed = min([await time_order(shop, f"undisturbed_{number}") for number in range(3)])
         console.print(f"without a kill, an order takes {undisturbed:.2f} s")
-        for number, victim in zip(range(1, runs + 1), _victims(stack, dice), strict=False):
+        for number, victim in zip(range(1, runs + 1), in_turn(stack, dice), strict=False):
             run = await killed_run(shop, folder, number, victim, dice.uniform(0, undisturbed))
             done.append(run)
             console.print(
