@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from refunds.payment_gateway.breaker import Breaker
 from refunds.use_cases.jobs import REFUND_JOB
 from refunds.worker.refund_job import RefundJob
 from support.events.services_without_kafka import ServicesWithoutKafka, services_without_kafka
@@ -74,7 +75,7 @@ class MoneyOfAnOrder(RuleBasedStateMachine):
     def an_order_is_placed(self, knows_derived_references: bool, beginning: tuple[dict[str, str], ...]) -> None:
         self._provider = FakePaymentGateway(knows_derived_references=knows_derived_references)
         self._knows_derived_references = knows_derived_references
-        self._handler = RefundJob(self._provider)
+        self._handler = RefundJob(self._provider, breaker=Breaker("fake", seconds_open=0))
         self._suffix = uuid4().hex[:8]
 
         async def begin() -> None:

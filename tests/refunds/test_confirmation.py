@@ -10,13 +10,15 @@ from common.database.transactions import Pool
 from common.messaging.dead_letters import dead_letter_topic
 from refunds.domain.refund import Refund
 from refunds.domain.request import Cause
+from refunds.payment_gateway.port import Declined, GatewayRefund, RefundCall
 from refunds.use_cases.jobs import MAIL_JOB
 from refunds.worker.mail_job import MailJob, refund_mail
 from refunds.worker.refund_job import RefundJob
-from support.example.refunds import NOW, a_refund, job_in_state, open_refund, replay, running_worker
+from support.example.refunds import NOW, a_refund, job_in_state, job_of, open_refund, replay, running_worker
 from support.mail.mailbox import Mailbox, running_mailbox
 from support.mail.sending import mailer
 from support.payments.fake_gateway import FakePaymentGateway
+from support.waiting import eventually
 
 SENDER = "ArtiCurated <refunds@articurated.example>"
 
@@ -77,6 +79,92 @@ def test_the_confirmation_states_the_cause_in_words_for_the_customer(cause: Caus
     mail = refund_mail(refund.succeed("re_1", NOW))
     assert mail.text.startswith(f"Dear customer,\n\n{reason}")
     assert "5,400 JPY" in mail.text
+
+
+class Declining(FakePaymentGateway):
+    """Declines everything, until it is told not to."""
+
+    is_closed = True
+
+    async def refund(self, call: RefundCall) -> GatewayRefund:
+        if self.is_closed:
+            raise Declined("402: the account is closed")
+        return await super().refund(call)
+
+
+async def failed_refund(pool: Pool, gateway: Declining) -> Refund:
+    refund = await open_refund(pool, customer_email=f"ada+{a_refund().id.hex}@example.com")
+    async with running_worker(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "dead")
+    return refund
+
+
+async def replayed(pool: Pool, gateway: Declining, refund: Refund, state: str) -> None:
+    await replay(pool, (await job_of(pool, refund)).id)
+    async with running_worker(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, state)
+
+
+async def mails(pool: Pool, mailbox: Mailbox, mail_job: MailJob, refund: Refund) -> list[str]:
+    """Their subjects, once nothing more is to be sent; the oldest first."""
+    async with running_worker(pool, mail_job):
+        await eventually(
+            lambda: pool.fetchval("SELECT NOT EXISTS (SELECT FROM jobs WHERE kind = $1 AND state <> 'done')", MAIL_JOB)
+        )
+    return [str(each["Subject"]) for each in reversed(await mailbox.messages_to(address_of(refund)))]
+
+
+FAILED = "About your refund of 79.06 EUR for order ORD-2026-000042"
+REFUNDED = "Your refund of 79.06 EUR for order ORD-2026-000042"
+
+
+async def test_a_customer_is_told_once_that_a_refund_failed_and_then_that_it_was_made(
+    pool: Pool, mailbox: Mailbox, mail_job: MailJob
+) -> None:
+    gateway = Declining()
+    refund = await failed_refund(pool, gateway)
+    assert await mails(pool, mailbox, mail_job, refund) == [FAILED]
+
+    await replayed(pool, gateway, refund, "dead")
+    assert await mails(pool, mailbox, mail_job, refund) == [FAILED], "another failure is nothing new"
+
+    gateway.is_closed = False
+    await replayed(pool, gateway, refund, "done")
+    assert await mails(pool, mailbox, mail_job, refund) == [FAILED, REFUNDED]
+
+
+async def test_a_failure_that_is_over_before_its_mail_is_sent_is_not_told(
+    pool: Pool, mailbox: Mailbox, mail_job: MailJob
+) -> None:
+    gateway = Declining()
+    refund = await failed_refund(pool, gateway)
+    gateway.is_closed = False
+    await replayed(pool, gateway, refund, "done")
+    assert await mails(pool, mailbox, mail_job, refund) == [REFUNDED]
+
+
+async def test_the_mail_of_a_failure_waits_while_the_refund_is_tried_again(
+    pool: Pool, mailbox: Mailbox, mail_job: MailJob
+) -> None:
+    gateway = Declining()
+    refund = await failed_refund(pool, gateway)
+    await replay(pool, (await job_of(pool, refund)).id)
+    await pool.execute("UPDATE refunds SET status = 'READY'")
+    async with running_worker(pool, mail_job):
+        query = "SELECT last_error LIKE '%is tried again' FROM jobs WHERE kind = $1"
+        await eventually(lambda: pool.fetchval(query, MAIL_JOB))
+    assert await mailbox.messages_to(address_of(refund)) == []
+
+    async with running_worker(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "dead")
+    assert await mails(pool, mailbox, mail_job, refund) == [FAILED]
+
+
+def test_the_mail_of_a_failure_gives_no_reason_and_asks_for_nothing() -> None:
+    mail = refund_mail(a_refund().fail("402: the account is closed"), "FAILED")
+    text = " ".join(mail.text.split())
+    assert "We could not yet pay back 79.06 EUR for order ORD-2026-000042. You need not do anything" in text
+    assert "402" not in text
 
 
 def test_a_name_is_escaped_in_html() -> None:

@@ -208,6 +208,21 @@ async def test_a_refund_whose_outcome_stays_unknown_and_one_that_stays_pending_a
     assert set(await reconcile(pool, refund_checks())) == {(check, str(each)) for check, each in expected}
 
 
+async def test_a_refund_is_named_for_whose_calls_the_gateway_has_had_no_answer_for_two_hours(pool: Pool) -> None:
+    long, recent, unknown = [await open_refund(pool) for _ in range(3)]
+    set_state = (
+        "UPDATE refunds SET status = $2, called_at = now() - $3::interval, unreached_since = now() - $4::interval"
+        " WHERE id = $1"
+    )
+    hours, minute = timedelta(hours=3), timedelta(minutes=1)
+    await pool.execute(set_state, long.id, "READY", minute, hours)
+    await pool.execute(set_state, recent.id, "READY", minute, timedelta(hours=1))
+    # Its look-ups have no answer either.
+    await pool.execute(set_state, unknown.id, "UNKNOWN", hours, hours)
+    expected = [("refund_unknown", str(unknown.id)), ("refund_unreached", str(long.id))]
+    assert await reconcile(pool, refund_checks()) == expected
+
+
 async def test_a_held_refund_is_named_unless_it_waits_for_the_end_of_a_dispute(pool: Pool) -> None:
     held, disputed = [await open_refund(pool) for _ in range(2)]
     await pool.execute("UPDATE refunds SET status = 'HELD', created_at = now() - interval '2 minutes'")

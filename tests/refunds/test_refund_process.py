@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 from refunds.consumer import EVENT_HANDLERS
 from refunds.domain.refund import Refund
+from refunds.payment_gateway.breaker import Breaker
 from refunds.payment_gateway.port import GatewayRefund
 from refunds.repository import reading
 from refunds.repository.reading import RefundFilter
@@ -63,7 +64,7 @@ class RefundProcess(RuleBasedStateMachine):
         self._pool = pool
         self._inbox = Inbox(pool, "refunds", EVENT_HANDLERS)
         self._gateway = FakePaymentGateway()
-        self._handler = RefundJob(self._gateway, call_seconds=0)
+        self._handler = RefundJob(self._gateway, call_seconds=0, breaker=Breaker("fake", seconds_open=0))
         self._completed = return_completed()
         self._completed["payment_reference"] = f"order-{self._completed['order_id']}"
         self._id_of_payment = f"pi_{self._completed['order_id']}"

@@ -27,6 +27,8 @@ _disputes = Gauge("payment_disputes_open", "Payments that a customer's bank recl
 WITHOUT_JOB_LIMIT = timedelta(minutes=1)
 # Its job looks an unknown one up every half minute; for longer, people have to ask the provider.
 UNKNOWN_LIMIT, PENDING_LIMIT = timedelta(hours=2), timedelta(days=7)
+# The objective for a refund. Its job calls every half minute.
+UNREACHED_LIMIT = timedelta(hours=2)
 # Its job looks at once, whether it is still held.
 HELD_LIMIT = timedelta(minutes=1)
 
@@ -38,6 +40,7 @@ def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITH
         Book(),
         QueryCheck(checks.REFUND_WITHOUT_JOB, checks.find_without_job, repair=_enqueue, kind=REFUND_JOB, limit=limit),
         QueryCheck("refund_unknown", checks.find_long_unknown, limit=UNKNOWN_LIMIT),
+        QueryCheck("refund_unreached", checks.find_long_unreached, limit=UNREACHED_LIMIT),
         QueryCheck("refund_held", checks.find_held, limit=HELD_LIMIT),
         QueryCheck("refund_pending", checks.find_long_pending, limit=PENDING_LIMIT),
         Waiting(),

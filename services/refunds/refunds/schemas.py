@@ -131,7 +131,8 @@ class TimelineCall(TypedDict):
 
 
 class TimelineRefund(TypedDict):
-    """`last_answer` is what the gateway answered to the latest call, null while that is under way."""
+    """`last_answer` is what the gateway answered to the latest call, null while that is under way. `unreached_since`:
+    since then, it has answered none of the calls."""
 
     id: UUID
     business_key: str
@@ -150,6 +151,7 @@ class TimelineRefund(TypedDict):
     called_at: datetime | None
     last_answer: str | None
     settled_by_hand: bool
+    unreached_since: datetime | None
     calls: list[TimelineCall]
 
 

@@ -120,6 +120,7 @@ async def test_an_error_says_whether_the_refund_may_have_been_made(
         await provider.gateway.refund(call)
 
     assert isinstance(raised.value, failure)
+    assert raised.value.is_outage == (mode not in {"fail", "fail_after_apply"}), "an attempt that the provider answered"
     if isinstance(raised.value, GatewayUnavailable):
         assert raised.value.retry_after == 7
 

@@ -111,6 +111,7 @@ class Refund(msgspec.Struct):
     error: str | None = None
     completed_at: datetime | None = None
     called_at: datetime | None = None
+    unreached_since: datetime | None = None
     settled_by_hand: bool = False
 
 

@@ -11,7 +11,8 @@ def findings_of(refunds: RefundsTimeline, refund: Refund) -> Iterator[Finding]:
     """Nothing where the refund's job says all: it is due, running, or between two attempts."""
     job = refunds.job("refund", refund.business_key)
     is_open = refund.status in ("READY", "CALLING", "UNKNOWN")
-    if is_open and refunds.gateway.is_failing and job is not None and job.state != "dead":
+    is_failing = refunds.gateway.is_failing or refund.unreached_since is not None
+    if is_open and is_failing and job is not None and job.state != "dead":
         yield _gateway_down(refunds, refund, job)
     elif refund.status in _BY_STATE:
         yield from _BY_STATE[refund.status](refunds, refund, job)
@@ -23,9 +24,9 @@ def _gateway_down(refunds: RefundsTimeline, refund: Refund, job: Job) -> Finding
         severity=Severity.WARNING,
         state=State.IN_PROGRESS,
         service="refunds",
-        headline=f"The payment gateway does not answer: {refunds.gateway.error}. "
-        f"The refund of {_amount(refund)} waits.",
-        since=refunds.gateway.failing_since,
+        headline=f"The payment gateway does not answer: {refunds.gateway.error or refund.error}. "
+        f"The refund of {_amount(refund)} waits, which uses up no attempts.",
+        since=refund.unreached_since or refunds.gateway.failing_since,
         next="One refund at a time tries the gateway every second; all others follow as soon as it answers. "
         f"This one is due at {clock(job.due_at)}.",
         next_at=job.due_at,

@@ -19,6 +19,14 @@ def unknown_pause(refund: Refund, now: datetime) -> timedelta:
     return min(max(past, FIRST_PAUSE), LONGEST_PAUSE)
 
 
+def outage_pause(refund: Refund) -> timedelta:
+    """The time from the first call that the gateway did not answer to the latest one, between 0.5 and 30 seconds."""
+    past = timedelta(0)
+    if refund.called_at is not None and refund.unreached_since is not None:
+        past = refund.called_at - refund.unreached_since
+    return min(max(past, FIRST_PAUSE), LONGEST_PAUSE)
+
+
 def pending_pause(refund: Refund, now: datetime) -> timedelta:
     past = now - (refund.called_at or refund.created_at)
     return min(max(past, FIRST_PENDING_PAUSE), LONGEST_PENDING_PAUSE)

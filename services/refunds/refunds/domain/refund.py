@@ -42,6 +42,8 @@ ALLOWED_TRANSITIONS: Mapping[RefundStatus, frozenset[RefundStatus]] = {
     _S.HELD: frozenset({_S.READY, _S.PENDING, _S.SUCCEEDED, _S.DECLINED, _S.FAILED}),
     _S.REVERSED: frozenset({_S.SUCCEEDED}),
 }
+# In these, the gateway is called again.
+_CALLED = frozenset({_S.READY, _S.CALLING, _S.UNKNOWN})
 # Where a call may be under way, money that is paid by hand might be paid twice.
 SETTLED_BY_HAND_FROM = frozenset({_S.READY, _S.DECLINED, _S.FAILED, _S.HELD, _S.REVERSED})
 
@@ -67,6 +69,8 @@ class Refund:
     under the current idempotency key with an error, and may repeat that answer for this key without reading the
     request. `reported`: the status of the latest `refund.processing`. `identified_reference` is the provider's id of
     the payment, where the request has only the reference derived from the order, and the id was reported later.
+    `unreached_since`: the first of the latest calls in a row that the gateway did not answer; None if it answered the
+    latest one. Such calls are no failed attempts.
     """
 
     id: UUID
@@ -84,6 +88,7 @@ class Refund:
     reported: RefundStatus | None = None
     settled_by_hand: bool = False
     identified_reference: str | None = None
+    unreached_since: datetime | None = None
 
     @property
     def reference(self) -> str:
@@ -106,16 +111,19 @@ class Refund:
             key_spent=False,
         )
 
-    def lose_answer(self, error: str, at: datetime, *, key_spent: bool, declined: bool = False) -> Self:
+    def lose_answer(
+        self, error: str, at: datetime, *, key_spent: bool, declined: bool = False, is_outage: bool = False
+    ) -> Self:
         """The call may have made the refund. That holds for a decline too, until a look-up finds none: the reason may
-        be that the refund exists."""
+        be that the refund exists. `is_outage`: the gateway gave no answer about it."""
         answer = LastAnswer.DECLINED if declined else LastAnswer.LOST
-        return self._change_to(_S.UNKNOWN, error=error, called_at=at, last_answer=answer, key_spent=key_spent)
+        changes = {"error": error, "called_at": at, "last_answer": answer, "key_spent": key_spent}
+        return self._change_to(_S.UNKNOWN, unreached_since=self._first_unreached(at) if is_outage else None, **changes)
 
     def not_reached(self, error: str, at: datetime, *, key_spent: bool) -> Self:
         """The call certainly did nothing."""
         changes = {"error": error, "called_at": at, "last_answer": LastAnswer.UNAVAILABLE, "key_spent": key_spent}
-        return self._change_to(_S.READY, **changes)
+        return self._change_to(_S.READY, unreached_since=self._first_unreached(at), **changes)
 
     def is_absent(self) -> Self:
         """Of a refund that was called, the look-up shows for certain that nothing was made."""
@@ -187,10 +195,15 @@ class Refund:
         request = replace(self.request, payment_reference=self.identified_reference)
         return replace(self, request=request, identified_reference=None)
 
+    def _first_unreached(self, at: datetime) -> datetime:
+        return self.unreached_since or at
+
     def _under_a_new_key(self) -> Self:
         return replace(self, key_epoch=self.key_epoch + 1, key_spent=False, last_answer=None)
 
     def _change_to(self, status: RefundStatus, **changes: Any) -> Self:
         if status not in ALLOWED_TRANSITIONS[self.status]:
             raise TransitionRefused(f"refund {self.id} is {self.status}: it cannot become {status}")
+        if status not in _CALLED:
+            changes["unreached_since"] = None
         return replace(self, status=status, **changes)

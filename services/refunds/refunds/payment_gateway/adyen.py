@@ -25,6 +25,7 @@ from refunds.payment_gateway.adyen_objects import (
 from refunds.payment_gateway.http_session import NEVER_SENT, new_session
 from refunds.payment_gateway.port import (
     Declined,
+    GatewayError,
     GatewayEvent,
     GatewayRefund,
     GatewayRefundStatus,
@@ -36,6 +37,7 @@ from refunds.payment_gateway.port import (
 LOOKUP_LAG = timedelta(seconds=30)
 _REJECTED_UNREAD = frozenset({401, 403, 429})
 _INVALID = frozenset({400, 404, 422})
+_ERROR = 500
 # Of one sweep; the next one continues.
 _PAGES = 20
 
@@ -173,6 +175,8 @@ class AdyenGateway:
         if status in _REJECTED_UNREAD:
             after = response.headers.get("retry-after", "")
             raise GatewayUnavailable(text, float(after) if after.isascii() and after.isdigit() else None)
+        if status == _ERROR:
+            raise GatewayError(text, answer_is_kept=False)
         raise Declined(text) if status in _INVALID else OutcomeUnknown(text)
 
     @asynccontextmanager

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from enum import Enum, auto
 from uuid import UUID
 
 import structlog
 from prometheus_client import Gauge
 
-# One refund can fail for a reason of its own; that several fail in a row has a common one.
+# One refund can fail for a reason of its own; that several fail in a row has a common one. Where the gateway did not
+# answer at all, the reason is never the refund's own: then so many calls are enough, whatever they are about.
 DISTINCT_REFUNDS = 3
 SECONDS_OPEN = 1.0
 # A longer `Retry-After` counts as this: a wrong one must not stop the refunds for hours.
@@ -27,7 +29,8 @@ class Circuit(Enum):
 
 
 class Breaker:
-    """Opens after failures of `DISTINCT_REFUNDS` different refunds in a row, and when the gateway asks to wait.
+    """Opens after failures of `DISTINCT_REFUNDS` different refunds in a row, after as many calls in a row without an
+    answer, and when the gateway asks to wait.
 
     Then it is half-open: one refund probes the gateway, whose answer closes it, and whose failure opens it again.
     """
@@ -38,7 +41,7 @@ class Breaker:
         self._gateway = gateway
         self._seconds_open = seconds_open
         self._clock = clock
-        self._failed: set[UUID] = set()
+        self._failed: set[object] = set()
         self._open_until = 0.0
         self._is_closed = True
         self._probes: set[UUID] = set()
@@ -77,11 +80,11 @@ class Breaker:
             self._publish()
         return was_open
 
-    def failed(self, refund_id: UUID, retry_after: float | None = None) -> None:
-        """The gateway was not reached, did not answer, or asks to wait for `retry_after` seconds, of which
-        `LONGEST_OPEN` count."""
+    def failed(self, refund_id: UUID, retry_after: float | None = None, *, is_outage: bool = False) -> None:
+        """A call failed. `is_outage`: the gateway was not reached, or did not answer. It may ask to wait for
+        `retry_after` seconds, of which `LONGEST_OPEN` count."""
         self._probes.discard(refund_id)
-        self._failed.add(refund_id)
+        self._failed.add(object() if is_outage else refund_id)
         if retry_after is None and self._is_closed and len(self._failed) < DISTINCT_REFUNDS:
             return
         if self._is_closed:
@@ -89,6 +92,10 @@ class Breaker:
         self._is_closed = False
         self._open_until = self._clock() + max(min(retry_after or 0.0, LONGEST_OPEN), self._seconds_open)
         self._publish()
+
+    def pause(self) -> timedelta:
+        """How long no refund may be called; nothing while the circuit is closed or half-open."""
+        return timedelta(seconds=0 if self._is_closed else max(self._open_until - self._clock(), 0))
 
     def abandon(self, refund_id: UUID) -> None:
         """The refund made no call after all."""

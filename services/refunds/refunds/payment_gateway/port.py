@@ -109,16 +109,20 @@ class GatewayEvent:
 class GatewayFailure(Exception):
     """A call to the payment gateway did not make a refund.
 
-    `answer_is_kept`: the gateway may repeat this answer for the same idempotency key, for ever. `retry_after` is the
-    number of seconds that the gateway asks to wait.
+    `answer_is_kept`: the gateway may repeat this answer for the same idempotency key, for ever. `is_outage`: the
+    gateway did not answer about this refund, so the failure says nothing about it, and is no attempt. `retry_after` is
+    the number of seconds that the gateway asks to wait.
     """
 
     answer_is_kept = False
+    is_outage = False
     retry_after: float | None = None
 
 
 class GatewayUnavailable(GatewayFailure):
     """Certainly nothing happened: the call did not arrive, or was rejected unread. A later one may succeed."""
+
+    is_outage = True
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -126,13 +130,21 @@ class GatewayUnavailable(GatewayFailure):
 
 
 class OutcomeUnknown(GatewayFailure):
-    """The refund may or may not have been made: look it up before it is requested again."""
+    """No answer, or none that can be read. The refund may or may not have been made: look it up before it is requested
+    again."""
+
+    is_outage = True
 
 
 class GatewayError(OutcomeUnknown):
-    """The gateway answered with an error of its own (5xx), which does not say whether the refund was made."""
+    """The gateway answered about this refund, with an error of its own (500) that does not say whether the refund was
+    made."""
 
-    answer_is_kept = True
+    is_outage = False
+
+    def __init__(self, message: str, *, answer_is_kept: bool = True) -> None:
+        super().__init__(message)
+        self.answer_is_kept = answer_is_kept
 
 
 class Declined(GatewayFailure, PermanentFailure):

@@ -84,6 +84,18 @@ def _long_in(*statuses: RefundStatus, also: Sequence[ColumnElement[bool]] = ()) 
 # A refund stays CALLING when its worker has ended during the call, and no look-up has been answered since.
 find_long_unknown = _long_in(RefundStatus.UNKNOWN, RefundStatus.CALLING)
 find_long_pending = _long_in(RefundStatus.PENDING)
+_limit = bindparam("limit", type_=Interval)
+# Where a look-up is not answered either, the refund is long unknown, and named as that.
+find_long_unreached = prepare(
+    select(*_subject, refunds.c.error, refunds.c.unreached_since)
+    .where(
+        refunds.c.status.in_([literal(each, literal_execute=True) for each in ("READY", "CALLING", "UNKNOWN")]),
+        refunds.c.unreached_since < func.now() - _limit,
+        or_(refunds.c.status == "READY", refunds.c.called_at >= func.now() - _limit),
+    )
+    .order_by(refunds.c.unreached_since)
+    .limit(bindparam("most", type_=Integer))
+)
 # The end of a dispute ends the waiting for it. For any other reason, a refund waits for people.
 find_held = _long_in(
     RefundStatus.HELD,

@@ -58,6 +58,7 @@ REFUNDS = AggregateTable(
         "last_answer",
         "reported",
         "settled_by_hand",
+        "unreached_since",
     ),
     counts=refund_counts,
 )

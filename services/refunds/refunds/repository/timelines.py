@@ -27,6 +27,7 @@ _REFUNDS = prepare(
         *(refunds.c.currency, refunds.c.payment_reference, refunds.c.customer_email, refunds.c.status),
         *(refunds.c.transaction_id, refunds.c.error, refunds.c.attempts, refunds.c.created_at),
         *(refunds.c.completed_at, refunds.c.called_at, refunds.c.last_answer, refunds.c.settled_by_hand),
+        refunds.c.unreached_since,
     )
     .where(refunds.c.order_id == _order_id)
     .order_by(refunds.c.created_at)

@@ -7,7 +7,7 @@ from uuid import UUID
 from common.aggregates.changes import Locked, New
 from common.aggregates.store import AggregateStore
 from common.database.statements import Connection, prepare
-from sqlalchemy import Text, Uuid, bindparam, func, literal, select
+from sqlalchemy import Text, Uuid, bindparam, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain.refund import Refund
@@ -30,10 +30,11 @@ _LOCK_REFUNDS_OF_PAYMENT = prepare(
     .order_by(refunds.c.created_at, refunds.c.id)
     .with_for_update()
 )
-# Those whose outcome is open, when the payment gateway answers again.
+# Those whose outcome is open, and those that the payment gateway was not reached for, when it answers again.
 _UNSETTLED = prepare(
     select(refunds.c.business_key).where(
-        refunds.c.status.in_([literal(status, literal_execute=True) for status in ("CALLING", "UNKNOWN")])
+        refunds.c.status.in_([literal(status, literal_execute=True) for status in ("READY", "CALLING", "UNKNOWN")]),
+        or_(refunds.c.status != "READY", refunds.c.unreached_since.is_not(None)),
     )
 )
 _IDENTIFIED = prepare(select(identified_reference).where(REFUNDS.the_row))
@@ -74,5 +75,5 @@ async def is_identified(connection: Connection, locked: Locked[Refund]) -> bool:
 
 
 async def unsettled(connection: Connection) -> list[str]:
-    """The business keys of refunds whose outcome is open."""
+    """The business keys of refunds whose outcome is open, or that wait because the payment gateway did not answer."""
     return [row["business_key"] for row in await _UNSETTLED.fetch_all(connection)]

@@ -7,16 +7,17 @@ from common.aggregates.changes import Locked, Write
 from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.jobs import queue
+from common.text.storable import describe_error
 from prometheus_client import Histogram
 
 from refunds.domain.refund import ALLOWED_TRANSITIONS, LastAnswer, Refund, RefundStatus
 from refunds.domain.request import Cause
 from refunds.events import FAILED, PROCESSING, REVERSED, SUCCEEDED, new_event
-from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus
+from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, OutcomeUnknown
 from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
 from refunds.use_cases.details import details
-from refunds.use_cases.jobs import REFUND_JOB, mail_job
+from refunds.use_cases.jobs import MAIL_JOB, REFUND_JOB, mail_job
 
 _log = structlog.get_logger(__name__)
 # The objective is two hours. Time that the money is on its way at the provider counts.
@@ -81,25 +82,28 @@ async def record_pending(
 
 async def record_not_reached(
     connection: Connection, refund_id: UUID, error: str, position: int, actor: Actor, *, key_spent: bool
-) -> None:
+) -> Refund:
+    """The call certainly did nothing, and is no attempt."""
     locked = await writing.lock(connection, refund_id)
     if locked.value.status is not RefundStatus.CALLING:
         await calls.insert_answer(connection, position, LastAnswer.UNAVAILABLE, error)
-        return
+        return locked.value
     refund = locked.value.not_reached(error, locked.now, key_spent=key_spent)
     answer = calls.answer(position, LastAnswer.UNAVAILABLE, error)
     await writing.save(connection, locked, refund, actor, details(refund), None, answer)
+    return refund
 
 
 async def record_lost_answer(
-    connection: Connection, refund_id: UUID, error: str, position: int, actor: Actor, *, key_spent: bool
+    connection: Connection, refund_id: UUID, failure: OutcomeUnknown, position: int, actor: Actor
 ) -> None:
     """The refund may have been made; whoever waits for it is told once."""
+    error = describe_error(failure)
     locked = await writing.lock(connection, refund_id)
     if locked.value.status is not RefundStatus.CALLING:
         await calls.insert_answer(connection, position, LastAnswer.LOST, error)
         return
-    refund = locked.value.lose_answer(error, locked.now, key_spent=key_spent)
+    refund = locked.value.lose_answer(error, locked.now, key_spent=failure.answer_is_kept, is_outage=failure.is_outage)
     event = None
     if refund.reported is None:
         refund = refund.report()
@@ -161,7 +165,7 @@ async def record_decline(
 
 
 async def record_failure(connection: Connection, refund_id: UUID, error: str, actor: Actor) -> Refund:
-    """No attempt is left, and the job is dead: write the event.
+    """No attempt is left, and the job is dead: write the event, and tell the customer.
 
     If the payment's id, or a refund made by hand, was reported during the last attempt, the job is replayed, as it is
     when that is reported later.
@@ -180,6 +184,8 @@ async def record_failure(connection: Connection, refund_id: UUID, error: str, ac
     is_identified = refund.key_spent and await writing.is_identified(connection, locked)
     if is_identified or (is_final and await _is_paid_by_hand(connection, refund)):
         await queue.replay_dead(connection, REFUND_JOB, refund.request.business_key)
+    elif is_final:
+        await enqueue_mail(connection, refund, actor)
     return refund
 
 
@@ -207,8 +213,11 @@ async def reverse(connection: Connection, locked: Locked[Refund], reason: str | 
 
 
 async def enqueue_mail(connection: Connection, refund: Refund, actor: Actor) -> None:
+    """Nothing where the customer was told before. An e-mail that waits, because the refund was tried again, is due."""
     if refund.request.customer_email is not None:
-        await queue.enqueue(connection, mail_job(refund, actor))
+        mail = mail_job(refund, actor)
+        await queue.enqueue(connection, mail)
+        await queue.wake(connection, MAIL_JOB, [mail.business_key])
 
 
 def _check_same(refund: Refund, transaction_id: str) -> None:

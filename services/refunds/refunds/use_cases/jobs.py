@@ -11,6 +11,10 @@ from refunds.domain.refund import Refund, RefundStatus
 REFUND_JOB = "refund"
 MAIL_JOB = "refund-mail"
 EVENT_JOB = "gateway-event"
+# The outcomes that a customer is told by e-mail.
+SUCCEEDED, SETTLED, REVERSED, FAILED = "SUCCEEDED", "SETTLED", "REVERSED", "FAILED"
+# The refund ended, and nothing was paid.
+FAILURES = frozenset({RefundStatus.DECLINED, RefundStatus.FAILED})
 
 
 def new_job(kind: str, refund: Refund, actor: Actor) -> NewJob:
@@ -21,17 +25,24 @@ def new_job(kind: str, refund: Refund, actor: Actor) -> NewJob:
 def mail_job(refund: Refund, actor: Actor) -> NewJob:
     """The e-mail about a refund's outcome: one for each outcome, of which a refund can have several in turn."""
     outcome = mail_outcome(refund)
-    key = refund.request.business_key
-    return NewJob.caused_by(
-        actor,
-        MAIL_JOB,
-        key if outcome == RefundStatus.SUCCEEDED else f"{key}:{outcome}:{refund.transaction_id}",
-        {"refund_id": refund.id, "outcome": outcome},
-    )
+    key = mail_key(refund.request.business_key, outcome, refund.transaction_id)
+    return NewJob.caused_by(actor, MAIL_JOB, key, {"refund_id": refund.id, "outcome": outcome})
+
+
+def mail_key(business_key: str, outcome: str, transaction_id: str | None) -> str:
+    """The customer is told once that a refund failed: a replay that fails again is nothing new for them."""
+    if outcome == SUCCEEDED:
+        return business_key
+    return f"{business_key}:{outcome}" if outcome == FAILED else f"{business_key}:{outcome}:{transaction_id}"
 
 
 def mail_outcome(refund: Refund) -> str:
-    return "SETTLED" if refund.settled_by_hand else str(refund.status)
+    """What the customer is told: one of the four outcomes of e-mails."""
+    if refund.status in FAILURES:
+        return FAILED
+    if refund.status is RefundStatus.REVERSED:
+        return REVERSED
+    return SETTLED if refund.settled_by_hand else SUCCEEDED
 
 
 def refund_id(job: Job) -> UUID:

@@ -7,13 +7,12 @@ from uuid import UUID
 from common.database.statements import Connection, Record
 from common.operators.timeline import TimelineSubject
 
-from refunds.domain.refund import LastAnswer, RefundStatus
+from refunds.domain.refund import LastAnswer
 from refunds.repository import timelines
 from refunds.tables import ENTITY
-from refunds.use_cases.jobs import MAIL_JOB, REFUND_JOB
+from refunds.use_cases.jobs import FAILED, MAIL_JOB, REFUND_JOB, REVERSED, SETTLED, SUCCEEDED, mail_key
 
-# Of these the e-mails have keys of their own.
-_MAILED = (RefundStatus.DECLINED, RefundStatus.FAILED, RefundStatus.REVERSED, "SETTLED")
+_MAILED = (SUCCEEDED, SETTLED, REVERSED, FAILED)
 _FAILURES = (LastAnswer.UNAVAILABLE, LastAnswer.LOST)
 # As many failures in a row open the breaker of a worker.
 _IN_A_ROW = 3
@@ -48,9 +47,8 @@ def _jobs(refund: Record) -> Iterable[tuple[str, str]]:
     """Of the e-mails about other outcomes, those about the current transaction."""
     key = refund["business_key"]
     yield REFUND_JOB, key
-    yield MAIL_JOB, key
     for outcome in _MAILED:
-        yield MAIL_JOB, f"{key}:{outcome}:{refund['transaction_id']}"
+        yield MAIL_JOB, mail_key(key, outcome, refund["transaction_id"])
 
 
 def _gateway(answers: list[Record]) -> dict[str, Any]:

@@ -1,21 +1,24 @@
 """The job that tells the customer the outcome of a refund by e-mail. The refund does not depend on it."""
 
+from datetime import timedelta
 from html import escape
 from textwrap import fill
 
 from common.database.statements import Connection
 from common.jobs.handler import JobHandler, Subject
-from common.jobs.job import Job
+from common.jobs.job import Job, Postponed
 from common.mail.mailer import Mailer
 from common.mail.message import Mail
 from prometheus_client import Counter
 
-from refunds.domain.refund import Refund
+from refunds.domain.refund import Refund, RefundStatus
 from refunds.domain.request import Cause
 from refunds.repository import reading
-from refunds.use_cases.jobs import MAIL_JOB, refund_id, subject
+from refunds.use_cases.jobs import FAILED, FAILURES, MAIL_JOB, REVERSED, SUCCEEDED, refund_id, subject
 
-SUCCEEDED, REVERSED = "SUCCEEDED", "REVERSED"
+# A refund that is tried again: its end makes the e-mail due.
+_LONGEST_WAIT = timedelta(minutes=15)
+_PAID = frozenset({RefundStatus.SUCCEEDED, RefundStatus.REVERSED})
 _REASON = {
     Cause.RETURN_COMPLETED: "We have received your return",
     Cause.ORDER_CANCELLED: "Your order was cancelled",
@@ -29,19 +32,27 @@ class MailJob(JobHandler):
     kind = MAIL_JOB
     # Retried even when the mail server refuses permanently (5xx): such answers often come from a temporary fault.
     retry_delays = (1, 2, 4)
-    counter = Counter("refund_mails_total", "E-mails that confirm refunds, by how they ended.", ["outcome"])
+    counter = Counter("refund_mails_total", "E-mails about the outcome of refunds, by how they ended.", ["outcome"])
     success = "sent"
-    failure_message = "the e-mail that confirms a refund could not be sent"
+    failure_message = "the e-mail about the outcome of a refund could not be sent"
     failure_level = "error"
 
     def __init__(self, mailer: Mailer) -> None:
         self._mailer = mailer
 
     async def work(self, job: Job) -> dict[str, object]:
-        """Send the confirmation. After a crash it may be sent again, with the same Message-ID."""
+        """Send the e-mail. After a crash it may be sent again, with the same Message-ID.
+
+        Nobody is told of a failure that is over. While the refund is tried again, that is not known: `Postponed`.
+        """
         async with job.reading() as connection:
             refund = await reading.get(connection, refund_id(job))
-        await self._mailer.send(refund_mail(refund, job.payload.get("outcome", SUCCEEDED)))
+        outcome = job.payload.get("outcome", SUCCEEDED)
+        if outcome == FAILED and refund.status not in FAILURES:
+            if refund.status not in _PAID:
+                raise Postponed("the refund is tried again", _LONGEST_WAIT)
+            return {"sent": False}
+        await self._mailer.send(refund_mail(refund, outcome))
         return {"sent": True}
 
     async def on_success(self, _connection: Connection, _job: Job) -> None:
@@ -53,15 +64,15 @@ class MailJob(JobHandler):
 
 def refund_mail(refund: Refund, outcome: str = SUCCEEDED) -> Mail:
     """`outcome` is that of `mail_outcome` when the e-mail was enqueued. Raises `ValueError` for a refund without an
-    e-mail address, or that has not succeeded."""
+    e-mail address, or with another outcome."""
     request = refund.request
-    if request.customer_email is None or refund.transaction_id is None:
+    if request.customer_email is None or (outcome != FAILED and refund.transaction_id is None):
         raise ValueError(f"refund {refund.id} has no e-mail address, or has not succeeded")
-    subject, sentences = (_reversed if outcome == REVERSED else _refunded)(refund, outcome)
+    subject, sentences = _TEXTS.get(outcome, _refunded)(refund, outcome)
     paragraphs = (
         f"Dear {request.customer_name or 'customer'},",
         sentences,
-        f"Reference: {refund.transaction_id}",
+        f"Reference: {request.order_number if outcome == FAILED else refund.transaction_id}",
         "ArtiCurated",
     )
     return Mail(
@@ -93,3 +104,17 @@ def _reversed(refund: Refund, _outcome: str) -> tuple[str, str]:
         "way to pay it."
     )
     return f"Your refund of {amount} for order {request.order_number} was returned to us", text
+
+
+def _failed(refund: Refund, _outcome: str) -> tuple[str, str]:
+    """The reason may be one that no customer can do anything about, or that others must not know."""
+    request, amount = refund.request, refund.request.displayed_amount
+    text = (
+        f"{_REASON[request.cause]}. We could not yet pay back {amount} for order {request.order_number}. You need not "
+        "do anything: we are working on it, and will write to you as soon as the refund is made, or to agree with you "
+        "on another way to pay it."
+    )
+    return f"About your refund of {amount} for order {request.order_number}", text
+
+
+_TEXTS = {REVERSED: _reversed, FAILED: _failed}

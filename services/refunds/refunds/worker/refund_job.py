@@ -19,6 +19,7 @@ from refunds.domain.pauses import (
     FIRST_PENDING_PAUSE,
     HELD_PAUSE,
     is_of_an_earlier_call,
+    outage_pause,
     pending_pause,
     uncertain_for,
     unknown_pause,
@@ -59,18 +60,20 @@ class RefundJob(JobHandler):
     success_message = "refunded"
     failure_message = "refund failed permanently: money is owed until an operator replays the job"
 
-    def __init__(self, gateway: PaymentGateway, *, call_seconds: float = 8, concurrency: int = 8) -> None:
+    def __init__(
+        self, gateway: PaymentGateway, *, call_seconds: float = 8, concurrency: int = 8, breaker: Breaker | None = None
+    ) -> None:
         """`call_seconds` is the longest time of a call; `concurrency` the most calls at the same time."""
         self._gateway = gateway
         self._longest_call = timedelta(seconds=call_seconds)
         self.concurrency = concurrency
-        self._breaker = Breaker(gateway.name)
+        self._breaker = breaker or Breaker(gateway.name)
 
     def places(self) -> int:
         return self._breaker.places(self.concurrency)
 
     async def work(self, job: Job) -> Result:
-        """Raises `GatewayFailure` when certainly no refund was made, and `Postponed` while that is not known.
+        """Raises `GatewayFailure` when an attempt has failed, `Postponed` while that is unknown or nobody answers.
 
         Whatever the database interrupts, the next attempt begins with a look-up if a call may have been made.
         """
@@ -121,7 +124,7 @@ class RefundJob(JobHandler):
         try:
             found = await self._gateway.find(RefundCall.of(refund))
         except GatewayFailure as failure:
-            self._breaker.failed(refund.id, failure.retry_after)
+            self._breaker.failed(refund.id, failure.retry_after, is_outage=failure.is_outage)
             await _answer(job, position, LastAnswer.LOST, describe_error(failure))
             raise Postponed(f"not looked up: {describe_error(failure)}", unknown_pause(refund, now)) from failure
         await self._answered(job)
@@ -142,14 +145,18 @@ class RefundJob(JobHandler):
         )
 
     async def _after_absence(self, job: Job, refund: Refund) -> Result:
-        """The last call made no refund. One whose answer was lost has failed, and is repeated by the schedule."""
+        """The last call made no refund. Where the gateway had answered with an error, the attempt has failed, and is
+        repeated by the schedule; where it gave no answer, it is called again after a pause."""
         if refund.status is RefundStatus.UNKNOWN:
             if refund.last_answer is LastAnswer.DECLINED and refund.identified_reference is None:
                 await require_refund_by_hand(job, refund)
             if refund.last_answer is LastAnswer.LOST:
                 async with job.holding() as connection:
                     await answers.record_absence(connection, refund.id, job.actor)
-                raise GatewayFailure(f"{refund.error}; a look-up shows that nothing was made")
+                error = f"{refund.error}; a look-up shows that nothing was made"
+                if refund.unreached_since is not None:
+                    raise Postponed(error, outage_pause(refund))
+                raise GatewayFailure(error)
         return await self._send(job)
 
     async def _adopt(self, job: Job, refund: Refund, found: GatewayRefund, position: int) -> Result:
@@ -182,29 +189,23 @@ class RefundJob(JobHandler):
         try:
             made = await self._gateway.refund(RefundCall.of(refund))
         except GatewayUnavailable as failure:
-            self._breaker.failed(refund.id, failure.retry_after)
+            self._breaker.failed(refund.id, failure.retry_after, is_outage=failure.is_outage)
             error = describe_error(failure)
             async with job.holding() as connection:
-                await answers.record_not_reached(
+                refund = await answers.record_not_reached(
                     connection, refund.id, error, position, job.actor, key_spent=key_was_spent
                 )
-            wait = self._breaker.seconds_to_wait(refund.id)
-            if wait is None:
-                raise
-            raise Postponed(error, timedelta(seconds=wait)) from failure
+            raise Postponed(error, max(self._breaker.pause(), outage_pause(refund))) from failure
         except Declined as declined:
             await self._answered(job)
             async with job.holding() as connection:
                 await answers.record_decline(connection, refund.id, storable(str(declined)), position, job.actor)
             return await self._continue(job)
         except OutcomeUnknown as failure:
-            self._breaker.failed(refund.id)
-            error = describe_error(failure)
+            self._breaker.failed(refund.id, is_outage=failure.is_outage)
             async with job.holding() as connection:
-                await answers.record_lost_answer(
-                    connection, refund.id, error, position, job.actor, key_spent=failure.answer_is_kept
-                )
-            raise Postponed(error, FIRST_PAUSE) from failure
+                await answers.record_lost_answer(connection, refund.id, failure, position, job.actor)
+            raise Postponed(describe_error(failure), FIRST_PAUSE) from failure
         await self._answered(job)
         return await self._made(job, refund, made, position)
 
@@ -224,7 +225,7 @@ class RefundJob(JobHandler):
         try:
             refunds = await self._gateway.refunds_of(refund.request.payment_reference)
         except GatewayFailure as failure:
-            self._breaker.failed(refund.id, failure.retry_after)
+            self._breaker.failed(refund.id, failure.retry_after, is_outage=failure.is_outage)
             raise Postponed(f"not looked up: {describe_error(failure)}", pending_pause(refund, now)) from failure
         await self._answered(job)
         made = next((each for each in refunds if each.id == transaction_id), None)
