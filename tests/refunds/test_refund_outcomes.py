@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -280,8 +279,6 @@ async def test_a_connection_that_is_reset_at_any_byte_ends_in_one_refund(
 
     for name, outcome in outcomes.items():
         assert (outcome.state, outcome.effective, outcome.mails) == ("SUCCEEDED", 1, "refunded"), f"{name}: {outcome}"
-    kinds = Counter((outcome.calls, outcome.postings) for outcome in outcomes.values())
-    print(f"{dialect.name}: {len(outcomes)} resets, {len(positions)} positions of each part, each one refund: {kinds}")
 
 
 def check(name: str, outcome: Outcome) -> None:
