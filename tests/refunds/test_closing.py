@@ -1,4 +1,4 @@
-"""The closing of the book: the trial balance reads what was posted since, and agrees with all postings at any instant."""
+"""The closing of the book: the trial balance reads what was posted since, and agrees with all postings at any time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,6 @@ import pytest_asyncio
 from common.database.transactions import Pool, transaction
 from refunds.book_check import Book
 from refunds.domain.refund import Refund
-from refunds.repository import closing
 from refunds.use_cases import booking
 from refunds.use_cases.trial_balance import BookAccount, get_trial_balance
 from support.example.refunds import EVENT, a_refund

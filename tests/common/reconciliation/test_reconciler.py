@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from common.database.statements import Connection
 from common.audit.actor import Actor
+from common.database.statements import Connection
 from common.database.transactions import Pool, reading, transaction
 from common.jobs.alerts import Alerts
 from common.operators.commands import acknowledge_discrepancy
