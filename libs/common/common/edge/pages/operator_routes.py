@@ -120,8 +120,8 @@ async def list_discrepancies(
 
 @router.route("POST", "/discrepancies/{discrepancy_id}/acknowledge", roles=[Role.OPS], returns=schemas.Discrepancy)
 async def acknowledge_discrepancy(request: Request, discrepancy_id: UUID, body: Reason) -> Response:
-    """Decide that nothing more is to be done about a discrepancy, such as money that was paid back twice and written
-    off. It is not reported any more, unless its details change. 409 when it is resolved, or was acknowledged before."""
+    """Decide that nothing more is to be done about a discrepancy, such as a loss that is written off. It is not
+    reported any more, unless its details change. 409 when it is resolved, or was acknowledged before."""
     actor = Caller.of(request).actor
     async with command(request) as run:
         found = await commands.acknowledge_discrepancy(run.connection, actor, discrepancy_id, body.reason)
