@@ -117,6 +117,27 @@ async def test_poison_records_of_one_error_are_replayed_after_a_dry_run_and_thos
     assert (await ops.post("/ops/poison/replay", json={"filter": {}})).status_code == 422
 
 
+async def test_poison_records_of_one_cause_are_replayed_whatever_differs_in_their_errors(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    error = "CheckViolationError: a check\nDETAIL: Failing row contains ({}, 12.50)."
+    names = ("Vase bleu", "Vase vert")
+    alike = [await a_poison_record(vase_gateway, name, error.format(uuid4())) for name in names]
+    other = await a_poison_record(vase_gateway, "Vase noir", "ValueError: no price")
+    [shown, *_] = (await ops.get("/ops/poison?state=kept&limit=3")).json()["data"][1:]
+    assert shown["cause"] == "CheckViolationError: a check DETAIL: Failing row contains (<id>, <number>)."
+
+    chosen = {"topic": "vases", "cause": shown["cause"]}
+    dry = (await ops.post("/ops/poison/replay", json={"filter": chosen, "dry_run": True})).json()
+    assert dry["ids"] == [str(each) for each in alike]
+    exact = {"error": shown["error"]}
+    dry = (await ops.post("/ops/poison/replay", json={"filter": exact, "dry_run": True})).json()
+    assert dry["ids"] == [shown["id"]]
+    done = (await ops.post("/ops/poison/replay", json={"filter": chosen})).json()
+    assert (done["replayed"], done["failed"]) == (2, [])
+    assert (await ops.get(f"/ops/poison/{other}")).json()["state"] == "kept"
+
+
 async def test_a_discarded_poison_record_is_shown_with_its_reason_and_never_processed(
     vase_gateway: VaseGateway, ops: httpx.AsyncClient
 ) -> None:

@@ -62,6 +62,7 @@ def test_the_cause_of_any_error_is_one_short_line(error: str) -> None:
             "Declined: 402 card_declined: The refund was declined by the card's issuer.",
             "Declined: 402 card_declined: The refund was declined by the card's issuer.",
         ),
+        ("CheckViolationError('the check of row 7')", "CheckViolationError: the check of row <number>"),
         ("WebhookFailed: the webhook answered 503", "WebhookFailed: the webhook answered 503"),
         ("WebhookFailed: the webhook answered 404", "WebhookFailed: the webhook answered 404"),
         ("KeyError: 404 of 500", "KeyError: 404 of <number>"),

@@ -97,7 +97,7 @@ async def a_done_job(vase_gateway: VaseGateway, business_key: str, kind: str = "
     return job.id
 
 
-async def a_poison_record(vase_gateway: VaseGateway, name: str) -> UUID:
+async def a_poison_record(vase_gateway: VaseGateway, name: str, error: str = "RuntimeError('once')") -> UUID:
     """Store a poison record: that of an event `vase.broken` with this name."""
     data = json.dumps({"name": name}).encode()
     event = NewEvent("vase.broken", "vases", "vase", name, name, 1, data, new_traceparent())
@@ -106,7 +106,7 @@ async def a_poison_record(vase_gateway: VaseGateway, name: str) -> UUID:
         row = await connection.fetchrow("SELECT * FROM outbox ORDER BY position DESC LIMIT 1")
         assert row is not None
         record = Record(headers=[(key, value) for key, value in event_headers("workshop", dict(row))], value=event.data)
-        await poison.store(connection, "workshop", record, "RuntimeError('once')")
+        await poison.store(connection, "workshop", record, error)
         record_id: UUID = await connection.fetchval("SELECT id FROM poison WHERE value = $1", event.data)
         return record_id
 

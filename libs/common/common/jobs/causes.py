@@ -33,13 +33,15 @@ _VARIABLE = re.compile(
 # A status of HTTP tells causes apart that need different remedies.
 _BEFORE_STATUS = re.compile(r"(?:^\w+: |\bHTTP |\banswered |\bstatus )$")
 _STATUS = re.compile(r"[45]\d\d")
+# What `repr` makes of an exception with one argument.
+_REPR = re.compile(r"""(\w+)\((['"])(.*)\2\)""")
 _SHORT_NAME = re.compile(r"([^\W\d_]+)\d+")
 _LONGEST_NAME = 7
 
 
 def cause_of(error: str) -> str:
     """One line of at most `LONGEST_CAUSE` characters."""
-    line = " ".join(error[:_LOOKED_AT].split())
+    line = _REPR.sub(r"\1: \3", " ".join(error[:_LOOKED_AT].split()))
     return _VARIABLE.sub(_replace, line)[:LONGEST_CAUSE]
 
 

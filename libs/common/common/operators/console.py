@@ -52,11 +52,12 @@ def _add_poison(poison: Subcommands) -> None:
     )
     show_parser = command_of(poison, "show", "one record, its bytes in base64", queries.find_poison)
     show_parser.add_argument("poison_id", metavar="id", type=UUID)
-    meaning = "process a poison record again; or up to 100 of a topic or error, the oldest first"
+    meaning = "process a poison record again; or up to 100 of a topic, error or cause, the oldest first"
     replay_parser = command_of(poison, "replay", meaning, poison_commands.replay_from_command_line)
     replay_parser.add_argument("poison_id", metavar="id", type=UUID, nargs="?")
     replay_parser.add_argument("--topic")
     replay_parser.add_argument("--error", help="as `poison list` shows it")
+    replay_parser.add_argument("--cause", help="the error without what differs, as `poison list` shows it")
     replay_parser.add_argument("--dry-run", action="store_true", help="only show which records it would be")
     discard_parser = command_of(poison, "discard", "never process a poison record", commands.discard_poison)
     discard_parser.add_argument("poison_id", metavar="id", type=UUID)

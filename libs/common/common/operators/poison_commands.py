@@ -1,6 +1,7 @@
 """Commands of operators on many poison records."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,17 +11,20 @@ from common.audit.actor import Actor
 from common.database.statements import Connection, prepare
 from common.database.tables import poison
 from common.errors import Problem
+from common.jobs.causes import cause_of
 from common.operators.commands import replay_poison
 from common.operators.results import PoisonReplayed
 from common.service import Runtime
 
 # Each is processed in the transaction of the request.
 MOST_RECORDS = 100
+# A cause is computed from the error: so many records are looked at.
+_MOST_LOOKED_AT = 10_000
 
 _topic, _error = (sa.bindparam(name, type_=sa.Text) for name in ("topic", "error"))
 _ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
 _CHOOSE = prepare(
-    sa.select(poison.c.id)
+    sa.select(poison.c.id, poison.c.error)
     .where(
         poison.c.state == sa.literal("kept", literal_execute=True),
         sa.or_(_topic.is_(None), poison.c.topic == _topic),
@@ -28,15 +32,27 @@ _CHOOSE = prepare(
         sa.or_(_ids.is_(None), poison.c.id == sa.any_(_ids)),
     )
     .order_by(poison.c.created_at, poison.c.id)
-    .limit(MOST_RECORDS)
+    .limit(sa.bindparam("most", type_=sa.Integer))
 )
 
 
-async def choose(
-    connection: Connection, topic: str | None, error: str | None, ids: Sequence[UUID] | None
-) -> list[UUID]:
-    """The oldest records that are kept, up to `MOST_RECORDS`; None is no condition."""
-    return [row["id"] for row in await _CHOOSE.fetch_all(connection, topic=topic, error=error, ids=ids)]
+@dataclass(frozen=True, slots=True)
+class PoisonChoice:
+    """Conditions on records; None is no condition. `cause` is that of the error, as `poison list` shows it."""
+
+    topic: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    ids: Sequence[UUID] | None = None
+
+
+async def choose(connection: Connection, chosen: PoisonChoice) -> list[UUID]:
+    """The oldest records that are kept, up to `MOST_RECORDS`."""
+    most = MOST_RECORDS if chosen.cause is None else _MOST_LOOKED_AT
+    conditions = {"topic": chosen.topic, "error": chosen.error, "ids": None if chosen.ids is None else [*chosen.ids]}
+    rows = await _CHOOSE.fetch_all(connection, **conditions, most=most)
+    found = [row["id"] for row in rows if chosen.cause in (None, cause_of(row["error"]))]
+    return found[:MOST_RECORDS]
 
 
 def preview(chosen: Sequence[UUID]) -> PoisonReplayed:
@@ -66,12 +82,14 @@ async def replay_from_command_line(
     poison_id: UUID | None,
     topic: str | None,
     error: str | None,
+    cause: str | None,
     dry_run: bool,
 ) -> dict[str, Any]:
-    """One record by its id, or all of a topic or error. Raises `ValueError` for neither or both."""
-    if (poison_id is None) == (topic is None and error is None):
-        raise ValueError("give either an id, or --topic and --error")
+    """One record by its id, or all of a topic, error or cause. Raises `ValueError` for neither or both."""
+    if (poison_id is None) == (topic is None and error is None and cause is None):
+        raise ValueError("give either an id, or --topic, --error and --cause")
     if poison_id is not None and not dry_run:
         return await replay_poison(connection, actor, runtime, poison_id)
-    chosen = await choose(connection, topic, error, None if poison_id is None else [poison_id])
+    ids = None if poison_id is None else [poison_id]
+    chosen = await choose(connection, PoisonChoice(topic, error, cause, ids))
     return {**(preview(chosen) if dry_run else await replay_records(connection, actor, runtime, chosen))}

@@ -1,6 +1,7 @@
 """Queries for operators: poison records, unpublished events, discrepancies, API keys."""
 
 from base64 import b64encode
+from dataclasses import replace
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,7 @@ from common.database.tables import (
     poison,
 )
 from common.errors import Problem
+from common.jobs.causes import cause_of
 from common.operators.listing import Row, columns_of, paged_list, where_equal
 from common.operators.results import ApiKeySummary, Discrepancy, PoisonSummary
 from common.paging import Page, Paging
@@ -84,7 +86,8 @@ _FIND_POISON = prepare(
 
 async def list_poison(connection: Connection, state: str | None, paging: Paging) -> Page[Row]:
     """Poison records, newest first, without their bytes."""
-    return await _POISON_RECORDS.fetch(connection, paging, state=state)
+    page = await _POISON_RECORDS.fetch(connection, paging, state=state)
+    return replace(page, rows=[_with_cause(row) for row in page.rows])
 
 
 async def find_poison(connection: Connection, poison_id: UUID) -> Row:
@@ -92,7 +95,7 @@ async def find_poison(connection: Connection, poison_id: UUID) -> Row:
     row = await _FIND_POISON.fetch_one(connection, id=poison_id)
     if row is None:
         raise Problem.not_found("poison", poison_id)
-    return {**row, "key": _base64(row["key"]), "value": _base64(row["value"])}
+    return {**_with_cause(dict(row)), "key": _base64(row["key"]), "value": _base64(row["value"])}
 
 
 async def list_outbox(connection: Connection, state: str, paging: Paging) -> Page[Row]:
@@ -132,6 +135,10 @@ async def find_discrepancy(connection: Connection, discrepancy_id: UUID) -> Row:
 async def list_keys(connection: Connection, paging: Paging) -> Page[Row]:
     """API keys, oldest first, without their secrets."""
     return await _KEYS.fetch(connection, paging)
+
+
+def _with_cause(record: Row) -> Row:
+    return {**record, "cause": cause_of(record["error"])}
 
 
 def _base64(data: bytes | None) -> str | None:

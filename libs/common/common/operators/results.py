@@ -10,11 +10,14 @@ from common.access.auth import Role
 
 
 class PoisonSummary(TypedDict):
+    """`cause` is the error without what differs between occurrences."""
+
     id: UUID
     topic: str
     partition: int
     offset: int
     error: str
+    cause: str
     state: Literal["kept", "replayed", "discarded"]
     created_at: datetime
     replayed_at: datetime | None

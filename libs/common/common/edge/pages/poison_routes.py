@@ -11,12 +11,13 @@ from common.access.auth import Caller, Role
 from common.edge.commands.command import command
 from common.edge.commands.query import read, read_page
 from common.edge.pages.job_bodies import Reason
-from common.edge.requests.fields import Line, RequestBody
+from common.edge.requests.fields import Line, Lines, RequestBody
 from common.edge.requests.query import PageQuery
 from common.edge.routing.router import Router
+from common.jobs.causes import LONGEST_CAUSE
 from common.operators import commands, poison_commands, queries
 from common.operators import results as schemas
-from common.operators.poison_commands import MOST_RECORDS
+from common.operators.poison_commands import MOST_RECORDS, PoisonChoice
 from common.service import Runtime
 
 
@@ -27,15 +28,16 @@ class PoisonState(StrEnum):
 
 
 class PoisonFilter(RequestBody):
-    """Conditions on records that are kept, at least one of `topic`, `error` and `ids`."""
+    """Conditions on records that are kept, at least one of `topic`, `error`, `cause` and `ids`."""
 
     topic: Line | None = Field(default=None, max_length=249)
-    error: Line | None = Field(default=None, max_length=2000)
+    error: Lines | None = Field(default=None, max_length=2000)
+    cause: Line | None = Field(default=None, max_length=LONGEST_CAUSE)
     ids: list[UUID] | None = Field(default=None, min_length=1, max_length=MOST_RECORDS)
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> "PoisonFilter":
-        self.require_one_of("topic", "error", "ids")
+        self.require_one_of("topic", "error", "cause", "ids")
         return self
 
 
@@ -85,9 +87,10 @@ async def replay_poison_records(request: Request, body: PoisonReplay) -> Respons
 
     With `dry_run`, the answer names the records; `filter.ids` then replays exactly these.
     """
-    actor, runtime, chosen = Caller.of(request).actor, Runtime.of(request), body.filter
+    actor, runtime, wanted = Caller.of(request).actor, Runtime.of(request), body.filter
+    chosen = PoisonChoice(wanted.topic, wanted.error, wanted.cause, wanted.ids)
     async with command(request) as run:
-        found = await poison_commands.choose(run.connection, chosen.topic, chosen.error, chosen.ids)
+        found = await poison_commands.choose(run.connection, chosen)
         if body.dry_run:
             return await run.answer(poison_commands.preview(found))
         return await run.answer(await poison_commands.replay_records(run.connection, actor, runtime, found))
