@@ -65,6 +65,8 @@ _JOBS = Row(
         Panel("Duration of attempts", "s", "95th percentile.", [p95("job_attempt_seconds", "kind")]),
         Panel("Start delay of jobs", "s", "Time from due to started, 95th percentile. The objective is 15 s.",
               [p95("job_start_delay_seconds", "kind")]),
+        Panel("Due and not begun", "s", "Wait of the first due job of a kind. JobsNotStarted fires at 30 s.",
+              [latest("jobs_due_age_seconds", "service, kind")]),
         Panel("Dead jobs by kind", "short", "The alert JobDead fires at any.",
               [latest("jobs_dead_rows", "service, kind")]),
         Panel("Paused kinds of jobs", "short", "1 while an operator has paused the kind: its jobs wait.",

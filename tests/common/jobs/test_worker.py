@@ -40,6 +40,23 @@ class Printer:
         )
 
 
+async def present(pool: Pool) -> list[list[str]]:
+    rows = await pool.fetch("SELECT kinds FROM workers WHERE active_until > now()")
+    return [row["kinds"] for row in rows]
+
+
+async def test_a_worker_is_present_with_its_kinds_while_it_runs(pool: Pool) -> None:
+    await pool.execute("INSERT INTO workers VALUES ('killed', '{refund}', now() - interval '1 second')")
+    async with running_worker(pool, Printer().handler()), running_worker(pool, Printer().handler()):
+
+        async def are_present() -> bool:
+            return await present(pool) == [["invoice"], ["invoice"]]
+
+        await eventually(are_present)
+        assert await pool.fetchval("SELECT count(*) FROM workers") == 2
+    assert await pool.fetchval("SELECT count(*) FROM workers") == 0
+
+
 async def enqueue(pool: Pool) -> None:
     async with transaction(pool) as connection:
         await queue.enqueue(connection, INVOICE)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from common.database.transactions import Pool
@@ -81,6 +82,30 @@ async def test_held_back_events_are_counted(pool: Pool, monkeypatch: pytest.Monk
     await pool.execute(HELD_BACK)
     async with measuring_backlog(pool, monkeypatch):
         await until_metric("outbox_held_back_rows", 1)
+
+
+DUE_JOB = """
+INSERT INTO jobs (id, kind, business_key, payload, due_at, traceparent)
+VALUES (gen_random_uuid(), $1, gen_random_uuid()::text, '{}', now() + $2, '')
+"""
+
+
+@moves("jobs_due_age_seconds")
+async def test_the_wait_of_the_first_due_job_of_a_kind_is_shown_unless_the_kind_is_paused(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, seconds in (("refund", -90), ("refund", -30), ("refund-mail", -500), ("invoice-mail", 60)):
+        await pool.execute(DUE_JOB, kind, timedelta(seconds=seconds))
+    await pool.execute("INSERT INTO paused_kinds (kind, reason, paused_by) VALUES ('refund-mail', 'a test', 'ops')")
+    async with measuring_backlog(pool, monkeypatch):
+
+        async def has_waited() -> bool:
+            waited = REGISTRY.get_sample_value("jobs_due_age_seconds", {"kind": "refund"})
+            return waited is not None and 90 <= waited < 120
+
+        await eventually(has_waited)
+        await until_metric("jobs_due_age_seconds", None, kind="refund-mail")
+        await until_metric("jobs_due_age_seconds", None, kind="invoice-mail")
 
 
 @moves("jobs_paused")

@@ -396,7 +396,7 @@ def _of_services() -> None:
     for service in ("returns", "invoicing", "refunds"):
 
         async def unreachable(scene: Scene, service: str = service) -> str:
-            scene.connect(**{service: "http://127.0.0.1:9"})
+            scene.connect({service: "http://127.0.0.1:9"})
             return await scene.order("PAID")
 
         case(f"{service} is down", "service-unreachable", service, "unknown")(unreachable)

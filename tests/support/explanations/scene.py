@@ -1,5 +1,6 @@
 """The four services in this process, without workers, relays and Kafka: a test injects what those would have left."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,8 @@ import returns.app
 from common.database.transactions import Pool, open_pool, transaction
 from common.jobs import queue
 from common.jobs.job import NewJob
+from common.messaging.envelope import full_name
+from common.messaging.incoming import poison
 from common.messaging.incoming.inbox import Inbox
 from invoicing.consumer import event_handlers
 from orders.timeline_client import TimelineClient
@@ -26,6 +29,9 @@ from support.postgres.databases import Databases
 
 SERVICES = {each.SERVICE.name: each.SERVICE for each in (orders.app, returns.app, invoicing.app, refunds.app)}
 STATES = ("PAID", "PROCESSING_IN_WAREHOUSE", "SHIPPED", "DELIVERED")
+OWN_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "returns": {"eligibility_wait_seconds": 0.05, "four_eyes_above": "1000"}
+}
 RETURN_STEPS = (
     ("APPROVED", "approve", {"manager_notes": "cracks are visible"}),
     ("IN_TRANSIT", "state", {"new_state": "IN_TRANSIT"}),
@@ -42,20 +48,43 @@ class Scene:
         self._events = ServicesWithoutKafka(gateways["orders"], gateways["returns"], gateways["refunds"].pool)
         handlers = event_handlers(SELLER)
         self._events.consumers["invoicing"] = Inbox(gateways["invoicing"].pool, "invoicing", handlers)
+        self._stand_ins: list[asyncio.Server] = []
         self.connect()
 
-    def connect(self, **addresses: str) -> None:
-        """Orders asks the gateways of this process; `addresses` are used in place of some."""
+    def connect(self, addresses: Mapping[str, str] = {}, *, seconds: float = 5) -> None:
+        """Orders asks the gateways of this process, and waits so long; `addresses` are used in place of some."""
         transports = {f"all://{name}": httpx.ASGITransport(self.gateways[name].app) for name in self.gateways}
         named = {name: f"http://{name}" for name in SERVICES if name != "orders"}
-        client = TimelineClient({**named, **addresses}, 5, transports=transports)
+        client = TimelineClient({**named, **addresses}, seconds, transports=transports)
         self.gateways["orders"].app.state.timeline_client = client
 
+    async def replace_service(self, name: str, status: int | None) -> None:
+        """By a server that answers each request with this status, or never."""
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if status is None:
+                await reader.read()
+            else:
+                await reader.readuntil(b"\r\n\r\n")
+                head = f"HTTP/1.1 {status} of a test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                writer.write(head.encode())
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1")
+        self._stand_ins.append(server)
+        host, port = server.sockets[0].getsockname()
+        self.connect({name: f"http://{host}:{port}"}, seconds=0.5 if status is None else 5)
+
     async def reset(self) -> None:
-        """Relays and consumers run; the consumers were at the end of their topics an hour ago."""
+        """Relays and consumers run; the consumers were at the end of their topics an hour ago. No worker runs."""
         self.connect()
+        await self.close_stand_ins()
+        await self.answer_of_gateway("ANSWERED", "no refund")
         for name, pool in self.owners.items():
             await pool.execute("DELETE FROM paused_kinds")
+            await pool.execute("DELETE FROM workers")
+            await pool.execute("UPDATE jobs SET leased_until = now() - interval '1 hour' WHERE state = 'running'")
+            await pool.execute("DELETE FROM poison WHERE kind = 'batch'")
             await pool.execute("DELETE FROM relays")
             await pool.execute("INSERT INTO relays VALUES ('a relay', now() + interval '1 hour')")
             for topic in SERVICES[name].consumes:
@@ -66,6 +95,10 @@ class Scene:
                     " caught_up_at = excluded.caught_up_at, reported_at = excluded.reported_at",
                     topic,
                 )
+
+    async def close_stand_ins(self) -> None:
+        while self._stand_ins:
+            self._stand_ins.pop().close()
 
     async def explain(self, order: str, key: str = "ops") -> dict[str, Any]:
         response = await self.gateways["orders"].get(f"/orders/{order}/explain", key=key)
@@ -173,6 +206,31 @@ class Scene:
             order_id,
         )
 
+    async def worker(self, service: str, *kinds: str) -> None:
+        """One that runs these kinds of jobs is running."""
+        await self.sql(service, "INSERT INTO workers VALUES ('a worker', $1, now() + interval '1 hour')", list(kinds))
+
+    async def answer_of_gateway(self, outcome: str, answer: str) -> None:
+        """To the latest call about any refund."""
+        await self.sql(
+            "refunds",
+            "WITH call AS (INSERT INTO refund_calls (refund_id, kind, attempt, idempotency_key, request_hash)"
+            " VALUES (gen_random_uuid(), 'REFUND', 1, 'a key', '') RETURNING position)"
+            " INSERT INTO refund_call_answers (call_position, outcome, answer) SELECT position, $1, $2 FROM call",
+            outcome,
+            answer,
+        )
+
+    async def dispute(self, order_id: str, status: str) -> None:
+        await self.sql(
+            "refunds",
+            "INSERT INTO payment_disputes (dispute_id, payment_reference, amount, currency, status)"
+            " VALUES ($1, $2, 79.06, 'EUR', $3)",
+            f"dp_{order_id}",
+            f"pi_{order_id}",
+            status,
+        )
+
     async def publish(self, order_id: str) -> None:
         for pool in self.owners.values():
             await pool.execute(
@@ -184,6 +242,17 @@ class Scene:
         for name in consumers:
             topics = SERVICES[name].consumes
             await self._events.deliver(name, [each for each in records if each.topic in topics])
+
+    async def park(self, order_id: str) -> None:
+        """Kafka rejects the latest event of the order that is pending."""
+        await self.sql(
+            "orders",
+            "WITH taken AS (DELETE FROM outbox_pending p USING outbox o WHERE o.position = p.position"
+            " AND p.position = (SELECT max(o.position) FROM outbox o JOIN outbox_pending USING (position)"
+            " WHERE o.key = $1) RETURNING p.position, p.lane, o.topic, o.key)"
+            " INSERT INTO outbox_parked (position, lane, topic, key, error) SELECT *, 'MessageSizeTooLarge' FROM taken",
+            order_id,
+        )
 
     async def waiting_event(self, order_id: str, service: str = "orders", seconds: int = 60) -> None:
         """The last event of the order has waited for so long in the outbox."""
@@ -206,6 +275,15 @@ class Scene:
             error,
         )
 
+    async def refuse_event(self, service: str, order_id: str, name: str, error: str) -> UUID:
+        """The service has stored this event of the order as a poison record; it processes a replay."""
+        named = ("ce_type", full_name(name).encode())
+        [record] = [each for each in await self._events.events(order_id) if named in each.headers]
+        async with transaction(self.owners[service]) as connection:
+            await poison.store(connection, service, record, error)
+            found: UUID = await connection.fetchval("SELECT id FROM poison WHERE value = $1", record.value)
+        return found
+
     async def discrepancy(self, service: str, order_id: str, check: str) -> None:
         await self.sql(
             service,
@@ -223,10 +301,10 @@ async def running_scene(databases: Databases) -> AsyncIterator[Scene]:
         gateways, owners = dict[str, Gateway](), dict[str, Pool]()
         for name, service in SERVICES.items():
             database = databases.create(name)
-            options = {"eligibility_wait_seconds": 0.05} if name == "returns" else {}
-            gateways[name] = await stack.enter_async_context(serve(service, database, **options))
+            gateways[name] = await stack.enter_async_context(serve(service, database, **OWN_SETTINGS.get(name, {})))
             owners[name] = await open_pool(database.owner_dsn, size=3, application_name="injecting")
             stack.callback(owners[name].terminate)
         scene = Scene(gateways, owners)
+        stack.push_async_callback(scene.close_stand_ins)
         await scene.reset()
         yield scene

@@ -59,6 +59,22 @@ _KINDS = prepare(
     .order_by(sa.literal_column("1"))
 )
 _PAUSED = prepare(sa.select(paused_kinds).order_by(paused_kinds.c.kind))
+# One look at the index per kind, however many jobs are due.
+_first_due = (
+    sa.select(jobs.c.due_at)
+    .where(is_in_state("ready"), jobs.c.kind == _kinds.c.kind, jobs.c.due_at <= sa.func.now())
+    .order_by(jobs.c.due_at)
+    .limit(sa.literal_column("1"))
+    .lateral("first_due")
+)
+_WAITS = prepare(
+    sa.select(
+        _kinds.c.kind,
+        sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp() - _first_due.c.due_at), sa.Double).label("seconds"),
+    )
+    .select_from(_kinds.join(_first_due, sa.true()))
+    .where(~sa.exists().where(paused_kinds.c.kind == _kinds.c.kind))
+)
 _kind = sa.bindparam("kind", type_=sa.Text)
 _PAUSE = prepare(
     insert(paused_kinds)
@@ -77,6 +93,12 @@ async def counts(connection: Connection) -> list[Record]:
     """Rows of `kind`, `name`, `jobs` and `oldest_due_at`; a name is a state or one of `due`, `retrying` and
     `done_recently`. Names without jobs have no row."""
     return await _COUNTS.fetch_all(connection)
+
+
+async def longest_waits(connection: Connection) -> list[Record]:
+    """Rows of `kind` and `seconds`: for how long the first due job of a kind has waited to be begun. Kinds that are
+    paused, or have no due job, have no row."""
+    return await _WAITS.fetch_all(connection)
 
 
 async def paused(connection: Connection) -> list[Record]:

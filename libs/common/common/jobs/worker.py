@@ -7,6 +7,7 @@ import socket
 from collections import Counter as Counts
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from uuid import uuid4
 
 import structlog
 from prometheus_client import Histogram
@@ -18,6 +19,7 @@ from common.jobs.alerts import Alerts
 from common.jobs.handler import JobHandler
 from common.jobs.job import Job, LeaseLost
 from common.jobs.leases import keep_leases
+from common.jobs.presence import end_presence, report_presence
 from common.jobs.runner import JobRunner
 from common.settings import ServiceSettings
 
@@ -60,23 +62,29 @@ class Worker:
         """Run jobs until `stopping` is set, then finish the running ones; those that a cancellation interrupts are
         handed back."""
         leases = asyncio.create_task(keep_leases(self._pool, lambda: list(self._running.values()), self._lease))
+        # Two workers of one process have the same name in the attempts.
+        present = f"{self._name}:{uuid4().hex[:8]}"
+        presence = asyncio.create_task(report_presence(self._pool, present, list(self._handlers)))
         stop = asyncio.create_task(stopping.wait())
         idle = SHORTEST_IDLE
         try:
             while not stop.done():
                 claimed_count = await self._claim_due()
                 idle = SHORTEST_IDLE if claimed_count else min(idle * 2, self._longest_idle)
-                await asyncio.wait({stop, leases, *self._running}, timeout=idle, return_when=asyncio.FIRST_COMPLETED)
+                tasks = {stop, leases, presence, *self._running}
+                await asyncio.wait(tasks, timeout=idle, return_when=asyncio.FIRST_COMPLETED)
                 self._collect()
-                if leases.done():
-                    leases.result()
+                for own in (leases, presence):
+                    if own.done():
+                        own.result()
             if self._running:
                 await asyncio.wait(self._running)
                 self._collect()
         finally:
-            leases.cancel()
-            stop.cancel()
+            for task in (leases, presence, stop):
+                task.cancel()
             await self._hand_back_rest()
+            await end_presence(self._pool, present)
 
     async def _claim_due(self) -> int:
         """One statement for all kinds, so that a kind without due jobs costs no round trip."""

@@ -40,8 +40,8 @@ class TimelineEvent(TypedDict):
 
 
 class TimelineJob(TypedDict):
-    """A job with its latest attempts. `others_running`: jobs of the same kind that workers run now. While the kind is
-    paused, no worker claims it."""
+    """A job with its latest attempts. `others_running`: jobs of the same kind that workers run now. `workers`:
+    running workers that run jobs of its kind. While the kind is paused, no worker claims it."""
 
     id: UUID
     kind: str
@@ -64,6 +64,7 @@ class TimelineJob(TypedDict):
     paused_at: datetime | None
     traceparent: str
     others_running: int
+    workers: int
     attempts_made: list[JobAttempt]
 
 
@@ -106,10 +107,11 @@ class TimelineConsumer(TypedDict):
 
 class Timeline(TypedDict):
     """What a service knows of one key. `at` is its database's time; `relay_is_running` says whether one has reported
-    within its lease."""
+    within its lease, `worker_is_running` whether one has in the last seconds."""
 
     at: datetime
     relay_is_running: bool
+    worker_is_running: bool
     changes: list[TimelineChange]
     events: list[TimelineEvent]
     jobs: list[TimelineJob]

@@ -21,6 +21,7 @@ from common.database.tables import (
     paused_kinds,
     poison,
     relays,
+    workers,
 )
 from common.operators.job_results import JobAttempt
 from common.operators.timeline_results import (
@@ -43,7 +44,14 @@ def _columns(table: sa.Table, result: type[Any]) -> list[sa.Column[Any]]:
 
 
 _now = sa.func.clock_timestamp()
-_STATE = prepare(sa.select(_now.label("at"), sa.exists().where(relays.c.active_until > _now).label("relay_is_running")))
+_is_active = workers.c.active_until > _now
+_STATE = prepare(
+    sa.select(
+        _now.label("at"),
+        sa.exists().where(relays.c.active_until > _now).label("relay_is_running"),
+        sa.exists().where(_is_active).label("worker_is_running"),
+    )
+)
 
 _named = array_rows("named", kind=sa.Text, business_key=sa.Text)
 _other = jobs.alias("other")
@@ -58,6 +66,12 @@ _others_running = (
     )
     .scalar_subquery()
 )
+_workers = (
+    sa.select(sa.func.count())
+    .select_from(workers)
+    .where(_is_active, jobs.c.kind == sa.any_(workers.c.kinds))
+    .scalar_subquery()
+)
 _JOBS = prepare(
     sa.select(
         *_columns(jobs, TimelineJob),
@@ -65,6 +79,7 @@ _JOBS = prepare(
         paused_kinds.c.paused_by,
         paused_kinds.c.paused_at,
         _others_running.label("others_running"),
+        _workers.label("workers"),
     )
     .select_from(_named.join(jobs, sa.and_(jobs.c.kind == _named.c.kind, jobs.c.business_key == _named.c.business_key)))
     .outerjoin(paused_kinds, paused_kinds.c.kind == jobs.c.kind)
@@ -147,7 +162,7 @@ _POSITIONS = prepare(
 
 
 async def find_state(connection: Connection) -> dict[str, Any]:
-    """`at` and `relay_is_running`."""
+    """`at`, `relay_is_running` and `worker_is_running`."""
     [row] = await _STATE.fetch_all(connection)
     return dict(row)
 

@@ -32,6 +32,11 @@ _held_back_rows = Gauge(
 )
 _dead_jobs = Gauge("jobs_dead_rows", "Jobs that failed permanently and were not replayed; any is an alert", ["kind"])
 _paused_jobs = Gauge("jobs_paused", "1 for each kind of jobs that an operator has paused", ["kind"])
+_due_age = Gauge(
+    "jobs_due_age_seconds",
+    "For how long the first due job of a kind has waited to be begun; kinds that are paused are left out",
+    ["kind"],
+)
 _kept_poison = Gauge("poison_kept_rows", "Poison records that were not replayed; any is an alert", ["topic"])
 
 # States are spelled out in the statements, so that the partial indexes are seen.
@@ -68,6 +73,7 @@ async def _measure(connection: Connection) -> None:
     _oldest_age.set(row["oldest_age"] or 0)
     _set_all(_dead_jobs, await _DEAD_JOBS.fetch_all(connection))
     _set_all(_paused_jobs, [(row["kind"], 1) for row in await kinds.paused(connection)])
+    _set_all(_due_age, await kinds.longest_waits(connection))
     _set_all(_kept_poison, await _STORED_POISON.fetch_all(connection))
 
 

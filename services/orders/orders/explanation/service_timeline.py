@@ -51,6 +51,7 @@ class Job(msgspec.Struct):
     traceparent: str
     others_running: int
     attempts_made: list[Attempt]
+    workers: int = 0
     abandoned: int = 0
     set_backs: int = 0
     leased_until: datetime | None = None
@@ -94,7 +95,8 @@ class Consumer(msgspec.Struct):
 
 
 class Timeline(msgspec.Struct):
-    """The part that every service has. `at` is the service's own clock: ages of its rows are by this clock."""
+    """The part that every service has. `at` is the service's own clock: ages of its rows are by this clock. A service
+    of a version before `worker_is_running` does not say whether one runs."""
 
     at: datetime
     relay_is_running: bool
@@ -104,6 +106,7 @@ class Timeline(msgspec.Struct):
     poison: list[Poison]
     discrepancies: list[Discrepancy]
     consumers: list[Consumer]
+    worker_is_running: bool = False
 
     def job(self, kind: str, business_key: str | None = None) -> Job | None:
         of_kind = (job for job in self.jobs if job.kind == kind and business_key in (None, job.business_key))

@@ -1,16 +1,12 @@
 """Findings: jobs of the order that are not done."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 
-from orders.explanation import ended_jobs
+from orders.explanation import due_jobs, ended_jobs
 from orders.explanation.evidence import Evidence
 from orders.explanation.finding import OPERATORS, Action, Finding, Severity, State, clock, show_job
 from orders.explanation.job_names import MAIL_KINDS, attempts_of, name_of
 from orders.explanation.service_timeline import Job, Timeline
-
-# A worker claims a due job within a second; the contract's limit for the beginning of work.
-CLAIMED_WITHIN = timedelta(seconds=30)
 
 
 def unfinished_jobs(evidence: Evidence, explained: frozenset[str] = frozenset()) -> Iterator[Finding]:
@@ -36,7 +32,7 @@ def _finding(service: str, timeline: Timeline, job: Job) -> Finding | None:
         return _paused(service, job)
     if job.due_at > timeline.at:
         return _waiting(service, job)
-    return _due(service, timeline, job)
+    return due_jobs.due(service, timeline, job)
 
 
 def _running(service: str, timeline: Timeline, job: Job) -> Finding:
@@ -140,41 +136,4 @@ def _retrying(_service: str, job: Job, error: str) -> tuple[str, str, str]:
         "job-retrying",
         f"{attempts_of(job).capitalize()} at {name_of(job)} failed: {error}.",
         "Mend the cause that the error names before the last attempt fails; afterwards a replay is necessary.",
-    )
-
-
-def _due(service: str, timeline: Timeline, job: Job) -> Finding:
-    if timeline.at - job.due_at <= CLAIMED_WITHIN:
-        return Finding(
-            cause="job-due",
-            severity=Severity.INFO,
-            state=State.IN_PROGRESS,
-            service=service,
-            headline=f"The job for {name_of(job)} is due.",
-            since=job.due_at,
-            next="A worker claims it within seconds.",
-            next_at=job.due_at,
-        )
-    if job.others_running:
-        return Finding(
-            cause="workers-busy",
-            severity=Severity.WARNING,
-            state=State.IN_PROGRESS,
-            service=service,
-            headline=f"The job for {name_of(job)} is due; {job.others_running} other jobs of its kind are running.",
-            since=job.due_at,
-            next="It is claimed when those that are due for longer are done.",
-            remedy=f"Start more workers of {service}, unless what they wait for is slow: look at the running jobs.",
-            actions=(show_job(service, job.id),),
-        )
-    return Finding(
-        cause="worker-down",
-        severity=Severity.ERROR,
-        state=State.STUCK,
-        service=service,
-        headline=f"The job for {name_of(job)} is due since {clock(job.due_at)}, and no worker claims it.",
-        since=job.due_at,
-        next="Nothing happens until a worker runs; then the job is claimed within seconds.",
-        remedy=f"Start the role worker of {service}; its log says why it ended.",
-        actions=(show_job(service, job.id),),
     )

@@ -11,7 +11,7 @@ from common.database.tables.audit_log import (
 from common.database.tables.columns import APPEND_ONLY, NAMING_CONVENTION, infrastructure, instant
 from common.database.tables.discrepancies import discrepancies
 from common.database.tables.inbox import consumer_positions, inbox, poison
-from common.database.tables.jobs import job_attempts, jobs, paused_kinds
+from common.database.tables.jobs import job_attempts, jobs, paused_kinds, workers
 from common.database.tables.outbox import (
     event_streams,
     outbox,
@@ -53,4 +53,5 @@ __all__ = [
     "relay_lanes",
     "relays",
     "response_times",
+    "workers",
 ]

@@ -1,4 +1,4 @@
-"""The job queue: jobs, their attempts, and the kinds that are paused."""
+"""The job queue: jobs, their attempts, the kinds that are paused, and the running workers."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -59,6 +59,15 @@ paused_kinds = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("paused_by", sa.Text, nullable=False),
     instant("paused_at", nullable=False, server_default=sa.func.now()),
+)
+
+# The running workers with the kinds of jobs that they run. Who did not renew its row has stopped, or hangs.
+workers = sa.Table(
+    "workers",
+    infrastructure,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("kinds", sa.ARRAY(sa.Text), nullable=False),
+    instant("active_until", nullable=False),
 )
 
 job_attempts = sa.Table(
