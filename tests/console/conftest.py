@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from support.console.system import System, system
+from support.console.stage import Stage
+from support.console.system import System, system, system_of
+from support.explanations.scene import running_scene
 from support.postgres.databases import Databases
 
 
@@ -11,3 +13,9 @@ from support.postgres.databases import Databases
 async def whole_system(databases: Databases) -> AsyncIterator[System]:
     async with system(databases.create) as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stage(databases: Databases) -> AsyncIterator[Stage]:
+    async with running_scene(databases) as scene, system_of(dict(scene.gateways)) as running:
+        yield Stage(scene, running)

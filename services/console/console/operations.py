@@ -71,6 +71,7 @@ RESUME_JOB_KIND = Operation("every", "POST", "/ops/job-kinds/{kind}/resume", OPS
 LIST_POISON = Operation("every", "GET", "/ops/poison", OPS)
 READ_POISON = Operation("every", "GET", "/ops/poison/{poison_id}", OPS)
 REPLAY_POISON = Operation("every", "POST", "/ops/poison/{poison_id}/replay", OPS)
+REPLAY_POISON_RECORDS = Operation("every", "POST", "/ops/poison/replay", OPS)
 DISCARD_POISON = Operation("every", "POST", "/ops/poison/{poison_id}/discard", OPS)
 LIST_UNSENT_EVENTS = Operation("every", "GET", "/ops/outbox", OPS)
 READ_UNSENT_EVENT = Operation("every", "GET", "/ops/outbox/{position}", OPS)

@@ -35,13 +35,21 @@ class System:
 @asynccontextmanager
 async def system(make_database: MakeDatabase, **settings: Any) -> AsyncIterator[System]:
     """`settings` are those of the console."""
-    trusting = SETTINGS.model_copy(update={"trusted_proxies": "127.0.0.1"})
     gateways: dict[str, Gateway] = {}
-    servers: dict[str, RawServer] = {}
     async with AsyncExitStack() as stack:
         for name in SERVICES:
             service = import_module(f"{name}.app").SERVICE
             gateways[name] = await stack.enter_async_context(serve(service, make_database(name), database_pool_size=5))
+        yield await stack.enter_async_context(system_of(gateways, **settings))
+
+
+@asynccontextmanager
+async def system_of(gateways: dict[str, Gateway], **settings: Any) -> AsyncIterator[System]:
+    """The console before these gateways."""
+    trusting = SETTINGS.model_copy(update={"trusted_proxies": "127.0.0.1"})
+    servers: dict[str, RawServer] = {}
+    async with AsyncExitStack() as stack:
+        for name in SERVICES:
             bounds = limits(body_bytes=2**20)
             servers[name] = await stack.enter_async_context(raw_server(gateways[name].app, bounds, trusting))
         urls = {f"{name}_url": server.server.address for name, server in servers.items()}

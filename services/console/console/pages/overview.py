@@ -6,18 +6,20 @@ from typing import Any
 
 from console import operations as ops
 from console.pages.answers import View
+from console.pages.overview_summary import summary_of
 from console.pages.visit import Visit
 
 _MOST_FAILURES = 20
 
 
 async def page(visit: Visit) -> View:
-    return View("overview.html", await _content(visit))
+    return View("overview.html", {**await _content(visit), "is_new": False})
 
 
 async def live(visit: Visit) -> View:
-    """The part of the page that htmx asks for again and again."""
-    return View("overview_live.html", await _content(visit))
+    """The part of the page that htmx asks for again and again. The browser sends the sentence that it shows."""
+    content = await _content(visit)
+    return View("overview_live.html", {**content, "is_new": visit.query("shown") != content["summary"].text})
 
 
 async def _content(visit: Visit) -> Mapping[str, Any]:
@@ -26,10 +28,16 @@ async def _content(visit: Visit) -> Mapping[str, Any]:
     sees_status, sees_failures = visit.may(ops.READ_STATUS), visit.may(ops.LIST_FAILURES)
     status_calls = {each.name: each.get("/ops/status") for each in services if sees_status}
     failure_calls = {each.name: each.get("/ops/failures") for each in services if sees_failures}
-    health, statuses, failures, alerts = await asyncio.gather(
+    undecided = {
+        each.name: each.get("/returns", status="REQUESTED", sort="created_at", limit=1)
+        for each in services
+        if each.name == "returns" and visit.may(ops.APPROVE_RETURN)
+    }
+    health, statuses, failures, decisions, alerts = await asyncio.gather(
         visit.monitoring.health(),
         visit.parts(status_calls),
         visit.parts(failure_calls),
+        visit.parts(undecided),
         visit.monitoring.alerts() if sees_status else _nothing(),
     )
     groups = [
@@ -41,11 +49,12 @@ async def _content(visit: Visit) -> Mapping[str, Any]:
     groups.sort(key=lambda group: group["newest"] or "", reverse=True)
     return {
         "roles": health,
-        "not_ready": [role for role in health if not role.is_ready],
+        "summary": summary_of(health, statuses, groups, alerts, is_whole=sees_status),
         "statuses": statuses,
         "sees_status": sees_status,
         "sees_failures": sees_failures,
         "failures": groups[:_MOST_FAILURES],
+        "decisions": decisions.get("returns"),
         "alerts": alerts,
         "charts": visit.monitoring.charts,
     }

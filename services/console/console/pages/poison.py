@@ -1,7 +1,10 @@
 """Poison records: those that no consumer could process, with their content, their replay and their discarding."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from console.pages.answers import Answer, View
-from console.pages.lists import new_key, sections, service_of
+from console.pages.lists import Section, new_key, sections, service_of
 from console.pages.one_object import ObjectPage
 from console.pages.payload import decoded
 from console.pages.visit import Visit
@@ -13,7 +16,20 @@ STATES = ("kept", "replayed", "discarded")
 async def page(visit: Visit) -> View:
     state = visit.query("state") if "state" in visit.request.query_params else "kept"
     found = await sections(visit, "/ops/poison", state=state)
-    return View("poison.html", {"sections": found, "states": STATES, "state": state, "service": visit.query("service")})
+    content = {"sections": found, "states": STATES, "state": state, "service": visit.query("service")}
+    return View("poison.html", {**content, "groups": _groups(found)})
+
+
+def _groups(found: Sequence[Section]) -> list[dict[str, Any]]:
+    """The shown records that are kept, by what they have in common: a replay has a filter for it."""
+    groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for section in found:
+        for row in section.rows:
+            if row["state"] == "kept":
+                alike = {"service": section.service, "topic": row["topic"], "cause": row["cause"]}
+                group = groups.setdefault((section.service, row["topic"], row["cause"]), {**alike, "shown": 0})
+                group["shown"] += 1
+    return list(groups.values())
 
 
 async def one(visit: Visit) -> View:

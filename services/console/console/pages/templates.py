@@ -1,5 +1,6 @@
 """The templates, with the filters that all of them may use."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from console.static_files import StaticFiles
+
+# What jobs and events are about: an order, or its cancellation.
+_ORDER = re.compile(r"(?:cancellation:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 class Templates:
@@ -24,6 +28,7 @@ class Templates:
         )
         self._environment.globals |= {"static": static.address, "new_key": lambda: str(uuid4())}
         self._environment.filters |= {"time": time_element, "age": self.age, "words": words, "seconds": duration}
+        self._environment.filters["order_id"] = order_id
 
     def render(self, name: str, content: Mapping[str, Any]) -> str:
         return self._environment.get_template(name).render(content)
@@ -54,6 +59,12 @@ def duration(seconds: float | Decimal | None) -> str:
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
+
+def order_id(key: str | None) -> str | None:
+    """The order that a key of an event or a job names, if it does."""
+    found = _ORDER.fullmatch(key or "")
+    return None if found is None else found[1]
 
 
 def words(name: str) -> str:

@@ -1,0 +1,66 @@
+"""The first sentence of the overview: that everything works, or what does not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from console.pages.visit import Part
+from console.services.alerts import Alerts
+from console.services.roles import RoleHealth
+
+# What the status of a service has beside its jobs: the name of one, and how many there are.
+_WAITING = ("poison record", "parked event", "open finding")
+# The reconcilers report these too; they are counted once.
+_COUNTED_ALREADY = frozenset({"poison_kept", "event_parked"})
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`is_whole`: the person's role may see the status of the services."""
+
+    troubles: Sequence[str]
+    is_whole: bool
+
+    @property
+    def text(self) -> str:
+        if self.troubles:
+            return f"{', '.join(self.troubles)}."
+        return "Everything works." if self.is_whole else "Everything works, as far as your role can see."
+
+
+def summary_of(
+    health: Sequence[RoleHealth],
+    statuses: Mapping[str, Part[Any]],
+    failures: Sequence[object],
+    alerts: Alerts | None,
+    *,
+    is_whole: bool,
+) -> Summary:
+    not_ready = sum(not role.is_ready for role in health)
+    unknown = sum(part.data is None for part in statuses.values())
+    troubles = [f"{not_ready} of {len(health)} roles are not ready"] if not_ready else []
+    if unknown:
+        troubles.append(f"{_count(unknown, 'service')} did not say how {'it is' if unknown == 1 else 'they are'}")
+    if failures:
+        troubles.append(f"{_count(len(failures), 'cause')} of failed work")
+    troubles += _waiting(part.data for part in statuses.values() if part.data is not None)
+    if alerts is not None and alerts.firing:
+        number = len(alerts.firing)
+        troubles.append(f"{_count(number, 'alert')} {'fires' if number == 1 else 'fire'}")
+    return Summary(troubles, is_whole)
+
+
+def _waiting(statuses: Iterator[Any]) -> Iterator[str]:
+    """What waits for an operator and is no job."""
+    totals = dict.fromkeys(_WAITING, 0)
+    for status in statuses:
+        totals["poison record"] += sum(each["kept"] for each in status["poison"])
+        totals["parked event"] += status["outbox"]["parked"]
+        totals["open finding"] += sum(
+            each["open"] for each in status["discrepancies"] if each["check"] not in _COUNTED_ALREADY
+        )
+    return (_count(number, name) for name, number in totals.items() if number)
+
+
+def _count(number: int, name: str) -> str:
+    return f"1 {name}" if number == 1 else f"{number} {name}s"
