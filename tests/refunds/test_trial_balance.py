@@ -105,6 +105,24 @@ async def test_the_command_fails_when_postings_and_balances_differ(
     assert (code, result["is_zero"]) == (1, False)
 
 
+@moves("book_payments_in_excess")
+async def test_a_payment_that_was_paid_back_twice_by_hand_is_counted(gateway: Gateway) -> None:
+    """Nobody can prevent it: it happens in the provider's dashboard."""
+    refund = a_refund()
+    reference = refund.request.payment_reference
+    by_hand = GatewayRefund(
+        "re_1", GatewayRefundStatus.SUCCEEDED, None, reference, Decimal(TOTAL), "EUR", None, datetime.now(UTC)
+    )
+    async with transaction(gateway.pool) as connection:
+        await booking.reserve_refund(connection, refund, EVENT)
+        await booking.book_refund(connection, replace(refund, transaction_id="re_0"), EVENT)
+        await booking.book_foreign_refund(connection, by_hand, EVENT)
+
+    book = exact_json(await gateway.get("/refunds/book", key=Role.WAREHOUSE))
+
+    assert (book["is_zero"], book["payments_in_excess"]) == (True, 1)
+
+
 @moves("book_disagreements")
 async def test_the_reconciler_names_what_is_wrong_in_the_book(pool: Pool) -> None:
     check = Book(interval=timedelta(0))

@@ -17,6 +17,7 @@ from common.reconciliation.check import Check, Finding
 from common.reconciliation.reconciler import Reconciler
 from common.reconciliation.reports import Reports
 from support.events.traceparent import TRACEPARENT
+from support.metrics.moved import moves
 from support.running import running
 from support.waiting import eventually
 
@@ -154,6 +155,7 @@ async def test_discrepancies_of_a_check_that_no_longer_exists_are_resolved(pool:
     assert [row["resolved_at"] is not None for row in await rows(pool)] == [True]
 
 
+@moves("discrepancy_repairs_total")
 async def test_a_discrepancy_is_repaired_once_in_the_round_that_finds_it(pool: Pool) -> None:
     check = VaseCheck(CRACK, most_repairs=1)
     await run_rounds(pool, check, rounds=2)

@@ -13,6 +13,7 @@ from common.messaging.kafka.topics import create_topics
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.pending_events import mark_published, park, read_pending
 from common.messaging.outgoing.publisher import Publisher
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from support.kafka.broken_clients import end_metadata_task
 from support.kafka.relays import (
@@ -25,6 +26,7 @@ from support.kafka.relays import (
     write_events,
 )
 from support.kafka.topics import MakeTopic, Topics
+from support.metrics.moved import moves
 from support.postgres.databases import Database
 from support.processes.relay_and_consumer import LEASE_SECONDS, role_process
 from support.waiting import eventually
@@ -159,6 +161,24 @@ async def test_a_relay_that_is_paused_past_its_lease_loses_and_reorders_nothing(
 
     sequences, _ = await Topics(kafka).sequences(topic)
     assert sequences == ALL_IN_SEQUENCE
+
+
+@moves("outbox_lost_rows_total")
+async def test_events_that_are_acknowledged_after_their_lanes_went_to_another_relay_are_counted(
+    pool: Pool, kafka: str, topic: str
+) -> None:
+    """Their holder marks them: here nobody does, so they stay pending."""
+    async with running_relay(pool, kafka, lease_seconds=60):
+        await eventually(lambda: holds(pool, {"relay-1": 32}))
+        await pool.execute("UPDATE relay_lanes SET token = token + 1")
+        lost = REGISTRY.get_sample_value("outbox_lost_rows_total") or 0.0
+        await write_events(pool, topic, ["order-1"], range(1, 3))
+
+        async def are_counted() -> bool:
+            return (REGISTRY.get_sample_value("outbox_lost_rows_total") or 0.0) >= lost + 2
+
+        await eventually(are_counted)
+    assert await states(pool) == [("order-1", 1, "pending"), ("order-1", 2, "pending")]
 
 
 async def test_only_the_holder_of_a_lane_marks_its_events(pool: Pool, topic: str) -> None:
