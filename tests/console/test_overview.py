@@ -72,7 +72,7 @@ async def test_the_sentence_names_everything_that_waits_for_an_operator(stage: S
 
     assert "Everything works" not in text
     assert "parked event" in text
-    assert "open finding" in text
+    assert "open discrepanc" in text
 
 
 async def test_the_returns_that_wait_for_a_decision_are_shown_to_those_who_decide(stage: Stage) -> None:

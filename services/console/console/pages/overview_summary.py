@@ -9,7 +9,7 @@ from console.services.alerts import Alerts
 from console.services.roles import RoleHealth
 
 # What the status of a service has beside its jobs: the name of one, and how many there are.
-_WAITING = ("poison record", "parked event", "open finding")
+_WAITING = ("poison record", "parked event", "open discrepancy")
 # The reconcilers report these too; they are counted once.
 _COUNTED_ALREADY = frozenset({"poison_kept", "event_parked"})
 
@@ -56,11 +56,12 @@ def _waiting(statuses: Iterator[Any]) -> Iterator[str]:
     for status in statuses:
         totals["poison record"] += sum(each["kept"] for each in status["poison"])
         totals["parked event"] += status["outbox"]["parked"]
-        totals["open finding"] += sum(
+        totals["open discrepancy"] += sum(
             each["open"] for each in status["discrepancies"] if each["check"] not in _COUNTED_ALREADY
         )
     return (_count(number, name) for name, number in totals.items() if number)
 
 
 def _count(number: int, name: str) -> str:
-    return f"1 {name}" if number == 1 else f"{number} {name}s"
+    plural = f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
+    return f"1 {name}" if number == 1 else f"{number} {plural}"
