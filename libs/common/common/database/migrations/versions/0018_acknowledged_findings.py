@@ -6,7 +6,7 @@ A reconciler of the previous version continues to work: it reports an acknowledg
 from alembic import op
 
 revision = "0018_acknowledged_findings"
-down_revision = "0017_timeline_online"
+down_revision = "0018_api_key_subject"
 branch_labels = None
 depends_on = None
 

@@ -4,7 +4,7 @@
 from alembic import op
 
 revision = "0019_workers"
-down_revision = "0018_api_key_subject"
+down_revision = "0018_acknowledged_findings"
 branch_labels = None
 depends_on = None
 
