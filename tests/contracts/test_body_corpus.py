@@ -35,6 +35,9 @@ POISON_RECORD = """
 INSERT INTO poison (id, topic, partition, "offset", digest, headers, error, record_time)
 VALUES (gen_random_uuid(), 'corpus', 0, 0, $1, '[]', 'a', 0) RETURNING id
 """
+DISCREPANCY = """
+INSERT INTO discrepancies (id, "check", subject, details) VALUES (gen_random_uuid(), 'corpus', $1, '{}') RETURNING id
+"""
 BODIES = {
     f"{service} {body}": (service, body)
     for service in ("orders", "returns")
@@ -72,6 +75,9 @@ async def target_of(gateway: Gateway, body: Body) -> tuple[str, str | None]:
     if "{poison_id}" in path:
         poison = await gateway.pool.fetchval(POISON_RECORD, uuid4().bytes)
         return path.replace("{poison_id}", str(poison)), None
+    if "{discrepancy_id}" in path:
+        discrepancy = await gateway.pool.fetchval(DISCREPANCY, str(uuid4()))
+        return path.replace("{discrepancy_id}", str(discrepancy)), None
     return path, None
 
 
