@@ -15,7 +15,7 @@ from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus
 from refunds.repository import provider
 from refunds.use_cases import booking
-from refunds.use_cases.jobs import MAIL_JOB
+from refunds.use_cases.jobs import FAILED, MAIL_JOB, SETTLED
 from refunds.worker.refund_job import RefundJob
 from support.example.refunds import EVENT, job_in_state, open_refund, running_worker
 from support.gateway.application import Gateway, exact_json, serve
@@ -55,7 +55,8 @@ async def test_a_declined_refund_is_settled_and_its_dead_job_ends_without_a_call
     stored_rows = await audit_and_events(gateway.pool, "REFUND", str(refund.id))
     assert stored_rows.transitions[-1] == ("DECLINED", "SUCCEEDED", "ACCEPTED")
     assert [name for name, _ in stored_rows.events] == ["refund.failed", "refund.succeeded"]
-    assert await gateway.pool.fetchval("SELECT count(*) FROM jobs WHERE kind = $1", MAIL_JOB) == 1
+    mails = await gateway.pool.fetch("SELECT payload ->> 'outcome' AS outcome FROM jobs WHERE kind = $1", MAIL_JOB)
+    assert sorted(mail["outcome"] for mail in mails) == [FAILED, SETTLED]
     settled = await gateway.pool.fetchval(
         "SELECT settled FROM book_payments WHERE order_id = $1", refund.request.order_id
     )
