@@ -15,7 +15,7 @@ EXCLUDED = [r"\.lock$"]
 # whole value must match.
 NO_SECRETS = (
     r"^(hush|nothing|password|secret(%ff|%00)?|p@:/\?#%& wörd .*|setup .*|not for production.*"
-    r"|whsec_(refund_trials|test|route)|ops\.the-secret-of-a-test|0f|5b|4bf92f3577b34da6a3ce929d0e0e4736|9f86d081[0-9a-f]{56}"
+    r"|whsec_(refund_trials|test|route|examples)|ops\.the-secret-of-a-test|0f|5b|4bf92f3577b34da6a3ce929d0e0e4736|9f86d081[0-9a-f]{56}"
     r"|(5dc9da79|fc51cd8e|6291d657|18ff9b53)[0-9a-f]{56}"
     r"|11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\\?|n4bQgYhMfWWaL\+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=)$"
 )
