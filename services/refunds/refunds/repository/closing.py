@@ -50,7 +50,7 @@ _ACCOUNTS = prepare(
         )
         SELECT currency, account, sum(debits) AS debits, sum(credits) AS credits, sum(balance) AS balance
         FROM lines GROUP BY currency, account ORDER BY currency, account
-        """  # noqa: S608 - names of accounts
+        """  # noqa: S608 # nosec B608 # names of accounts
     )
 )
 # All rows have the same position, also where two processes close at the same time: the one that is behind changes none.
@@ -78,7 +78,7 @@ _CLOSE = prepare(
         ON CONFLICT (currency, account) DO UPDATE
             SET position = excluded.position, debits = excluded.debits, credits = excluded.credits
             WHERE book_closing.position <= excluded.position
-        """  # noqa: S608 - names of accounts
+        """  # noqa: S608 # nosec B608 # names of accounts
     )
 )
 _REOPEN = prepare(text("DELETE FROM book_closing"))
