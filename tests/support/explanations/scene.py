@@ -207,7 +207,7 @@ class Scene:
         )
 
     async def worker(self, service: str, *kinds: str) -> None:
-        """One that runs these kinds of jobs is running."""
+        """Register a running worker for these kinds of jobs."""
         await self.sql(service, "INSERT INTO workers VALUES ('a worker', $1, now() + interval '1 hour')", list(kinds))
 
     async def answer_of_gateway(self, outcome: str, answer: str) -> None:

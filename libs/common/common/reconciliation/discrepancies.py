@@ -142,8 +142,8 @@ async def see_again(connection: Connection, seen: Iterable[tuple[OpenRow, Mappin
 async def withdraw_acknowledgement(
     connection: Connection, check: str, finding: Finding, row: OpenRow
 ) -> tuple[Discrepancy, int] | None:
-    """Where the details of an acknowledged discrepancy have changed: it needs people again. It is returned with the
-    number of times that it was found."""
+    """Reopen an acknowledged discrepancy if its details have changed. Returns it and the number of times that it was
+    found, or None if nothing has changed."""
     occurrences: int | None = await _WITHDRAW.fetch_value(
         connection, discrepancy_id=row.id, of_details=storable_json(finding.details)
     )

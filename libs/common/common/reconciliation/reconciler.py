@@ -118,7 +118,7 @@ class Reconciler:
         return OpenRow(discrepancy.id, 0, discrepancy.first_seen)
 
     async def _report_if_changed(self, check: Check, finding: Finding, row: OpenRow) -> None:
-        """A person has acknowledged it as it was."""
+        """Report an acknowledged discrepancy again if its details have changed."""
         with Work(f"discrepancy {check.name}", "internal"):
             async with transaction(self._pool) as connection:
                 changed = await discrepancies.withdraw_acknowledgement(connection, check.name, finding, row)

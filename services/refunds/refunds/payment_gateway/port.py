@@ -137,8 +137,7 @@ class OutcomeUnknown(GatewayFailure):
 
 
 class GatewayError(OutcomeUnknown):
-    """The gateway answered about this refund, with an error of its own (500) that does not say whether the refund was
-    made."""
+    """The gateway answered with an internal error (500) for this refund. Whether it made the refund is unknown."""
 
     is_outage = False
 

@@ -32,8 +32,8 @@ _PAID = frozenset({RefundStatus.SUCCEEDED, RefundStatus.REVERSED})
 async def record_success(
     connection: Connection, refund_id: UUID, transaction_id: str, position: int | None, actor: Actor
 ) -> Refund | None:
-    """The gateway has made the refund, as it answered to the call at `position`. None if an event has reported this
-    before, so that nothing changes."""
+    """Record that the gateway has made the refund: its answer to the call at `position`. Returns None, and changes no
+    state, if an event has reported this before."""
     locked = await writing.lock(connection, refund_id)
     answer = () if position is None else (calls.answer(position, "SUCCEEDED", transaction_id),)
     if locked.value.status in _PAID:
@@ -83,7 +83,7 @@ async def record_pending(
 async def record_not_reached(
     connection: Connection, refund_id: UUID, error: str, position: int, actor: Actor, *, key_spent: bool
 ) -> Refund:
-    """The call certainly did nothing, and is no attempt."""
+    """Record that a call did not reach the gateway. It does not count as an attempt."""
     locked = await writing.lock(connection, refund_id)
     if locked.value.status is not RefundStatus.CALLING:
         await calls.insert_answer(connection, position, LastAnswer.UNAVAILABLE, error)
