@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from common.database.transactions import transaction
 from common.messaging.kafka.partitioner import partition_of
@@ -100,7 +100,8 @@ async def _held_by_dispute(scene: Scene) -> str:
 
 
 async def _ended_refund(scene: Scene, status: str, **columns: object) -> str:
-    made = {"transaction_id": f"re_{datetime.now(UTC).timestamp()}", "completed_at": datetime.now(UTC)}
+    # The documented table masks UUIDs.
+    made = {"transaction_id": f"re_{uuid4()}", "completed_at": datetime.now(UTC)}
     order = await scene.refunding(status, **made, **columns)
     await scene.job("refunds", order, DONE)
     await scene.sql("orders", "UPDATE payments SET refund_status = $2 WHERE order_id = $1", UUID(order), status)
