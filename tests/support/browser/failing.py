@@ -177,7 +177,9 @@ FAILURES = (
     Failure("refund", FAILED_JOBS, "refunds: refund", _declined_refund, _no_fault, _is_refunded),
     Failure("invoice mail", FAILED_JOBS, "invoicing: invoice-mail", _refused_mail, _no_fault, _MAILED),
     Failure("refund mail", FAILED_JOBS, "refunds: refund-mail", _refused_refund_mail, _no_fault, _REFUND_MAILED),
-    Failure("invoice document", FAILED_JOBS, "invoicing: invoice-document", _unwritable_store, _mend_store, _has_invoice),
+    Failure(
+        "invoice document", FAILED_JOBS, "invoicing: invoice-document", _unwritable_store, _mend_store, _has_invoice
+    ),
     Failure("poison record", "Poison records", "invoicing: 1", _refused_row, _accept_rows, _has_invoice),
     Failure("parked event", "Parked events", "orders: 1", _large_event, _accept_large_events, _has_invoice),
 )
