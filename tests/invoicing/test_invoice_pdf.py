@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from io import BytesIO
+from types import BuiltinFunctionType
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from invoicing.invoice_pdf.document import render
 from invoicing.invoice_pdf.fonts import REPLACEMENT
 from pypdf import PdfReader
 from pypdf.generic import DictionaryObject, IndirectObject
+from reportlab.lib import rl_accel
 from support.example.invoice_snapshots import HOME, a_line, a_snapshot
 
 
@@ -196,6 +198,13 @@ def test_an_address_without_state_or_postal_code_has_no_gap(changes: dict[str, s
     assert lines.count(town) == 2
     assert lines[lines.index(town) - 1] == HOME.street
     assert lines[lines.index(town) + 1] == HOME.country
+
+
+def test_the_accelerator_of_reportlab_is_in_use() -> None:
+    """Without it, rendering works, and takes a quarter more of the processor's time."""
+    assert {"fp_str", "instanceStringWidthTTF", "escapePDF"} <= {
+        name for name in vars(rl_accel) if isinstance(getattr(rl_accel, name), BuiltinFunctionType)
+    }
 
 
 def test_latin_text_is_set_in_embedded_fonts_only() -> None:

@@ -16,6 +16,9 @@ from support.processes.supervisor import RunningSupervisor, assert_nothing_runs
 from support.waiting import poll
 
 Up = Callable[..., RunningSupervisor]
+# Up to two starts, which a busy machine makes long.
+pytestmark = pytest.mark.timeout(300)
+
 KEY_ROLES = ["client", "warehouse", "payments", "manager", "ops"]
 
 

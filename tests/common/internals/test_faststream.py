@@ -16,7 +16,7 @@ from support.waiting import time_passes
 
 def subscription_of(broker: KafkaBroker, topic: str) -> Any:
     return broker.subscriber(
-        topic, group_id="canary", batch=True, max_records=2, batch_timeout_ms=20, ack_policy=AckPolicy.MANUAL,
+        topic, group_id="canary", batch=True, ack_policy=AckPolicy.MANUAL,
         auto_offset_reset="earliest",
     )  # fmt: skip
 
@@ -37,12 +37,12 @@ async def test_a_subscriber_without_a_handler_fetches_only_requested_batches(kaf
         records: list[ConsumerRecord] = []
         async with asyncio.timeout(15):
             while len(records) < 4:
-                batch = await internals.next_batch(subscription)
+                batch = await internals.next_batch(subscription, most=2, wait_ms=50)
                 assert len(batch) <= 2
                 records += batch
         assert [record.offset for record in records] == [0, 1, 2, 3]
         assert records[0].value == raw_records[0].value
-        assert await internals.next_batch(subscription) == ()
+        assert await internals.next_batch(subscription, most=2, wait_ms=50) == ()
     finally:
         await internals.stop(broker)
     assert internals.consumer_of(subscription) is None

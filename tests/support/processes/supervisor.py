@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from local_stack.server import READY_WITHIN
 from local_stack.stack_json import NotRunningError, StackDescription, running_stack
 from support.waiting import poll
 
@@ -35,7 +36,7 @@ class RunningSupervisor:
                 return running_stack(self.folder)
             return None
 
-        return poll(ready, within=60)
+        return poll(ready, within=READY_WITHIN)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)

@@ -18,6 +18,7 @@ from common.aggregates.table import AggregateTable, T
 from common.audit.actor import Actor
 from common.audit.chain import ChainHead
 from common.audit.entries import AuditEntry, Outcome, entry_parameters, insert_entry
+from common.database.notifier import Channel, announce
 from common.database.statements import Connection, Statement, prepare, prepare_together
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
@@ -219,6 +220,8 @@ class AggregateStore(Generic[T]):
     ) -> None:
         statement, parameters = self._compose(parts, parameters, event, writes)
         await statement.execute(connection, **parameters)
+        if event is not None:
+            announce(connection, Channel.EVENTS)
 
 
 def _parameters(names: Iterable[str]) -> dict[str, sa.BindParameter[Any]]:

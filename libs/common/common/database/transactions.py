@@ -21,6 +21,7 @@ from common.database.failures import (
     is_contention,
     is_read_only,
 )
+from common.database.notifier import Announcements, Notifier, announcements_of
 from common.database.statements import Connection, prepare_connection
 from common.database.users import current_user
 
@@ -61,6 +62,7 @@ class _PooledConnection(asyncpg.Connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.opened_at = time.monotonic()
+        self.announcements: Announcements | None = None
 
     def get_reset_query(self) -> str:
         return ""
@@ -74,7 +76,13 @@ async def open_pool(
     An `application_name` in the address takes precedence. Raises `InvalidAddress`, and when the database cannot be
     reached what asyncpg raises (`is_connection_failure`).
     """
-    return await asyncpg.create_pool(
+    notifier = Notifier()
+
+    async def initialize(connection: Any) -> None:
+        await prepare_connection(connection)
+        connection.announcements = Announcements(notifier)
+
+    pool = await asyncpg.create_pool(
         dsn,
         connect=cast(Any, connect),
         min_size=1,
@@ -83,9 +91,11 @@ async def open_pool(
         command_timeout=20,
         max_inactive_connection_lifetime=60,
         connection_class=_PooledConnection,
-        init=prepare_connection,
+        init=initialize,
         server_settings={**SERVER_SETTINGS, **(server_settings or {}), "application_name": application_name},
     )
+    notifier.pool = pool
+    return pool
 
 
 @contextlib.asynccontextmanager
@@ -141,13 +151,15 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """
     user = current_user.get()
     async with reading(pool) as connection:
-        open_transaction = connection.transaction()
+        open_transaction, announcements = connection.transaction(), announcements_of(connection)
         await open_transaction.start()
         try:
             yield connection
             if user is not None:
                 user.begin_commit()
         except BaseException:
+            if announcements is not None:
+                announcements.forget()
             await _shielded(open_transaction.rollback())
             raise
         try:
@@ -156,6 +168,10 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
             if isinstance(error, OSError | TimeoutError) or failure_of(error) is Failure.UNAVAILABLE:
                 raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
             raise
+        finally:
+            # Also after a commit whose outcome is unknown: a notification too many costs one look.
+            if announcements is not None:
+                announcements.send()
 
 
 async def _shielded(step: Coroutine[Any, Any, None]) -> None:

@@ -1,10 +1,11 @@
 """Undocumented parts of FastStream that we use, as of version 0.7.8.
 
-A subscriber without a handler is documented to be read record by record; batches are not. The tests in
-`tests/common/internals/test_faststream.py` fail when one of these functions no longer means what it did.
+A subscriber without a handler is documented to be read record by record; its client, which reads batches, is not. The
+tests in `tests/common/internals/test_faststream.py` fail when one of these functions no longer means what it did.
 """
 
-from typing import Any, cast
+import itertools
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream.kafka import KafkaBroker
@@ -15,13 +16,14 @@ def consumer_of(subscription: Any) -> AIOKafkaConsumer:
     return subscription.consumer
 
 
-async def next_batch(subscription: Any) -> tuple[ConsumerRecord, ...]:
-    """The next records of a subscriber with `batch=True` and no handler, or none after twice `batch_timeout_ms`.
+async def next_batch(subscription: Any, *, most: int, wait_ms: int) -> tuple[ConsumerRecord, ...]:
+    """Up to `most` records, as soon as there are some; none after `wait_ms`. Raises `KafkaError`.
 
-    It is what FastStream's own loop calls. The loop itself is not used: it passes over a batch whose handler failed,
-    and sleeps at errors of the client without telling anybody. Raises `KafkaError`.
+    FastStream's own `get_msg` sleeps after each wait without records, which delays the first record after a pause; its
+    loop passes over a batch whose handler failed, and sleeps at errors of the client without telling anybody.
     """
-    return cast("tuple[ConsumerRecord, ...]", await subscription.get_msg(subscription.consumer))
+    records = await consumer_of(subscription).getmany(timeout_ms=wait_ms, max_records=most)
+    return tuple(itertools.chain(*records.values()))
 
 
 async def stop(broker: KafkaBroker) -> None:

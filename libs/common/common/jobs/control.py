@@ -8,6 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from common.database.notifier import Channel, announce
 from common.database.statements import Connection, Record, Statement, array_rows, prepare
 from common.database.tables import jobs
 from common.jobs.job import is_in_state
@@ -109,6 +110,7 @@ async def replay(connection: Connection, wanted: Mapping[UUID, int], pause: time
     """Make those ready that are dead or discarded and still have their lease token, each due `pause` after the one
     before it. Their rows with `id`, `kind`, `cause`, `due_at` and the `state` before; they stay locked until the
     transaction ends."""
+    announce(connection, Channel.JOBS)
     return await _REPLAY.fetch_all(connection, **_columns(wanted, pause))
 
 

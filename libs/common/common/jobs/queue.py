@@ -12,6 +12,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from common.database.notifier import Channel, announce
 from common.database.statements import Connection, array_rows, prepare
 from common.database.tables import job_attempts, jobs, paused_kinds
 from common.database.transactions import Pool, reading
@@ -99,6 +100,7 @@ async def enqueue(connection: Connection, *new_jobs: NewJob) -> None:
     """Add jobs, in this transaction. One whose kind and business key exist already changes nothing, in any state."""
     rows = [{"id": uuid4(), **{name: getattr(job, name) for name in (*_NEW[1:], "due_in")}} for job in new_jobs]
     await _ENQUEUE.execute_many(connection, rows)
+    announce(connection, Channel.JOBS)
 
 
 async def claim(pool: Pool, limits: Mapping[str, int], *, lease: timedelta, worker: str) -> list[Job]:
@@ -123,9 +125,11 @@ async def claim(pool: Pool, limits: Mapping[str, int], *, lease: timedelta, work
 async def replay_dead(connection: Connection, kind: str, business_key: str) -> bool:
     """Make a job that is dead or discarded ready, with its whole schedule, as something new is known of its object;
     False when no such job has this key."""
+    announce(connection, Channel.JOBS)
     return await _REVIVE.execute(connection, kind=kind, key=business_key) == 1
 
 
 async def wake(connection: Connection, kind: str, business_keys: Collection[str]) -> None:
     """Make jobs due that wait for a later time; those in another state are left alone."""
     await _WAKE.execute(connection, kind=kind, keys=list(business_keys))
+    announce(connection, Channel.JOBS)

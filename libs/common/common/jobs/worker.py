@@ -5,14 +5,16 @@ import contextlib
 import os
 import socket
 from collections import Counter as Counts
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import structlog
 from prometheus_client import Histogram
 
 from common.database.failures import FailuresLogged
+from common.database.listener import LONGEST_WAIT, Listener
 from common.database.transactions import Pool, reading
 from common.jobs import endings, queue
 from common.jobs.alerts import Alerts
@@ -46,9 +48,12 @@ class Worker:
         settings: ServiceSettings,
         *,
         longest_idle: float = LONGEST_IDLE,
+        listener: Listener | None = None,
     ) -> None:
-        """`longest_idle`: how long a job may be due, in seconds, before an idle worker looks again."""
+        """`longest_idle`: after how many seconds an idle worker looks for due jobs again, while no listener is
+        connected."""
         self._pool = pool
+        self._listener = listener
         self._longest_idle = longest_idle
         self._handlers = {handler.kind: handler for handler in handlers}
         for kind in self._handlers:
@@ -65,14 +70,16 @@ class Worker:
         # Two workers of one process have the same name in the attempts.
         present = f"{self._name}:{uuid4().hex[:8]}"
         presence = asyncio.create_task(report_presence(self._pool, present, list(self._handlers)))
+        listening = [] if self._listener is None else [asyncio.create_task(self._listener.listen())]
         stop = asyncio.create_task(stopping.wait())
         idle = SHORTEST_IDLE
         try:
             while not stop.done():
+                if self._listener is not None:
+                    self._listener.start_round()
                 claimed_count = await self._claim_due()
                 idle = SHORTEST_IDLE if claimed_count else min(idle * 2, self._longest_idle)
-                tasks = {stop, leases, presence, *self._running}
-                await asyncio.wait(tasks, timeout=idle, return_when=asyncio.FIRST_COMPLETED)
+                await self._wait({stop, leases, presence, *self._running}, idle)
                 self._collect()
                 for own in (leases, presence):
                     if own.done():
@@ -81,10 +88,16 @@ class Worker:
                 await asyncio.wait(self._running)
                 self._collect()
         finally:
-            for task in (leases, presence, stop):
+            for task in (leases, presence, stop, *listening):
                 task.cancel()
             await self._hand_back_rest()
             await end_presence(self._pool, present)
+
+    async def _wait(self, tasks: Collection["asyncio.Task[Any]"], idle: float) -> None:
+        if self._listener is not None and self._listener.is_listening:
+            await self._listener.wait(tasks, LONGEST_WAIT)
+        else:
+            await asyncio.wait(tasks, timeout=idle, return_when=asyncio.FIRST_COMPLETED)
 
     async def _claim_due(self) -> int:
         """One statement for all kinds, so that a kind without due jobs costs no round trip."""

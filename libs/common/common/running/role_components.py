@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from common.component import Component
+from common.database.listener import Listener
+from common.database.notifier import Channel
 from common.service import JobHandlers, Runtime
 
 # PostgreSQL plans the relay's statements while nearly nothing is pending, and keeps the plan for a million rows. Only
@@ -51,7 +53,14 @@ async def _run_worker(runtime: Runtime[Any], job_handlers: JobHandlers[Any], sto
     from common.jobs.worker import Worker
 
     async with job_handlers(runtime.settings) as handlers:
-        await Worker(runtime.pool, handlers, runtime.service.name, runtime.settings).run(stopping)
+        listener = _listener(runtime, Channel.JOBS, "worker")
+        worker = Worker(runtime.pool, handlers, runtime.service.name, runtime.settings, listener=listener)
+        await worker.run(stopping)
+
+
+def _listener(runtime: Runtime[Any], channel: Channel, role: str) -> Listener:
+    name = f"{runtime.service.name} {role} listener"
+    return Listener(runtime.settings.database_url, channel, application_name=name)
 
 
 def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
@@ -78,7 +87,13 @@ def _relay(runtime: Runtime[Any]) -> Iterable[Component]:
     counts = runtime.service.counts
     count_folding = [Component("counts", partial(counts.fold_regularly, runtime.pool))] if counts is not None else []
     return [
-        Relay(runtime.pool, settings.kafka_bootstrap, owner, source=runtime.service.name).component,
+        Relay(
+            runtime.pool,
+            settings.kafka_bootstrap,
+            owner,
+            source=runtime.service.name,
+            listener=_listener(runtime, Channel.EVENTS, "relay"),
+        ).component,
         Component("backlog", partial(measure_backlog, runtime.pool, own_gauges=own_gauges)),
         Component("purger", partial(purge_regularly, runtime.pool, rules)),
         sealer.component,

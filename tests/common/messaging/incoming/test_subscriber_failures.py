@@ -49,7 +49,7 @@ async def test_a_batch_waits_while_the_database_is_unavailable(
             await produce(kafka, topic, [order_shipped_record("order-1", 2)])
             await asyncio.to_thread(leaving.start)
             await eventually(lambda: has_lines(pool, 2))
-            assert subscriber.connected
+            await eventually(lambda: is_connected(subscriber))
 
 
 async def test_a_consumer_stops_in_time_while_the_database_is_unavailable(

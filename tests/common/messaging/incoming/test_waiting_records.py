@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from common.database.statements import Connection
-from common.database.transactions import Pool
+from common.database.transactions import Pool, open_pool
 from common.messaging.incoming.inbox import Inbox, RecordsLocked
 from common.messaging.incoming.poison import PoisonRecord
 from common.messaging.incoming.records import EventHandler, Handlers, Incoming
@@ -159,16 +159,20 @@ async def test_many_records_that_wait_for_one_lock_do_not_end_the_consumer(
     database: Database, pool: Pool, kafka: str, make_topic: MakeTopic
 ) -> None:
     topic = await make_topic(partitions=1)
-    names = [f"order-{number}" for number in range(12)]
-    # One after the other they wait longer than a consumer may be without progress.
-    async with running_subscriber(pool, kafka, [topic], HANDLERS, stuck_after_seconds=6) as consumer:
+    names = [f"order-{number}" for number in range(24)]
+    # The whole batch waits for a second, and then each record for a quarter of it: together longer than a consumer may
+    # be without progress, and each by itself much shorter.
+    async with (
+        await open_pool(database.dsn, application_name="waiting", server_settings={"lock_timeout": "1s"}) as waiting,
+        running_subscriber(waiting, kafka, [topic], HANDLERS, stuck_after_seconds=5) as consumer,
+    ):
         async with locked(database, lock="LOCK TABLE lines IN EXCLUSIVE MODE"):
             await produce(kafka, topic, [order_shipped_record(name) for name in names])
-            await eventually(lambda: all_wait(len(names)), within=120)
+            await eventually(lambda: all_wait(len(names)), within=90)
             await stays_true(
                 lambda: consumer.component.not_ready() is None,
-                seconds=8,
-                why="a consumer without progress ends after 6 seconds",
+                seconds=7,
+                why="a consumer without progress ends after 5 seconds",
             )
         await eventually(lambda: is_read_to(pool, len(names)))
     assert sorted(await written_lines(pool)) == sorted((name, 1) for name in names)

@@ -17,9 +17,8 @@ from common.messaging.incoming.watchdog import StuckConsumer
 from common.telemetry.rate_limited_log import RateLimitedLog
 
 RECORDS_PER_BATCH = 500
-# FastStream waits so long for records, and then sleeps as long before it waits again: what is short here costs an idle
-# process its time (10 ms: half of all it used), what is long delays the first event after a pause by half of it.
-IDLE_MS = 30
+# An idle process wakes so rarely: a record ends the wait at once.
+WAIT_MS = 500
 START_SECONDS = 60
 COMMIT_SECONDS = 10
 STOP_SECONDS = 3
@@ -60,8 +59,6 @@ class RecordSource:
             *topics,
             group_id=group,
             batch=True,
-            max_records=RECORDS_PER_BATCH,
-            batch_timeout_ms=IDLE_MS,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
@@ -88,7 +85,7 @@ class RecordSource:
         """Up to 500 records, in log order per partition; none when there are none for a moment. Raises `KafkaError`,
         and `StuckConsumer` as `check` does: aiokafka would raise what ended its task, be it a `CancelledError`."""
         self.check()
-        return await faststream.next_batch(self._subscription)
+        return await faststream.next_batch(self._subscription, most=RECORDS_PER_BATCH, wait_ms=WAIT_MS)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Raises `KafkaError` or `TimeoutError`."""

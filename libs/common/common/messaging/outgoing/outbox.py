@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.audit.actor import Actor
+from common.database.notifier import Channel, announce
 from common.database.statements import Connection, prepare
 from common.database.tables import event_streams, outbox, outbox_parked, outbox_pending
 
@@ -138,6 +139,7 @@ async def append(connection: Connection, *events: NewEvent) -> None:
     """Insert events in this transaction and in this order; either all or none of them have a sequence."""
     statement = _APPEND_NEXT if any(event.sequence is None for event in events) else _APPEND
     await statement.execute_many(connection, [event_parameters(event) for event in events])
+    announce(connection, Channel.EVENTS)
 
 
 _parked_position = sa.bindparam("parked_position", type_=sa.BigInteger)
@@ -168,6 +170,7 @@ async def replay(connection: Connection, position: int) -> bool:
     """Have a parked event tried again, and with it those of its key behind it; False when it is not parked. Needs a
     transaction."""
     await _FREE_KEY.execute(connection, parked_position=position)
+    announce(connection, Channel.EVENTS)
     return await _REPLAY.execute(connection, parked_position=position) == 1
 
 

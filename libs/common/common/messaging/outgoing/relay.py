@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from common import failpoints
 from common.component import Component, pause
+from common.database.listener import LONGEST_WAIT, Listener
 from common.database.statements import Connection
 from common.database.transactions import Pool, is_connection_failure, reading
 from common.messaging.outgoing.delivery import Delivery
@@ -36,8 +37,19 @@ _seconds = Histogram("outbox_relay_batch_seconds", "How long a batch of outbox r
 class Relay:
     """One relay of a service's outbox; any number may run at once and share the lanes. `owner` is its unique name."""
 
-    def __init__(self, pool: Pool, bootstrap: str, owner: str, *, source: str, lease_seconds: float = 3.0) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        bootstrap: str,
+        owner: str,
+        *,
+        source: str,
+        lease_seconds: float = 3.0,
+        listener: Listener | None = None,
+    ) -> None:
+        """Without a listener, or while it is not connected, the outbox is polled."""
         self._pool = pool
+        self._listener = listener
         self._leases = LaneLeases(pool, owner, lease_seconds=lease_seconds)
         self._publisher = Publisher(bootstrap, source)
         self._held_back = HeldPartitions(pool, self._leases, lambda: Publisher(bootstrap, source), self._settle)
@@ -54,11 +66,13 @@ class Relay:
         Raises errors that do not end when Kafka and the database are available again.
         """
         renewal = asyncio.create_task(self._leases.renew_regularly())
+        listening = [] if self._listener is None else [asyncio.create_task(self._listener.listen())]
         try:
             await self._relay(stopping, renewal)
         finally:
-            renewal.cancel()
-            await asyncio.gather(renewal, return_exceptions=True)
+            for task in (renewal, *listening):
+                task.cancel()
+            await asyncio.gather(renewal, *listening, return_exceptions=True)
             await self._held_back.close()
             await self._publisher.discard()
             await self._release()
@@ -69,6 +83,8 @@ class Relay:
             if renewal.done():
                 renewal.result()
             self._held_back.check()
+            if self._listener is not None:
+                self._listener.start_round()
             try:
                 has_sent = await self._round(stopping)
             except Exception as error:
@@ -83,7 +99,17 @@ class Relay:
                 idle = SHORTEST_IDLE if has_sent else min(idle * 2, LONGEST_IDLE)
                 backoff = SHORTEST_BACKOFF
                 if not has_sent:
-                    await pause(stopping, idle)
+                    await self._wait(stopping, idle)
+
+    async def _wait(self, stopping: asyncio.Event, idle: float) -> None:
+        if self._listener is None or not self._listener.is_listening:
+            await pause(stopping, idle)
+            return
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            await self._listener.wait([stop], LONGEST_WAIT)
+        finally:
+            stop.cancel()
 
     async def _round(self, stopping: asyncio.Event) -> bool:
         """Read, send, mark. No transaction is open while Kafka is waited for. Returns whether anything was sent."""
