@@ -50,6 +50,38 @@ async def test_an_export_is_continued_after_any_row(fresh_gateway: Gateway, monk
     assert [row["id"] for row in rows_of(await exported(fresh_gateway, cursor=rows[-1]["cursor"]))] == [new["id"]]
 
 
+# Counts its calls, and is then as the function was.
+COUNTED = """
+    ALTER FUNCTION rarest_search_word RENAME TO uncounted_word;
+    CREATE SEQUENCE calls;
+    GRANT USAGE ON SEQUENCE calls TO PUBLIC;
+    CREATE FUNCTION rarest_search_word(input TEXT, searched TEXT) RETURNS TSQUERY LANGUAGE plpgsql STABLE AS $$
+    BEGIN
+        PERFORM nextval('calls');
+        RETURN uncounted_word(input, searched);
+    END $$
+"""
+
+
+@pytest.mark.parametrize("query", [{"q": "ada hopper"}, {"customer_email": "ada@ships.example"}])
+async def test_an_export_by_words_finds_the_rarest_word_once_per_statement(
+    make_database: MakeDatabase, query: dict[str, str]
+) -> None:
+    database = make_database("orders")
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        async with serve(SERVICE, database) as gateway:
+            found = {"customer_name": "Ada Hopper", "customer_email": "ada@ships.example"}
+            order_ids = [(await place(gateway, **found))["id"] for _ in range(10)]
+            await place(gateway)
+            await owner.execute(COUNTED)
+            rows = rows_of(await exported(gateway, **query))
+            assert [row["id"] for row in rows] == order_ids
+            assert await owner.fetchval("SELECT last_value FROM calls WHERE is_called") == 1
+    finally:
+        await owner.close()
+
+
 async def test_an_export_has_the_conditions_and_fields_of_the_list(fresh_gateway: Gateway) -> None:
     paid = [(await place_in(fresh_gateway, "PAID"))["id"] for _ in range(2)]
     cancelled = await place_in(fresh_gateway, "CANCELLED", customer_name="Grace Hopper")

@@ -9,10 +9,13 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
+from common.aggregates.among import Among
 from common.database.schema_version import revision_streams
+from common.database.statements import prepare
 from common.running.migrate import migrate_database
 from orders.app import SERVICE
-from orders.tables import metadata
+from orders.tables import metadata, order_search, orders
 from support.example.ada import PAYMENT, TEACUPS
 from support.example.orders import place, place_in
 from support.gateway.application import Gateway, serve
@@ -120,6 +123,34 @@ async def test_the_index_is_read_by_the_rarest_word(fresh_gateway: Gateway) -> N
     assert await rarest("lovelace ad") == "'lovelace':*"
     assert await rarest("ada unknown") == "'unknown':*"
     assert await rarest("Ada") == "'ada':*"
+
+
+async def test_a_search_of_two_words_finds_a_name_whose_lower_case_composes(gateway: Gateway) -> None:
+    """There is a letter for a small h with a line below, and none for a capital one."""
+    mark = uuid4().hex
+    order = await place(gateway, customer_name=f"H\u0331asan Ali {mark}")
+    for words in ("H\u0331asan", "H\u0331asan Ali", "ali H\u0331as"):
+        assert await found(gateway, q=f"{words} {mark}") == [order["id"]], words
+
+
+async def test_a_list_reads_the_index_by_the_rarest_word_that_is_found_once(fresh_gateway: Gateway) -> None:
+    pool = fresh_gateway.pool
+    await pool.execute(
+        """
+        INSERT INTO order_search (id, terms)
+        SELECT gen_random_uuid(), search_terms('Ada', 'n' || number) FROM generate_series(1, 20000) AS number
+        """
+    )
+    await pool.execute("ANALYZE order_search")
+    words = Among.having_words(order_search, "q")
+    statement = prepare(sa.select(orders.c.id).where(words.condition(orders.c.id, walks=False)))
+    async with pool.acquire() as connection:
+        plan = "\n".join(
+            row[0] for row in await connection.fetch(f"EXPLAIN {statement.sql}", "ada n12", "order_search")
+        )
+    assert "Bitmap Index Scan on ix_order_search_terms" in plan, plan
+    assert "InitPlan" in plan, plan
+    assert "rarest_search_word" not in plan, plan
 
 
 async def test_a_number_is_found_without_its_prefix(gateway: Gateway) -> None:

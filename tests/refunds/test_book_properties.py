@@ -89,7 +89,7 @@ class Book(RuleBasedStateMachine):
     @rule()
     def the_book_is_closed(self) -> None:
         async def close() -> None:
-            async with self._pool.acquire() as connection:
+            async with transaction(self._pool) as connection:
                 last = await closing.last_posting(connection)
                 assert last.position is not None
                 await closing.close(connection, last.position, anew=False)
@@ -99,7 +99,7 @@ class Book(RuleBasedStateMachine):
     @invariant()
     def the_trial_balance_is_zero_and_the_balances_are_those_of_the_model(self) -> None:
         async def check() -> None:
-            async with self._pool.acquire() as connection:
+            async with transaction(self._pool) as connection:
                 whole = await get_trial_balance(connection, reads_all=True)
                 since_closing = await get_trial_balance(connection)
                 assert whole.is_zero

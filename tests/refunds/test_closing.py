@@ -7,10 +7,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 import asyncpg
+import pytest
 import pytest_asyncio
 from common.database.transactions import Pool, transaction
 from refunds.book_check import Book
 from refunds.domain.refund import Refund
+from refunds.repository import trial_balance
 from refunds.use_cases import booking
 from refunds.use_cases.trial_balance import BookAccount, get_trial_balance
 from support.example.refunds import EVENT, a_refund
@@ -57,7 +59,7 @@ def a_check() -> Book:
 
 
 async def accounts(pool: Pool, *, reads_all: bool) -> set[BookAccount]:
-    async with pool.acquire() as connection:
+    async with transaction(pool) as connection:
         balance = await get_trial_balance(connection, reads_all=reads_all)
     return set(balance.accounts)
 
@@ -104,6 +106,23 @@ async def test_a_posting_that_is_committed_after_a_later_one_is_never_left_out(p
             assert await check.find(pool) == []
         assert await closed_position(pool) < 5, "an earlier posting is not committed yet"
         await assert_same(pool)
+    await assert_same(pool)
+    assert await close(pool, check) == 6
+    await assert_same(pool)
+
+
+async def test_a_posting_of_the_latest_running_transaction_is_never_left_out(pool: Pool) -> None:
+    check = a_check()
+    first, second = await reserve(pool), await reserve(pool)
+    await check.find(pool)
+    async with transaction(pool) as slow:
+        async with transaction(pool) as fast:
+            await fast.fetchval("SELECT pg_current_xact_id()")  # before the slow one, which has the lower position
+            await booking.book_refund(slow, replace(first, transaction_id="re_slow"), EVENT)
+            await booking.book_refund(fast, replace(second, transaction_id="re_fast"), EVENT)
+        for _ in range(3):
+            assert await check.find(pool) == []
+        assert await closed_position(pool) < 5
     await assert_same(pool)
     assert await close(pool, check) == 6
     await assert_same(pool)
@@ -157,14 +176,32 @@ async def test_a_book_that_does_not_agree_is_not_closed_and_is_read_as_a_whole(
     assert await closed_position(pool) == 0
 
 
-async def test_a_balance_that_was_changed_before_the_closing_is_found_by_the_daily_reading_of_all(
-    pool: Pool, owner: asyncpg.Connection
-) -> None:
+async def change_a_closed_balance(pool: Pool, owner: asyncpg.Connection) -> None:
     await reserve(pool)
     await close(pool, a_check())
     await owner.execute("ALTER TABLE book_payments DISABLE TRIGGER USER")
     await owner.execute("UPDATE book_payments SET captured = captured + 1, refundable = refundable + 1")
     await owner.execute("ALTER TABLE book_payments ENABLE TRIGGER USER")
 
+
+async def test_a_whole_reading_that_takes_too_long_leaves_the_check_since_the_closing(
+    pool: Pool, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await change_a_closed_balance(pool, owner)
+    check = a_check()
+    monkeypatch.setattr(trial_balance, "LONGEST_READING_SECONDS", 1)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE book_payments")
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await check.find(pool)
+
+    assert await check.find(pool) == [], "only the whole reading finds the change"
+    assert len(await Book(interval=ALWAYS).find(pool)) == 1
+
+
+async def test_a_balance_that_was_changed_before_the_closing_is_found_by_the_daily_reading_of_all(
+    pool: Pool, owner: asyncpg.Connection
+) -> None:
+    await change_a_closed_balance(pool, owner)
     assert len(await Book(interval=ALWAYS).find(pool)) == 1
     assert await closed_position(pool) == 0

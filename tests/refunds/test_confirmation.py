@@ -8,6 +8,7 @@ import pytest
 import structlog
 from common.database.transactions import Pool
 from common.messaging.dead_letters import dead_letter_topic
+from prometheus_client import REGISTRY
 from refunds.domain.refund import Refund
 from refunds.domain.request import Cause
 from refunds.payment_gateway.port import Declined, GatewayRefund, RefundCall
@@ -140,7 +141,13 @@ async def test_a_failure_that_is_over_before_its_mail_is_sent_is_not_told(
     refund = await failed_refund(pool, gateway)
     gateway.is_closed = False
     await replayed(pool, gateway, refund, "done")
+    sent = sent_mails()
     assert await mails(pool, mailbox, mail_job, refund) == [REFUNDED]
+    assert sent_mails() == sent + 1, "the e-mail that was not sent is not counted"
+
+
+def sent_mails() -> float:
+    return REGISTRY.get_sample_value("refund_mails_total", {"outcome": "sent"}) or 0.0
 
 
 async def test_the_mail_of_a_failure_waits_while_the_refund_is_tried_again(
@@ -163,7 +170,7 @@ async def test_the_mail_of_a_failure_waits_while_the_refund_is_tried_again(
 def test_the_mail_of_a_failure_gives_no_reason_and_asks_for_nothing() -> None:
     mail = refund_mail(a_refund().fail("402: the account is closed"), "FAILED")
     text = " ".join(mail.text.split())
-    assert "We could not yet pay back 79.06 EUR for order ORD-2026-000042. You need not do anything" in text
+    assert "We have not been able to refund 79.06 EUR for order ORD-2026-000042 yet. You do not need to do" in text
     assert "402" not in text
 
 

@@ -72,6 +72,19 @@ def test_three_calls_of_one_refund_without_an_answer_open_it() -> None:
     assert states == [Circuit.CLOSED, Circuit.CLOSED, Circuit.OPEN]
 
 
+def test_the_probes_of_a_long_outage_are_not_remembered() -> None:
+    clock = Clock()
+    breaker, refund = Breaker("g", clock=clock), uuid4()
+    sizes = set()
+    for second in range(100):
+        clock.seconds = second * 2.0
+        assert breaker.seconds_to_wait(refund) is None
+        breaker.failed(refund, is_outage=True)
+        if breaker.circuit is Circuit.OPEN:
+            sizes.add(len(vars(breaker)["_failed"]))
+    assert len(sizes) == 1
+
+
 def test_a_gateway_that_asks_to_wait_is_not_called_for_that_time() -> None:
     clock = Clock()
     breaker = Breaker("c", clock=clock)

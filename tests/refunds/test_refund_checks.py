@@ -223,6 +223,28 @@ async def test_a_refund_is_named_for_whose_calls_the_gateway_has_had_no_answer_f
     assert await reconcile(pool, refund_checks()) == expected
 
 
+async def test_an_acknowledged_refund_that_is_not_reached_stays_acknowledged_while_only_its_error_changes(
+    pool: Pool,
+) -> None:
+    refund = await open_refund(pool)
+    set_state = "UPDATE refunds SET status = $1, called_at = now(), unreached_since = $2, error = $3"
+    since = datetime.now(UTC) - timedelta(hours=3)
+    await pool.execute(set_state, "READY", since, "GatewayUnavailable: not reached")
+    expected = [("refund_unreached", str(refund.id))]
+    assert await reconcile(pool, refund_checks()) == expected
+    await pool.execute("UPDATE discrepancies SET acknowledged_at = now()")
+
+    async def is_acknowledged() -> bool:
+        assert await reconcile(pool, refund_checks()) == expected
+        [row] = await discrepancies(pool)
+        return row["acknowledged_at"] is not None
+
+    await pool.execute(set_state, "UNKNOWN", since, "OutcomeUnknown: 503: maintenance")
+    assert await is_acknowledged()
+    await pool.execute(set_state, "READY", since + timedelta(minutes=30), "GatewayUnavailable: not reached")
+    assert not await is_acknowledged(), "it was reached in between"
+
+
 async def test_a_held_refund_is_named_unless_it_waits_for_the_end_of_a_dispute(pool: Pool) -> None:
     held, disputed = [await open_refund(pool) for _ in range(2)]
     await pool.execute("UPDATE refunds SET status = 'HELD', created_at = now() - interval '2 minutes'")

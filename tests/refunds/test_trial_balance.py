@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from common.access.auth import Role
 from common.database.transactions import Pool, transaction
+from common.reconciliation.check import MOST_FINDINGS
 from common.running.command_line import execute
 from refunds.app import SERVICE
 from refunds.book_check import Book
@@ -142,3 +143,33 @@ async def test_the_reconciler_names_what_is_wrong_in_the_book(pool: Pool) -> Non
     rows = {row["details"]["reference"]: row["details"] for row in await discrepancies(pool)}
     assert rows[reference]["reported"] == "30 EUR"
     assert rows["pi_unknown"]["problem"] == "FOREIGN_REFUND"
+
+
+async def test_a_new_excess_is_found_beside_five_hundred_acknowledged_ones(pool: Pool, database: Database) -> None:
+    check = Book(interval=timedelta(0))
+    await pay_back_in_excess(database, range(1, MOST_FINDINGS + 1))
+    assert len(await reconcile(pool, [check])) == MOST_FINDINGS
+    await pool.execute("UPDATE discrepancies SET acknowledged_at = now()")
+
+    await pay_back_in_excess(database, [999])  # the last one, by its subject
+    await reconcile(pool, [check])
+    found = [(row["subject"], row["acknowledged_at"]) for row in await discrepancies(pool) if not row["resolved_at"]]
+    assert len(found) == MOST_FINDINGS + 1
+    assert [subject for subject, acknowledged_at in found if acknowledged_at is None] == ["payment 999"]
+
+
+async def pay_back_in_excess(database: Database, ids: Sequence[int]) -> None:
+    """Payments of nothing, of which the provider has paid back one euro."""
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("ALTER TABLE book_payments DISABLE TRIGGER balances_begin_at_zero")
+    await owner.execute(
+        """
+        INSERT INTO book_payments (id, order_id, kind, reference, currency, order_number, excess)
+        OVERRIDING SYSTEM VALUE
+        SELECT id, gen_random_uuid(), 'CAPTURE', id::text, 'EUR', 'ORD-2026-000042', 1
+        FROM unnest($1::bigint[]) AS id
+        """,
+        list(ids),
+    )
+    await owner.execute("ALTER TABLE book_payments ENABLE TRIGGER balances_begin_at_zero")
+    await owner.close()

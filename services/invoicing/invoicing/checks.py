@@ -9,7 +9,7 @@ from common.audit.actor import Actor
 from common.database.statements import Connection
 from common.database.transactions import Pool, reading
 from common.jobs import queue
-from common.reconciliation.check import Check, Finding, QueryCheck
+from common.reconciliation.check import MOST_FINDINGS, Check, Finding, QueryCheck
 from common.telemetry.tracing import traceparent_below
 
 from invoicing.document_store.port import DamagedDocument, DocumentStore
@@ -56,7 +56,7 @@ class DocumentsAreStored(Check):
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
 
-    async def find(self, pool: Pool) -> Sequence[Finding]:
+    async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         async with reading(pool) as connection:
             issued = await checks.newest_issued(connection, DOCUMENTS_PER_ROUND)
         findings = []

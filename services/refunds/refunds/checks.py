@@ -9,7 +9,7 @@ from common.database.statements import Connection
 from common.database.transactions import Pool
 from common.database.transactions import reading as reading_from
 from common.jobs import queue
-from common.reconciliation.check import Check, Finding, QueryCheck
+from common.reconciliation.check import MOST_FINDINGS, Check, Finding, QueryCheck
 from common.telemetry.tracing import traceparent_below
 from prometheus_client import Gauge
 
@@ -29,6 +29,8 @@ WITHOUT_JOB_LIMIT = timedelta(minutes=1)
 UNKNOWN_LIMIT, PENDING_LIMIT = timedelta(hours=2), timedelta(days=7)
 # The objective for a refund. Its job calls every half minute.
 UNREACHED_LIMIT = timedelta(hours=2)
+# By each call that the provider does not answer, and each look-up.
+CHANGED_BY_CALLS = ("status", "error")
 # Its job looks at once, whether it is still held.
 HELD_LIMIT = timedelta(minutes=1)
 
@@ -39,8 +41,8 @@ def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITH
         *([] if gateway is None else [Ledger(gateway)]),
         Book(),
         QueryCheck(checks.REFUND_WITHOUT_JOB, checks.find_without_job, repair=_enqueue, kind=REFUND_JOB, limit=limit),
-        QueryCheck("refund_unknown", checks.find_long_unknown, limit=UNKNOWN_LIMIT),
-        QueryCheck("refund_unreached", checks.find_long_unreached, limit=UNREACHED_LIMIT),
+        QueryCheck("refund_unknown", checks.find_long_unknown, volatile=CHANGED_BY_CALLS, limit=UNKNOWN_LIMIT),
+        QueryCheck("refund_unreached", checks.find_long_unreached, volatile=CHANGED_BY_CALLS, limit=UNREACHED_LIMIT),
         QueryCheck("refund_held", checks.find_held, limit=HELD_LIMIT),
         QueryCheck("refund_pending", checks.find_long_pending, limit=PENDING_LIMIT),
         Waiting(),
@@ -52,7 +54,7 @@ class Waiting(Check):
 
     name = "refunds_waiting"
 
-    async def find(self, pool: Pool) -> Sequence[Finding]:
+    async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         async with reading_from(pool) as connection:
             counts = await checks.count_open(connection)
             _disputes.set(await checks.count_open_disputes(connection))

@@ -50,13 +50,13 @@ class Ledger(Check):
         self._found: list[Finding] = []
         self._made: dict[str, GatewayRefund] = {}
 
-    async def find(self, pool: Pool) -> Sequence[Finding]:
+    async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         if time.monotonic() >= self._due_at:
             await self._compare(pool)
             is_settled = len(self._found) == len(self._differs_since)
             pause = self._interval if is_settled else min(self._interval, self._settled.total_seconds())
             self._due_at = time.monotonic() + pause
-        return self._found[:MOST_FINDINGS]
+        return self._found[:most]
 
     async def repair(self, connection: Connection, finding: Finding) -> None:
         """The gateway's refund is handled like an event of the gateway. Of one that the gateway does not have, or that

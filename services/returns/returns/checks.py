@@ -55,7 +55,7 @@ class CopyOfOrders(Check):
         self._last: dict[str, TopicEvent] = {}
         self._records: dict[str, Record] = {}
 
-    async def find(self, pool: Pool) -> Sequence[Finding]:
+    async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         now = datetime.now(UTC)
         for event in await self._reader.read(now - WINDOW):
             known = self._last.get(event.key)
@@ -68,7 +68,7 @@ class CopyOfOrders(Check):
         async with reading(pool) as connection:
             versions = await checks.versions_of_known_orders(connection, [UUID(event.key) for event in settled])
         stale = [event for event in settled if versions.get(event.key, (0, 0)) < event.sequence]
-        stale = stale[:MOST_FINDINGS]
+        stale = stale[:most]
         self._records = await self._reader.fetch(stale)
         return [_finding(event, versions.get(event.key)) for event in stale]
 

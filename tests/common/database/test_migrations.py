@@ -145,5 +145,18 @@ async def test_poison_records_from_before_digests_are_recognised_when_they_are_r
     assert await pool.fetchval('SELECT count(*) FROM poison WHERE "offset" >= 1000') == len(POISON_RECORDS)
 
 
+async def test_poison_records_from_before_causes_are_classified(database: Database, pool: Pool, tmp_path: Path) -> None:
+    (stream,) = revision_streams(None)
+    before = [name for name in stream.later_than(None) if name < "0020"]
+    async with database_of(database, tmp_path, before) as owner:
+        await owner.execute(
+            'INSERT INTO poison (id, topic, partition, "offset", digest, headers, record_time, error)'
+            " SELECT gen_random_uuid(), 't', 0, number, '', '[]', 0, 'ValueError: no order ' || number"
+            " FROM generate_series(1, 1100) AS number"
+        )
+    causes = await pool.fetch("SELECT cause, count(*) FROM poison GROUP BY cause")
+    assert [tuple(row) for row in causes] == [("ValueError: no order <number>", 1100)]
+
+
 async def refuse(*_: object) -> None:
     raise RuntimeError("not today")

@@ -107,6 +107,17 @@ async def test_affected_rows_are_counted(connection: Connection) -> None:
     assert await prepare(delete(orders)).execute(connection) == 3
 
 
+async def test_a_statement_can_have_a_longer_time_limit_than_its_connection(connection: Connection) -> None:
+    await connection.execute("SET statement_timeout = '50ms'")
+    slow = prepare(text("SELECT pg_sleep(0.2) IS NULL AS is_void, current_setting('statement_timeout') AS time_limit"))
+    async with connection.transaction():
+        [row] = await slow.fetch_all_within(connection, 240)
+    assert row["time_limit"] == "4min"
+    assert await connection.fetchval("SHOW statement_timeout") == "50ms"
+    with pytest.raises(asyncpg.QueryCanceledError):
+        await slow.fetch_all(connection)
+
+
 async def test_many_rows_are_written_all_or_none(connection: Connection) -> None:
     order = an_order()
     with pytest.raises(asyncpg.UniqueViolationError):

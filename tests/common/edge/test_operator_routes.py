@@ -12,6 +12,7 @@ import pytest_asyncio
 from common.access import api_keys, key_uses
 from common.access.auth import Role
 from common.database.transactions import reading
+from common.jobs import causes
 from support.gateway.operator_tasks import (
     SERVICE,
     a_dead_job,
@@ -136,6 +137,51 @@ async def test_poison_records_of_one_cause_are_replayed_whatever_differs_in_thei
     done = (await ops.post("/ops/poison/replay", json={"filter": chosen})).json()
     assert (done["replayed"], done["failed"]) == (2, [])
     assert (await ops.get(f"/ops/poison/{other}")).json()["state"] == "kept"
+
+
+class Refusing:
+    def sub(self, *_: object) -> str:
+        raise AssertionError("a cause is computed")
+
+
+async def test_the_choice_of_poison_by_cause_leaves_the_event_loop_free(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cause takes up to a millisecond, and there may be thousands of records: none is computed from its error."""
+    found = await a_poison_record(vase_gateway, "Vase bleu", "ValueError: no price")
+    await a_poison_record(vase_gateway, "Vase vert", "ValueError: no name")
+    monkeypatch.setattr(causes, "_VARIABLE", Refusing())
+    wanted = {"filter": {"cause": "ValueError: no price"}, "dry_run": True}
+    assert (await ops.post("/ops/poison/replay", json=wanted)).json()["ids"] == [str(found)]
+
+
+async def test_a_record_beyond_the_ten_thousandth_is_found_by_its_cause(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    await vase_gateway.pool.execute(
+        """
+        INSERT INTO poison (id, topic, partition, "offset", digest, headers, record_time, error, cause, created_at)
+        SELECT gen_random_uuid(), 'vases', 1, number, '', '[]', 0, 'ValueError: no name', 'ValueError: no name',
+            now() - interval '1 hour'
+        FROM generate_series(1, 10001) AS number
+        """
+    )
+    newest = await a_poison_record(vase_gateway, "Vase bleu", "ValueError: no price")
+    wanted = {"filter": {"cause": "ValueError: no price"}, "dry_run": True}
+    assert (await ops.post("/ops/poison/replay", json=wanted)).json()["ids"] == [str(newest)]
+
+
+async def test_a_record_that_a_version_before_stored_is_found_as_not_classified(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    record = await a_poison_record(vase_gateway, "Vase bleu")
+    await vase_gateway.pool.execute("UPDATE poison SET cause = ''")
+    cause = (await ops.get(f"/ops/poison/{record}")).json()["cause"]
+    wanted = {"filter": {"cause": cause}, "dry_run": True}
+    assert (cause, (await ops.post("/ops/poison/replay", json=wanted)).json()["ids"]) == (
+        "not classified",
+        [str(record)],
+    )
 
 
 async def test_a_discarded_poison_record_is_shown_with_its_reason_and_never_processed(
@@ -319,6 +365,31 @@ async def test_discrepancies_are_listed_by_state_and_check_for_managers_too(
     assert (row["check"], row["key"], row["details"], row["occurrences"]) == ("cracked_vase", "key-1", {"pieces": 3}, 1)
     async with vase_gateway.client(Role.CLIENT) as client:
         assert (await client.get("/ops/discrepancies")).status_code == 403
+
+
+async def test_a_discrepancy_is_not_acknowledged_with_other_details_than_were_shown(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    cracked = uuid4()
+    await vase_gateway.pool.execute(
+        'INSERT INTO discrepancies (id, "check", subject, details, volatile_details) '
+        "VALUES ($1, 'cracked_vase', 'vase-1', $2, '{seen}')",
+        *(cracked, {"glaze": "blue", "pieces": 2, "width": "1.50", "seen": 1}),
+    )
+    [shown] = (await ops.get("/ops/discrepancies?state=open")).json()["data"]
+    path = f"/ops/discrepancies/{cracked}/acknowledge"
+
+    async def answer(**changes: object) -> httpx.Response:
+        body = {"reason": "it was sold as cracked", "details": {**shown["details"], **changes}}
+        return await ops.post(path, json=body)
+
+    for changes in ({"pieces": 3}, {"pieces": "2"}, {"new": None}, {"pieces": float("1e300")}):
+        stale = await answer(**changes)
+        assert (stale.status_code, stale.json()["error"]["details"]) == (409, {"state": "open"}), changes
+    assert (await ops.post(path, json={"reason": "a", "details": {}})).status_code == 409
+    assert (await ops.post(path, json={"reason": "a", "details": []})).status_code == 422
+    assert (await ops.get("/ops/discrepancies?state=open")).json()["data"] == [shown]
+    assert (await answer(seen=7)).json()["acknowledged_reason"] == "it was sold as cracked", "a count changes often"
 
 
 async def test_a_discrepancy_is_acknowledged_once_with_a_reason_and_is_then_not_open(

@@ -16,6 +16,7 @@ from common.jobs.alerts import Alert, Alerts
 from common.jobs.job import Job, NewJob
 from common.jobs.worker import Worker
 from common.settings import ServiceSettings
+from prometheus_client import REGISTRY
 from support.events.traceparent import TRACEPARENT
 from support.jobs.handlers import FunctionHandler
 from support.jobs.rows import wait_for_state
@@ -104,6 +105,22 @@ async def test_the_same_cause_alerts_once_a_day_on_each_channel(pool: Pool) -> N
     await enqueue(pool, given, ALERT, ALERT)
     await enqueue(pool, given, ALERT)
     assert await pool.fetchval("SELECT count(*) FROM jobs") == 2
+
+
+async def test_an_alert_whose_channel_is_not_configured_any_more_is_not_counted_as_sent(
+    pool: Pool, mailbox: Mailbox
+) -> None:
+    def sent() -> float:
+        return REGISTRY.get_sample_value("alerts_total", {"outcome": "sent"}) or 0.0
+
+    given = settings(ops_email=OPS, smtp_host=mailbox.host, smtp_port=mailbox.port)
+    before = sent()
+    for each, number in ((settings(), 0), (given, 1)):
+        await enqueue(pool, given, ALERT)
+        async with running(Worker(pool, [AlertJob(each)], "invoicing", each).run):
+            await eventually(lambda: pool.fetchval("SELECT bool_and(state = 'done') FROM jobs"))
+        assert sent() == before + number
+        await pool.execute("DELETE FROM jobs")
 
 
 async def test_without_a_channel_nothing_is_enqueued(pool: Pool) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import suppress
 
+import asyncpg
+import structlog
 from common.database.statements import Connection
 from common.database.transactions import DatabaseUnavailable, Pool, transaction
 from common.errors import PermanentFailure
@@ -11,9 +13,11 @@ from common.jobs.handler import JobHandler
 from common.jobs.job import Job, NewJob
 from common.jobs.runner import MOST_ABANDONED
 from common.jobs.worker import Worker
+from sqlalchemy import make_url
 from support.events.traceparent import TRACEPARENT
 from support.jobs.handlers import FunctionHandler, Work, running_worker, worker_settings
-from support.waiting import eventually, time_passes
+from support.postgres.databases import Database
+from support.waiting import eventually, eventually_true, time_passes
 
 INVOICE = NewJob("invoice", "walnut bowl", {}, TRACEPARENT)
 
@@ -55,6 +59,21 @@ async def test_a_worker_is_present_with_its_kinds_while_it_runs(pool: Pool) -> N
         await eventually(are_present)
         assert await pool.fetchval("SELECT count(*) FROM workers") == 2
     assert await pool.fetchval("SELECT count(*) FROM workers") == 0
+
+
+async def test_a_worker_runs_jobs_although_its_presence_cannot_be_written(database: Database, pool: Pool) -> None:
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        await owner.execute(f'REVOKE ALL ON workers FROM "{make_url(database.dsn).username}"')
+        printer = Printer()
+        with structlog.testing.capture_logs() as logs:
+            async with running_worker(pool, printer.handler()):
+                await eventually_true(lambda: "the presence of the worker was not reported" in str(logs))
+                await enqueue(pool)
+                await until_state(pool, "done")
+        assert "the end of the worker was not reported" in str(logs)
+    finally:
+        await owner.close()
 
 
 async def enqueue(pool: Pool) -> None:

@@ -13,7 +13,7 @@ from common.database.transactions import Pool, reading, transaction
 from common.jobs.alerts import Alerts
 from common.operators.commands import acknowledge_discrepancy
 from common.reconciliation import discrepancies
-from common.reconciliation.check import Check, Finding
+from common.reconciliation.check import MOST_FINDINGS, Check, Finding
 from common.reconciliation.reconciler import Reconciler
 from common.reconciliation.reports import Reports
 from support.events.traceparent import TRACEPARENT
@@ -36,8 +36,8 @@ class VaseCheck(Check):
         self.repaired: list[Finding] = []
         self._heals = heals
 
-    async def find(self, _pool: Pool) -> Sequence[Finding]:
-        return list(self.found)
+    async def find(self, _pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
+        return self.found[:most]
 
     async def repair(self, _connection: Connection, finding: Finding) -> None:
         self.repaired.append(finding)
@@ -47,7 +47,7 @@ class VaseCheck(Check):
 
 
 class BlindCheck(VaseCheck):
-    async def find(self, _pool: Pool) -> Sequence[Finding]:
+    async def find(self, _pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         raise OSError("it is dark")
 
 
@@ -96,9 +96,9 @@ async def test_what_is_not_found_any_more_is_resolved_and_a_relapse_is_a_new_dis
 
 async def acknowledge(pool: Pool) -> None:
     async with transaction(pool) as connection:
-        found = (await rows(pool))[0]["id"]
+        [found] = [row["id"] for row in await rows(pool) if row["resolved_at"] is None]
         actor = Actor(None, "Anna", "USER", "API_CALL", TRACEPARENT)
-        await acknowledge_discrepancy(connection, actor, found, "it was sold as cracked")
+        await acknowledge_discrepancy(connection, actor, found, "it was sold as cracked", None)
 
 
 async def test_an_acknowledged_discrepancy_is_not_reported_again_until_its_details_change(pool: Pool) -> None:
@@ -123,6 +123,53 @@ async def test_an_acknowledged_discrepancy_is_not_reported_again_until_its_detai
         assert await discrepancies.count_reported(connection) == {"cracked_vase": 1}
     changes = await pool.fetch("SELECT previous_state, new_state FROM audit WHERE entity_type = 'DISCREPANCY'")
     assert [tuple(each) for each in changes] == [("OPEN", "ACKNOWLEDGED"), ("ACKNOWLEDGED", "OPEN")]
+
+
+async def test_details_that_change_while_a_discrepancy_is_acknowledged_are_reported(pool: Pool) -> None:
+    check, changed = VaseCheck(CRACK), replace(CRACK, details={"glaze": "blue", "pieces": 2})
+    await run_rounds(pool, check)
+    check.found = [changed]
+    async with reading(pool) as connection:  # what a round does, and an operator in the middle of it
+        known = await discrepancies.open_of(connection, check.name)
+        await acknowledge(pool)
+        await discrepancies.see_again(connection, check, [(known[changed.subject], changed.details)])
+    await run_rounds(pool, check)
+
+    assert [row["acknowledged_at"] for row in await rows(pool)] == [None]
+    events = await pool.fetch("SELECT payload FROM outbox ORDER BY position")
+    assert [json.loads(each["payload"])["details"] for each in events] == [CRACK.details, changed.details]
+
+
+async def test_a_relapse_that_changes_after_its_acknowledgement_alerts_although_an_earlier_one_did(pool: Pool) -> None:
+    check = VaseCheck()
+    for _ in range(2):
+        for details in ({"pieces": 2}, {"pieces": 3}):
+            check.found = [replace(CRACK, details=details)]
+            await run_rounds(pool, check)
+            if details["pieces"] == 2:
+                await acknowledge(pool)
+        check.found = []
+        await run_rounds(pool, check)
+
+    alerts = await pool.fetch("SELECT business_key FROM jobs WHERE kind = 'alert' ORDER BY created_at")
+    first, *others = [row["business_key"] for row in alerts]
+    assert first.startswith("mail:discrepancy:cracked_vase:vase-1:20")
+    ids = [row["id"] for row in await rows(pool)]
+    assert others == [f"mail:discrepancy:cracked_vase:vase-1:{each} found 1 times" for each in ids]
+
+
+async def test_a_volatile_detail_may_change_after_the_acknowledgement(pool: Pool) -> None:
+    check = VaseCheck(CRACK)
+    check.volatile = frozenset({"seen"})
+    await run_rounds(pool, check)
+    await acknowledge(pool)
+    for number in range(3):
+        check.found = [replace(CRACK, details={**CRACK.details, "seen": number})]
+        await run_rounds(pool, check)
+    [row] = await rows(pool)
+    assert (row["acknowledged_by"], row["occurrences"]) == ("Anna", 4)
+    assert row["details"] == {"glaze": "blue", "seen": 2}, "the latest are shown"
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
 
 
 async def test_an_acknowledged_discrepancy_that_is_gone_is_resolved_and_a_relapse_is_reported(pool: Pool) -> None:

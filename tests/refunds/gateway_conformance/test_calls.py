@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from refunds.payment_gateway.port import (
     Declined,
+    GatewayError,
     GatewayFailure,
     GatewayRefund,
     GatewayRefundStatus,
@@ -18,6 +19,7 @@ from refunds.payment_gateway.port import (
 )
 from support.example.refunds import a_refund
 from support.payments.dialects import DIALECTS, Dialect, Provider
+from support.payments.webhook_receiver import webhook_receiver
 from support.waiting import eventually
 
 # Stripe's SDK passes the body to httpx in a deprecated way.
@@ -100,6 +102,44 @@ async def test_an_error_that_the_provider_answers_is_an_attempt(provider: Provid
     finally:
         await patient.aclose()
     assert not raised.value.is_outage
+
+
+@pytest.mark.parametrize(
+    ("dialect", "status"),
+    # 402 and 422 are declines of one of the two.
+    [
+        (dialect, status)
+        for dialect in DIALECTS
+        for status in (402, 405, 410, 413, 415, 422, 451)
+        if status != {"stripe": 402, "adyen": 422}[dialect.name]
+    ],
+)
+async def test_a_4xx_that_is_neither_a_decline_nor_rejected_unread_is_a_failed_attempt(
+    dialect: Dialect, status: int
+) -> None:
+    failure = await failure_of_an_answer(dialect, status)
+    assert type(failure) is GatewayError
+    assert not failure.is_outage
+    assert failure.answer_is_kept == dialect.has_keys
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 502, 503, 504])
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+async def test_a_status_that_does_not_say_what_became_of_the_call_is_no_attempt(dialect: Dialect, status: int) -> None:
+    failure = await failure_of_an_answer(dialect, status)
+    assert type(failure) is OutcomeUnknown
+    assert failure.is_outage
+
+
+async def failure_of_an_answer(dialect: Dialect, status: int) -> GatewayFailure:
+    """What the adapter raises where a server answers with this status, and without a body."""
+    async with webhook_receiver() as server:
+        server.statuses.append(status)
+        gateway = dialect.adapter(server.url, timeout=20)
+        with pytest.raises(GatewayFailure) as raised:
+            await gateway.refund(RefundCall.of(a_refund()))
+        await gateway.aclose()
+    return raised.value
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,14 @@ class Among:
         """Those whose `terms` in the search table have all words of the parameter, each as the beginning of a term.
 
         The index is read by the rarest word, and its rows are compared with all words: `IS true` keeps the second
-        condition out of the index, which would collect all entries of a frequent word (ADR 27).
+        condition out of the index, which would collect all entries of a frequent word (ADR 27). Both are subselects,
+        which PostgreSQL evaluates once: a function would be called for each row that is looked up among the ids.
         """
         text, terms = sa.bindparam(parameter, type_=sa.Text), table.c.terms
-        by_rarest_word = terms.op("@@")(sa.func.rarest_search_word(text, table.name))
-        by_all_words = terms.op("@@", return_type=sa.Boolean)(sa.func.search_words(text))
+        rarest_word = sa.select(sa.func.rarest_search_word(text, table.name)).scalar_subquery()
+        all_words = sa.select(sa.func.search_words(text)).scalar_subquery()
+        by_rarest_word = terms.op("@@")(rarest_word)
+        by_all_words = terms.op("@@", return_type=sa.Boolean)(all_words)
         return cls(sa.select(table.c.id).where(by_rarest_word, by_all_words.is_(sa.true())), also)
 
     def condition(self, row_id: sa.Column[Any], *, walks: bool) -> sa.ColumnElement[bool]:

@@ -47,7 +47,13 @@ class AlertJob(JobHandler):
             await self._mailer.send(alert_mail(self._email, alert, str(job.id)))
         elif job.payload["channel"] == "webhook" and self._url is not None:
             await self._post(self._url, alert, str(job.id))
-        return {}
+        else:
+            return {"sent": False}
+        return {"sent": True}
+
+    def counted_as(self, result: Mapping[str, object]) -> str | None:
+        """Only an alert that was sent is counted."""
+        return self.success if result.get("sent", True) else None
 
     async def on_success(self, connection: Connection, job: Job) -> None:
         return None

@@ -46,6 +46,10 @@ class JobHandler(ABC):
         delays = self.retry_delays
         return timedelta(seconds=delays[failures - 1] * unit_seconds) if failures <= len(delays) else None
 
+    def counted_as(self, result: Mapping[str, object]) -> str | None:
+        """The label `outcome` under which `counter` counts a job that is done with this result; None: not at all."""
+        return self.success
+
     def places(self) -> int:
         """How many jobs of this kind a worker may run now; with 0, none is claimed."""
         return self.concurrency

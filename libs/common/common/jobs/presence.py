@@ -11,10 +11,10 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
 
-from common.database.failures import FailuresLogged
 from common.database.statements import prepare
 from common.database.tables import workers
 from common.database.transactions import Pool, reading
+from common.text.storable import describe_error
 
 SECONDS_BETWEEN_REPORTS = 3.0
 # A worker that is silent for so long has stopped, or its event loop hangs.
@@ -37,14 +37,18 @@ _LEAVE = prepare(sa.delete(workers).where(workers.c.name == _name))
 async def report_presence(pool: Pool, name: str, kinds: Sequence[str]) -> None:
     """Until cancelled. `name` is unique among the workers of the database."""
     while True:
-        with FailuresLogged(_log.warning, "the presence of the worker was not reported"):
+        try:
             async with reading(pool) as connection:
                 await _FORGET_SILENT.execute(connection)
                 await _REPORT.execute(connection, name=name, kinds=list(kinds), silence=SILENT_AFTER)
+        except Exception as error:  # any, such as a missing permission: the worker must run its jobs all the same
+            _log.warning("the presence of the worker was not reported", error=describe_error(error))
         await asyncio.sleep(SECONDS_BETWEEN_REPORTS)
 
 
 async def end_presence(pool: Pool, name: str) -> None:
-    with FailuresLogged(_log.warning, "the end of the worker was not reported"):
+    try:
         async with reading(pool) as connection:
             await _LEAVE.execute(connection, name=name)
+    except Exception as error:
+        _log.warning("the end of the worker was not reported", error=describe_error(error))

@@ -79,8 +79,9 @@ class JobRunner:
             if handler.finds_earlier_work:
                 await _store_result(job, job.result)
             raise
-        if handler.counter is not None:
-            handler.counter.labels(handler.success).inc()
+        counted_as = handler.counted_as(job.result)
+        if handler.counter is not None and counted_as is not None:
+            handler.counter.labels(counted_as).inc()
         if subject is not None:
             note_subject(subject)
         if handler.success_message is not None and subject is not None:

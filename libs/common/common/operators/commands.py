@@ -95,20 +95,24 @@ async def discard_poison(connection: Connection, actor: Actor, poison_id: UUID, 
 
 
 async def acknowledge_discrepancy(
-    connection: Connection, actor: Actor, discrepancy_id: UUID, reason: str
+    connection: Connection, actor: Actor, discrepancy_id: UUID, reason: str, details: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Decide that nothing more is to be done about a discrepancy as it is. Raises `Problem` NOT_FOUND, or CONFLICT when
-    it is resolved or was acknowledged before."""
-    is_acknowledged = await discrepancies.acknowledge(connection, discrepancy_id, reason, actor.name)
+    """Decide that nothing more is to be done about a discrepancy as it is. `details` are those that the person was
+    shown, or None. Raises `Problem` NOT_FOUND, or CONFLICT when it is resolved, was acknowledged before, or has other
+    details by now."""
+    open_details = await discrepancies.lock_open(connection, discrepancy_id)
     found = await find_discrepancy(connection, discrepancy_id)
-    if not is_acknowledged:
-        state = "acknowledged" if found["resolved_at"] is None else "resolved"
-        raise Problem(
-            Code.CONFLICT, f"Only an open discrepancy is acknowledged; this one is {state}.", {"state": state}
-        )
-    details = {"reason": reason, "check": found["check"], "subject": found["subject"]}
-    await record(connection, actor, discrepancies.ENTITY, discrepancy_id, "OPEN", "ACKNOWLEDGED", details)
-    return found
+    if open_details is None:
+        state = "already acknowledged" if found["resolved_at"] is None else "resolved"
+        message = f"Only an open discrepancy can be acknowledged; this one is {state}."
+        raise Problem(Code.CONFLICT, message, {"state": state.removeprefix("already ")})
+    if details is not None and not open_details.are_those(details):
+        message = "The discrepancy has changed: its details are not those that were given."
+        raise Problem(Code.CONFLICT, message, {"state": "open"})
+    await discrepancies.acknowledge(connection, discrepancy_id, reason, actor.name)
+    audited = {"reason": reason, "check": found["check"], "subject": found["subject"]}
+    await record(connection, actor, discrepancies.ENTITY, discrepancy_id, "OPEN", "ACKNOWLEDGED", audited)
+    return await find_discrepancy(connection, discrepancy_id)
 
 
 async def create_key(

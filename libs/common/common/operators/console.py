@@ -86,10 +86,11 @@ def _add_discrepancies(subcommands: Subcommands) -> None:
     )
     parser.add_argument("--state", choices=["open", "acknowledged", "resolved"])
     parser.add_argument("--check")
-    meaning = "report a discrepancy no more, unless it changes"
+    meaning = "stop reporting a discrepancy until it changes"
     acknowledge_parser = command_of(subcommands, "acknowledge", meaning, commands.acknowledge_discrepancy)
     acknowledge_parser.add_argument("discrepancy_id", metavar="id", type=UUID)
     acknowledge_parser.add_argument("--reason", required=True)
+    acknowledge_parser.set_defaults(details=None)
     reconcile_parser = command_of(subcommands, "reconcile", "run all checks of the reconciler now", _reconcile)
     reconcile_parser.add_argument("--once", action="store_true", required=True, help="one round, as there is no other")
 
@@ -110,7 +111,9 @@ def _add_keys(keys: Subcommands) -> None:
         type=number_from_to(0, commands.LARGEST_RATE_LIMIT),
         help="requests in any 60 seconds in place of RATE_LIMIT_PER_MINUTE; 0: no limit",
     )
-    create_parser.add_argument("--subject", help="the person who uses the key, as `sub` of the person's bearer tokens")
+    create_parser.add_argument(
+        "--subject", help="the person who uses the key: the `sub` claim of that person's bearer tokens"
+    )
     command_of(keys, "revoke", "reject a key from now on", commands.revoke_key).add_argument("prefix")
     ensure_parser = command_of(
         keys, "ensure", "store the keys of a file, except those that exist already", _ensure_keys

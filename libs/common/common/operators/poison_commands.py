@@ -11,28 +11,27 @@ from common.audit.actor import Actor
 from common.database.statements import Connection, prepare
 from common.database.tables import poison
 from common.errors import Problem
-from common.jobs.causes import cause_of
+from common.jobs.causes import stored_cause
 from common.operators.commands import replay_poison
 from common.operators.results import PoisonReplayed
 from common.service import Runtime
 
 # Each is processed in the transaction of the request.
 MOST_RECORDS = 100
-# A cause is computed from the error: so many records are looked at.
-_MOST_LOOKED_AT = 10_000
 
-_topic, _error = (sa.bindparam(name, type_=sa.Text) for name in ("topic", "error"))
+_topic, _error, _cause = (sa.bindparam(name, type_=sa.Text) for name in ("topic", "error", "cause"))
 _ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
 _CHOOSE = prepare(
-    sa.select(poison.c.id, poison.c.error)
+    sa.select(poison.c.id)
     .where(
         poison.c.state == sa.literal("kept", literal_execute=True),
         sa.or_(_topic.is_(None), poison.c.topic == _topic),
         sa.or_(_error.is_(None), poison.c.error == _error),
+        sa.or_(_cause.is_(None), poison.c.cause == _cause),
         sa.or_(_ids.is_(None), poison.c.id == sa.any_(_ids)),
     )
     .order_by(poison.c.created_at, poison.c.id)
-    .limit(sa.bindparam("most", type_=sa.Integer))
+    .limit(MOST_RECORDS)
 )
 
 
@@ -48,11 +47,14 @@ class PoisonChoice:
 
 async def choose(connection: Connection, chosen: PoisonChoice) -> list[UUID]:
     """The oldest records that are kept, up to `MOST_RECORDS`."""
-    most = MOST_RECORDS if chosen.cause is None else _MOST_LOOKED_AT
-    conditions = {"topic": chosen.topic, "error": chosen.error, "ids": None if chosen.ids is None else [*chosen.ids]}
-    rows = await _CHOOSE.fetch_all(connection, **conditions, most=most)
-    found = [row["id"] for row in rows if chosen.cause in (None, cause_of(row["error"]))]
-    return found[:MOST_RECORDS]
+    rows = await _CHOOSE.fetch_all(
+        connection,
+        topic=chosen.topic,
+        error=chosen.error,
+        cause=None if chosen.cause is None else stored_cause(chosen.cause),
+        ids=None if chosen.ids is None else [*chosen.ids],
+    )
+    return [row["id"] for row in rows]
 
 
 def preview(chosen: Sequence[UUID]) -> PoisonReplayed:

@@ -17,7 +17,7 @@ from common.database.tables import (
     poison,
 )
 from common.errors import Problem
-from common.jobs.causes import cause_of
+from common.jobs.causes import shown_cause
 from common.operators.listing import Row, columns_of, paged_list, where_equal
 from common.operators.results import ApiKeySummary, Discrepancy, PoisonSummary
 from common.paging import Page, Paging
@@ -138,7 +138,7 @@ async def list_keys(connection: Connection, paging: Paging) -> Page[Row]:
 
 
 def _with_cause(record: Row) -> Row:
-    return {**record, "cause": cause_of(record["error"])}
+    return {**record, "cause": shown_cause(record["cause"])}
 
 
 def _base64(data: bytes | None) -> str | None:

@@ -1,7 +1,7 @@
 """What a check is: it finds discrepancies, and may repair one (ADR 40)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -10,7 +10,8 @@ import msgspec
 from common.database.statements import Connection, Record, Statement
 from common.database.transactions import Pool, reading
 
-# A check that finds so many may have missed some: what it does not name is then not resolved.
+# A check that finds so many may have missed some: what it does not name is then not resolved. Those that a person has
+# acknowledged do not count.
 MOST_FINDINGS = 500
 
 
@@ -33,16 +34,19 @@ Repair: TypeAlias = Callable[[Connection, Finding], Awaitable[None]]
 
 
 class Check(ABC):
-    """One comparison. It must not find what is still being worked on. `name` is stored, and labels the metrics."""
+    """One comparison. It must not find what is still being worked on. `name` is stored, and labels the metrics.
+    `volatile` are the names of details that may change although nothing else has happened, such as a count: an
+    acknowledgement outlasts their changes."""
 
     name: str
+    volatile: frozenset[str] = frozenset()
     # How often one discrepancy is repaired; 0: only people can.
     most_repairs: int = 0
 
     @abstractmethod
-    async def find(self, pool: Pool) -> Sequence[Finding]:
-        """Everything that is wrong now, the oldest first, at most `MOST_FINDINGS`. Opens its own connections, so that
-        none is held during a call outside."""
+    async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
+        """Everything that is wrong now, the oldest first, at most `most`. Opens its own connections, so that none is
+        held during a call outside."""
 
     async def repair(self, connection: Connection, finding: Finding) -> None:
         """Repair the finding by the normal path (an event or a job), in the transaction that records the repair.
@@ -55,16 +59,25 @@ class QueryCheck(Check):
     """A check that is one statement: each of its rows is a finding (`Finding.of_row`). Its limit is the parameter
     `most`."""
 
-    def __init__(self, name: str, statement: Statement, *, repair: Repair | None = None, **parameters: object) -> None:
+    def __init__(
+        self,
+        name: str,
+        statement: Statement,
+        *,
+        repair: Repair | None = None,
+        volatile: Iterable[str] = (),
+        **parameters: object,
+    ) -> None:
         self.name = name
+        self.volatile = frozenset(volatile)
         self.most_repairs = 0 if repair is None else 1
         self._statement = statement
         self._repair = repair
         self._parameters = parameters
 
-    async def find(self, pool: Pool) -> Sequence[Finding]:
+    async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         async with reading(pool) as connection:
-            rows = await self._statement.fetch_all(connection, most=MOST_FINDINGS, **self._parameters)
+            rows = await self._statement.fetch_all(connection, most=most, **self._parameters)
         return [Finding.of_row(row) for row in rows]
 
     async def repair(self, connection: Connection, finding: Finding) -> None:

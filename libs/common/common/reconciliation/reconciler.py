@@ -80,9 +80,12 @@ class Reconciler:
 
     async def _run_check(self, check: Check) -> int:
         """A check that fails says nothing: what it found before stays open."""
+        # Counted before: an acknowledgement during the check makes what it found no more complete.
+        async with reading(self._pool) as connection:
+            most = MOST_FINDINGS + await discrepancies.count_acknowledged(connection, check.name)
         try:
             async with asyncio.timeout(LONGEST_CHECK_SECONDS):
-                found = await check.find(self._pool)
+                found = await check.find(self._pool, most)
         except Exception as error:
             _failures.labels(check.name).inc()
             _log.error("a check could not be made", check=check.name, error=describe_error(error))
@@ -94,12 +97,12 @@ class Reconciler:
                 await self._report_if_changed(check, finding, known[finding.subject])
         async with reading(self._pool) as connection:
             seen = [(known[each.subject], each.details) for each in found if each.subject in known]
-            await discrepancies.see_again(connection, seen)
+            await discrepancies.see_again(connection, check, seen)
         for finding in found:
             row = known.get(finding.subject) or await self._open(check, finding)
             if row is not None and row.repairs < check.most_repairs:
                 await self._repair(check, finding, row)
-        if len(found) < MOST_FINDINGS:
+        if len(found) < most:
             async with reading(self._pool) as connection:
                 for subject in await discrepancies.resolve(connection, check.name, [each.subject for each in found]):
                     _log.info("a discrepancy is resolved", check=check.name, subject=subject)
@@ -109,7 +112,7 @@ class Reconciler:
         """Each in a transaction of its own: the event's key may be locked by others."""
         with Work(f"discrepancy {check.name}", "internal"):
             async with transaction(self._pool) as connection:
-                discrepancy = await discrepancies.open_new(connection, check.name, finding)
+                discrepancy = await discrepancies.open_new(connection, check, finding)
                 if discrepancy is None:
                     return None
                 await self._reports.report(connection, discrepancy)
@@ -118,15 +121,16 @@ class Reconciler:
         return OpenRow(discrepancy.id, 0, discrepancy.first_seen)
 
     async def _report_if_changed(self, check: Check, finding: Finding, row: OpenRow) -> None:
-        """Report an acknowledged discrepancy again if its details have changed."""
+        """Report an acknowledged discrepancy again if its details have changed, other than the volatile ones."""
         with Work(f"discrepancy {check.name}", "internal"):
             async with transaction(self._pool) as connection:
-                changed = await discrepancies.withdraw_acknowledgement(connection, check.name, finding, row)
+                changed = await discrepancies.withdraw_acknowledgement(connection, check, finding, row)
                 if changed is None:
                     return
                 discrepancy, occurrences = changed
                 await entries.append(connection, _reopening(row))
-                await self._reports.report(connection, discrepancy, occurrence=f"found {occurrences} times")
+                # With its id: of a relapse, the number of times may be the same again.
+                await self._reports.report(connection, discrepancy, occurrence=f"{row.id} found {occurrences} times")
         _log.error("an acknowledged discrepancy has changed", check=check.name, subject=finding.subject)
 
     async def _repair(self, check: Check, finding: Finding, row: OpenRow) -> None:

@@ -83,9 +83,9 @@ _OVERDUE = prepare(
 
 def table_checks() -> Sequence[Check]:
     return [
-        QueryCheck("outbox_old", _OLD),
+        QueryCheck("outbox_old", _OLD, volatile=["events"]),
         QueryCheck("event_parked", _PARKED),
         QueryCheck("poison_kept", _POISON),
         QueryCheck("job_abandoned", _ABANDONED),
-        QueryCheck("jobs_overdue", _OVERDUE),
+        QueryCheck("jobs_overdue", _OVERDUE, volatile=["jobs"]),
     ]

@@ -76,7 +76,7 @@ class EventsAreOnKafka(Check):
         self._unseen: dict[str, Finding] = {}
         self._known_until: datetime | None = None
 
-    async def find(self, pool: Pool) -> Sequence[Finding]:
+    async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         until = await _database_time(pool) - self._settled
         since = max(self._known_until or until - WINDOW, until - WINDOW)
         async with reading(pool) as connection:
@@ -91,7 +91,7 @@ class EventsAreOnKafka(Check):
         self._known_until = until
         keep_from = (until - SETTLED).timestamp() * 1000
         self._seen = {each: at for each, at in self._seen.items() if at > keep_from}
-        return [finding for each, finding in self._unseen.items() if each in sent][:MOST_FINDINGS]
+        return [finding for each, finding in self._unseen.items() if each in sent][:most]
 
     async def repair(self, connection: Connection, finding: Finding) -> None:
         await publish_again(connection, UUID(finding.subject), finding.key or "")
@@ -115,7 +115,7 @@ class EventsAreConsumed(Check):
         self._missing: set[str] = set()
         self._records: dict[str, ConsumerRecord] = {}
 
-    async def find(self, pool: Pool) -> Sequence[Finding]:
+    async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         now = await _database_time(pool)
         for event in await self._reader.read(now - WINDOW):
             if event.type in self._handlers:
@@ -128,7 +128,7 @@ class EventsAreConsumed(Check):
             if event.id not in missing:
                 del self._waiting[event.id]
         # What is missing twice: a record that waited for a lock has been processed by then.
-        confirmed = [self._waiting[each] for each in missing & self._missing][:MOST_FINDINGS]
+        confirmed = [self._waiting[each] for each in missing & self._missing][:most]
         self._missing = missing
         new = [event for event in confirmed if event.id not in self._records]
         self._records = {event.id: self._records[event.id] for event in confirmed if event.id in self._records}

@@ -22,7 +22,7 @@ from refunds.payment_gateway.adyen_objects import (
     read_refund,
     read_signed,
 )
-from refunds.payment_gateway.http_session import NEVER_SENT, new_session
+from refunds.payment_gateway.http_session import NEVER_SENT, is_answer, new_session
 from refunds.payment_gateway.port import (
     Declined,
     GatewayError,
@@ -37,7 +37,6 @@ from refunds.payment_gateway.port import (
 LOOKUP_LAG = timedelta(seconds=30)
 _REJECTED_UNREAD = frozenset({401, 403, 429})
 _INVALID = frozenset({400, 404, 422})
-_ERROR = 500
 # Of one sweep; the next one continues.
 _PAGES = 20
 
@@ -165,7 +164,7 @@ class AdyenGateway:
     async def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """The JSON object of the response. Raises `GatewayFailure` for an error
         (https://docs.adyen.com/development-resources/error-codes): 401, 403 and 429 come before a request is
-        processed, 400, 404 and 422 say that it is invalid."""
+        processed, 400, 404 and 422 say that it is invalid; another 4xx, such as a 402, says neither."""
         url = f"{self._api}/{path}"
         async with self._session.request(method, url, headers=self._headers, **options) as response:
             body, status = await response.read(), response.status
@@ -175,9 +174,9 @@ class AdyenGateway:
         if status in _REJECTED_UNREAD:
             after = response.headers.get("retry-after", "")
             raise GatewayUnavailable(text, float(after) if after.isascii() and after.isdigit() else None)
-        if status == _ERROR:
-            raise GatewayError(text, answer_is_kept=False)
-        raise Declined(text) if status in _INVALID else OutcomeUnknown(text)
+        if status in _INVALID:
+            raise Declined(text)
+        raise GatewayError(text, answer_is_kept=False) if is_answer(status) else OutcomeUnknown(text)
 
     @asynccontextmanager
     async def _errors_classified(self) -> AsyncIterator[None]:

@@ -84,7 +84,8 @@ class Breaker:
         """A call failed. `is_outage`: the gateway was not reached, or did not answer. It may ask to wait for
         `retry_after` seconds, of which `LONGEST_OPEN` count."""
         self._probes.discard(refund_id)
-        self._failed.add(object() if is_outage else refund_id)
+        if self._is_closed:  # an outage of hours has thousands of probes
+            self._failed.add(object() if is_outage else refund_id)
         if retry_after is None and self._is_closed and len(self._failed) < DISTINCT_REFUNDS:
             return
         if self._is_closed:

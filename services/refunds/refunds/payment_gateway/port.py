@@ -137,7 +137,8 @@ class OutcomeUnknown(GatewayFailure):
 
 
 class GatewayError(OutcomeUnknown):
-    """The gateway answered with an internal error (500) for this refund. Whether it made the refund is unknown."""
+    """The gateway answered this call with an error that is no decline: an internal one (500), or a 4xx such as 415.
+    Whether it made the refund is unknown, and the attempt has failed."""
 
     is_outage = False
 

@@ -12,7 +12,7 @@ import aiohttp
 import stripe
 from stripe.params import EventListParams, RefundCreateParams, RefundListParams
 
-from refunds.payment_gateway.http_session import NEVER_SENT, new_session
+from refunds.payment_gateway.http_session import NEVER_SENT, is_answer, new_session
 from refunds.payment_gateway.port import (
     Declined,
     GatewayError,
@@ -34,6 +34,7 @@ from refunds.payment_gateway.stripe_objects import (
 )
 
 _T = TypeVar("_T")
+_DECLINES = frozenset({400, 402, 404})
 _REJECTED_UNREAD = (stripe.AuthenticationError, stripe.PermissionError, stripe.RateLimitError)
 _CHARGES = ("ch_", "py_")
 _PAGE = 100
@@ -170,9 +171,10 @@ class StripeGateway:
 def _failure(error: stripe.StripeError) -> Exception:
     """What an error of the SDK says about the refund (https://docs.stripe.com/error-low-level).
 
-    401, 403 and 429 come before a request is processed, and 409 while another one with its key is. Other 4xx are
-    permanent. Stripe keeps these, and a 500, for their idempotency key for at least 24 hours; other 5xx may come from
-    a proxy, while the request is still on its way.
+    401, 403 and 429 come before a request is processed, and 409 while another one with its key is. 400, 402 and 404
+    are declines; another 4xx says that something is wrong with our requests or their way. Stripe keeps these, and a
+    500, for their idempotency key for at least 24 hours; other 5xx may come from a proxy, while the request is still on
+    its way.
     """
     status = error.http_status
     text = f"{status} {error.code or type(error).__name__}: {error.user_message}"
@@ -184,9 +186,9 @@ def _failure(error: stripe.StripeError) -> Exception:
         if isinstance(cause, NEVER_SENT):
             return GatewayUnavailable(f"not reached: {name}")
         return OutcomeUnknown(f"no answer: {name}")
-    if status == 500:
-        return GatewayError(text)
-    return Declined(text) if status in {400, 402, 404} else OutcomeUnknown(text)
+    if status in _DECLINES:
+        return Declined(text)
+    return GatewayError(text) if is_answer(status) else OutcomeUnknown(text)
 
 
 def _retry_after(error: stripe.StripeError) -> float | None:

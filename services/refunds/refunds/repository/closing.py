@@ -8,11 +8,12 @@ from common.database.statements import Connection, Record, prepare
 from sqlalchemy import text
 
 from refunds.domain.book import Account
+from refunds.repository.trial_balance import LONGEST_READING_SECONDS
 
 _NAMES = ", ".join(f"('{account}')" for account in Account)
 _BALANCES = ", ".join(f"('{account}', {'-captured' if account is Account.PAYMENT else account})" for account in Account)
 # One statement, and so one instant: a closing is replaced as a whole. Of a payment with postings after the closing, all
-# postings are read, and its balances, which another mechanism keeps; the balances of all others are those of the
+# postings are read, and its balances, which the trigger keeps; the balances of all others are those of the
 # closing, which was made only where they agreed. Each OFFSET 0 keeps the planner at an index: it would expect a third
 # of all postings behind a position that it does not know.
 _ACCOUNTS = prepare(
@@ -83,13 +84,15 @@ _CLOSE = prepare(
 )
 _REOPEN = prepare(text("DELETE FROM book_closing"))
 _IS_CLOSED = prepare(text("SELECT EXISTS (SELECT FROM book_closing)"))
-# A posting gets its position when its transaction has an id already: it has locked the payment, or inserted it.
+# A posting gets its position when its transaction has an id already: it has locked the payment, or inserted it. The id
+# of this transaction is assigned after the snapshot was taken, so it is higher than those of all transactions that have
+# got a position up to the last one. The snapshot's upper limit is not: it is one past the highest id that has ended.
 _LAST = prepare(
     text(
         """
         SELECT (SELECT max(position) FROM postings) AS position,
             CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS oldest_running,
-            CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS next_transaction
+            CAST(CAST(pg_current_xact_id() AS text) AS bigint) AS next_transaction
         """
     )
 )
@@ -99,7 +102,8 @@ _LAST = prepare(
 class LastPosting:
     """At one instant: the last committed posting, the oldest transaction that is running, and the id of the next one.
 
-    A position is given before its posting is committed, so earlier ones may follow, by transactions that are running.
+    Positions are assigned before the commit. A running transaction may therefore still commit a posting with a lower
+    position.
     """
 
     position: int | None
@@ -125,8 +129,8 @@ async def last_posting(connection: Connection) -> LastPosting:
 
 async def close(connection: Connection, position: int, *, anew: bool) -> None:
     """All postings up to `position` are committed, and agree with the balances. `anew` reads all of them, instead of
-    those since the last closing."""
-    await _CLOSE.execute(connection, position=position, anew=anew)
+    those since the last closing; in a transaction."""
+    await _CLOSE.fetch_all_within(connection, LONGEST_READING_SECONDS, position=position, anew=anew)
 
 
 async def reopen(connection: Connection) -> None:

@@ -11,6 +11,9 @@ from common.database.statements import Connection, Record, Statement, prepare
 from refunds.domain.book import Account
 from refunds.tables import book_disagreements, book_payments, postings
 
+# Of all postings since the first one. A check of the reconciler may take five minutes.
+LONGEST_READING_SECONDS = 240
+
 _ORDER_ID = sa.bindparam("order_id", type_=sa.Uuid)
 _of_order = book_payments.c.order_id == _ORDER_ID
 _zero: sa.ColumnClause[Decimal] = sa.literal_column("CAST(0 AS NUMERIC)")
@@ -18,7 +21,7 @@ _zero: sa.ColumnClause[Decimal] = sa.literal_column("CAST(0 AS NUMERIC)")
 
 def _accounts(*conditions: sa.ColumnElement[bool]) -> Statement:
     """Of each currency and account: its debits and credits in the postings, and what the payments' balances add up to,
-    which another mechanism keeps. Each table is read once."""
+    which the trigger keeps. Each table is read once."""
     moved = (
         sa.select(
             book_payments.c.currency,
@@ -135,6 +138,11 @@ async def accounts(connection: Connection, order_id: UUID | None = None) -> Sequ
     if order_id is None:
         return await _ACCOUNTS.fetch_all(connection)
     return await _ACCOUNTS_OF_ORDER.fetch_all(connection, order_id=order_id)
+
+
+async def all_accounts(connection: Connection) -> Sequence[Record]:
+    """As `accounts` of all payments, however long the book is; in a transaction."""
+    return await _ACCOUNTS.fetch_all_within(connection, LONGEST_READING_SECONDS)
 
 
 async def payments_of(connection: Connection, order_id: UUID) -> Sequence[Record]:

@@ -213,7 +213,8 @@ async def reverse(connection: Connection, locked: Locked[Refund], reason: str | 
 
 
 async def enqueue_mail(connection: Connection, refund: Refund, actor: Actor) -> None:
-    """Nothing where the customer was told before. An e-mail that waits, because the refund was tried again, is due."""
+    """Do nothing if the customer was already told. If the e-mail is waiting because the refund was being retried, make
+    it due now."""
     if refund.request.customer_email is not None:
         mail = mail_job(refund, actor)
         await queue.enqueue(connection, mail)

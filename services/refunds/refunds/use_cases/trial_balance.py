@@ -65,14 +65,10 @@ async def get_trial_balance(
 ) -> TrialBalance:
     """Of the whole book, or of the payments of one order; the gauges show the latest one of the whole book.
 
-    Of the whole book, the postings since its closing are read, and what they touched; with `reads_all`, all.
+    Of the whole book, the postings since its closing are read, and what they touched; with `reads_all`, in a
+    transaction, all.
     """
-    rows = None
-    if order_id is None and not reads_all:
-        rows = await closing.accounts_since_closing(connection)
-    if rows is None:
-        rows = await trial_balance.accounts(connection, order_id)
-    accounts = [_account(row) for row in rows]
+    accounts = [_account(row) for row in await _rows(connection, order_id, reads_all=reads_all)]
     findings = await trial_balance.findings(connection)
     payments = [] if order_id is None else await _payments(connection, order_id)
     balance = TrialBalance(accounts, findings["payments_in_excess"], findings["disagreements"], payments)
@@ -82,6 +78,15 @@ async def get_trial_balance(
         _in_excess.set(balance.payments_in_excess)
         _disagreements.set(balance.disagreements)
     return balance
+
+
+async def _rows(connection: Connection, order_id: UUID | None, *, reads_all: bool) -> Sequence[Record]:
+    if order_id is not None:
+        return await trial_balance.accounts(connection, order_id)
+    if reads_all:
+        return await trial_balance.all_accounts(connection)
+    since_closing = await closing.accounts_since_closing(connection)
+    return await trial_balance.accounts(connection) if since_closing is None else since_closing
 
 
 async def check_book(connection: Connection) -> dict[str, Any]:

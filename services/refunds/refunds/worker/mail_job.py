@@ -1,5 +1,6 @@
 """The job that tells the customer the outcome of a refund by e-mail. The refund does not depend on it."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from html import escape
 from textwrap import fill
@@ -58,6 +59,10 @@ class MailJob(JobHandler):
     async def on_success(self, _connection: Connection, _job: Job) -> None:
         """The refund does not record its e-mail."""
 
+    def counted_as(self, result: Mapping[str, object]) -> str | None:
+        """Only an e-mail that was sent is counted."""
+        return self.success if result.get("sent", True) else None
+
     async def on_failure(self, connection: Connection, job: Job, _error: str) -> Subject:
         return subject(await reading.get(connection, refund_id(job)))
 
@@ -99,7 +104,7 @@ def _reversed(refund: Refund, _outcome: str) -> tuple[str, str]:
     """As `_refunded`."""
     request, amount = refund.request, refund.request.displayed_amount
     text = (
-        f"We told you that we have refunded {amount} for order {request.order_number}. Your bank has returned this "
+        f"We told you that we had refunded {amount} for order {request.order_number}. Your bank has returned this "
         "refund to us, so the money has not reached you. We still owe it to you, and we will contact you about another "
         "way to pay it."
     )
@@ -110,9 +115,9 @@ def _failed(refund: Refund, _outcome: str) -> tuple[str, str]:
     """The reason may be one that no customer can do anything about, or that others must not know."""
     request, amount = refund.request, refund.request.displayed_amount
     text = (
-        f"{_REASON[request.cause]}. We could not yet pay back {amount} for order {request.order_number}. You need not "
-        "do anything: we are working on it, and will write to you as soon as the refund is made, or to agree with you "
-        "on another way to pay it."
+        f"{_REASON[request.cause]}. We have not been able to refund {amount} for order {request.order_number} yet. You "
+        "do not need to do anything. We are working on it, and will write to you when the refund is made or to arrange "
+        "another way to pay you."
     )
     return f"About your refund of {amount} for order {request.order_number}", text
 

@@ -1,7 +1,7 @@
 """Discrepancies: what the reconciler found, since when, and what became of it."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from common.database.tables.columns import infrastructure, instant
 
@@ -15,6 +15,8 @@ discrepancies = sa.Table(
     # The record key of the event.
     sa.Column("key", sa.Text),
     sa.Column("details", JSONB, nullable=False),
+    # The names of those details that change while it stays the same discrepancy, such as a count.
+    sa.Column("volatile_details", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
     instant("first_seen", nullable=False, server_default=sa.func.now()),
     instant("last_seen", nullable=False, server_default=sa.func.now()),
     sa.Column("occurrences", sa.Integer, nullable=False, server_default=sa.text("1")),

@@ -35,6 +35,8 @@ poison = sa.Table(
     sa.Column("headers", JSONB, nullable=False),
     sa.Column("record_time", sa.BigInteger, nullable=False),
     sa.Column("error", sa.Text, nullable=False),
+    # The error without what differs between occurrences; empty where a version before this column stored it.
+    sa.Column("cause", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.Column("state", sa.Text, nullable=False, server_default=sa.text("'kept'")),
     instant("created_at", nullable=False, server_default=sa.func.now()),
     instant("replayed_at"),

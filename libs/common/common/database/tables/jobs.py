@@ -61,7 +61,8 @@ paused_kinds = sa.Table(
     instant("paused_at", nullable=False, server_default=sa.func.now()),
 )
 
-# The running workers with the kinds of jobs that they run. Who did not renew its row has stopped, or hangs.
+# The running workers with the kinds of jobs that they run. A worker that did not renew its row has
+# stopped or hangs.
 workers = sa.Table(
     "workers",
     infrastructure,

@@ -3,7 +3,7 @@ poison records in `poison_routes`."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
@@ -70,6 +70,10 @@ class ApiKeyCreate(RequestBody):
     subject: Line | None = Field(default=None, max_length=255)
 
 
+class Acknowledgement(Reason):
+    details: dict[str, Any] | None = None
+
+
 Position = Annotated[int, Path(ge=1, lt=2**63, description="The event's place in the outbox."), InDigits]
 
 router = Router("/ops", tag="Operations")
@@ -119,12 +123,15 @@ async def list_discrepancies(
 
 
 @router.route("POST", "/discrepancies/{discrepancy_id}/acknowledge", roles=[Role.OPS], returns=schemas.Discrepancy)
-async def acknowledge_discrepancy(request: Request, discrepancy_id: UUID, body: Reason) -> Response:
+async def acknowledge_discrepancy(request: Request, discrepancy_id: UUID, body: Acknowledgement) -> Response:
     """Decide that nothing more is to be done about a discrepancy, such as a loss that is written off. It is not
-    reported any more, unless its details change. 409 when it is resolved, or was acknowledged before."""
+    reported any more, unless its details change. 409 when it is resolved, or was acknowledged before.
+
+    With `details`, as they were read, 409 also when they have changed since. Details that may change without a new
+    event, such as a count, are not compared."""
     actor = Caller.of(request).actor
     async with command(request) as run:
-        found = await commands.acknowledge_discrepancy(run.connection, actor, discrepancy_id, body.reason)
+        found = await commands.acknowledge_discrepancy(run.connection, actor, discrepancy_id, body.reason, body.details)
         return await run.answer(found)
 
 
@@ -140,7 +147,8 @@ async def create_api_key(request: Request, key: ApiKeyCreate) -> Response:
 
     `key` is in the first answer only, and null when the answer is replayed: a client that lost it creates another
     key. It is rejected from `expires_at` on. `rate_limit` is its requests in any 60 seconds, 0 for no limit. `subject`
-    is the person who uses the key, as `sub` of the person's bearer tokens: both are one actor then.
+    identifies the person who uses the key. Use the `sub` claim of that person's bearer tokens: key and tokens then
+    count as one actor.
     """
     actor, options = Caller.of(request).actor, KeyOptions(key.customer_id, key.expires_at, key.rate_limit, key.subject)
     async with command(request) as run:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from common.database.statements import Connection, prepare
 from common.database.tables import poison
 from common.errors import Code, Problem
+from common.jobs.causes import cause_of
 from common.messaging.dead_letters import DeadRecord, append_dead_record
 from common.messaging.envelope import Record, UnreadableRecord
 from common.messaging.incoming.batches import UndecodableBatch, decode
@@ -23,7 +24,7 @@ from common.text.storable import LONGEST_ERROR, storable
 
 _COLUMNS = (
     *("id", "kind", "topic", "partition", "offset", "last_offset", "digest"),
-    *("key", "value", "headers", "record_time", "error"),
+    *("key", "value", "headers", "record_time", "error", "cause"),
 )
 _IDENTITY = (poison.c.topic, poison.c.partition, poison.c.offset, poison.c.digest)
 _STORE = prepare(
@@ -92,6 +93,7 @@ async def store(connection: Connection, service: str, record: Record, error: str
         headers=headers,
         record_time=record.timestamp,
         error=error,
+        cause=cause_of(error),
     )
     if is_new:
         letter = DeadRecord(
