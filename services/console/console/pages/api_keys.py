@@ -17,7 +17,7 @@ _OPTIONS = ("customer_id", "expires_at", "rate_limit", "subject")
 
 async def page(visit: Visit) -> View:
     content: dict[str, Any] = {
-        "sections": await sections(visit, "/ops/api-keys", most=_MOST_ROWS),
+        "sections": await sections(visit, "/ops/api-keys", _MOST_ROWS),
         "services": NAMES,
         "service": visit.query("service"),
         "roles": list(Role),

@@ -18,7 +18,7 @@ TRIGGERS = ("API_CALL", "EVENT", "BACKGROUND_JOB")
 async def page(visit: Visit) -> View:
     conditions = {name: visit.query(name) for name in CONDITIONS}
     content = {
-        "sections": await sections(visit, "/audit", most=_MOST_ROWS, **conditions),
+        "sections": await sections(visit, "/audit", _MOST_ROWS, **conditions),
         "service": visit.query("service"),
         "conditions": conditions,
         "outcomes": OUTCOMES,

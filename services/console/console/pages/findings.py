@@ -17,7 +17,7 @@ STATES = ("open", "acknowledged", "resolved")
 
 async def page(visit: Visit) -> View:
     state = visit.query("state") if "state" in visit.request.query_params else "open"
-    found = await sections(visit, "/ops/discrepancies", most=_MOST_ROWS, state=state, check=visit.query("check"))
+    found = await sections(visit, "/ops/discrepancies", _MOST_ROWS, state=state, check=visit.query("check"))
     content = {"sections": found, "states": STATES, "state": state, "service": visit.query("service")}
     forms = {"may_acknowledge": visit.may(ACKNOWLEDGE_DISCREPANCY), "key": new_key(), "refusal": None}
     return View("findings.html", {**content, **forms, "check": visit.query("check"), "as_text": _as_text})

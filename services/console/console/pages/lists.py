@@ -25,7 +25,7 @@ class Section:
     more: str | None
 
 
-async def sections(visit: Visit, path: str, *, most: int = _ROWS_OF_ALL, **parameters: object) -> list[Section]:
+async def sections(visit: Visit, path: str, most: int = _ROWS_OF_ALL, /, **parameters: object) -> list[Section]:
     """`GET path` of each service; with `?service=`, of that one, and then `?cursor=` leads further. `most` is the
     number of rows of the whole page."""
     chosen = visit.services.named(visit.query("service"))
