@@ -26,16 +26,21 @@ MOST_MILLISECONDS = 300.0
 MOST_KILOBYTES = 100.0
 OWN_ROWS = {"orders": "", "returns": "console_returns.sql", "refunds": "console_money.sql", "invoicing": ""}
 ORDER = "00000000-0000-0000-0000-000000000064"
+# An actor who has changed nothing: no row ends the search early.
+ACTOR = "00000000-0000-0000-0000-0000000000ac"
 LISTS = (
     "/", "/overview/live", "/orders", "/orders?by=customer_email&text=c00000000000000000000000000000064@example.org",
     f"/orders/{ORDER}", "/returns", "/returns?status=COMPLETED", f"/returns/{ORDER}", "/failures",
+    "/failures/live",
     "/failures/group?service=orders&kind=history&cause=OSError: shelf of kind b is full", "/jobs", "/jobs?state=done",
     "/jobs?state=dead", "/jobs?kind=history&state=done&service=orders", "/jobs?business_key=history-77", "/kinds",
     "/poison", "/poison?service=orders&state=", "/unsent-events", "/unsent-events?state=pending", "/findings",
     "/findings?state=&check=invoice_missing", "/refunds", "/refunds?status=DECLINED", f"/refunds/{ORDER}", "/book",
     f"/book?order_id={ORDER}", "/audit", f"/audit?service=orders&entity_id={ORDER}", "/audit?outcome=REFUSED",
-    "/audit?actor_id=ak_client", "/audit?new_state=PAID", "/audit/verifications", "/api-keys",
+    f"/audit?actor_id={ACTOR}", "/audit?new_state=PAID", "/audit?new_state=DISCARDED", "/audit/verifications",
+    "/api-keys",
 )  # fmt: skip
+WITH_NOTICES = ("/", "/overview/live", "/book", f"/book?order_id={ORDER}", f"/orders/{ORDER}")
 # The first row of these leads to one more page.
 LINKS = ("/jobs?state=dead&service=orders", "/poison?service=orders", "/unsent-events?service=orders")
 
@@ -84,6 +89,8 @@ def _judge(client: httpx.Client, path: str) -> Iterator[Result]:
         response = client.get(path)
         milliseconds.append((time.perf_counter() - started) * 1000)
         assert response.status_code == 200, f"{path}: {response.status_code}"
+        # A refusal of a service is a notice in its section of the page.
+        assert path in WITH_NOTICES or '<p class="notice bad">' not in response.text, f"{path}: {response.text}"
         size = len(response.content)
     name = f"console with {ROWS:,} orders, {path}"
     yield Result.absolute(name, "ms", [statistics.median(milliseconds[1:])], floor=MOST_MILLISECONDS)

@@ -19,6 +19,7 @@ from support.waiting import eventually
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 SHOWN_WITHIN_MILLISECONDS = 5_000
+REFRESHED_WITHIN_MILLISECONDS = 20_000
 MOST_KILOBYTES = 100
 MOST_MILLISECONDS = 300
 MOST_BYTES_OF_A_PICTURE = 200_000
@@ -108,6 +109,7 @@ async def test_without_javascript_a_return_is_approved_by_two_persons_and_anothe
         await expect(manager.message).to_contain_text("needs a second approver")
         await manager.open(f"/returns/{second}")
         await manager.fill("Notes on the rejection", "It was used.")
+        await manager.page.get_by_label("Reason of the rejection").select_option("policy violation")
         await manager.press("Reject")
         await expect(manager.message).to_contain_text("is rejected")
     async with visitor(browser, stack, "ops", "no_script") as other:
@@ -181,13 +183,42 @@ async def test_without_javascript_a_key_is_created_shown_once_and_revoked_and_th
         await person.page.reload()
         await person.sees("its secret was shown then")
         await person.open("/api-keys?service=orders")
-        await person.press(f"Revoke {key.partition('.')[0]}")
+        row = person.page.locator("tr", has_text=key.partition(".")[0])
+        await row.locator("summary").click()
+        await row.get_by_role("button", name="Revoke").click()
         await expect(person.message).to_contain_text("is revoked")
         await person.open("/audit/verifications")
         await person.press("Verify orders")
         await expect(person.message).to_contain_text("is being verified")
         await person.open("/audit?service=orders&entity_type=API_KEY")
         await person.sees("revoked")
+
+
+async def test_when_the_console_stops_the_overview_says_that_its_figures_are_old(
+    browser: Browser, stack: StackDescription
+) -> None:
+    """And what it said last is not shown any more, until it answers again."""
+    async with visitor(browser, stack) as person:
+        await person.open("/")
+        summary, notice = person.page.locator("#summary"), person.page.locator("#stale")
+        await expect(summary).to_be_visible()
+        await expect(notice).to_be_hidden()
+        await person.page.context.set_offline(True)
+        await expect(notice).to_be_visible(timeout=REFRESHED_WITHIN_MILLISECONDS)
+        await expect(notice).to_have_text("These figures are old: the console does not answer.")
+        await expect(summary).to_be_hidden()
+        await person.page.context.set_offline(False)
+        await expect(notice).to_be_hidden(timeout=REFRESHED_WITHIN_MILLISECONDS)
+        await expect(summary).to_be_visible()
+
+
+async def test_an_error_of_a_proxy_before_the_console_shows_that_the_figures_are_old(
+    browser: Browser, stack: StackDescription
+) -> None:
+    async with visitor(browser, stack) as person:
+        await person.page.route("**/failures/live", lambda route: route.fulfill(status=502))
+        await person.open("/failures")
+        await person.sees("These figures are old")
 
 
 PAGES = (

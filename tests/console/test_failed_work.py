@@ -3,6 +3,7 @@
 import re
 from uuid import UUID
 
+import pytest
 from common.access.auth import Role
 from console.pages.table import PAGES
 from support.console.browser import Browser
@@ -53,7 +54,7 @@ async def test_chosen_jobs_are_replayed_after_a_dry_run_and_the_rest_is_discarde
     chosen = await pool.fetchval("SELECT id FROM jobs WHERE business_key = $1 AND state = 'dead'", orders[0])
 
     page = await browser.open(GROUP)
-    dry = await browser.press(page, "Replay the chosen", action="replay-chosen", ids=str(chosen))
+    dry = await browser.press(page, "Replay selected", action="replay-chosen", ids=str(chosen))
     assert "Nothing was changed yet. 1 job" in dry.text
     assert await states(stage, orders) == ["dead"] * 3
     shown = await browser.press(dry, "Replay 1", reason="The disk is larger.")
@@ -70,11 +71,51 @@ async def test_without_a_chosen_job_nothing_is_done(stage: Stage) -> None:
     browser = await operator(stage)
     [order] = await dead_documents(stage, 1)
 
-    dry = await browser.press(await browser.open(GROUP), "Replay the chosen", action="replay-chosen")
+    dry = await browser.press(await browser.open(GROUP), "Replay selected", action="replay-chosen")
 
     assert dry.status == 422
-    assert "You have chosen no job." in dry.text
+    assert "Select at least one job." in dry.text
     await stage.scene.job("invoicing", order, "state = 'done', finished_at = now()")
+
+
+async def test_a_pace_that_is_no_number_is_refused_and_not_replaced_by_another_one(stage: Stage) -> None:
+    browser = await operator(stage)
+    [order] = await dead_documents(stage, 1)
+    dry = await browser.press(await browser.open(GROUP), "Replay all 1", action="replay-all")
+
+    for pace in ("fast", "", "1e3"):
+        shown = await browser.press(dry, "Replay 1", reason="The disk is larger.", per_second=pace)
+        assert (shown.status, shown.title) == (422, "The request was refused")
+        assert "per_second" in shown.text
+
+    assert await states(stage, [order]) == ["dead"]
+    assert (await browser.press(dry, "Replay 1", reason="It is.", per_second="2.5")).status == 200
+    assert await states(stage, [order]) == ["ready"]
+
+
+@pytest.mark.parametrize("service", ["", "billing"])
+async def test_a_service_that_does_not_exist_is_not_replaced_by_orders(stage: Stage, service: str) -> None:
+    browser = await operator(stage)
+    [order] = await dead_documents(stage, 1)
+    page = await browser.open(GROUP)
+
+    shown = await browser.open(f"/failures/group?service={service}&kind=invoice-document")
+    assert (shown.status, shown.title) == (404, "Not found")
+    for action in ("replay-all", "replay-chosen"):
+        shown = await browser.press(page, "Replay all 1", action=action, service=service)
+        assert (shown.status, shown.title) == (404, "Not found")
+    await stage.scene.job("invoicing", order, "state = 'done', finished_at = now()")
+
+
+async def test_jobs_that_changed_after_the_dry_run_are_left_alone_and_counted(stage: Stage) -> None:
+    browser = await operator(stage)
+    orders = await dead_documents(stage, 2)
+    dry = await browser.press(await browser.open(GROUP), "Replay all 2", action="replay-all")
+    await stage.scene.job("invoicing", orders[0], "state = 'done', finished_at = now()")
+
+    shown = await browser.press(dry, "Replay 2", reason="The disk is larger.")
+
+    assert "1 job will be run again. 1 job was left alone, because it changed after the dry run." in shown.text
 
 
 async def test_one_job_is_replayed_from_its_page(stage: Stage) -> None:
@@ -128,9 +169,9 @@ async def test_chosen_poison_records_are_replayed_and_those_that_still_fail_are_
     bad = await stage.scene.owners["invoicing"].fetchval("SELECT id FROM poison WHERE error LIKE 'ValueError%'")
 
     page = await browser.open("/poison?service=invoicing")
-    nothing = await browser.press(page, "Replay the chosen of invoicing")
-    assert "You have chosen no record." in nothing.text
-    dry = await browser.press(page, "Replay the chosen of invoicing", ids=f"{good} {bad}")
+    nothing = await browser.press(page, "Replay selected of invoicing")
+    assert "Select at least one record." in nothing.text
+    dry = await browser.press(page, "Replay selected of invoicing", ids=f"{good} {bad}")
     shown = await browser.press(dry, "Replay 2")
 
     assert "Processed: 1. Still not processed: 1" in shown.text

@@ -1,5 +1,7 @@
 """Log-in with an API key, log-out, and who is sent to the log-in."""
 
+from uuid import uuid4
+
 import pytest
 from common.access.auth import Role
 from support.console.browser import ORIGIN, browser_of, console_of
@@ -35,6 +37,44 @@ async def test_a_wrong_key_is_refused_and_leaves_no_session(whole_system: System
     assert (shown.status, shown.title) == (401, "Log in")
     assert "This API key is not valid." in shown.text
     assert (await browser.open("/")).title == "Log in"
+
+
+async def test_a_key_that_not_all_services_have_is_refused_with_their_names(whole_system: System) -> None:
+    key = await whole_system.orders.new_client(uuid4())
+    browser = browser_of(whole_system.console)
+
+    shown = await browser.log_in(key)
+
+    assert (shown.status, shown.title) == (403, "Log in")
+    assert (
+        "This key is valid at orders, and unknown to returns, invoicing and refunds. "
+        "The console needs a key that all four services have."
+    ) in shown.text
+    assert (await browser.open("/")).title == "Log in"
+
+
+async def test_a_service_that_is_down_does_not_prevent_the_log_in(whole_system: System) -> None:
+    urls = {f"{name}_url": whole_system.servers[name].server.address for name in ("returns", "invoicing", "refunds")}
+    async with console_of(**urls) as console:
+        shown = await browser_of(console).log_in(Role.MANAGER)
+
+    assert shown.title == "Overview"
+
+
+async def test_a_session_that_a_service_ended_says_so_on_the_log_in_page(whole_system: System) -> None:
+    """The session is that of another process of the console, whose only service has the key."""
+    key = await whole_system.orders.new_client(uuid4())
+    async with console_of(orders_url=whole_system.servers["orders"].server.address) as console:
+        browser = browser_of(console)
+        assert (await browser.log_in(key)).title == "Overview"
+    visitor = browser_of(whole_system.console)
+    visitor.client.cookies.update(browser.client.cookies)
+
+    shown = await visitor.open("/returns")
+
+    assert (shown.title, shown.path) == ("Log in", "/login?ended=1&next=/returns")
+    assert "Your session has ended, or a service no longer accepts your key." in shown.text
+    assert "Your session has ended" not in (await visitor.open("/")).text
 
 
 async def test_while_no_service_answers_the_log_in_says_so() -> None:

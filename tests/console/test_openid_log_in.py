@@ -81,6 +81,18 @@ async def test_the_request_to_the_provider_has_a_challenge_a_state_and_a_nonce(
     assert all(len(query[name][0]) >= 32 for name in ("state", "nonce", "code_challenge"))
 
 
+async def test_from_a_page_with_a_long_address_a_person_comes_to_the_overview(
+    trusted: tuple[Console, Provider],
+) -> None:
+    """The cookie has no room for it."""
+    browser = browser_of(trusted[0])
+    address = await at_provider(browser, f"/login/oidc?next=/orders%3Ftext%3D{'x' * 4000}")
+
+    shown = await back(browser, address)
+
+    assert (shown.status, shown.path) == (200, "/")
+
+
 async def test_a_code_that_was_given_to_another_browser_logs_nobody_in(trusted: tuple[Console, Provider]) -> None:
     thief, victim = browser_of(trusted[0]), browser_of(trusted[0])
     stolen = await at_provider(thief)

@@ -86,7 +86,7 @@ async def test_the_returns_that_wait_for_a_decision_are_shown_to_those_who_decid
 
 async def test_a_role_that_sees_no_status_is_told_so(whole_system: System) -> None:
     browser = await whole_system.logged_in(Role.WAREHOUSE)
-    assert sentence(await browser.open("/")) == "Everything works, as far as your role can see."
+    assert sentence(await browser.open("/")) == "Everything works, as far as your role may see."
 
 
 @asynccontextmanager

@@ -111,4 +111,4 @@ async def test_a_polled_part_of_an_ended_session_sends_the_browser_to_the_log_in
     async with console_of() as console:
         shown = await browser_of(console).open("/overview/live", **{"HX-Request": "true"})
 
-    assert (shown.status, shown.response.headers["hx-redirect"]) == (401, "/login")
+    assert (shown.status, shown.response.headers["hx-redirect"]) == (401, "/login?ended=1")

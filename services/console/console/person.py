@@ -26,9 +26,11 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`role` is what the services say of the credential. `ip_address` is where the request came from."""
+    """`role` is what the services say of the credential. `ip_address` is where the request came from. `actor_id` names
+    the person in audit trails; it is not known of an API key, because it depends on the key's `subject`."""
 
     name: str
     role: Role
     credential: Credential
     ip_address: str | None = None
+    actor_id: str | None = None

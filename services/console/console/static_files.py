@@ -1,4 +1,4 @@
-"""The files that pages load: a style sheet, htmx and an icon, from this address only."""
+"""The files that pages load: a style sheet, htmx, a script and an icon, from this address only."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 _TYPES = {
     "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }

@@ -5,31 +5,39 @@ from typing import Any
 from common.access.auth import Role
 
 from console.pages.answers import Answer, Done, View
-from console.pages.lists import new_key, sections, service_of
+from console.pages.lists import new_key, sections, service_named, service_of
 from console.pages.refusals import acted
 from console.pages.visit import Visit
 from console.services.client import ApiError, segment
 from console.services.services import NAMES
 
+_MOST_ROWS = 60
 _OPTIONS = ("customer_id", "expires_at", "rate_limit", "subject")
 
 
 async def page(visit: Visit) -> View:
     content: dict[str, Any] = {
-        "sections": await sections(visit, "/ops/api-keys"),
+        "sections": await sections(visit, "/ops/api-keys", _MOST_ROWS),
         "services": NAMES,
         "service": visit.query("service"),
         "roles": list(Role),
         "key": new_key(),
         "refusal": None,
         "entered": {},
+        "own_prefix": _own_prefix(visit),
     }
     return View("api_keys.html", content)
 
 
+def _own_prefix(visit: Visit) -> str | None:
+    """Of the key with which the person is logged in."""
+    credential = visit.person.credential
+    return credential.secret.partition(".")[0] if credential.kind == "key" else None
+
+
 async def create(visit: Visit) -> Answer:
     """The key is shown by this answer only: it is in no cookie, and no other page has it."""
-    service = visit.services.named(visit.form.get("service", "")) or visit.services.orders
+    service = service_named(visit, visit.form.get("service", ""))
     body: dict[str, Any] = {"name": visit.form.get("name", ""), "role": visit.form.get("role", "")}
     body |= {name: visit.form[name] for name in _OPTIONS if visit.form.get(name)}
     if str(body.get("expires_at", "")).count(":") == 1:  # what browsers send of a date and time
@@ -39,7 +47,7 @@ async def create(visit: Visit) -> Answer:
     try:
         created = await service.send("POST", "/ops/api-keys", body, key=visit.form.get("key"))
     except ApiError as error:
-        if error.status == 401:
+        if error.status == 401 or error.may_have_acted:
             raise
         view = await page(visit)
         content = {**view.content, "refusal": error.problems, "entered": dict(visit.form)}

@@ -9,6 +9,7 @@ from console.pages.lists import new_key, sections, service_of
 from console.pages.refusals import acted
 from console.pages.visit import Visit
 
+_MOST_ROWS = 48
 CONDITIONS = ("entity_type", "entity_id", "actor_id", "new_state", "outcome", "trigger", "created_from", "created_to")
 OUTCOMES = ("ACCEPTED", "REFUSED")
 TRIGGERS = ("API_CALL", "EVENT", "BACKGROUND_JOB")
@@ -17,7 +18,7 @@ TRIGGERS = ("API_CALL", "EVENT", "BACKGROUND_JOB")
 async def page(visit: Visit) -> View:
     conditions = {name: visit.query(name) for name in CONDITIONS}
     content = {
-        "sections": await sections(visit, "/audit", **conditions),
+        "sections": await sections(visit, "/audit", _MOST_ROWS, **conditions),
         "service": visit.query("service"),
         "conditions": conditions,
         "outcomes": OUTCOMES,

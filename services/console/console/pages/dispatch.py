@@ -1,6 +1,6 @@
 """Calls the function of a page for the person who is logged in, and answers its errors with pages."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from console.pages.answers import View
 from console.pages.page import Page
 from console.pages.rendering import Rendering
+from console.pages.sending_again import again
 from console.pages.visit import Visit
 from console.services.client import ApiError, ServiceDown
 from console.services.monitoring import Monitoring
@@ -46,17 +47,20 @@ class Dispatch:
             page = by_method["GET" if request.method == "HEAD" else request.method]
             session = self._sessions.current(request)
             if session is None:
-                return self.to_log_in(request)
+                return self.to_log_in(request, has_ended=self._sessions.has_cookie(request))
             return await self._show(request, session, page)
 
         return handle
 
-    def to_log_in(self, request: Request) -> Response:
-        """To the log-in, and from there back to where the person was. A part of a page that is polled replaces the
-        whole page."""
+    def to_log_in(self, request: Request, *, has_ended: bool) -> Response:
+        """To the log-in, and from there back to where the person was. It says so if a session `has_ended`, which a form
+        or a polled part of a page had too. Such a part replaces the whole page."""
         is_page = request.method in ("GET", "HEAD") and "hx-request" not in request.headers
         query = f"?{request.url.query}" if request.url.query else ""
-        address = f"/login?next={quote(request.url.path + query)}" if is_page else "/login"
+        parameters = [f"next={quote(request.url.path + query)}"] if is_page else []
+        if has_ended or not is_page:
+            parameters.insert(0, "ended=1")
+        address = f"/login?{'&'.join(parameters)}"
         if "hx-request" in request.headers:
             response = Response(status_code=401, headers={"HX-Redirect": address})
         else:
@@ -81,32 +85,42 @@ class Dispatch:
         try:
             answer = await page.function(visit)
         except ApiError as error:
-            return self._refused(request, session, error)
+            return self._refused(request, session, error, fields)
         except ServiceDown as down:
-            return self._error(request, session, 503, "A service does not answer", down.message)
+            return self._error(request, session, 503, "A service does not answer", down.message, sent=fields)
         return self._rendering.answer(request, session, page.title, answer)
 
-    def _refused(self, request: Request, session: Session, error: ApiError) -> Response:
+    def _refused(self, request: Request, session: Session, error: ApiError, fields: Mapping[str, str]) -> Response:
         if error.status == 401:
-            return self.to_log_in(request)
+            return self.to_log_in(request, has_ended=True)
         titles = {403: "Not allowed", 404: "Not found", 429: "Too many requests"}
         title = titles.get(error.status, "The request was refused" if error.status < 500 else "A service failed")
         message = error.message
         if error.retry_after is not None:
             message += f" Try again in {error.retry_after} s."
-        return self._error(request, session, error.status, title, message, error.problems)
+        sent = fields if error.may_have_acted else None
+        return self._error(request, session, error.status, title, message, error.problems, sent=sent)
 
     def not_found(self, request: Request) -> Response:
         session = self._sessions.current(request)
         if session is None:
-            return self.to_log_in(request)
+            return self.to_log_in(request, has_ended=self._sessions.has_cookie(request))
         return self._error(request, session, 404, "Not found", "There is no page with this address.")
 
     def _error(
-        self, request: Request, session: Session, status: int, title: str, message: str, problems: Sequence[str] = ()
+        self,
+        request: Request,
+        session: Session,
+        status: int,
+        title: str,
+        message: str,
+        problems: Sequence[str] = (),
+        *,
+        sent: Mapping[str, str] | None = None,
     ) -> Response:
+        """`sent` are the fields of a form that may have acted."""
         lines = [each for each in problems if each != message]
-        content = {"message": message, "problems": lines}
+        content = {"message": message, "problems": lines, "again": None if sent is None else again(request, sent)}
         return self._rendering.view(request, session, title, View("error.html", content, status=status))
 
 

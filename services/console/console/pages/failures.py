@@ -1,29 +1,71 @@
 """Failed work of all services, grouped by cause, and what waits for an operator beside it."""
 
 import asyncio
+import re
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from console.pages.answers import Answer, Done, View
-from console.pages.lists import new_key, sections
-from console.pages.visit import Visit
+from console.pages.lists import new_key, service_named
+from console.pages.visit import Part, Visit
 from console.services.client import ServiceClient
 
-_JOBS_SHOWN = 100
+# Of a page of less than 100 kB.
+_GROUPS_SHOWN = 25
+_JOBS_SHOWN = 50
 PER_SECOND = 5
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,4})?")
+# What waits beside jobs: its heading and its page.
+_OTHERS = {
+    "poison": ("Poison records", "/poison"),
+    "parked": ("Parked events", "/unsent-events"),
+    "findings": ("Open discrepancies", "/findings"),
+}
 
 
 async def page(visit: Visit) -> View:
-    groups, poison, parked, findings = await asyncio.gather(
+    return View("failures.html", {**await _content(visit), "refreshes": visit.refreshes})
+
+
+async def live(visit: Visit) -> View:
+    """The part of the page that htmx asks for again and again."""
+    return View("failures_live.html", await _content(visit))
+
+
+async def _content(visit: Visit) -> Mapping[str, Any]:
+    """By two calls of each service: they are made again and again, and count towards the person's request limit."""
+    groups, statuses = await asyncio.gather(
         visit.parts({client.name: client.get("/ops/failures") for client in visit.services.all}),
-        sections(visit, "/ops/poison", state="kept"),
-        sections(visit, "/ops/outbox", state="parked"),
-        sections(visit, "/ops/discrepancies", state="open"),
+        visit.parts({client.name: client.get("/ops/status") for client in visit.services.all}),
     )
     rows = [{"service": name, **group} for name, part in groups.items() if part.data for group in part.data["data"]]
     rows.sort(key=lambda row: (row["state"], -row["jobs"]))
-    errors = {name: part.error for name, part in groups.items() if part.error}
-    content = {"groups": rows, "errors": errors, "poison": poison, "parked": parked, "findings": findings}
-    return View("failures.html", content)
+    errors = {name: part.error for parts in (groups, statuses) for name, part in parts.items() if part.error}
+    return {
+        "groups": rows[:_GROUPS_SHOWN],
+        "more_groups": max(0, len(rows) - _GROUPS_SHOWN),
+        "errors": errors,
+        "others": _others(statuses),
+    }
+
+
+def _others(statuses: Mapping[str, Part[Any]]) -> list[Mapping[str, Any]]:
+    """What waits for an operator and is no job: each with its services, their numbers, and of what these are."""
+    found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in _OTHERS}
+    for service, status in ((name, part.data) for name, part in statuses.items() if part.data is not None):
+        counts = {
+            "poison": {each["topic"]: each["kept"] for each in status["poison"]},
+            "parked": {"": status["outbox"]["parked"]},
+            "findings": {each["check"]: each["open"] for each in status["discrepancies"]},
+        }
+        for name, numbers in counts.items():
+            if total := sum(numbers.values()):
+                found[name].append({"service": service, "total": total, "what": ", ".join(filter(None, numbers))})
+    return [
+        {"id": name, "title": title, "address": address, "of": found[name]}
+        for name, (title, address) in _OTHERS.items()
+    ]
 
 
 async def group(visit: Visit) -> View:
@@ -40,7 +82,7 @@ async def preview(visit: Visit) -> View:
     action = "discard" if action == "discard" else "replay"
     content: dict[str, Any] = {
         "action": action,
-        "service": visit.form.get("service", ""),
+        "service": _service(visit).name,
         "kind": visit.form.get("kind", ""),
         "cause": visit.form.get("cause", ""),
         "per_second": PER_SECOND,
@@ -49,15 +91,16 @@ async def preview(visit: Visit) -> View:
         "refusal": None,
     }
     if scope == "chosen" and not visit.form.get("ids"):
-        return View("failure_preview.html", {**content, "refusal": ["You have chosen no job."]}, status=422)
+        return View("failure_preview.html", {**content, "refusal": ["Select at least one job."]}, status=422)
     body = {"filter": _filter(visit, only_chosen=scope == "chosen"), "dry_run": True}
     content["result"] = await _service(visit).send("POST", f"/ops/jobs/{action}", body)
     return View("failure_preview.html", content)
 
 
 async def replay(visit: Visit) -> Answer:
-    pace = visit.form.get("per_second", "")
-    answer = await _act(visit, "replay", {"per_second": int(pace) if pace.isdecimal() else PER_SECOND})
+    pace = visit.form.get("per_second", "").strip()
+    # What is no number is refused by the API, and not replaced by another pace.
+    answer = await _act(visit, "replay", {"per_second": Decimal(pace) if _NUMBER.fullmatch(pace) else pace})
     return Done("/failures", f"{_count(answer)} will be run again.{_rest(answer)}")
 
 
@@ -80,8 +123,7 @@ def _filter(visit: Visit, *, only_chosen: bool) -> dict[str, Any]:
 
 
 def _service(visit: Visit) -> ServiceClient:
-    name = visit.form.get("service") or visit.query("service")
-    return visit.services.named(name) or visit.services.orders
+    return service_named(visit, visit.form.get("service") or visit.query("service"))
 
 
 def _count(answer: Any) -> str:
@@ -90,7 +132,11 @@ def _count(answer: Any) -> str:
 
 
 def _rest(answer: Any) -> str:
-    unchanged = int(answer["unchanged"])
-    return (
-        f" Not changed: {unchanged}, which changed meanwhile or are more than one request changes." if unchanged else ""
-    )
+    """Those of the dry run's selection that were claimed, replayed or discarded since."""
+    match int(answer["unchanged"]):
+        case 0:
+            return ""
+        case 1:
+            return " 1 job was left alone, because it changed after the dry run."
+        case unchanged:
+            return f" {unchanged} jobs were left alone, because they changed after the dry run."

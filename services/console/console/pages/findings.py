@@ -10,12 +10,14 @@ from console.pages.refusals import acted
 from console.pages.visit import Visit
 from console.services.client import segment
 
+_MOST_ROWS = 40
+_LONGEST_DETAILS = 300
 STATES = ("open", "acknowledged", "resolved")
 
 
 async def page(visit: Visit) -> View:
     state = visit.query("state") if "state" in visit.request.query_params else "open"
-    found = await sections(visit, "/ops/discrepancies", state=state, check=visit.query("check"))
+    found = await sections(visit, "/ops/discrepancies", _MOST_ROWS, state=state, check=visit.query("check"))
     content = {"sections": found, "states": STATES, "state": state, "service": visit.query("service")}
     forms = {"may_acknowledge": visit.may(ACKNOWLEDGE_DISCREPANCY), "key": new_key(), "refusal": None}
     return View("findings.html", {**content, **forms, "check": visit.query("check"), "as_text": _as_text})
@@ -34,4 +36,4 @@ async def acknowledge(visit: Visit) -> Answer:
 
 
 def _as_text(details: object) -> str:
-    return json_text(details)[:1000]
+    return json_text(details)[:_LONGEST_DETAILS]

@@ -15,7 +15,9 @@ async def page(visit: Visit) -> View:
 
 
 async def pause(visit: Visit) -> Answer:
-    return await _act(visit, "pause", {"reason": visit.form.get("reason", "")}, "is paused: no job of it is begun.")
+    return await _act(
+        visit, "pause", {"reason": visit.form.get("reason", "")}, "is paused: none of its jobs will start."
+    )
 
 
 async def resume(visit: Visit) -> Answer:

@@ -9,7 +9,8 @@ from uuid import uuid4
 from console.pages.visit import Visit
 from console.services.client import ApiError, ServiceClient
 
-_ROWS_OF_EACH = 20
+# Of a page of less than 100 kB, for rows of usual lengths.
+_ROWS_OF_ALL = 80
 _ROWS_OF_ONE = 50
 
 
@@ -24,11 +25,12 @@ class Section:
     more: str | None
 
 
-async def sections(visit: Visit, path: str, **parameters: object) -> list[Section]:
-    """`GET path` of each service; with `?service=`, of that one, and then `?cursor=` leads further."""
+async def sections(visit: Visit, path: str, most: int = _ROWS_OF_ALL, /, **parameters: object) -> list[Section]:
+    """`GET path` of each service; with `?service=`, of that one, and then `?cursor=` leads further. `most` is the
+    number of rows of the whole page."""
     chosen = visit.services.named(visit.query("service"))
     clients = visit.services.all if chosen is None else (chosen,)
-    limit = _ROWS_OF_EACH if chosen is None else _ROWS_OF_ONE
+    limit = most // len(clients) if chosen is None else min(most, _ROWS_OF_ONE)
     cursor = "" if chosen is None else visit.query("cursor")
     parts = await visit.parts(
         {client.name: client.get(path, limit=limit, cursor=cursor, **parameters) for client in clients}
@@ -52,7 +54,11 @@ def next_page(visit: Visit, cursor: str | None, **parameters: str) -> str | None
 
 def service_of(visit: Visit) -> ServiceClient:
     """The service that the path names. Raises `ApiError` for another name."""
-    name = visit.path("service")
+    return service_named(visit, visit.path("service"))
+
+
+def service_named(visit: Visit, name: str) -> ServiceClient:
+    """Raises `ApiError` for a name that no service has, also for an empty one."""
     service = visit.services.named(name)
     if service is None:
         raise ApiError(name, 404, "NOT_FOUND", f"There is no service {name}.")

@@ -11,12 +11,13 @@ from console.person import Credential, Person
 from console.services.client import ApiError, ServiceDown
 from console.session import forms
 from console.session.cookies import SealedCookies
-from console.session.identifying import Identifying
+from console.session.identifying import Identifying, UnknownToSome
 from console.session.sessions import Sessions
 from console.session.throttle import Throttle
 
 _COOKIE = "login"
 _FORM_SECONDS = 3600
+_ENDED = "Your session has ended, or a service no longer accepts your key."
 
 
 class LogInPages:
@@ -44,7 +45,7 @@ class LogInPages:
         next_path = forms.local_path(request.query_params.get("next"))
         if self._sessions.current(request) is not None:
             return RedirectResponse(next_path, status_code=303)
-        return self.page(request, next_path)
+        return self.page(request, next_path, _ENDED if "ended" in request.query_params else None)
 
     async def log_in(self, request: Request) -> Response:
         fields = await _fields(request)
@@ -74,6 +75,8 @@ class LogInPages:
                 self._throttle.failed(*subjects)
                 return self.page(request, next_path, "This API key is not valid.", 401)
             return self.page(request, next_path, error.message, error.status)
+        except UnknownToSome as refusal:
+            return self.page(request, next_path, str(refusal), 403)
         except ServiceDown as down:
             return self.page(request, next_path, down.message, 503)
         return self.welcome(request, person, next_path)

@@ -1,6 +1,6 @@
 """Log-in with an OpenID provider: to the provider, and back."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from secrets import compare_digest
 
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from console.pages.log_in import LogInPages
 from console.services.client import ApiError, ServiceDown
 from console.session import forms
 from console.session.cookies import CookieTooLarge, SealedCookies
-from console.session.identifying import Identifying
+from console.session.identifying import Identifying, UnknownToSome
 from console.session.openid import LogInFailed, OpenIdProvider, Started
 
 _COOKIE = "openid"
@@ -34,7 +34,11 @@ class OpenIdPages:
         except LogInFailed as failure:
             return self._log_in.page(request, next_path, str(failure), 503)
         response = RedirectResponse(address, status_code=303)
-        self._cookies.write(request, response, _COOKIE, {**asdict(started), "next": next_path}, seconds=_SECONDS)
+        kept = {**asdict(started), "next": next_path}
+        try:
+            self._cookies.write(request, response, _COOKIE, kept, seconds=_SECONDS)
+        except CookieTooLarge:  # a page with a long query: the person is logged in, and begins at the overview
+            self._cookies.write(request, response, _COOKIE, {**kept, "next": "/"}, seconds=_SECONDS)
         return response
 
     async def finish(self, request: Request) -> Response:
@@ -50,11 +54,14 @@ class OpenIdPages:
         try:
             logged_in = await self._provider.finish(started, query["code"])
             person = await self._identifying.person(logged_in.credential, logged_in.name, address)
+            person = replace(person, actor_id=logged_in.actor_id)
             response = self._log_in.welcome(request, person, next_path, at_most=logged_in.seconds)
         except LogInFailed as failure:
             return self._failed(request, next_path, str(failure), 403)
         except ApiError as error:
             return self._failed(request, next_path, f"The services do not accept you: {error.message}", 403)
+        except UnknownToSome as refusal:
+            return self._failed(request, next_path, str(refusal), 403)
         except ServiceDown as down:
             return self._failed(request, next_path, down.message, 503)
         except CookieTooLarge:

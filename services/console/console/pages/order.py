@@ -7,14 +7,16 @@ from uuid import UUID
 
 from console import operations as ops
 from console.pages.answers import Answer, Done, File, View
+from console.pages.excerpt import excerpt
 from console.pages.order_steps import STEPS, Step
 from console.pages.page import PageFunction
 from console.pages.remedies import remedies_of
 from console.pages.visit import Visit
 from console.services.client import PREFIX, ApiError, segment
 
-# Of a timeline; the rest is in the answer of the API.
-_LONGEST_TIMELINE = 200
+# Of a page of less than 100 kB; links lead to the rest.
+_ENTRIES_SHOWN = 50
+_LINES_SHOWN = 30
 
 
 async def page(visit: Visit) -> Answer:
@@ -53,7 +55,8 @@ async def _shown(visit: Visit, refusal: ApiError | None = None) -> View:
         "invoice": parts["invoice"].data,
         "steps": _steps(visit, order),
         "remedies": remedies_of(findings, visit.person.role),
-        "timeline": [] if explained is None else explained["timeline"][-_LONGEST_TIMELINE:],
+        "timeline": excerpt([] if explained is None else explained["timeline"], _ENTRIES_SHOWN, visit.query("entry")),
+        "lines": excerpt(order["line_items"], _LINES_SHOWN, visit.query("line") or str(_LINES_SHOWN)),
         "trace_url": visit.trace_url,
         "refusal": refusal,
     }
@@ -102,7 +105,7 @@ async def act(visit: Visit) -> Answer:
 
 
 async def _refused(visit: Visit, error: ApiError) -> View:
-    if error.status in (401, 404):
+    if error.status in (401, 404) or error.may_have_acted:
         raise error
     return await _shown(visit, error)
 

@@ -10,10 +10,11 @@ from console.pages.overview_summary import summary_of
 from console.pages.visit import Visit
 
 _MOST_FAILURES = 20
+_MOST_ALERTS = 20
 
 
 async def page(visit: Visit) -> View:
-    return View("overview.html", {**await _content(visit), "is_new": False})
+    return View("overview.html", {**await _content(visit), "is_new": False, "refreshes": visit.refreshes})
 
 
 async def live(visit: Visit) -> View:
@@ -56,6 +57,7 @@ async def _content(visit: Visit) -> Mapping[str, Any]:
         "failures": groups[:_MOST_FAILURES],
         "decisions": decisions.get("returns"),
         "alerts": alerts,
+        "most_alerts": _MOST_ALERTS,
         "charts": visit.monitoring.charts,
     }
 

@@ -25,7 +25,7 @@ class Summary:
     def text(self) -> str:
         if self.troubles:
             return f"{', '.join(self.troubles)}."
-        return "Everything works." if self.is_whole else "Everything works, as far as your role can see."
+        return "Everything works." if self.is_whole else "Everything works, as far as your role may see."
 
 
 def summary_of(
@@ -40,7 +40,7 @@ def summary_of(
     unknown = sum(part.data is None for part in statuses.values())
     troubles = [f"{not_ready} of {len(health)} roles are not ready"] if not_ready else []
     if unknown:
-        troubles.append(f"{_count(unknown, 'service')} did not say how {'it is' if unknown == 1 else 'they are'}")
+        troubles.append(f"{_count(unknown, 'service')} did not report {'its' if unknown == 1 else 'their'} status")
     if failures:
         troubles.append(f"{_count(len(failures), 'cause')} of failed work")
     troubles += _waiting(part.data for part in statuses.values() if part.data is not None)

@@ -10,6 +10,7 @@ from console.pages.payload import decoded
 from console.pages.visit import Visit
 from console.services.client import segment
 
+_MOST_GROUPS = 15
 STATES = ("kept", "replayed", "discarded")
 
 
@@ -17,11 +18,12 @@ async def page(visit: Visit) -> View:
     state = visit.query("state") if "state" in visit.request.query_params else "kept"
     found = await sections(visit, "/ops/poison", state=state)
     content = {"sections": found, "states": STATES, "state": state, "service": visit.query("service")}
-    return View("poison.html", {**content, "groups": _groups(found)})
+    with_kept = [each.service for each in found if any(row["state"] == "kept" for row in each.rows)]
+    return View("poison.html", {**content, "groups": _groups(found)[:_MOST_GROUPS], "with_kept": with_kept})
 
 
 def _groups(found: Sequence[Section]) -> list[dict[str, Any]]:
-    """The shown records that are kept, by what they have in common: a replay has a filter for it."""
+    """The shown records that are kept, by what they have in common: a replay has a filter for it. Most first."""
     groups: dict[tuple[str, str, str], dict[str, Any]] = {}
     for section in found:
         for row in section.rows:
@@ -29,7 +31,7 @@ def _groups(found: Sequence[Section]) -> list[dict[str, Any]]:
                 alike = {"service": section.service, "topic": row["topic"], "cause": row["cause"]}
                 group = groups.setdefault((section.service, row["topic"], row["cause"]), {**alike, "shown": 0})
                 group["shown"] += 1
-    return list(groups.values())
+    return sorted(groups.values(), key=lambda group: group["shown"], reverse=True)
 
 
 async def one(visit: Visit) -> View:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from console.pages.answers import Answer, Done, View
-from console.pages.lists import new_key
+from console.pages.lists import new_key, service_named
 from console.pages.refusals import acted
 from console.pages.visit import Visit
-from console.services.client import ApiError, ServiceClient
+from console.services.client import ServiceClient
 
 _PATH = "/ops/poison/replay"
 
@@ -35,7 +35,7 @@ async def _preview(visit: Visit, chosen: dict[str, Any]) -> View:
     service = _service(visit)
     content: dict[str, Any] = {"service": service.name, "key": new_key(), "result": None, "refusal": None}
     if chosen.get("ids") == []:
-        return View("poison_preview.html", {**content, "refusal": ["You have chosen no record."]}, status=422)
+        return View("poison_preview.html", {**content, "refusal": ["Select at least one record."]}, status=422)
     content["result"] = await service.send("POST", _PATH, {"filter": chosen, "dry_run": True})
     return View("poison_preview.html", content)
 
@@ -51,8 +51,4 @@ def _chosen(visit: Visit) -> dict[str, Any]:
 
 
 def _service(visit: Visit) -> ServiceClient:
-    name = visit.form.get("service", "")
-    service = visit.services.named(name)
-    if service is None:
-        raise ApiError(name, 404, "NOT_FOUND", f"There is no service {name}.")
-    return service
+    return service_named(visit, visit.form.get("service", ""))

@@ -5,6 +5,7 @@ from typing import Any
 from console.operations import SETTLE_REFUND
 from console.pages.answers import Answer, Done, View
 from console.pages.lists import new_key, next_page
+from console.pages.money import money
 from console.pages.refusals import acted
 from console.pages.visit import Visit
 from console.services.client import segment
@@ -31,7 +32,7 @@ async def one(visit: Visit) -> View:
         "reference": "",
         "note": "",
     }
-    return View("refund.html", content, title=f"Refund of {refund['amount']:.2f} {refund['currency']}")
+    return View("refund.html", content, title=f"Refund of {money(refund['amount'], refund['currency'])}")
 
 
 async def settle(visit: Visit) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any
 
 from console.pages.answers import Done, View
 from console.pages.visit import Visit
-from console.services.client import ApiError, ServiceDown
+from console.services.client import ApiError
 
 Show = Callable[[Visit], Awaitable[View]]
 
@@ -18,17 +18,18 @@ async def acted(
     done: Callable[[Any], Done],
     entered: Mapping[str, str] | None = None,
 ) -> Done | View:
-    """Do it, or `show` the page with the reason against it and what the person has `entered`."""
+    """Do it, or `show` the page with the reason against it and what the person has `entered`.
+
+    Raises `ApiError` and `ServiceDown` where nobody knows whether it was done (`sending_again`)."""
     try:
         return done(await action)
     except ApiError as error:
-        if error.status in (401, 404):
+        if error.status in (401, 404) or error.may_have_acted:
             raise
-        refusal, status = in_words(error), error.status
-    except ServiceDown as down:
-        refusal, status = [down.message], 503
+        refused = error
     view = await show(visit)
-    return replace(view, content={**view.content, "refusal": refusal, **(entered or {})}, status=status)
+    content = {**view.content, "refusal": in_words(refused), **(entered or {})}
+    return replace(view, content=content, status=refused.status)
 
 
 def in_words(error: ApiError) -> list[str]:

@@ -40,7 +40,9 @@ class Rendering:
 
     def view(self, request: Request, session: Session | None, title: str, view: View) -> Response:
         """Without a session: a page for everybody, such as the log-in."""
-        notice = self._cookies.read(request, NOTICE)
+        # A part of a page has no place for the message: it stays for the next page.
+        is_part = "hx-request" in request.headers
+        notice = None if is_part else self._cookies.read(request, NOTICE)
         page = {
             "title": view.title or title,
             "person": None if session is None else session.person,

@@ -5,8 +5,10 @@ from typing import Any
 from console.operations import APPROVE_RETURN
 from console.pages.answers import Answer, Done, View
 from console.pages.lists import new_key, next_page
+from console.pages.money import money
 from console.pages.refusals import acted
 from console.pages.visit import Visit
+from console.person import Person
 from console.services.client import segment
 
 STATES = ("REQUESTED", "APPROVED", "IN_TRANSIT", "RECEIVED", "COMPLETED", "REJECTED")
@@ -35,21 +37,22 @@ async def one(visit: Visit) -> View:
     returned = await visit.services.returns.get(path)
     history = await visit.part(visit.services.returns.get(f"{path}/history", include="all", limit=100))
     rows = history.data["data"] if history.data is not None else []
-    opened_by = next((_actor(row) for row in rows if row["previous_state"] is None), None)
+    opening = next((row for row in rows if row["previous_state"] is None), None)
     content = {
         "returned": returned,
         "rows": [{**row, "actor": _actor(row)} for row in rows],
         "history_error": history.error,
-        "opened_by": opened_by,
+        "opened_by": None if opening is None else _actor(opening),
         "approvers": _approvers(rows),
-        "is_opener": opened_by == visit.person.name,
+        "is_opener": opening is not None and _is_person(opening, visit.person),
         "may_decide": visit.may(APPROVE_RETURN) and returned["status"] == "REQUESTED",
         "reasons": REASONS,
         "key": new_key(),
         "notes": "",
+        "rejection_reason": "",
         "refusal": None,
     }
-    return View("return.html", content, title=f"Return of {returned['refund_amount']:.2f} {returned['currency']}")
+    return View("return.html", content, title=f"Return of {_amount(returned)}")
 
 
 def _approvers(rows: list[Any]) -> list[str]:
@@ -66,6 +69,13 @@ def _approvers(rows: list[Any]) -> list[str]:
 
 def _actor(row: Any) -> str:
     return str(row["metadata"].get("actor_name") or row["actor_id"] or "the system")
+
+
+def _is_person(row: Any, person: Person) -> bool:
+    """By the actor's id where it is known. Names alone do not tell: a key may have the name of another person."""
+    if person.actor_id is not None:
+        return bool(row["actor_id"] == person.actor_id)
+    return _actor(row) == person.name
 
 
 async def approve(visit: Visit) -> Answer:
@@ -94,8 +104,9 @@ async def _decide(visit: Visit, decision: str, body: dict[str, str], done: Any) 
         key=visit.form.get("key"),
         version=visit.form.get("version"),
     )
-    return await acted(visit, action, one, done, {"notes": notes})
+    entered = {"notes": notes, "rejection_reason": body.get("rejection_reason", "")}
+    return await acted(visit, action, one, done, entered)
 
 
 def _amount(returned: Any) -> str:
-    return f"{returned['refund_amount']:.2f} {returned['currency']}"
+    return money(returned["refund_amount"], returned["currency"])

@@ -4,16 +4,19 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from console.pages.money import amount_text, money
 from console.static_files import StaticFiles
 
 # What jobs and events are about: an order, or its cancellation.
-_ORDER = re.compile(r"(?:cancellation:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ORDER = re.compile(rf"(?:cancellation:)?({_ID.pattern})")
 
 
 class Templates:
@@ -26,9 +29,14 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"static": static.address, "new_key": lambda: str(uuid4())}
+        self._environment.globals |= {
+            "static": static.address,
+            "new_key": lambda: str(uuid4()),
+            "now": lambda: self._now().isoformat(),
+        }
         self._environment.filters |= {"time": time_element, "age": self.age, "words": words, "seconds": duration}
-        self._environment.filters["order_id"] = order_id
+        self._environment.filters |= {"order_id": order_id, "short_hash": short_hash, "is_id": is_id}
+        self._environment.filters |= {"amount": amount_text, "money": money}
 
     def render(self, name: str, content: Mapping[str, Any]) -> str:
         return self._environment.get_template(name).render(content)
@@ -65,6 +73,16 @@ def order_id(key: str | None) -> str | None:
     """The order that a key of an event or a job names, if it does."""
     found = _ORDER.fullmatch(key or "")
     return None if found is None else found[1]
+
+
+def is_id(text: str | None) -> bool:
+    """Whether it is an id, and not a name, which old audit rows have."""
+    return text is not None and _ID.fullmatch(text) is not None
+
+
+def short_hash(text: str) -> str:
+    """A short name of a long text, such as for an `id` in HTML."""
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def words(name: str) -> str:

@@ -14,6 +14,8 @@ from console.services.monitoring import Monitoring
 from console.services.services import Services
 
 T = TypeVar("T")
+# A person waits so long for a part of a page: one service that hangs must not hide the others.
+PART_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Visit:
         """A parameter of the query without blanks at its ends; empty if it is missing."""
         return self.request.query_params.get(name, "").strip()
 
+    @property
+    def refreshes(self) -> bool:
+        """Whether the page refreshes itself; `?refresh=off` stops it, also without JavaScript."""
+        return self.query("refresh") != "off"
+
     def trace_url(self, trace_id: str) -> str | None:
         """The page of a trace; None where no tracing is set up."""
         template = self.trace_url_template
@@ -54,7 +61,10 @@ class Visit:
     async def part(self, call: Awaitable[T]) -> Part[T]:
         """The result of a call without which the page still has something to show."""
         try:
-            return Part(await call)
+            async with asyncio.timeout(PART_SECONDS):
+                return Part(await call)
+        except TimeoutError:
+            return Part(None, f"No answer within {PART_SECONDS:g} s.")
         except ServiceDown as down:
             return Part(None, down.message)
         except ApiError as error:

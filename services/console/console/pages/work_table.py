@@ -29,9 +29,10 @@ RETURNS = (
     Page(f"{_RETURN}/approve", "Return", returns.approve, (ops.APPROVE_RETURN,), "POST"),
     Page(f"{_RETURN}/reject", "Return", returns.reject, (ops.REJECT_RETURN,), "POST"),
 )
-_FAILURES_NEED = (ops.LIST_FAILURES, ops.LIST_POISON, ops.LIST_UNSENT_EVENTS, ops.LIST_DISCREPANCIES)
+_FAILURES_NEED = (ops.LIST_FAILURES, ops.READ_STATUS)
 FAILURES = (
     Page("/failures", "Failed work", failures.page, _FAILURES_NEED, in_navigation=True),
+    Page("/failures/live", "Failed work", failures.live, _FAILURES_NEED),
     Page("/failures/group", "Failed work", failures.group, (ops.LIST_JOBS,)),
     Page("/failures/preview", "Dry run", failures.preview, (ops.REPLAY_JOBS, ops.DISCARD_JOBS), "POST"),
     Page("/failures/replay", "Failed work", failures.replay, (ops.REPLAY_JOBS,), "POST"),

@@ -42,6 +42,12 @@ class ApiError(Exception):
     retry_after: str | None = None
 
     @property
+    def may_have_acted(self) -> bool:
+        """Whether the request may have had its effect, or may still be running: only its own idempotency key repeats it
+        safely."""
+        return self.status >= 500 or (self.status == 409 and self.retry_after is not None)
+
+    @property
     def problems(self) -> list[str]:
         """One line for each field that was not valid; otherwise the message."""
         errors = self.details.get("errors") or []

@@ -32,6 +32,10 @@ class SealedCookies:
         self._public_url = public_url
         self._clock = clock
 
+    def is_sent(self, request: Request, name: str) -> bool:
+        """Whether the browser has sent such a cookie, valid or not."""
+        return self._full_name(request, name) in request.cookies
+
     def read(self, request: Request, name: str) -> dict[str, Any] | None:
         """The content; None for a cookie that is missing, was changed, or has ended."""
         sealed = request.cookies.get(self._full_name(request, name))
@@ -68,7 +72,7 @@ class SealedCookies:
         )
 
     def delete(self, request: Request, response: Response, name: str) -> None:
-        if self._full_name(request, name) in request.cookies:
+        if self.is_sent(request, name):
             secure = self._is_secure(request)
             response.delete_cookie(self._full_name(request, name), secure=secure, httponly=True, samesite="lax")
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 import httpx
+from common.access.actors import subject_id
 from common.access.bearer.claims import ClaimRules
 from common.access.bearer.key_source import KeySource
 from common.access.bearer.loading import from_url
@@ -51,11 +52,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """`seconds`: how long the token is valid."""
+    """`seconds`: how long the token is valid. `actor_id` is the person's in the services' audit trails."""
 
     credential: Credential
     name: str
     seconds: float
+    actor_id: str
 
 
 class OpenIdProvider:
@@ -107,7 +109,8 @@ class OpenIdProvider:
         if self._settings.bearer == "access_token" and isinstance(tokens.get("expires_in"), int | float):
             seconds = float(tokens["expires_in"])
         name = str(claims.get("preferred_username") or claims.get("name") or claims["sub"])
-        return LoggedIn(Credential("token", bearer), name[:100], seconds)
+        actor_id = str(subject_id(self._settings.issuer, str(claims["sub"])))
+        return LoggedIn(Credential("token", bearer), name[:100], seconds, actor_id)
 
     async def _exchange(self, endpoint: str, started: Started, code: str) -> Mapping[str, Any]:
         form = {

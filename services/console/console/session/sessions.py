@@ -39,8 +39,12 @@ class Sessions:
             return None
         credential = Credential(content["kind"], content["secret"])
         ip_address = request.client.host if request.client is not None else None
-        person = Person(content["person"], Role(content["role"]), credential, ip_address)
+        person = Person(content["person"], Role(content["role"]), credential, ip_address, content.get("actor_id"))
         return Session(content["id"], person, content["form_token"], content["ends_at"])
+
+    def has_cookie(self, request: Request) -> bool:
+        """Whether the browser has had a session, which may have ended."""
+        return self._cookies.is_sent(request, COOKIE)
 
     def begin(self, request: Request, response: Response, person: Person, *, at_most: float | None = None) -> None:
         """A session with a new id and form token, whatever cookies the browser had (no fixation); `at_most` seconds.
@@ -55,6 +59,7 @@ class Sessions:
             "secret": person.credential.secret,
             "person": person.name,
             "role": person.role,
+            "actor_id": person.actor_id,
             "ends_at": self._clock() + seconds,
         }
         self._cookies.write(request, response, COOKIE, content, seconds=seconds)
