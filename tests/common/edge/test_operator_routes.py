@@ -12,7 +12,7 @@ import pytest_asyncio
 from common.access import api_keys, key_uses
 from common.access.auth import Role
 from common.database.transactions import reading
-from common.jobs import causes
+from common.text import causes
 from support.gateway.operator_tasks import (
     SERVICE,
     a_dead_job,

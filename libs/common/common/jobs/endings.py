@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from common.database.statements import Connection, Statement, prepare
 from common.database.tables import job_attempts, jobs
-from common.jobs.causes import cause_of
 from common.jobs.job import Job, has_lease
+from common.text.causes import cause_of
 from common.text.storable import LONGEST_ERROR, storable, storable_json
 
 _later = sa.func.clock_timestamp() + sa.bindparam("delay", type_=sa.Interval)

@@ -10,12 +10,12 @@ from common.audit.actor import Actor
 from common.database.statements import Connection, Record
 from common.errors import Code, Problem
 from common.jobs import control, kinds
-from common.jobs.causes import shown_cause
 from common.jobs.control import JobFilter
 from common.operators.auditing import record, record_jobs
 from common.operators.job_queries import find_job
 from common.operators.job_results import JobKind, JobsChange
 from common.operators.status import job_kinds
+from common.text.causes import shown_cause
 
 _IDS_SHOWN = 20
 _GROUPS_SHOWN = 100

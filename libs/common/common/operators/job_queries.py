@@ -10,11 +10,11 @@ from common.database.statements import Connection, Record, prepare
 from common.database.tables import job_attempts, jobs
 from common.errors import Problem
 from common.jobs.attempts import ATTEMPTS_SHOWN
-from common.jobs.causes import UNCLASSIFIED, shown_cause, stored_cause
 from common.jobs.kinds import all_kinds, failed
 from common.operators.job_results import FailureGroup, FailureList, JobAttempt, JobSummary
 from common.operators.listing import Row, columns_of, paged_list, where_equal
 from common.paging import Page, Paging
+from common.text.causes import UNCLASSIFIED, shown_cause, stored_cause
 
 MOST_GROUPS = 100
 

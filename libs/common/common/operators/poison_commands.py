@@ -11,10 +11,10 @@ from common.audit.actor import Actor
 from common.database.statements import Connection, prepare
 from common.database.tables import poison
 from common.errors import Problem
-from common.jobs.causes import stored_cause
 from common.operators.commands import replay_poison
 from common.operators.results import PoisonReplayed
 from common.service import Runtime
+from common.text.causes import stored_cause
 
 # Each is processed in the transaction of the request.
 MOST_RECORDS = 100

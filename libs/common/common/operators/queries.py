@@ -17,10 +17,10 @@ from common.database.tables import (
     poison,
 )
 from common.errors import Problem
-from common.jobs.causes import shown_cause
 from common.operators.listing import Row, columns_of, paged_list, where_equal
 from common.operators.results import ApiKeySummary, Discrepancy, PoisonSummary
 from common.paging import Page, Paging
+from common.text.causes import shown_cause
 
 _POISON_RECORDS = paged_list(
     sa.select(*columns_of(poison, PoisonSummary)),

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema, model_validator
 
 from common.edge.requests.fields import ExactNumber, Line, RequestBody
-from common.jobs.causes import stored_cause
 from common.jobs.control import MOST_JOBS, JobFilter
+from common.text.causes import stored_cause
 
 _WHICH = ("filter", "selection")
 _Pace = Annotated[

@@ -14,11 +14,11 @@ from common.edge.pages.job_bodies import Reason
 from common.edge.requests.fields import Line, Lines, RequestBody
 from common.edge.requests.query import PageQuery
 from common.edge.routing.router import Router
-from common.jobs.causes import LONGEST_CAUSE
 from common.operators import commands, poison_commands, queries
 from common.operators import results as schemas
 from common.operators.poison_commands import MOST_RECORDS, PoisonChoice
 from common.service import Runtime
+from common.text.causes import LONGEST_CAUSE
 
 
 class PoisonState(StrEnum):

@@ -13,13 +13,13 @@ from sqlalchemy.dialects.postgresql import insert
 from common.database.statements import Connection, prepare
 from common.database.tables import poison
 from common.errors import Code, Problem
-from common.jobs.causes import cause_of
 from common.messaging.dead_letters import DeadRecord, append_dead_record
 from common.messaging.envelope import Record, UnreadableRecord
 from common.messaging.incoming.batches import UndecodableBatch, decode
 from common.messaging.incoming.consumer_spans import ConsumerSpans
 from common.messaging.incoming.deduplication import process_new
 from common.messaging.incoming.records import Handlers, read
+from common.text.causes import cause_of
 from common.text.storable import LONGEST_ERROR, storable
 
 _COLUMNS = (

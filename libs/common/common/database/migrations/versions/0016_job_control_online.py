@@ -4,7 +4,7 @@ Outside a transaction: a run that was interrupted is repeated from the beginning
 """
 
 from alembic import op
-from common.jobs.causes import cause_of
+from common.text.causes import cause_of
 from sqlalchemy import text
 
 revision = "0016_job_control_online"

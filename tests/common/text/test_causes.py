@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from common.jobs.causes import LONGEST_CAUSE, UNCLASSIFIED, cause_of, shown_cause, stored_cause
+from common.text.causes import LONGEST_CAUSE, UNCLASSIFIED, cause_of, shown_cause, stored_cause
 from hypothesis import given
 from hypothesis import strategies as st
 
