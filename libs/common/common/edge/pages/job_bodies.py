@@ -8,7 +8,8 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from common.edge.requests.fields import ExactNumber, Line, RequestBody
 from common.jobs.causes import stored_cause
-from common.jobs.control import MOST_JOBS, JobFilter
+from common.jobs.control import MOST_JOBS
+from common.jobs.filters import JobFilter
 
 _WHICH = ("filter", "selection")
 _Pace = Annotated[
