@@ -7,6 +7,7 @@ from decimal import Decimal
 import asyncpg
 import pytest
 from common.database.transactions import Pool, transaction
+from prometheus_client import REGISTRY
 from refunds import ledger_check
 from refunds.checks import refund_checks
 from refunds.domain.refund import Refund
@@ -19,8 +20,9 @@ from refunds.payment_gateway.port import (
     RefundCall,
 )
 from refunds.repository import provider
-from refunds.use_cases import booking, provider_events
+from refunds.use_cases import booking, provider_events, settlement
 from support.example.refunds import EVENT, a_request, claim_job, job_of, open_refund
+from support.metrics.moved import moves
 from support.payments.fake_gateway import FakePaymentGateway
 from support.postgres.databases import Database
 from support.reconciliation.rounds import discrepancies, reconcile
@@ -59,6 +61,88 @@ async def test_a_refund_whose_job_was_discarded_is_named_and_not_made(pool: Pool
     assert await reconcile(pool, refund_checks(limit=NOW)) == expected
     assert await reconcile(pool, refund_checks(limit=NOW)) == expected
     assert await pool.fetchval("SELECT state FROM jobs WHERE business_key = $1", refund.reference) == "discarded"
+
+
+def owed(*refunds: Refund) -> list[tuple[str, str]]:
+    return sorted(("refund_owed", str(each.id)) for each in refunds)
+
+
+async def ended_refund(pool: Pool, status: str, job: str) -> Refund:
+    """Of two minutes ago, with its job in this state."""
+    refund = await open_refund(pool)
+    made = ", completed_at = now(), transaction_id = 're_' || id" if status == "REVERSED" else ""
+    await pool.execute(
+        f"UPDATE refunds SET status = $2, error = 'the account is closed', attempts = 1,"  # noqa: S608
+        f" called_at = now() - interval '2 minutes'{made} WHERE id = $1",
+        refund.id,
+        status,
+    )
+    await pool.execute("UPDATE jobs SET state = $2 WHERE business_key = $1", refund.reference, job)
+    return refund
+
+
+async def settle(pool: Pool, refund: Refund) -> None:
+    async with transaction(pool) as connection:
+        await settlement.settle_refund(connection, refund.id, f"transfer-{refund.id}", "by a bank transfer", EVENT)
+
+
+async def dispute_lost(pool: Pool, refund: Refund, amount: Decimal) -> None:
+    async with transaction(pool) as connection:
+        reference, currency = refund.request.payment_reference, refund.request.currency
+        lost = PaymentDisputed(f"du_{refund.id}", reference, amount, currency, DisputeStatus.LOST, reason=None)
+        await provider.merge_dispute(connection, lost)
+
+
+@pytest.mark.parametrize("status", ["DECLINED", "FAILED"])
+async def test_a_declined_refund_whose_job_was_discarded_is_named_until_it_is_settled(pool: Pool, status: str) -> None:
+    refund = await ended_refund(pool, status, "discarded")
+    assert await reconcile(pool, refund_checks()) == owed(refund)
+    assert await reconcile(pool, refund_checks()) == owed(refund)
+    # To call the provider about it again is a decision of people.
+    assert await pool.fetchval("SELECT state FROM jobs WHERE business_key = $1", refund.reference) == "discarded"
+    [row] = await discrepancies(pool)
+    assert (row["repairs"], row["key"]) == (0, str(refund.request.order_id))
+
+    await settle(pool, refund)
+    assert await reconcile(pool, refund_checks()) == []
+
+
+async def test_a_refund_that_the_provider_took_back_is_named_until_it_is_settled(pool: Pool) -> None:
+    refund = await ended_refund(pool, "REVERSED", "done")
+    assert await reconcile(pool, refund_checks()) == owed(refund)
+    await settle(pool, refund)
+    assert await reconcile(pool, refund_checks()) == []
+
+
+async def test_a_declined_refund_with_a_dead_job_or_a_lost_dispute_is_not_named_twice(pool: Pool) -> None:
+    for status, job in (("DECLINED", "dead"), ("FAILED", "ready"), ("DECLINED", "running")):
+        await ended_refund(pool, status, job)
+    for status, job in (("DECLINED", "done"), ("REVERSED", "done")):
+        refund = await ended_refund(pool, status, job)
+        await dispute_lost(pool, refund, refund.request.amount)
+    assert await reconcile(pool, refund_checks()) == []
+
+    # Where the bank has paid a part, the rest is owed.
+    refund = await ended_refund(pool, "FAILED", "discarded")
+    await dispute_lost(pool, refund, refund.request.amount - 1)
+    assert await reconcile(pool, refund_checks()) == owed(refund)
+
+
+@moves("refunds_unknown_age_seconds")
+async def test_the_age_of_the_outcome_that_is_unknown_for_longest_is_shown(pool: Pool) -> None:
+    refunds = [await open_refund(pool) for _ in range(3)]
+    await reconcile(pool, refund_checks())
+    assert REGISTRY.get_sample_value("refunds_unknown_age_seconds") == 0
+
+    for refund, status, minutes in zip(refunds, ("UNKNOWN", "CALLING", "PENDING"), (5, 20, 60), strict=True):
+        await pool.execute(
+            "UPDATE refunds SET status = $2, called_at = now() - $3::interval WHERE id = $1",
+            *(refund.id, status, timedelta(minutes=minutes)),
+        )
+    await reconcile(pool, refund_checks())
+    age = REGISTRY.get_sample_value("refunds_unknown_age_seconds")
+    assert age is not None
+    assert 20 * 60 <= age < 25 * 60
 
 
 async def pay_back(pool: Pool, gateway: FakePaymentGateway) -> GatewayRefund:

@@ -37,6 +37,8 @@ _CONSUMERS = Row(
               [p95("consumer_batch_seconds", "consumer")]),
         Panel("Waiting records", "short", "They wait for a lock of another transaction, and their key with them.",
               [in_all("consumer_waiting_records", "service")]),
+        Panel("Longest wait for a lock", "s", "Of a record. RecordsWait fires at two minutes.",
+              [latest("consumer_waiting_age_seconds", "service")]),
         Panel("Failed commits of offsets", "ops", "The records come again, and the inbox knows them.",
               [per_second("consumer_commit_failures_total", "service")]),
         Panel("Poison records", "short", "Kept until an operator replays or discards them.",

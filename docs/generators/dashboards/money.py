@@ -8,8 +8,9 @@ _REFUNDS = Row(
     [
         Panel("Refunds that ended", "short", "In the last hour; a failed refund may succeed after a replay.",
               [in_the_last_hour("refunds_total", "outcome")]),
-        Panel("Open refunds", "short", "By state. UnknownRefunds fires when one is UNKNOWN for 15 minutes.",
-              [latest("refunds_open", "state")]),
+        Panel("Open refunds", "short", "By state.", [latest("refunds_open", "state")]),
+        Panel("Longest unknown outcome", "s", "Of a refund. UnknownRefunds fires at 15 minutes.",
+              [latest("refunds_unknown_age_seconds", "service")]),
         Panel("From accepted to refunded", "s", "95th percentile. The objective is two hours.",
               [Query("histogram_quantile(0.95, sum by (le) (rate(refund_seconds_bucket[1h])))", "refund")]),
     ],

@@ -17,10 +17,14 @@ from refunds.book_check import Book
 from refunds.domain.refund import RefundStatus
 from refunds.ledger_check import Ledger
 from refunds.payment_gateway.port import PaymentGateway
-from refunds.repository import checks, reading
+from refunds.repository import checks, open_refunds, reading
 from refunds.use_cases.jobs import REFUND_JOB, new_job
 
 _open = Gauge("refunds_open", "Refunds that have not ended, by their state", ["state"])
+_unknown_age = Gauge(
+    "refunds_unknown_age_seconds",
+    "For how long the outcome of a call has been unknown at most, or 0 without such a one",
+)
 _disputes = Gauge("payment_disputes_open", "Payments that a customer's bank reclaims, undecided; any is an alert")
 
 # A job is enqueued in the transaction that makes it necessary.
@@ -33,6 +37,8 @@ UNREACHED_LIMIT = timedelta(hours=2)
 CHANGED_BY_CALLS = ("status", "error")
 # Its job looks at once, whether it is still held.
 HELD_LIMIT = timedelta(minutes=1)
+# Its end and that of its job are one transaction.
+OWED_LIMIT = timedelta(minutes=1)
 
 
 def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITHOUT_JOB_LIMIT) -> Iterable[Check]:
@@ -44,6 +50,7 @@ def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITH
         QueryCheck("refund_unknown", checks.find_long_unknown, volatile=CHANGED_BY_CALLS, limit=UNKNOWN_LIMIT),
         QueryCheck("refund_unreached", checks.find_long_unreached, volatile=CHANGED_BY_CALLS, limit=UNREACHED_LIMIT),
         QueryCheck("refund_held", checks.find_held, limit=HELD_LIMIT),
+        QueryCheck("refund_owed", checks.find_owed, kind=REFUND_JOB, limit=OWED_LIMIT),
         QueryCheck("refund_pending", checks.find_long_pending, limit=PENDING_LIMIT),
         Waiting(),
     ]
@@ -56,8 +63,9 @@ class Waiting(Check):
 
     async def find(self, pool: Pool, most: int = MOST_FINDINGS) -> Sequence[Finding]:
         async with reading_from(pool) as connection:
-            counts = await checks.count_open(connection)
-            _disputes.set(await checks.count_open_disputes(connection))
+            counts = await open_refunds.count_open(connection)
+            _unknown_age.set(await open_refunds.unknown_seconds(connection))
+            _disputes.set(await open_refunds.count_open_disputes(connection))
         for status in RefundStatus:
             _open.labels(status).set(counts.get(status, 0))
         return []

@@ -20,6 +20,7 @@ from common.messaging.incoming.poison import PoisonRecord
 from common.messaging.incoming.records import EventHandler
 from common.messaging.outgoing.outbox import lane_of
 from common.running.migrate import migrate_database
+from common.text.causes import LONGEST_CAUSE
 from sqlalchemy import MetaData, make_url
 from support.kafka.poison_records import POISON_RECORDS
 from support.kafka.relays import EVENT_STATES
@@ -43,6 +44,10 @@ SELECT gen_random_uuid(), 'order', 'order-1', 'order.paid', '', 'articurated.ord
        $1, '', state, CASE state WHEN 'published' THEN now() END,
        CASE state WHEN 'parked' THEN 'too large' END
 FROM (VALUES (1, 'published'), (2, 'parked'), (3, 'pending')) AS event (sequence, state)
+"""
+OLD_JOB = """
+INSERT INTO jobs (id, kind, business_key, payload, traceparent, state, last_error, cause)
+VALUES (gen_random_uuid(), 'glaze', $1, '{}', 't', $1, $2, $3)
 """
 OLD_POISON = """
 INSERT INTO poison (id, topic, partition, "offset", key, value, headers, record_time, error)
@@ -123,6 +128,29 @@ async def test_pending_events_stay_pending_after_the_migration_that_splits_the_o
     parked = await pool.fetch("SELECT lane, topic, key, error FROM outbox_parked")
     assert [tuple(row) for row in parked] == [(lane_of("order-1"), "articurated.orders", "order-1", "too large")]
     assert await pool.fetchval("SELECT lane FROM outbox_pending") == lane_of("order-1")
+
+
+async def test_causes_that_no_request_can_name_are_computed_again(
+    database: Database, pool: Pool, tmp_path: Path
+) -> None:
+    (stream,) = revision_streams(None)
+    before = [file.stem for file in stream.folder.glob("[0-9]*.py") if file.stem < "0020"]
+    cut = "k" * (LONGEST_CAUSE - 1)
+    async with database_of(database, tmp_path, before) as owner:
+        for state, error, cause in (
+            ("dead", f"{cut} and cold", f"{cut} "),
+            ("discarded", "\x1bcold", "\x1bcold"),
+            ("ready", "kiln 7", "kiln <number>"),
+            ("running", None, ""),
+        ):
+            await owner.execute(OLD_JOB, state, error, cause)
+    causes = await pool.fetch("SELECT state, cause FROM jobs")
+    assert {row["state"]: row["cause"] for row in causes} == {
+        "dead": cut,
+        "discarded": "cold",
+        "ready": "kiln <number>",
+        "running": "",
+    }
 
 
 async def test_poison_records_from_before_digests_are_recognised_when_they_are_repeated(

@@ -11,8 +11,12 @@ import pytest
 import pytest_asyncio
 from common.access import api_keys, key_uses
 from common.access.auth import Role
-from common.database.transactions import reading
+from common.audit.actor import Actor
+from common.database.transactions import reading, transaction
+from common.operators import poison_commands
+from common.operators.poison_commands import PoisonChoice
 from common.text import causes
+from support.events.traceparent import TRACEPARENT
 from support.gateway.operator_tasks import (
     SERVICE,
     a_dead_job,
@@ -116,6 +120,23 @@ async def test_poison_records_of_one_error_are_replayed_after_a_dry_run_and_thos
     again = (await ops.post("/ops/poison/replay", json={"filter": chosen})).json()
     assert (again["matched"], again["ids"], again["failed"]) == (1, [], [str(cursed)])
     assert (await ops.post("/ops/poison/replay", json={"filter": {}})).status_code == 422
+
+
+async def test_records_that_somebody_else_replayed_meanwhile_are_not_counted_as_failed(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    names = ("Vase bleu", "Vase vert", "Vase noir", "Vase blanc", "cursed")
+    kept, replayed, discarded, purged, failing = [await a_poison_record(vase_gateway, name) for name in names]
+    async with transaction(vase_gateway.pool) as connection:
+        chosen = await poison_commands.choose(connection, PoisonChoice(topic="vases"))
+    await ops.post(f"/ops/poison/{replayed}/replay")
+    await ops.post(f"/ops/poison/{discarded}/discard", json={"reason": "the vase is sold"})
+    await vase_gateway.pool.execute("DELETE FROM poison WHERE id = $1", purged)
+
+    actor = Actor(None, "eve", "USER", "API_CALL", TRACEPARENT)
+    async with transaction(vase_gateway.pool) as connection:
+        done = await poison_commands.replay_records(connection, actor, vase_gateway.runtime, chosen)
+    assert (done["matched"], done["ids"], done["failed"]) == (5, [kept], [failing])
 
 
 async def test_poison_records_of_one_cause_are_replayed_whatever_differs_in_their_errors(
@@ -232,6 +253,8 @@ async def test_a_new_key_is_shown_once_works_immediately_and_can_be_revoked(
     keys = (await ops.get("/ops/api-keys")).json()["data"]
     assert new_key["key"].partition(".")[2] not in str(keys)
     assert (keys[-1]["prefix"], keys[-1]["customer_id"]) == (new_key["prefix"], customer)
+    created = [each["created_at"] for each in keys]
+    assert created == sorted(created)
     assert (await ops.delete(f"/ops/api-keys/{new_key['prefix']}")).status_code == 200
     assert (await ops.delete(f"/ops/api-keys/{new_key['prefix']}")).status_code == 409
     assert (await ops.delete("/ops/api-keys/nobody")).status_code == 404

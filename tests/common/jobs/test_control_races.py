@@ -8,7 +8,7 @@ from uuid import UUID
 
 from common.database.transactions import Pool, transaction
 from common.jobs import control, kinds, queue
-from common.jobs.control import JobFilter
+from common.jobs.filters import JobFilter
 from common.jobs.job import Job, NewJob
 from common.telemetry.trace_context import new_traceparent
 from support.jobs.handlers import FunctionHandler, running_worker

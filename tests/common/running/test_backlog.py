@@ -108,6 +108,54 @@ async def test_the_wait_of_the_first_due_job_of_a_kind_is_shown_unless_the_kind_
         await until_metric("jobs_due_age_seconds", None, kind="invoice-mail")
 
 
+RUNNING_JOB = """
+INSERT INTO jobs (id, kind, business_key, payload, state, due_at, leased_until, traceparent)
+VALUES (gen_random_uuid(), $1, gen_random_uuid()::text, '{}', 'running', now() + $2, now() + $3, '')
+"""
+
+
+async def until_unclaimed(kind: str, seconds: int) -> None:
+    async def has_waited() -> bool:
+        waited = REGISTRY.get_sample_value("jobs_unclaimed_age_seconds", {"kind": kind})
+        return waited is not None and seconds <= waited < seconds + 30
+
+    await eventually(has_waited)
+
+
+async def test_a_due_job_behind_running_ones_of_its_kind_is_a_backlog_and_not_unclaimed(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds in (-90, -60, 30):
+        await pool.execute(DUE_JOB, "refund", timedelta(seconds=seconds))
+    await pool.execute(RUNNING_JOB, "refund", timedelta(seconds=-120), timedelta(minutes=1))
+    await pool.execute(RUNNING_JOB, "invoice-mail", timedelta(seconds=-500), timedelta(minutes=1))
+    await pool.execute(DUE_JOB, "refund-mail", timedelta(seconds=-40))
+    async with measuring_backlog(pool, monkeypatch):
+        # Of this kind, no job is running.
+        await until_unclaimed("refund-mail", 40)
+        await until_metric("jobs_unclaimed_age_seconds", None, kind="refund")
+        waited = REGISTRY.get_sample_value("jobs_due_age_seconds", {"kind": "refund"})
+        assert waited is not None
+        assert waited >= 90
+
+
+@moves("jobs_unclaimed_age_seconds")
+async def test_a_due_job_that_later_ones_overtake_is_unclaimed(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await pool.execute(DUE_JOB, "refund", timedelta(seconds=-90))
+    await pool.execute(RUNNING_JOB, "refund", timedelta(seconds=-60), timedelta(minutes=1))
+    async with measuring_backlog(pool, monkeypatch):
+        await until_unclaimed("refund", 90)
+
+
+async def test_a_job_whose_place_is_held_by_a_worker_with_an_expired_lease_is_unclaimed(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pool.execute(DUE_JOB, "refund", timedelta(seconds=-90))
+    await pool.execute(RUNNING_JOB, "refund", timedelta(seconds=-120), timedelta(seconds=-1))
+    async with measuring_backlog(pool, monkeypatch):
+        await until_unclaimed("refund", 90)
+
+
 @moves("jobs_paused")
 async def test_paused_kinds_are_shown(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     await pool.execute("INSERT INTO paused_kinds (kind, reason, paused_by) VALUES ('refund', 'a test', 'ops')")

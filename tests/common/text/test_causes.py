@@ -3,10 +3,16 @@
 from datetime import UTC, datetime
 
 import pytest
+from common.edge.requests.fields import Line
 from common.text.causes import LONGEST_CAUSE, UNCLASSIFIED, cause_of, shown_cause, stored_cause
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
+# The field of a request that names a cause.
+FIELD: TypeAdapter[str] = TypeAdapter(Line)
+# Letters, blanks, controls, surrogates, and characters that are displayed as nothing.
+ANY_CHARACTER = "abc 7'(\t\n\x00\x1b\x85\xa0\xad\u2028\u200b\u202e\u2800\u3164\ud800\U000e0001é漢"
 # What differs between two occurrences of one cause, by what it is.
 WORDS = st.text("abcdefghij ", min_size=1, max_size=20)
 VARIABLE = {
@@ -53,7 +59,17 @@ def test_the_cause_of_any_error_is_one_short_line(error: str) -> None:
     cause = cause_of(error)
     assert len(cause) <= LONGEST_CAUSE
     assert len(cause.splitlines()) <= 1
-    assert stored_cause(shown_cause(cause)) == cause or cause == UNCLASSIFIED
+    assert stored_cause(shown_cause(cause)) == cause
+
+
+@given(st.text(st.sampled_from(ANY_CHARACTER), max_size=LONGEST_CAUSE + 60), st.integers(0, LONGEST_CAUSE))
+@example("k" * (LONGEST_CAUSE - 1) + " and cold", 0)
+@example("E('')", 0)
+@example(UNCLASSIFIED, 0)
+def test_a_cause_is_its_own_filter_wherever_it_is_cut(error: str, before: int) -> None:
+    cause = cause_of("k" * before + error)
+    assert FIELD.validate_python(shown_cause(cause)) == shown_cause(cause)
+    assert stored_cause(FIELD.validate_python(shown_cause(cause))) == cause
 
 
 @pytest.mark.parametrize(

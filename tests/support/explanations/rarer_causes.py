@@ -36,6 +36,19 @@ async def _no_event(scene: Scene) -> str:
     return order
 
 
+async def _discarded_record(scene: Scene) -> str:
+    """The consumer could not process the event of the shipment, and an operator wants no invoice of it."""
+    order = await _published_just_now(scene)
+    await scene.poison("invoicing", order, ORDERS, "ValueError: total_amount is missing")
+    await scene.sql(
+        "invoicing",
+        "UPDATE poison SET state = 'discarded', discarded_at = now(), discarded_by = 'eve',"
+        " discarded_reason = 'a test order' WHERE key = $1",
+        order.encode(),
+    )
+    return order
+
+
 async def _damaged_batch(scene: Scene) -> str:
     order = await scene.order("PAID")
     await scene.sql(
@@ -50,7 +63,8 @@ async def _damaged_batch(scene: Scene) -> str:
 
 async def _others_running(scene: Scene) -> str:
     busy, order = await scene.shipped(), await scene.shipped()
-    await scene.job("invoicing", busy, "state = 'running', leased_until = now() + interval '1 minute'")
+    running = "state = 'running', leased_until = now() + interval '1 minute'"
+    await scene.job("invoicing", busy, f"{running}, due_at = now() - interval '6 minutes'")
     await scene.job("invoicing", order, LONG_DUE)
     return order
 
@@ -160,6 +174,7 @@ RARER_CASES = (
     Case("the event of the payment is being published", _unpublished, "event-on-its-way", "orders", ""),
     Case("the event of the shipment is being read", _published_just_now, "event-being-read", "invoicing", ""),
     Case("the event of the shipment is not in the outbox", _no_event, "event-missing", "orders", "stuck"),
+    Case("the record of the shipment was discarded", _discarded_record, "record-discarded", "invoicing", "stuck"),
     Case("a batch of records is damaged", _damaged_batch, "damaged-batch", "invoicing", "stuck"),
     Case("the job of the document is due", Scene.shipped, "job-due", "invoicing", ""),
     Case("all workers are busy with other documents", _others_running, "workers-busy", "invoicing", ""),

@@ -1,8 +1,8 @@
 """What operators do with jobs: find those to act on, replay and discard one or many (ADR 44)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from common.database.notifier import Channel, announce
 from common.database.statements import Connection, Record, Statement, array_rows, prepare
 from common.database.tables import jobs
+from common.jobs.filters import JobFilter, conditions
 from common.jobs.job import is_in_state
 from common.jobs.queue import NEW_ROUND, is_replayable
 
@@ -18,40 +19,6 @@ from common.jobs.queue import NEW_ROUND, is_replayable
 MOST_JOBS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """Jobs in one state; None is no condition. `cause` is the stored one."""
-
-    state: str
-    kind: str | None = None
-    cause: str | None = None
-    ids: Sequence[UUID] | None = None
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        ids = None if self.ids is None else list(self.ids)
-        return {"state": self.state, "kind": self.kind, "cause": self.cause, "ids": ids}
-
-
-def _optional(column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
-    parameter: sa.ColumnElement[Any] = sa.bindparam(name, type_=column.type)
-    return sa.or_(parameter.is_(None), column == parameter)
-
-
-_ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
-_matching = (
-    jobs.c.state == sa.bindparam("state", type_=sa.Text),
-    _optional(jobs.c.kind, "kind"),
-    _optional(jobs.c.cause, "cause"),
-    sa.or_(_ids.is_(None), jobs.c.id == sa.any_(_ids)),
-)
-_SELECT = prepare(
-    sa.select(jobs.c.id, jobs.c.lease_token, jobs.c.kind, jobs.c.cause)
-    .where(*_matching)
-    .order_by(jobs.c.failed_at, jobs.c.id)
-    .limit(sa.literal_column(str(MOST_JOBS)))
-)
-_COUNT = prepare(sa.select(sa.func.count()).select_from(jobs).where(*_matching))
 _LOCK = prepare(
     sa.select(jobs.c.state, jobs.c.lease_token)
     .where(jobs.c.id == sa.bindparam("job_id", type_=sa.Uuid))
@@ -67,13 +34,28 @@ async def lock(connection: Connection, job_id: UUID) -> Record | None:
 async def select(connection: Connection, chosen: JobFilter) -> list[Record]:
     """The jobs of a filter, the earliest failed first and at most `MOST_JOBS`: `id`, `kind`, `cause` and `lease_token`,
     which tells whether a job was claimed since."""
-    return await _SELECT.fetch_all(connection, **chosen.parameters)
+    return await _selection(chosen.state, chosen.names).fetch_all(connection, **chosen.parameters)
 
 
 async def count(connection: Connection, chosen: JobFilter) -> int:
     """How many jobs a filter has, without a limit."""
-    number: int = await _COUNT.fetch_value(connection, **chosen.parameters)
+    number: int = await _number(chosen.state, chosen.names).fetch_value(connection, **chosen.parameters)
     return number
+
+
+@lru_cache
+def _selection(state: str | None, names: frozenset[str]) -> Statement:
+    return prepare(
+        sa.select(jobs.c.id, jobs.c.lease_token, jobs.c.kind, jobs.c.cause)
+        .where(*conditions(state, names))
+        .order_by(jobs.c.failed_at, jobs.c.id)
+        .limit(sa.literal_column(str(MOST_JOBS)))
+    )
+
+
+@lru_cache
+def _number(state: str | None, names: frozenset[str]) -> Statement:
+    return prepare(sa.select(sa.func.count()).select_from(jobs).where(*conditions(state, names)))
 
 
 _wanted = array_rows("wanted", id=sa.Uuid, token=sa.BigInteger, pause=sa.Interval)

@@ -9,16 +9,14 @@ from common.jobs.job import is_in_state
 
 _RECENT = sa.text("interval '5 minutes'")
 
+failed_states = jobs.c.state.in_([sa.literal(each, literal_execute=True) for each in ("ready", "running", "dead")])
 # The jobs that failed and are not done, with the condition of the partial index that has all these columns.
 failed = (
     sa.select(
         *(jobs.c.kind, jobs.c.cause, jobs.c.failed_at, jobs.c.id),
         (jobs.c.state == sa.literal("dead", literal_execute=True)).label("is_dead"),
     )
-    .where(
-        jobs.c.last_error.is_not(None),
-        jobs.c.state.in_([sa.literal(each, literal_execute=True) for each in ("ready", "running", "dead")]),
-    )
+    .where(jobs.c.last_error.is_not(None), failed_states)
     .subquery("failed")
 )
 
@@ -67,10 +65,19 @@ _first_due = (
     .limit(sa.literal_column("1"))
     .lateral("first_due")
 )
+# Workers claim the longest due first: in a backlog, one that was due earlier is running.
+_running = jobs.alias("running")
+_is_next_in_backlog = sa.exists().where(
+    _running.c.state == sa.literal("running", literal_execute=True),
+    _running.c.leased_until > sa.func.clock_timestamp(),
+    _running.c.kind == _kinds.c.kind,
+    _running.c.due_at <= _first_due.c.due_at,
+)
 _WAITS = prepare(
     sa.select(
         _kinds.c.kind,
         sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp() - _first_due.c.due_at), sa.Double).label("seconds"),
+        (~_is_next_in_backlog).label("is_unclaimed"),
     )
     .select_from(_kinds.join(_first_due, sa.true()))
     .where(~sa.exists().where(paused_kinds.c.kind == _kinds.c.kind))
@@ -96,8 +103,8 @@ async def counts(connection: Connection) -> list[Record]:
 
 
 async def longest_waits(connection: Connection) -> list[Record]:
-    """Rows of `kind` and `seconds`: for how long the first due job of a kind has waited to be begun. Kinds that are
-    paused, or have no due job, have no row."""
+    """Rows of `kind`, `seconds` and `is_unclaimed`: for how long the first due job of a kind has waited for a worker,
+    and whether no worker runs one that was due before it. Kinds that are paused, or have no due job, have no row."""
     return await _WAITS.fetch_all(connection)
 
 

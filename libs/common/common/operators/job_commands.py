@@ -10,7 +10,7 @@ from common.audit.actor import Actor
 from common.database.statements import Connection, Record
 from common.errors import Code, Problem
 from common.jobs import control, kinds
-from common.jobs.control import JobFilter
+from common.jobs.filters import JobFilter
 from common.operators.auditing import record, record_jobs
 from common.operators.job_queries import find_job
 from common.operators.job_results import JobKind, JobsChange
@@ -36,7 +36,8 @@ async def discard_job(connection: Connection, actor: Actor, job_id: UUID, reason
 async def preview(connection: Connection, chosen: JobFilter) -> tuple[dict[UUID, int], JobsChange]:
     """What a replay or a discard by this filter would change: the jobs with their lease tokens, and the answer."""
     rows = await control.select(connection, chosen)
-    matched = await control.count(connection, chosen)
+    # Counted a moment later, when some may have another state.
+    matched = max(await control.count(connection, chosen), len(rows))
     wanted = {row["id"]: row["lease_token"] for row in rows}
     return wanted, _answer(rows, list(wanted), matched, dry_run=True)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from common.audit.actor import Actor
 from common.database.statements import Connection
-from common.jobs.control import JobFilter
+from common.jobs.filters import JobFilter
 from common.operators import job_commands, job_queries, status
 from common.operators.parsers import Subcommands, command_of, listing_of
 from common.text.causes import stored_cause

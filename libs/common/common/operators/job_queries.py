@@ -1,18 +1,21 @@
 """Queries for operators about jobs: lists, one job with its attempts, failures by cause, and kinds."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from common.database.paging import PagedQuery
 from common.database.statements import Connection, Record, prepare
 from common.database.tables import job_attempts, jobs
 from common.errors import Problem
 from common.jobs.attempts import ATTEMPTS_SHOWN
-from common.jobs.kinds import all_kinds, failed
+from common.jobs.filters import JobFilter, conditions
+from common.jobs.kinds import failed
 from common.operators.job_results import FailureGroup, FailureList, JobAttempt, JobSummary
-from common.operators.listing import Row, columns_of, paged_list, where_equal
+from common.operators.listing import Row, columns_of, paged_list
 from common.paging import Page, Paging
 from common.text.causes import UNCLASSIFIED, shown_cause, stored_cause
 
@@ -31,19 +34,8 @@ _computed: Mapping[str, sa.ColumnElement[Any]] = {
 }
 _summary = [_computed[name] if name in _computed else jobs.c[name] for name in JobSummary.__annotations__]
 _with_last_attempt = jobs.outerjoin(_last, sa.and_(_last.c.job_id == jobs.c.id, _last.c.number == jobs.c.attempts))
-_filtered = where_equal(sa.select(jobs.c.id), state=jobs.c.state, kind=jobs.c.kind, cause=jobs.c.cause).where(
-    # A job that is done keeps the cause of an earlier failure.
-    sa.or_(sa.bindparam("cause", type_=sa.Text).is_(None), jobs.c.last_error.is_not(None))
-)
 _newest_first = (jobs.c.created_at.desc(), jobs.c.id)
 _rows = sa.select(*_summary).select_from(_with_last_attempt)
-_JOBS = paged_list(_rows, _filtered, *_newest_first)
-# The unique index has the kind before the key: one look per kind.
-_kinds = all_kinds("kinds")
-_of_key = _filtered.where(
-    jobs.c.kind.in_(sa.select(_kinds.c.kind)), jobs.c.business_key == sa.bindparam("business_key", type_=sa.Text)
-)
-_JOBS_OF_KEY = paged_list(_rows, _of_key, *_newest_first)
 _id = sa.bindparam("id", type_=sa.Uuid)
 _FIND_JOB = prepare(_rows.add_columns(jobs.c.causation_id, jobs.c.traceparent).where(jobs.c.id == _id))
 _latest_attempts = (
@@ -90,10 +82,14 @@ async def list_jobs(
     paging: Paging,
 ) -> Page[Row]:
     """Newest first; None is no condition."""
-    filters = {"state": state, "kind": kind, "cause": None if cause is None else stored_cause(cause)}
-    if business_key is None:
-        return await _JOBS.fetch(connection, paging, **filters)
-    return await _JOBS_OF_KEY.fetch(connection, paging, **filters, business_key=business_key)
+    stored = None if cause is None else stored_cause(cause)
+    chosen = JobFilter(state, kind, stored, business_key=business_key)
+    return await _list(chosen.state, chosen.names).fetch(connection, paging, **chosen.parameters)
+
+
+@lru_cache
+def _list(state: str | None, names: frozenset[str]) -> PagedQuery[Row]:
+    return paged_list(_rows, sa.select(jobs.c.id).where(*conditions(state, names)), *_newest_first)
 
 
 async def find_job(connection: Connection, job_id: UUID) -> Row:

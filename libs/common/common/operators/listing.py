@@ -43,6 +43,8 @@ def paged_list(
         .offset(sa.bindparam("offset", type_=sa.Integer))
         .subquery("keys")
     )
-    page = rows.add_columns(page_of_keys.c.place).join(page_of_keys, page_of_keys.c.key == key).subquery("page")
+    # One look per row of the page: for a join, a cached plan that does not know the limit would read the whole table.
+    row = rows.where(key == page_of_keys.c.key).limit(sa.literal_column("1")).lateral("row")
+    page = sa.select(*row.c, page_of_keys.c.place).select_from(page_of_keys.join(row, sa.true())).subquery("page")
     total = sa.select(sa.func.count()).select_from(keys.subquery() if counted is None else counted)
     return PagedQuery(page, total.scalar_subquery(), page.c.place, load=_without_counts, key="place")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from common.audit.actor import Actor
 from common.database.statements import Connection, prepare
 from common.database.tables import poison
-from common.errors import Problem
+from common.errors import Code, Problem
 from common.operators.commands import replay_poison
 from common.operators.results import PoisonReplayed
 from common.service import Runtime
@@ -64,17 +64,25 @@ def preview(chosen: Sequence[UUID]) -> PoisonReplayed:
 async def replay_records(
     connection: Connection, actor: Actor, runtime: Runtime[Any], chosen: Sequence[UUID]
 ) -> PoisonReplayed:
-    """Process the records in this sequence; the changes of one that still fails are undone. Each is audited."""
+    """Process the records in this sequence; the changes of one that still fails are undone. Each is audited. Those that
+    somebody else has replayed or discarded meanwhile are left out."""
     replayed, failed = list[UUID](), list[UUID]()
     for poison_id in chosen:
         try:
             async with connection.transaction():  # a savepoint
                 await replay_poison(connection, actor, runtime, poison_id)
-        except Problem:
-            failed.append(poison_id)
+        except Problem as problem:
+            if not _is_decided(problem):
+                failed.append(poison_id)
         else:
             replayed.append(poison_id)
     return PoisonReplayed(dry_run=False, matched=len(chosen), ids=replayed, replayed=len(replayed), failed=failed)
+
+
+def _is_decided(problem: Problem) -> bool:
+    """Whether the record itself is not kept any more; a handler may miss something else."""
+    is_purged = problem.code is Code.NOT_FOUND and "poison" in problem.details
+    return is_purged or problem.details.get("state") in ("replayed", "discarded")
 
 
 async def replay_from_command_line(

@@ -39,7 +39,7 @@ class PoisonDetail(PoisonSummary):
 
 class PoisonReplayed(TypedDict):
     """Of the `matched` records, those of `ids` were replayed, or would be, with `dry_run`. Those of `failed` still
-    fail, and stay kept: the log says why."""
+    fail, and stay kept: the log says why. What somebody else replayed or discarded meanwhile is in neither."""
 
     dry_run: bool
     matched: int

@@ -40,8 +40,8 @@ class TimelineEvent(TypedDict):
 
 
 class TimelineJob(TypedDict):
-    """A job with its latest attempts. `others_running`: jobs of the same kind that workers run now. `workers`:
-    running workers that run jobs of its kind. While the kind is paused, no worker claims it."""
+    """A job with its latest attempts. `others_running`: jobs of the same kind that were due before it, and that workers
+    run now. `workers`: running workers that run jobs of its kind. While the kind is paused, no worker claims it."""
 
     id: UUID
     kind: str
@@ -80,6 +80,9 @@ class TimelinePoison(TypedDict):
     state: str
     created_at: datetime
     replayed_at: datetime | None
+    discarded_at: datetime | None
+    discarded_reason: str | None
+    discarded_by: str | None
 
 
 class TimelineDiscrepancy(TypedDict):

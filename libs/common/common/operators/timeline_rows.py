@@ -63,6 +63,8 @@ _others_running = (
         _other.c.leased_until > _now,
         _other.c.kind == jobs.c.kind,
         _other.c.id != jobs.c.id,
+        # Workers claim the longest due first: one that was due later has overtaken this job.
+        _other.c.due_at <= jobs.c.due_at,
     )
     .scalar_subquery()
 )

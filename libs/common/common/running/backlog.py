@@ -37,6 +37,12 @@ _due_age = Gauge(
     "For how long the first due job of a kind has waited to be begun; kinds that are paused are left out",
     ["kind"],
 )
+_unclaimed_age = Gauge(
+    "jobs_unclaimed_age_seconds",
+    "For how long the first due job of a kind has waited while no worker runs one that was due before it; kinds that "
+    "are paused are left out",
+    ["kind"],
+)
 _kept_poison = Gauge("poison_kept_rows", "Poison records that were not replayed; any is an alert", ["topic"])
 
 # States are spelled out in the statements, so that the partial indexes are seen.
@@ -73,7 +79,9 @@ async def _measure(connection: Connection) -> None:
     _oldest_age.set(row["oldest_age"] or 0)
     _set_all(_dead_jobs, await _DEAD_JOBS.fetch_all(connection))
     _set_all(_paused_jobs, [(row["kind"], 1) for row in await kinds.paused(connection)])
-    _set_all(_due_age, await kinds.longest_waits(connection))
+    waits = await kinds.longest_waits(connection)
+    _set_all(_due_age, [(row["kind"], row["seconds"]) for row in waits])
+    _set_all(_unclaimed_age, [(row["kind"], row["seconds"]) for row in waits if row["is_unclaimed"]])
     _set_all(_kept_poison, await _STORED_POISON.fetch_all(connection))
 
 

@@ -6,6 +6,8 @@ of <number> EUR`.
 
 import re
 
+from common.text.visible import without_ignorable
+
 LONGEST_CAUSE = 200
 # What is shown, and searched for, where a version before this stored a failure, or the error is empty.
 UNCLASSIFIED = "not classified"
@@ -40,9 +42,11 @@ _LONGEST_NAME = 7
 
 
 def cause_of(error: str) -> str:
-    """One line of at most `LONGEST_CAUSE` characters."""
-    line = _REPR.sub(r"\1: \3", " ".join(error[:_LOOKED_AT].split()))
-    return _VARIABLE.sub(_replace, line)[:LONGEST_CAUSE]
+    """One line of at most `LONGEST_CAUSE` characters, as a field of a request keeps it: of visible characters, without
+    blanks at its ends. Empty where nothing of the error is left."""
+    line = _REPR.sub(r"\1: \3", _in_one_line(error[:_LOOKED_AT]))
+    cause = _in_one_line(_VARIABLE.sub(_replace, line))[:LONGEST_CAUSE].rstrip()
+    return stored_cause(cause)
 
 
 def shown_cause(cause: str) -> str:
@@ -53,6 +57,11 @@ def shown_cause(cause: str) -> str:
 def stored_cause(shown: str) -> str:
     """The reverse of `shown_cause`."""
     return "" if shown == UNCLASSIFIED else shown
+
+
+def _in_one_line(text: str) -> str:
+    shown = without_ignorable(text)
+    return " ".join("".join(each if each.isprintable() else " " for each in shown).split())
 
 
 def _replace(found: re.Match[str]) -> str:

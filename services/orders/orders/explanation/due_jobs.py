@@ -53,8 +53,8 @@ def _unclaimed(service: str, job: Job) -> Finding:
         severity=Severity.ERROR,
         state=State.STUCK,
         service=service,
-        headline=f"The job for {name_of(job)} is due since {clock(job.due_at)}. A worker is running that should claim "
-        "it, and does not.",
+        headline=f"The job for {name_of(job)} has been due since {clock(job.due_at)}. A worker is running that should "
+        "claim it, and does not.",
         since=job.due_at,
         next="Nothing happens while its cause lasts; then the job is claimed within seconds.",
         remedy=f"Look in the database of {service} for a transaction that keeps the job's row locked (the oldest in "
@@ -69,8 +69,8 @@ def _unserved(service: str, job: Job) -> Finding:
         severity=Severity.ERROR,
         state=State.STUCK,
         service=service,
-        headline=f"The job for {name_of(job)} is due since {clock(job.due_at)}, and no running worker runs jobs of the "
-        f"kind {job.kind}.",
+        headline=f"The job for {name_of(job)} has been due since {clock(job.due_at)}, and no running worker runs jobs "
+        f"of the kind {job.kind}.",
         since=job.due_at,
         next="Nothing happens until a worker runs that knows the kind; then the job is claimed within seconds.",
         remedy=f"Start the role worker of {service} in the version that enqueued the job: the running ones are older.",
@@ -84,7 +84,7 @@ def _worker_down(service: str, job: Job) -> Finding:
         severity=Severity.ERROR,
         state=State.STUCK,
         service=service,
-        headline=f"The job for {name_of(job)} is due since {clock(job.due_at)}, and no worker claims it.",
+        headline=f"The job for {name_of(job)} has been due since {clock(job.due_at)}, and no worker claims it.",
         since=job.due_at,
         next="Nothing happens until a worker runs; then the job is claimed within seconds.",
         remedy=f"Start the role worker of {service}; its log says why it ended.",

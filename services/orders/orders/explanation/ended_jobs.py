@@ -18,7 +18,7 @@ def dead(service: str, job: Job) -> Finding:
         headline=f"The job for {name_of(job)} has failed permanently after {attempts_of(job)}: {job.last_error}.",
         since=job.finished_at,
         next="Nothing happens until an operator replays the job.",
-        remedy="Mend the cause that the error names, and then replay the job: it gets its whole schedule again.",
+        remedy="Fix the cause that the error names, and then replay the job: it gets its whole schedule again.",
         actions=(replay_job(service, job.id), show_job(service, job.id)),
     )
 

@@ -51,7 +51,7 @@ def _parked(service: str, timeline: Timeline, event: Event) -> Finding:
         headline=f"Kafka rejected the event {event.type} permanently: {event.error}.{waiting}",
         since=event.parked_at or event.created_at,
         next="Nothing happens until an operator replays the event; other services do not know of it.",
-        remedy="Mend what the error names, such as a limit of the topic, and then publish the event again.",
+        remedy="Fix what the error names, such as a limit of the topic, and then publish the event again.",
         actions=(replay,),
     )
 

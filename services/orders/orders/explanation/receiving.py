@@ -1,6 +1,6 @@
 """Findings: records of the order that a consumer could not process, has not read yet, or lost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -47,7 +47,7 @@ def _record(service: str, poison: Poison) -> Finding:
         f"{poison.error}.",
         since=poison.created_at,
         next="Nothing happens until an operator replays the record; it is stored byte for byte.",
-        remedy="Mend the cause that the error names, and then replay the record.",
+        remedy="Fix the cause that the error names, and then replay the record.",
         actions=(
             Action("Replay the record", "POST", service, f"{path}/replay", OPERATORS),
             Action("Show the record", "GET", service, path, OPERATORS),
@@ -66,7 +66,7 @@ def _batch(service: str, poison: Poison) -> Finding:
         "records of this order may be among them.",
         since=poison.created_at,
         next="The reconciler compares the topic with what the service knows, and asks for missing events again.",
-        remedy="Replay the batch after its bytes are mended, or publish its events again from their outbox.",
+        remedy="Replay the batch after its bytes are repaired, or publish its events again from their outbox.",
         actions=(Action("Show the batch", "GET", service, path, OPERATORS),),
     )
 
@@ -83,7 +83,11 @@ def undelivered(evidence: Evidence, hop: Hop) -> Iterator[Finding]:
         return
     if consumer is None or event.state != "published":
         return
-    if any(each.state == "kept" and each.topic == event.topic for each in consumer.poison):
+    records = [each for each in consumer.poison if each.kind == "record" and each.topic == event.topic]
+    if any(each.state == "kept" for each in records):
+        return
+    if discarded := _discarded(records, event):
+        yield _record_discarded(hop, discarded)
         return
     position = next((each for each in consumer.consumers if each.topic == event.topic), None)
     if position is not None:
@@ -98,6 +102,30 @@ def _unread(hop: Hop, event: Event, consumer: Consumer, now: datetime) -> Findin
     if now - event.created_at < SOON and not consumer.lag:
         return _being_read(hop, event)
     return _lagging(hop, event, consumer)
+
+
+def _discarded(records: Sequence[Poison], event: Event) -> Poison | None:
+    """A record that was read before the event was published is another one."""
+    since = event.created_at - CLOCKS_DIFFER
+    return next((each for each in records if each.state == "discarded" and each.created_at > since), None)
+
+
+def _record_discarded(hop: Hop, poison: Poison) -> Finding:
+    reason = f": {poison.discarded_reason}" if poison.discarded_reason else ""
+    return Finding(
+        cause="record-discarded",
+        severity=Severity.WARNING,
+        state=State.STUCK,
+        service=hop.consumer,
+        headline=f"An operator has discarded the record of this order from {poison.topic} that {hop.consumer} could "
+        f"not process{reason}. {hop.effect[0].upper()}{hop.effect[1:]} is missing.",
+        since=poison.discarded_at or poison.created_at,
+        next="This record is not processed again. What is owed stays owed. " + _next(hop, "Nothing happens by itself"),
+        next_at=hop.repeated_at,
+        remedy=f"If {hop.effect} is needed before: fix the cause of the error, and let {hop.producer} publish its "
+        "events again (outbox send-again).",
+        actions=(Action("Show the record", "GET", hop.consumer, f"/api/v1/ops/poison/{poison.id}", OPERATORS),),
+    )
 
 
 def _missing(hop: Hop) -> Finding:

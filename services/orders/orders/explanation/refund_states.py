@@ -1,6 +1,7 @@
 """Findings by the state of one refund (ADR 36)."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from orders.explanation.evidence import Refund, RefundsTimeline
 from orders.explanation.finding import OPERATORS, Action, Finding, Severity, State, clock, replay_job
@@ -12,10 +13,26 @@ def findings_of(refunds: RefundsTimeline, refund: Refund) -> Iterator[Finding]:
     job = refunds.job("refund", refund.business_key)
     is_open = refund.status in ("READY", "CALLING", "UNKNOWN")
     is_failing = refunds.gateway.is_failing or refund.unreached_since is not None
-    if is_open and is_failing and job is not None and job.state != "dead":
+    if is_open and is_failing and job is not None and _is_tried(job):
         yield _gateway_down(refunds, refund, job)
     elif refund.status in _BY_STATE:
         yield from _BY_STATE[refund.status](refunds, refund, job)
+
+
+def is_explained(refunds: RefundsTimeline, refund: Refund) -> bool:
+    """Whether its state says more than its job. That an operator has stopped the job is said beside its state."""
+    job = refunds.job("refund", refund.business_key)
+    is_stopped = job is not None and (job.state == "discarded" or (job.state == "ready" and job.paused_at is not None))
+    return not is_stopped and any(findings_of(refunds, refund))
+
+
+def _is_tried(job: Job) -> bool:
+    """Whether a worker runs the job, or will at its due time."""
+    return job.state in ("ready", "running") and job.paused_at is None
+
+
+def _next_attempt(job: Job | None) -> datetime | None:
+    return job.due_at if job is not None and job.state == "ready" and _is_tried(job) else None
 
 
 def _gateway_down(refunds: RefundsTimeline, refund: Refund, job: Job) -> Finding:
@@ -42,12 +59,14 @@ def _unknown(_refunds: RefundsTimeline, refund: Refund, job: Job | None) -> Iter
     if job is None or job.state != "ready":
         if job is not None and job.state == "running":
             return
+        is_discarded = job is not None and job.state == "discarded"
+        why = "an operator has discarded its job" if is_discarded else "all attempts to find out are used up"
         yield Finding(
             cause="refund-unknown-for-good",
             severity=Severity.ERROR,
             state=State.STUCK,
             service="refunds",
-            headline=f"{headline}, and all attempts to find out are used up: {refund.error}.",
+            headline=f"{headline}, and {why}: {refund.error}.",
             since=refund.called_at,
             next="Nothing happens until an operator replays the job, or the provider reports the refund.",
             remedy=f"Look for {refund.business_key} in the provider's dashboard, then replay the job: it begins with a "
@@ -55,6 +74,8 @@ def _unknown(_refunds: RefundsTimeline, refund: Refund, job: Job | None) -> Iter
             actions=() if job is None else (replay_job("refunds", job.id),),
         )
         return
+    asked_at = _next_attempt(job)
+    asked = "when the kind of its job is resumed" if asked_at is None else f"at {clock(asked_at)}"
     yield Finding(
         cause="refund-unknown",
         severity=Severity.WARNING,
@@ -62,14 +83,14 @@ def _unknown(_refunds: RefundsTimeline, refund: Refund, job: Job | None) -> Iter
         service="refunds",
         headline=f"{headline}.",
         since=refund.called_at,
-        next=f"The gateway is asked for it at {clock(job.due_at)}; it is not called again before that is answered.",
-        next_at=job.due_at,
+        next=f"The gateway is asked for it {asked}; it is not called again before that is answered.",
+        next_at=asked_at,
         remedy="None is needed, unless it lasts for minutes: then look at the provider's status page.",
     )
 
 
 def _pending(_refunds: RefundsTimeline, refund: Refund, job: Job | None) -> Iterator[Finding]:
-    asked_at = None if job is None or job.state != "ready" else job.due_at
+    asked_at = _next_attempt(job)
     asked = "" if asked_at is None else f", and is asked again at {clock(asked_at)}"
     yield Finding(
         cause="refund-pending-at-provider",
@@ -90,10 +111,9 @@ def _settlement(refund: Refund) -> Action:
 
 def _ended(cause: str, headline: str, remedy: str) -> Callable[..., Iterator[Finding]]:
     def find(_refunds: RefundsTimeline, refund: Refund, job: Job | None) -> Iterator[Finding]:
-        is_dead = job is not None and job.state == "dead"
         if job is not None and job.state in ("ready", "running") and cause != "refund-reversed":
             return  # it is tried again
-        actions = (*((replay_job("refunds", job.id),) if job is not None and is_dead else ()), _settlement(refund))
+        replay = [replay_job("refunds", job.id)] if job is not None and job.state in ("dead", "discarded") else []
         yield Finding(
             cause=cause,
             severity=Severity.ERROR,
@@ -103,7 +123,7 @@ def _ended(cause: str, headline: str, remedy: str) -> Callable[..., Iterator[Fin
             since=(job and job.finished_at) or refund.called_at or refund.created_at,
             next="Nothing happens until an operator acts. The customer is still owed the money.",
             remedy=remedy,
-            actions=actions,
+            actions=(*replay, _settlement(refund)),
         )
 
     return find
@@ -113,7 +133,11 @@ def _held(refunds: RefundsTimeline, refund: Refund, job: Job | None) -> Iterator
     disputed = any(
         each.payment_reference == refund.payment_reference and each.status == "OPENED" for each in refunds.disputes
     )
-    asked_at = job.due_at if job is not None and job.state == "ready" else None
+    checked = (
+        "It is checked again every hour, and is not made while the reason lasts."
+        if job is None or _is_tried(job)
+        else "Nothing happens until an operator lets its job run again; it is not made while the reason lasts."
+    )
     yield Finding(
         cause="refund-held-by-dispute" if disputed else "refund-held",
         severity=Severity.WARNING if disputed else Severity.ERROR,
@@ -123,8 +147,8 @@ def _held(refunds: RefundsTimeline, refund: Refund, job: Job | None) -> Iterator
         since=refund.called_at or refund.created_at,
         next="It is made when the bank decides for the seller; if the bank pays the customer, it is not made."
         if disputed
-        else "It is checked again every hour, and is not made while the reason lasts.",
-        next_at=asked_at,
+        else checked,
+        next_at=_next_attempt(job),
         remedy="Answer the dispute in the provider's dashboard."
         if disputed
         else "Compare the payment in the provider's dashboard with GET /refunds/book, pay there what is missing, "
@@ -160,13 +184,13 @@ _BY_STATE: Mapping[str, Callable[[RefundsTimeline, Refund, Job | None], Iterator
     "DECLINED": _ended(
         "refund-declined",
         "The payment gateway has declined the refund of {amount} for good: {error}.",
-        "Pay the customer in another way, such as by a bank transfer, and record it; or mend what the provider names, "
+        "Pay the customer in another way, such as by a bank transfer, and record it; or fix what the provider names, "
         "and replay the job.",
     ),
     "FAILED": _ended(
         "refund-failed",
         "All attempts at the refund of {amount} have failed, and certainly nothing was paid: {error}.",
-        "Mend the cause, such as the provider's address or key, and replay the job.",
+        "Fix the cause, such as the provider's address or key, and replay the job.",
     ),
     "REVERSED": _ended(
         "refund-reversed",

@@ -29,9 +29,7 @@ def explained_refunds(evidence: Evidence) -> frozenset[str]:
     refunds = evidence.refunds
     if refunds is None:
         return frozenset()
-    return frozenset(
-        refund.business_key for refund in refunds.refunds if any(refund_states.findings_of(refunds, refund))
-    )
+    return frozenset(refund.business_key for refund in refunds.refunds if refund_states.is_explained(refunds, refund))
 
 
 def _owed(evidence: Evidence, refunds: RefundsTimeline) -> Iterator[Finding]:

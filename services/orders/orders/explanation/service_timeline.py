@@ -75,6 +75,8 @@ class Poison(msgspec.Struct):
     state: str
     created_at: datetime
     replayed_at: datetime | None = None
+    discarded_at: datetime | None = None
+    discarded_reason: str | None = None
 
 
 class Discrepancy(msgspec.Struct):

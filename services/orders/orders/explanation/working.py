@@ -135,5 +135,5 @@ def _retrying(_service: str, job: Job, error: str) -> tuple[str, str, str]:
     return (
         "job-retrying",
         f"{attempts_of(job).capitalize()} at {name_of(job)} failed: {error}.",
-        "Mend the cause that the error names before the last attempt fails; afterwards a replay is necessary.",
+        "Fix the cause that the error names before the last attempt fails; afterwards a replay is necessary.",
     )

@@ -30,14 +30,11 @@ from sqlalchemy import (
 
 from refunds.domain.book import Account
 from refunds.domain.refund import Refund, RefundStatus
+from refunds.repository.open_refunds import is_open
 from refunds.repository.rows import identified_reference, to_refund
 from refunds.tables import book_payments, payment_disputes, postings, refunds
 
 REFUND_WITHOUT_JOB = "refund_without_job"
-# Of these, nothing is left to do.
-ENDED = ("SUCCEEDED", "DECLINED", "FAILED", "REVERSED")
-
-_is_not_ended = refunds.c.status.not_in([literal(each, literal_execute=True) for each in ENDED])
 # A dead job is known to the operators. After one was discarded, the money is still owed.
 _has_job = exists().where(
     jobs.c.kind == bindparam("kind", type_=Text),
@@ -56,9 +53,7 @@ _subject = (
 find_without_job = prepare(
     select(*_subject)
     .where(
-        # As in the partial index.
-        refunds.c.status != literal(RefundStatus.SUCCEEDED.value, literal_execute=True),
-        _is_not_ended,
+        is_open,
         refunds.c.created_at < func.now() - bindparam("limit", type_=Interval),
         ~_has_job,
     )
@@ -106,26 +101,27 @@ find_held = _long_in(
         )
     ],
 )
-_COUNT_OPEN = prepare(
-    select(refunds.c.status, func.count().label("rows"))
-    .where(refunds.c.status != literal(RefundStatus.SUCCEEDED.value, literal_execute=True), _is_not_ended)
-    .group_by(refunds.c.status)
+# What the bank has paid to the customer is not owed; of a smaller amount, the rest still is.
+_paid_by_the_bank = (
+    select(func.coalesce(func.sum(payment_disputes.c.amount), 0))
+    .where(
+        payment_disputes.c.payment_reference.in_([refunds.c.payment_reference, identified_reference]),
+        payment_disputes.c.status == literal("LOST", literal_execute=True),
+    )
+    .correlate(refunds)
+    .scalar_subquery()
 )
-_COUNT_DISPUTES = prepare(
-    select(func.count()).select_from(payment_disputes).where(payment_disputes.c.status == "OPENED")
+# Not among those without a job: the repair of that check would call the provider about a refund that has ended. A
+# refund that the provider took back has no job left, whatever became of the one that made it.
+find_owed = _long_in(
+    RefundStatus.DECLINED,
+    RefundStatus.FAILED,
+    RefundStatus.REVERSED,
+    also=[
+        or_(refunds.c.status == literal(RefundStatus.REVERSED.value, literal_execute=True), ~_has_job),
+        _paid_by_the_bank < refunds.c.amount,
+    ],
 )
-
-
-async def count_open(connection: Connection) -> dict[str, int]:
-    """The refunds that have not ended, by status."""
-    return {row["status"]: row["rows"] for row in await _COUNT_OPEN.fetch_all(connection)}
-
-
-async def count_open_disputes(connection: Connection) -> int:
-    number: int = await _COUNT_DISPUTES.fetch_value(connection)
-    return number
-
-
 _return_id = bindparam("return_id", type_=Uuid)
 _reference = bindparam("reference", type_=Text)
 _OF_PAYMENT_OR_RETURN = prepare(

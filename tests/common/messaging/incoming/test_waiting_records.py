@@ -133,6 +133,29 @@ async def test_waiting_records_are_limited_in_bytes(database: Database, pool: Po
     assert not waiting.is_full
 
 
+async def test_the_wait_of_a_record_is_measured_from_when_it_became_the_first_of_its_key(
+    database: Database, pool: Pool
+) -> None:
+    def age() -> float:
+        value = REGISTRY.get_sample_value("consumer_waiting_age_seconds")
+        assert value is not None
+        return value
+
+    waiting = WaitingRecords(Inbox(pool, GROUP, HANDLERS))
+    record = order_shipped_record("locked", 1)
+    waiting.add([PoisonRecord("t", 0, 1, record.key, record.value, record.headers, 0, "kept")])
+    assert age() < 1
+    async with locked(database):
+
+        async def has_waited() -> bool:
+            await waiting.retry()
+            return age() > 0.2
+
+        await eventually(has_waited)
+    assert await waiting.retry()
+    assert age() == 0
+
+
 async def test_a_consumer_that_ends_loses_no_waiting_record(
     database: Database, pool: Pool, kafka: str, make_topic: MakeTopic
 ) -> None:

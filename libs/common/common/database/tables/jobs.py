@@ -41,7 +41,11 @@ jobs = sa.Table(
     sa.CheckConstraint("state IN ('ready', 'running', 'done', 'dead', 'discarded')", name="state"),
     sa.Index("ix_jobs_ready", "kind", "due_at", postgresql_where=sa.text("state = 'ready'")),
     sa.Index("ix_jobs_running", "leased_until", postgresql_where=sa.text("state = 'running'")),
-    sa.Index("ix_jobs_done", "finished_at", postgresql_where=sa.text("state = 'done'")),
+    sa.Index("ix_jobs_newest", sa.text("created_at DESC"), "id"),
+    # With the kind, so that jobs of a kind are counted without their rows.
+    sa.Index(
+        "ix_jobs_done_kind", "finished_at", postgresql_include=["kind"], postgresql_where=sa.text("state = 'done'")
+    ),
     sa.Index("ix_jobs_dead", "finished_at", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("ix_jobs_discarded", "finished_at", postgresql_where=sa.text("state = 'discarded'")),
     sa.Index(

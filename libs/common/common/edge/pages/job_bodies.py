@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema, model_validator
 
 from common.edge.requests.fields import ExactNumber, Line, RequestBody
-from common.jobs.control import MOST_JOBS, JobFilter
+from common.jobs.control import MOST_JOBS
+from common.jobs.filters import JobFilter
 from common.text.causes import stored_cause
 
 _WHICH = ("filter", "selection")

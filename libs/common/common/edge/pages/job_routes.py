@@ -14,7 +14,7 @@ from common.edge.commands.selection import find_selection, store_selection
 from common.edge.pages.job_bodies import JobsDiscard, JobsReplay, Reason
 from common.edge.requests.query import PageQuery
 from common.edge.routing.router import Router
-from common.jobs.control import JobFilter
+from common.jobs.filters import JobFilter
 from common.operators import job_commands, job_queries, status
 from common.operators import job_results as schemas
 

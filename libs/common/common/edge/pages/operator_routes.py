@@ -137,7 +137,7 @@ async def acknowledge_discrepancy(request: Request, discrepancy_id: UUID, body: 
 
 @router.route("GET", "/api-keys", roles=[Role.OPS], lists=schemas.ApiKeySummary)
 async def list_api_keys(request: Request, paging: LargePageQuery) -> Response:
-    """The API keys without their secrets, newest first; revoked and expired keys are included."""
+    """The API keys without their secrets, oldest first; revoked and expired keys are included."""
     return await read_page(request, queries.list_keys, paging=paging)
 
 

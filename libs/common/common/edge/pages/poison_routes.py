@@ -75,7 +75,10 @@ async def replay_poison(request: Request, poison_id: UUID) -> Response:
 
 @router.route("POST", "/{poison_id}/discard", roles=[Role.OPS], returns=schemas.PoisonDetail)
 async def discard_poison(request: Request, poison_id: UUID, body: Reason) -> Response:
-    """Decide that the record is never to be handled. It is still shown until it is purged. 409 when it is not kept."""
+    """Decide that this record is never to be handled. It is still shown until it is purged. 409 when it is not kept.
+
+    What is owed stays owed: where the reconciler misses what would have followed from the record, it asks for it again.
+    """
     actor = Caller.of(request).actor
     async with command(request) as run:
         return await run.answer(await commands.discard_poison(run.connection, actor, poison_id, body.reason))

@@ -1,6 +1,7 @@
 """Records that wait for a lock of another transaction, while the records of other keys are processed (ADR 19)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
 from typing import TypeAlias
 
 import structlog
@@ -18,6 +19,10 @@ MAX_BYTES = 64 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 _waiting = Gauge("consumer_waiting_records", "Records that wait for a lock held by another transaction")
+_waiting_age = Gauge(
+    "consumer_waiting_age_seconds",
+    "For how long one record has waited for the lock of another transaction at most, or 0",
+)
 
 Key: TypeAlias = tuple[TopicPartition, bytes | None]
 
@@ -34,6 +39,8 @@ class WaitingRecords:
         self._log = RateLimitedLog(_log)
         self._generation = 0
         self._queues: dict[Key, list[Record]] = {}
+        # Since when the first record of each key has waited for the lock; those behind it wait for that record.
+        self._since: dict[Key, float] = {}
         self._postponed: dict[TopicPartition, int] = {}
         self._count = 0
         self._bytes = 0
@@ -55,16 +62,18 @@ class WaitingRecords:
         if generation != self._generation:
             self._generation = generation
             self._queues = {}
+            self._since = {}
             self._postponed = {}
             self._count = self._bytes = 0
-            _waiting.set(0)
+            self._measure()
 
     def add(self, records: Iterable[Record]) -> None:
         for record in records:
             self._queues.setdefault(_key(record), []).append(record)
+            self._since.setdefault(_key(record), monotonic())
             self._count += 1
             self._bytes += _size(record)
-        _waiting.set(self._count)
+        self._measure()
 
     def split(self, records: Sequence[Record]) -> Sequence[Record]:
         """Those whose keys do not wait; the others join the queues of their keys."""
@@ -107,12 +116,18 @@ class WaitingRecords:
             self._bytes -= sum(map(_size, queue[: tried_count - left_count]))
             del queue[: tried_count - left_count]
             self._count -= tried_count - left_count
+            if left_count < tried_count:
+                self._since[key] = monotonic()
             if not queue:
-                del self._queues[key]
+                del self._queues[key], self._since[key]
             elif left_count:
                 self._report(key, queue)
-        _waiting.set(self._count)
+        self._measure()
         return self._count < before
+
+    def _measure(self) -> None:
+        _waiting.set(self._count)
+        _waiting_age.set(monotonic() - min(self._since.values()) if self._since else 0)
 
     async def _process_queue(self, records: Sequence[Record]) -> int:
         """Process one key's records in their order until one is locked; returns how many remain, counted from the
