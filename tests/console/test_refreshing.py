@@ -14,7 +14,7 @@ from support.example.orders import place
 
 REFRESHED = ("/", "/failures")
 # Of the default limit of 100 requests in a minute, at each service.
-MOST_PER_MINUTE = 40
+MOST_PER_MINUTE = 48
 AS_HTMX = {"HX-Request": "true"}
 
 
