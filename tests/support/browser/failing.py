@@ -14,6 +14,7 @@ from demo import journeys
 from demo.client import Shop
 from local_stack.postgres import Postgres
 from local_stack.stack_json import StackDescription
+from support.processes.tls import TLS
 
 _OF_THE_TOPIC_ITSELF = 1
 _DEFAULT_BYTES = "1048588"
@@ -31,11 +32,11 @@ class Stage:
 
     async def fault(self, sandbox: str, document: dict[str, Any]) -> None:
         url = self.stack["payment_sandbox" if sandbox == "payments" else "mailbox"]["url"]
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=TLS) as client:
             (await client.post(f"{url}/sandbox/faults", json=document)).raise_for_status()
 
     async def mend(self) -> None:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=TLS) as client:
             for url in (self.stack["payment_sandbox"]["url"], self.stack["mailbox"]["url"]):
                 (await client.delete(f"{url}/sandbox/faults")).raise_for_status()
 

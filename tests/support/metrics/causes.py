@@ -19,6 +19,7 @@ from demo.narrator import Narrator
 from demo.stories import STORIES
 from rich.console import Console
 from support.kafka.raw_records import RawRecord, produce
+from support.processes.tls import TLS
 
 Effect = AbstractAsyncContextManager[None]
 
@@ -38,7 +39,7 @@ async def _paid_order(shop: Shop, payment: str | None = None) -> dict[str, Any]:
 
 
 async def _sandbox(shop: Shop, path: str, body: dict[str, Any]) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=TLS) as client:
         response = await client.post(f"{shop.stack['payment_sandbox']['url']}/sandbox/{path}", json=body)
         response.raise_for_status()
 
@@ -108,7 +109,7 @@ async def unavailable_gateway(shop: Shop) -> AsyncIterator[None]:
         order = await _paid_order(shop)
         await journeys.cancel(shop, order["id"], "changed her mind")
     yield
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=TLS) as client:
         await client.delete(url)
 
 

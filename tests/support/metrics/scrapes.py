@@ -5,6 +5,7 @@ import asyncio
 import httpx
 from local_stack.stack_json import StackDescription
 from prometheus_client.parser import text_string_to_metric_families
+from support.processes.tls import TLS
 
 Series = dict[tuple[str, ...], float]
 
@@ -23,7 +24,7 @@ class Scrapes:
 
     async def look(self, only: str = "") -> None:
         """At the processes whose names begin with `only`. A series that was not there at first has begun at 0."""
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=10, verify=TLS) as client:
             names = [name for name in self._urls if name.startswith(only)]
             pages = await asyncio.gather(*(self._series(client, name) for name in names))
         for name, series in zip(names, pages, strict=True):

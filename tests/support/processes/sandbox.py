@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from support.processes.tls import TLS
 
 
 class SandboxClient:
@@ -19,7 +20,7 @@ class SandboxClient:
         await self._call("DELETE", "/sandbox/faults")
 
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.url) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=60, verify=TLS) as client:
             answer = await client.request(method, path, **options)
         assert answer.is_success, answer.text
         return answer

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from support.processes.tls import TLS
 from support.waiting import poll
 
 SECRET = "not for production: thirty-two characters"
@@ -40,7 +41,7 @@ class ServiceProcess:
     def get(self, path: str) -> httpx.Response | None:
         """The response, or None while the process does not listen or respond."""
         try:
-            return httpx.get(self.address + path, timeout=5) if self.address else None
+            return httpx.get(self.address + path, timeout=5, verify=TLS) if self.address else None
         except httpx.TransportError:
             return None
 

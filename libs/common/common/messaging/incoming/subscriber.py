@@ -18,13 +18,7 @@ from common.database.transactions import Pool, is_connection_failure
 from common.messaging.incoming.batches import ends_of
 from common.messaging.incoming.inbox import Inbox, RecordsLocked
 from common.messaging.incoming.progress import Progress
-from common.messaging.incoming.record_source import (
-    COMMIT_SECONDS,
-    RECORDS_PER_BATCH,
-    ClientErrors,
-    Records,
-    RecordSource,
-)
+from common.messaging.incoming.record_source import COMMIT_SECONDS, ClientErrors, Records, RecordSource
 from common.messaging.incoming.records import Handlers, came_late
 from common.messaging.incoming.waiting_records import WaitingRecords
 from common.messaging.incoming.watchdog import StuckConsumer
@@ -32,8 +26,6 @@ from common.telemetry.rate_limited_log import RateLimitedLog
 
 # How long the current batch may take when the consumer stops.
 GRACE_SECONDS = 4
-# After a batch, the next records gather for so long: a few transactions of many records cost less than one for each.
-GATHER_SECONDS = 0.02
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 3.0
 CLIENT_ERROR_PAUSE = 5.0
 SECONDS_BETWEEN_MEASUREMENTS = 0.5
@@ -151,8 +143,6 @@ class Subscriber:
                 generation = self._progress.positions.generation
                 async with self._batch_lock:
                     await self._consume_batch(source, records, generation)
-                if len(records) < RECORDS_PER_BATCH:
-                    await pause(self._leaving, GATHER_SECONDS)
 
     async def _consume_batch(self, source: RecordSource, records: Records, generation: int) -> None:
         try:
