@@ -6,6 +6,7 @@ other. It may be lost; the listener also looks by itself from time to time.
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Any
@@ -15,9 +16,8 @@ import structlog
 
 from common.database.statements import Connection
 
-# One notification for each of a thousand commits a second would cost a tenth of their time, and a listener that looks
-# needs longer than this.
-SECONDS_BETWEEN_NOTIFICATIONS = 0.005
+# After a notification, a listener that has found something polls for longer than this: another one would be in vain.
+SECONDS_BETWEEN_NOTIFICATIONS = 0.1
 SEND_SECONDS = 2.0
 
 _log = structlog.get_logger(__name__)
@@ -34,30 +34,28 @@ class Notifier:
 
     def __init__(self) -> None:
         self.pool: asyncpg.Pool[Any] | None = None
-        self._waiting: set[Channel] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._sent_at: dict[Channel, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def notify(self, channels: Collection[Channel]) -> None:
-        """Send soon. Never raises, and does not wait."""
-        self._waiting |= set(channels)
-        if self._task is None and self.pool is not None:
+        """Send soon, unless that was done a moment ago. Never raises, and does not wait."""
+        now = time.monotonic()
+        due = [each for each in channels if now - self._sent_at.get(each, 0) >= SECONDS_BETWEEN_NOTIFICATIONS]
+        if due and self.pool is not None:
+            self._sent_at.update(dict.fromkeys(due, now))
             # Without the context of the request: its limits and its trace are not those of a notification.
-            sending = self._send_waiting(self.pool)
-            self._task = asyncio.get_running_loop().create_task(sending, context=contextvars.Context())
+            sending = self._send(self.pool, due)
+            task = asyncio.get_running_loop().create_task(sending, context=contextvars.Context())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _send_waiting(self, pool: "asyncpg.Pool[Any]") -> None:
+    async def _send(self, pool: "asyncpg.Pool[Any]", channels: Collection[Channel]) -> None:
         query = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) channel"
         try:
-            while self._waiting:
-                channels, self._waiting = sorted(self._waiting), set()
-                try:
-                    async with asyncio.timeout(SEND_SECONDS), pool.acquire() as connection:
-                        await connection.execute(query, channels)
-                except Exception as error:  # whatever it is, the listeners look by themselves
-                    _log.debug("a notification was not sent", error=repr(error))
-                await asyncio.sleep(SECONDS_BETWEEN_NOTIFICATIONS)
-        finally:
-            self._task = None
+            async with asyncio.timeout(SEND_SECONDS), pool.acquire() as connection:
+                await connection.execute(query, list(channels))
+        except Exception as error:  # whatever it is, the listeners look by themselves
+            _log.debug("a notification was not sent", error=repr(error))
 
 
 class Announcements:

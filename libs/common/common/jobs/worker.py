@@ -94,7 +94,8 @@ class Worker:
             await end_presence(self._pool, present)
 
     async def _wait(self, tasks: Collection["asyncio.Task[Any]"], idle: float) -> None:
-        if self._listener is not None and self._listener.is_listening:
+        """Poll while there were due jobs a moment ago, and then wait for a notification."""
+        if idle >= self._longest_idle and self._listener is not None and self._listener.is_listening:
             await self._listener.wait(tasks, LONGEST_WAIT)
         else:
             await asyncio.wait(tasks, timeout=idle, return_when=asyncio.FIRST_COMPLETED)

@@ -19,8 +19,6 @@ from common.telemetry.rate_limited_log import RateLimitedLog
 RECORDS_PER_BATCH = 500
 # An idle process wakes so rarely: a record ends the wait at once.
 WAIT_MS = 500
-# After a batch, the next records gather for so long: a few transactions of many records cost less than one for each.
-GATHER_SECONDS = 0.02
 START_SECONDS = 60
 COMMIT_SECONDS = 10
 STOP_SECONDS = 3
@@ -50,7 +48,6 @@ class RecordSource:
         listener: ConsumerRebalanceListener,
     ) -> None:
         session_ms = round(session_seconds * 1000)
-        self._gather_seconds = 0.0
         self._broker = KafkaBroker(
             bootstrap.split(","),
             consumer_only=True,
@@ -88,10 +85,7 @@ class RecordSource:
         """Up to 500 records, in log order per partition; none when there are none for a moment. Raises `KafkaError`,
         and `StuckConsumer` as `check` does: aiokafka would raise what ended its task, be it a `CancelledError`."""
         self.check()
-        await asyncio.sleep(self._gather_seconds)
-        records = await faststream.next_batch(self._subscription, most=RECORDS_PER_BATCH, wait_ms=WAIT_MS)
-        self._gather_seconds = GATHER_SECONDS if 0 < len(records) < RECORDS_PER_BATCH else 0
-        return records
+        return await faststream.next_batch(self._subscription, most=RECORDS_PER_BATCH, wait_ms=WAIT_MS)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Raises `KafkaError` or `TimeoutError`."""

@@ -102,7 +102,8 @@ class Relay:
                     await self._wait(stopping, idle)
 
     async def _wait(self, stopping: asyncio.Event, idle: float) -> None:
-        if self._listener is None or not self._listener.is_listening:
+        """Poll while there was something to send a moment ago, and then wait for a notification."""
+        if idle < LONGEST_IDLE or self._listener is None or not self._listener.is_listening:
             await pause(stopping, idle)
             return
         stop = asyncio.create_task(stopping.wait())
