@@ -65,7 +65,7 @@ async def test_the_page_of_failed_work_is_refreshed_within_five_seconds(whole_sy
 
 
 async def test_every_part_that_refreshes_itself_says_of_when_it_is(whole_system: System) -> None:
-    """Outside of what a screen reader reads again, and inside of what is replaced."""
+    """The time is inside the part that is replaced, and outside the region that a screen reader announces."""
     browser = await whole_system.logged_in(Role.OPS)
     found = []
     for page in (each for each in PAGES if each.method == "GET" and "{" not in each.path):

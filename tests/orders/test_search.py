@@ -126,7 +126,7 @@ async def test_the_index_is_read_by_the_rarest_word(fresh_gateway: Gateway) -> N
 
 
 async def test_a_search_of_two_words_finds_a_name_whose_lower_case_composes(gateway: Gateway) -> None:
-    """There is a letter for a small h with a line below, and none for a capital one."""
+    """Unicode has one character for the small h with a line below, but two for the capital one."""
     mark = uuid4().hex
     order = await place(gateway, customer_name=f"H\u0331asan Ali {mark}")
     for words in ("H\u0331asan", "H\u0331asan Ali", "ali H\u0331as"):

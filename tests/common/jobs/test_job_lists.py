@@ -41,7 +41,7 @@ def literal(value: object) -> str:
 
 
 async def blocks_read(owner: asyncpg.Connection, query: str, arguments: Sequence[object]) -> int:
-    """By the plan that a connection caches: it does not know the values of the parameters."""
+    """Run the statement with a generic plan, which PostgreSQL caches and makes without the values of the parameters."""
     await owner.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE listed AS {query}")
     values = f"({', '.join(map(literal, arguments))})" if arguments else ""
     document = await owner.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE listed{values}")

@@ -55,7 +55,7 @@ ANSWERS: Mapping[str, Callable[[Request], Any]] = {
 
 
 def largest_service() -> Starlette:
-    """For any of the four services."""
+    """A service that stands for any of the four, and gives the largest answer to each request."""
 
     def endpoint(answer: Callable[[Request], Any]) -> Any:
         async def respond(request: Request) -> Response:

@@ -64,7 +64,8 @@ class Listener:
         self._notified.clear()
 
     async def wait(self, others: Collection["asyncio.Task[Any]"], seconds: float) -> None:
-        """Return at a notification since `start_round`, when one of the other tasks is done, or after `seconds`."""
+        """Wait for a notification, for the end of one of the other tasks, or for `seconds`, whichever is first. A
+        notification since `start_round` counts."""
         notification = asyncio.create_task(self._notified.wait())
         try:
             await asyncio.wait({notification, *others}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

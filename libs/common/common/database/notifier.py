@@ -78,7 +78,7 @@ class Announcements:
 
 
 def announce(connection: Connection, channel: Channel) -> None:
-    """When this transaction is committed, notify the listeners of the channel."""
+    """Notify the listeners of the channel after this transaction has been committed."""
     if announcements := announcements_of(connection):
         announcements.add(channel)
 

@@ -53,8 +53,9 @@ class Dispatch:
         return handle
 
     def to_log_in(self, request: Request, *, has_ended: bool) -> Response:
-        """To the log-in, and from there back to where the person was. It says so if a session `has_ended`, which a form
-        or a polled part of a page had too. Such a part replaces the whole page."""
+        """Redirect to the log-in page, which leads back to this page afterwards. With `has_ended`, or for a form or a
+        polled part of a page, the log-in page says that the session has ended. A polled part replaces the whole
+        page."""
         is_page = request.method in ("GET", "HEAD") and "hx-request" not in request.headers
         query = f"?{request.url.query}" if request.url.query else ""
         parameters = [f"next={quote(request.url.path + query)}"] if is_page else []

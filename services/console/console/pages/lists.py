@@ -58,7 +58,7 @@ def service_of(visit: Visit) -> ServiceClient:
 
 
 def service_named(visit: Visit, name: str) -> ServiceClient:
-    """Raises `ApiError` for a name that no service has, also for an empty one."""
+    """The client of the service with this name. Raises `ApiError` if there is none, or if the name is empty."""
     service = visit.services.named(name)
     if service is None:
         raise ApiError(name, 404, "NOT_FOUND", f"There is no service {name}.")

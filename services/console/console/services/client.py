@@ -43,8 +43,8 @@ class ApiError(Exception):
 
     @property
     def may_have_acted(self) -> bool:
-        """Whether the request may have had its effect, or may still be running: only its own idempotency key repeats it
-        safely."""
+        """Whether the request may have had its effect, or may still be running. It can only be repeated safely with the
+        same idempotency key."""
         return self.status >= 500 or (self.status == 409 and self.retry_after is not None)
 
     @property

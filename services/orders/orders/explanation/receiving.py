@@ -105,7 +105,7 @@ def _unread(hop: Hop, event: Event, consumer: Consumer, now: datetime) -> Findin
 
 
 def _discarded(records: Sequence[Poison], event: Event) -> Poison | None:
-    """A record that was read before the event was published is another one."""
+    """The first discarded record that may have the event. Older records belong to other events."""
     since = event.created_at - CLOCKS_DIFFER
     return next((each for each in records if each.state == "discarded" and each.created_at > since), None)
 
