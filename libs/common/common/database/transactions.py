@@ -1,13 +1,13 @@
 """The connection pool, read-only connections and transactions."""
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import asyncpg
 
+from common.cancellation import shielded
 from common.database.address import parse_address
 from common.database.connecting import connect
 from common.database.failures import (
@@ -160,10 +160,10 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         except BaseException:
             if announcements is not None:
                 announcements.forget()
-            await _shielded(open_transaction.rollback())
+            await shielded(open_transaction.rollback())
             raise
         try:
-            await _shielded(open_transaction.commit())
+            await shielded(open_transaction.commit())
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if isinstance(error, OSError | TimeoutError) or failure_of(error) is Failure.UNAVAILABLE:
                 raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
@@ -172,21 +172,3 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
             # Also after a commit whose outcome is unknown: a notification too many costs one look.
             if announcements is not None:
                 announcements.send()
-
-
-async def _shielded(step: Coroutine[Any, Any, None]) -> None:
-    """Await `step` to its end even when this task is cancelled; the cancellation is raised afterwards."""
-    task = asyncio.ensure_future(step)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancellation = error
-        except Exception:
-            break
-    task.result()
-    if cancellation is not None:
-        raise cancellation

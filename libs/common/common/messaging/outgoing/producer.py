@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from common.cancellation import shielded
 from common.internals import aiokafka
 from common.messaging.outgoing.holds import Partition
 
@@ -86,7 +87,10 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka is untyped
     async def abandon(self) -> None:
         """Stop without sending what is left. `stop()` waits until all is sent, and so for ever while a broker is
         unavailable; and requests have to end with their producer, or Kafka would store them whenever the broker is
-        back."""
+        back. A task that is cancelled during it finishes it first, or connections would stay open."""
+        await shielded(self._abandon())
+
+    async def _abandon(self) -> None:
         aiokafka.forget_lost_metadata_task(self.client)
         aiokafka.abort_connections(self.client)
         sender = aiokafka.sender_task(self)
