@@ -13,6 +13,7 @@ from refunds.domain.pauses import (
     LONGEST_PAUSE,
     LONGEST_PENDING_PAUSE,
     is_of_an_earlier_call,
+    outage_pause,
     pending_pause,
     uncertain_for,
     unknown_pause,
@@ -41,6 +42,26 @@ def called(ago: timedelta, answer: LastAnswer | None = LastAnswer.LOST) -> Refun
 )
 def test_the_pause_after_a_lost_answer_is_as_long_as_the_call_is_past(ago: timedelta, pause: timedelta) -> None:
     assert unknown_pause(called(ago), NOW) == pause
+
+
+@pytest.mark.parametrize(
+    ("unreached_for", "pause"),
+    [
+        (timedelta(0), FIRST_PAUSE),
+        (timedelta(seconds=4), timedelta(seconds=4)),
+        (timedelta(hours=1), LONGEST_PAUSE),
+    ],
+)
+def test_the_pause_during_an_outage_is_as_long_as_the_outage_is_past(
+    unreached_for: timedelta, pause: timedelta
+) -> None:
+    assert outage_pause(replace(called(CALL), unreached_since=NOW - CALL - unreached_for)) == pause
+
+
+def test_the_first_pause_of_an_outage_is_the_shortest() -> None:
+    refund = replace(called(CALL), unreached_since=NOW - CALL - LONGEST_PAUSE)
+    assert outage_pause(replace(refund, unreached_since=None)) == FIRST_PAUSE
+    assert outage_pause(replace(refund, called_at=None)) == FIRST_PAUSE
 
 
 def test_a_refund_that_was_never_called_is_looked_up_rarely() -> None:
