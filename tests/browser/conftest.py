@@ -1,45 +1,29 @@
 """One stack and one browser for all tests of the console in a browser."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
 from demo.client import Shop
-from demo.own_stack import fresh_stack
 from local_stack.stack_json import StackDescription
 from playwright.async_api import Browser
 from support.browser.chromium import CHROMIUM, chromium
 from support.browser.failing import Stage
+from support.processes.stack import RunningStack, new_stack
 
 SETTINGS = {
-    "RATE_LIMIT_PER_MINUTE": "0",
     "RETRY_UNIT_SECONDS": "0.2",
     "RECONCILE_SECONDS": "2",
     "FOUR_EYES_ABOVE": "200",
 }
 
 
-@dataclass(frozen=True)
-class RunningStack:
-    folder: Path
-    description: StackDescription
-
-
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningStack]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    with (
-        TemporaryDirectory(prefix="articurated-browser-", ignore_cleanup_errors=True) as folder,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        for name, value in SETTINGS.items():
-            environment.setenv(name, value)
-        with fresh_stack(Path(folder) / "stack") as description:
-            yield RunningStack(Path(folder) / "stack", description)
+    with new_stack(SETTINGS) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

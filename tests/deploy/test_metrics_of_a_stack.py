@@ -2,17 +2,15 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
 from demo.client import Shop
-from demo.own_stack import fresh_stack
 from generators.monitored import metrics_in_use
 from local_stack.stack_json import StackDescription
 from support.metrics.causes import CAUSES, Cause
 from support.metrics.scrapes import Scrapes
+from support.processes.stack import new_stack
 from support.project.documents import ROOT
 from support.waiting import eventually
 
@@ -60,14 +58,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[StackDescription]:
-    with (
-        TemporaryDirectory(prefix="articurated-metrics-", ignore_cleanup_errors=True) as folder,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        for name, value in SETTINGS.items():
-            environment.setenv(name, value)
-        with fresh_stack(Path(folder) / "stack") as description:
-            yield description
+    with new_stack(SETTINGS) as running:
+        yield running.description
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")

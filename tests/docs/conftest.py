@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from demo.own_stack import fresh_stack
+from support.processes.stack import new_stack
 from support.project.documents import ROOT
 
 
@@ -20,12 +20,10 @@ class Checkout:
 @pytest.fixture(scope="module")
 def checkout() -> Iterator[Checkout]:
     """All files of the repository except `.local`, which has a separate stack with retries after seconds."""
-    with TemporaryDirectory(prefix="articurated-docs-") as temporary, pytest.MonkeyPatch.context() as environment:
+    with TemporaryDirectory(prefix="articurated-docs-") as temporary:
         folder = Path(temporary)
         for each in ROOT.iterdir():
             if each.name not in {".git", ".local"}:
                 (folder / each.name).symlink_to(each)
-        plain = dict(os.environ)
-        environment.setenv("RETRY_UNIT_SECONDS", "0.1")
-        with fresh_stack(folder / ".local"):
-            yield Checkout(folder, plain)
+        with new_stack({"RETRY_UNIT_SECONDS": "0.1"}, folder / ".local"):
+            yield Checkout(folder, dict(os.environ))

@@ -7,12 +7,14 @@ import pytest
 from demo import journeys
 from demo.client import Shop
 from demo.own_stack import fresh_stack, running
+from support.processes.stack import MEASURED
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_work_that_a_stop_interrupts_is_completed_after_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATE_LIMIT_PER_MINUTE", "0")
+    monkeypatch.delenv(MEASURED, raising=False)
     with TemporaryDirectory(prefix="articurated-restart-") as temporary:
         folder = Path(temporary) / "stack"
         with fresh_stack(folder) as stack:

@@ -1,8 +1,6 @@
 """One trace from a request to its last result in another service, received from a complete stack by OTLP."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -11,8 +9,8 @@ import pytest_asyncio
 from demo import journeys
 from demo.client import Shop
 from demo.kafka_reader import read_events
-from demo.own_stack import fresh_stack
 from local_stack.stack_json import StackDescription
+from support.processes.stack import new_stack
 from support.telemetry.otlp_receiver import Receiver, otlp_receiver
 from support.telemetry.span_tree import Span, path_to, printed, without_parent
 from support.waiting import eventually, eventually_true
@@ -40,14 +38,8 @@ def traced_stack(receiver: Receiver) -> Iterator[StackDescription]:
         "OTEL_BSP_MAX_QUEUE_SIZE": "100",
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50",
     }
-    with (
-        TemporaryDirectory(prefix="articurated-e2e-", ignore_cleanup_errors=True) as folder,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        for name, value in settings.items():
-            environment.setenv(name, value)
-        with fresh_stack(Path(folder) / "stack") as description:
-            yield description
+    with new_stack(settings) as running:
+        yield running.description
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
