@@ -1,6 +1,7 @@
 """Waits for the notifications of one channel, on a connection of its own (ADR 48)."""
 
 import asyncio
+import time
 from collections.abc import Collection
 from typing import Any
 
@@ -15,6 +16,8 @@ CONNECT_SECONDS = 5.0
 # A connection whose other end has vanished is noticed by a query that is not answered.
 SECONDS_BETWEEN_CHECKS, CHECK_SECONDS = 10.0, 5.0
 SECONDS_BETWEEN_CONNECTIONS = 2.0
+# How long it polls after a notification or a find. Longer than `SECONDS_BETWEEN_NOTIFICATIONS`.
+POLL_SECONDS = 1.0
 # How long a listener waits at the most where nothing else limits the wait: a notification may be lost.
 LONGEST_WAIT = 0.5
 
@@ -22,15 +25,25 @@ _log = RateLimitedLog(structlog.get_logger(__name__))
 
 
 class Listener:
-    """`listen` runs beside the loop that waits. Without a connection, `is_listening` is False, and the loop has to look
-    more often."""
+    """`listen` runs beside the loop that looks and waits. The loop polls while `may_wait` is False: without a
+    connection, and for a moment after a notification or a find, so that under load there are few notifications."""
 
     def __init__(self, url: str, channel: Channel, *, application_name: str) -> None:
         self._url = url
         self._channel = channel
         self._application_name = application_name
         self._notified = asyncio.Event()
+        self._active_at = 0.0
         self.is_listening = False
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether everything that is announced from now on ends a wait."""
+        return self.is_listening and time.monotonic() - self._active_at >= POLL_SECONDS
+
+    def note_find(self) -> None:
+        """Call after each look that found something."""
+        self._active_at = time.monotonic()
 
     async def listen(self) -> None:
         """Until cancelled."""
@@ -49,7 +62,7 @@ class Listener:
         try:
             await connection.add_listener(self._channel, self._on_notification)
             self.is_listening = True
-            self._notified.set()  # what was committed before is not announced to this connection
+            self._on_notification()  # what was committed before is not announced to this connection
             while True:
                 await asyncio.sleep(SECONDS_BETWEEN_CHECKS)
                 await connection.fetchval("SELECT 1", timeout=CHECK_SECONDS)
@@ -57,6 +70,7 @@ class Listener:
             connection.terminate()
 
     def _on_notification(self, *_: Any) -> None:
+        self._active_at = time.monotonic()
         self._notified.set()
 
     def start_round(self) -> None:

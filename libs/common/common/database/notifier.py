@@ -4,21 +4,21 @@ NOTIFY is a statement of its own, after the commit: within the transaction it wo
 other. It may be lost; the listener also looks by itself from time to time.
 """
 
-import asyncio
-import contextvars
 import time
-from collections.abc import Collection
 from enum import StrEnum
-from typing import Any
 
 import asyncpg
 import structlog
 
 from common.database.statements import Connection
 
-# After a notification, a listener that has found something polls for longer than this: another one would be in vain.
-SECONDS_BETWEEN_NOTIFICATIONS = 0.1
+# A notified listener polls for longer than this: another notification would be in vain.
+SECONDS_BETWEEN_NOTIFICATIONS = 0.75
 SEND_SECONDS = 2.0
+# A notification is not worth an fsync: it does not survive a crash in any case.
+_NOTIFY = """
+SELECT set_config('synchronous_commit', 'off', true), pg_notify(channel, '') FROM unnest($1::text[]) channel
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -29,32 +29,21 @@ class Channel(StrEnum):
 
 
 class Notifier:
-    """Sends the notifications for the transactions of one pool, by a connection of `pool`, which is set when it is
-    open."""
+    """When the transactions of one pool last sent a notification to each channel."""
 
     def __init__(self) -> None:
-        self.pool: asyncpg.Pool[Any] | None = None
         self._sent_at: dict[Channel, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    def notify(self, channels: Collection[Channel]) -> None:
-        """Send soon, unless that was done a moment ago. Never raises, and does not wait."""
+    async def notify(self, connection: Connection, channels: set[Channel]) -> None:
+        """Send unless that was done a moment ago. Never raises but for a cancellation."""
         now = time.monotonic()
         due = [each for each in channels if now - self._sent_at.get(each, 0) >= SECONDS_BETWEEN_NOTIFICATIONS]
-        if due and self.pool is not None:
-            self._sent_at.update(dict.fromkeys(due, now))
-            # Without the context of the request: its limits and its trace are not those of a notification.
-            sending = self._send(self.pool, due)
-            task = asyncio.get_running_loop().create_task(sending, context=contextvars.Context())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, pool: "asyncpg.Pool[Any]", channels: Collection[Channel]) -> None:
-        query = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) channel"
+        if not due:
+            return
+        self._sent_at.update(dict.fromkeys(due, now))
         try:
-            async with asyncio.timeout(SEND_SECONDS), pool.acquire() as connection:
-                await connection.execute(query, list(channels))
-        except Exception as error:  # whatever it is, the listeners look by themselves
+            await connection.execute(_NOTIFY, due, timeout=SEND_SECONDS)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _log.debug("a notification was not sent", error=repr(error))
 
 
@@ -69,12 +58,12 @@ class Announcements:
         self._channels.add(channel)
 
     def forget(self) -> None:
-        self._channels.clear()
+        self._channels = set()
 
-    def send(self) -> None:
-        if self._channels:
-            self._notifier.notify(self._channels)
-            self._channels.clear()
+    async def send(self, connection: Connection) -> None:
+        channels, self._channels = self._channels, set()
+        if channels:
+            await self._notifier.notify(connection, channels)
 
 
 def announce(connection: Connection, channel: Channel) -> None:

@@ -82,7 +82,7 @@ async def open_pool(
         await prepare_connection(connection)
         connection.announcements = Announcements(notifier)
 
-    pool = await asyncpg.create_pool(
+    return await asyncpg.create_pool(
         dsn,
         connect=cast(Any, connect),
         min_size=1,
@@ -94,8 +94,6 @@ async def open_pool(
         init=initialize,
         server_settings={**SERVER_SETTINGS, **(server_settings or {}), "application_name": application_name},
     )
-    notifier.pool = pool
-    return pool
 
 
 @contextlib.asynccontextmanager
@@ -168,7 +166,5 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
             if isinstance(error, OSError | TimeoutError) or failure_of(error) is Failure.UNAVAILABLE:
                 raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
             raise
-        finally:
-            # Also after a commit whose outcome is unknown: a notification too many costs one look.
-            if announcements is not None:
-                announcements.send()
+        if announcements is not None:
+            await announcements.send(connection)

@@ -78,6 +78,8 @@ class Worker:
                 if self._listener is not None:
                     self._listener.start_round()
                 claimed_count = await self._claim_due()
+                if claimed_count and self._listener is not None:
+                    self._listener.note_find()
                 idle = SHORTEST_IDLE if claimed_count else min(idle * 2, self._longest_idle)
                 await self._wait({stop, leases, presence, *self._running}, idle)
                 self._collect()
@@ -95,7 +97,7 @@ class Worker:
 
     async def _wait(self, tasks: Collection["asyncio.Task[Any]"], idle: float) -> None:
         """Poll while there were due jobs a moment ago, and then wait for a notification."""
-        if idle >= self._longest_idle and self._listener is not None and self._listener.is_listening:
+        if self._listener is not None and self._listener.may_wait:
             await self._listener.wait(tasks, LONGEST_WAIT)
         else:
             await asyncio.wait(tasks, timeout=idle, return_when=asyncio.FIRST_COMPLETED)

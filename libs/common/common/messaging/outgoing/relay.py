@@ -100,10 +100,12 @@ class Relay:
                 backoff = SHORTEST_BACKOFF
                 if not has_sent:
                     await self._wait(stopping, idle)
+                elif self._listener is not None:
+                    self._listener.note_find()
 
     async def _wait(self, stopping: asyncio.Event, idle: float) -> None:
         """Poll while there was something to send a moment ago, and then wait for a notification."""
-        if idle < LONGEST_IDLE or self._listener is None or not self._listener.is_listening:
+        if self._listener is None or not self._listener.may_wait:
             await pause(stopping, idle)
             return
         stop = asyncio.create_task(stopping.wait())
