@@ -1,12 +1,10 @@
 """The status of a service, failed work by its cause, and the filters of the list of jobs."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest_asyncio
 from common.access.auth import Role
 from common.database.transactions import transaction
 from common.jobs import queue
@@ -18,22 +16,8 @@ from support.gateway.operator_tasks import (
     a_job,
     a_parked_event,
     a_retrying_job,
-    open_checked_client,
 )
-from support.gateway.vase_service import VaseGateway, open_vase_gateway
-from support.postgres.databases import Database
-
-
-@pytest_asyncio.fixture
-async def vase_gateway(database: Database) -> AsyncIterator[VaseGateway]:
-    async with open_vase_gateway(database, service=SERVICE) as vase_gateway:
-        yield vase_gateway
-
-
-@pytest_asyncio.fixture
-async def ops(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with open_checked_client(vase_gateway, "ops") as client:
-        yield client
+from support.gateway.vase_service import VaseGateway
 
 
 async def failures(ops: httpx.AsyncClient) -> list[dict[str, Any]]:

@@ -1,14 +1,10 @@
 """A filter of jobs means the same for the list of jobs and for what is replayed or discarded, and reads few rows."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
-import pytest_asyncio
 from common.text.causes import LONGEST_CAUSE, UNCLASSIFIED
-from support.gateway.operator_tasks import SERVICE, a_dead_job, a_poison_record, open_checked_client
-from support.gateway.vase_service import VaseGateway, open_vase_gateway
-from support.postgres.databases import Database
+from support.gateway.operator_tasks import a_dead_job, a_poison_record
+from support.gateway.vase_service import VaseGateway
 
 STATES = ("ready", "running", "dead", "done", "discarded")
 COLD = "kiln <number> is cold"
@@ -19,18 +15,6 @@ INSERT INTO jobs (id, kind, business_key, payload, traceparent, state, last_erro
 VALUES (gen_random_uuid(), 'glaze', $1, '{}', 't', $2, $3, $4, now()) RETURNING id
 """
 FAILURES = (("kiln 7 is cold", COLD), ("kiln 8 is cold", ""), (None, ""))
-
-
-@pytest_asyncio.fixture
-async def vase_gateway(database: Database) -> AsyncIterator[VaseGateway]:
-    async with open_vase_gateway(database, service=SERVICE) as vase_gateway:
-        yield vase_gateway
-
-
-@pytest_asyncio.fixture
-async def ops(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with open_checked_client(vase_gateway, "ops") as client:
-        yield client
 
 
 async def shown(ops: httpx.AsyncClient, **filters: str) -> list[str]:

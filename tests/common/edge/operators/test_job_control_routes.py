@@ -1,42 +1,25 @@
 """Operators discard jobs, replay or discard many by their cause, and pause kinds of jobs."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 from common.access import api_keys
 from common.access.auth import Role
 from common.jobs import queue
 from common.jobs.control import MOST_JOBS
 from support.gateway.operator_tasks import (
-    SERVICE,
     a_dead_job,
     a_done_job,
     a_job,
     audit_transitions,
     claim,
-    open_checked_client,
 )
-from support.gateway.vase_service import VaseGateway, open_vase_gateway
-from support.postgres.databases import Database
+from support.gateway.vase_service import VaseGateway
 
 REASON = {"reason": "the vase is sold"}
-
-
-@pytest_asyncio.fixture
-async def vase_gateway(database: Database) -> AsyncIterator[VaseGateway]:
-    async with open_vase_gateway(database, service=SERVICE) as vase_gateway:
-        yield vase_gateway
-
-
-@pytest_asyncio.fixture
-async def ops(vase_gateway: VaseGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with open_checked_client(vase_gateway, "ops") as client:
-        yield client
 
 
 async def states(vase_gateway: VaseGateway) -> dict[str, str]:
