@@ -1,32 +1,22 @@
-"""The checks of refunds: a refund whose job was lost gets a job again; the ledger of the gateway is compared."""
+"""The checks of refunds: a refund whose job was lost gets a job again, and one that waits too long is named."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import asyncpg
 import pytest
 from common.database.transactions import Pool, transaction
 from prometheus_client import REGISTRY
-from refunds import ledger_check
 from refunds.checks import refund_checks
 from refunds.domain.refund import Refund
-from refunds.ledger_check import WINDOW, Ledger
 from refunds.payment_gateway.port import (
     DisputeStatus,
-    GatewayRefund,
-    GatewayRefundStatus,
     PaymentDisputed,
-    RefundCall,
 )
 from refunds.repository import provider
-from refunds.use_cases import booking, provider_events, settlement
-from support.example.refunds import EVENT, a_request, claim_job, job_of, open_refund
+from refunds.use_cases import settlement
+from support.example.refunds import EVENT, claim_job, job_of, open_refund
 from support.metrics.moved import moves
-from support.payments.fake_gateway import FakePaymentGateway
-from support.postgres.databases import Database
 from support.reconciliation.rounds import discrepancies, reconcile
-from support.waiting import eventually
 
 NOW = timedelta(0)
 
@@ -143,142 +133,6 @@ async def test_the_age_of_the_outcome_that_is_unknown_for_longest_is_shown(pool:
     age = REGISTRY.get_sample_value("refunds_unknown_age_seconds")
     assert age is not None
     assert 20 * 60 <= age < 25 * 60
-
-
-async def pay_back(pool: Pool, gateway: FakePaymentGateway) -> GatewayRefund:
-    """A refund that the gateway has made, and the book has."""
-    request = a_request()
-    refund = Refund(request.refund_id, request, created_at=datetime.now(UTC))
-    made = await gateway.refund(RefundCall.of(refund))
-    async with transaction(pool) as connection:
-        await booking.record_requested(connection, [(request, EVENT)])
-        await booking.reserve_refund(connection, refund, EVENT)
-        await booking.book_refund(connection, replace(refund, transaction_id=made.id), EVENT)
-    return made
-
-
-def ledger(gateway: FakePaymentGateway) -> Ledger:
-    return Ledger(gateway, settled=NOW, interval=NOW)
-
-
-async def test_a_ledger_that_agrees_with_the_book_is_no_finding(pool: Pool) -> None:
-    gateway = FakePaymentGateway()
-    await pay_back(pool, gateway)
-    await pay_back(pool, gateway)
-    check = ledger(gateway)
-    assert await reconcile(pool, [check]) == []
-    assert await reconcile(pool, [check]) == []
-
-
-async def test_a_refund_that_was_made_by_hand_and_is_not_booked_is_named_until_it_is(pool: Pool) -> None:
-    gateway = FakePaymentGateway()
-    made = await pay_back(pool, gateway)
-    by_hand = replace(made, id="re_by_hand", reference=None)
-    gateway.make_by_hand(by_hand)
-    check = ledger(gateway)
-
-    assert await reconcile(pool, [check]) == [("ledger_differs", "re_by_hand")]
-    assert await reconcile(pool, [check]) == [("ledger_differs", "re_by_hand")]
-
-    async with transaction(pool) as connection:
-        await booking.book_foreign_refund(connection, by_hand, EVENT)
-    assert await reconcile(pool, [check]) == []
-
-
-async def test_a_booked_refund_that_the_gateway_does_not_have_is_named(pool: Pool) -> None:
-    gateway = FakePaymentGateway()
-    made = await pay_back(pool, gateway)
-    await pay_back(pool, gateway)
-
-    check = ledger(FakePaymentGateway())
-    assert ("ledger_differs", made.id) in await reconcile(pool, [check])
-    assert len(await reconcile(pool, [check])) == 2
-
-
-async def test_a_refund_that_failed_later_at_the_gateway_is_named(pool: Pool) -> None:
-    gateway = FakePaymentGateway()
-    made = await pay_back(pool, gateway)
-    gateway.make_by_hand(replace(made, status=GatewayRefundStatus.FAILED))
-    assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", made.id)]
-    [row] = await discrepancies(pool)
-    assert (row["repairs"], row["repair_error"]) == (1, None)
-
-
-async def test_a_difference_stays_open_when_another_process_compares(pool: Pool) -> None:
-    gateway = FakePaymentGateway()
-    made = await pay_back(pool, gateway)
-    by_hand = replace(made, id="re_by_hand", reference=None)
-    gateway.make_by_hand(by_hand)
-    assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", "re_by_hand")]
-
-    # By now it is older than what a new process looks at.
-    gateway.make_by_hand(replace(by_hand, created_at=datetime.now(UTC) - 2 * WINDOW))
-    assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", "re_by_hand")]
-
-
-async def test_the_gateway_is_not_asked_about_each_refund_that_was_booked_before_the_first_comparison(
-    pool: Pool, database: Database
-) -> None:
-    class CountingGateway(FakePaymentGateway):
-        questions = 0
-
-        async def refunds_of(self, payment_reference: str) -> list[GatewayRefund]:
-            self.questions += 1
-            return await super().refunds_of(payment_reference)
-
-    gateway = CountingGateway()
-    made = await pay_back(pool, gateway)
-    gateway.make_by_hand(replace(made, created_at=datetime.now(UTC) - 2 * WINDOW))
-    owner = await asyncpg.connect(database.owner_dsn)
-    try:
-        await owner.execute(
-            """
-            ALTER TABLE postings DISABLE TRIGGER USER;
-            UPDATE postings SET created_at = created_at - interval '2 days';
-            ALTER TABLE postings ENABLE TRIGGER USER;
-            """
-        )
-    finally:
-        await owner.close()
-    assert await reconcile(pool, [ledger(gateway)]) == []
-    assert gateway.questions == 0
-
-
-async def test_all_that_was_booked_since_the_last_comparison_is_compared(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ledger_check, "ENTRIES_AT_ONCE", 2)
-    gateway = FakePaymentGateway()
-    made = [await pay_back(pool, gateway) for _ in range(5)]
-    found = await reconcile(pool, [ledger(FakePaymentGateway())])
-    assert {subject for _, subject in found} == {each.id for each in made}
-
-
-async def test_a_pending_refund_that_has_succeeded_just_now_is_no_finding(pool: Pool) -> None:
-    gateway = FakePaymentGateway()
-    made = await pay_back(pool, gateway)
-    gateway.make_by_hand(replace(made, id="re_pending", created_at=datetime.now(UTC) - timedelta(hours=1)))
-    assert await reconcile(pool, [Ledger(gateway)]) == []
-
-    check = Ledger(gateway, settled=timedelta(seconds=0.1), interval=NOW)
-    assert await reconcile(pool, [check]) == []
-    assert await eventually(lambda: reconcile(pool, [check])) == [("ledger_differs", "re_pending")]
-
-
-async def test_a_refund_that_was_made_by_hand_is_handed_over_like_a_webhook(pool: Pool) -> None:
-    gateway = FakePaymentGateway()
-    made = await pay_back(pool, gateway)
-    gateway.make_by_hand(replace(made, id="re_by_hand", reference=None))
-
-    await reconcile(pool, [ledger(gateway)])
-
-    assert await pool.fetchval("SELECT event_id FROM provider_events") == "ledger:re_by_hand:SUCCEEDED"
-    [row] = await discrepancies(pool)
-    assert (row["repairs"], row["repair_error"]) == (1, None)
-    async with transaction(pool) as connection:
-        payload = {"provider": gateway.name, "event_id": "ledger:re_by_hand:SUCCEEDED"}
-        await provider_events.apply(connection, payload, EVENT)
-    assert await reconcile(pool, [ledger(gateway)]) == []
 
 
 async def test_a_refund_whose_outcome_stays_unknown_and_one_that_stays_pending_are_named(pool: Pool) -> None:
