@@ -8,7 +8,7 @@ from demo.client import Shop
 from local_stack.stack_json import StackDescription
 from playwright.async_api import Browser
 from support.browser.chromium import CHROMIUM, chromium
-from support.browser.failing import Stage
+from support.failures.final_failures import Stage
 from support.processes.stack import RunningStack, new_stack
 
 SETTINGS = {

@@ -11,9 +11,9 @@ import pytest_asyncio
 from demo import journeys
 from local_stack.stack_json import StackDescription
 from playwright.async_api import Browser, expect
-from support.browser.failing import FAILED_JOBS, FAILURES, Failure, Stage, lose_the_copy_of_an_order
 from support.browser.judging import judge
 from support.browser.visitor import Visitor, visitor
+from support.failures.final_failures import FAILED_JOBS, FAILURES, Failure, Stage, lose_the_copy_of_an_order
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -33,15 +33,6 @@ WAYS = {
     "poison record": ("phone", False),
     "parked event": ("desktop", False),
 }
-
-
-async def is_final(stage: Stage, failure: Failure) -> bool:
-    """The API knows the failure."""
-    service, _, kind = failure.link.partition(": ")
-    path = {"Poison records": "/ops/poison?state=kept", "Parked events": "/ops/outbox?state=parked"}.get(
-        failure.section, f"/ops/jobs?state=dead&kind={kind}"
-    )
-    return bool((await stage.shop.expect(200, "ops", "GET", path, service=service))["data"])
 
 
 async def replay(person: Visitor, failure: Failure) -> None:
@@ -72,7 +63,7 @@ async def test_a_final_failure_is_shown_within_five_seconds_and_its_replay_from_
     async with visitor(browser, stack, context=context, by_keyboard=by_keyboard) as person:
         await person.open("/failures")
         order_id = await failure.cause(stage)
-        await eventually(partial(is_final, stage, failure), within=30)
+        await eventually(partial(failure.is_final, stage), within=30)
         if context == "no_script":  # the page is not brought up to date by itself
             await person.open("/failures")
         # The finding about it may have a link of the same name.
@@ -160,7 +151,7 @@ async def test_without_javascript_a_dead_job_and_a_poison_record_are_discarded_w
     async with visitor(browser, stack, context="no_script") as person:
         for failure in (job, poison):
             await failure.cause(stage)
-            await eventually(partial(is_final, stage, failure), within=30)
+            await eventually(partial(failure.is_final, stage), within=30)
             await failure.mend(stage)
             await person.open("/failures")
             await person.follow(failure.link)

@@ -7,16 +7,21 @@ import pytest_asyncio
 from demo.client import Shop
 from local_stack.stack_json import StackDescription
 from support.api_examples.webhooks import WEBHOOK_SECRET
-from support.processes.stack import new_stack
+from support.processes.stack import RunningStack, new_stack
 
 SETTINGS = {"RETRY_UNIT_SECONDS": "0.2", "PAYMENT_WEBHOOK_SECRET": WEBHOOK_SECRET}
 
 
 @pytest.fixture(scope="package")
-def stack() -> Iterator[StackDescription]:
+def running() -> Iterator[RunningStack]:
     """One for all modules that a process of the test run gets: its start takes longer than most of the tests."""
     with new_stack(SETTINGS) as running:
-        yield running.description
+        yield running
+
+
+@pytest.fixture(scope="package")
+def stack(running: RunningStack) -> StackDescription:
+    return running.description
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")

@@ -79,9 +79,13 @@ class Stage:
         return order_id
 
 
+FAILED_JOBS, POISON, PARKED = "Failed jobs by cause", "Poison records", "Parked events"
+
+
 @dataclass(frozen=True)
 class Failure:
-    """`cause` returns the id of the order. On the page of failed work, `link` is below the heading `section`."""
+    """`cause` returns the id of the order. On the page of failed work, `link` is below the heading `section`; it begins
+    with the service that failed."""
 
     name: str
     section: str
@@ -89,6 +93,22 @@ class Failure:
     cause: Callable[[Stage], Awaitable[str]]
     mend: Callable[[Stage], Awaitable[None]]
     is_well: Callable[[Stage, str], Awaitable[bool]]
+
+    @property
+    def service(self) -> str:
+        return self.link.partition(": ")[0]
+
+    @property
+    def job_kind(self) -> str | None:
+        """None for a record or an event."""
+        return self.link.partition(": ")[2] if self.section == FAILED_JOBS else None
+
+    async def is_final(self, stage: Stage) -> bool:
+        """Whether the API shows the failure."""
+        path = {POISON: "/ops/poison?state=kept", PARKED: "/ops/outbox?state=parked"}.get(
+            self.section, f"/ops/jobs?state=dead&kind={self.job_kind}"
+        )
+        return bool((await stage.shop.expect(200, "ops", "GET", path, service=self.service))["data"])
 
 
 async def _declined_refund(stage: Stage) -> str:
@@ -173,7 +193,6 @@ def _all_done(service: str, kind: str) -> Callable[[Stage, str], Awaitable[bool]
 
 _MAILED = _all_done("invoicing", "invoice-mail")
 _REFUND_MAILED = _all_done("refunds", "refund-mail")
-FAILED_JOBS = "Failed jobs by cause"
 FAILURES = (
     Failure("refund", FAILED_JOBS, "refunds: refund", _declined_refund, _no_fault, _is_refunded),
     Failure("invoice mail", FAILED_JOBS, "invoicing: invoice-mail", _refused_mail, _no_fault, _MAILED),
@@ -181,8 +200,8 @@ FAILURES = (
     Failure(
         "invoice document", FAILED_JOBS, "invoicing: invoice-document", _unwritable_store, _mend_store, _has_invoice
     ),
-    Failure("poison record", "Poison records", "invoicing: 1", _refused_row, _accept_rows, _has_invoice),
-    Failure("parked event", "Parked events", "orders: 1", _large_event, _accept_large_events, _has_invoice),
+    Failure("poison record", POISON, "invoicing: 1", _refused_row, _accept_rows, _has_invoice),
+    Failure("parked event", PARKED, "orders: 1", _large_event, _accept_large_events, _has_invoice),
 )
 
 
