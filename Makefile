@@ -5,7 +5,8 @@ SEED ?= 7
 CASES ?= 20000
 # With docker, the tests run PostgreSQL and Kafka in containers, with the images of docker-compose.yml.
 STACK ?= embedded
-# More processes than cores: tests often wait for brokers and processes.
+# More processes than cores: tests often wait for brokers and processes. Each gets the modules of a folder one after the
+# other, so that a folder's stack is started once per process.
 TEST_PROCESSES ?= 3
 BIN := .venv/bin
 # The TypeScript client of tests/e2e. Node.js is a Python package; its packages are from npm.
@@ -46,7 +47,7 @@ demo: setup ## process the orders of three customers on a new stack, and print e
 
 test: setup $(TYPESCRIPT)/node_modules/.package-lock.json ## run all tests on PostgreSQL and Kafka; with STACK=docker in containers
 	@$(BIN)/coverage erase
-	STACK=$(STACK) $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	STACK=$(STACK) $(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: format lint types imports coverage security ## run every gate of .ci/run
 
