@@ -36,6 +36,7 @@ main() {
   timed "up, all healthy" up
   timed "smoke test" deploy/smoke.sh
   timed "metrics of rules and dashboard" .venv/bin/python $here/check_metrics.py
+  timed "an alert is e-mailed" alert_is_mailed
   before=$(orders)
   timed "down" down
   timed "up again" up
@@ -176,6 +177,22 @@ stay_healthy() {
     if [ -n "$sick" ]; then echo "not healthy: $sick"; return 1; fi
     sleep 1
   done
+}
+
+# Prometheus notices a role that is gone, and Alertmanager tells the operators, whose mailbox is asked.
+alert_is_mailed() {
+  local url="http://127.0.0.1:${MAILBOX_PORT:-8025}/api/v1/search?query=subject:Role"
+  logged stop-a-role $COMPOSE stop invoicing-worker
+  for _ in $(seq 100); do
+    if curl --silent --show-error "$url" | grep --quiet 'RoleMissing\|RoleDown'; then
+      logged start-the-role $COMPOSE start invoicing-worker
+      await_health
+      return
+    fi
+    sleep 3
+  done
+  echo "no e-mail about a role that is stopped"
+  return 1
 }
 
 orders() {

@@ -67,9 +67,14 @@ async def test_the_sentence_names_everything_that_waits_for_an_operator(stage: S
     await stage.scene.park(order)
     await stage.scene.discrepancy("orders", order, "invoice_missing")
     browser = await stage.system.logged_in(Role.OPS)
+    pause = "INSERT INTO paused_kinds (kind, reason, paused_by) VALUES ('refund-mail', 'a new mail server', 'eve')"
+    await stage.scene.sql("refunds", pause)
 
-    text = sentence(await browser.open("/"))
+    page = await browser.open("/")
+    text = sentence(page)
 
+    assert "1 kind of work is paused" in text
+    assert "/kinds" in [each.attributes["href"] for each in page.root.all("a") if each.text == "paused"]
     assert "Everything works" not in text
     assert "parked event" in text
     assert "open discrepanc" in text

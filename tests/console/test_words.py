@@ -19,7 +19,7 @@ WORDS = {
     "Object type",
     "Details",
     "State",
-    "Events to publish",
+    "Unsent events",
     "Records to read",
     "Why the order is in this state",
 }

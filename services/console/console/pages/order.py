@@ -101,7 +101,7 @@ async def act(visit: Visit) -> Answer:
         await service.send(remedy.method, remedy.path, body or None, key=visit.form.get("key"))
     except ApiError as error:
         return await _refused(visit, error)
-    return Done(f"/orders/{order_id}", f"{remedy.label}: done.")
+    return Done(f"/orders/{order_id}", f"{remedy.label}: the request was accepted. Reload the page to see its result.")
 
 
 async def _refused(visit: Visit, error: ApiError) -> View:

@@ -6,7 +6,7 @@ from typing import Any
 
 from console import operations as ops
 from console.pages.answers import View
-from console.pages.overview_summary import summary_of
+from console.pages.overview_summary import COUNTED_ALREADY, summary_of
 from console.pages.visit import Visit
 
 _MOST_FAILURES = 20
@@ -52,6 +52,7 @@ async def _content(visit: Visit) -> Mapping[str, Any]:
         "roles": health,
         "summary": summary_of(health, statuses, groups, alerts, is_whole=sees_status),
         "statuses": statuses,
+        "counted_already": COUNTED_ALREADY,
         "sees_status": sees_status,
         "sees_failures": sees_failures,
         "failures": groups[:_MOST_FAILURES],

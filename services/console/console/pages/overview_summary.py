@@ -1,6 +1,6 @@
 """The first sentence of the overview: that everything works, or what does not."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ from console.services.roles import RoleHealth
 
 # What the status of a service has beside its jobs: the name of one, and how many there are.
 _WAITING = ("poison record", "parked event", "open discrepancy")
-# The reconcilers report these too; they are counted once.
-_COUNTED_ALREADY = frozenset({"poison_kept", "event_parked"})
+# The reconcilers report these too; they are counted and shown once.
+COUNTED_ALREADY = frozenset({"poison_kept", "event_parked"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +43,24 @@ def summary_of(
         troubles.append(f"{_count(unknown, 'service')} did not report {'its' if unknown == 1 else 'their'} status")
     if failures:
         troubles.append(f"{_count(len(failures), 'cause')} of failed work")
-    troubles += _waiting(part.data for part in statuses.values() if part.data is not None)
+    known = [part.data for part in statuses.values() if part.data is not None]
+    if paused := sum(kind["paused"] for status in known for kind in status["jobs"]):
+        troubles.append(f"{_count(paused, 'kind')} of work {'is' if paused == 1 else 'are'} paused")
+    troubles += _waiting(known)
     if alerts is not None and alerts.firing:
         number = len(alerts.firing)
         troubles.append(f"{_count(number, 'alert')} {'fires' if number == 1 else 'fire'}")
     return Summary(troubles, is_whole)
 
 
-def _waiting(statuses: Iterator[Any]) -> Iterator[str]:
+def _waiting(statuses: Iterable[Any]) -> Iterator[str]:
     """What waits for an operator and is no job."""
     totals = dict.fromkeys(_WAITING, 0)
     for status in statuses:
         totals["poison record"] += sum(each["kept"] for each in status["poison"])
         totals["parked event"] += status["outbox"]["parked"]
         totals["open discrepancy"] += sum(
-            each["open"] for each in status["discrepancies"] if each["check"] not in _COUNTED_ALREADY
+            each["open"] for each in status["discrepancies"] if each["check"] not in COUNTED_ALREADY
         )
     return (_count(number, name) for name, number in totals.items() if number)
 

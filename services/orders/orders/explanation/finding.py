@@ -1,5 +1,6 @@
 """A finding: one reason why an order is where it is, with the next step, the remedy, and requests that help."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ WAREHOUSE = (Role.WAREHOUSE, Role.MANAGER, Role.OPS)
 PAYMENTS = (Role.PAYMENTS, Role.MANAGER, Role.OPS)
 MANAGERS = (Role.MANAGER, Role.OPS)
 OPERATORS = (Role.OPS,)
+_TWO_STOPS = re.compile(r"(?<!\.)\.\.(?!\.)")
 
 
 class Severity(StrEnum):
@@ -59,6 +61,10 @@ class Finding:
     next_at: datetime | None = None
     remedy: str | None = None
     actions: tuple[Action, ...] = ()
+
+    def __post_init__(self) -> None:
+        # An error or a reason at the end of a sentence may have a full stop of its own.
+        object.__setattr__(self, "headline", _TWO_STOPS.sub(".", self.headline))
 
 
 def most_important_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -29,6 +29,7 @@ def _finding(service: str, found: Discrepancy) -> Finding:
         headline=f"The reconciler of {service} reports {found.check} for {found.subject}.{failed}",
         since=found.first_seen,
         next=f"It was repaired {found.repairs} times{repaired}. The reconciler looks again in its next round.",
-        remedy="docs/operations.md says for each check what to do when its repair does not help.",
+        remedy="Mend what its details name, such as by the replay of an event or job: it closes by itself afterwards. "
+        "The runbook (docs/operations.md) has the steps for each check.",
         actions=(Action("Show the discrepancies", "GET", service, path, MANAGERS),),
     )

@@ -184,8 +184,8 @@ _BY_STATE: Mapping[str, Callable[[RefundsTimeline, Refund, Job | None], Iterator
     "DECLINED": _ended(
         "refund-declined",
         "The payment gateway has declined the refund of {amount} for good: {error}.",
-        "Pay the customer in another way, such as by a bank transfer, and record it; or fix what the provider names, "
-        "and replay the job.",
+        "Fix what the provider names and replay the job: the provider is asked again, and pays once. Or pay the "
+        "customer in another way, such as by a bank transfer, and record that payment afterwards.",
     ),
     "FAILED": _ended(
         "refund-failed",
