@@ -77,8 +77,10 @@ def logged_in(url: str, key: str) -> Iterator[httpx.Client]:
 
 
 def _first_link(client: httpx.Client, path: str) -> str:
-    [table, *_] = parse(client.get(path).text).all("tbody")
-    return next(link.attributes["href"] for cell in table.all("th") for link in cell.all("a"))
+    tables = parse(client.get(path).text).all("tbody")
+    links = [link.attributes["href"] for table in tables for cell in table.all("th") for link in cell.all("a")]
+    assert links, f"{path} has no link"
+    return links[0]
 
 
 def _judge(client: httpx.Client, path: str) -> Iterator[Result]:
