@@ -37,7 +37,8 @@ async def replay(visit: Visit) -> Answer:
     service, position = service_of(visit), segment(visit.path("position"))
 
     def done(_: Any) -> Done:
-        return Done("/unsent-events", "The event will be published, and then those of its key behind it.")
+        shown_again = f"/unsent-events/{service.name}/{position}"
+        return Done(shown_again, "The event will be published, and then those of its key behind it. Reload the page.")
 
     sent = service.send("POST", f"/ops/outbox/{position}/replay", key=visit.form.get("key"))
     return await acted(visit, sent, one, done)
