@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from support.processes.stack import new_stack
+from support.processes.stack import MEASURED, new_stack
 from support.project.documents import ROOT
 
 
@@ -26,4 +26,4 @@ def checkout() -> Iterator[Checkout]:
             if each.name not in {".git", ".local"}:
                 (folder / each.name).symlink_to(each)
         with new_stack({"RETRY_UNIT_SECONDS": "0.1"}, folder / ".local"):
-            yield Checkout(folder, dict(os.environ))
+            yield Checkout(folder, {name: value for name, value in os.environ.items() if name != MEASURED})

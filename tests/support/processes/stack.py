@@ -1,7 +1,7 @@
 """A complete stack without data, as `make up` runs it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,9 +26,11 @@ def new_stack(settings: Mapping[str, str], folder: Path | None = None) -> Iterat
     by half: other tests execute the same lines in their own process."""
     with (
         TemporaryDirectory(prefix="articurated-stack-", ignore_cleanup_errors=True) as temporary,
-        pytest.MonkeyPatch.context() as environment,
+        ExitStack() as running,
     ):
-        environment.delenv(MEASURED, raising=False)
         data = folder or Path(temporary) / "stack"
-        with fresh_stack(data, **{"RATE_LIMIT_PER_MINUTE": "0", **settings}) as description:
-            yield RunningStack(data, description)
+        with pytest.MonkeyPatch.context() as environment:  # for the start only: other tests' processes are measured
+            environment.delenv(MEASURED, raising=False)
+            stack = fresh_stack(data, **{"RATE_LIMIT_PER_MINUTE": "0", **settings})
+            description = running.enter_context(stack)
+        yield RunningStack(data, description)
