@@ -25,7 +25,7 @@ NOW = timedelta(0)
 
 
 async def pay_back(pool: Pool, gateway: FakePaymentGateway) -> GatewayRefund:
-    """A refund that the gateway has made, and the book has."""
+    """Make a refund at the gateway, and book it."""
     request = a_request()
     refund = Refund(request.refund_id, request, created_at=datetime.now(UTC))
     made = await gateway.refund(RefundCall.of(refund))

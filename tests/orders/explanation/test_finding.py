@@ -1,4 +1,4 @@
-"""A finding's sentences."""
+"""The headline of a finding, which may end with the text of an error, has one full stop."""
 
 import pytest
 from orders.explanation.finding import Finding, Severity, State

@@ -38,7 +38,7 @@ class Listener:
 
     @property
     def may_wait(self) -> bool:
-        """Whether everything that is announced from now on ends a wait."""
+        """Whether the loop may wait for a notification instead of polling: none is left out from now on."""
         return self.is_listening and time.monotonic() - self._active_at >= POLL_SECONDS
 
     def note_find(self) -> None:

@@ -7,7 +7,6 @@ other. It may be lost; the listener also looks by itself from time to time.
 import time
 from enum import StrEnum
 
-import asyncpg
 import structlog
 
 from common.database.statements import Connection
@@ -29,7 +28,7 @@ class Channel(StrEnum):
 
 
 class Notifier:
-    """When the transactions of one pool last sent a notification to each channel."""
+    """Sends the notifications of one pool's transactions, and limits their number for each channel."""
 
     def __init__(self) -> None:
         self._sent_at: dict[Channel, float] = {}
@@ -43,7 +42,7 @@ class Notifier:
         self._sent_at.update(dict.fromkeys(due, now))
         try:
             await connection.execute(_NOTIFY, due, timeout=SEND_SECONDS)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except Exception as error:  # any: the transaction is committed, and must not be reported as failed
             _log.debug("a notification was not sent", error=repr(error))
 
 
