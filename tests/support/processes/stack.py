@@ -22,8 +22,11 @@ class RunningStack:
 
 @contextmanager
 def new_stack(settings: Mapping[str, str], folder: Path | None = None) -> Iterator[RunningStack]:
-    """Run a stack during the block; `settings` are environment variables. Coverage does not measure its processes, as that
-    makes them slower by half: other tests execute the same lines in their own process."""
+    """Run a stack during the block. `settings` are environment variables.
+
+    Coverage does not measure its processes, as that makes them slower by half: other tests execute the same lines in
+    their own process.
+    """
     with (
         TemporaryDirectory(prefix="articurated-stack-", ignore_cleanup_errors=True) as temporary,
         ExitStack() as running,
