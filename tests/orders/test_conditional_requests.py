@@ -132,6 +132,8 @@ async def test_a_replay_has_the_tag_of_the_first_answer_whatever_its_condition(g
     order = await place(gateway)
     first = await change(gateway, order, PAID, Idempotency_Key="paid once", If_Match='"1"')
     await change(gateway, order, {"new_state": "PROCESSING_IN_WAREHOUSE"})
+    malformed = await change(gateway, order, PAID, Idempotency_Key="paid once", If_Match="")
+    assert malformed.status_code == 400, "a stored response must not hide a condition that nobody can check"
     again = await change(gateway, order, PAID, Idempotency_Key="paid once", If_Match='"1"')
     assert (again.status_code, again.content, again.headers["ETag"]) == (200, first.content, '"2"')
     assert again.headers["Idempotency-Replayed"] == "true"

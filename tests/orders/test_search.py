@@ -209,6 +209,8 @@ async def test_orders_are_sorted_by_creation_change_and_total(fresh_gateway: Gat
     assert await found(fresh_gateway, total_from="9.99999", total_to="10.00001") == [fourth, third]
     assert await found(fresh_gateway, total_from="5.00001", total_to="9.99999") == []
     assert await found(fresh_gateway, total_from="9" * 15 + "." + "9" * 15) == []
+    assert await found(fresh_gateway, total_from="1e1", total_to="1.0E+01") == [fourth, third]
+    assert await found(fresh_gateway, total_to="5e-324") == []
     pending = {"status": "PENDING_PAYMENT", "total_to": "19.99"}
     assert await found(fresh_gateway, **pending) == [fourth, third]
     assert await found(fresh_gateway, status="PENDING_PAYMENT,PAID", sort="-total_amount") == [
@@ -225,7 +227,9 @@ async def test_orders_are_sorted_by_creation_change_and_total(fresh_gateway: Gat
         "sort=total",
         "sort=",
         "total_from=-1",
-        "total_to=1e3",
+        "total_to=1e15",
+        "total_to=1e",
+        "total_to=1e1000",
         "total_from=x",
         "order_number=",
         "tracking_number=",

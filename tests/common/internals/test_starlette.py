@@ -63,8 +63,8 @@ async def test_the_allowed_methods_are_those_of_all_routes_of_the_path() -> None
         Route("/{id}", hello, methods=["PATCH"]),
         Mount("/static", routes=[]),
     ]
-    assert allowed_methods(routes, "/1") == ["GET", "HEAD", "PATCH"]
-    assert allowed_methods(routes, "/1/2") == []
+    assert allowed_methods(routes, {"type": "http", "method": "PUT", "path": "/1"}) == ["GET", "HEAD", "PATCH"]
+    assert allowed_methods(routes, {"type": "http", "method": "PUT", "path": "/1/2"}) == []
 
 
 async def test_a_route_can_be_given_head_and_another_application() -> None:

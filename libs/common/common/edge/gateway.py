@@ -21,7 +21,7 @@ from common.edge.pages.poison_routes import router as poison_router
 from common.edge.pages.standard_routes import CountByStatus, pages_router, standard_router, static_router
 from common.edge.problems.problem_responses import REFUSALS, on_refusal
 from common.edge.requests.query import WithoutQuery
-from common.edge.routing.guarded_route import GuardedRoute
+from common.edge.routing.guarded_route import GuardedRoute, separate_literal_paths
 from common.edge.routing.openapi import complete_document
 from common.edge.routing.router import Router
 from common.errors import CODES_OF_EVERY_SERVICE, ErrorCode
@@ -60,6 +60,7 @@ def create_gateway(
     standard = standard_router(runtime.health, entities, count_by_status, response_times)
     shared = (standard, job_router, poison_router, operator_router, audit_router, verification_router)
     own = [route for router in (*routers, *shared) for route in router.build(PREFIX)]
+    separate_literal_paths(own)
     # Routes are tried in order, so FastAPI's own pages come last.
     app.router.routes[:] = [*own, *pages_router(runtime.health).build(), *_own_pages(app)]
     complete_document(app, (*CODES_OF_EVERY_SERVICE, *error_codes))

@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Match, Mount, Route
+from starlette.types import ASGIApp, Scope
 
 CHECKED_STARLETTE = "1.10.0"
 
@@ -31,9 +31,9 @@ def replace_middleware_stack(app: Starlette, stack: ASGIApp) -> None:
     app.middleware_stack = stack
 
 
-def allowed_methods(routes: Iterable[BaseRoute], path: str) -> list[str]:
+def allowed_methods(routes: Iterable[BaseRoute], scope: Scope) -> list[str]:
     """The methods of all routes that match the path. Starlette's `Allow` has only those of the first one."""
-    matching = [each.methods for each in routes if isinstance(each, Route) and each.path_regex.match(path)]
+    matching = [each.methods for each in routes if isinstance(each, Route) and each.matches(scope)[0] is not Match.NONE]
     methods = set().union(*(each for each in matching if each))
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 

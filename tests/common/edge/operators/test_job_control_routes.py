@@ -174,12 +174,22 @@ async def test_ten_thousand_jobs_are_replayed_by_one_request_each_with_an_audit_
         {"selection": "made up", **REASON},
         {"selection": "made up", "dry_run": True},
         {"filter": {"kind": "glaze"}, "per_second": 0, **REASON},
+        {"filter": {"kind": "glaze"}, "per_second": 0.0099, "dry_run": True},
+        {"filter": {"kind": "glaze"}, "per_second": 1000.01, "dry_run": True},
     ],
 )
 async def test_a_change_of_many_jobs_that_does_not_say_which_or_why_is_rejected(
     ops: httpx.AsyncClient, body: dict[str, Any]
 ) -> None:
     assert (await ops.post("/ops/jobs/replay", json=body)).status_code == 422
+
+
+@pytest.mark.parametrize("per_second", [0.01, 1000])
+async def test_both_ends_of_the_documented_range_of_the_pace_are_valid(
+    ops: httpx.AsyncClient, per_second: float
+) -> None:
+    body = {"filter": {"kind": "glaze"}, "per_second": per_second, "dry_run": True}
+    assert (await ops.post("/ops/jobs/replay", json=body)).status_code == 200
 
 
 async def test_jobs_of_a_paused_kind_wait_with_their_due_times_until_it_is_resumed(

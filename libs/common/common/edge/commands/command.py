@@ -18,7 +18,6 @@ from common.database.transactions import reading, transaction
 from common.edge.commands.idempotency import Answer, KeyedRequest, keyed_transaction, require_unanswered, store_answer
 from common.edge.commands.query import encode_json, unchanged, version_of
 from common.edge.problems.problem_responses import problem_response
-from common.edge.requests.conditions import precondition_of
 from common.edge.requests.headers import single_header
 from common.errors import Problem
 from common.service import Runtime
@@ -36,8 +35,9 @@ class Command:
 
     @property
     def precondition(self) -> Precondition:
-        """For the use case, which checks it under the aggregate's lock. Raises `Problem` BAD_REQUEST."""
-        return precondition_of(self.request.scope)
+        """Of a versioned route, for the use case, which checks it under the aggregate's lock."""
+        precondition: Precondition = self.request.scope["precondition"]
+        return precondition
 
     async def answer(
         self,

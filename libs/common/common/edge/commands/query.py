@@ -7,9 +7,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from common.aggregates.precondition import entity_tag
+from common.aggregates.precondition import Precondition, entity_tag
 from common.database.statements import Connection
-from common.edge.requests.conditions import precondition_of
 from common.edge.requests.cursor import Cursors, next_link
 from common.paging import Page, Paging, has_more, list_document
 from common.service import Runtime
@@ -47,7 +46,8 @@ async def read(
     version = version_of(result)
     if version is None:
         return json_response(render(result))
-    precondition, headers = precondition_of(request.scope), {"ETag": entity_tag(version)}
+    precondition: Precondition = request.scope["precondition"]
+    headers = {"ETag": entity_tag(version)}
     precondition.check_matching(version)
     if precondition.is_unchanged(version):
         return Response(status_code=304, headers=headers)

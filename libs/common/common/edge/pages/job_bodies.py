@@ -1,6 +1,7 @@
 """Bodies of the operators' routes that change work."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from common.text.causes import stored_cause
 _WHICH = ("filter", "selection")
 _Pace = Annotated[
     ExactNumber,
-    Field(ge=0.01, le=1000),
+    Field(ge=Decimal("0.01"), le=1000),
     WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 1000}),
 ]
 _ReasonText = Annotated[Line, Field(max_length=500)]

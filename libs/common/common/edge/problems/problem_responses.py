@@ -61,7 +61,7 @@ def _routing_problem(request: Request, error: HTTPException) -> Response:
     problem = Problem(code, messages.get(code, HTTPStatus(code.status).phrase))
     headers = error.headers
     if code is Code.METHOD_NOT_ALLOWED:
-        headers = {"Allow": ", ".join(allowed_methods(request.app.routes, path))}
+        headers = {"Allow": ", ".join(allowed_methods(request.app.routes, request.scope))}
     return problem_response(request, problem, headers)
 
 

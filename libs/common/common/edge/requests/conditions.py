@@ -17,6 +17,12 @@ _ONE_TAG = re.compile(rf"({_TAG})")
 _WEAK = "W/"
 
 
+def parse_conditions(scope: Scope) -> None:
+    """Store the precondition of a request for its endpoint, before it has an effect or gets a stored response.
+    Raises what `precondition_of` raises."""
+    scope["precondition"] = precondition_of(scope)
+
+
 def precondition_of(scope: Scope) -> Precondition:
     """Raises `Problem` BAD_REQUEST for a value that is neither `*` nor a list of tags."""
     for name, _ in scope["headers"]:  # not any(…): most requests have no condition, and this takes a third of the time

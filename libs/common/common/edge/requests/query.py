@@ -100,15 +100,20 @@ def comma_separated(values: type[StrEnum]) -> BeforeValidator:
     return BeforeValidator(parse)
 
 
-def _in_decimals(value: object) -> object:
-    if isinstance(value, str) and _DECIMALS.fullmatch(value) is None:
-        raise ValueError("must be a number in digits, such as 20 or 19.90")
+def _amount(value: object) -> object:
+    """A JSON number, also with an exponent: generated clients write a small one as `1e-07`."""
+    if isinstance(value, str) and (_NUMBER.fullmatch(value) is None or Decimal(value) >= _ABOVE_ANY_AMOUNT):
+        raise ValueError("must be a number from 0 to below 10^15, such as 20 or 19.90")
     return value
 
 
-_DECIMALS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+# Bounded: PostgreSQL calculates with every digit. A 64-bit number has at most 17 digits and an exponent from -324.
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
+_ABOVE_ANY_AMOUNT = 10**15
 AmountQuery = Annotated[
-    Decimal, BeforeValidator(_in_decimals), WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 10**15})
+    Decimal,
+    BeforeValidator(_amount),
+    WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": _ABOVE_ANY_AMOUNT}),
 ]
 # The exact value of a column.
 TextQuery = Annotated[str, StringConstraints(min_length=1, max_length=255)]

@@ -1,6 +1,6 @@
 """The route class of a gateway: it checks the caller and the request before it calls the endpoint (ADR 11)."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from common.access.policy import Policy
 from common.edge.commands.idempotency import StoredAnswer
 from common.edge.requests.body_bounds import body_model
-from common.edge.requests.conditions import require_no_condition
+from common.edge.requests.conditions import parse_conditions, require_no_condition
 from common.edge.routing.binding import arguments_of, require_direct
 from common.edge.routing.guard import SAFE_METHODS, Guard
 from common.edge.routing.openapi import describe
@@ -24,9 +24,12 @@ class GuardedRoute(APIRoute):
     """A route with a `Guard`, whose endpoint is called directly: that more than halves the cost of the edge.
 
     `policy` says who may call it; `errors` are its own error codes, for the document. A route that
-    is `versioned` reads or changes one aggregate with a version, and checks the request's conditions on it. Raises
-    `TypeError` for an endpoint that cannot be called directly.
+    is `versioned` reads or changes one aggregate with a version, and checks the request's conditions on it.
+    `others_paths` are paths of other routes that this one's template matches too: it leaves them, with every method, to
+    those routes. Raises `TypeError` for an endpoint that cannot be called directly.
     """
+
+    others_paths: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -58,10 +61,13 @@ class GuardedRoute(APIRoute):
             ) from error
         self.guard = Guard(policy.roles, self.path_format, body_model(parameters.body_type))
         is_unsafe = not SAFE_METHODS.issuperset(self.methods or ())
-        self.app = _DirectCall(endpoint, self.guard, parameters, refuses_conditions=is_unsafe and not versioned)
+        conditions = parse_conditions if versioned else require_no_condition if is_unsafe else None
+        self.app = _DirectCall(endpoint, self.guard, parameters, conditions)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)
+        if match is not Match.NONE and scope["path"] in self.others_paths:
+            return Match.NONE, {}
         return (Match.FULL if match is Match.PARTIAL and self._is_head(scope) else match), child_scope
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,6 +78,15 @@ class GuardedRoute(APIRoute):
         return scope["method"] == "HEAD" and "GET" in (self.methods or ())
 
 
+def separate_literal_paths(routes: Sequence[GuardedRoute]) -> None:
+    """`/jobs/replay` is not a job with the id `replay`, whatever the method: the method that the literal path does not
+    have is a 405."""
+    literal = {route.path for route in routes if "{" not in route.path}
+    for route in routes:
+        if "{" in route.path:
+            route.others_paths = frozenset(filter(route.path_regex.match, literal))
+
+
 @dataclass(frozen=True, slots=True)
 class _DirectCall:
     """ASGI application: calls the endpoint without FastAPI."""
@@ -79,14 +94,14 @@ class _DirectCall:
     endpoint: Callable[..., Coroutine[Any, Any, Response]]
     guard: Guard
     parameters: Parameters
-    refuses_conditions: bool
+    check_conditions: Callable[[Scope], None] | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         await self.guard.check(request)
         arguments = await arguments_of(self.parameters, request)
-        if self.refuses_conditions:
-            require_no_condition(scope)
+        if self.check_conditions is not None:
+            self.check_conditions(scope)
         try:
             response = await self.endpoint(**arguments)
         except StoredAnswer as stored:
