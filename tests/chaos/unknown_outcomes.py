@@ -1,6 +1,6 @@
 """Lose the answers of the provider to many refunds, and measure how soon each is settled after the provider answers.
 
-    cd tests && python -m chaos.unknown_outcomes [--unknown 10000] [--seed 7]
+    cd tests && python -m chaos.unknown_outcomes [--unknown 10000] [--per-second 8] [--seed 7]
 
 One refund in three loses its first answer, in a way that is drawn from `LOST_ANSWERS`; the provider answers look-ups.
 Checked at the end: one effective refund for each payment, and a second call only with the same idempotency key, after a
@@ -27,7 +27,6 @@ from orders.events import ORDERS_TOPIC
 from support.payments.sandbox import PaymentSandbox, running_payment_sandbox
 
 BATCH = 30
-PER_SECOND = 8
 LOST_SHARE = 1 / 3
 SETTINGS = {"PAYMENT_GATEWAY_TIMEOUT_SECONDS": "1", "PAYMENT_GATEWAY_KEY": "sk_unknown", "RETRY_UNIT_SECONDS": "0.5"}
 LOST_ANSWERS: Sequence[Mapping[str, Any]] = (
@@ -52,9 +51,10 @@ ORDER BY c.position
 
 
 class Trial:
-    def __init__(self, stack: Stack, sandbox: PaymentSandbox, seed: int) -> None:
+    def __init__(self, stack: Stack, sandbox: PaymentSandbox, per_second: float, seed: int) -> None:
         self._stack = stack
         self._sandbox = sandbox
+        self._per_second = per_second
         self._dice = random.Random(seed)
         self._sent = 0
         self.lost = 0
@@ -77,7 +77,7 @@ class Trial:
         await self._lose_answers(lost)
         await asyncio.to_thread(produce, self._stack.kafka, ORDERS_TOPIC, _cancellations(payments))
         self._sent, self.lost = self._sent + len(payments), self.lost + len(lost)
-        await asyncio.sleep(max(0.0, start + BATCH / PER_SECOND - time.monotonic()))
+        await asyncio.sleep(max(0.0, start + BATCH / self._per_second - time.monotonic()))
 
     async def _lose_answers(self, payments: Iterable[str]) -> None:
         async with httpx.AsyncClient(base_url=self._sandbox.url) as client:
@@ -137,6 +137,7 @@ def _cancellations(payments: Sequence[str]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--unknown", type=int, default=10_000)
+    parser.add_argument("--per-second", type=float, default=8, help="refunds, of which one in three loses its answer")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     start = time.monotonic()
@@ -147,7 +148,7 @@ def main() -> None:
         subjects.running(stack, "refunds", "consumer"),
         subjects.another_program(stack, "refunds", "worker", PAYMENT_GATEWAY_URL=sandbox.url),
     ):
-        asyncio.run(Trial(stack, sandbox, options.seed).run(options.unknown))
+        asyncio.run(Trial(stack, sandbox, options.per_second, options.seed).run(options.unknown))
     print(f"{time.monotonic() - start:.0f} s")
 
 
