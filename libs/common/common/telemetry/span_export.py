@@ -54,9 +54,21 @@ def _shut_down(provider: TracerProvider) -> None:
     thread.join(STOP_SECONDS)
 
 
+class _HashedOnce(Resource):
+    """The exporter groups spans by their resource, whose hash the SDK makes of its JSON, for each span again: a third of
+    the time to encode a span."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(resource.attributes, resource.schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 def _resource(service: str, role: str) -> Resource:
     """`OTEL_RESOURCE_ATTRIBUTES` adds to it."""
-    return Resource.create(
+    created = Resource.create(
         {
             "service.name": service,
             "service.namespace": "articurated",
@@ -65,3 +77,4 @@ def _resource(service: str, role: str) -> Resource:
             "articurated.role": role,
         }
     )
+    return _HashedOnce(created)

@@ -15,6 +15,7 @@ from console.services.client import ServiceClient
 _GROUPS_SHOWN = 25
 _JOBS_SHOWN = 50
 PER_SECOND = 5
+_HOW_THEY_END = "A job that fails again for good comes back to this page; the others succeed or are being retried."
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,4})?")
 # What waits beside jobs: its heading and its page.
 _OTHERS = {
@@ -101,7 +102,7 @@ async def replay(visit: Visit) -> Answer:
     pace = visit.form.get("per_second", "").strip()
     # What is no number is refused by the API, and not replaced by another pace.
     answer = await _act(visit, "replay", {"per_second": Decimal(pace) if _NUMBER.fullmatch(pace) else pace})
-    return Done("/failures", f"{_count(answer)} will be run again.{_rest(answer)}")
+    return Done("/failures", f"{_count(answer)} will be run again.{_rest(answer)} {_HOW_THEY_END}")
 
 
 async def discard(visit: Visit) -> Answer:

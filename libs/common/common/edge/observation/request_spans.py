@@ -21,31 +21,34 @@ _LONGEST_ID = 36
 
 def request_work(scope: Scope) -> Work:
     parent = incoming_traceparent(scope["headers"])
-    ids = _ids_in_path(scope)
-    if active_spans() is None or scope["path"] in _POLLED:
-        return Work("request", "server", parent, log_fields=ids, has_span=False)
-    method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-    attributes = {
-        "http.request.method": method,
-        "url.scheme": scope["scheme"],
-        "url.path": without_secrets(excerpt(scope["path"])),
-        **{f"articurated.{name}": value for name, value in ids.items()},
-    }
-    return Work(method, "server", parent, attributes=attributes, log_fields=ids)
+    has_span = active_spans() is not None and scope["path"] not in _POLLED
+    return Work(_method(scope), "server", parent, log_fields=_ids_in_path(scope), has_span=has_span)
 
 
 def describe_answer(work: Work, scope: Scope, status: int) -> None:
-    """The span gets the route's name only now: the path itself would be a new name for each object."""
-    if work.span is None:
+    """The span gets its attributes in one call, which costs less than two, and the route's name only now: the path
+    itself would be a new name for each object."""
+    if work.span is None or not work.span.is_recording():
         return
     route = scope.get("route_template")
+    attributes = {
+        "http.request.method": _method(scope),
+        "http.response.status_code": status,
+        "url.scheme": scope["scheme"],
+        "url.path": without_secrets(excerpt(scope["path"])),
+        **{f"articurated.{name}": value for name, value in _ids_in_path(scope).items()},
+    }
     if route is not None:
-        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-        work.span.update_name(f"{method} {route}")
-        work.span.set_attribute("http.route", route)
-    work.span.set_attribute("http.response.status_code", status)
+        work.span.update_name(f"{_method(scope)} {route}")
+        attributes["http.route"] = route
+    work.span.set_attributes(attributes)
     if status >= 500:
         note({}, error=str(status))
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in METHODS else OTHER_METHOD
 
 
 def _ids_in_path(scope: Scope) -> Mapping[str, str]:
