@@ -112,6 +112,12 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""}
 
 
+def path_of_checkout(checkout: Path) -> str:
+    """The import path, with the packages of another checkout in place of those of this one; the libraries are the
+    same."""
+    return environment()["PYTHONPATH"].replace(str(TESTS.parent), str(checkout.resolve()))
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and its descendants, including those that have ended (proc(5))."""
     ticks, parents = {}, {}

@@ -15,12 +15,12 @@ from benchmarks.raw_producer import Measurement
 from local_stack.kafka import Kafka
 
 
-def produce(broker: Kafka, topic: str, rows: Sequence[Row]) -> Measurement:
+def produce(broker: Kafka, topic: str, rows: Sequence[Row], *, module: str = "benchmarks.raw_producer") -> Measurement:
     """Produce the events with the raw producer, in a process of its own."""
     with NamedTemporaryFile() as file:
         Path(file.name).write_bytes(msgspec.msgpack.encode(list(kafka_records(rows))))
         arguments = (broker.bootstrap, topic, file.name, str(broker.pid))
-        measurement: Measurement = json.loads(measuring.python("-m", "benchmarks.raw_producer", *arguments))
+        measurement: Measurement = json.loads(measuring.python("-m", module, *arguments))
         return measurement
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import subjects
 from benchmarks.gateways import Bench, Server, processor_time
-from benchmarks.measuring import environment
+from benchmarks.measuring import environment, path_of_checkout
 from benchmarks.operations import PLACE, SHIP
 from benchmarks.orders_database import OrdersDatabase
 from benchmarks.results import Result, table
@@ -23,7 +23,6 @@ from local_stack.stack import Stack
 from rich.console import Console
 
 ROUNDS = 9
-ROOT = Path(__file__).resolve().parents[2]
 OFF, ON, BEFORE = "traces off", "traces on", "the commit before"
 
 
@@ -51,18 +50,13 @@ def _servers() -> Iterator[tuple[Bench, Server, Server, Server | None]]:
         off = _api(running, stack, OFF)
         on = _api(running, stack, ON, OTEL_EXPORTER_OTLP_ENDPOINT=collector)
         baseline = os.environ.get("BASELINE")
-        before = None if baseline is None else _api(running, stack, BEFORE, PYTHONPATH=_path_of(Path(baseline)))
+        before = None if baseline is None else _api(running, stack, BEFORE, PYTHONPATH=path_of_checkout(Path(baseline)))
         yield Bench(OrdersDatabase(stack.postgres), stack.credentials.api_keys), off, on, before
 
 
 def _api(running: contextlib.ExitStack, stack: Stack, name: str, **settings: str) -> Server:
     api = running.enter_context(subjects.another_program(stack, "orders", "api", **settings))
     return Server(name, api.port, api.pid)
-
-
-def _path_of(checkout: Path) -> str:
-    """The import path, with the packages of the other checkout in place of those of this one."""
-    return environment()["PYTHONPATH"].replace(str(ROOT), str(checkout.resolve()))
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from benchmarks import subjects
 from benchmarks.life_client import LifeClients
 from benchmarks.life_costs import Databases, processor_ms, processor_times
 from benchmarks.life_results import Kind, Round, details, totals
-from benchmarks.measuring import environment
+from benchmarks.measuring import path_of_checkout
 from benchmarks.results import Result, table
 from demo.own_stack import fresh_stack
 from local_stack.stack_json import StackDescription
@@ -30,7 +30,6 @@ from support.waiting import eventually
 
 ROUNDS = 5
 LIVES = 80
-ROOT = Path(__file__).resolve().parents[2]
 KINDS = (Kind(8, with_return=True), Kind(8, with_return=False), Kind(16, with_return=True), Kind(16, with_return=False))
 
 
@@ -75,8 +74,8 @@ def measure(rounds: int = ROUNDS) -> Iterator[Result]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, ExitStack() as running:
         stacks = [(Path(folder) / "now", running.enter_context(fresh_stack(Path(folder) / "now")))]
         if baseline := os.environ.get("BASELINE"):
-            path = environment()["PYTHONPATH"].replace(str(ROOT), str(Path(baseline).resolve()))
             before = Path(folder) / "before"
+            path = path_of_checkout(Path(baseline))
             stacks.append((before, running.enter_context(fresh_stack(before, PYTHONPATH=path))))
         yield from asyncio.run(_measure(stacks, rounds))
 
