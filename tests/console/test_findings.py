@@ -17,6 +17,12 @@ async def test_an_operator_acknowledges_a_discrepancy_and_others_see_the_decisio
     assert "payment 4711" in seen.text
     assert not [button for button in seen.buttons if "Acknowledge" in button]
 
+    stale = await operator.open(address)
+    changed = "UPDATE discrepancies SET details = $1 WHERE subject = 'payment 4711'"
+    await refunds.pool.execute(changed, {"problem": "paid back in excess", "excess": 500})
+    refused = await operator.press(stale, "Acknowledge", reason="the customer may keep it")
+    assert (refused.status, "The discrepancy has changed" in refused.text) == (409, True)
+
     page = await operator.press(await operator.open(address), "Acknowledge", reason="the customer may keep it")
     assert "the discrepancy is acknowledged" in page.text
     assert "payment 4711" not in (await operator.open(address)).text

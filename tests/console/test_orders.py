@@ -85,8 +85,23 @@ async def test_an_order_that_another_person_changed_meanwhile_is_shown_with_the_
 
     shown = await second.press(page, "Report the payment", payment_transaction_id="pi_late")
 
-    assert (shown.status, shown.title) == (409, f"Order {order['order_number']}")
-    assert "not allowed" in shown.text
+    assert (shown.status, shown.title) == (412, f"Order {order['order_number']}")
+    assert "Nothing was changed: somebody else has changed this" in shown.text
+    assert (await whole_system.orders.get(f"/orders/{order['id']}")).json()["payments"] == [], "the order was cancelled"
+
+
+async def test_an_order_that_was_paid_meanwhile_is_not_cancelled(whole_system: System) -> None:
+    """Its cancellation would refund the payment, of which the page said nothing."""
+    order = await place(whole_system.orders)
+    manager = await whole_system.logged_in(Role.MANAGER)
+    page = await manager.open(f"/orders/{order['id']}")
+    paid = {"new_state": "PAID", "payment_transaction_id": "pi_meanwhile"}
+    await whole_system.orders.patch(f"/orders/{order['id']}/state", paid)
+
+    shown = await manager.press(page, "Cancel the order", reason="never paid")
+
+    assert shown.status == 412
+    assert (await whole_system.orders.get(f"/orders/{order['id']}")).json()["status"] == "PAID"
 
 
 async def test_a_form_that_is_sent_twice_acts_once(whole_system: System) -> None:

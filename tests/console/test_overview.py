@@ -141,6 +141,7 @@ async def test_while_the_monitoring_does_not_answer_the_overview_says_so(whole_s
         page = await browser.open("/")
     assert "The monitoring does not answer." in page.text
     assert "No alert fires." not in page.text
+    assert "whether an alert fires is unknown" in sentence(page)
 
 
 async def test_a_chart_shows_what_the_roles_count(whole_system: System, monkeypatch: pytest.MonkeyPatch) -> None:

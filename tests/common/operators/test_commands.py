@@ -62,7 +62,9 @@ async def test_the_command_line_replays_jobs_records_and_events(
     job = await a_dead_job(vase_gateway)
     assert (await command_line("jobs", "list", "--state", "dead"))[1]["data"][0]["id"] == str(job)
     assert (await command_line("jobs", "show", str(job)))[1]["attempts_made"][0]["error"] == "the kiln is cold"
-    assert (await command_line("jobs", "replay", str(job)))[1]["state"] == "ready"
+    assert (await command_line("jobs", "replay", str(job), "--reason", "it is warm"))[1]["state"] == "ready"
+    audited = await vase_gateway.pool.fetchval("SELECT details FROM audit_details")
+    assert json.loads(audited)["reason"] == "it is warm"
     code, message = await command_line("jobs", "replay", str(job))
     assert (code, message) == (1, "Only a job that is dead or discarded is replayed; this one is ready.\n")
     [(_, _, actor)] = await audit_transitions(vase_gateway, "JOB", job)
@@ -309,7 +311,10 @@ async def test_the_command_line_reconciles_and_lists_what_was_found(
     assert [each["check"] for each in found["data"]] == ["poison_kept"]
 
     [discrepancy] = found["data"]
-    code, found = await command_line("acknowledge", discrepancy["id"], "--reason", "a test message")
+    acknowledge = ("acknowledge", discrepancy["id"], "--reason", "a test message", "--details")
+    code, message = await command_line(*acknowledge, '{"seen": 0.1}')
+    assert (code, "its details are not those that were given" in str(message)) == (1, True)
+    code, found = await command_line(*acknowledge, json.dumps(discrepancy["details"]))
     assert (code, found["acknowledged_reason"]) == (0, "a test message")
     assert await command_line("reconcile", "--once") == (0, {"findings": 1})
     assert (await command_line("discrepancies", "--state", "open"))[1]["data"] == []

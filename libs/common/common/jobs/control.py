@@ -13,7 +13,7 @@ from common.database.statements import Connection, Record, Statement, array_rows
 from common.database.tables import jobs
 from common.jobs.filters import JobFilter, conditions
 from common.jobs.job import is_in_state
-from common.jobs.queue import NEW_ROUND, is_replayable
+from common.jobs.queue import NEW_ROUND, NEXT_TOKEN, is_replayable
 
 # A call changes at most so many: it is one transaction, with an audit row for each job.
 MOST_JOBS = 10_000
@@ -33,7 +33,7 @@ async def lock(connection: Connection, job_id: UUID) -> Record | None:
 
 async def select(connection: Connection, chosen: JobFilter) -> list[Record]:
     """The jobs of a filter, the earliest failed first and at most `MOST_JOBS`: `id`, `kind`, `cause` and `lease_token`,
-    which tells whether a job was claimed since."""
+    which tells whether a job was claimed, replayed or discarded since."""
     return await _selection(chosen.state, chosen.names).fetch_all(connection, **chosen.parameters)
 
 
@@ -81,6 +81,7 @@ _REPLAY = _change(is_replayable, NEW_ROUND)
 _DISCARD = _change(
     sa.or_(is_in_state("dead"), is_in_state("ready")),
     {
+        **NEXT_TOKEN,
         "state": "discarded",
         "finished_at": sa.func.now(),
         **{name: sa.bindparam(name) for name in ("discarded_reason", "discarded_by")},

@@ -64,8 +64,11 @@ _CLAIM = prepare(
 _SAME = (*_NEW, "failures", "abandoned", "lease_token", "set_backs", "given_up")
 
 
+# A decision about a job ends all selections that named it as it was: they have its lease token.
+NEXT_TOKEN: Mapping[str, Any] = {"lease_token": jobs.c.lease_token + 1}
 # A replayed job has its whole schedule again; `discarded_…` say nothing of a job that is to be run.
 NEW_ROUND: Mapping[str, Any] = {
+    **NEXT_TOKEN,
     "state": "ready",
     "finished_at": None,
     "failures": 0,

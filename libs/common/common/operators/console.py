@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -90,9 +92,18 @@ def _add_discrepancies(subcommands: Subcommands) -> None:
     acknowledge_parser = command_of(subcommands, "acknowledge", meaning, commands.acknowledge_discrepancy)
     acknowledge_parser.add_argument("discrepancy_id", metavar="id", type=UUID)
     acknowledge_parser.add_argument("--reason", required=True)
-    acknowledge_parser.set_defaults(details=None)
+    acknowledge_parser.add_argument(
+        "--details", type=_details, metavar="JSON", help="its details as you read them: refused if they have changed"
+    )
     reconcile_parser = command_of(subcommands, "reconcile", "run all checks of the reconciler now", _reconcile)
     reconcile_parser.add_argument("--once", action="store_true", required=True, help="one round, as there is no other")
+
+
+def _details(text: str) -> Any:
+    details = json.loads(text, parse_float=Decimal)
+    if not isinstance(details, dict):
+        raise ValueError(text)
+    return details
 
 
 def _add_keys(keys: Subcommands) -> None:

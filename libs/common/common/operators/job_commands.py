@@ -21,16 +21,25 @@ _IDS_SHOWN = 20
 _GROUPS_SHOWN = 100
 
 
-async def replay_job(connection: Connection, actor: Actor, job_id: UUID) -> dict[str, Any]:
+async def replay_job(connection: Connection, actor: Actor, job_id: UUID, reason: str | None = None) -> dict[str, Any]:
     """Give a job that is dead or discarded a new round of tries. Raises `Problem` NOT_FOUND, or CONFLICT when it is in
     another state."""
-    return await _change_one(connection, actor, job_id, "replayed", None)
+    job, wanted = await _lock(connection, job_id)
+    rows = await control.replay(connection, wanted)
+    _require_changed(rows, job, "replayed", "dead or discarded")
+    details = {} if reason is None else {"reason": reason}
+    await record_jobs(connection, actor, [(job_id, rows[0]["state"])], "READY", details)
+    return await find_job(connection, job_id)
 
 
 async def discard_job(connection: Connection, actor: Actor, job_id: UUID, reason: str) -> dict[str, Any]:
     """Let a job that is dead or ready never be run again. Raises `Problem` NOT_FOUND, or CONFLICT when it is in another
     state."""
-    return await _change_one(connection, actor, job_id, "discarded", reason)
+    job, wanted = await _lock(connection, job_id)
+    rows = await control.discard(connection, wanted, reason, actor.name)
+    _require_changed(rows, job, "discarded", "dead or ready")
+    await record_jobs(connection, actor, [(job_id, rows[0]["state"])], "DISCARDED", {"reason": reason})
+    return await find_job(connection, job_id)
 
 
 async def preview(connection: Connection, chosen: JobFilter) -> tuple[dict[UUID, int], JobsChange]:
@@ -85,25 +94,19 @@ async def resume_kind(connection: Connection, actor: Actor, kind: str) -> JobKin
     return await _find_kind(connection, kind)
 
 
-async def _change_one(
-    connection: Connection, actor: Actor, job_id: UUID, change: str, reason: str | None
-) -> dict[str, Any]:
-    is_discard, job = reason is not None, await control.lock(connection, job_id)
+async def _lock(connection: Connection, job_id: UUID) -> tuple[Record, dict[UUID, int]]:
+    """The job and its lease token. Raises `Problem` NOT_FOUND."""
+    job = await control.lock(connection, job_id)
     if job is None:
         raise Problem.not_found("job", job_id)
-    wanted = {job_id: job["lease_token"]}
-    rows = (
-        await control.replay(connection, wanted)
-        if reason is None
-        else await control.discard(connection, wanted, reason, actor.name)
-    )
+    return job, {job_id: job["lease_token"]}
+
+
+def _require_changed(rows: Sequence[Record], job: Record, change: str, allowed: str) -> None:
+    """Raises `Problem` CONFLICT."""
     if not rows:
-        allowed, state = ("dead or ready" if is_discard else "dead or discarded"), job["state"]
-        message = f"Only a job that is {allowed} is {change}; this one is {state}."
-        raise Problem(Code.CONFLICT, message, {"state": state})
-    after, details = ("DISCARDED", {"reason": reason}) if is_discard else ("READY", {})
-    await record_jobs(connection, actor, [(job_id, rows[0]["state"])], after, details)
-    return await find_job(connection, job_id)
+        message = f"Only a job that is {allowed} is {change}; this one is {job['state']}."
+        raise Problem(Code.CONFLICT, message, {"state": job["state"]})
 
 
 async def _changed(

@@ -60,7 +60,7 @@ async def _replay(
 ) -> dict[str, Any]:
     chosen = _filter(job_id, kind, cause, state)
     if chosen is None and job_id is not None and not dry_run:
-        return await job_commands.replay_job(connection, actor, job_id)
+        return await job_commands.replay_job(connection, actor, job_id, reason)
     if dry_run:
         return await _preview(connection, chosen)
     wanted = await job_commands.choose(connection, _given(chosen))

@@ -55,8 +55,8 @@ def _shut_down(provider: TracerProvider) -> None:
 
 
 class _HashedOnce(Resource):
-    """The exporter groups spans by their resource, whose hash the SDK makes of its JSON, for each span again: a third of
-    the time to encode a span."""
+    """The exporter groups spans by their resource. The SDK makes the hash of a resource from its JSON, for each span
+    again, which takes a third of the time to encode a span."""
 
     def __init__(self, resource: Resource) -> None:
         super().__init__(resource.attributes, resource.schema_url)

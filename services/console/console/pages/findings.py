@@ -4,7 +4,7 @@ from typing import Any
 
 from console.operations import ACKNOWLEDGE_DISCREPANCY
 from console.pages.answers import Answer, Done, View
-from console.pages.json_text import json_text
+from console.pages.json_text import json_text, parse_json_text
 from console.pages.lists import new_key, sections, service_of
 from console.pages.refusals import acted
 from console.pages.visit import Visit
@@ -20,11 +20,16 @@ async def page(visit: Visit) -> View:
     found = await sections(visit, "/ops/discrepancies", _MOST_ROWS, state=state, check=visit.query("check"))
     content = {"sections": found, "states": STATES, "state": state, "service": visit.query("service")}
     forms = {"may_acknowledge": visit.may(ACKNOWLEDGE_DISCREPANCY), "key": new_key(), "refusal": None}
-    return View("findings.html", {**content, **forms, "check": visit.query("check"), "as_text": _as_text})
+    return View(
+        "findings.html",
+        {**content, **forms, "check": visit.query("check"), "as_text": _as_text, "json_text": json_text},
+    )
 
 
 async def acknowledge(visit: Visit) -> Answer:
-    service, body = service_of(visit), {"reason": visit.form.get("reason", "")}
+    """With the details that the person has seen: others are a decision of their own."""
+    service = service_of(visit)
+    body = {"reason": visit.form.get("reason", ""), "details": parse_json_text(visit.form.get("details", ""))}
 
     def done(_: Any) -> Done:
         return Done(

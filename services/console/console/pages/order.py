@@ -10,6 +10,7 @@ from console.pages.answers import Answer, Done, File, View
 from console.pages.excerpt import excerpt
 from console.pages.order_steps import STEPS, Step
 from console.pages.page import PageFunction
+from console.pages.refusals import in_words
 from console.pages.remedies import remedies_of
 from console.pages.visit import Visit
 from console.services.client import PREFIX, ApiError, segment
@@ -58,7 +59,7 @@ async def _shown(visit: Visit, refusal: ApiError | None = None) -> View:
         "timeline": excerpt([] if explained is None else explained["timeline"], _ENTRIES_SHOWN, visit.query("entry")),
         "lines": excerpt(order["line_items"], _LINES_SHOWN, visit.query("line") or str(_LINES_SHOWN)),
         "trace_url": visit.trace_url,
-        "refusal": refusal,
+        "refusal": None if refusal is None else in_words(refusal),
     }
     status = 200 if refusal is None else refusal.status
     return View("order.html", content, title=f"Order {order['order_number']}", status=status)
@@ -69,7 +70,8 @@ def _steps(visit: Visit, order: Mapping[str, Any]) -> list[Step]:
 
 
 def take(step: Step) -> PageFunction:
-    """The function that asks for this change."""
+    """The function that asks for this change of the order as the person has seen it: a payment that was reported
+    since would be refunded with a cancellation, and a second report of one would be money to pay back."""
 
     async def change(visit: Visit) -> Answer:
         order_id = segment(visit.path("order_id"))
@@ -78,7 +80,8 @@ def take(step: Step) -> PageFunction:
             body["new_state"] = step.operation.target
         path = step.operation.path.replace("{order_id}", order_id)
         try:
-            await visit.services.orders.send(step.operation.method, path, body, key=visit.form.get("key"))
+            method, key, version = step.operation.method, visit.form.get("key"), visit.form.get("version")
+            await visit.services.orders.send(method, path, body, key=key, version=version)
         except ApiError as error:
             return await _refused(visit, error)
         return Done(f"/orders/{order_id}", f"{step.label}: done.")

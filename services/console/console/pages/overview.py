@@ -50,12 +50,13 @@ async def _content(visit: Visit) -> Mapping[str, Any]:
     groups.sort(key=lambda group: group["newest"] or "", reverse=True)
     return {
         "roles": health,
-        "summary": summary_of(health, statuses, groups, alerts, is_whole=sees_status),
+        "summary": summary_of(health, statuses, failures, alerts, is_whole=sees_status),
         "statuses": statuses,
         "counted_already": COUNTED_ALREADY,
         "sees_status": sees_status,
         "sees_failures": sees_failures,
         "failures": groups[:_MOST_FAILURES],
+        "knows_all_failures": all(part.data is not None for part in failures.values()),
         "decisions": decisions.get("returns"),
         "alerts": alerts,
         "most_alerts": _MOST_ALERTS,

@@ -31,26 +31,37 @@ class Summary:
 def summary_of(
     health: Sequence[RoleHealth],
     statuses: Mapping[str, Part[Any]],
-    failures: Sequence[object],
+    failures: Mapping[str, Part[Any]],
     alerts: Alerts | None,
     *,
     is_whole: bool,
 ) -> Summary:
+    """What is not known is a trouble like any other: without it, the sentence would say that everything works."""
     not_ready = sum(not role.is_ready for role in health)
     unknown = sum(part.data is None for part in statuses.values())
+    unlisted = sum(part.data is None and not _is_unknown(statuses, name) for name, part in failures.items())
+    groups = sum(len(part.data["data"]) for part in failures.values() if part.data is not None)
     troubles = [f"{not_ready} of {len(health)} roles are not ready"] if not_ready else []
     if unknown:
         troubles.append(f"{_count(unknown, 'service')} did not report {'its' if unknown == 1 else 'their'} status")
-    if failures:
-        troubles.append(f"{_count(len(failures), 'cause')} of failed work")
+    if unlisted:
+        troubles.append(f"{_count(unlisted, 'service')} did not list {'its' if unlisted == 1 else 'their'} failed work")
+    if groups:
+        troubles.append(f"{_count(groups, 'cause')} of failed work")
     known = [part.data for part in statuses.values() if part.data is not None]
     if paused := sum(kind["paused"] for status in known for kind in status["jobs"]):
         troubles.append(f"{_count(paused, 'kind')} of work {'is' if paused == 1 else 'are'} paused")
     troubles += _waiting(known)
+    if alerts is not None and alerts.error:
+        troubles.append("whether an alert fires is unknown")
     if alerts is not None and alerts.firing:
         number = len(alerts.firing)
         troubles.append(f"{_count(number, 'alert')} {'fires' if number == 1 else 'fire'}")
     return Summary(troubles, is_whole)
+
+
+def _is_unknown(statuses: Mapping[str, Part[Any]], name: str) -> bool:
+    return name in statuses and statuses[name].data is None
 
 
 def _waiting(statuses: Iterable[Any]) -> Iterator[str]:

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
 from common.access.auth import Role
+from common.money import format_amount
 
 WAREHOUSE = (Role.WAREHOUSE, Role.MANAGER, Role.OPS)
 PAYMENTS = (Role.PAYMENTS, Role.MANAGER, Role.OPS)
@@ -71,6 +73,11 @@ def most_important_first(findings: Iterable[Finding]) -> list[Finding]:
     """The findings of one severity, in the sequence in which they were found."""
     order = list(Severity)
     return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """`1,234.50 EUR`"""
+    return f"{format_amount(amount, currency)} {currency}"
 
 
 def clock(time: datetime) -> str:

@@ -13,7 +13,9 @@ def invoice_findings(evidence: Evidence) -> Iterator[Finding]:
         return
     invoice, again_at = invoicing.invoice, order.shipped_at + evidence.limits.invoice
     if invoice is None:
-        yield from undelivered(evidence, Hop("orders", ("order.shipped",), "invoicing", "the invoice", again_at))
+        yield from undelivered(
+            evidence, Hop("orders", ("order.shipped",), "invoicing", "the invoice", again_at, "orders")
+        )
         return
     if invoice.status == "PENDING":
         yield from _without_job(invoicing, invoice, "invoice-document")
@@ -22,7 +24,7 @@ def invoice_findings(evidence: Evidence) -> Iterator[Finding]:
     yield from _mail(invoicing, invoice)
     yield from _document(invoicing)
     if evidence.orders.invoice is None:
-        hop = Hop("invoicing", ("invoice.issued",), "orders", "the link to the invoice", again_at)
+        hop = Hop("invoicing", ("invoice.issued",), "orders", "the link to the invoice", again_at, "orders")
         yield from undelivered(evidence, hop)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from orders.explanation.evidence import Evidence, Order
-from orders.explanation.finding import OPERATORS, PAYMENTS, WAREHOUSE, Action, Finding, Severity, State, clock
+from orders.explanation.finding import OPERATORS, PAYMENTS, WAREHOUSE, Action, Finding, Severity, State, clock, money
 from orders.explanation.service_timeline import Change
 
 
@@ -22,11 +22,10 @@ def _mismatched(evidence: Evidence) -> Iterator[Finding]:
     order = evidence.orders.order
     for payment in evidence.orders.payments:
         if payment.mismatched and payment.reference not in refunded:
-            amount = f"{payment.amount.normalize():f} {order.currency}"
             body = {
                 "order_id": str(order.id),
                 "payment_reference": payment.reference,
-                "amount": float(payment.amount),
+                "amount": payment.amount,
                 "reason": "The amount is not the total of the order.",
             }
             yield Finding(
@@ -34,8 +33,8 @@ def _mismatched(evidence: Evidence) -> Iterator[Finding]:
                 severity=Severity.ERROR,
                 state=State.STUCK,
                 service="orders",
-                headline=f"A payment of {amount} was reported; the total of the order is "
-                f"{order.total_amount.normalize():f} {order.currency}.",
+                headline=f"A payment of {money(payment.amount, order.currency)} was reported; the total of the order "
+                f"is {money(order.total_amount, order.currency)}.",
                 since=payment.reported_at,
                 next="Nothing happens until staff decides: the payment is stored, and pays nothing.",
                 remedy="Refund the payment, and ask the customer to pay the total.",

@@ -13,13 +13,15 @@ from orders.explanation.service_timeline import Consumer, Event, Poison
 SILENT_AFTER = timedelta(seconds=15)
 # By how much the clocks of two databases may differ.
 CLOCKS_DIFFER = timedelta(seconds=5)
+# A consumer that has read nearly everything reports that it caught up at most so long ago, some reports.
+NEARLY_CAUGHT_UP = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
     """An event of `producer` that should have had its effect in `consumer`: `effect` says which, as a noun.
 
-    `repeated_at`: when the reconciler of the producer asks for the effect again.
+    `repeated_at`: after which time the reconciler of `repeated_by` asks for the effect again.
     """
 
     producer: str
@@ -27,6 +29,7 @@ class Hop:
     consumer: str
     effect: str
     repeated_at: datetime | None = None
+    repeated_by: str = ""
 
 
 def poison_records(evidence: Evidence) -> Iterator[Finding]:
@@ -97,11 +100,20 @@ def undelivered(evidence: Evidence, hop: Hop) -> Iterator[Finding]:
 def _unread(hop: Hop, event: Event, consumer: Consumer, now: datetime) -> Finding:
     if consumer.reported_at is None or now - consumer.reported_at > SILENT_AFTER:
         return _consumer_down(hop, event, consumer)
-    if consumer.caught_up_at is not None and consumer.caught_up_at > event.created_at + CLOCKS_DIFFER:
+    if _has_passed(consumer, event, consumer.reported_at):
         return _lost(hop, event)
     if now - event.created_at < SOON and not consumer.lag:
         return _being_read(hop, event)
     return _lagging(hop, event, consumer)
+
+
+def _has_passed(consumer: Consumer, event: Event, reported_at: datetime) -> bool:
+    """Whether the consumer has read everything that was published with the event. That may be long after the event was
+    created: the relay was down, or the event was parked. So a consumer that is behind by now may still come to it."""
+    caught_up_at = consumer.caught_up_at
+    if caught_up_at is None or caught_up_at <= event.created_at + CLOCKS_DIFFER:
+        return False
+    return not consumer.lag or reported_at - caught_up_at <= NEARLY_CAUGHT_UP
 
 
 def _discarded(records: Sequence[Poison], event: Event) -> Poison | None:
@@ -200,4 +212,4 @@ def _lost(hop: Hop, event: Event) -> Finding:
 def _next(hop: Hop, otherwise: str) -> str:
     if hop.repeated_at is None:
         return f"{otherwise}, unless the reconciler finds it."
-    return f"The reconciler of {hop.producer} asks for it again after {clock(hop.repeated_at)}."
+    return f"The reconciler of {hop.repeated_by} asks for it again after {clock(hop.repeated_at)}."

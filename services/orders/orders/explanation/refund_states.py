@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from orders.explanation.evidence import Refund, RefundsTimeline
-from orders.explanation.finding import OPERATORS, Action, Finding, Severity, State, clock, replay_job
+from orders.explanation.finding import OPERATORS, Action, Finding, Severity, State, clock, money, replay_job
 from orders.explanation.service_timeline import Job
 
 
@@ -172,7 +172,7 @@ def _succeeded(_refunds: RefundsTimeline, refund: Refund, _job: Job | None) -> I
 
 
 def _amount(refund: Refund) -> str:
-    return f"{refund.amount.normalize():f} {refund.currency}"
+    return money(refund.amount, refund.currency)
 
 
 _BY_STATE: Mapping[str, Callable[[RefundsTimeline, Refund, Job | None], Iterator[Finding]]] = {

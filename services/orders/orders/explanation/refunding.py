@@ -1,10 +1,11 @@
 """Findings: money that a customer is owed, its refunds, and disputes of the payments."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from orders.explanation import refund_states
 from orders.explanation.evidence import Evidence, Payment, Refund, RefundsTimeline
-from orders.explanation.finding import Finding, Severity, State
+from orders.explanation.finding import Finding, Severity, State, money
 from orders.explanation.receiving import Hop, undelivered
 
 _UNEXPECTED = {"late": ("order.late_payment",), "surplus": ("order.surplus_payment",)}
@@ -38,12 +39,18 @@ def _owed(evidence: Evidence, refunds: RefundsTimeline) -> Iterator[Finding]:
     for payment in evidence.orders.payments:
         types = _cause_of_refund(evidence, payment)
         if types and not references & {payment.reference, payment.first_reference}:
-            again_at = payment.reported_at + evidence.limits.refund
-            yield from undelivered(evidence, Hop("orders", types, "refunds", "the refund", again_at))
+            again_at = _owed_since(evidence, payment) + evidence.limits.refund
+            yield from undelivered(evidence, Hop("orders", types, "refunds", "the refund", again_at, "orders"))
     value = evidence.returns and evidence.returns.opened_return
     if value and value.completed_at is not None and value.payment_reference not in references:
         again_at = value.completed_at + evidence.limits.refund
-        yield from undelivered(evidence, Hop("returns", ("return.completed",), "refunds", "the refund", again_at))
+        hop = Hop("returns", ("return.completed",), "refunds", "the refund", again_at, "returns")
+        yield from undelivered(evidence, hop)
+
+
+def _owed_since(evidence: Evidence, payment: Payment) -> datetime:
+    """As the check `refund_result_missing` of orders counts."""
+    return max(payment.reported_at, evidence.orders.order.cancelled_at or payment.reported_at)
 
 
 def _cause_of_refund(evidence: Evidence, payment: Payment) -> tuple[str, ...]:
@@ -56,16 +63,20 @@ def _cause_of_refund(evidence: Evidence, payment: Payment) -> tuple[str, ...]:
 
 
 def _unrecorded(evidence: Evidence, refund: Refund) -> Iterator[Finding]:
-    """The refund has succeeded, and the service of its cause does not know it."""
-    again_at = None if refund.completed_at is None else refund.completed_at + evidence.limits.refund
+    """The refund has succeeded, and the service of its cause does not know it. That service asks for the result again,
+    as long after it owed the money as for a refund."""
     if refund.cause == "RETURN_COMPLETED":
         value = evidence.returns and evidence.returns.opened_return
         if value and value.refund_status != "SUCCEEDED":
-            yield from undelivered(evidence, Hop("refunds", _RESULTS, "returns", "the return's result", again_at))
+            again_at = None if value.completed_at is None else value.completed_at + evidence.limits.refund
+            hop = Hop("refunds", _RESULTS, "returns", "the return's result", again_at, "returns")
+            yield from undelivered(evidence, hop)
         return
     payment = next((each for each in evidence.orders.payments if _is_of(refund, each)), None)
     if payment is not None and payment.refund_status != "SUCCEEDED":
-        yield from undelivered(evidence, Hop("refunds", _RESULTS, "orders", "the result on the order", again_at))
+        again_at = _owed_since(evidence, payment) + evidence.limits.refund
+        hop = Hop("refunds", _RESULTS, "orders", "the result on the order", again_at, "orders")
+        yield from undelivered(evidence, hop)
 
 
 def _is_of(refund: Refund, payment: Payment) -> bool:
@@ -114,7 +125,7 @@ def _book(refunds: RefundsTimeline) -> Iterator[Finding]:
                 severity=Severity.ERROR,
                 state=State.STUCK,
                 service="refunds",
-                headline=f"The provider paid back {payment.excess.normalize():f} {payment.currency} more than the "
+                headline=f"The provider paid back {money(payment.excess, payment.currency)} more than the "
                 f"payment {payment.reference} had left.",
                 next="Nothing happens by itself.",
                 remedy="Compare GET /refunds/book?order_id=… with the provider's dashboard, and reclaim the money.",

@@ -86,16 +86,30 @@ async def test_a_dry_run_shows_the_jobs_and_its_selection_replays_exactly_these(
     await ops.post(f"/ops/jobs/{cold[0]}/discard", json=REASON)
     body = {"selection": shown["selection"], "reason": "the kilns are warm", "per_second": 2}
     changed = (await ops.post("/ops/jobs/replay", json=body)).json()
-    # A selection names jobs as they were: one that was discarded since then has still its lease token.
-    assert (changed["changed"], changed["ids"]) == (3, cold)
+    # A selection names jobs as they were: that somebody has discarded one since then is left as it is.
+    assert (changed["changed"], changed["unchanged"], changed["ids"]) == (2, 1, cold[1:])
+    discarded, cold = cold[0], cold[1:]
+    assert (await ops.get(f"/ops/jobs/{discarded}")).json()["discarded_reason"] == REASON["reason"]
     assert (await ops.get(f"/ops/jobs/{late}")).json()["state"] == "dead"
     due = [datetime.fromisoformat((await ops.get(f"/ops/jobs/{each}")).json()["due_at"]) for each in cold]
-    assert [later - due[0] for later in due] == [timedelta(seconds=each / 2) for each in range(3)]
+    assert [later - due[0] for later in due] == [timedelta(seconds=each / 2) for each in range(2)]
     assert datetime.fromisoformat(changed["last_due_at"]) == due[-1]
     for each in cold:
         [*_, row] = (await ops.get(f"/audit?entity_type=JOB&entity_id={each}&new_state=READY")).json()["data"]
         assert row["metadata"]["operation"] == changed["operation"]
         assert row["metadata"]["reason"] == "the kilns are warm"
+
+
+async def test_jobs_that_somebody_has_replayed_since_the_dry_run_are_not_discarded(
+    vase_gateway: VaseGateway, ops: httpx.AsyncClient
+) -> None:
+    cold = await cold_kilns(vase_gateway, 2)
+    shown = (await ops.post("/ops/jobs/discard", json={"filter": {"kind": "glaze"}, "dry_run": True})).json()
+    assert shown["ids"] == cold
+    await ops.post(f"/ops/jobs/{cold[0]}/replay")
+    changed = (await ops.post("/ops/jobs/discard", json={"selection": shown["selection"], **REASON})).json()
+    assert (changed["changed"], changed["unchanged"], changed["ids"]) == (1, 1, cold[1:])
+    assert (await ops.get(f"/ops/jobs/{cold[0]}")).json()["state"] == "ready"
 
 
 async def test_many_jobs_are_discarded_by_ids_or_by_cause_and_others_are_left_alone(
