@@ -9,6 +9,7 @@ failure with a command that repeats it.
 """
 
 import argparse
+import asyncio
 import os
 import re
 import subprocess
@@ -16,6 +17,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from demo import journeys
+from demo.client import Shop
 from demo.own_stack import fresh_stack
 from local_stack.services import SERVICES
 from local_stack.stack_json import StackDescription
@@ -27,6 +30,8 @@ SHARES = {"orders": 0.4, "returns": 0.3, "invoicing": 0.15, "refunds": 0.15}
 # A round sends the invalid requests that schemathesis derives from a document at once, some hundred for a service.
 # Fewer cases than this leave them out.
 CASES_OF_A_WHOLE_ROUND = 4000
+# So many orders can be returned in a round.
+DELIVERED_ORDERS = 40
 PHASES = {True: "examples,coverage,fuzzing,stateful", False: "examples,fuzzing,stateful"}
 
 
@@ -49,6 +54,7 @@ def one_round(stack: StackDescription, service: str, seed: int, examples: int, f
             "SCHEMATHESIS_HOOKS": "fuzz_checks",
             "PYTHONPATH": str(Path(__file__).parent),
             "FUZZ_KEY": stack["api_keys"]["ops"],
+            "FUZZ_DELIVERED": " ".join(asyncio.run(deliver_orders(stack)) if service == "returns" else ()),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -60,6 +66,23 @@ def one_round(stack: StackDescription, service: str, seed: int, examples: int, f
     if schemathesis.returncode != 0 or counted is None:
         print(schemathesis.stdout)
     return int(counted[1].replace(",", "")) if counted else 0, schemathesis.returncode == 0
+
+
+async def deliver_orders(stack: StackDescription) -> list[str]:
+    shop = Shop(stack)
+    try:
+        return await asyncio.gather(*(_deliver(shop) for _ in range(DELIVERED_ORDERS)))
+    finally:
+        await shop.close()
+
+
+async def _deliver(shop: Shop) -> str:
+    order = await journeys.place(shop, journeys.example("returned-order"))
+    order_id: str = order["id"]
+    await journeys.pay(shop, order_id, f"pi_fuzz_{order_id}")
+    for step in (journeys.pack, journeys.ship, journeys.deliver):
+        await step(shop, order_id)
+    return order_id
 
 
 def fuzz(stack: StackDescription, cases: int, seed: int, folder: Path) -> bool:

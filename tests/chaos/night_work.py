@@ -9,6 +9,7 @@ printed; run the command again for the next piece. `progress.json` in the folder
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -20,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.measuring import resident_bytes
-from chaos.kill_runs import in_turn, kill, process_of
+from chaos.kill_runs import in_turn, kill
 from chaos.night_checks import check
 from chaos.night_clients import NightClients
 from demo.client import Unexpected
@@ -84,13 +85,12 @@ async def _note(folder: Path, night: NightClients, progress: Progress) -> None:
 
 def _memory(stack: StackDescription) -> int:
     """Of the services. The memory of PostgreSQL and Kafka are buffers of a fixed size."""
-    names = [each["name"] for each in stack["processes"] if each["name"] not in {"postgres", "kafka"}]
     total = 0
-    for name in names:
-        try:
-            total += resident_bytes(process_of(stack, name)["pid"])
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # killed just now
+    for process in stack["processes"]:
+        if process["name"] in {"postgres", "kafka"}:
+            continue
+        with contextlib.suppress(OSError, IndexError):  # it was killed just now
+            total += resident_bytes(process["pid"])
     return total
 
 
