@@ -30,12 +30,14 @@ SHARES = {"orders": 0.4, "returns": 0.3, "invoicing": 0.15, "refunds": 0.15}
 # A round sends the invalid requests that schemathesis derives from a document at once, some hundred for a service.
 # Fewer cases than this leave them out.
 CASES_OF_A_WHOLE_ROUND = 4000
-# So many orders can be returned in a round.
-DELIVERED_ORDERS = 40
+# So many orders can be returned in all rounds: more than sequences ask for.
+DELIVERED_ORDERS = 100
 PHASES = {True: "examples,coverage,fuzzing,stateful", False: "examples,fuzzing,stateful"}
 
 
-def one_round(stack: StackDescription, service: str, seed: int, examples: int, folder: Path) -> tuple[int, bool]:
+def one_round(
+    stack: StackDescription, service: str, seed: int, examples: int, delivered: str, folder: Path
+) -> tuple[int, bool]:
     """One run of all operations of a service; the number of cases, and whether all passed."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run"),
@@ -54,7 +56,7 @@ def one_round(stack: StackDescription, service: str, seed: int, examples: int, f
             "SCHEMATHESIS_HOOKS": "fuzz_checks",
             "PYTHONPATH": str(Path(__file__).parent),
             "FUZZ_KEY": stack["api_keys"]["ops"],
-            "FUZZ_DELIVERED": " ".join(asyncio.run(deliver_orders(stack)) if service == "returns" else ()),
+            "FUZZ_DELIVERED": delivered,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -63,6 +65,7 @@ def one_round(stack: StackDescription, service: str, seed: int, examples: int, f
         timeout=ROUND_TIMEOUT_SECONDS,
     )
     counted = re.search(r"^ +([\d,]+) generated", schemathesis.stdout, re.MULTILINE)
+    print(*re.findall(r"API Links: .*", schemathesis.stdout), flush=True)
     if schemathesis.returncode != 0 or counted is None:
         print(schemathesis.stdout)
     return int(counted[1].replace(",", "")) if counted else 0, schemathesis.returncode == 0
@@ -87,11 +90,13 @@ async def _deliver(shop: Shop) -> str:
 
 def fuzz(stack: StackDescription, cases: int, seed: int, folder: Path) -> bool:
     total, failed = 0, []
+    # First of all: the fuzzing revokes keys.
+    delivered = " ".join(asyncio.run(deliver_orders(stack)))
     examples = EXAMPLES_PER_ROUND if cases >= CASES_OF_A_WHOLE_ROUND else max(1, cases // 60)
     for service in SERVICES:
         sent, number, passed = 0, 0, True
         while sent < cases * SHARES[service] and passed:
-            more, passed = one_round(stack, service, seed + number, examples, folder)
+            more, passed = one_round(stack, service, seed + number, examples, delivered, folder)
             sent, number = sent + more, number + 1
             result = "no failure" if passed else "FAILED"
             print(f"{service}, seed {seed + number - 1}: {sent} cases, {result}", flush=True)
