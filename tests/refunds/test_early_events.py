@@ -6,17 +6,22 @@ from uuid import uuid4
 
 from common.database.transactions import Pool, transaction
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, PaymentDisputed, RefundChanged
+from refunds.repository import provider
 from refunds.use_cases.jobs import EVENT_JOB
 from refunds.use_cases.provider_events import MOST_REPEATS, apply
 from refunds.worker.event_job import EventJob
+from refunds.worker.refund_job import RefundJob
 from support.example.refunds import EVENT as ACTOR
-from support.example.refunds import open_refund
+from support.example.refunds import a_refund, job_in_state, open_refund
+from support.payments.fake_gateway import FakePaymentGateway
 from support.payments.provider_events import (
     SUCCEEDED,
+    applied,
     balances,
     dispute_events,
     event_of,
     is_in,
+    mails,
     no_events_left,
     received,
     running,
@@ -47,6 +52,53 @@ async def test_a_dispute_that_is_reported_before_its_payment_is_applied_with_the
         await eventually(is_in(pool, refund, "HELD"))
     assert await dispute_events(pool) == ["dispute.opened"]
     assert await balances(pool, refund) == {"disputed": Decimal("79.06")}
+
+
+def by_hand_of_two_ids(charge: str) -> GatewayRefund:
+    """A refund made by hand, of a payment that has an intent and a charge."""
+    intent, amount = f"pi_of_{charge}", Decimal("79.06")
+    return GatewayRefund(f"re_{charge}", SUCCEEDED, None, intent, amount, "EUR", None, datetime.now(UTC), charge)
+
+
+async def test_a_refund_made_by_hand_before_its_payment_is_reported_by_the_charge_is_adopted(pool: Pool) -> None:
+    charge, gateway = f"ch_{uuid4().hex}", FakePaymentGateway()
+    await applied(pool, by_hand_of_two_ids(charge))
+    refund = await open_refund(pool, payment_reference=charge)
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert await state_of(pool, refund) == ("SUCCEEDED", f"re_{charge}")
+    assert await gateway.refunds(charge) == []
+    assert await mails(pool) == 1
+
+
+async def test_a_repeated_event_names_the_payment_as_the_book_does_and_no_older_one_changes_that(pool: Pool) -> None:
+    charge = f"ch_{uuid4().hex}"
+    by_hand = by_hand_of_two_ids(charge)
+    event = event_of(RefundChanged(by_hand))
+    await received(pool, event)
+    refund = None
+    for repeats in range(2):
+        async with transaction(pool) as connection:
+            await apply(connection, {"provider": "fake", "event_id": event.id, "repeats": repeats}, ACTOR)
+        refund = refund or await open_refund(pool, payment_reference=charge)
+    assert refund is not None
+    assert await state_of(pool, refund) == ("SUCCEEDED", by_hand.id)
+    assert await balances(pool, refund) == {"paid_elsewhere": Decimal("79.06")}
+
+    async with transaction(pool) as connection:
+        assert (await provider.merge_refund(connection, by_hand)).payment_reference == charge
+
+
+async def test_a_refund_made_by_hand_before_its_payment_was_known_settles_the_refund_of_that_payment(
+    pool: Pool,
+) -> None:
+    charge = f"ch_{uuid4().hex}"
+    await applied(pool, by_hand_of_two_ids(charge))
+    refund = await open_refund(pool, payment_reference=charge)
+    async with transaction(pool) as connection:
+        assert not await provider.is_of_another_refund(connection, f"re_{charge}", refund)
+        other = a_refund(payment_reference="ch_other")
+        assert await provider.is_of_another_refund(connection, f"re_{charge}", other)
 
 
 async def test_a_refund_made_by_hand_of_a_payment_that_never_comes_is_kept_as_a_disagreement(pool: Pool) -> None:

@@ -57,6 +57,10 @@ _BEGIN_FIRST = prepare(
                     SELECT FROM gateway_refunds AS g
                     WHERE g.payment_reference = refunds.payment_reference AND g.status <> 'FAILED'
                 )
+                AND NOT EXISTS (
+                    SELECT FROM gateway_refunds AS g
+                    WHERE g.payment_alias = refunds.payment_reference AND g.status <> 'FAILED'
+                )
             RETURNING *
         ), called AS (
             INSERT INTO refund_calls (refund_id, kind, attempt, idempotency_key, request_hash)

@@ -25,6 +25,8 @@ gateway_refunds = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("payment_reference", sa.Text, nullable=False, index=True),
+    # The other id of a payment that the book does not have yet; null once it has the payment.
+    sa.Column("payment_alias", sa.Text),
     # Ours, or null for a refund that was made by hand.
     sa.Column("reference", sa.Text),
     sa.Column("amount", sa.Numeric(19, 4), nullable=False),
@@ -33,6 +35,9 @@ gateway_refunds = sa.Table(
     sa.Column("reason", sa.Text),
     instant("created_at", nullable=False),
     sa.CheckConstraint("status IN ('PENDING', 'SUCCEEDED', 'FAILED')", name="status"),
+    sa.Index(
+        "ix_gateway_refunds_payment_alias", "payment_alias", postgresql_where=sa.text("payment_alias IS NOT NULL")
+    ),
 )
 
 # Payments that the customer's bank reclaims or has reclaimed.

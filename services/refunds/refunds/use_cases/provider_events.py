@@ -29,6 +29,7 @@ from refunds.payment_gateway.port import (
     Unreadable,
 )
 from refunds.repository import provider, writing
+from refunds.repository import provider_events as events
 from refunds.use_cases import booking
 from refunds.use_cases.answers import adopt, is_whole, record_mismatch, record_second, reverse, succeed
 from refunds.use_cases.calling import partly_refunded
@@ -48,7 +49,7 @@ _FIRST_REPEAT = timedelta(seconds=0.5)
 async def receive(connection: Connection, provider_name: str, event: GatewayEvent, body: bytes | None = None) -> bool:
     """Store the event and enqueue the job that applies it, once. False for one that was received before."""
     document = {"kind": type(event.kind).__name__, "of": to_builtins(event.kind), "created_at": event.created_at}
-    if not await provider.store_event(connection, provider_name, event.id, to_builtins(document), body):
+    if not await events.store_event(connection, provider_name, event.id, to_builtins(document), body):
         return False
     payload = {"provider": provider_name, "event_id": event.id}
     key = f"{provider_name}:{event.id}"
@@ -63,7 +64,7 @@ async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor
     The report of the payment comes by another way, and may come later: then the event is applied again by another job.
     """
     repeats = payload.get("repeats", 0)
-    event = await provider.read_event(connection, payload["provider"], payload["event_id"])
+    event = await events.read_event(connection, payload["provider"], payload["event_id"])
     kind, is_last = _read(event), repeats == MOST_REPEATS
     if isinstance(kind, Unreadable):
         raise PermanentFailure(f"event {payload['event_id']} cannot be read: {kind.error}")
@@ -89,10 +90,11 @@ def _read(event: Any) -> RefundChanged | PaymentDisputed | Unreadable:
 
 
 async def _of_known_payment(connection: Connection, subject: _Subject) -> _Subject:
-    """With the id of the payment that the book has, where the provider has two."""
-    if subject.payment_alias is None or not await provider.orders_of_payment(connection, subject.payment_alias):
-        return subject
-    return replace(subject, payment_reference=subject.payment_alias)
+    """With the id of the payment that the book has, where the provider has two; with both as long as it has neither."""
+    for reference in (subject.payment_alias, subject.payment_reference):
+        if reference is not None and await provider.orders_of_payment(connection, reference):
+            return replace(subject, payment_reference=reference, payment_alias=None)
+    return subject
 
 
 async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: Actor, *, is_last: bool) -> bool:

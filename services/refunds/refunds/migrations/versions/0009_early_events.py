@@ -1,0 +1,13 @@
+"""Events of the provider that come before the report of their payment: both of its ids.
+
+The previous version of the service continues to work: it leaves the new column empty.
+"""
+
+from alembic import op
+
+revision = "0009_early_events"
+down_revision = "0008_provider_events_online"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE gateway_refunds ADD COLUMN payment_alias TEXT")
