@@ -1,9 +1,11 @@
 """Events of the provider that come before the report of their payment."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
 
+import pytest
 from common.database.transactions import Pool, transaction
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, PaymentDisputed, RefundChanged
 from refunds.repository import provider
@@ -99,6 +101,51 @@ async def test_a_refund_made_by_hand_before_its_payment_was_known_settles_the_re
         assert not await provider.is_of_another_refund(connection, f"re_{charge}", refund)
         other = a_refund(payment_reference="ch_other")
         assert await provider.is_of_another_refund(connection, f"re_{charge}", other)
+
+
+@pytest.mark.parametrize("alias", [None, "ch_disputed"])
+async def test_a_refund_of_a_payment_that_was_disputed_before_it_was_known_is_held_and_made_after_a_won_dispute(
+    pool: Pool, alias: str | None
+) -> None:
+    gateway = FakePaymentGateway()
+    opened = PaymentDisputed("du_early", "pi_1", Decimal("79.06"), "EUR", DisputeStatus.OPENED, "fraudulent", alias)
+    event = event_of(opened)
+    await received(pool, event)
+    async with transaction(pool) as connection:
+        await apply(connection, {"provider": "fake", "event_id": event.id}, ACTOR)
+    refund = await open_refund(pool, payment_reference=alias or "pi_1")
+    async with running(pool, RefundJob(gateway)):
+        await eventually(is_in(pool, refund, "HELD"))
+    assert (await gateway.refunds("pi_1"), await dispute_events(pool)) == ([], [])
+
+    # A second event of the same status, which the provider may send, has a repeat of its own.
+    for _ in range(2):
+        async with transaction(pool) as connection:
+            await apply(connection, {"provider": "fake", "event_id": event.id, "repeats": 1}, ACTOR)
+    assert await balances(pool, refund) == {"disputed": Decimal("79.06")}
+    assert await dispute_events(pool) == ["dispute.opened"]
+
+    await applied(pool, replace(opened, status=DisputeStatus.WON))
+    async with running(pool, RefundJob(gateway)):
+        await job_in_state(pool, refund, "done")
+    assert (await state_of(pool, refund))[0] == "SUCCEEDED"
+    assert await dispute_events(pool) == ["dispute.opened", "dispute.won"]
+
+
+async def test_a_dispute_that_has_ended_before_its_payment_is_known_is_booked_and_told_by_its_end(pool: Pool) -> None:
+    opened = PaymentDisputed("du_early", "pi_1", Decimal("79.06"), "EUR", DisputeStatus.OPENED, "fraudulent")
+    events = [event_of(opened), event_of(replace(opened, status=DisputeStatus.LOST))]
+    refund = None
+    for repeats in range(2):
+        for event in events:
+            if not repeats:
+                await received(pool, event)
+            async with transaction(pool) as connection:
+                await apply(connection, {"provider": "fake", "event_id": event.id, "repeats": repeats}, ACTOR)
+        refund = refund or await open_refund(pool, payment_reference="pi_1")
+    assert refund is not None
+    assert await balances(pool, refund) == {"lost": Decimal("79.06")}
+    assert await dispute_events(pool) == ["dispute.lost"]
 
 
 async def test_a_refund_made_by_hand_of_a_payment_that_never_comes_is_kept_as_a_disagreement(pool: Pool) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from common.database.statements import Connection, prepare
 from common.money import quantize
-from sqlalchemy import Text, bindparam, case, exists, func, literal_column, not_, or_, select
+from sqlalchemy import Table, Text, bindparam, case, exists, func, literal_column, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain.refund import Refund
@@ -19,12 +19,26 @@ from refunds.tables import (
     book_payments,
     gateway_refunds,
     payment_disputes,
+    postings,
     refunds,
 )
 
 _REFUND_FIELDS = tuple(field.name for field in fields(GatewayRefund))
-_DISPUTE_FIELDS = tuple(field.name for field in fields(PaymentDisputed) if field.name != "payment_alias")
+_DISPUTE_FIELDS = tuple(field.name for field in fields(PaymentDisputed))
 _payment = bindparam("payment_reference", type_=Text)
+
+
+def _named(table: Table, reference: Any, alias: Any) -> dict[str, Any]:
+    """The ids of the payment, which may have come since an earlier event, with the other one of its ids. The id that
+    the book has is never replaced: an event that was applied at the same moment, or a list of the provider, may not
+    know it."""
+    stored = literal_column(f"{table.name}.payment_reference", Text)
+    is_booked = exists().where(book_payments.c.reference == stored)
+    return {
+        "payment_reference": case((is_booked, stored), else_=reference),
+        "payment_alias": case((is_booked, None), else_=alias),
+    }
+
 
 _new_refund = insert(gateway_refunds).values({name: bindparam(name) for name in _REFUND_FIELDS})
 _rank = {GatewayRefundStatus.PENDING: 1, GatewayRefundStatus.SUCCEEDED: 2, GatewayRefundStatus.FAILED: 3}
@@ -34,9 +48,6 @@ def _rank_of(column: Any, ranks: Mapping[Any, int]) -> Any:
     return case({str(status): rank for status, rank in ranks.items()}, value=column)
 
 
-# The payment may have come since an earlier event, with the other one of its ids. The id that the book has is never
-# replaced: an event that was applied at the same moment, or a list of the provider, may not know it.
-_is_booked = exists().where(book_payments.c.reference == literal_column("gateway_refunds.payment_reference"))
 _is_further = _rank_of(_new_refund.excluded.status, _rank) > _rank_of(gateway_refunds.c.status, _rank)
 _MERGE_REFUND = prepare(
     _new_refund.on_conflict_do_update(
@@ -45,12 +56,7 @@ _MERGE_REFUND = prepare(
             name: case((_is_further, _new_refund.excluded[name]), else_=gateway_refunds.c[name])
             for name in ("status", "reason")
         }
-        | {
-            "payment_reference": case(
-                (_is_booked, gateway_refunds.c.payment_reference), else_=_new_refund.excluded.payment_reference
-            ),
-            "payment_alias": case((_is_booked, None), else_=_new_refund.excluded.payment_alias),
-        },
+        | _named(gateway_refunds, _new_refund.excluded.payment_reference, _new_refund.excluded.payment_alias),
     ).returning(*gateway_refunds.c)
 )
 _REFUND_STATUS = prepare(select(gateway_refunds.c.status).where(gateway_refunds.c.id == bindparam("id")))
@@ -81,9 +87,33 @@ _MERGE_DISPUTE = prepare(
         > _rank_of(payment_disputes.c.status, _dispute_rank),
     ).returning(payment_disputes.c.dispute_id)
 )
+_NAME_DISPUTE = prepare(
+    update(payment_disputes)
+    .where(payment_disputes.c.dispute_id == bindparam("of_dispute", type_=Text))
+    .values(
+        _named(
+            payment_disputes,
+            bindparam("new_payment_reference", type_=Text),
+            bindparam("new_payment_alias", type_=Text),
+        )
+    )
+)
+_IS_UNBOOKED = prepare(
+    select(
+        exists().where(
+            payment_disputes.c.dispute_id == bindparam("dispute_id", type_=Text),
+            payment_disputes.c.status == bindparam("status", type_=Text),
+        )
+        & ~exists().where(
+            postings.c.subject == func.concat("dispute:", bindparam("dispute_id", type_=Text)),
+            postings.c.kind == func.concat("DISPUTE_", bindparam("status", type_=Text)),
+        )
+    )
+)
 _DISPUTES = prepare(
     select(*(payment_disputes.c[name] for name in _DISPUTE_FIELDS)).where(
-        payment_disputes.c.payment_reference == _payment, payment_disputes.c.status != str(DisputeStatus.WON)
+        or_(payment_disputes.c.payment_reference == _payment, payment_disputes.c.payment_alias == _payment),
+        payment_disputes.c.status != str(DisputeStatus.WON),
     )
 )
 _REFUNDS_OF_PAYMENT = prepare(
@@ -140,7 +170,22 @@ async def merge_refund(connection: Connection, refund: GatewayRefund) -> Gateway
 async def merge_dispute(connection: Connection, dispute: PaymentDisputed) -> bool:
     """False where the event says nothing new."""
     parameters = {name: getattr(dispute, name) for name in _DISPUTE_FIELDS}
-    return await _MERGE_DISPUTE.fetch_value(connection, **parameters) is not None
+    if await _MERGE_DISPUTE.fetch_value(connection, **parameters) is not None:
+        return True
+    await _NAME_DISPUTE.execute(
+        connection,
+        of_dispute=dispute.dispute_id,
+        new_payment_reference=dispute.payment_reference,
+        new_payment_alias=dispute.payment_alias,
+    )
+    return False
+
+
+async def is_unbooked(connection: Connection, dispute: PaymentDisputed) -> bool:
+    """Whether it has this status, and the book does not have that yet."""
+    parameters = {"dispute_id": dispute.dispute_id, "status": dispute.status}
+    unbooked: bool = await _IS_UNBOOKED.fetch_value(connection, **parameters)
+    return unbooked
 
 
 async def status_of(connection: Connection, transaction_id: str) -> GatewayRefundStatus | None:

@@ -46,12 +46,17 @@ payment_disputes = sa.Table(
     metadata,
     sa.Column("dispute_id", sa.Text, primary_key=True),
     sa.Column("payment_reference", sa.Text, nullable=False, index=True),
+    # As of a refund.
+    sa.Column("payment_alias", sa.Text),
     sa.Column("amount", sa.Numeric(19, 4), nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     instant("changed_at", nullable=False, server_default=sa.func.now()),
     sa.CheckConstraint("status IN ('OPENED', 'WON', 'LOST')", name="status"),
+    sa.Index(
+        "ix_payment_disputes_payment_alias", "payment_alias", postgresql_where=sa.text("payment_alias IS NOT NULL")
+    ),
 )
 
 # How far a sweep has read the provider's events.

@@ -73,7 +73,7 @@ async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor
         is_applied = await _apply_refund(connection, refund, actor, is_last=is_last)
     else:
         dispute = await _of_known_payment(connection, kind)
-        is_applied = await _apply_dispute(connection, dispute, actor, is_last=is_last)
+        is_applied = await _apply_dispute(connection, dispute, actor, repeats=repeats)
     if not (is_applied or is_last):
         key = f"{payload['provider']}:{payload['event_id']}:{repeats + 1}"
         repeat = {**payload, "repeats": repeats + 1}
@@ -163,12 +163,14 @@ async def _apply_foreign(
     await _resume_held(connection, refunds)
 
 
-async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor, *, is_last: bool) -> bool:
-    """False where the book does not have its payment yet: nothing is written then."""
+async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor, *, repeats: int) -> bool:
+    """False where the book does not have its payment yet: the dispute is then an obstacle to our refunds, and neither
+    booked nor published, which a repeat does."""
+    is_new = await provider.merge_dispute(connection, dispute)
     orders = await provider.orders_of_payment(connection, dispute.payment_reference)
-    if not (orders or is_last):
+    if not (orders or repeats == MOST_REPEATS):
         return False
-    if not await provider.merge_dispute(connection, dispute):
+    if not (is_new or (repeats and await provider.is_unbooked(connection, dispute))):
         return True
     _log.critical("a payment is disputed", dispute_id=dispute.dispute_id, status=dispute.status)
     refunds = await _lock_refunds(connection, dispute.payment_reference)

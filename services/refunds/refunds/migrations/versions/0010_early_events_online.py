@@ -10,6 +10,7 @@ down_revision = "0009_early_events"
 
 INDEXES = {
     "ix_gateway_refunds_payment_alias": "gateway_refunds (payment_alias) WHERE payment_alias IS NOT NULL",
+    "ix_payment_disputes_payment_alias": "payment_disputes (payment_alias) WHERE payment_alias IS NOT NULL",
 }
 
 
