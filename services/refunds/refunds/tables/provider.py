@@ -17,6 +17,10 @@ provider_events = sa.Table(
     # As it was signed; null for an event that a sweep found.
     sa.Column("body", sa.LargeBinary),
     instant("received_at", nullable=False, server_default=sa.func.now(), index=True),
+    # Null until its effects are committed, or its payment did not come in time. By the default, what the version before
+    # this column has received counts as applied.
+    instant("applied_at", server_default=sa.func.now()),
+    sa.Index("ix_provider_events_unapplied", "received_at", postgresql_where=sa.text("applied_at IS NULL")),
 )
 
 # Refunds at the provider as its events describe them: the furthest status, whatever the order of the events.

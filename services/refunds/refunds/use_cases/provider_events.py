@@ -51,10 +51,17 @@ async def receive(connection: Connection, provider_name: str, event: GatewayEven
     document = {"kind": type(event.kind).__name__, "of": to_builtins(event.kind), "created_at": event.created_at}
     if not await events.store_event(connection, provider_name, event.id, to_builtins(document), body):
         return False
-    payload = {"provider": provider_name, "event_id": event.id}
-    key = f"{provider_name}:{event.id}"
-    await queue.enqueue(connection, NewJob(EVENT_JOB, key, payload, traceparent_below(), event.id))
+    await enqueue(connection, provider_name, event.id)
     return True
+
+
+async def enqueue(connection: Connection, provider_name: str, event_id: str, repeats: int = 0) -> None:
+    """The job that applies the event, for the first time or again."""
+    payload: dict[str, object] = {"provider": provider_name, "event_id": event_id}
+    if repeats:
+        payload["repeats"] = repeats
+    key = events.job_key(provider_name, event_id, repeats)
+    await queue.enqueue(connection, NewJob(EVENT_JOB, key, payload, traceparent_below(), event_id))
 
 
 async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor) -> None:
@@ -74,8 +81,10 @@ async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor
     else:
         dispute = await _of_known_payment(connection, kind)
         is_applied = await _apply_dispute(connection, dispute, actor, repeats=repeats)
-    if not (is_applied or is_last):
-        key = f"{payload['provider']}:{payload['event_id']}:{repeats + 1}"
+    if is_applied or is_last:
+        await events.mark_applied(connection, payload["provider"], payload["event_id"])
+    else:
+        key = events.job_key(payload["provider"], payload["event_id"], repeats + 1)
         repeat = {**payload, "repeats": repeats + 1}
         await queue.enqueue(
             connection, NewJob.caused_by(actor, EVENT_JOB, key, repeat, due_in=_FIRST_REPEAT * 2**repeats)

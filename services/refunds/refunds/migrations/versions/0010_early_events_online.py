@@ -1,4 +1,4 @@
-"""Find what the provider's early events report by the other id of the payment, while the service writes.
+"""Find early events by the other id of their payment, and events that are not applied, while the service writes.
 
 Outside a transaction: a run that was interrupted is repeated from the beginning.
 """
@@ -9,6 +9,7 @@ revision = "0010_early_events_online"
 down_revision = "0009_early_events"
 
 INDEXES = {
+    "ix_provider_events_unapplied": "provider_events (received_at) WHERE applied_at IS NULL",
     "ix_gateway_refunds_payment_alias": "gateway_refunds (payment_alias) WHERE payment_alias IS NOT NULL",
     "ix_payment_disputes_payment_alias": "payment_disputes (payment_alias) WHERE payment_alias IS NOT NULL",
 }
