@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import asyncpg
 import pytest
@@ -14,9 +15,10 @@ from refunds.payment_gateway.port import (
     GatewayRefundStatus,
     RefundCall,
 )
-from refunds.use_cases import booking, provider_events
-from support.example.refunds import EVENT, a_request
+from refunds.use_cases import booking, provider_events, settlement
+from support.example.refunds import EVENT, a_request, open_refund
 from support.payments.fake_gateway import FakePaymentGateway
+from support.payments.provider_events import applied, at_provider, balances
 from support.postgres.databases import Database
 from support.reconciliation.rounds import discrepancies, reconcile
 from support.waiting import eventually
@@ -158,3 +160,45 @@ async def test_a_refund_that_was_made_by_hand_is_handed_over_like_a_webhook(pool
         payload = {"provider": gateway.name, "event_id": "ledger:re_by_hand:SUCCEEDED"}
         await provider_events.apply(connection, payload, EVENT)
     assert await reconcile(pool, [ledger(gateway)]) == []
+
+
+async def declined(pool: Pool) -> Refund:
+    refund = await open_refund(pool)
+    await pool.execute("UPDATE refunds SET status = 'DECLINED', error = 'the account is closed', attempts = 1")
+    return refund
+
+
+async def settled(pool: Pool, refund: Refund, reference: str) -> None:
+    async with transaction(pool) as connection:
+        await settlement.settle_refund(connection, refund.id, reference, "paid by hand", EVENT)
+
+
+async def test_a_refund_made_by_hand_whose_id_has_settled_ours_before_its_event_came_is_no_finding(pool: Pool) -> None:
+    refund, gateway = await declined(pool), FakePaymentGateway()
+    by_hand = at_provider(refund, id="re_by_hand", reference=None)
+    gateway.make_by_hand(by_hand)
+    check = ledger(gateway)
+    assert await reconcile(pool, [check]) == [("ledger_differs", "re_by_hand")]
+
+    await settled(pool, refund, "re_by_hand")
+    await applied(pool, by_hand)
+    assert await balances(pool, refund) == {"settled": refund.request.amount}
+    assert await reconcile(pool, [check]) == []
+    assert await reconcile(pool, [ledger(gateway)]) == []
+
+
+async def test_a_refund_made_by_hand_of_another_amount_than_the_one_it_has_settled_is_named(pool: Pool) -> None:
+    refund, gateway = await declined(pool), FakePaymentGateway()
+    gateway.make_by_hand(at_provider(refund, id="re_by_hand", reference=None, amount=Decimal("10.00")))
+    await settled(pool, refund, "re_by_hand")
+    assert await reconcile(pool, [ledger(gateway)]) == [("ledger_differs", "re_by_hand")]
+
+
+async def test_what_was_settled_by_a_bank_transfer_is_not_looked_for_at_the_gateway(pool: Pool) -> None:
+    refund, check = await declined(pool), ledger(FakePaymentGateway())
+    await pay_back(pool, FakePaymentGateway())
+    await reconcile(pool, [check])
+    # It is asked about, as it has the name of an open discrepancy.
+    await pool.execute("UPDATE discrepancies SET subject = 'transfer 7'")
+    await settled(pool, refund, "transfer 7")
+    assert ("ledger_differs", "transfer 7") not in await reconcile(pool, [check])

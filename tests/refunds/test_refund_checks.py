@@ -10,13 +10,18 @@ from refunds.checks import refund_checks
 from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import (
     DisputeStatus,
+    GatewayEvent,
     PaymentDisputed,
 )
 from refunds.repository import provider
 from refunds.use_cases import settlement
+from refunds.use_cases.jobs import EVENT_JOB
+from refunds.worker.event_job import EventJob
 from support.example.refunds import EVENT, claim_job, job_of, open_refund
 from support.metrics.moved import moves
+from support.payments.provider_events import applied, dispute_of, event_of, is_in, no_events_left, received, running
 from support.reconciliation.rounds import discrepancies, reconcile
+from support.waiting import eventually
 
 NOW = timedelta(0)
 
@@ -192,3 +197,58 @@ async def test_a_held_refund_is_named_unless_it_waits_for_the_end_of_a_dispute(p
     async with transaction(pool) as connection:
         await provider.merge_dispute(connection, dispute)
     assert await reconcile(pool, refund_checks()) == [("refund_held", str(held.id))]
+
+
+def event_without_job(event: GatewayEvent) -> list[tuple[str, str]]:
+    return [("provider_event_without_job", f"fake:{event.id}")]
+
+
+async def test_an_event_of_the_provider_whose_job_was_deleted_gets_a_new_one_and_is_applied(pool: Pool) -> None:
+    refund = await open_refund(pool)
+    event = event_of(dispute_of(refund, DisputeStatus.OPENED))
+    await received(pool, event)
+    assert await reconcile(pool, refund_checks(limit=NOW)) == []
+    await pool.execute("DELETE FROM jobs WHERE kind = $1", EVENT_JOB)
+    assert not await received(pool, event), "a repeated webhook makes no job"
+
+    assert await reconcile(pool, refund_checks()) == []  # it is less than a minute old
+    assert await reconcile(pool, refund_checks(limit=NOW)) == event_without_job(event)
+    async with running(pool, EventJob()):
+        await eventually(is_in(pool, refund, "HELD"))
+    assert await reconcile(pool, refund_checks(limit=NOW)) == []
+    [row] = await discrepancies(pool)
+    assert (row["repairs"], row["repair_error"]) == (1, None)
+
+
+async def test_an_event_that_is_repeated_until_its_payment_comes_is_found_when_the_repeat_is_deleted(
+    pool: Pool,
+) -> None:
+    event = event_of(PaymentDisputed("du_1", "pi_1", Decimal("79.06"), "EUR", DisputeStatus.OPENED, reason=None))
+    await received(pool, event)
+    async with running(pool, EventJob()):
+        await no_events_left(pool)
+        assert await reconcile(pool, refund_checks(limit=NOW)) == []
+    deleted = await pool.fetchval("DELETE FROM jobs WHERE state <> 'done' RETURNING business_key")
+    refund = await open_refund(pool, payment_reference="pi_1")
+
+    assert await reconcile(pool, refund_checks(limit=NOW)) == event_without_job(event)
+    assert (
+        await pool.fetchval("SELECT business_key FROM jobs WHERE kind = $1 AND state <> 'done'", EVENT_JOB) == deleted
+    )
+    async with running(pool, EventJob()):
+        await eventually(is_in(pool, refund, "HELD"))
+    assert await reconcile(pool, refund_checks(limit=NOW)) == []
+
+
+async def test_an_event_that_was_applied_or_waits_for_an_operator_is_no_finding(pool: Pool) -> None:
+    refund = await open_refund(pool)
+    await applied(pool, dispute_of(refund, DisputeStatus.OPENED))
+    await pool.execute("DELETE FROM jobs WHERE kind = $1", EVENT_JOB)  # as after its retention
+    for state in ("running", "dead", "discarded"):
+        event = event_of(dispute_of(refund, DisputeStatus.OPENED))
+        await received(pool, event)
+        await pool.execute("UPDATE jobs SET state = $2 WHERE business_key = $1", f"fake:{event.id}", state)
+    await pool.execute(
+        "INSERT INTO provider_events (provider, event_id, event) VALUES ('fake', 'earlier version', '{}')"
+    )
+    assert await reconcile(pool, refund_checks(limit=NOW)) == []

@@ -1,4 +1,5 @@
-"""The checks of refunds: an open refund has a job, and the book agrees with itself and the gateway (ADR 40)."""
+"""The checks of refunds: open refunds and the provider's events have jobs, the book agrees with itself and the gateway
+(ADR 40)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -17,8 +18,9 @@ from refunds.book_check import Book
 from refunds.domain.refund import RefundStatus
 from refunds.ledger_check import Ledger
 from refunds.payment_gateway.port import PaymentGateway
-from refunds.repository import checks, open_refunds, reading
-from refunds.use_cases.jobs import REFUND_JOB, new_job
+from refunds.repository import checks, open_refunds, provider_events, reading
+from refunds.use_cases.jobs import EVENT_JOB, REFUND_JOB, new_job
+from refunds.use_cases.provider_events import MOST_REPEATS, enqueue
 
 _open = Gauge("refunds_open", "Refunds that have not ended, by their state", ["state"])
 _unknown_age = Gauge(
@@ -29,6 +31,9 @@ _disputes = Gauge("payment_disputes_open", "Payments that a customer's bank recl
 
 # A job is enqueued in the transaction that makes it necessary.
 WITHOUT_JOB_LIMIT = timedelta(minutes=1)
+# A discarded job is deleted later than that: until then, it says that the event is not to be applied.
+EVENT_WINDOW = timedelta(days=30)
+_EVENT_WITHOUT_JOB = provider_events.find_without_job(MOST_REPEATS)
 # Its job looks an unknown one up every half minute; for longer, people have to ask the provider.
 UNKNOWN_LIMIT, PENDING_LIMIT = timedelta(hours=2), timedelta(days=7)
 # The objective for a refund. Its job calls every half minute.
@@ -47,6 +52,15 @@ def refund_checks(gateway: PaymentGateway | None = None, limit: timedelta = WITH
         *([] if gateway is None else [Ledger(gateway)]),
         Book(),
         QueryCheck(checks.REFUND_WITHOUT_JOB, checks.find_without_job, repair=_enqueue, kind=REFUND_JOB, limit=limit),
+        QueryCheck(
+            "provider_event_without_job",
+            _EVENT_WITHOUT_JOB,
+            repair=_enqueue_event,
+            volatile=["repeats"],
+            kind=EVENT_JOB,
+            limit=limit,
+            window=EVENT_WINDOW,
+        ),
         QueryCheck("refund_unknown", checks.find_long_unknown, volatile=CHANGED_BY_CALLS, limit=UNKNOWN_LIMIT),
         QueryCheck("refund_unreached", checks.find_long_unreached, volatile=CHANGED_BY_CALLS, limit=UNREACHED_LIMIT),
         QueryCheck("refund_held", checks.find_held, limit=HELD_LIMIT),
@@ -76,3 +90,9 @@ async def _enqueue(connection: Connection, finding: Finding) -> None:
     refund = await reading.get(connection, UUID(finding.details["refund_id"]))
     actor = Actor(None, "reconciler", "SYSTEM", "BACKGROUND_JOB", traceparent_below())
     await queue.enqueue(connection, new_job(REFUND_JOB, refund, actor))
+
+
+async def _enqueue_event(connection: Connection, finding: Finding) -> None:
+    """What an event has changed already is not changed again."""
+    event = finding.details
+    await enqueue(connection, event["provider"], event["event_id"], event["repeats"])

@@ -78,13 +78,13 @@ class Ledger(Check):
             if position is None:
                 position = await checks.position_back(connection, ENTRIES_BACK)
             entries = await _all_after(connection, position, since, until)
-            again = await checks.booked(connection, {*still_open, *self._differs_since})
+            again = await checks.booked_by_provider(connection, {*still_open, *self._differs_since})
         made = {each.id: each async for each in self._gateway.refunds_since(since) if each.created_at <= until}
         for reference in {*still_open.values(), *self._references}:
             made |= {each.id: each for each in await self._gateway.refunds_of(reference) if each.created_at <= until}
         async with reading(pool) as connection:
             booked = await checks.booked(connection, made)
-        not_made = await self._not_made([*entries, *again.values()], made)
+        not_made = await self._not_made([*entries, *again], made)
         differing = [each for each in made.values() if _differs(each, booked.get(each.id))]
         self._made = {each.id: each for each in differing}
         self._references = {each.payment_reference for each in differing} | {each.reference for each in not_made}

@@ -54,8 +54,16 @@ _BEGIN_FIRST = prepare(
                     WHERE d.payment_reference = refunds.payment_reference AND d.status <> 'WON'
                 )
                 AND NOT EXISTS (
+                    SELECT FROM payment_disputes AS d
+                    WHERE d.payment_alias = refunds.payment_reference AND d.status <> 'WON'
+                )
+                AND NOT EXISTS (
                     SELECT FROM gateway_refunds AS g
                     WHERE g.payment_reference = refunds.payment_reference AND g.status <> 'FAILED'
+                )
+                AND NOT EXISTS (
+                    SELECT FROM gateway_refunds AS g
+                    WHERE g.payment_alias = refunds.payment_reference AND g.status <> 'FAILED'
                 )
             RETURNING *
         ), called AS (

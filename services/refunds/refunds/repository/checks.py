@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from common.database.statements import Connection, Statement, prepare
@@ -15,6 +16,7 @@ from sqlalchemy import (
     DateTime,
     Integer,
     Interval,
+    Select,
     Text,
     Uuid,
     any_,
@@ -28,7 +30,7 @@ from sqlalchemy import (
     text,
 )
 
-from refunds.domain.book import Account
+from refunds.domain.book import PAID, Account
 from refunds.domain.refund import Refund, RefundStatus
 from refunds.repository.open_refunds import is_open
 from refunds.repository.rows import identified_reference, to_refund
@@ -136,24 +138,35 @@ _OF_PAYMENT_OR_RETURN = prepare(
 )
 _later = postings.alias("later")
 _stands = ~exists().where(_later.c.subject == postings.c.subject, _later.c.number > postings.c.number)
-# What was paid by the provider; what an operator has settled by hand is not in its books.
-_is_paid = postings.c.target.in_(
-    [literal(each.value, literal_execute=True) for each in (Account.PAID_BACK, Account.PAID_ELSEWHERE)]
-)
-_booked = (
-    select(
-        postings.c.position,
-        postings.c.transaction_id,
-        postings.c.amount,
-        book_payments.c.reference,
-        book_payments.c.order_id,
+
+
+def _booked(*accounts: Account) -> Select[Any]:
+    return (
+        select(
+            postings.c.position,
+            postings.c.transaction_id,
+            postings.c.amount,
+            book_payments.c.reference,
+            book_payments.c.order_id,
+        )
+        .join(book_payments, book_payments.c.id == postings.c.payment_id)
+        .where(
+            postings.c.target.in_([literal(each.value, literal_execute=True) for each in accounts]),
+            _stands,
+            postings.c.transaction_id.is_not(None),
+        )
     )
-    .join(book_payments, book_payments.c.id == postings.c.payment_id)
-    .where(_is_paid, _stands, postings.c.transaction_id.is_not(None))
-)
-_BOOKED = prepare(_booked.where(postings.c.transaction_id == any_(bindparam("transaction_ids", type_=ARRAY(Text)))))
+
+
+_PAID_BY_PROVIDER = (Account.PAID_BACK, Account.PAID_ELSEWHERE)
+_is_given = postings.c.transaction_id == any_(bindparam("transaction_ids", type_=ARRAY(Text)))
+# An operator may settle a refund with the id of one that was made by hand at the provider, before its event comes.
+_BOOKED = prepare(_booked(*PAID).where(_is_given))
+# What was settled in another way, such as by a bank transfer, is not in the provider's books.
+_BOOKED_BY_PROVIDER = prepare(_booked(*_PAID_BY_PROVIDER).where(_is_given))
 _BOOKED_AFTER = prepare(
-    _booked.where(
+    _booked(*_PAID_BY_PROVIDER)
+    .where(
         postings.c.position > bindparam("after", type_=BigInteger),
         postings.c.created_at.between(
             bindparam("since", type_=DateTime(timezone=True)), bindparam("until", type_=DateTime(timezone=True))
@@ -175,7 +188,7 @@ _START = prepare(select(func.coalesce(func.max(postings.c.position), 0) - bindpa
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What the book says that the provider paid back, and did not take back. `reference` is the payment's."""
+    """What the book says that was paid back, and was not taken back. `reference` is the payment's."""
 
     position: int
     transaction_id: str
@@ -185,15 +198,21 @@ class Booked:
 
 
 async def booked(connection: Connection, transaction_ids: Iterable[str]) -> dict[str, Booked]:
-    """By transaction id, those of the given ones that are paid back according to the book."""
+    """By transaction id, those of the given ones that are paid back according to the book, by whomever."""
     rows = await _BOOKED.fetch_all(connection, transaction_ids=list(transaction_ids))
     return {row["transaction_id"]: Booked(**row) for row in rows}
+
+
+async def booked_by_provider(connection: Connection, transaction_ids: Iterable[str]) -> list[Booked]:
+    """Those of the given ones that the provider has paid back according to the book."""
+    rows = await _BOOKED_BY_PROVIDER.fetch_all(connection, transaction_ids=list(transaction_ids))
+    return [Booked(**row) for row in rows]
 
 
 async def booked_after(
     connection: Connection, position: int, since: datetime, until: datetime, most: int
 ) -> list[Booked]:
-    """What was booked after a position, and in this time, in its order."""
+    """What the provider has paid back by what was booked after a position, and in this time, in its order."""
     rows = await _BOOKED_AFTER.fetch_all(connection, after=position, since=since, until=until, most=most)
     return [Booked(**row) for row in rows]
 

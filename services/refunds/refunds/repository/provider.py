@@ -1,47 +1,44 @@
-"""Storage of the provider's events, and of the refunds and disputes that they report (ADR 36).
+"""Storage of the refunds and disputes that the provider's events report (ADR 36).
 
 Events may arrive in any order and more than once. A stored status therefore changes only to a later one.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from common.database.statements import Connection, prepare
 from common.money import quantize
-from sqlalchemy import Interval, LargeBinary, Text, bindparam, case, exists, func, not_, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import Table, Text, bindparam, case, exists, func, literal_column, not_, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, GatewayRefundStatus, PaymentDisputed
 from refunds.tables import (
     book_payments,
     gateway_refunds,
-    gateway_sweeps,
     payment_disputes,
-    provider_events,
+    postings,
     refunds,
 )
 
-# The alias of a payment is not stored: the reference is the one that the book has.
-_REFUND_FIELDS = tuple(field.name for field in fields(GatewayRefund) if field.name != "payment_alias")
-_DISPUTE_FIELDS = tuple(field.name for field in fields(PaymentDisputed) if field.name != "payment_alias")
+_REFUND_FIELDS = tuple(field.name for field in fields(GatewayRefund))
+_DISPUTE_FIELDS = tuple(field.name for field in fields(PaymentDisputed))
 _payment = bindparam("payment_reference", type_=Text)
 
-_new_event = insert(provider_events).values(
-    provider=bindparam("provider"),
-    event_id=bindparam("event_id"),
-    event=bindparam("event", type_=JSONB),
-    body=bindparam("body", type_=LargeBinary),
-)
-_STORE_EVENT = prepare(_new_event.on_conflict_do_nothing().returning(provider_events.c.event_id))
-_EVENT = prepare(
-    select(provider_events.c.event).where(
-        provider_events.c.provider == bindparam("provider"), provider_events.c.event_id == bindparam("event_id")
-    )
-)
+
+def _named(table: Table, reference: Any, alias: Any) -> dict[str, Any]:
+    """The ids of the payment, which may have come since an earlier event, with the other one of its ids. The id that
+    the book has is never replaced: an event that was applied at the same moment, or a list of the provider, may not
+    know it."""
+    stored = literal_column(f"{table.name}.payment_reference", Text)
+    is_booked = exists().where(book_payments.c.reference == stored)
+    return {
+        "payment_reference": case((is_booked, stored), else_=reference),
+        "payment_alias": case((is_booked, None), else_=alias),
+    }
+
 
 _new_refund = insert(gateway_refunds).values({name: bindparam(name) for name in _REFUND_FIELDS})
 _rank = {GatewayRefundStatus.PENDING: 1, GatewayRefundStatus.SUCCEEDED: 2, GatewayRefundStatus.FAILED: 3}
@@ -58,7 +55,8 @@ _MERGE_REFUND = prepare(
         set_={
             name: case((_is_further, _new_refund.excluded[name]), else_=gateway_refunds.c[name])
             for name in ("status", "reason")
-        },
+        }
+        | _named(gateway_refunds, _new_refund.excluded.payment_reference, _new_refund.excluded.payment_alias),
     ).returning(*gateway_refunds.c)
 )
 _REFUND_STATUS = prepare(select(gateway_refunds.c.status).where(gateway_refunds.c.id == bindparam("id")))
@@ -66,7 +64,7 @@ _REFUND_STATUS = prepare(select(gateway_refunds.c.status).where(gateway_refunds.
 _FOREIGN = prepare(
     select(*gateway_refunds.c)
     .where(
-        gateway_refunds.c.payment_reference == _payment,
+        or_(gateway_refunds.c.payment_reference == _payment, gateway_refunds.c.payment_alias == _payment),
         gateway_refunds.c.status != str(GatewayRefundStatus.FAILED),
         not_(exists().where(refunds.c.business_key == gateway_refunds.c.reference)),
         not_(exists().where(refunds.c.transaction_id == gateway_refunds.c.id)),
@@ -89,9 +87,33 @@ _MERGE_DISPUTE = prepare(
         > _rank_of(payment_disputes.c.status, _dispute_rank),
     ).returning(payment_disputes.c.dispute_id)
 )
+_NAME_DISPUTE = prepare(
+    update(payment_disputes)
+    .where(payment_disputes.c.dispute_id == bindparam("of_dispute", type_=Text))
+    .values(
+        _named(
+            payment_disputes,
+            bindparam("new_payment_reference", type_=Text),
+            bindparam("new_payment_alias", type_=Text),
+        )
+    )
+)
+_IS_UNBOOKED = prepare(
+    select(
+        exists().where(
+            payment_disputes.c.dispute_id == bindparam("dispute_id", type_=Text),
+            payment_disputes.c.status == bindparam("status", type_=Text),
+        )
+        & ~exists().where(
+            postings.c.subject == func.concat("dispute:", bindparam("dispute_id", type_=Text)),
+            postings.c.kind == func.concat("DISPUTE_", bindparam("status", type_=Text)),
+        )
+    )
+)
 _DISPUTES = prepare(
     select(*(payment_disputes.c[name] for name in _DISPUTE_FIELDS)).where(
-        payment_disputes.c.payment_reference == _payment, payment_disputes.c.status != str(DisputeStatus.WON)
+        or_(payment_disputes.c.payment_reference == _payment, payment_disputes.c.payment_alias == _payment),
+        payment_disputes.c.status != str(DisputeStatus.WON),
     )
 )
 _REFUNDS_OF_PAYMENT = prepare(
@@ -119,24 +141,13 @@ _IS_OF_ANOTHER = prepare(
             exists().where(refunds.c.transaction_id == _transaction_id),
             exists().where(
                 gateway_refunds.c.id == _transaction_id,
-                gateway_refunds.c.payment_reference.not_in([_payment, bindparam("identified_reference", type_=Text)]),
+                *(
+                    or_(name.is_(None), name.not_in([_payment, bindparam("identified_reference", type_=Text)]))
+                    for name in (gateway_refunds.c.payment_reference, gateway_refunds.c.payment_alias)
+                ),
             ),
         )
     )
-)
-
-_begun_sweep = insert(gateway_sweeps).values(provider=bindparam("provider"), swept_at=func.now())
-_BEGIN_SWEEP = prepare(
-    _begun_sweep.on_conflict_do_update(
-        index_elements=[gateway_sweeps.c.provider],
-        set_={"swept_at": func.now()},
-        where=gateway_sweeps.c.swept_at <= func.now() - bindparam("interval", type_=Interval),
-    ).returning(gateway_sweeps.c.provider, gateway_sweeps.c.cursor)
-)
-_END_SWEEP = prepare(
-    update(gateway_sweeps)
-    .where(gateway_sweeps.c.provider == bindparam("of_provider"))
-    .values(cursor=bindparam("cursor", type_=Text))
 )
 
 
@@ -146,22 +157,6 @@ class Obstacles:
 
     disputes: Sequence[PaymentDisputed]
     foreign_refunds: Sequence[GatewayRefund]
-
-
-async def store_event(
-    connection: Connection, provider: str, event_id: str, event: Mapping[str, Any], body: bytes | None
-) -> bool:
-    """False for an event that is stored already."""
-    row = await _STORE_EVENT.fetch_value(connection, provider=provider, event_id=event_id, event=event, body=body)
-    return row is not None
-
-
-async def read_event(connection: Connection, provider: str, event_id: str) -> Mapping[str, Any]:
-    """Raises `LookupError`."""
-    event: Mapping[str, Any] | None = await _EVENT.fetch_value(connection, provider=provider, event_id=event_id)
-    if event is None:
-        raise LookupError(f"no event {event_id} of {provider}")
-    return event
 
 
 async def merge_refund(connection: Connection, refund: GatewayRefund) -> GatewayRefund:
@@ -175,7 +170,22 @@ async def merge_refund(connection: Connection, refund: GatewayRefund) -> Gateway
 async def merge_dispute(connection: Connection, dispute: PaymentDisputed) -> bool:
     """False where the event says nothing new."""
     parameters = {name: getattr(dispute, name) for name in _DISPUTE_FIELDS}
-    return await _MERGE_DISPUTE.fetch_value(connection, **parameters) is not None
+    if await _MERGE_DISPUTE.fetch_value(connection, **parameters) is not None:
+        return True
+    await _NAME_DISPUTE.execute(
+        connection,
+        of_dispute=dispute.dispute_id,
+        new_payment_reference=dispute.payment_reference,
+        new_payment_alias=dispute.payment_alias,
+    )
+    return False
+
+
+async def is_unbooked(connection: Connection, dispute: PaymentDisputed) -> bool:
+    """Whether it has this status, and the book does not have that yet."""
+    parameters = {"dispute_id": dispute.dispute_id, "status": dispute.status}
+    unbooked: bool = await _IS_UNBOOKED.fetch_value(connection, **parameters)
+    return unbooked
 
 
 async def status_of(connection: Connection, transaction_id: str) -> GatewayRefundStatus | None:
@@ -219,16 +229,6 @@ async def orders_of_payment(connection: Connection, payment_reference: str) -> l
     """Ids and numbers of the orders that it pays; normally one."""
     rows = await _ORDERS_OF_PAYMENT.fetch_all(connection, payment_reference=payment_reference)
     return [(row["order_id"], row["order_number"]) for row in rows]
-
-
-async def begin_sweep(connection: Connection, provider: str, interval: timedelta) -> tuple[bool, str | None]:
-    """Whether a sweep is due, and its cursor. Of several workers, one sweeps in each interval."""
-    row = await _BEGIN_SWEEP.fetch_one(connection, provider=provider, interval=interval)
-    return (False, None) if row is None else (True, row["cursor"])
-
-
-async def end_sweep(connection: Connection, provider: str, cursor: str | None) -> None:
-    await _END_SWEEP.execute(connection, of_provider=provider, cursor=cursor)
 
 
 def _to_refund(row: Any) -> GatewayRefund:

@@ -17,6 +17,10 @@ provider_events = sa.Table(
     # As it was signed; null for an event that a sweep found.
     sa.Column("body", sa.LargeBinary),
     instant("received_at", nullable=False, server_default=sa.func.now(), index=True),
+    # Null until its effects are committed, or its payment did not come in time. By the default, what the version before
+    # this column has received counts as applied.
+    instant("applied_at", server_default=sa.func.now()),
+    sa.Index("ix_provider_events_unapplied", "received_at", postgresql_where=sa.text("applied_at IS NULL")),
 )
 
 # Refunds at the provider as its events describe them: the furthest status, whatever the order of the events.
@@ -25,6 +29,8 @@ gateway_refunds = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("payment_reference", sa.Text, nullable=False, index=True),
+    # The other id of a payment that the book does not have yet; null once it has the payment.
+    sa.Column("payment_alias", sa.Text),
     # Ours, or null for a refund that was made by hand.
     sa.Column("reference", sa.Text),
     sa.Column("amount", sa.Numeric(19, 4), nullable=False),
@@ -33,6 +39,9 @@ gateway_refunds = sa.Table(
     sa.Column("reason", sa.Text),
     instant("created_at", nullable=False),
     sa.CheckConstraint("status IN ('PENDING', 'SUCCEEDED', 'FAILED')", name="status"),
+    sa.Index(
+        "ix_gateway_refunds_payment_alias", "payment_alias", postgresql_where=sa.text("payment_alias IS NOT NULL")
+    ),
 )
 
 # Payments that the customer's bank reclaims or has reclaimed.
@@ -41,12 +50,17 @@ payment_disputes = sa.Table(
     metadata,
     sa.Column("dispute_id", sa.Text, primary_key=True),
     sa.Column("payment_reference", sa.Text, nullable=False, index=True),
+    # As of a refund.
+    sa.Column("payment_alias", sa.Text),
     sa.Column("amount", sa.Numeric(19, 4), nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     instant("changed_at", nullable=False, server_default=sa.func.now()),
     sa.CheckConstraint("status IN ('OPENED', 'WON', 'LOST')", name="status"),
+    sa.Index(
+        "ix_payment_disputes_payment_alias", "payment_alias", postgresql_where=sa.text("payment_alias IS NOT NULL")
+    ),
 )
 
 # How far a sweep has read the provider's events.

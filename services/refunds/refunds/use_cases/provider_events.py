@@ -29,6 +29,7 @@ from refunds.payment_gateway.port import (
     Unreadable,
 )
 from refunds.repository import provider, writing
+from refunds.repository import provider_events as events
 from refunds.use_cases import booking
 from refunds.use_cases.answers import adopt, is_whole, record_mismatch, record_second, reverse, succeed
 from refunds.use_cases.calling import partly_refunded
@@ -48,12 +49,19 @@ _FIRST_REPEAT = timedelta(seconds=0.5)
 async def receive(connection: Connection, provider_name: str, event: GatewayEvent, body: bytes | None = None) -> bool:
     """Store the event and enqueue the job that applies it, once. False for one that was received before."""
     document = {"kind": type(event.kind).__name__, "of": to_builtins(event.kind), "created_at": event.created_at}
-    if not await provider.store_event(connection, provider_name, event.id, to_builtins(document), body):
+    if not await events.store_event(connection, provider_name, event.id, to_builtins(document), body):
         return False
-    payload = {"provider": provider_name, "event_id": event.id}
-    key = f"{provider_name}:{event.id}"
-    await queue.enqueue(connection, NewJob(EVENT_JOB, key, payload, traceparent_below(), event.id))
+    await enqueue(connection, provider_name, event.id)
     return True
+
+
+async def enqueue(connection: Connection, provider_name: str, event_id: str, repeats: int = 0) -> None:
+    """The job that applies the event, for the first time or again."""
+    payload: dict[str, object] = {"provider": provider_name, "event_id": event_id}
+    if repeats:
+        payload["repeats"] = repeats
+    key = events.job_key(provider_name, event_id, repeats)
+    await queue.enqueue(connection, NewJob(EVENT_JOB, key, payload, traceparent_below(), event_id))
 
 
 async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor) -> None:
@@ -63,7 +71,7 @@ async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor
     The report of the payment comes by another way, and may come later: then the event is applied again by another job.
     """
     repeats = payload.get("repeats", 0)
-    event = await provider.read_event(connection, payload["provider"], payload["event_id"])
+    event = await events.read_event(connection, payload["provider"], payload["event_id"])
     kind, is_last = _read(event), repeats == MOST_REPEATS
     if isinstance(kind, Unreadable):
         raise PermanentFailure(f"event {payload['event_id']} cannot be read: {kind.error}")
@@ -72,9 +80,11 @@ async def apply(connection: Connection, payload: Mapping[str, Any], actor: Actor
         is_applied = await _apply_refund(connection, refund, actor, is_last=is_last)
     else:
         dispute = await _of_known_payment(connection, kind)
-        is_applied = await _apply_dispute(connection, dispute, actor, is_last=is_last)
-    if not (is_applied or is_last):
-        key = f"{payload['provider']}:{payload['event_id']}:{repeats + 1}"
+        is_applied = await _apply_dispute(connection, dispute, actor, repeats=repeats)
+    if is_applied or is_last:
+        await events.mark_applied(connection, payload["provider"], payload["event_id"])
+    else:
+        key = events.job_key(payload["provider"], payload["event_id"], repeats + 1)
         repeat = {**payload, "repeats": repeats + 1}
         await queue.enqueue(
             connection, NewJob.caused_by(actor, EVENT_JOB, key, repeat, due_in=_FIRST_REPEAT * 2**repeats)
@@ -89,10 +99,11 @@ def _read(event: Any) -> RefundChanged | PaymentDisputed | Unreadable:
 
 
 async def _of_known_payment(connection: Connection, subject: _Subject) -> _Subject:
-    """With the id of the payment that the book has, where the provider has two."""
-    if subject.payment_alias is None or not await provider.orders_of_payment(connection, subject.payment_alias):
-        return subject
-    return replace(subject, payment_reference=subject.payment_alias)
+    """With the id of the payment that the book has, where the provider has two; with both as long as it has neither."""
+    for reference in (subject.payment_alias, subject.payment_reference):
+        if reference is not None and await provider.orders_of_payment(connection, reference):
+            return replace(subject, payment_reference=reference, payment_alias=None)
+    return subject
 
 
 async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: Actor, *, is_last: bool) -> bool:
@@ -161,12 +172,14 @@ async def _apply_foreign(
     await _resume_held(connection, refunds)
 
 
-async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor, *, is_last: bool) -> bool:
-    """False where the book does not have its payment yet: nothing is written then."""
+async def _apply_dispute(connection: Connection, dispute: PaymentDisputed, actor: Actor, *, repeats: int) -> bool:
+    """False where the book does not have its payment yet: the dispute is then an obstacle to our refunds, and neither
+    booked nor published, which a repeat does."""
+    is_new = await provider.merge_dispute(connection, dispute)
     orders = await provider.orders_of_payment(connection, dispute.payment_reference)
-    if not (orders or is_last):
+    if not (orders or repeats == MOST_REPEATS):
         return False
-    if not await provider.merge_dispute(connection, dispute):
+    if not (is_new or (repeats and await provider.is_unbooked(connection, dispute))):
         return True
     _log.critical("a payment is disputed", dispute_id=dispute.dispute_id, status=dispute.status)
     refunds = await _lock_refunds(connection, dispute.payment_reference)

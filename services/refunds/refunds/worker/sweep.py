@@ -9,7 +9,7 @@ from common.database.transactions import FailuresLogged, Pool, reading, transact
 from prometheus_client import Counter
 
 from refunds.payment_gateway.port import GatewayFailure, PaymentGateway
-from refunds.repository import provider
+from refunds.repository import provider_events
 from refunds.use_cases.provider_events import receive
 
 _log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ async def sweep(pool: Pool, gateway: PaymentGateway, interval: timedelta = timed
     """Receive the events since the last sweep, if that is longer ago than the interval; returns how many are new."""
     async with reading(pool) as connection:
         # A little less: otherwise every second sweep would come an instant too early.
-        is_due, cursor = await provider.begin_sweep(connection, gateway.name, interval * 0.9)
+        is_due, cursor = await provider_events.begin_sweep(connection, gateway.name, interval * 0.9)
     if not is_due:
         return 0
     try:
@@ -41,6 +41,6 @@ async def sweep(pool: Pool, gateway: PaymentGateway, interval: timedelta = timed
         async with transaction(pool) as connection:
             new += await receive(connection, gateway.name, event)
     async with reading(pool) as connection:
-        await provider.end_sweep(connection, gateway.name, next_cursor)
+        await provider_events.end_sweep(connection, gateway.name, next_cursor)
     _found.inc(new)
     return new
