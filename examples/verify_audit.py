@@ -2,7 +2,7 @@
 
     python verify_audit.py export.ndjson --key PUBLIC_KEY --checkpoints FOLDER_OR_FILE …
 
-Prints a line per problem, `kind: where`, and exits with 1 if there is any. The memory that it needs is bounded.
+Prints a line per problem, `kind: where`, and exits with 1 if there is any. The memory grows with the checkpoints only.
 """
 
 import argparse
@@ -18,10 +18,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-MUST_BE_SEALED_AFTER, NEVER = timedelta(hours=1), datetime.fromisoformat("0001-02-01T00:00:00Z")
+MUST_BE_SEALED_AFTER, NEVER, SALT_SIZE = timedelta(hours=1), datetime.fromisoformat("0001-02-01T00:00:00Z"), 16
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D, ROOT_OF_MINUS_1 = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P)
-BASE = (4 * pow(5, -1, P) % P).to_bytes(32, "little")
+D, ROOT_OF_MINUS_1, BASE = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P), b"\x58" + b"\x66" * 31
 Item, Point = dict[str, Any], tuple[int, int, int, int]
 encode = json.JSONEncoder(separators=(",", ":")).encode
 HASHED = "id entity_type entity_id position previous_state new_state outcome actor_id actor_type trigger".split()
@@ -76,10 +75,10 @@ class Note:  # a checkpoint: the log's name, size, root and time, and the signat
 def is_intact(row: Item) -> bool:
     values = [*(row[name] for name in HASHED), datetime.fromisoformat(row["created_at"]).timestamp()]
     hashed = sha256(bytes.fromhex(row["previous_hash"]), encode([*values, row["details_digest"]]).encode()).hex()
-    if row.get("salt") is None:  # the details were erased, or are not in the export
-        return bool(hashed == row["hash"])
-    text = row["details"].encode() + b"\0" + (row["ip_address"] or "").encode()
-    return hashed == row["hash"] and sha256(bytes.fromhex(row["salt"]), text).hex() == row["details_digest"]
+    salt, texts = bytes.fromhex(row.get("salt") or ""), (row.get("details"), row.get("ip_address"))
+    digest = sha256(salt, b"\0".join((each or "").encode() for each in texts)).hex()
+    is_absent = not salt and texts == (None, None)  # the details were erased, or are not in the export
+    return hashed == row["hash"] and (is_absent or (len(salt) == SALT_SIZE and digest == row["details_digest"]))
 
 
 def chain_problems(rows: Iterable[Item], entity: str, sealed: dict[int, str], latest: datetime) -> Iterator[str]:
@@ -103,15 +102,17 @@ def chain_problems(rows: Iterable[Item], entity: str, sealed: dict[int, str], la
 
 
 def verify(lines: Iterable[str], notes: list[Note], key: bytes | None = None) -> Iterator[str]:
-    items = map(json.loads, lines)
-    head = next(items)
-    notes = [each for each in (*notes, *map(Note, head["checkpoints"])) if each.log == head["log"]]
+    head = next(items := map(json.loads, lines))
+    log, found = head["log"], [*notes, *map(Note, head["checkpoints"])]
+    others = {each.log for each in found if each.log.rpartition("/")[0] == log.rpartition("/")[0]} - {log}
+    yield from (f"rewritten: the log is {log}, and there is a checkpoint of {other}" for other in sorted(others))
+    notes = sorted((each for each in found if each.log == log), key=lambda each: each.size)
     yield from (f"signature: the checkpoint of {each.size} leaves" for each in notes if key and not each.is_signed(key))
     latest = max((each.time for each in notes), default=NEVER)
     leaves = sqlite3.connect("")  # a temporary file
     leaves.execute("CREATE TABLE leaf (entity, position, hash, PRIMARY KEY (entity, position)) WITHOUT ROWID")
-    roots: list[bytes] = []  # of the complete subtrees of the log (RFC 9162, 2.1)
-    size, verified, is_complete, sizes = 0, 0, False, {each.size for each in notes}
+    roots, size, verified, kind = list[bytes](), 0, 0, ""  # the roots are of the complete subtrees (RFC 9162, 2.1)
+    of_size = {size: list(same) for size, same in groupby(notes, lambda each: each.size)}
     named = ((item["kind"], f"{item.get('entity_type')} {item.get('entity_id')}", item) for item in items)
     for (kind, entity), members in groupby(named, lambda each: each[:2]):
         for *_, leaf in members if kind == "leaf" else ():
@@ -120,19 +121,18 @@ def verify(lines: Iterable[str], notes: list[Note], key: bytes | None = None) ->
                 node, index = sha256(b"\1", roots.pop(), node), index >> 1
             roots, size = [*roots, node], size + 1
             leaves.execute("INSERT OR IGNORE INTO leaf VALUES (?, ?, ?)", (entity, leaf["position"], leaf["hash"]))
-            for note in (each for each in (notes if size in sizes else ()) if each.size == size):
+            for note in of_size.get(size, ()):
                 if reduce(lambda right, left: sha256(b"\1", left, right), reversed(roots)) != note.root:
                     yield f"rewritten: the leaves from {verified} to {size - 1} are not those of {note.time}"
                 verified = size
         if kind == "row":
             sealed = dict(leaves.execute("DELETE FROM leaf WHERE entity = ? RETURNING position, hash", [entity]))
             yield from chain_problems((row for *_, row in members), entity, sealed, latest)
-        is_complete = kind == "end"
     yield from (f"rewritten: the log ends before leaf {each.size} of {each.time}" for each in notes if each.size > size)
     for entity, last in leaves.execute("SELECT entity, max(position) FROM leaf GROUP BY entity"):
         yield f"vanished: {entity}, position 1 to {last}"
-    if not notes or not is_complete:
-        yield "export: it is incomplete" if notes else f"export: there is no checkpoint of {head['log']}"
+    if not notes or kind != "end":
+        yield "export: it is incomplete" if notes else f"export: there is no checkpoint of {log}"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 
 from common.audit.checkpoint import SigningKey
 from support.audit.ledger import random_ledger
-from support.audit.tampering import KINDS, NAMES, rewrite_the_log
+from support.audit.tampering import KINDS, NAMES, rename_the_log, rewrite_the_log
 
 KEY = SigningKey(b64encode(bytes(range(32))).decode())
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -52,9 +52,11 @@ def tamper_once(seed: int) -> tuple[str, str | None]:
     forged = ledger.copy()
     entity_id = KINDS[kind](forged, chance)
     is_rewritten = chance.random() < 0.5
-    if is_rewritten:
+    if is_rewritten and chance.random() < 0.5:
         rewrite_the_log(forged, chance)
-    found = problems_of(forged.export(), ledger.kept)
+    elif is_rewritten:
+        rename_the_log(forged, chance, KEY)
+    found = problems_of(forged.export(), forged.kept)
     if not found:
         return kind, "it is not found"
     names = {each.partition(":")[0] for each in found if is_rewritten or str(entity_id) in each}

@@ -8,12 +8,14 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from common.edge.commands.bulk import TRANSACTIONS_AT_ONCE
 from orders.app import SERVICE
 from support.example.ada import ADA
 from support.example.orders import an_order_id, place, place_in
 from support.gateway.application import Gateway, serve
 from support.postgres.audit_and_events import audit_and_events
 from support.postgres.databases import MakeDatabase
+from support.postgres.slow_commits import break_a_commit, quick_commits, slow_commits
 
 PROCESS = {"new_state": "PROCESSING_IN_WAREHOUSE"}
 CANCEL = {"new_state": "CANCELLED", "reason": "out of clay"}
@@ -224,11 +226,43 @@ async def test_an_order_that_is_locked_is_refused_for_now_and_changed_by_the_rep
         await connection.execute("SELECT 1 FROM orders WHERE id = $1 FOR UPDATE", locked)
         response = await bulk(gateway, body, idempotency=key)
     assert outcomes(response) == ["refused", "changed"]
-    assert response.json()["data"][0]["error"]["code"] == "UNAVAILABLE"
+    error = response.json()["data"][0]["error"]
+    assert (error["code"], error["details"]) == ("UNAVAILABLE", {"outcome": "none"})
     repeat = await bulk(gateway, body, idempotency=key)
     assert outcomes(repeat) == ["changed", "changed"]
     assert repeat.json()["data"][1] == response.json()["data"][1]
     assert (await bulk(gateway, body, idempotency=key)).content == repeat.content
+
+
+async def test_an_order_whose_commit_breaks_is_refused_with_an_unknown_outcome_and_has_its_result_in_the_repeat(
+    make_database: MakeDatabase,
+) -> None:
+    database = make_database("orders")
+    async with serve(SERVICE, database) as gateway:
+        order_ids, key = await paid(gateway, 1), str(uuid4())
+        body = {"order_ids": order_ids, "change": PROCESS}
+        await slow_commits(database, 20, change="UPDATE")
+        changing = asyncio.create_task(bulk(gateway, body, idempotency=key))
+        await break_a_commit(database)
+        response = await changing
+        assert outcomes(response) == ["refused"]
+        error = response.json()["data"][0]["error"]
+        assert (error["code"], error["details"]) == ("UNAVAILABLE", {"outcome": "unknown"})
+        assert "same Idempotency-Key" in error["message"]
+        await quick_commits(database)
+        assert outcomes(await bulk(gateway, body, idempotency=key)) == ["changed"]
+
+
+async def test_an_order_for_which_there_is_no_time_left_is_unchanged(make_database: MakeDatabase) -> None:
+    database = make_database("orders")
+    async with serve(SERVICE, database, http_request_seconds=4) as gateway:
+        order_ids = await paid(gateway, TRANSACTIONS_AT_ONCE + 1)
+        await slow_commits(database, 3, change="UPDATE")
+        response = await bulk(gateway, {"order_ids": order_ids, "change": PROCESS})
+        assert outcomes(response) == ["changed"] * TRANSACTIONS_AT_ONCE + ["refused"]
+        error = response.json()["data"][-1]["error"]
+        assert (error["code"], error["details"]) == ("UNAVAILABLE", {"outcome": "none"})
+        assert (await gateway.get(f"/orders/{order_ids[-1]}")).json()["status"] == "PAID"
 
 
 async def test_while_many_orders_are_changed_single_requests_are_answered(gateway: Gateway) -> None:

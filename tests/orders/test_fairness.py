@@ -16,6 +16,7 @@ from support.example.orders import an_order, place
 from support.gateway.application import Gateway, serve
 from support.metrics.moved import moves
 from support.postgres.databases import Database, MakeDatabase
+from support.postgres.slow_commits import break_a_commit, slow_commits
 from support.running import running
 from support.waiting import eventually
 
@@ -178,20 +179,6 @@ async def test_a_commit_that_takes_too_long_is_reported_as_unknown_and_a_retry_f
         assert (await gateway.get("/orders")).json()["pagination"]["total"] == 1
 
 
-async def slow_commits(database: Database, seconds: float) -> None:
-    """Each commit of a new order takes this long, by a deferred trigger."""
-    owner = await asyncpg.connect(database.owner_dsn)
-    await owner.execute(
-        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$"
-    )
-    await owner.execute(
-        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON orders"
-        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()"
-    )
-    await owner.close()
-
-
 async def test_a_connection_that_breaks_during_the_commit_leaves_the_outcome_unknown(
     make_database: MakeDatabase,
 ) -> None:
@@ -199,11 +186,5 @@ async def test_a_connection_that_breaks_during_the_commit_leaves_the_outcome_unk
     await slow_commits(database, 20)
     async with serve(SERVICE, database) as gateway:
         placing = asyncio.create_task(gateway.post("/orders", an_order()))
-        owner = await asyncpg.connect(database.dsn)
-        terminate = (
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event = 'PgSleep'"
-        )
-        await eventually(lambda: owner.fetchval(terminate))
-        await owner.close()
+        await break_a_commit(database)
         unavailable(await placing, "unknown")

@@ -143,6 +143,18 @@ async def test_the_latest_checkpoint_is_stored_outside_and_never_replaced(pool: 
     assert list(CheckpointFolder(tmp_path).notes(checkpoint.log)) == [note]
 
 
+async def test_another_checkpoint_of_a_stored_size_is_refused_on_any_day(tmp_path: Path) -> None:
+    store, log = CheckpointFolder(tmp_path), "articurated/workshop/1"
+    evening = Checkpoint(log, 42, bytes(32), datetime(2026, 11, 28, 23, 59, tzinfo=UTC))
+    morning = replace(evening, root=bytes([1]) * 32, created_at=datetime(2026, 11, 29, 0, 1, tzinfo=UTC))
+    await store.put(evening, KEY.sign(evening))
+    await store.put(evening, KEY.sign(evening))
+    with pytest.raises(CheckpointConflict):
+        await store.put(morning, KEY.sign(morning))
+    await store.put(replace(morning, size=43), KEY.sign(replace(morning, size=43)))
+    assert [Checkpoint.parse(note).size for note in store.notes(log)] == [42, 43]
+
+
 async def test_a_checkpoint_that_cannot_be_stored_is_stored_later(pool: Pool, tmp_path: Path) -> None:
     in_the_way = tmp_path / "checkpoints"
     in_the_way.write_text("a file")

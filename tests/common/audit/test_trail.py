@@ -49,7 +49,10 @@ async def test_an_unchanged_chain_verifies(pool: Pool) -> None:
         ("outcome", "REFUSED"),
         ("created_at", datetime(2026, 11, 23, tzinfo=UTC)),
         ("details", '{"reason": "forged"}'),
+        ("details", None),
         ("ip_address", "203.0.113.9"),
+        ("salt", None),
+        ("salt", bytes(16)),
         ("details_digest", bytes(32)),
         ("hash", bytes(32)),
     ],
@@ -60,6 +63,20 @@ async def test_a_changed_row_is_detected(pool: Pool, column: str, value: object)
     broken = first_broken(rows)
     assert broken is not None
     assert broken["position"] == 2
+
+
+async def test_a_text_that_lost_its_beginning_to_its_salt_is_detected(pool: Pool) -> None:
+    """The digest is over both, one after the other, and so unchanged."""
+    rows = await chain(pool)
+    salt, details = rows[1]["salt"], rows[1]["details"]
+    rows[1].update(salt=salt + details[:9].encode(), details=details[9:])
+    assert first_broken(rows) == rows[1]
+
+
+async def test_an_address_without_a_text_is_not_taken_for_an_erasure(pool: Pool) -> None:
+    rows = await chain(pool)
+    rows[1].update(salt=None, details=None)
+    assert first_broken(rows) == rows[1]
 
 
 async def test_a_missing_row_is_detected(pool: Pool) -> None:

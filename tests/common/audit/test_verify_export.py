@@ -7,13 +7,15 @@ import sys
 from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from chaos.tamper_trials import KEY, START, VERIFIER, problems_of, tamper_once, verifier
 from common.audit.checkpoint import SigningKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.audit.ledger import DETAILS, Ledger, random_ledger
-from support.audit.tampering import KINDS
+from support.audit.tampering import KINDS, rename_the_log
 
 ROUNDS = 20
 
@@ -30,6 +32,10 @@ def test_the_verifier_has_150_lines_and_imports_the_standard_library_only() -> N
     assert modules <= set(sys.stdlib_module_names) | {"collections.abc"}
 
 
+def names_of(problems: list[str]) -> list[str]:
+    return [each.partition(":")[0] for each in problems]
+
+
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=list(KINDS))
 def test_each_kind_of_tampering_is_found_and_named_and_an_untouched_trail_is_accepted(kind: int) -> None:
     faults = [tamper_once(kind + number * len(KINDS)) for number in range(ROUNDS)]
@@ -40,6 +46,64 @@ def test_an_export_verifies_after_all_texts_and_addresses_are_erased(ledger: Led
     for row in ledger.rows:
         row.update(dict.fromkeys(DETAILS))
     assert problems_of(ledger.export(), ledger.kept) == []
+
+
+def test_a_forged_text_without_a_salt_is_not_taken_for_an_erasure(ledger: Ledger) -> None:
+    for name, value in (("details", "forged"), ("ip_address", "203.0.113.9")):
+        forged = ledger.copy()
+        forged.rows[0].update(dict.fromkeys(DETAILS) | {name: value})
+        assert names_of(problems_of(forged.export(), ledger.kept)) == ["edited"]
+
+
+def test_a_text_that_lost_its_beginning_to_its_salt_is_edited(ledger: Ledger) -> None:
+    row = next(row for row in ledger.rows if row["salt"] is not None)
+    row["salt"], row["details"] = row["salt"] + row["details"][:9].encode(), row["details"][9:]
+    assert names_of(problems_of(ledger.export(), ledger.kept)) == ["edited"]
+
+
+def test_a_log_that_was_sealed_anew_under_another_id_is_named_with_the_kept_id(ledger: Ledger) -> None:
+    kept = list(ledger.kept)
+    forged = ledger.copy()
+    rename_the_log(forged, random.Random(1), KEY)  # noqa: S311 - nothing is secret
+    found = f"rewritten: the log is {forged.log}, and there is a checkpoint of {ledger.log}"
+    assert problems_of(forged.export(), kept) == [found]
+    assert problems_of(forged.export(), forged.kept) == [found]
+
+
+def test_checkpoints_of_another_service_may_be_in_the_folder(ledger: Ledger) -> None:
+    other = random_ledger(random.Random(2), KEY, START)  # noqa: S311 - nothing is secret
+    other.log = ledger.log.replace("/workshop/", "/kiln/")
+    other.seal(KEY)
+    assert problems_of(ledger.export(), [*ledger.kept, other.kept[-1]]) == []
+
+
+def test_of_two_checkpoints_of_one_size_the_false_one_is_named(ledger: Ledger) -> None:
+    false = ledger.copy()
+    false.leaves[-1]["hash"] = bytes(32)
+    for kept in ([*ledger.kept, false.checkpoint(KEY)], [false.checkpoint(KEY), *ledger.kept]):
+        assert names_of(problems_of(ledger.export(), kept)) == ["rewritten"]
+
+
+class CountedNote:
+    """Counts how often it is looked at."""
+
+    looks = 0
+
+    def __init__(self, text: str) -> None:
+        self._note = verifier.Note(text)
+
+    def __getattr__(self, name: str) -> Any:
+        CountedNote.looks += 1
+        return getattr(self._note, name)
+
+
+def test_each_checkpoint_is_looked_at_some_times_however_many_there_are() -> None:
+    ledger = Ledger(START)
+    for number in range(100):
+        ledger.change(UUID(int=number), "MADE", {})
+        ledger.seal(None)
+    assert list(verifier.verify(ledger.export(), [CountedNote(note) for note in ledger.kept])) == []
+    assert len(ledger.kept) < CountedNote.looks < 12 * len(ledger.kept)
 
 
 def test_an_export_that_ends_at_any_line_is_incomplete(ledger: Ledger) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pytest
 import pytest_asyncio
 from common.audit import entries
 from common.audit.actor import Actor
 from common.audit.chain import GENESIS, hash_of
-from common.audit.checkpoint import SigningKey
+from common.audit.checkpoint import Checkpoint, SigningKey
 from common.audit.checkpoint_store import CheckpointFolder
 from common.audit.entries import AuditEntry
 from common.audit.sealer import Sealer
@@ -72,11 +73,15 @@ async def tamper(database: Database, *statements: str) -> None:
     """As the owner of the tables, without the triggers."""
     owner = await asyncpg.connect(database.owner_dsn)
     async with owner.transaction():
-        for table in ("audit", "audit_details", "audit_leaves", "audit_checkpoints"):
+        for table in ("audit", "audit_details", "audit_leaves", "audit_nodes", "audit_checkpoints"):
             await owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         for statement in statements:
             await owner.execute(statement)
     await owner.close()
+
+
+def paths(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern))
 
 
 def of_vase(table: str, vase: UUID, positions: str) -> str:
@@ -156,6 +161,53 @@ async def test_a_log_without_its_end_does_not_have_the_checkpoint_that_is_stored
     cut_log = ["DELETE FROM audit_leaves WHERE index >= 2", "DELETE FROM audit_checkpoints WHERE size > 2"]
     await tamper(database, *without(BLUE, ">= 3"), *cut_log, "UPDATE audit_log SET size = 2")
     assert ("rewritten", None, None) in await problems(vase_gateway)
+
+
+ANOTHER_LOG = (
+    "TRUNCATE audit_leaves, audit_nodes, audit_checkpoints",
+    "UPDATE audit_log SET id = gen_random_uuid(), size = 0, frontier = '', transaction_id = -1, stored_size = 0",
+)
+
+
+async def test_a_log_that_was_sealed_anew_under_another_id_is_named_with_the_stored_id(
+    vase_gateway: VaseGateway, database: Database, tmp_path: Path
+) -> None:
+    """The sealer knows nothing of it, and signs and stores the forged log."""
+    [kept] = paths(tmp_path, "articurated/workshop/*")
+    await recalculate(vase_gateway.pool, database, *ANOTHER_LOG)
+    sealer = sealer_of(vase_gateway.pool, tmp_path)
+    await sealer.seal_batch()
+    await sealer.store_checkpoint()
+    [forged] = set(paths(tmp_path, "articurated/workshop/*")) - {kept}
+    result = await result_of(vase_gateway)
+    assert (result["problems"], result["found"][0]["kind"]) == (1, "rewritten")
+    log, kept_log = (str(each.relative_to(tmp_path)) for each in (forged, kept))
+    assert result["found"][0]["explanation"] == f"the log is {log}, and there are stored checkpoints of {kept_log}"
+
+    # The same looks like a database that was made anew: the operator says so by archiving the old log's folder.
+    kept.rename(tmp_path / "archive")
+    assert await problems(vase_gateway) == []
+
+
+async def test_checkpoints_of_another_service_may_be_in_the_folder(vase_gateway: VaseGateway, tmp_path: Path) -> None:
+    other = Checkpoint("articurated/kiln/1", 1, bytes(32), datetime(2026, 11, 28, tzinfo=UTC))
+    await CheckpointFolder(tmp_path).put(other, SigningKey(SECRET).sign(other))
+    tmp_path.joinpath("articurated/workshop/without-checkpoints/2026-11-28").mkdir(parents=True)
+    assert await problems(vase_gateway) == []
+
+
+@pytest.mark.parametrize("day", ["2000-01-01", "2999-01-01"])
+async def test_each_stored_checkpoint_of_a_size_is_compared(
+    vase_gateway: VaseGateway, tmp_path: Path, day: str
+) -> None:
+    """On earlier and later days than the genuine one."""
+    [genuine] = paths(tmp_path, "articurated/workshop/*/*/000000000002.txt")
+    checkpoint = replace(Checkpoint.parse(genuine.read_text()), root=bytes(32))
+    other = genuine.parents[1] / day / genuine.name
+    other.parent.mkdir()
+    other.write_text(SigningKey(SECRET).sign(checkpoint))
+    result = await result_of(vase_gateway)
+    assert (result["stored_checkpoints"], result["problems"], result["found"][0]["kind"]) == (3, 1, "rewritten")
 
 
 async def test_a_checkpoint_with_the_signature_of_nobody_is_named(

@@ -32,6 +32,7 @@ class Ledger:
     """`kept` are the checkpoints that are stored elsewhere, `note` is the latest in the database."""
 
     now: datetime
+    log: str = LOG
     rows: list[Row] = field(default_factory=list)
     leaves: list[Row] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -72,14 +73,14 @@ class Ledger:
                 leaf_hash(*(leaf[name] for name in ("entity_type", "entity_id", "position", "hash")))
             ):
                 pass
-        checkpoint = Checkpoint(LOG, frontier.size, frontier.root, self.now)
+        checkpoint = Checkpoint(self.log, frontier.size, frontier.root, self.now)
         return unsigned(checkpoint) if key is None else key.sign(checkpoint)
 
     def export(self, *, with_details: bool = True) -> list[str]:
         notes = [] if self.note is None else [self.note]
         leaves = [leaf_item({"index": index, **leaf}) for index, leaf in enumerate(self.leaves)]
         rows = [row_item(row, with_details=with_details) for row in sorted(self.rows, key=place_of)]
-        return [msgspec.json.encode(each).decode() for each in (head_item(LOG, None, notes), *leaves, *rows, END)]
+        return [msgspec.json.encode(each).decode() for each in (head_item(self.log, None, notes), *leaves, *rows, END)]
 
 
 def leaf_of(row: Row) -> Row:

@@ -11,9 +11,9 @@ from support.audit.ledger import DETAILS, Ledger, Row, leaf_of
 
 
 def edit(ledger: Ledger, chance: random.Random) -> UUID:
-    """Change a value of a row."""
+    """Change a value of a row, or pass off a forged text as one that was erased or as a part of its salt."""
     row = chance.choice(ledger.rows)
-    change(row, chance)
+    chance.choice([change, change, forge_the_text])(row, chance)
     entity_id: UUID = row["entity_id"]
     return entity_id
 
@@ -87,6 +87,14 @@ def rewrite_the_log(ledger: Ledger, chance: random.Random) -> None:
     ledger.note = ledger.checkpoint(chance.choice([None, SigningKey(chance.choice(_OTHER_KEYS))]))
 
 
+def rename_the_log(ledger: Ledger, chance: random.Random, key: SigningKey) -> None:
+    """Empty the log, give it another id, and let the sealer, which knows nothing of it, seal the rows and keep the
+    checkpoint. The checkpoints of the old log stay elsewhere."""
+    service, _, _ = ledger.log.rpartition("/")
+    ledger.log, ledger.leaves = f"{service}/{UUID(int=chance.getrandbits(128))}", []
+    ledger.seal(key)
+
+
 _OTHER_KEYS = ["AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="]
 
 
@@ -109,6 +117,16 @@ def change(row: Row, chance: random.Random) -> None:
     else:
         row["id"] = uuid4() if name == "id" else row["id"]
         row["new_state" if name in ("id", "details") else name] = f"forged {chance.random()}"
+
+
+def forge_the_text(row: Row, chance: random.Random) -> None:
+    """A text that is not the one of the digest, which stays."""
+    if row["salt"] is None or chance.random() < 0.5:
+        row.update(salt=None, details='{"note": "forged"}', ip_address="203.0.113.9")
+    else:
+        length = chance.randint(1, len(row["details"]))
+        row["salt"] += row["details"][:length].encode()
+        row["details"] = row["details"][length:]
 
 
 def link_anew(chain: list[Row]) -> None:

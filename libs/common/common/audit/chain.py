@@ -15,6 +15,8 @@ from common.database.statements import Record
 Row: TypeAlias = Mapping[str, Any] | Record
 
 GENESIS = bytes(32)
+# Of every salt. It separates the salt from the text in what is digested: a part of the text cannot pass as salt.
+SALT_SIZE = 16
 # `json.dumps` would make an encoder at each call. Every stored hash is over the output of this one.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -64,12 +66,16 @@ class ChainCheck:
             return "missing"
         if row["previous_hash"] != before.hash:
             return "unlinked"
-        is_erased = row["salt"] is None
-        is_intact = row["hash"] == hash_of(row) and (
-            is_erased or digest_of(row["salt"], row["details"], row["ip_address"]) == row["details_digest"]
-        )
-        return None if is_intact else "edited"
+        return None if row["hash"] == hash_of(row) and _has_its_details(row) else "edited"
 
     def holds(self, row: Row) -> bool:
         """Whether the next row continues the chain and is unchanged."""
         return self.problem(row) is None
+
+
+def _has_its_details(row: Row) -> bool:
+    """Whether the details are those of the digest, or were erased, all of them."""
+    salt, details, ip_address = row["salt"], row["details"], row["ip_address"]
+    if salt is None or details is None:
+        return salt is None and details is None and ip_address is None
+    return len(salt) == SALT_SIZE and digest_of(salt, details, ip_address) == row["details_digest"]

@@ -17,7 +17,7 @@ class CheckpointConflict(Exception):
 
 
 class CheckpointFolder:
-    """`<folder>/<log>/<day>/<size>.txt`. The folder should be on another machine, or copied to one."""
+    """`<folder>/<log>/<day>/<size>.txt`, one per size. The folder should be on another machine, or copied to one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,6 +32,12 @@ class CheckpointFolder:
         """Store durably. Raises `CheckpointConflict`, or `OSError`."""
         await asyncio.to_thread(self._store_once, self._path(checkpoint), note)
 
+    def other_logs(self, log: str) -> list[str]:
+        """The logs of the same service with another id that have notes. Raises `OSError`."""
+        service = log.rpartition("/")[0]
+        names = sorted(f"{service}/{each.name}" for each in self._folder.joinpath(service).glob("*"))
+        return [name for name in names if name != log and next(self.notes(name), None) is not None]
+
     def notes(self, log: str) -> Iterator[str]:
         """All notes of a log, day by day. Raises `OSError`."""
         for day in sorted(self._folder.joinpath(log).glob("*")):
@@ -43,6 +49,8 @@ class CheckpointFolder:
 
     def _store_once(self, path: Path, note: str) -> None:
         """A link is made only where there is no file yet, and then to a file that is complete and on disk."""
+        for other in path.parent.parent.glob(f"*/{path.name}"):  # of whatever day: the days are not part of the log
+            _require_same(other, note)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.unfinished")
         try:
@@ -54,5 +62,9 @@ class CheckpointFolder:
                 os.link(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
-        if path.read_text(encoding="utf-8") != note:
-            raise CheckpointConflict(f"{path} has another checkpoint")
+        _require_same(path, note)
+
+
+def _require_same(path: Path, note: str) -> None:
+    if path.read_text(encoding="utf-8") != note:
+        raise CheckpointConflict(f"{path} has another checkpoint")

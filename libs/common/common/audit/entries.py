@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from common.audit.actor import Actor
-from common.audit.chain import ChainHead, digest_of, hash_of
+from common.audit.chain import SALT_SIZE, ChainHead, digest_of, hash_of
 from common.database.statements import Connection, Record, array_rows, prepare, prepare_together
 from common.database.tables import audit, audit_details
 from common.paging import Page, Paging
@@ -56,7 +56,7 @@ def insert_entry() -> tuple[Insert, Insert]:
 
 def entry_parameters(entry: AuditEntry, head: ChainHead) -> dict[str, object]:
     """`audit_position` and `audit_hash` are the chain's new head, after `head`."""
-    salt = secrets.token_bytes(16)
+    salt = secrets.token_bytes(SALT_SIZE)
     # A name may be personal data: among the details it can be erased.
     details = storable(_encode_details({"actor_name": entry.actor.name, **entry.details}))
     row: dict[str, Any] = {

@@ -1,9 +1,9 @@
 """Verification of the Merkle log of the audit trail: leaves without rows, roots, signatures, stored checkpoints."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -14,6 +14,8 @@ from common.database.statements import Connection, Record, prepare
 from common.database.tables import audit, audit_checkpoints, audit_leaves
 from common.operators.audit_problems import Problems
 from common.service import Runtime
+
+_SizedNote: TypeAlias = tuple[int, str]
 
 _AT_ONCE = 500
 _is_of_entity = (audit.c.entity_type == audit_leaves.c.entity_type) & (audit.c.entity_id == audit_leaves.c.entity_id)
@@ -75,17 +77,21 @@ class LogCheck:
             self._problems.add("rewritten", None, f"the log ends at leaf {frontier.size}; its last leaves are missing")
 
     async def check_stored(self, log: str, store: CheckpointFolder | None, runtime: Runtime[Any]) -> None:
-        """Each checkpoint outside the database is one of the database's. Raises `OSError`."""
-        notes = iter(()) if store is None else store.notes(log)
+        """Each checkpoint of the service outside the database is one of the database's. Raises `OSError`."""
+        if store is None:
+            return
+        for other in await asyncio.to_thread(store.other_logs, log):
+            self._problems.add("rewritten", None, f"the log is {log}, and there are stored checkpoints of {other}")
+        notes = store.notes(log)
         while part := await asyncio.to_thread(lambda: list(islice(notes, _AT_ONCE))):
             self.stored_checkpoints += len(part)
-            stored = {Checkpoint.parse(note).size: note for note in part}
+            stored = [(Checkpoint.parse(note).size, note) for note in part]
             missing = await _missing(self._connection, stored)
             if missing:
                 # Stored since the snapshot was taken: a connection without a transaction sees it.
                 async with runtime.reading() as connection:
                     missing = await _missing(connection, missing)
-            for size, note in missing.items():
+            for size, note in missing:
                 self._add_missing(size, note)
 
     async def _check_row(self, leaf: Record) -> None:
@@ -115,8 +121,8 @@ class LogCheck:
             self._problems.add("rewritten", None, f"the log does not have the stored checkpoint of {size} leaves")
 
 
-async def _missing(connection: Connection, notes: Mapping[int, str]) -> dict[int, str]:
-    """The notes, by their sizes, that the database does not have."""
-    rows = await _OF_SIZES.fetch_all(connection, sizes=list(notes))
-    found = {row["size"]: row["note"] for row in rows}
-    return {size: note for size, note in notes.items() if found.get(size) != note}
+async def _missing(connection: Connection, notes: Sequence[_SizedNote]) -> list[_SizedNote]:
+    """Those that the database does not have. Several may have one size: at most one of them is the database's."""
+    rows = await _OF_SIZES.fetch_all(connection, sizes=list({size for size, _ in notes}))
+    found = {(row["size"], row["note"]) for row in rows}
+    return [each for each in notes if each not in found]

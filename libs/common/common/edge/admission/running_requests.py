@@ -55,12 +55,17 @@ class RunningRequest:
 
     def unavailable(self, message: str) -> Problem:
         """A 503 that says whether the request may have had an effect."""
-        if not self.commit_begun:
-            return Problem.unavailable(f"{message}; nothing was changed. Please try again.", outcome="none")
-        return Problem.unavailable(
-            f"{message}; it is unknown whether the request had its effect. Repeat it with the same Idempotency-Key.",
-            outcome="unknown",
-        )
+        return unavailable(message, is_unknown=self.commit_begun)
+
+
+def unavailable(message: str, *, is_unknown: bool) -> Problem:
+    """A 503 for a change that had no effect, or (`is_unknown`) that may have had one."""
+    if not is_unknown:
+        return Problem.unavailable(f"{message}; nothing was changed. Please try again.", outcome="none")
+    return Problem.unavailable(
+        f"{message}; it is unknown whether the request had its effect. Repeat it with the same Idempotency-Key.",
+        outcome="unknown",
+    )
 
 
 class RunningRequests:

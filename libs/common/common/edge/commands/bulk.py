@@ -20,10 +20,11 @@ from starlette.responses import Response
 
 from common import failpoints
 from common.access.auth import Caller
-from common.database.failures import is_connection_failure
+from common.database.failures import OutcomeUnknown, is_connection_failure
 from common.database.statements import Connection
 from common.database.transactions import reading, transaction
 from common.edge.admission.request_slots import RequestSlots
+from common.edge.admission.running_requests import unavailable
 from common.edge.commands.command import keyed_request_of
 from common.edge.commands.idempotency import (
     Answer,
@@ -116,16 +117,19 @@ class _Bulk:
     async def result(self, each: UUID, step: Step) -> Result:
         """What `step` gave, now or in an earlier request with this key."""
         keyed = None if self.keyed is None else _part(self.keyed, each.bytes)
+        is_in_work = False
         while asyncio.get_running_loop().time() < self.deadline:
             try:
                 return await self._once(each, step, keyed)
             except Problem as problem:
-                if keyed is None or not _is_in_work(problem):
+                is_in_work = keyed is not None and _is_in_work(problem)
+                if not is_in_work:
                     return _problem(problem)
             except Exception as error:
                 return _failed(error, each)
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
-        return _problem(Problem.unavailable("There was no time left for it; please repeat the request."))
+        # What the other request does with it is not known yet.
+        return _problem(unavailable("There was no time left for it", is_unknown=is_in_work))
 
     async def _once(self, each: UUID, step: Step, keyed: KeyedRequest | None) -> Result:
         """Raises `Problem` CONFLICT while a request with the same key has this one in work."""
@@ -200,7 +204,8 @@ def _failed(error: Exception, each: UUID) -> Result:
     """One failure must not hide the results of the others."""
     if is_connection_failure(error):
         _log.warning("dependency unavailable", reason=f"{type(error).__name__}: {error}", id=str(each))
-        return _problem(Problem.unavailable("The database was too busy or not available; please repeat the request."))
+        is_unknown = isinstance(error, OutcomeUnknown)
+        return _problem(unavailable("The database was too busy or not available", is_unknown=is_unknown))
     _log.error("one of many commands failed", exc_info=error, id=str(each))
     return _problem(Problem(Code.INTERNAL_ERROR, "Something went wrong on our side."))
 

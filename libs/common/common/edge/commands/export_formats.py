@@ -14,8 +14,11 @@ from common.text.visible import INVISIBLE
 
 CURSOR = "cursor"
 # Spreadsheets evaluate a cell that begins with one of these; the last four are full-width. In many countries they end a
-# cell at a semicolon, within quotation marks too. Invisible characters at the beginning may be dropped before that.
-_FORMULA_START = re.compile(rf"(^|[;\t\r\n])([{INVISIBLE}]{{0,20}}[=+\-@\uff1d\uff0b\uff0d\uff20])")
+# cell at a semicolon, within quotation marks too. Before the formula they may drop invisible characters, and quotation
+# marks: each is written twice, and two of them at the beginning of a cell are an empty quoted text. A line break or tab
+# ends the cell itself, so the apostrophe comes after it. The limit of 20 keeps the time linear in the text's length.
+_SKIPPED = rf"(?:(?![\t\r\n])[{INVISIBLE}\"]){{0,20}}"
+_FORMULA_START = re.compile(rf"(^|[;\t\r\n])({_SKIPPED}[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 _decode = msgspec.json.Decoder().decode
 
