@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from common.audit import entries
 from common.audit.actor import Actor
-from common.audit.checkpoint import Checkpoint, SigningKey, is_signed
+from common.audit.checkpoint import Checkpoint, SigningKey, is_signed, unsigned
 from common.audit.checkpoint_store import CheckpointConflict, CheckpointFolder
 from common.audit.entries import AuditEntry
 from common.audit.merkle import Frontier, leaf_hash
@@ -47,6 +47,10 @@ async def last_checkpoint(pool: Pool) -> Checkpoint:
     note = await pool.fetchval("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1")
     assert is_signed(note, KEY.public)
     return Checkpoint.parse(note)
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [each for each in folder.rglob("*") if each.is_file()]
 
 
 async def root(pool: Pool) -> bytes:
@@ -166,6 +170,25 @@ async def test_a_checkpoint_that_cannot_be_stored_is_stored_later(pool: Pool, tm
     in_the_way.unlink()
     await sealer.store_checkpoint()
     assert await pool.fetchval("SELECT stored_size FROM audit_log") == 1
+
+
+@pytest.mark.parametrize("log", ["articurated/../../outside/1", "articurated/other/{id}", "{id}", "..", ""])
+async def test_a_checkpoint_whose_name_is_not_that_of_a_log_of_the_service_is_not_stored(
+    pool: Pool, tmp_path: Path, log: str
+) -> None:
+    """The name is a path of the folder, and a row of the database may have been forged."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    sealer = sealer_of(pool, folder)
+    await make_vases(pool, uuid4())
+    await sealer.seal_batch()
+    forged = replace(await last_checkpoint(pool), log=log.format(id=uuid4()), size=2)
+    insertion = "INSERT INTO audit_checkpoints (size, note, created_at) VALUES (2, $1, now())"
+    await pool.execute(insertion, unsigned(forged))
+
+    await sealer.store_checkpoint()
+
+    assert files_below(tmp_path) == []
 
 
 VERIFIED = """

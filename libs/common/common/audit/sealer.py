@@ -7,13 +7,14 @@ writes nothing for it.
 
 import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 
 from common.audit import log_rows
 from common.audit.checkpoint import Checkpoint, SigningKey, unsigned
 from common.audit.checkpoint_store import CheckpointConflict, CheckpointFolder
-from common.audit.log_rows import ROWS_AT_ONCE, LogState
+from common.audit.log_rows import ROWS_AT_ONCE, LogState, log_name
 from common.audit.merkle import Frontier, leaf_hash
 from common.audit.sealing_metrics import measure_sealing
 from common.component import Component, pause
@@ -72,14 +73,22 @@ class Sealer:
             note = await log_rows.unstored_note(connection)
         if note is None:
             return
-        checkpoint = Checkpoint.parse(note)
         try:
+            checkpoint = self._parse_own(note)
             await self._store.put(checkpoint, note)
-        except (CheckpointConflict, OSError) as error:
-            _log.error("a checkpoint of the audit log was not stored", size=checkpoint.size, error=str(error))
+        except (CheckpointConflict, OSError, ValueError) as error:
+            _log.error("a checkpoint of the audit log was not stored", error=str(error))
             return
         async with reading(self._pool) as connection:
             await log_rows.mark_stored(connection, checkpoint.size)
+
+    def _parse_own(self, note: str) -> Checkpoint:
+        """The name of a log is a path of the folder: only a name of this service may be one. Raises `ValueError`."""
+        checkpoint = Checkpoint.parse(note)
+        service, _, log_id = checkpoint.log.rpartition("/")
+        if checkpoint.log != log_name(self._service, UUID(log_id)):
+            raise ValueError(f"{service} is not the name of a log of this service")
+        return checkpoint
 
     async def _add_checkpoint(self, connection: Connection, state: LogState, frontier: Frontier) -> None:
         checkpoint = Checkpoint(state.name(self._service), frontier.size, frontier.root, state.now)
