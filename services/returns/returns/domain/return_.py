@@ -115,7 +115,7 @@ class Return:
     approved_at: datetime | None = None
     rejected_at: datetime | None = None
     completed_at: datetime | None = None
-    # The client's own id of the return, which is unique within its owner: a customer, or a caller who acts for many.
+    # The client's own id of the return, which is unique within its owner: a customer, or a client that acts for many.
     external_id: str | None = None
     external_id_owner: UUID | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
