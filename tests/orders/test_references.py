@@ -132,10 +132,35 @@ async def test_an_external_id_is_unique_for_each_customer_and_for_each_caller_wh
     body = an_order(external_id=external_id)
     adas_order = created(await gateway.post("/orders", body, key=adas_key))
     created(await gateway.post("/orders", {**body, "customer_id": str(other_customer)}, key=other_key))
-    for key in ("client", "ops"):
-        created(await gateway.post("/orders", body, key=key))
-        assert "order_id" in conflict(await gateway.post("/orders", body, key=key))
-    assert conflict(await gateway.post("/orders", body, key=adas_second_key)) == names_of(adas_order)
+    created(await gateway.post("/orders", body, key="client"))
+    assert "order_id" in conflict(await gateway.post("/orders", body, key="client"))
+    for key in (adas_second_key, "ops"):
+        assert conflict(await gateway.post("/orders", body, key=key)) == names_of(adas_order)
+
+
+@pytest.mark.parametrize("role", ["manager", "ops"])
+async def test_an_external_id_that_staff_sets_is_the_customers_own(gateway: Gateway, role: str) -> None:
+    external_id, other_customer = an_external_id(), uuid4()
+    adas_key, other_key = await gateway.new_client(ADA), await gateway.new_client(other_customer)
+    order = await place(gateway)
+    named = (await gateway.patch(f"/orders/{order['id']}", {"external_id": external_id}, key=role)).json()
+    body = an_order(external_id=external_id)
+    assert conflict(await gateway.post("/orders", body, key=adas_key)) == names_of(named)
+    created(await gateway.post("/orders", {**body, "customer_id": str(other_customer)}, key=other_key))
+
+
+async def test_an_order_that_staff_places_for_a_customer_has_the_external_id_of_the_customer(gateway: Gateway) -> None:
+    body = an_order(external_id=an_external_id())
+    order = created(await gateway.post("/orders", body, key="ops"))
+    assert conflict(await gateway.post("/orders", body, key=await gateway.new_client(ADA))) == names_of(order)
+
+
+async def test_staff_cannot_give_a_second_order_the_external_id_that_its_customer_has_used(gateway: Gateway) -> None:
+    body = an_order(external_id=an_external_id())
+    first = created(await gateway.post("/orders", body, key=await gateway.new_client(ADA)))
+    second = await place(gateway)
+    response = await gateway.patch(f"/orders/{second['id']}", {"external_id": first["external_id"]}, key="manager")
+    assert conflict(response) == names_of(first)
 
 
 async def test_of_fifty_concurrent_orders_with_one_external_id_one_is_placed_and_named_by_the_others(

@@ -89,6 +89,22 @@ async def test_the_same_approver_again_changes_nothing(strict_gateway: Gateway) 
     assert await audit_and_events(strict_gateway.pool, "RETURN", opened["id"]) == before
 
 
+async def test_the_first_approver_approves_alone_once_one_approver_is_enough(make_database: MakeDatabase) -> None:
+    database = make_database("returns")
+    async with serve(SERVICE, database, four_eyes_above="50") as gateway:
+        opened = await open_return(gateway)
+        path = f"/returns/{opened['id']}/approve"
+        first = changed(await gateway.patch(path, APPROVE[1], key="manager"))
+        assert first["status"] == "REQUESTED"
+    async with serve(SERVICE, database, four_eyes_above="500") as gateway:
+        approved = changed(await gateway.patch(path, APPROVE[1], key="manager"))
+        assert (approved["status"], approved["version"]) == ("APPROVED", 3)
+        assert approved["approvals"] == first["approvals"], "one approver is listed once"
+        stored = await audit_and_events(gateway.pool, "RETURN", opened["id"])
+        assert stored.transitions[-1] == ("REQUESTED", "APPROVED", "ACCEPTED")
+        assert [name for name, _ in stored.events] == ["return.requested", "return.approved"]
+
+
 async def test_of_many_approvals_by_two_people_at_once_one_is_the_first_and_one_approves(
     strict_gateway: Gateway,
 ) -> None:

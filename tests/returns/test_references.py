@@ -116,6 +116,23 @@ async def test_an_external_id_is_unique_for_each_customer(gateway: Gateway) -> N
         created(await gateway.post("/returns", a_return(order_id, external_id=external_id), key=key))
 
 
+@pytest.mark.parametrize("role", ["manager", "ops"])
+async def test_an_external_id_that_staff_sets_is_the_customers_own(gateway: Gateway, role: str) -> None:
+    opened, adas_key = await open_return(gateway), await gateway.new_client(ADA)
+    external_id = an_external_id()
+    named = (await gateway.patch(f"/returns/{opened['id']}", {"external_id": external_id}, key=role)).json()
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
+    response = await gateway.post("/returns", a_return(order_id, external_id=external_id), key=adas_key)
+    assert conflict(response) == names_of(named)
+
+
+async def test_a_return_that_staff_opens_for_a_customer_is_named_to_the_customers_client(gateway: Gateway) -> None:
+    order_id = await deliver_order_event(gateway.pool, order_view_data())
+    body, adas_key = a_return(order_id, external_id=an_external_id()), await gateway.new_client(ADA)
+    opened = created(await gateway.post("/returns", body, key="ops"))
+    assert conflict(await gateway.post("/returns", body, key=adas_key)) == names_of(opened)
+
+
 @pytest.mark.parametrize(("role", "status"), [("client", 200), ("manager", 200), ("ops", 200), ("warehouse", 403)])
 async def test_references_are_changed_by_clients_managers_and_ops(gateway: Gateway, role: str, status: int) -> None:
     opened = await open_return(gateway)

@@ -13,8 +13,9 @@ from common.edge.pages.page_application import Page, PageApplication, PageFuncti
 from common.errors import Code, Problem
 from prometheus_client import Histogram
 
-from origin.forwarding import ClientGone, forward
+from origin.forwarding import forward
 from origin.joined_pages import INCLUDE, JoinedPages
+from origin.request_bodies import ClientGone, RequestBodies
 from origin.settings import OriginSettings
 from origin.upstream import Upstream
 
@@ -40,6 +41,7 @@ class Origin:
         self.is_stopping = False
         self._orders = Upstream("orders", settings.orders_url, settings.source_address)
         self._returns = Upstream("returns", settings.returns_url, settings.source_address)
+        self._bodies = RequestBodies(settings.max_body_bytes)
         self._targets = {
             f"{PREFIX}/orders": self._orders,
             f"{PREFIX}/returns": self._returns,
@@ -63,7 +65,7 @@ class Origin:
             return
         started, status = time.perf_counter(), 499
         try:
-            status = await forward(upstream, scope, receive, send)
+            status = await forward(upstream, self._bodies, scope, receive, send)
         except ClientGone:
             pass
         except Problem as problem:

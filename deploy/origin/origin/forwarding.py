@@ -1,12 +1,12 @@
-"""Forwards a request to a service and its answer to the client. Both bodies are streamed, never stored."""
+"""Forwards a request, whose body is complete, to a service, and streams its answer to the client."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpcore
 
+from origin.request_bodies import RequestBodies
 from origin.upstream import Headers, Upstream
 
 # They concern one connection only (RFC 9110, 7.6.1), beside those that the header Connection names.
@@ -29,20 +29,26 @@ _ANSWERED = frozenset({b"expect"})
 _NOT_IN_A_TARGET = re.compile(rb"[^!-~]")
 
 
-class ClientGone(Exception):
-    """The client closed the connection before it sent its whole request."""
-
-
-async def forward(upstream: Upstream, scope: Any, receive: Any, send: Any) -> int:
+async def forward(upstream: Upstream, bodies: RequestBodies, scope: Any, receive: Any, send: Any) -> int:
     """Return the status. Raises `Problem` when there is no answer, `ClientGone`, and what `httpcore` raises when an
     answer ends too early: then a part of it is sent."""
-    body = _body(receive) if _has_body(scope["headers"]) else None
-    response = await upstream.open(scope["method"], target_of(scope), request_headers(scope), body)
+    response = await _open(upstream, bodies, scope, receive)
     try:
         await _send_answer(response, receive, send)
     finally:
         await response.aclose()
     return response.status
+
+
+async def _open(upstream: Upstream, bodies: RequestBodies, scope: Any, receive: Any) -> httpcore.Response:
+    """The body is complete before a connection is taken: `httpcore` reads no answer until it has sent the body, so a
+    client that sends slowly would hold the connection even after a refusal."""
+    method, target, headers = scope["method"], target_of(scope), request_headers(scope)
+    if not _has_body(scope["headers"]):
+        return await upstream.open(method, target, headers)
+    with bodies.hold() as body:
+        await bodies.read(body, scope["headers"], receive)
+        return await upstream.open(method, target, headers, body.parts())
 
 
 def target_of(scope: Any) -> bytes:
@@ -78,17 +84,6 @@ def _named_by_connection(headers: Headers) -> frozenset[bytes]:
     """Never one that says where the body ends."""
     values = b",".join(value for name, value in headers if name == b"connection")
     return frozenset(each.strip().lower() for each in values.split(b",")) - {b"content-length", b"host"}
-
-
-async def _body(receive: Any) -> AsyncIterator[bytes]:
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        if message.get("body"):
-            yield message["body"]
-        if not message.get("more_body", False):
-            return
 
 
 async def _send_answer(response: httpcore.Response, receive: Any, send: Any) -> None:

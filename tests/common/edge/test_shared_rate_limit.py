@@ -3,13 +3,15 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 from common.database.transactions import Pool
+from common.edge.admission import shared_rate_limit
 from common.edge.admission.rate_limit import Allowance
-from common.edge.admission.rate_limit_leases import VALID_SECONDS
+from common.edge.admission.rate_limit_leases import VALID_SECONDS, Lease, lease
 from common.edge.admission.shared_rate_limit import PAUSE_SECONDS, SharedRateLimit
 from common.errors import Code, Problem
 from support.gateway.vase_service import open_vase_gateway
@@ -71,6 +73,53 @@ async def test_what_a_process_does_not_use_is_returned(pool: Pool) -> None:
     await first.give_back()
     await second.give_back()
     assert await admitted(second, LIMIT) == LIMIT - 12 - held
+
+
+class SlowReturns:
+    """Statements for `anna` wait for the gate. Those for `boris` fail while `is_broken`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate = asyncio.Event()
+        self.is_broken = False
+        monkeypatch.setattr(shared_rate_limit, "LEASING_SECONDS", 10)
+        monkeypatch.setattr(shared_rate_limit, "lease", self._lease)
+
+    async def _lease(self, connection: Any, client: str, *arguments: Any) -> Lease:
+        if client == "anna":
+            await self.gate.wait()
+        elif self.is_broken:
+            raise TimeoutError
+        return await lease(connection, client, *arguments)
+
+
+async def expired_leases(pool: Pool, clock: Clock) -> SharedRateLimit:
+    """Of `anna` and of `boris`, who has used 8 requests and has 4 more, which are not valid any longer."""
+    shared = SharedRateLimit(pool, clock)
+    assert (await admitted(shared, 2, "anna"), await admitted(shared, 8, "boris")) == (2, 8)
+    clock.now += VALID_SECONDS
+    return shared
+
+
+async def test_a_lease_that_a_request_renews_while_others_are_returned_is_returned_once(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, slow_returns = await expired_leases(pool, Clock()), SlowReturns(monkeypatch)
+    returning = asyncio.create_task(shared.give_back())
+    assert isinstance(await try_to_take(shared, "boris"), Allowance)
+    slow_returns.gate.set()
+    await returning
+    assert await admitted(shared, LIMIT, "boris") == LIMIT - 8 - 1
+
+
+async def test_a_request_whose_lease_fails_while_others_are_returned_does_not_end_the_returning(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, slow_returns = await expired_leases(pool, Clock()), SlowReturns(monkeypatch)
+    returning = asyncio.create_task(shared.give_back())
+    slow_returns.is_broken = True
+    assert await try_to_take(shared, "boris") is None
+    slow_returns.gate.set()
+    await returning
 
 
 async def test_most_requests_need_no_query(pool: Pool) -> None:

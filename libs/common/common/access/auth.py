@@ -67,10 +67,11 @@ class Caller:
         """The one customer for whom this caller acts; None for staff, and for a client that acts for many."""
         return self.customer_id if self.role is Role.CLIENT else None
 
-    @property
-    def acts_for(self) -> UUID:
-        """The one customer, or else the caller: external ids are unique within it (ADR 25)."""
-        return self.bound_to or self.id
+    def owner_of_external_id(self, customer_id: UUID) -> UUID:
+        """Within which an external id of this customer's object is unique (ADR 25): the customer, except that a client
+        that acts for many has ids of its own."""
+        acts_for_many = self.role is Role.CLIENT and self.customer_id is None
+        return self.id if acts_for_many else customer_id
 
     def may_see(self, customer_id: UUID) -> bool:
         """Whether objects of this customer exist for the caller."""

@@ -61,7 +61,7 @@ class Order:
     cancelled_at: datetime | None = None
     # In the order in which they were reported, at most `LISTED_PAYMENTS` of them.
     payments: tuple[Payment, ...] = ()
-    # The client's own id of the order, which is unique within its owner: a customer, or a caller who acts for many.
+    # The client's own id of the order, which is unique within its owner: a customer, or a client that acts for many.
     external_id: str | None = None
     external_id_owner: UUID | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -72,7 +72,8 @@ async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> 
     for an external id that another order has."""
     order_id, number, now = await writing.new_placement(connection)
     try:
-        order = Order.place(new, order_id, f"ORD-{now.year}-{number:06d}", now, caller.acts_for)
+        owner = caller.owner_of_external_id(new.customer_id)
+        order = Order.place(new, order_id, f"ORD-{now.year}-{number:06d}", now, owner)
     except InvalidTotal as error:
         raise Problem.invalid("line_items", str(error)) from error
     if not caller.may_see(order.customer_id):
@@ -82,7 +83,7 @@ async def place_order(connection: Connection, caller: Caller, new: NewOrder) -> 
     try:
         await writing.add(connection, order, caller.actor, details, event, writing.new_lines(order.lines))
     except ExternalIdTaken as error:
-        raise external_id_taken(order.external_id or "", caller) from error
+        raise external_id_taken(order.external_id or "", owner) from error
     return order
 
 

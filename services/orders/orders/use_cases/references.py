@@ -33,9 +33,10 @@ async def amend_order(
         raise Problem.not_found("order", order_id)
     order = locked.value
     precondition.check(order.version)
+    owner = caller.owner_of_external_id(order.customer_id)
     try:
         metadata = merge_metadata(order.metadata, metadata_changes)
-        amended = order.amend(locked.now, external_id, caller.acts_for, metadata)
+        amended = order.amend(locked.now, external_id, owner, metadata)
     except ExternalIdIsSet as error:
         message = "The order has another external_id, which cannot be changed."
         raise _conflict(message, error.external_id, order.id, order.order_number) from error
@@ -47,18 +48,14 @@ async def amend_order(
         try:
             await writing.amend(connection, locked, amended, caller.actor, given_details)
         except ExternalIdTaken as error:
-            raise external_id_taken(external_id, caller) from error
+            raise external_id_taken(external_id, owner) from error
     return amended
 
 
-def external_id_taken(external_id: str, caller: Caller) -> Problem:
+def external_id_taken(external_id: str, owner: UUID) -> Problem:
     """A CONFLICT that names the first order, which the aborted transaction cannot read."""
-    return Problem(
-        Code.CONFLICT,
-        _TAKEN,
-        {"external_id": external_id},
-        after_rollback=partial(_name_first_order, external_id, caller.acts_for),
-    )
+    first_order = partial(_name_first_order, external_id, owner)
+    return Problem(Code.CONFLICT, _TAKEN, {"external_id": external_id}, after_rollback=first_order)
 
 
 async def _name_first_order(external_id: str, owner: UUID, connection: Connection) -> Problem | None:

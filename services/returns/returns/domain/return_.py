@@ -115,7 +115,7 @@ class Return:
     approved_at: datetime | None = None
     rejected_at: datetime | None = None
     completed_at: datetime | None = None
-    # The client's own id of the return, which is unique within its owner: a customer, or a caller who acts for many.
+    # The client's own id of the return, which is unique within its owner: a customer, or a client that acts for many.
     external_id: str | None = None
     external_id_owner: UUID | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -161,20 +161,14 @@ class Return:
 
     def approve(self, now: datetime, manager_notes: str, approver: UUID, approvers_needed: int = 1) -> "Return":
         """Add the approval. The return is APPROVED when it has `approvers_needed` approvals of different approvers.
-        An approver who has approved before gets the unchanged return."""
-        approval = Approval(approver, now)
-        if ReturnStatus.APPROVED in ALLOWED_TRANSITIONS[self.status]:
-            if any(each.approved_by == approver for each in self.approvals):
-                return self
-            if len(self.approvals) + 1 < approvers_needed:
-                approvals = (*self.approvals, approval)
-                return replace(self, version=self.version + 1, updated_at=now, approvals=approvals)
+        An approver who has approved before gets the unchanged return while others are needed; fewer may be needed now.
+        """
+        has_approved = any(each.approved_by == approver for each in self.approvals)
+        approvals = self.approvals if has_approved else (*self.approvals, Approval(approver, now))
+        if ReturnStatus.APPROVED in ALLOWED_TRANSITIONS[self.status] and len(approvals) < approvers_needed:
+            return self if has_approved else self._change(now, approvals=approvals)
         return self._change_to(
-            ReturnStatus.APPROVED,
-            now,
-            approved_at=now,
-            manager_notes=manager_notes,
-            approvals=(*self.approvals, approval),
+            ReturnStatus.APPROVED, now, approved_at=now, manager_notes=manager_notes, approvals=approvals
         )
 
     def reject(self, now: datetime, manager_notes: str, rejection_reason: RejectionReason) -> "Return":

@@ -85,14 +85,15 @@ async def open_return(
     )
     if obstacle is not None:
         raise _refusal(obstacle, order, window_days, new, caller)
-    opened = Return.open(order, new, seen.return_id, seen.now, caller.acts_for, caller.id)
+    owner = caller.owner_of_external_id(order.customer_id)
+    opened = Return.open(order, new, seen.return_id, seen.now, owner, caller.id)
     try:
         event = events.new_event(events.OF_STATUS[opened.status], opened, caller.actor)
         await writing.add(connection, opened, caller.actor, _details(opened), event)
     except AlreadyReturned:
         raise _refusal(Ineligibility.ALREADY_RETURNED, order, window_days, new, caller) from None
     except ExternalIdTaken:
-        raise external_id_taken(opened.external_id or "", caller) from None
+        raise external_id_taken(opened.external_id or "", owner) from None
     await queue.enqueue(connection, *review_jobs(opened.id, review, caller.actor))
     return opened
 
@@ -108,7 +109,8 @@ def _refusal(obstacle: Ineligibility, order: KnownOrder, window_days: int, new: 
     first_return = None
     if obstacle is Ineligibility.ALREADY_RETURNED and new.external_id is not None:
         # The request may be a repeat, whose first answer was lost.
-        first_return = partial(name_first_return, new.external_id, caller.acts_for)
+        owner = caller.owner_of_external_id(order.customer_id)
+        first_return = partial(name_first_return, new.external_id, owner)
     return Problem(RETURN_NOT_ALLOWED, _MESSAGES[obstacle], details, after_rollback=first_return)
 
 

@@ -33,9 +33,10 @@ async def amend_return(
         raise Problem.not_found("return", return_id)
     current = locked.value
     precondition.check(current.version)
+    owner = caller.owner_of_external_id(current.customer_id)
     try:
         metadata = merge_metadata(current.metadata, metadata_changes)
-        amended = current.amend(locked.now, external_id, caller.acts_for, metadata)
+        amended = current.amend(locked.now, external_id, owner, metadata)
     except ExternalIdIsSet as error:
         message = "The return has another external_id, which cannot be changed."
         raise _conflict(message, error.external_id, current.id) from error
@@ -47,18 +48,14 @@ async def amend_return(
         try:
             await writing.amend(connection, locked, amended, caller.actor, given_details)
         except ExternalIdTaken as error:
-            raise external_id_taken(external_id, caller) from error
+            raise external_id_taken(external_id, owner) from error
     return amended
 
 
-def external_id_taken(external_id: str, caller: Caller) -> Problem:
+def external_id_taken(external_id: str, owner: UUID) -> Problem:
     """A CONFLICT that names the first return, which the aborted transaction cannot read."""
-    return Problem(
-        Code.CONFLICT,
-        _TAKEN,
-        {"external_id": external_id},
-        after_rollback=partial(name_first_return, external_id, caller.acts_for),
-    )
+    first_return = partial(name_first_return, external_id, owner)
+    return Problem(Code.CONFLICT, _TAKEN, {"external_id": external_id}, after_rollback=first_return)
 
 
 async def name_first_return(external_id: str, owner: UUID, connection: Connection) -> Problem | None:

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from common.access.bearer.bearer_tokens import BearerTokens
 from common.access.bearer.claims import ClaimRules
-from common.access.bearer.key_source import SECONDS_BETWEEN_LOADS, KeySource
+from common.access.bearer.key_source import SECONDS_BETWEEN_LOADS, WAITING_LIMIT, KeySource
 from common.access.bearer.loading import LARGEST_DOCUMENT, from_file, from_url
 from common.errors import Code, ErrorCode, Problem
 from joserfc.jwk import RSAKey
@@ -21,10 +22,45 @@ CACHE_SECONDS, MAX_AGE_SECONDS = 300.0, 3600.0
 
 
 class Clock:
+    """The time of a test. A pause until the next load advances it, when the gate is open."""
+
     now = 1000.0
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     def __call__(self) -> float:
         return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        await self.gate.wait()
+        self.now += seconds
+
+
+class ProviderLoads:
+    """Documents of a provider whose key set changes while they are read; `begun_at` are the times of the requests."""
+
+    def __init__(self, clock: Clock, document: bytes) -> None:
+        self.document = document
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.begun_at: list[float] = []
+        self._clock = clock
+
+    async def load(self) -> bytes:
+        self.begun_at.append(self._clock())
+        document = self.document
+        await self.gate.wait()
+        return document
+
+    def tokens(self) -> BearerTokens:
+        return tokens_of(self.load, self._clock)
+
+
+def tokens_of(load: Callable[[], Awaitable[bytes]], clock: Clock) -> BearerTokens:
+    keys = KeySource(load, cache_seconds=CACHE_SECONDS, max_age_seconds=MAX_AGE_SECONDS, clock=clock, sleep=clock.sleep)
+    return BearerTokens(keys, RULES, frozenset({"RS256", "ES256"}))
 
 
 @pytest.fixture
@@ -34,8 +70,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def tokens(provider: IdentityProvider, clock: Clock) -> BearerTokens:
-    keys = KeySource(from_url(provider.url), cache_seconds=CACHE_SECONDS, max_age_seconds=MAX_AGE_SECONDS, clock=clock)
-    return BearerTokens(keys, RULES, frozenset({"RS256", "ES256"}))
+    return tokens_of(from_url(provider.url), clock)
 
 
 async def accepted(tokens: BearerTokens, token: str) -> bool:
@@ -99,19 +134,67 @@ async def test_a_token_of_a_withdrawn_key_is_refused_although_it_was_cached(
             return problem.code is Code.UNAUTHENTICATED
 
     await eventually(is_refused)
-    assert provider.requests == 2
+    assert provider.requests == 3, "one more: the provider could have published the key again"
 
 
-async def test_made_up_key_ids_cause_a_request_every_two_seconds_at_most(
+async def test_a_key_that_is_published_just_after_a_load_is_found_by_the_next_one(
     tokens: BearerTokens, provider: IdentityProvider, clock: Clock, rsa: Key, other_rsa: Key
 ) -> None:
     await accepted(tokens, sign(rsa))
-    for number in range(250):
-        problem = await refused(tokens, sign(other_rsa, header={"kid": f"made-up-{number}"}))
-        assert problem.message == "The key of the token is not known."
-        clock.now += 0.01
+    provider.document = key_set(rsa, other_rsa)
+    clock.now += SECONDS_BETWEEN_LOADS / 10
+    assert await accepted(tokens, sign(other_rsa))
     assert provider.requests == 2
+
+
+async def test_a_key_that_is_published_while_an_older_load_runs_is_found_by_the_next_one(
+    clock: Clock, rsa: Key, other_rsa: Key
+) -> None:
+    loads = ProviderLoads(clock, key_set(rsa))
+    tokens = loads.tokens()
+    await accepted(tokens, sign(rsa))
+    clock.now += SECONDS_BETWEEN_LOADS
+    loads.gate.clear()
+    made_up = asyncio.create_task(refused(tokens, sign(other_rsa, header={"kid": "made-up"})))
+    await eventually_true(lambda: len(loads.begun_at) == 2)
+    loads.document = key_set(rsa, other_rsa)
+    genuine = asyncio.create_task(accepted(tokens, sign(other_rsa)))
+    await asyncio.sleep(0)
+    loads.gate.set()
+    assert await genuine
+    await made_up
+
+
+async def test_made_up_key_ids_cause_a_request_every_two_seconds_at_most(
+    clock: Clock, rsa: Key, other_rsa: Key
+) -> None:
+    loads = ProviderLoads(clock, key_set(rsa))
+    tokens = loads.tokens()
+    await accepted(tokens, sign(rsa))
+    for _ in range(3):
+        flood = [sign(other_rsa, header={"kid": f"made-up-{number}"}) for number in range(50)]
+        for problem in await asyncio.gather(*(refused(tokens, each) for each in flood)):
+            assert problem.message == "The key of the token is not known."
+        clock.now += 0.01
+    assert [later - earlier for earlier, later in pairwise(loads.begun_at)] == [SECONDS_BETWEEN_LOADS] * 3
     assert await accepted(tokens, sign(rsa))
+
+
+async def test_a_flood_of_made_up_key_ids_beyond_the_waiting_ones_gets_503_at_once(
+    tokens: BearerTokens, provider: IdentityProvider, clock: Clock, rsa: Key, other_rsa: Key
+) -> None:
+    await accepted(tokens, sign(rsa))
+    clock.gate.clear()
+    made_up = [sign(other_rsa, header={"kid": f"made-up-{number}"}) for number in range(WAITING_LIMIT)]
+    waiting = [asyncio.create_task(refused(tokens, each)) for each in made_up]
+    await asyncio.sleep(0)
+    problem = await refused(tokens, sign(other_rsa, header={"kid": "one more"}), Code.UNAVAILABLE)
+    assert problem.retry_after is not None
+    assert await accepted(tokens, sign(rsa, jti="new")), "a known key waits for nothing"
+    assert provider.requests == 1
+    clock.gate.set()
+    await asyncio.gather(*waiting)
+    assert provider.requests == 2
 
 
 async def test_during_an_outage_known_keys_are_used_for_a_limited_time(
@@ -216,8 +299,7 @@ async def test_a_token_without_a_key_id_needs_a_provider_with_one_key_for_its_al
 async def test_the_keys_of_a_file_are_read_again(tmp_path: Path, clock: Clock, rsa: Key, other_rsa: Key) -> None:
     file = tmp_path / "keys.json"
     file.write_bytes(key_set(rsa))
-    keys = KeySource(from_file(file), cache_seconds=CACHE_SECONDS, max_age_seconds=MAX_AGE_SECONDS, clock=clock)
-    tokens = BearerTokens(keys, RULES, frozenset({"RS256"}))
+    tokens = tokens_of(from_file(file), clock)
     assert await accepted(tokens, sign(rsa))
     file.write_bytes(key_set(other_rsa))
     clock.now += SECONDS_BETWEEN_LOADS

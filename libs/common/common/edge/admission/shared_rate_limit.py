@@ -57,7 +57,8 @@ class SharedRateLimit:
         """Return what is left of leases that are no longer valid, and forget them."""
         now = self._clock()
         for client, held in [each for each in self._leases.items() if now >= each[1].valid_until]:
-            if client not in self._leasing:
+            # While an earlier one was returned, a request may have renewed this one, which returned what was left.
+            if self._leases.get(client) is held and client not in self._leasing:
                 del self._leases[client]
                 if held.left:
                     async with asyncio.timeout(LEASING_SECONDS), reading(self._pool) as connection:
