@@ -58,6 +58,29 @@ async def test_more_slow_bodies_than_connections_to_a_service_leave_them_to_othe
         assert [(await each.answer()).body for each in slow] == [b"x" + b"y" * 9] * 40
 
 
+async def test_readers_of_the_documents_leave_the_connections_of_orders_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They need no key, and may read slowly."""
+    monkeypatch.setattr(upstream, "MAX_CONNECTIONS", 1)
+    is_asked, is_read = asyncio.Event(), asyncio.Event()
+
+    class SlowDocuments(Orders):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["path"] == "/docs":
+                is_asked.set()
+                await is_read.wait()
+            await super().__call__(scope, receive, send)
+
+    async with origin_before(SlowDocuments()) as front, await front.connect() as reader, await front.connect() as other:
+        await reader.send(b"GET /docs HTTP/1.1\r\n" + HOST + b"\r\n")
+        await is_asked.wait()
+        async with asyncio.timeout(upstream.POOL_SECONDS / 2):
+            assert (await other.ask(b"GET /api/v1/orders HTTP/1.1\r\n" + HOST + b"\r\n")).status == 200
+        is_read.set()
+        assert (await reader.answer()).status == 200
+
+
 async def test_a_client_that_goes_within_its_body_never_reaches_the_service() -> None:
     orders = Orders()
     async with origin_before(orders) as front:

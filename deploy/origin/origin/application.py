@@ -41,11 +41,13 @@ class Origin:
         self.is_stopping = False
         self._orders = Upstream("orders", settings.orders_url, settings.source_address)
         self._returns = Upstream("returns", settings.returns_url, settings.source_address)
+        # Connections of its own: a client needs no key for the documents, and a slow one keeps its connection.
+        self._documents = Upstream("orders", settings.orders_url, settings.source_address)
         self._bodies = RequestBodies(settings.max_body_bytes)
         self._targets = {
             f"{PREFIX}/orders": self._orders,
             f"{PREFIX}/returns": self._returns,
-            **dict.fromkeys(_DOCUMENTS, self._orders),
+            **dict.fromkeys(_DOCUMENTS, self._documents),
         }
         joined = JoinedPages((self._orders, self._returns))
         pages: dict[str, PageFunction] = {
@@ -78,8 +80,8 @@ class Origin:
             _duration.labels(upstream.name, str(status)).observe(time.perf_counter() - started)
 
     async def close(self) -> None:
-        await self._orders.close()
-        await self._returns.close()
+        for upstream in (self._orders, self._returns, self._documents):
+            await upstream.close()
 
     def _target_of(self, path: str) -> Upstream | None:
         for prefix, upstream in self._targets.items():
