@@ -72,6 +72,11 @@ class Move:
     opens: bool = False
     is_decision: bool = False
 
+    @property
+    def follows(self) -> bool:
+        """Whether it needs an earlier entry of its subject: it then moves the amount of that one, of its payment."""
+        return Account.REFUNDABLE not in self.sources
+
 
 MOVES: Mapping[EntryKind, Move] = {
     EntryKind.REFUND_RESERVED: Move(Account.IN_FLIGHT, (Account.REFUNDABLE,), is_decision=True),

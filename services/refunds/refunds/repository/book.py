@@ -17,6 +17,7 @@ from refunds.tables import book_payments, postings
 
 _AMOUNT = postings.c.amount.type
 _REFUNDABLE = sa.literal(str(Account.REFUNDABLE), literal_execute=True)
+_left = (book_payments.c.refundable + book_payments.c.in_flight + book_payments.c.disputed).label("left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Why an entry was not posted: what is refundable of its payment, the account that the last entry of its subject
-    debited (`place`, None without entries), and whether a posting to an account of `PAID` has its transaction id."""
+    debited (`place`, None without entries) with its amount, and whether a posting to an account of `PAID` has its
+    transaction id. `left`: what neither the customer nor the bank has got back of the payment, also where it is in
+    flight or disputed; negative with an excess."""
 
     refundable: Decimal
     currency: str
     place: Account | None
     is_paid: bool
+    amount: Decimal
+    left: Decimal
 
 
 def _text(name: str) -> sa.BindParameter[Any]:
@@ -56,7 +61,7 @@ def _among(column: sa.ColumnElement[Any], accounts: tuple[Account, ...]) -> sa.C
 def _payment(*, of_order: bool) -> sa.Select[Any]:
     """The query for the payment of an entry. One payment can pay several orders, and each has a row. Without an order,
     the row that has entries of this subject is preferred, then one of which enough is refundable."""
-    columns = (book_payments.c.id, book_payments.c.refundable, book_payments.c.currency)
+    columns = (book_payments.c.id, book_payments.c.refundable, book_payments.c.currency, _left)
     reference = _text("reference")
     is_named = sa.or_(book_payments.c.reference == reference, book_payments.c.first_reference == reference)
     if of_order:
@@ -70,9 +75,17 @@ def _payment(*, of_order: bool) -> sa.Select[Any]:
     return query.order_by(is_known.desc(), has_enough.desc(), book_payments.c.id).limit(1)
 
 
+def _payment_of_subject() -> sa.Select[Any]:
+    last = sa.select(postings.c.payment_id).where(postings.c.subject == _text("subject"))
+    of_last = last.order_by(postings.c.number.desc()).limit(1).scalar_subquery()
+    return sa.select(book_payments.c.id, book_payments.c.refundable).where(book_payments.c.id == of_last)
+
+
 def _last() -> LateralFromClause:
     """The subject's last entry."""
-    query = sa.select(postings.c.number, postings.c.target).where(postings.c.subject == _text("subject"))
+    query = sa.select(postings.c.number, postings.c.target, postings.c.amount).where(
+        postings.c.subject == _text("subject")
+    )
     return query.order_by(postings.c.number.desc()).limit(1).lateral("last")
 
 
@@ -84,8 +97,10 @@ def _is_paid() -> sa.ColumnElement[bool]:
 def _posting(kind: EntryKind, move: Move, *, of_order: bool) -> Statement:
     """The statement that posts an entry. It locks the payment, and then posts only if the source account is allowed and
     has enough."""
-    payment, last = _payment(of_order=of_order).with_for_update().subquery("payment"), _last()
-    source, amount = sa.func.coalesce(last.c.target, _REFUNDABLE), sa.bindparam("amount", type_=_AMOUNT)
+    found = _payment_of_subject() if move.follows else _payment(of_order=of_order)
+    payment, last = found.with_for_update().subquery("payment"), _last()
+    source = sa.func.coalesce(last.c.target, _REFUNDABLE)
+    amount = last.c.amount if move.follows else sa.bindparam("amount", type_=_AMOUNT)
     conditions = [_among(source, move.sources)]
     if move.opens:
         conditions.append(last.c.number.is_(None))
@@ -112,7 +127,8 @@ def _posting(kind: EntryKind, move: Move, *, of_order: bool) -> Statement:
 
 def _standing(*, of_order: bool) -> Statement:
     payment, last = _payment(of_order=of_order).subquery("payment"), _last()
-    columns = (payment.c.refundable, payment.c.currency, last.c.target.label("place"), _is_paid().label("is_paid"))
+    of_last = (last.c.target.label("place"), sa.func.coalesce(last.c.amount, 0).label("amount"))
+    columns = (payment.c.refundable, payment.c.left, payment.c.currency, *of_last, _is_paid().label("is_paid"))
     return prepare(sa.select(*columns).select_from(payment.outerjoin(last, sa.true())))
 
 
@@ -123,9 +139,12 @@ _STANDING = {known: _standing(of_order=known) for known in (True, False)}
 
 async def post(connection: Connection, entry: Entry, actor: Actor) -> bool:
     """Post the entry. False if it was posted before, or cannot be posted; `standing` says why."""
-    by_whom = {"actor": actor.name, "causation_id": actor.causation_id}
     statement = _POST[entry.kind, entry.order_id is not None]
-    return await statement.fetch_value(connection, **_parameters(entry), amount=entry.amount, **by_whom) is not None
+    parameters = {"actor": actor.name, "causation_id": actor.causation_id}
+    if MOVES[entry.kind].follows:
+        parameters |= {"subject": entry.subject, "transaction_id": entry.transaction_id}
+        return await statement.fetch_value(connection, **parameters) is not None
+    return await statement.fetch_value(connection, **_parameters(entry), amount=entry.amount, **parameters) is not None
 
 
 async def standing(connection: Connection, entry: Entry) -> Standing | None:
@@ -137,7 +156,8 @@ async def standing(connection: Connection, entry: Entry) -> Standing | None:
     if row is None:
         return None
     place = None if row["place"] is None else Account(row["place"])
-    return Standing(quantize(row["refundable"], row["currency"]), row["currency"], place, row["is_paid"])
+    refundable, amount, left = (quantize(row[name], row["currency"]) for name in ("refundable", "amount", "left"))
+    return Standing(refundable, row["currency"], place, row["is_paid"], amount, left)
 
 
 def _parameters(entry: Entry) -> dict[str, object]:

@@ -12,12 +12,12 @@ from prometheus_client import Histogram
 
 from refunds.domain.refund import ALLOWED_TRANSITIONS, LastAnswer, Refund, RefundStatus
 from refunds.domain.request import Cause
-from refunds.events import FAILED, PROCESSING, REVERSED, SUCCEEDED, new_event
+from refunds.events import FAILED, PROCESSING, SUCCEEDED, new_event
 from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, OutcomeUnknown
 from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
 from refunds.use_cases.details import details
-from refunds.use_cases.jobs import MAIL_JOB, REFUND_JOB, mail_job
+from refunds.use_cases.jobs import MAIL_JOB, REFUND_JOB, Part, mail_job
 
 _log = structlog.get_logger(__name__)
 # The objective is two hours. Time that the money is on its way at the provider counts.
@@ -201,22 +201,11 @@ def is_whole(refund: Refund, made: GatewayRefund) -> bool:
     return (made.amount, made.currency) == (refund.request.amount, refund.request.currency)
 
 
-async def reverse(connection: Connection, locked: Locked[Refund], reason: str | None, actor: Actor) -> Refund:
-    """The provider took the success back: whoever was told that it succeeded is told this too."""
-    refund = locked.value.reverse(f"taken back by the provider: {reason or 'no reason given'}")
-    event = new_event(REVERSED, refund, actor)
-    await writing.save(connection, locked, refund, actor, details(refund), event)
-    await booking.book_reversal(connection, refund, actor)
-    await enqueue_mail(connection, refund, actor)
-    _log.critical("a refund was taken back by the provider: money is owed again", refund_id=str(refund.id))
-    return refund
-
-
-async def enqueue_mail(connection: Connection, refund: Refund, actor: Actor) -> None:
+async def enqueue_mail(connection: Connection, refund: Refund, actor: Actor, part: Part | None = None) -> None:
     """Do nothing if the customer was already told. If the e-mail is waiting because the refund was being retried, make
     it due now."""
     if refund.request.customer_email is not None:
-        mail = mail_job(refund, actor)
+        mail = mail_job(refund, actor, part)
         await queue.enqueue(connection, mail)
         await queue.wake(connection, MAIL_JOB, [mail.business_key])
 

@@ -11,7 +11,7 @@ import structlog
 from common.audit.actor import Actor
 from common.database.statements import Connection
 
-from refunds.domain.book import MOVES, Account, Capture, EntryKind, Overdrawn
+from refunds.domain.book import MOVES, PAID, Account, Capture, EntryKind, Overdrawn
 from refunds.domain.refund import Refund
 from refunds.domain.request import Cause, RefundRequest
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, PaymentDisputed
@@ -82,11 +82,13 @@ async def book_settlement(connection: Connection, refund: Refund, actor: Actor) 
 
 
 async def book_reversal(connection: Connection, refund: Refund, actor: Actor) -> None:
-    """The provider took a success back: the money may be refunded again."""
-    reversal = _entry(refund, EntryKind.REFUND_REVERSED)
-    if not await book.post(connection, reversal, actor) and refund.transaction_id is not None:
+    """The provider took a success back: the money may be refunded again. Where a refund made by hand has this
+    transaction id, it is that one, and what else has paid the refund stays booked."""
+    if refund.transaction_id is not None:
         adopted = _entry(refund, EntryKind.REFUND_REVERSED, _foreign(refund.transaction_id))
-        await book.post(connection, adopted, actor)
+        if await book.post(connection, adopted, actor):
+            return
+    await book.post(connection, _entry(refund, EntryKind.REFUND_REVERSED), actor)
 
 
 async def book_unbooked_refunds(connection: Connection, order_id: UUID, actor: Actor) -> None:
@@ -123,11 +125,19 @@ async def book_foreign_refund(
     return await _book_facts(connection, [_foreign_entry(refund, EntryKind.FOREIGN_REFUND, order_id)], actor)
 
 
-async def book_foreign_reversal(
-    connection: Connection, refund: GatewayRefund, actor: Actor, order_id: UUID | None = None
-) -> None:
-    """A refund that was made by hand in the provider's dashboard has failed after all."""
-    await book.post(connection, _foreign_entry(refund, EntryKind.REFUND_REVERSED, order_id), actor)
+async def book_foreign_reversal(connection: Connection, refund: GatewayRefund, actor: Actor) -> bool:
+    """A refund that was made by hand in the provider's dashboard has failed after all. False where it is not booked."""
+    return await book.post(connection, _foreign_entry(refund, EntryKind.REFUND_REVERSED, None), actor)
+
+
+async def is_short(connection: Connection, refund: Refund) -> bool:
+    """Whether a refund of a whole payment was paid by others, as by refunds made by hand, and these do not pay it any
+    more."""
+    found = await book.standing(connection, _entry(refund, EntryKind.REFUND_PAID))
+    if found is None or refund.request.cause not in _KIND_OF:
+        return False
+    own = found.amount if found.place in PAID else Decimal(0)
+    return own < refund.request.amount and found.left > 0
 
 
 async def _pay(connection: Connection, refund: Refund, kind: EntryKind, actor: Actor) -> None:
