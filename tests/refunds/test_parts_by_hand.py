@@ -3,26 +3,29 @@
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from common.database.transactions import Pool, transaction
+from common.errors import Problem
+from refunds.domain.book import Overdrawn
 from refunds.domain.refund import Refund
-from refunds.domain.request import Cause, operator_key
 from refunds.payment_gateway.port import GatewayRefund
-from refunds.use_cases import settlement
-from refunds.use_cases.jobs import MAIL_JOB, REVERSED, Part
+from refunds.use_cases import booking
+from refunds.use_cases.jobs import REVERSED, SETTLED, Part
 from refunds.worker.mail_job import refund_mail
 from refunds.worker.refund_job import RefundJob
 from support.example.refunds import EVENT, job_in_state, open_refund
 from support.payments.fake_gateway import FakePaymentGateway
-from support.payments.provider_events import FAILED, applied, at_provider, balances, excess, made, running, state_of
-
-WHOLE = Decimal(100)
-
-
-def a_part(refund: Refund, name: str, amount: int) -> GatewayRefund:
-    return at_provider(refund, id=f"re_{name}", reference=None, amount=Decimal(amount))
+from support.payments.parts import (
+    WHOLE,
+    a_part,
+    events_of,
+    operators_refund,
+    paid_by_an_operator,
+    settled,
+    told_amounts,
+)
+from support.payments.provider_events import FAILED, applied, balances, excess, made, running, state_of
 
 
 async def paid_in_parts(pool: Pool) -> tuple[Refund, GatewayRefund, GatewayRefund]:
@@ -34,34 +37,6 @@ async def paid_in_parts(pool: Pool) -> tuple[Refund, GatewayRefund, GatewayRefun
         await job_in_state(pool, refund, "done")
     assert await state_of(pool, refund) == ("SUCCEEDED", "re_b")
     return refund, first, last
-
-
-async def paid_by_an_operator(pool: Pool, payment: Refund, amount: int, gateway: FakePaymentGateway) -> Refund:
-    """A refund of a part that an operator has requested, and that the provider has made."""
-    same = {"order_id": payment.request.order_id, "payment_reference": payment.request.payment_reference}
-    key = operator_key(uuid4())
-    return await made(
-        pool, gateway, **same, cause=Cause.OPERATOR, return_id=None, business_key=key, amount=Decimal(amount)
-    )
-
-
-async def settled(pool: Pool, refund: Refund, reference: str) -> None:
-    async with transaction(pool) as connection:
-        await settlement.settle_refund(connection, refund.id, reference, "paid in another way", EVENT)
-
-
-async def told_amounts(pool: Pool, refund: Refund, outcome: str) -> list[str | None]:
-    """Of the e-mails with this outcome, oldest first; None for the whole refund."""
-    query = (
-        "SELECT payload ->> 'amount' AS amount FROM jobs"
-        " WHERE kind = $1 AND payload ->> 'refund_id' = $2 AND payload ->> 'outcome' = $3 ORDER BY created_at"
-    )
-    return [row["amount"] for row in await pool.fetch(query, MAIL_JOB, str(refund.id), outcome)]
-
-
-async def events_of(pool: Pool, refund: Refund) -> list[str]:
-    query = "SELECT type FROM outbox WHERE aggregateid = $1 ORDER BY position"
-    return [row["type"] for row in await pool.fetch(query, str(refund.id))]
 
 
 @pytest.mark.parametrize("which", ["first", "last"])
@@ -119,3 +94,67 @@ async def test_a_part_fails_after_an_operator_has_refunded_the_rest_and_settled_
     await applied(pool, replace(part, status=FAILED))
     assert (await state_of(pool, refund))[0] == "REVERSED"
     assert await balances(pool, refund) == {"paid_back": 60, "refundable": 40}
+
+
+async def held_by_a_part(pool: Pool) -> tuple[Refund, GatewayRefund]:
+    """A refund of 100, of which 40 were refunded by hand."""
+    refund = await open_refund(pool, amount=WHOLE)
+    part = a_part(refund, "a", 40)
+    await applied(pool, part)
+    assert (await state_of(pool, refund))[0] == "HELD"
+    return refund, part
+
+
+async def test_the_rest_that_an_operator_paid_is_booked_when_the_refund_is_settled_with_the_id_of_a_part(
+    pool: Pool,
+) -> None:
+    refund, _ = await held_by_a_part(pool)
+    await settled(pool, refund, "re_a")
+    assert await state_of(pool, refund) == ("SUCCEEDED", "re_a")
+    assert await balances(pool, refund) == {"paid_elsewhere": 40, "settled": 60}
+    assert await told_amounts(pool, refund, SETTLED) == [None]
+    another = await operators_refund(pool, refund, 60)
+    async with transaction(pool) as connection:
+        with pytest.raises(Overdrawn):
+            await booking.reserve_refund(connection, another, EVENT)
+
+
+async def test_what_operators_have_refunded_is_not_booked_or_told_again_by_a_settlement(pool: Pool) -> None:
+    refund, _ = await held_by_a_part(pool)
+    await paid_by_an_operator(pool, refund, 20, FakePaymentGateway())
+    await settled(pool, refund, "transfer 7")
+    assert await balances(pool, refund) == {"paid_elsewhere": 40, "paid_back": 20, "settled": 40}
+    assert await told_amounts(pool, refund, SETTLED) == ["80.00"]
+
+
+async def test_a_refund_is_not_settled_while_money_is_in_flight_that_may_still_come_back(pool: Pool) -> None:
+    refund, _ = await held_by_a_part(pool)
+    another = await operators_refund(pool, refund, 20)
+    async with transaction(pool) as connection:
+        await booking.reserve_refund(connection, another, EVENT)
+    with pytest.raises(Problem, match=r"60\.00 EUR cannot be refunded: 40\.00 EUR"):
+        await settled(pool, refund, "re_a")
+    assert (await state_of(pool, refund))[0] == "HELD"
+
+
+async def test_a_part_that_fails_after_the_settlement_is_settled_once_more(pool: Pool) -> None:
+    refund, part = await held_by_a_part(pool)
+    await settled(pool, refund, "re_a")
+    await applied(pool, replace(part, status=FAILED))
+    assert (await state_of(pool, refund))[0] == "REVERSED"
+    assert await balances(pool, refund) == {"settled": 60, "refundable": 40}
+    await settled(pool, refund, "transfer 8")
+    assert await state_of(pool, refund) == ("SUCCEEDED", "transfer 8")
+    assert await balances(pool, refund) == {"settled": WHOLE}
+    assert await told_amounts(pool, refund, SETTLED) == [None, "40.00"]
+
+
+async def test_the_refund_of_an_operator_is_settled_by_the_refund_with_its_reference_and_the_rest(pool: Pool) -> None:
+    payment = await open_refund(pool, amount=WHOLE)
+    await pool.execute("UPDATE jobs SET state = 'discarded'")
+    refund = await operators_refund(pool, payment, 60)
+    other = a_part(refund, "other", 10)
+    await applied(pool, other, a_part(refund, "c", 5))
+    await pool.execute("UPDATE refunds SET status = 'DECLINED' WHERE id = $1", refund.id)
+    await settled(pool, refund, "re_other")
+    assert await balances(pool, refund) == {"paid_elsewhere": 15, "settled": 50, "refundable": 35}

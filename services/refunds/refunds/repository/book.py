@@ -16,6 +16,8 @@ from refunds.domain.book import MOVES, PAID, Account, EntryKind, Move
 from refunds.tables import book_payments, postings
 
 _AMOUNT = postings.c.amount.type
+# Of a standing.
+_AMOUNTS = ("refundable", "amount", "left", "elsewhere", "under_id")
 _REFUNDABLE = sa.literal(str(Account.REFUNDABLE), literal_execute=True)
 _left = (book_payments.c.refundable + book_payments.c.in_flight + book_payments.c.disputed).label("left")
 
@@ -39,8 +41,12 @@ class Entry:
 class Standing:
     """Why an entry was not posted: what is refundable of its payment, the account that the last entry of its subject
     debited (`place`, None without entries) with its amount, and whether a posting to an account of `PAID` has its
-    transaction id. `left`: what neither the customer nor the bank has got back of the payment, also where it is in
-    flight or disputed; negative with an excess."""
+    transaction id.
+
+    `left`: what neither the customer nor the bank has got back of the payment, also where it is in flight or disputed;
+    negative with an excess. `elsewhere`: what refunds made by hand have paid of it. `under_id`: what another subject
+    has paid under the transaction id.
+    """
 
     refundable: Decimal
     currency: str
@@ -48,6 +54,8 @@ class Standing:
     is_paid: bool
     amount: Decimal
     left: Decimal
+    elsewhere: Decimal
+    under_id: Decimal
 
 
 def _text(name: str) -> sa.BindParameter[Any]:
@@ -61,7 +69,13 @@ def _among(column: sa.ColumnElement[Any], accounts: tuple[Account, ...]) -> sa.C
 def _payment(*, of_order: bool) -> sa.Select[Any]:
     """The query for the payment of an entry. One payment can pay several orders, and each has a row. Without an order,
     the row that has entries of this subject is preferred, then one of which enough is refundable."""
-    columns = (book_payments.c.id, book_payments.c.refundable, book_payments.c.currency, _left)
+    columns = (
+        book_payments.c.id,
+        book_payments.c.refundable,
+        book_payments.c.currency,
+        book_payments.c.paid_elsewhere,
+        _left,
+    )
     reference = _text("reference")
     is_named = sa.or_(book_payments.c.reference == reference, book_payments.c.first_reference == reference)
     if of_order:
@@ -92,6 +106,15 @@ def _last() -> LateralFromClause:
 def _is_paid() -> sa.ColumnElement[bool]:
     paid = postings.alias("paid")
     return sa.exists().where(paid.c.transaction_id == _text("transaction_id"), _among(paid.c.target, PAID))
+
+
+def _paid_under_id() -> sa.ColumnElement[Any]:
+    """What another subject has paid under the transaction id, and was not taken back."""
+    paid, later = postings.alias("paid_under"), postings.alias("later")
+    stands = ~sa.exists().where(later.c.subject == paid.c.subject, later.c.number > paid.c.number)
+    is_of_another = (paid.c.transaction_id == _text("transaction_id")) & (paid.c.subject != _text("subject"))
+    query = sa.select(sa.func.coalesce(sa.func.sum(paid.c.amount), 0)).where(is_of_another, _among(paid.c.target, PAID))
+    return query.where(stands).scalar_subquery()
 
 
 def _posting(kind: EntryKind, move: Move, *, of_order: bool) -> Statement:
@@ -128,12 +151,14 @@ def _posting(kind: EntryKind, move: Move, *, of_order: bool) -> Statement:
 def _standing(*, of_order: bool) -> Statement:
     payment, last = _payment(of_order=of_order).subquery("payment"), _last()
     of_last = (last.c.target.label("place"), sa.func.coalesce(last.c.amount, 0).label("amount"))
-    columns = (payment.c.refundable, payment.c.left, payment.c.currency, *of_last, _is_paid().label("is_paid"))
-    return prepare(sa.select(*columns).select_from(payment.outerjoin(last, sa.true())))
+    of_payment = (payment.c.refundable, payment.c.left, payment.c.paid_elsewhere.label("elsewhere"), payment.c.currency)
+    of_id = (_is_paid().label("is_paid"), _paid_under_id().label("under_id"))
+    return prepare(sa.select(*of_payment, *of_last, *of_id).select_from(payment.outerjoin(last, sa.true())))
 
 
 # By whether the order is known.
 _POST = {(kind, known): _posting(kind, move, of_order=known) for kind, move in MOVES.items() for known in (True, False)}
+_LOCK = {known: prepare(_payment(of_order=known).with_for_update()) for known in (True, False)}
 _STANDING = {known: _standing(of_order=known) for known in (True, False)}
 
 
@@ -147,6 +172,17 @@ async def post(connection: Connection, entry: Entry, actor: Actor) -> bool:
     return await statement.fetch_value(connection, **_parameters(entry), amount=entry.amount, **parameters) is not None
 
 
+async def lock_payment(connection: Connection, entry: Entry) -> bool:
+    """Until the transaction ends, nobody else posts to the entry's payment. False if the book does not have it."""
+    parameters = _parameters(entry)
+    del parameters["transaction_id"]
+    if entry.order_id is None:
+        parameters["amount"] = entry.amount
+    else:
+        del parameters["subject"]
+    return await _LOCK[entry.order_id is not None].fetch_value(connection, **parameters) is not None
+
+
 async def standing(connection: Connection, entry: Entry) -> Standing | None:
     """The state of the entry's payment and subject. None if the book does not have the payment."""
     parameters = _parameters(entry)
@@ -156,8 +192,8 @@ async def standing(connection: Connection, entry: Entry) -> Standing | None:
     if row is None:
         return None
     place = None if row["place"] is None else Account(row["place"])
-    refundable, amount, left = (quantize(row[name], row["currency"]) for name in ("refundable", "amount", "left"))
-    return Standing(refundable, row["currency"], place, row["is_paid"], amount, left)
+    amounts = {name: quantize(row[name], row["currency"]) for name in _AMOUNTS}
+    return Standing(currency=row["currency"], place=place, is_paid=row["is_paid"], **amounts)
 
 
 def _parameters(entry: Entry) -> dict[str, object]:
