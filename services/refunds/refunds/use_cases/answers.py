@@ -17,7 +17,7 @@ from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, Out
 from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
 from refunds.use_cases.details import details
-from refunds.use_cases.jobs import MAIL_JOB, REFUND_JOB, Part, mail_job
+from refunds.use_cases.jobs import FAILURES, MAIL_JOB, REFUND_JOB, Part, mail_job
 
 _log = structlog.get_logger(__name__)
 # The objective is two hours. Time that the money is on its way at the provider counts.
@@ -167,6 +167,9 @@ async def record_decline(
 async def record_failure(connection: Connection, refund_id: UUID, error: str, actor: Actor) -> Refund:
     """No attempt is left, and the job is dead: write the event, and tell the customer.
 
+    Neither where the payment is paid back already, as by an operator's refund: the event would be newer than that of
+    its success. The result of a return is that of this refund alone. A replay that changes nothing has no event.
+
     If the payment's id, or a refund made by hand, was reported during the last attempt, the job is replayed, as it is
     when that is reported later.
     """
@@ -176,7 +179,9 @@ async def record_failure(connection: Connection, refund_id: UUID, error: str, ac
         return refund
     refund = refund.fail(error)
     is_final = refund.status is not RefundStatus.UNKNOWN
-    event = new_event(FAILED, refund, actor) if is_final else None
+    is_owed = is_final and await booking.is_owed(connection, refund)
+    is_news = locked.value.status not in FAILURES and (is_owed or refund.request.return_id is not None)
+    event = new_event(FAILED, refund, actor) if is_final and is_news else None
     await writing.save(connection, locked, refund, actor, details(refund), event)
     if is_final:
         await booking.release_refund(connection, refund, actor)
@@ -184,7 +189,7 @@ async def record_failure(connection: Connection, refund_id: UUID, error: str, ac
     is_identified = refund.key_spent and await writing.is_identified(connection, locked)
     if is_identified or (is_final and await _is_paid_by_hand(connection, refund)):
         await queue.replay_dead(connection, REFUND_JOB, refund.request.business_key)
-    elif is_final:
+    elif is_owed:
         await enqueue_mail(connection, refund, actor)
     return refund
 

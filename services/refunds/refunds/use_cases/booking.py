@@ -145,6 +145,12 @@ async def is_short(connection: Connection, refund: Refund) -> bool:
     return own < refund.request.amount and found.left > 0
 
 
+async def is_owed(connection: Connection, refund: Refund) -> bool:
+    """Whether anything is left of its payment that neither the customer nor the bank has got back."""
+    found = await book.standing(connection, entry_of(refund, EntryKind.REFUND_PAID))
+    return found is None or found.left > 0
+
+
 def is_of_whole(refund: Refund) -> bool:
     """Whether it is to pay back its whole payment: whatever others pay of it, is paid of the refund."""
     return refund.request.cause in _KIND_OF

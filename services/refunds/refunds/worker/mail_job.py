@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from refunds.domain.refund import Refund, RefundStatus
 from refunds.domain.request import Cause
 from refunds.repository import reading
+from refunds.use_cases import booking
 from refunds.use_cases.jobs import FAILED, FAILURES, MAIL_JOB, REVERSED, SUCCEEDED, Part, part_of, refund_id, subject
 
 # A refund that is tried again: its end makes the e-mail due.
@@ -50,10 +51,13 @@ class MailJob(JobHandler):
         """
         async with job.reading() as connection:
             refund = await reading.get(connection, refund_id(job))
+            is_owed = await booking.is_owed(connection, refund)
         outcome = job.payload.get("outcome", SUCCEEDED)
         if outcome == FAILED and refund.status not in FAILURES:
             if refund.status not in _PAID:
                 raise Postponed("the refund is tried again", _LONGEST_WAIT)
+            return {"sent": False}
+        if outcome == FAILED and not is_owed:
             return {"sent": False}
         await self._mailer.send(refund_mail(refund, outcome, part_of(job)))
         return {"sent": True}
