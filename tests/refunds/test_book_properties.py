@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -49,6 +50,11 @@ class Book(RuleBasedStateMachine):
     @rule(number=REFUNDS)
     def a_refund_is_reserved(self, number: int) -> None:
         self._decide(number, booking.reserve_refund, "in_flight", allowed={"refundable"})
+
+    @rule(number=REFUNDS)
+    def the_provider_has_accepted_a_refund(self, number: int) -> None:
+        reserve = partial(booking.reserve_refund, accepted=True)
+        self._happen(number, reserve, "in_flight", allowed={"refundable"})
 
     @rule(number=REFUNDS)
     def a_refund_is_settled_by_hand(self, number: int) -> None:

@@ -128,7 +128,10 @@ def _posting(kind: EntryKind, move: Move, *, of_order: bool) -> Statement:
     if move.opens:
         conditions.append(last.c.number.is_(None))
     if move.is_decision:
-        conditions.append(sa.or_(source != _REFUNDABLE, payment.c.refundable >= amount))
+        is_possible = sa.or_(source != _REFUNDABLE, payment.c.refundable >= amount)
+        if kind is EntryKind.REFUND_RESERVED:  # of a refund that the provider has accepted already: a fact
+            is_possible = sa.or_(is_possible, _text("transaction_id").is_not(None))
+        conditions.append(is_possible)
     if move.target in PAID:
         conditions.append(~_is_paid())
     values = {

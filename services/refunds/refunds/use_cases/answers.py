@@ -65,6 +65,7 @@ async def adopt(connection: Connection, locked: Locked[Refund], made: GatewayRef
         return
     refund = locked.value.await_completion(made.id).report()
     await writing.save(connection, locked, refund, actor, details(refund), new_event(PROCESSING, refund, actor))
+    await booking.reserve_refund(connection, refund, actor, accepted=True)
 
 
 async def record_pending(
@@ -78,6 +79,9 @@ async def record_pending(
     refund = locked.value.await_completion(transaction_id).report()
     event = new_event(PROCESSING, refund, actor)
     await writing.save(connection, locked, refund, actor, details(refund), event, *answer)
+    if locked.value.status is not RefundStatus.CALLING:
+        # A replay finds a refund whose reservation was released when it had failed.
+        await booking.reserve_refund(connection, refund, actor, accepted=True)
 
 
 async def record_not_reached(

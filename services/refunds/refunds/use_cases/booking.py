@@ -53,10 +53,11 @@ async def rename_payment(connection: Connection, order_id: UUID, first_reference
     await payments.rename(connection, order_id, first_reference, reference)
 
 
-async def reserve_refund(connection: Connection, refund: Refund, actor: Actor) -> None:
+async def reserve_refund(connection: Connection, refund: Refund, actor: Actor, *, accepted: bool = False) -> None:
     """Before the first call, and again after a release: move the amount to in-flight. Raises `Overdrawn` when less is
-    left of the payment; the transaction may go on."""
-    entry = entry_of(refund, EntryKind.REFUND_RESERVED)
+    left of the payment; the transaction may go on. `accepted`: the provider has the refund already, which is booked
+    whatever is left."""
+    entry = entry_of(refund, EntryKind.REFUND_RESERVED, transaction_id=refund.transaction_id if accepted else None)
     if await book.post(connection, entry, actor):
         return
     if await book.standing(connection, entry) is None:
