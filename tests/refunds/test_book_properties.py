@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from refunds.domain.refund import Refund
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, GatewayRefundStatus, PaymentDisputed
 from refunds.repository import closing
 from refunds.use_cases import booking
+from refunds.use_cases.settlement import book_settlement
 from refunds.use_cases.trial_balance import get_trial_balance
 from support.example.refunds import EVENT, NOW, a_refund
 from support.postgres.book import balances_of
@@ -50,8 +52,31 @@ class Book(RuleBasedStateMachine):
         self._decide(number, booking.reserve_refund, "in_flight", allowed={"refundable"})
 
     @rule(number=REFUNDS)
+    def the_provider_has_accepted_a_refund(self, number: int) -> None:
+        reserve = partial(booking.reserve_refund, accepted=True)
+        self._happen(number, reserve, "in_flight", allowed={"refundable"})
+
+    @rule(number=REFUNDS)
     def a_refund_is_settled_by_hand(self, number: int) -> None:
-        self._decide(number, booking.book_settlement, "settled", allowed={"refundable", "in_flight"})
+        """For what of it was not paid before, by itself or others."""
+        place, amount = self._place_of(number)
+        balances = self._balances()
+        before = amount if place == "settled" else Decimal(0)
+        left = sum(balances.get(each, Decimal(0)) for each in ("refundable", "in_flight", "disputed")) + before
+        owed = max(before, min(AMOUNTS[number], left))
+        free = balances["refundable"] + before + (amount if place == "in_flight" else 0)
+        settle = self._in_transaction(book_settlement, self._changed(number), EVENT)
+        is_reserved = (place, amount) == ("in_flight", owed)
+        if place != "paid_back" and not is_reserved and owed > max(before, free):
+            with pytest.raises(Overdrawn) as refusal:
+                self._run(settle)
+            assert refusal.value.refundable == free
+            return
+        self._run(settle)
+        if place != "paid_back" and owed > before:
+            self._place[str(number)] = ("settled", owed)
+        elif place == "in_flight":
+            self._place[str(number)] = ("refundable", amount)
 
     @rule(number=REFUNDS)
     def a_refund_is_released(self, number: int) -> None:
@@ -130,7 +155,9 @@ class Book(RuleBasedStateMachine):
             self._place[str(number)] = (target, amount)
 
     def _place_of(self, number: int) -> tuple[str, Decimal]:
-        return self._place.get(str(number), ("refundable", AMOUNTS[number]))
+        """And how much of it is there; what is refundable is moved as a whole."""
+        place, amount = self._place.get(str(number), ("refundable", AMOUNTS[number]))
+        return place, AMOUNTS[number] if place == "refundable" else amount
 
     def _changed(self, number: int) -> Refund:
         """A refund that was made once more after a reversal has another transaction id."""

@@ -16,6 +16,7 @@ from refunds.domain.refund import Refund
 from refunds.domain.request import Cause
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, GatewayRefundStatus, PaymentDisputed
 from refunds.use_cases import booking
+from refunds.use_cases.settlement import book_settlement
 from support.example.ada import TOTAL
 from support.example.refunds import EVENT, NOW, a_refund
 from support.postgres.book import balances_of, disagreements
@@ -70,7 +71,7 @@ async def test_a_refund_moves_from_refundable_to_paid_back_and_each_step_is_book
         assert await balances_of(connection, refund) == {"captured": 100, "refundable": 100}
         await booking.reserve_refund(connection, refund, EVENT)
         for _ in range(2):
-            await booking.book_settlement(connection, paid(refund, "bank transfer 7"), EVENT)
+            await book_settlement(connection, paid(refund, "bank transfer 7"), EVENT)
         assert await balances_of(connection, refund) == {"captured": 100, "settled": 100}
         assert await connection.fetchval("SELECT count(*) FROM postings") == 8
 

@@ -64,13 +64,19 @@ class Move:
 
     Money of a subject without entries is `REFUNDABLE`. `opens`: only the first entry of its subject. `is_decision`: it
     is ours to make, and refused where less is refundable. Anything else has happened at the provider and is booked
-    whatever is left: an excess is then shown, and nothing more can be reserved.
+    whatever is left: an excess is then shown, and nothing more can be reserved. So is a reservation with the
+    transaction id of a refund that the provider has accepted already.
     """
 
     target: Account
     sources: tuple[Account, ...]
     opens: bool = False
     is_decision: bool = False
+
+    @property
+    def follows(self) -> bool:
+        """Whether it needs an earlier entry of its subject: it then moves the amount of that one, of its payment."""
+        return Account.REFUNDABLE not in self.sources
 
 
 MOVES: Mapping[EntryKind, Move] = {

@@ -12,12 +12,12 @@ from prometheus_client import Histogram
 
 from refunds.domain.refund import ALLOWED_TRANSITIONS, LastAnswer, Refund, RefundStatus
 from refunds.domain.request import Cause
-from refunds.events import FAILED, PROCESSING, REVERSED, SUCCEEDED, new_event
+from refunds.events import FAILED, PROCESSING, SUCCEEDED, new_event
 from refunds.payment_gateway.port import GatewayRefund, GatewayRefundStatus, OutcomeUnknown
 from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
 from refunds.use_cases.details import details
-from refunds.use_cases.jobs import MAIL_JOB, REFUND_JOB, mail_job
+from refunds.use_cases.jobs import FAILURES, MAIL_JOB, REFUND_JOB, Part, mail_job
 
 _log = structlog.get_logger(__name__)
 # The objective is two hours. Time that the money is on its way at the provider counts.
@@ -65,6 +65,7 @@ async def adopt(connection: Connection, locked: Locked[Refund], made: GatewayRef
         return
     refund = locked.value.await_completion(made.id).report()
     await writing.save(connection, locked, refund, actor, details(refund), new_event(PROCESSING, refund, actor))
+    await booking.reserve_refund(connection, refund, actor, accepted=True)
 
 
 async def record_pending(
@@ -78,6 +79,9 @@ async def record_pending(
     refund = locked.value.await_completion(transaction_id).report()
     event = new_event(PROCESSING, refund, actor)
     await writing.save(connection, locked, refund, actor, details(refund), event, *answer)
+    if locked.value.status is not RefundStatus.CALLING:
+        # A replay finds a refund whose reservation was released when it had failed.
+        await booking.reserve_refund(connection, refund, actor, accepted=True)
 
 
 async def record_not_reached(
@@ -167,6 +171,9 @@ async def record_decline(
 async def record_failure(connection: Connection, refund_id: UUID, error: str, actor: Actor) -> Refund:
     """No attempt is left, and the job is dead: write the event, and tell the customer.
 
+    Neither where the payment is paid back already, as by an operator's refund: the event would be newer than that of
+    its success. The result of a return is that of this refund alone. A replay that changes nothing has no event.
+
     If the payment's id, or a refund made by hand, was reported during the last attempt, the job is replayed, as it is
     when that is reported later.
     """
@@ -176,7 +183,9 @@ async def record_failure(connection: Connection, refund_id: UUID, error: str, ac
         return refund
     refund = refund.fail(error)
     is_final = refund.status is not RefundStatus.UNKNOWN
-    event = new_event(FAILED, refund, actor) if is_final else None
+    is_owed = is_final and await booking.is_owed(connection, refund)
+    is_news = locked.value.status not in FAILURES and (is_owed or refund.request.return_id is not None)
+    event = new_event(FAILED, refund, actor) if is_final and is_news else None
     await writing.save(connection, locked, refund, actor, details(refund), event)
     if is_final:
         await booking.release_refund(connection, refund, actor)
@@ -184,7 +193,7 @@ async def record_failure(connection: Connection, refund_id: UUID, error: str, ac
     is_identified = refund.key_spent and await writing.is_identified(connection, locked)
     if is_identified or (is_final and await _is_paid_by_hand(connection, refund)):
         await queue.replay_dead(connection, REFUND_JOB, refund.request.business_key)
-    elif is_final:
+    elif is_owed:
         await enqueue_mail(connection, refund, actor)
     return refund
 
@@ -201,22 +210,11 @@ def is_whole(refund: Refund, made: GatewayRefund) -> bool:
     return (made.amount, made.currency) == (refund.request.amount, refund.request.currency)
 
 
-async def reverse(connection: Connection, locked: Locked[Refund], reason: str | None, actor: Actor) -> Refund:
-    """The provider took the success back: whoever was told that it succeeded is told this too."""
-    refund = locked.value.reverse(f"taken back by the provider: {reason or 'no reason given'}")
-    event = new_event(REVERSED, refund, actor)
-    await writing.save(connection, locked, refund, actor, details(refund), event)
-    await booking.book_reversal(connection, refund, actor)
-    await enqueue_mail(connection, refund, actor)
-    _log.critical("a refund was taken back by the provider: money is owed again", refund_id=str(refund.id))
-    return refund
-
-
-async def enqueue_mail(connection: Connection, refund: Refund, actor: Actor) -> None:
+async def enqueue_mail(connection: Connection, refund: Refund, actor: Actor, part: Part | None = None) -> None:
     """Do nothing if the customer was already told. If the e-mail is waiting because the refund was being retried, make
     it due now."""
     if refund.request.customer_email is not None:
-        mail = mail_job(refund, actor)
+        mail = mail_job(refund, actor, part)
         await queue.enqueue(connection, mail)
         await queue.wake(connection, MAIL_JOB, [mail.business_key])
 

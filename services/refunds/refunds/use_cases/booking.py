@@ -11,7 +11,7 @@ import structlog
 from common.audit.actor import Actor
 from common.database.statements import Connection
 
-from refunds.domain.book import MOVES, Account, Capture, EntryKind, Overdrawn
+from refunds.domain.book import MOVES, PAID, Account, Capture, EntryKind, Overdrawn
 from refunds.domain.refund import Refund
 from refunds.domain.request import Cause, RefundRequest
 from refunds.payment_gateway.port import DisputeStatus, GatewayRefund, PaymentDisputed
@@ -53,40 +53,48 @@ async def rename_payment(connection: Connection, order_id: UUID, first_reference
     await payments.rename(connection, order_id, first_reference, reference)
 
 
-async def reserve_refund(connection: Connection, refund: Refund, actor: Actor) -> None:
+async def reserve_refund(connection: Connection, refund: Refund, actor: Actor, *, accepted: bool = False) -> None:
     """Before the first call, and again after a release: move the amount to in-flight. Raises `Overdrawn` when less is
-    left of the payment; the transaction may go on."""
-    entry = _entry(refund, EntryKind.REFUND_RESERVED)
+    left of the payment; the transaction may go on. `accepted`: the provider has the refund already, which is booked
+    whatever is left."""
+    entry = entry_of(refund, EntryKind.REFUND_RESERVED, transaction_id=refund.transaction_id if accepted else None)
     if await book.post(connection, entry, actor):
         return
     if await book.standing(connection, entry) is None:
         # It was opened by a version without a book.
         await record_requested(connection, [(refund.request, actor)])
-    await _post(connection, entry, actor)
+    await post_entry(connection, entry, actor)
 
 
 async def release_refund(connection: Connection, refund: Refund, actor: Actor) -> None:
     """The refund failed and certainly paid nothing back."""
-    await _post(connection, _entry(refund, EntryKind.REFUND_RELEASED), actor)
+    await post_entry(connection, entry_of(refund, EntryKind.REFUND_RELEASED), actor)
 
 
 async def book_refund(connection: Connection, refund: Refund, actor: Actor) -> None:
     """The provider has made the refund. One that was booked as made by hand in the provider's dashboard, under the
     same transaction id, stays booked as that, and the reservation is released."""
-    await _pay(connection, refund, EntryKind.REFUND_PAID, actor)
-
-
-async def book_settlement(connection: Connection, refund: Refund, actor: Actor) -> None:
-    """An operator has paid the customer in another way; otherwise as `book_refund`. Raises `Overdrawn`."""
-    await _pay(connection, refund, EntryKind.SETTLED_BY_HAND, actor)
+    entry = entry_of(refund, EntryKind.REFUND_PAID, transaction_id=refund.transaction_id)
+    if await book.post(connection, entry, actor):
+        return
+    found = await book.standing(connection, entry)
+    if found is None:
+        await record_requested(connection, [(refund.request, actor)])
+        await post_entry(connection, entry, actor)
+    elif found.is_paid:
+        await book.post(connection, entry_of(refund, EntryKind.REFUND_RELEASED), actor)
+    else:
+        _check(entry, found)
 
 
 async def book_reversal(connection: Connection, refund: Refund, actor: Actor) -> None:
-    """The provider took a success back: the money may be refunded again."""
-    reversal = _entry(refund, EntryKind.REFUND_REVERSED)
-    if not await book.post(connection, reversal, actor) and refund.transaction_id is not None:
-        adopted = _entry(refund, EntryKind.REFUND_REVERSED, _foreign(refund.transaction_id))
-        await book.post(connection, adopted, actor)
+    """The provider took a success back: the money may be refunded again. Where a refund made by hand has this
+    transaction id, it is that one, and what else has paid the refund stays booked."""
+    if refund.transaction_id is not None:
+        adopted = entry_of(refund, EntryKind.REFUND_REVERSED, _foreign(refund.transaction_id))
+        if await book.post(connection, adopted, actor):
+            return
+    await book.post(connection, entry_of(refund, EntryKind.REFUND_REVERSED), actor)
 
 
 async def book_unbooked_refunds(connection: Connection, order_id: UUID, actor: Actor) -> None:
@@ -123,28 +131,33 @@ async def book_foreign_refund(
     return await _book_facts(connection, [_foreign_entry(refund, EntryKind.FOREIGN_REFUND, order_id)], actor)
 
 
-async def book_foreign_reversal(
-    connection: Connection, refund: GatewayRefund, actor: Actor, order_id: UUID | None = None
-) -> None:
-    """A refund that was made by hand in the provider's dashboard has failed after all."""
-    await book.post(connection, _foreign_entry(refund, EntryKind.REFUND_REVERSED, order_id), actor)
+async def book_foreign_reversal(connection: Connection, refund: GatewayRefund, actor: Actor) -> bool:
+    """A refund that was made by hand in the provider's dashboard has failed after all. False where it is not booked."""
+    return await book.post(connection, _foreign_entry(refund, EntryKind.REFUND_REVERSED, None), actor)
 
 
-async def _pay(connection: Connection, refund: Refund, kind: EntryKind, actor: Actor) -> None:
-    entry = _entry(refund, kind, transaction_id=refund.transaction_id)
-    if await book.post(connection, entry, actor):
-        return
-    found = await book.standing(connection, entry)
-    if found is None:
-        await record_requested(connection, [(refund.request, actor)])
-        await _post(connection, entry, actor)
-    elif found.is_paid:
-        await book.post(connection, _entry(refund, EntryKind.REFUND_RELEASED), actor)
-    else:
-        _check(entry, found)
+async def is_short(connection: Connection, refund: Refund) -> bool:
+    """Whether a refund of a whole payment was paid by others, as by refunds made by hand, and these do not pay it any
+    more."""
+    found = await book.standing(connection, entry_of(refund, EntryKind.REFUND_PAID))
+    if found is None or not is_of_whole(refund):
+        return False
+    own = found.amount if found.place in PAID else Decimal(0)
+    return own < refund.request.amount and found.left > 0
 
 
-async def _post(connection: Connection, entry: Entry, actor: Actor) -> None:
+async def is_owed(connection: Connection, refund: Refund) -> bool:
+    """Whether anything is left of its payment that neither the customer nor the bank has got back."""
+    found = await book.standing(connection, entry_of(refund, EntryKind.REFUND_PAID))
+    return found is None or found.left > 0
+
+
+def is_of_whole(refund: Refund) -> bool:
+    """Whether it is to pay back its whole payment: whatever others pay of it, is paid of the refund."""
+    return refund.request.cause in _KIND_OF
+
+
+async def post_entry(connection: Connection, entry: Entry, actor: Actor) -> None:
     """Raises `Overdrawn`."""
     if not await book.post(connection, entry, actor):
         _check(entry, await book.standing(connection, entry))
@@ -182,7 +195,7 @@ async def _disagree(connection: Connection, entry: Entry, found: Standing | None
     await payments.disagree(connection, disagreement)
 
 
-def _entry(refund: Refund, kind: EntryKind, subject: str | None = None, transaction_id: str | None = None) -> Entry:
+def entry_of(refund: Refund, kind: EntryKind, subject: str | None = None, transaction_id: str | None = None) -> Entry:
     request = refund.request
     return Entry(
         kind=kind,

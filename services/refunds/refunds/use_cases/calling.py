@@ -18,8 +18,7 @@ from refunds.repository import calls, provider, writing
 from refunds.use_cases import booking
 from refunds.use_cases.answers import adopt, is_whole
 from refunds.use_cases.details import details
-
-_REOPENED = frozenset({RefundStatus.DECLINED, RefundStatus.FAILED})
+from refunds.use_cases.jobs import FAILURES
 
 
 class Calling(NamedTuple):
@@ -75,7 +74,7 @@ def _ready(refund: Refund) -> Refund | None:
         return refund.is_absent()
     if refund.status is RefundStatus.HELD:
         return refund.release()
-    return refund.reopen() if refund.status in _REOPENED else None
+    return refund.reopen() if refund.status in FAILURES else None
 
 
 async def _is_prevented(connection: Connection, locked: Locked[Refund], refund: Refund, actor: Actor) -> bool:
@@ -85,7 +84,8 @@ async def _is_prevented(connection: Connection, locked: Locked[Refund], refund: 
     # Where the bank has paid a part, the book decides: less is refundable.
     if sum(each.amount for each in lost) >= refund.request.amount and refund.request.cause is not Cause.OPERATOR:
         declined = refund.decline(f"the bank has paid the customer: dispute {lost[0].dispute_id}")
-        event = new_event(FAILED, declined, actor)
+        # Of one that had ended before, a success of another refund of the payment may have been published since.
+        event = None if locked.value.status in FAILURES else new_event(FAILED, declined, actor)
         await writing.save(connection, locked, declined, actor, details(declined), event)
         await booking.release_refund(connection, declined, actor)
         return True

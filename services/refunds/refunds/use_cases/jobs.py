@@ -1,5 +1,7 @@
 """The kinds of jobs: how one is enqueued for a refund, and identified in its dead letter and in the logs."""
 
+from dataclasses import dataclass
+from decimal import Decimal
 from uuid import UUID
 
 from common.audit.actor import Actor
@@ -22,11 +24,30 @@ def new_job(kind: str, refund: Refund, actor: Actor) -> NewJob:
     return NewJob.caused_by(actor, kind, refund.request.business_key, {"refund_id": refund.id})
 
 
-def mail_job(refund: Refund, actor: Actor) -> NewJob:
-    """The e-mail about a refund's outcome: one for each outcome, of which a refund can have several in turn."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The outcome of a part of a refund, under the id of this payment."""
+
+    amount: Decimal
+    transaction_id: str
+
+
+def mail_job(refund: Refund, actor: Actor, part: Part | None = None) -> NewJob:
+    """The e-mail about a refund's outcome, or that of a part: one for each outcome, of which a refund can have several
+    in turn."""
     outcome = mail_outcome(refund)
-    key = mail_key(refund.request.business_key, outcome, refund.transaction_id)
-    return NewJob.caused_by(actor, MAIL_JOB, key, {"refund_id": refund.id, "outcome": outcome})
+    payload: dict[str, object] = {"refund_id": refund.id, "outcome": outcome}
+    if part is not None:
+        payload |= {"amount": str(part.amount), "transaction_id": part.transaction_id}
+    transaction_id = refund.transaction_id if part is None else part.transaction_id
+    key = mail_key(refund.request.business_key, outcome, transaction_id)
+    return NewJob.caused_by(actor, MAIL_JOB, key, payload)
+
+
+def part_of(job: Job) -> Part | None:
+    """What the e-mail is about; None for the whole refund."""
+    payload = job.payload
+    return Part(Decimal(payload["amount"]), payload["transaction_id"]) if "amount" in payload else None
 
 
 def mail_key(business_key: str, outcome: str, transaction_id: str | None) -> str:

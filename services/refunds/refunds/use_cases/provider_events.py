@@ -31,10 +31,11 @@ from refunds.payment_gateway.port import (
 from refunds.repository import provider, writing
 from refunds.repository import provider_events as events
 from refunds.use_cases import booking
-from refunds.use_cases.answers import adopt, is_whole, record_mismatch, record_second, reverse, succeed
+from refunds.use_cases.answers import adopt, is_whole, record_mismatch, record_second, succeed
 from refunds.use_cases.calling import partly_refunded
 from refunds.use_cases.details import details
 from refunds.use_cases.jobs import EVENT_JOB, REFUND_JOB
+from refunds.use_cases.reversals import reverse, take_back
 
 _log = structlog.get_logger(__name__)
 _Subject = TypeVar("_Subject", GatewayRefund, PaymentDisputed)
@@ -115,7 +116,7 @@ async def _apply_refund(connection: Connection, changed: GatewayRefund, actor: A
         return True
     if made.status is GatewayRefundStatus.FAILED:
         refunds = await _lock_refunds(connection, made.payment_reference)
-        await booking.book_foreign_reversal(connection, made, actor)
+        await take_back(connection, refunds, made, actor)
         await _resume_held(connection, refunds)
         return True
     if not is_last and not await provider.orders_of_payment(connection, made.payment_reference):
@@ -140,9 +141,9 @@ async def _apply_to_ours(connection: Connection, locked: Locked[Refund], made: G
     is_paid = refund.status in {RefundStatus.SUCCEEDED, RefundStatus.REVERSED}
     if made.status is GatewayRefundStatus.FAILED:
         if refund.status is RefundStatus.SUCCEEDED and refund.transaction_id == made.id:
-            await reverse(connection, locked, made.reason, actor)
+            await reverse(connection, locked, made, actor)
         else:
-            await booking.book_foreign_reversal(connection, made, actor, refund.request.order_id)
+            await take_back(connection, [locked], made, actor)
     elif not is_whole(refund, made):
         await record_mismatch(connection, refund.id, made, actor)
         return
