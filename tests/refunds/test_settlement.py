@@ -90,22 +90,35 @@ async def test_one_reference_given_for_two_refunds_at_once_settles_one(gateway: 
 
 async def test_a_refund_made_by_hand_of_another_payment_settles_nothing(gateway: Gateway) -> None:
     refund, other = await open_refund(gateway.pool), await open_refund(gateway.pool)
-    by_hand = GatewayRefund(
-        id="re_by_hand",
-        status=GatewayRefundStatus.SUCCEEDED,
-        reference=None,
-        payment_reference=other.request.payment_reference,
-        amount=Decimal(5),
-        currency="EUR",
-        reason=None,
-        created_at=datetime.now(UTC),
-    )
+    by_hand = made_by_hand(other)
     async with transaction(gateway.pool) as connection:
         await provider.merge_refund(connection, by_hand)
         await booking.book_foreign_refund(connection, by_hand, EVENT)
     response = await settle(gateway, refund, reference="re_by_hand")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "CONFLICT")
     assert (await settle(gateway, other, reference="re_by_hand")).status_code == 200
+
+
+async def test_a_refund_made_by_hand_that_has_failed_settles_nothing(gateway: Gateway) -> None:
+    refund = await open_refund(gateway.pool)
+    async with transaction(gateway.pool) as connection:
+        await provider.merge_refund(connection, made_by_hand(refund, GatewayRefundStatus.FAILED))
+    response = await settle(gateway, refund, reference="re_by_hand")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "CONFLICT")
+    assert "has failed at the provider" in response.json()["error"]["message"]
+
+
+def made_by_hand(refund: Refund, status: GatewayRefundStatus = GatewayRefundStatus.SUCCEEDED) -> GatewayRefund:
+    return GatewayRefund(
+        id="re_by_hand",
+        status=status,
+        reference=None,
+        payment_reference=refund.request.payment_reference,
+        amount=Decimal(5),
+        currency="EUR",
+        reason=None,
+        created_at=datetime.now(UTC),
+    )
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.OPS])

@@ -14,6 +14,7 @@ from common.jobs import queue
 from refunds.domain.book import Account, EntryKind, Overdrawn
 from refunds.domain.refund import SETTLED_BY_HAND_FROM, Refund, RefundStatus, TransitionRefused
 from refunds.events import SUCCEEDED, new_event
+from refunds.payment_gateway.port import GatewayRefundStatus
 from refunds.repository import book, provider, writing
 from refunds.repository.book import Standing
 from refunds.use_cases import booking
@@ -34,7 +35,7 @@ async def settle_refund(
     connection: Connection, refund_id: UUID, reference: str, note: str, actor: Actor
 ) -> TriedRefund:
     """Raises `Problem` NOT_FOUND, INVALID_STATE_TRANSITION where a call may be under way or the refund is paid, and
-    CONFLICT for a reference of another refund or where less is left of the payment."""
+    CONFLICT for a reference of another refund or of one that has failed, or where less is left of the payment."""
     locked = await writing.find_and_lock(connection, refund_id)
     if locked is None:
         raise Problem.not_found("refund", refund_id)
@@ -49,6 +50,9 @@ async def settle_refund(
     )
     if await provider.is_of_another_refund(connection, reference, locked.value):
         raise is_of_another
+    if await provider.status_of(connection, reference) is GatewayRefundStatus.FAILED:
+        message = f"The refund {reference} has failed at the provider: it has paid nothing."
+        raise Problem(Code.CONFLICT, message, {"reference": reference})
     event = new_event(SUCCEEDED, refund, actor)
     try:
         await writing.save(connection, locked, refund, actor, details(refund, note=note), event)
