@@ -46,6 +46,20 @@ async def place_paid_without_id(gateway: Gateway, state: str) -> dict[str, Any]:
     return order
 
 
+async def test_the_reference_of_a_payment_without_an_id_is_no_id_of_a_payment(gateway: Gateway) -> None:
+    """The id that is reported next would be taken for its own: a second payment would never be paid back."""
+    order = await place(gateway)
+    response = await report(gateway, order, f"order-{order['id']}")
+    assert (response.status_code, response.json()["error"]["details"]["field"]) == (422, "payment_transaction_id")
+    assert (await get_order(gateway, order))["payments"] == []
+    assert (await report(gateway, order, "ch_teacups")).status_code == 200
+    assert (await report(gateway, order, "ch_2")).status_code == 409
+    assert payment_states(await get_order(gateway, order)) == [
+        ("ch_teacups", "CAPTURED", "NONE"),
+        ("ch_2", "SURPLUS", "PENDING"),
+    ]
+
+
 def unexpected_payments(kind: str) -> float:
     return REGISTRY.get_sample_value("unexpected_payments_total", {"kind": kind}) or 0.0
 

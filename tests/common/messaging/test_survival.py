@@ -97,6 +97,7 @@ async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
     orders, invoicing = make_database(None), make_database(None)
     await create_lines(invoicing)
     orders_pool, invoicing_pool = await make_pool(orders), await make_pool(invoicing)
+    others = asyncio.all_tasks()
     with new_kafka(session_folder / "hung-kafka") as broker, contextlib.ExitStack() as hung:
         topic = await Topics(broker.bootstrap).create(partitions=3)
         async with asyncio.timeout(60):
@@ -111,6 +112,11 @@ async def test_relay_and_consumer_stop_in_time_while_the_broker_hangs(
                 await eventually(lambda: is_cut_off(consumer))
                 stopped_at = time.monotonic()
             assert time.monotonic() - stopped_at < 15  # each within its 10 seconds, one after the other here
+    # Here a process would end. A consumer that was not stopped in time goes on to look for its broker.
+    left_over = asyncio.all_tasks() - others
+    for task in left_over:
+        task.cancel()
+    await asyncio.gather(*left_over, return_exceptions=True)
 
 
 async def test_a_broker_that_lost_its_data_is_filled_again_without_second_effects(

@@ -10,8 +10,9 @@ from console.pages.refusals import acted
 from console.pages.visit import Visit
 from console.services.client import segment
 
-_MOST_ROWS = 40
-_LONGEST_DETAILS = 300
+_MOST_ROWS = 30
+# Longer ones are cut, and not acknowledged here: a person decides about what the page shows.
+_LONGEST_DETAILS = 400
 STATES = ("open", "acknowledged", "resolved")
 
 
@@ -20,10 +21,8 @@ async def page(visit: Visit) -> View:
     found = await sections(visit, "/ops/discrepancies", _MOST_ROWS, state=state, check=visit.query("check"))
     content = {"sections": found, "states": STATES, "state": state, "service": visit.query("service")}
     forms = {"may_acknowledge": visit.may(ACKNOWLEDGE_DISCREPANCY), "key": new_key(), "refusal": None}
-    return View(
-        "findings.html",
-        {**content, **forms, "check": visit.query("check"), "as_text": _as_text, "json_text": json_text},
-    )
+    shown = {"check": visit.query("check"), "as_text": json_text, "longest": _LONGEST_DETAILS}
+    return View("findings.html", {**content, **forms, **shown})
 
 
 async def acknowledge(visit: Visit) -> Answer:
@@ -38,7 +37,3 @@ async def acknowledge(visit: Visit) -> Answer:
 
     path = f"/ops/discrepancies/{segment(visit.path('discrepancy_id'))}/acknowledge"
     return await acted(visit, service.send("POST", path, body, key=visit.form.get("key")), page, done)
-
-
-def _as_text(details: object) -> str:
-    return json_text(details)[:_LONGEST_DETAILS]

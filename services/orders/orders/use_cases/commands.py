@@ -18,7 +18,7 @@ from orders.domain.pricing import InvalidTotal
 from orders.domain.states import OrderStatus, TransitionRefused
 from orders.repository import writing
 from orders.repository.writing import ExternalIdTaken
-from orders.use_cases.payments import Report, exact_amount, is_known, settle_refused_payment
+from orders.use_cases.payments import Report, exact_amount, is_known, require_own_id, settle_refused_payment
 from orders.use_cases.references import external_id_taken
 
 # Who may request a transition to a state, in addition to ops.
@@ -95,7 +95,7 @@ async def change_state(
     precondition: Precondition = UNCONDITIONAL,
 ) -> Order | Problem:
     """The changed order, or the audited refusal. Raises `Problem` NOT_FOUND, then FORBIDDEN, then PRECONDITION_FAILED,
-    then VALIDATION_ERROR for an amount that the currency does not have.
+    then VALIDATION_ERROR for an amount that the currency does not have, or for an id that no provider gave.
 
     A payment that is reported again by its id is not refused: the result is the unchanged order (ADR 16).
     """
@@ -107,6 +107,7 @@ async def change_state(
     reported = Report(change.payment_transaction_id, exact_amount(change.amount, locked.value))
     if await is_known(connection, locked.value, reported):
         return locked.value
+    require_own_id(reported, locked.value)
     try:
         changed = change.apply(locked.value, locked.now)
     except TransitionRefused as refusal:

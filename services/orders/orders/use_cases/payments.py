@@ -45,6 +45,14 @@ def exact_amount(amount: Decimal | None, order: Order) -> Decimal | None:
     return money.quantize(amount, order.currency)
 
 
+def require_own_id(reported: Report, order: Order) -> None:
+    """Raises `Problem` VALIDATION_ERROR for the reference that a payment of the order has until its id is reported: the
+    next id would be taken for that of this payment, and not for a second payment."""
+    if reported.transaction_id == order.reference_of(None):
+        issue = "is the reference of a payment without an id; report the id that the payment provider gave"
+        raise Problem.invalid("payment_transaction_id", issue)
+
+
 async def is_known(connection: Connection, order: Order, reported: Report) -> bool:
     """Whether the payment was reported before, by its id; correct only under the order's lock."""
     if reported.transaction_id is None:

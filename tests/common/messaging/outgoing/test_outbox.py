@@ -13,6 +13,7 @@ from common.database.transactions import Pool, open_pool, reading, transaction
 from common.messaging.outgoing import outbox
 from common.messaging.outgoing.outbox import NewEvent
 from common.messaging.outgoing.pending_events import _MARK, _READ, read_pending
+from common.messaging.outgoing.repeating import publish_again
 from common.running.purge import standard_rules
 from common.running.role_components import RELAY_SERVER_SETTINGS
 from common.settings import ServiceSettings
@@ -64,6 +65,18 @@ async def test_events_that_will_be_sent_again_are_not_purged(database: Database,
         assert await rule.delete.execute(purging, ctids=await ctids_of_all(purging)) == 0
         assert await rule.purge(purging) == (0, 0)
     assert await pool.fetchval("SELECT count(*) FROM outbox") == len(ORDERS)
+
+
+async def test_an_event_that_is_published_again_is_not_purged(database: Database, pool: Pool, topic: str) -> None:
+    await write_events(pool, topic, ORDERS[:1], range(1, 2))
+    await pool.execute("DELETE FROM outbox_pending")
+    event_id = await pool.fetchval("SELECT id FROM outbox")
+    await pool.execute("UPDATE outbox SET created_at = now() - interval '100 days'")
+    settings = ServiceSettings(database_url="postgresql://nowhere", kafka_bootstrap="nowhere")
+    (rule,) = [rule for rule in standard_rules(settings) if rule.table.name == "outbox"]
+    async with transaction(pool) as purging, transaction(pool) as connection:
+        assert await publish_again(connection, event_id, ORDERS[0]) == 1
+        assert await rule.purge(purging) == (0, 0)
 
 
 async def test_a_pending_row_without_its_event_delays_no_other(database: Database, pool: Pool, topic: str) -> None:

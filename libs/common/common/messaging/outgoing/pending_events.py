@@ -88,19 +88,26 @@ _READ = prepare(
 )
 
 _lease = array_rows("lease", lane=sa.SmallInteger, token=sa.BigInteger)
-_still_leased = (
-    sa.select(relay_lanes.c.lane)
-    .where(relay_lanes.c.lane == _lease.c.lane, relay_lanes.c.token == _lease.c.token)
-    .scalar_subquery()
+_still_leased = sa.select(relay_lanes.c.lane).where(
+    relay_lanes.c.lane == _lease.c.lane, relay_lanes.c.token == _lease.c.token
 )
+
+
+def _lane_is_in(lanes: sa.Select[Any]) -> sa.ColumnElement[bool]:
+    return outbox_pending.c.lane == sa.any_(sa.func.array(lanes.scalar_subquery()))
+
+
 # Rows of a lane that is leased to another relay are left to that relay.
-_is_ours = outbox_pending.c.lane == sa.any_(sa.func.array(_still_leased))
+_is_ours = _lane_is_in(_still_leased)
+# Until the end of the transaction, no other relay takes the lane: it would look for held rows before this move is
+# visible, and publish later events of the same keys.
+_stays_ours = _lane_is_in(_still_leased.with_for_update(read=True, of=relay_lanes))
 _is_named = (outbox_pending.c.hold == _hold) & (
     _position == sa.any_(sa.bindparam("positions", type_=ARRAY(sa.BigInteger)))
 )
 _MARK = prepare(sa.delete(outbox_pending).where(_is_named, _is_ours))
 _MOVE = prepare(
-    sa.update(outbox_pending).where(_is_named, _is_ours).values(hold=sa.bindparam("to_hold", type_=sa.Integer))
+    sa.update(outbox_pending).where(_is_named, _stays_ours).values(hold=sa.bindparam("to_hold", type_=sa.Integer))
 )
 _FREE = prepare(
     sa.update(outbox_pending).where(outbox_pending.c.hold == _hold, _is_ours).values(hold=sa.literal_column(str(READY)))

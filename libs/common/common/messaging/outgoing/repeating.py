@@ -18,6 +18,8 @@ _lane = sa.bindparam("lane", type_=sa.SmallInteger)
 
 def _publish(*which: sa.ColumnElement[bool]) -> Statement:
     rows = sa.select(outbox.c.position, _lane).where(*which, ~is_unsent)
+    # A purge at the same moment must not leave a pending row without its event.
+    rows = rows.with_for_update(key_share=True, read=True, of=outbox)
     return prepare(insert(outbox_pending).from_select(["position", "lane"], rows).on_conflict_do_nothing())
 
 

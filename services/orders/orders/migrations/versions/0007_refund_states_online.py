@@ -1,6 +1,7 @@
 """More states of refunds, and payments whose amount is not that of their order, while the service writes.
 
-The previous version of the service continues to work: it writes neither. The new conditions are wider than the old
+The previous version of the service continues to work as long as nothing writes them: its role `api` cannot read them,
+so it is replaced before the role `consumer` of any service. The new conditions are wider than the old
 ones. Outside a transaction: each statement commits. A run that was interrupted is repeated from the beginning.
 """
 
