@@ -10,7 +10,7 @@ from common.messaging.outgoing.outbox import LANES
 from common.messaging.outgoing.pending_events import hold_back, read_pending
 from support.kafka.relays import write_events
 from support.kafka.topics import MakeTopic
-from support.waiting import eventually_true
+from support.waiting import eventually, eventually_true
 
 HOLD = 5
 
@@ -38,7 +38,9 @@ async def test_another_relay_takes_no_lane_whose_rows_are_being_held_back(pool: 
     async with transaction(pool) as connection:
         await hold_back(connection, [row], HOLD, tokens)
         async with renewing(LaneLeases(pool, "after")) as after:
-            await eventually_true(lambda: len(after.held()) == LANES - 1)
+            await eventually(lambda: pool.fetchval("SELECT count(*) = 1 FROM relays WHERE owner = 'after'"))
+            assert not after.held()
+            assert await pool.fetchval("SELECT count(*) FROM relay_lanes WHERE owner = 'after'") == 0
     async with renewing(LaneLeases(pool, "after")) as after:
         await eventually_true(lambda: len(after.held()) == LANES)
     assert await pool.fetchval("SELECT hold FROM outbox_pending") == HOLD
