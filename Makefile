@@ -115,6 +115,9 @@ lost-hops: setup ## lose one hop after the other on purpose, and measure when th
 busy-hour: setup ## process orders for MINUTES while processes are killed; the reconcilers must find nothing
 	cd tests && ../$(BIN)/python -m chaos.busy_hour --minutes $(MINUTES) --seed $(SEED)
 
+night-work: setup ## process a million orders in pieces of 20 minutes, with a kill in every minute; run it again for the next piece
+	cd tests && ../$(BIN)/python -m chaos.night_work --folder ../.local/night
+
 fuzz: setup ## send CASES requests, generated from the OpenAPI documents, to the four services of a running stack
 	$(BIN)/python tests/chaos/fuzz_gateways.py --cases $(CASES) --seed $(SEED)
 
