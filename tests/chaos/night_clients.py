@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -76,16 +76,16 @@ class _Life:
             await self._send_back(placed["id"])
 
     async def _send_back(self, order_id: str) -> None:
-        # Refused while the relay of orders restarts: returns does not know of the delivery yet (ADR 9).
+        # Refused while the relay of orders restarts: returns does not know the order or its delivery yet (ADR 9).
         opening = {"order_id": order_id, "reason": "cracked"}
-        opened = await self._request("client", "POST", "/returns", opening, also_repeated=422)
+        opened = await self._request("client", "POST", "/returns", opening, also_repeated=(404, 422))
         address = f"/returns/{opened['id']}"
         await self._request("manager", "PATCH", f"{address}/approve", {"manager_notes": "seen"})
         for role, state in _RETURN_STATES:
             await self._request(role, "PATCH", f"{address}/state", {"new_state": state})
 
     async def _request(
-        self, role: str, method: str, path: str, body: Mapping[str, Any], *, also_repeated: int | None = None
+        self, role: str, method: str, path: str, body: Mapping[str, Any], *, also_repeated: Collection[int] = ()
     ) -> Any:
         """With an idempotency key that follows from the life and its step, so that no repeat is a second request."""
         service = path.split("/")[1]
@@ -102,7 +102,7 @@ class _Life:
             except (aiohttp.ClientError, TimeoutError) as error:
                 status, answer = 503, repr(error)
             is_running = status == 409 and answer["error"]["code"] == "CONFLICT"
-            if status not in {429, 503, also_repeated} and not is_running:
+            if status not in {429, 503, *also_repeated} and not is_running:
                 raise Unexpected(f"{method} {path} of order {self._number}: {status} {answer}")
             if time.monotonic() > deadline:
                 raise Unexpected(f"{method} {path} of order {self._number} found no answer: {answer}")

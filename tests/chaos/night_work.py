@@ -65,6 +65,7 @@ async def work(stack: StackDescription, folder: Path, progress: Progress, minute
         await night.run(clients, until)
     finally:
         around.cancel()
+        await asyncio.gather(around, return_exceptions=True)
     progress.lives += night.done
     return await check(running_stack(folder), folder, progress.lives)
 
