@@ -28,7 +28,7 @@ _COUNTS = {
     "invoicing": {
         "invoices sent": "SELECT count(*) FROM invoices WHERE status = 'ISSUED' AND mail_status = 'SENT'",
         "invoice numbers": "SELECT count(DISTINCT number) FROM invoices",
-        "last invoice number": "SELECT sum(last_position) FROM number_series WHERE kind = 'invoice'",
+        "last invoice number": "SELECT sum(last_position) FROM number_series WHERE kind = 'INV'",
     },
     "refunds": {
         "refunds": "SELECT count(*) FROM refunds",
