@@ -1,4 +1,4 @@
-"""The producer of confluent-kafka compared with aiokafka's: the same events, in alternating rounds (ADR 50).
+"""The producer of confluent-kafka compared with aiokafka's: the same events, in alternating rounds.
 
 pip install confluent-kafka; cd tests; python -m benchmarks producers
 """

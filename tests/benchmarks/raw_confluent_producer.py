@@ -1,4 +1,4 @@
-"""The raw producer with confluent-kafka, which is not one of the project's dependencies (ADR 50).
+"""The raw producer with confluent-kafka, which is not one of the dependencies of the project.
 
     python -m benchmarks.raw_confluent_producer <bootstrap> <topic> <file of records> <process id of the broker>
 
