@@ -1,13 +1,7 @@
-"""Checks of schemathesis, of which one is adapted to the rules that JSON Schema cannot express, and a hook that makes
-sequences of requests useful, and prevents the one request that would end a run: it revokes the key that all others are
-sent with.
+"""Checks of schemathesis, of which one is adapted to the rules that JSON Schema cannot express, and a hook against the
+one request that would end a run: it revokes the key that all others are sent with."""
 
-`FUZZ_KEY` is that key; `FUZZ_DELIVERED` are ids of orders that can be returned, separated by blanks.
-"""
-
-import json
 import os
-from pathlib import Path
 from typing import Any
 
 import schemathesis
@@ -57,24 +51,9 @@ def valid_data_is_accepted_or_the_rule_is_named(
         raise
 
 
-_ORDER = json.loads((Path(__file__).parents[2] / "examples" / "returned-order.json").read_text())
-_delivered = os.environ.get("FUZZ_DELIVERED", "").split()
-
-
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any], _kwargs: dict[str, Any]) -> None:
-    """A sequence that begins with a generated order or return nearly always ends there: its total is wrong, or it is
-    about no order. So a valid one takes its place. Sequences also find the prefix of the own key in the list of keys,
-    and revoke it."""
+    """Sequences of requests find the prefix of the own key in the list of keys, and revoke it."""
     prefix = str((case.path_parameters or {}).get("prefix", ""))
     if case.method.upper() == "DELETE" and prefix and os.environ["FUZZ_KEY"].startswith(prefix):
         case.path_parameters["prefix"] = "not-the-own-key"
-    if case.method.upper() == "POST" and _is_valid_step(case):
-        if case.path == "/api/v1/orders":
-            case.body = _ORDER
-        elif case.path == "/api/v1/returns" and _delivered:
-            case.body = {"order_id": _delivered.pop(), "reason": "cracked"}
-
-
-def _is_valid_step(case: schemathesis.Case[Any]) -> bool:
-    return case.meta is not None and case.meta.phase.name == "stateful" and case.meta.generation.mode.is_positive

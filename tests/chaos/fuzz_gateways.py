@@ -9,7 +9,6 @@ failure with a command that repeats it.
 """
 
 import argparse
-import asyncio
 import os
 import re
 import subprocess
@@ -17,8 +16,6 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from demo import journeys
-from demo.client import Shop
 from demo.own_stack import fresh_stack
 from local_stack.services import SERVICES
 from local_stack.stack_json import StackDescription
@@ -30,14 +27,10 @@ SHARES = {"orders": 0.4, "returns": 0.3, "invoicing": 0.15, "refunds": 0.15}
 # A round sends the invalid requests that schemathesis derives from a document at once, some hundred for a service.
 # Fewer cases than this leave them out.
 CASES_OF_A_WHOLE_ROUND = 4000
-# So many orders can be returned in all rounds: more than sequences ask for.
-DELIVERED_ORDERS = 100
 PHASES = {True: "examples,coverage,fuzzing,stateful", False: "examples,fuzzing,stateful"}
 
 
-def one_round(
-    stack: StackDescription, service: str, seed: int, examples: int, delivered: str, folder: Path
-) -> tuple[int, bool]:
+def one_round(stack: StackDescription, service: str, seed: int, examples: int, folder: Path) -> tuple[int, bool]:
     """One run of all operations of a service; the number of cases, and whether all passed."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run"),
@@ -56,7 +49,6 @@ def one_round(
             "SCHEMATHESIS_HOOKS": "fuzz_checks",
             "PYTHONPATH": str(Path(__file__).parent),
             "FUZZ_KEY": stack["api_keys"]["ops"],
-            "FUZZ_DELIVERED": delivered,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -65,38 +57,18 @@ def one_round(
         timeout=ROUND_TIMEOUT_SECONDS,
     )
     counted = re.search(r"^ +([\d,]+) generated", schemathesis.stdout, re.MULTILINE)
-    print(*re.findall(r"API Links: .*", schemathesis.stdout), flush=True)
     if schemathesis.returncode != 0 or counted is None:
         print(schemathesis.stdout)
     return int(counted[1].replace(",", "")) if counted else 0, schemathesis.returncode == 0
 
 
-async def deliver_orders(stack: StackDescription) -> list[str]:
-    shop = Shop(stack)
-    try:
-        return await asyncio.gather(*(_deliver(shop) for _ in range(DELIVERED_ORDERS)))
-    finally:
-        await shop.close()
-
-
-async def _deliver(shop: Shop) -> str:
-    order = await journeys.place(shop, journeys.example("returned-order"))
-    order_id: str = order["id"]
-    await journeys.pay(shop, order_id, f"pi_fuzz_{order_id}")
-    for step in (journeys.pack, journeys.ship, journeys.deliver):
-        await step(shop, order_id)
-    return order_id
-
-
 def fuzz(stack: StackDescription, cases: int, seed: int, folder: Path) -> bool:
     total, failed = 0, []
-    # First of all: the fuzzing revokes keys.
-    delivered = " ".join(asyncio.run(deliver_orders(stack)))
     examples = EXAMPLES_PER_ROUND if cases >= CASES_OF_A_WHOLE_ROUND else max(1, cases // 60)
     for service in SERVICES:
         sent, number, passed = 0, 0, True
         while sent < cases * SHARES[service] and passed:
-            more, passed = one_round(stack, service, seed + number, examples, delivered, folder)
+            more, passed = one_round(stack, service, seed + number, examples, folder)
             sent, number = sent + more, number + 1
             result = "no failure" if passed else "FAILED"
             print(f"{service}, seed {seed + number - 1}: {sent} cases, {result}", flush=True)
