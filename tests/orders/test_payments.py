@@ -47,7 +47,7 @@ async def place_paid_without_id(gateway: Gateway, state: str) -> dict[str, Any]:
 
 
 async def test_the_reference_of_a_payment_without_an_id_is_no_id_of_a_payment(gateway: Gateway) -> None:
-    """The id that is reported next would be taken for its own: a second payment would never be paid back."""
+    """The system would take the next reported id for that of this payment, and never refund a second payment."""
     order = await place(gateway)
     response = await report(gateway, order, f"order-{order['id']}")
     assert (response.status_code, response.json()["error"]["details"]["field"]) == (422, "payment_transaction_id")

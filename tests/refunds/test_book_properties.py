@@ -155,7 +155,7 @@ class Book(RuleBasedStateMachine):
             self._place[str(number)] = (target, amount)
 
     def _place_of(self, number: int) -> tuple[str, Decimal]:
-        """And how much of it is there; what is refundable is moved as a whole."""
+        """The account of the refund's money, and the amount there. An entry moves all that is refundable."""
         place, amount = self._place.get(str(number), ("refundable", AMOUNTS[number]))
         return place, AMOUNTS[number] if place == "refundable" else amount
 

@@ -57,7 +57,7 @@ async def test_a_dispute_that_is_reported_before_its_payment_is_applied_with_the
 
 
 def by_hand_of_two_ids(charge: str) -> GatewayRefund:
-    """A refund made by hand, of a payment that has an intent and a charge."""
+    """A refund that was made by hand. Its payment has two ids: a payment intent and a charge."""
     intent, amount = f"pi_of_{charge}", Decimal("79.06")
     return GatewayRefund(f"re_{charge}", SUCCEEDED, None, intent, amount, "EUR", None, datetime.now(UTC), charge)
 

@@ -1,27 +1,13 @@
-"""Events that are published or processed late, and when the reconciler asks for their effects again."""
+"""Explanations of events that are published or read late, and of the time at which the reconciler repeats them."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-import pytest_asyncio
-from support.explanations.scene import Scene, running_scene
-from support.postgres.databases import Databases
+from support.explanations.scene import Scene
 
 pytestmark = pytest.mark.timeout(240)
 BEHIND = "UPDATE consumer_positions SET reported_at = now(), caught_up_at = now() - interval '6 s', lag = 500"
 CAUGHT_UP = "UPDATE consumer_positions SET reported_at = now(), caught_up_at = now(), lag = 3"
-
-
-@pytest_asyncio.fixture
-async def scene(databases: Databases) -> AsyncIterator[Scene]:
-    async with running_scene(databases) as scene:
-        yield scene
-
-
-async def findings_of(scene: Scene, order: str) -> dict[str, dict[str, Any]]:
-    return {each["cause"]: each for each in (await scene.explain(order))["findings"]}
 
 
 async def unread_cancellation(scene: Scene) -> str:
@@ -37,11 +23,11 @@ async def test_an_event_that_was_published_late_is_not_lost_while_its_consumer_i
     await scene.waiting_event(order, seconds=3600)
 
     await scene.sql("refunds", BEHIND)
-    assert {"consumer-lagging"} <= set(found := await findings_of(scene, order))
+    assert {"consumer-lagging"} <= set(found := await scene.findings(order))
     assert "event-lost" not in found
 
     await scene.sql("refunds", CAUGHT_UP)
-    assert "event-lost" in await findings_of(scene, order)
+    assert "event-lost" in await scene.findings(order)
 
 
 async def test_the_reconciler_asks_for_a_refund_again_some_time_after_the_cancellation(scene: Scene) -> None:
@@ -50,7 +36,7 @@ async def test_the_reconciler_asks_for_a_refund_again_some_time_after_the_cancel
     await scene.waiting_event(order, seconds=60)
     await scene.sql("refunds", CAUGHT_UP)
 
-    lost = (await findings_of(scene, order))["event-lost"]
+    lost = (await scene.findings(order))["event-lost"]
     assert datetime.fromisoformat(lost["next_at"]) > datetime.now(UTC)
     assert lost["next"].startswith("The reconciler of orders asks for it again after")
 
@@ -58,6 +44,6 @@ async def test_the_reconciler_asks_for_a_refund_again_some_time_after_the_cancel
 async def test_the_service_that_waits_for_a_result_asks_for_it_again(scene: Scene) -> None:
     order = await scene.refunding("SUCCEEDED", transaction_id="re_1", completed_at=datetime.now(UTC))
 
-    found = await findings_of(scene, order)
+    found = await scene.findings(order)
     (missing,) = (each for each in found.values() if "result on the order" in each["headline"])
     assert "reconciler of orders asks for it again" in missing["next"]

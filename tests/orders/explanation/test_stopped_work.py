@@ -1,13 +1,8 @@
 """Work that an operator has stopped is explained by that, and not by an outage of the payment gateway or as lost."""
 
-from collections.abc import AsyncIterator
-from typing import Any
-
 import pytest
-import pytest_asyncio
 from support.explanations.rarer_causes import RARER_CASES
-from support.explanations.scene import Scene, running_scene
-from support.postgres.databases import Databases
+from support.explanations.scene import Scene
 
 FAILURES_IN_A_ROW = 3
 PAUSED = "INSERT INTO paused_kinds (kind, reason, paused_by) VALUES ('refund', 'the provider changes its keys', 'eve')"
@@ -15,16 +10,6 @@ DISCARDED = "state = 'discarded', finished_at = now(), discarded_reason = 'paid 
 DISCARDED_RECORD = next(each for each in RARER_CASES if each.cause == "record-discarded")
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest_asyncio.fixture
-async def scene(databases: Databases) -> AsyncIterator[Scene]:
-    async with running_scene(databases) as scene:
-        yield scene
-
-
-async def findings_of(scene: Scene, order: str) -> dict[str, dict[str, Any]]:
-    return {each["cause"]: each for each in (await scene.explain(order))["findings"]}
 
 
 async def gateway_fails(scene: Scene) -> None:
@@ -38,19 +23,19 @@ async def test_a_refund_of_a_paused_kind_is_explained_by_the_pause_while_the_gat
     ready, unknown = await scene.cancelled(), await scene.refunding("UNKNOWN", error="timeout")
     pending, held = await scene.refunding("PENDING", transaction_id="re_1"), await scene.refunding("HELD", error="?")
     await gateway_fails(scene)
-    assert "gateway-down" in await findings_of(scene, ready)
+    assert "gateway-down" in await scene.findings(ready)
 
     await scene.sql("refunds", PAUSED)
-    found = await findings_of(scene, ready)
+    found = await scene.findings(ready)
     assert found["kind-paused"]["next"].startswith("No worker claims the job until an operator resumes the kind")
     assert "gateway-down" not in found
-    found = await findings_of(scene, unknown)
+    found = await scene.findings(unknown)
     assert {"kind-paused", "refund-unknown"} <= set(found)
     assert found["refund-unknown"]["next_at"] is None
     assert "when the kind of its job is resumed" in found["refund-unknown"]["next"]
-    found = await findings_of(scene, pending)
+    found = await scene.findings(pending)
     assert (found["refund-pending-at-provider"]["next_at"], "kind-paused" in found) == (None, True)
-    found = await findings_of(scene, held)
+    found = await scene.findings(held)
     assert found["refund-held"]["next"].startswith("Nothing happens until an operator lets its job run again")
 
 
@@ -61,12 +46,12 @@ async def test_a_discarded_refund_job_is_named_while_the_gateway_does_not_answer
         await scene.job("refunds", order, DISCARDED)
     await gateway_fails(scene)
 
-    found = await findings_of(scene, ready)
+    found = await scene.findings(ready)
     assert ("job-discarded" in found, "gateway-down" in found) == (True, False)
-    found = await findings_of(scene, unknown)
+    found = await scene.findings(unknown)
     assert {"job-discarded", "refund-unknown-for-good"} <= set(found)
     assert "an operator has discarded its job" in found["refund-unknown-for-good"]["headline"]
-    found = await findings_of(scene, declined)
+    found = await scene.findings(declined)
     assert "job-discarded" in found
     assert found["refund-declined"]["actions"][0]["label"] == "Replay the job"
 
@@ -74,7 +59,7 @@ async def test_a_discarded_refund_job_is_named_while_the_gateway_does_not_answer
 async def test_a_discarded_record_is_named_as_discarded_and_not_as_lost(scene: Scene) -> None:
     order = await DISCARDED_RECORD.inject(scene)
     await scene.sql("invoicing", "UPDATE consumer_positions SET caught_up_at = now() + interval '1 minute'")
-    found = await findings_of(scene, order)
+    found = await scene.findings(order)
     assert "event-lost" not in found
     discarded = found["record-discarded"]
     assert "has discarded the record of this order from articurated.orders" in discarded["headline"]
@@ -86,5 +71,5 @@ async def test_a_record_that_was_discarded_before_the_event_does_not_explain_it(
     order = await DISCARDED_RECORD.inject(scene)
     await scene.sql("invoicing", "UPDATE poison SET created_at = now() - interval '1 minute'")
     await scene.sql("invoicing", "UPDATE consumer_positions SET caught_up_at = now() + interval '1 minute'")
-    found = await findings_of(scene, order)
+    found = await scene.findings(order)
     assert ("event-lost" in found, "record-discarded" in found) == (True, False)

@@ -106,6 +106,10 @@ class Scene:
         document: dict[str, Any] = response.json()
         return document
 
+    async def findings(self, order: str) -> dict[str, dict[str, Any]]:
+        """Those of the explanation, by their causes."""
+        return {each["cause"]: each for each in (await self.explain(order))["findings"]}
+
     async def sql(self, service: str, statement: str, *arguments: object) -> None:
         await self.owners[service].execute(statement, *arguments)
 

@@ -40,7 +40,7 @@ async def paid_by_an_operator(pool: Pool, payment: Refund, amount: int, gateway:
 
 
 async def settled(pool: Pool, refund: Refund, reference: str) -> None:
-    """By an operator. Raises `Problem`."""
+    """Let an operator settle the refund with this reference. Raises what `settle_refund` raises."""
     async with transaction(pool) as connection:
         await settlement.settle_refund(connection, refund.id, reference, "paid in another way", EVENT)
 

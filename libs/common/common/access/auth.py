@@ -68,8 +68,8 @@ class Caller:
         return self.customer_id if self.role is Role.CLIENT else None
 
     def owner_of_external_id(self, customer_id: UUID) -> UUID:
-        """Within which an external id of this customer's object is unique (ADR 25): the customer, except that a client
-        that acts for many has ids of its own."""
+        """The owner among whose objects an external id is unique (ADR 25): the customer of the object, but for a client
+        that acts for many the client itself."""
         acts_for_many = self.role is Role.CLIENT and self.customer_id is None
         return self.id if acts_for_many else customer_id
 

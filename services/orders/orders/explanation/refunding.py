@@ -49,7 +49,7 @@ def _owed(evidence: Evidence, refunds: RefundsTimeline) -> Iterator[Finding]:
 
 
 def _owed_since(evidence: Evidence, payment: Payment) -> datetime:
-    """As the check `refund_result_missing` of orders counts."""
+    """The time from which the check `refund_result_missing` of orders counts its limit."""
     return max(payment.reported_at, evidence.orders.order.cancelled_at or payment.reported_at)
 
 
